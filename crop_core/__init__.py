@@ -1,0 +1,3 @@
+"""CROP: Contextual Region-Oriented Visual Token Pruning, as a library. Importing it loads no model and no torch."""
+
+__version__ = "0.1.0"

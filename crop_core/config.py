@@ -1,0 +1,159 @@
+"""What a run is told to do: one frozen, validated tree of settings. Knows nothing of torch, models or arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+PAPER_TOKENS = 576  # visual tokens of LLaVA-1.5, which the paper's budgets refer to
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the message is one sentence with the value, what is allowed and what to do."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to save visual tokens: a compressor before the LLM, a pruner inside it, either may be missing."""
+
+    label: str
+    compressor: str | None
+    pruner: str | None
+
+
+METHODS = {
+    "crop": Method("PLC and ILP: pool before the LLM, then prune inside it", "pooling", "ilp"),
+    "plc": Method("PLC alone: pool outside the region before the LLM", "pooling", None),
+    "ilp": Method("ILP alone: prune inside the LLM", None, "ilp"),
+    "none": Method("No pruning: every visual token in every layer", None, None),
+}
+LOCALIZERS = {"grid": "the locator model", "box": "a box drawn by hand", "whole": "the whole image"}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A mean number of visual tokens per decoder layer, or the share (0..1] of all N of them; exactly one of the two."""
+
+    mean_tokens: float | None = None
+    share: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.mean_tokens is None) == (self.share is None):
+            raise ConfigError("A budget is either a mean number of tokens or a share of them; give exactly one of the two.")
+        if self.mean_tokens is not None and not 1 <= self.mean_tokens < math.inf:
+            raise ConfigError(f"A budget of {self.mean_tokens:g} tokens is not possible; give at least 1.")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ConfigError(f"A budget of {100 * self.share:g} % is not possible; give more than 0 % and at most 100 %.")
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """A number of tokens ("64") or a share ("11.1%"); ConfigError for anything else."""
+        word = text.strip()
+        try:
+            return cls(share=float(word[:-1]) / 100) if word.endswith("%") else cls(mean_tokens=float(word))
+        except ConfigError:
+            raise
+        except ValueError:
+            raise ConfigError(f"The budget {text!r} is neither a number of tokens (64) nor a share (11.1%).") from None
+
+    def tokens(self, count: int) -> float:
+        """Mean tokens per layer for `count` visual tokens; ConfigError when that is below 1 or above `count`."""
+        mean = self.share * count if self.share is not None else self.mean_tokens
+        assert mean is not None
+        if not 1 <= mean <= count:
+            raise ConfigError(f"A budget of {mean:g} visual tokens is not possible for an image of {count}; give 1 to {count}.")
+        return mean
+
+    def __str__(self) -> str:
+        return f"{100 * self.share:.3g} %" if self.share is not None else f"{self.mean_tokens:g} tokens"
+
+
+PRESETS = {str(tokens): Budget(share=tokens / PAPER_TOKENS) for tokens in (192, 128, 64)}
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A ring around the region: `width` in grid cells (math.inf: the rest), `ratio` tokens pooled into one."""
+
+    width: float
+    ratio: float
+
+    def __post_init__(self) -> None:
+        if not self.width > 0:
+            raise ConfigError(f"A ring of width {self.width:g} is not possible; give more than 0 grid cells.")
+        if not 1 <= self.ratio < math.inf:
+            raise ConfigError(f"A pooling ratio of {self.ratio:g} is not possible; give 1 (nothing pooled) or more.")
+
+
+@dataclass(frozen=True)
+class PlcConfig:
+    """Pre-LLM compression. rings: near to far, the last infinitely wide; ratios are relative when a budget sets the count.
+
+    overshoot: with ILP after it, PLC leaves this many times the budget and ILP prunes the rest.
+    """
+
+    rings: tuple[Ring, ...] = (Ring(1, 4), Ring(2, 9), Ring(math.inf, 36))
+    overshoot: float = 1.5
+
+    def __post_init__(self) -> None:
+        if not self.rings or self.rings[-1].width != math.inf or any(ring.width == math.inf for ring in self.rings[:-1]):
+            raise ConfigError("The last PLC ring, and only the last, must be infinitely wide, so that every token has a ring.")
+        if not 1 <= self.overshoot < math.inf:
+            raise ConfigError(f"A PLC overshoot of {self.overshoot:g} is not possible; give 1 or more.")
+
+
+@dataclass(frozen=True)
+class IlpConfig:
+    """Inner-LLM pruning. schedule: (layer, share of visual tokens alive from it on), by rising layer and falling share.
+
+    Empty: one cut at the default layer of the model's depth. With a budget the shares are relative: they are scaled together
+    until the budget is met. query_rows: how many last text tokens of the prompt vote, by their attention, for what stays.
+    """
+
+    schedule: tuple[tuple[int, float], ...] = ()
+    query_rows: int = 4
+
+    def __post_init__(self) -> None:
+        before_layer, before_share = 0, 1.0
+        for layer, share in self.schedule:
+            if not before_layer < layer or not 0 < share <= before_share:
+                raise ConfigError(f"The ILP schedule {list(self.schedule)} is not possible; layers must rise from 1 on, and "
+                                  "shares fall from at most 1 to more than 0.")
+            before_layer, before_share = layer, share
+        if self.query_rows < 1:
+            raise ConfigError(f"ILP needs at least 1 text row to score with, not {self.query_rows}.")
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """One run. method: a key of METHODS. budget: None lets the PLC ratios and ILP shares stand as they are.
+
+    localizer: a key of LOCALIZERS, used when no region is given. max_new_tokens: longest answer. repeats: how often each run is
+    timed. Raises ConfigError for values outside these.
+    """
+
+    method: str = "crop"
+    budget: Budget | None = field(default_factory=lambda: PRESETS["192"])
+    plc: PlcConfig = field(default_factory=PlcConfig)
+    ilp: IlpConfig = field(default_factory=IlpConfig)
+    localizer: str = "grid"
+    max_new_tokens: int = 32
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        _one_of("method", self.method, METHODS)
+        _one_of("localizer", self.localizer, LOCALIZERS)
+        for name, value in (("max_new_tokens", self.max_new_tokens), ("repeats", self.repeats)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; give at least 1.")
+
+    @property
+    def parts(self) -> Method:
+        """The compressor and pruner that the method names."""
+        return METHODS[self.method]
+
+
+def _one_of(name: str, value: Any, allowed: dict[str, Any]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"The {name} {value!r} is not known; choose one of {', '.join(allowed)}.")
