@@ -1,0 +1,50 @@
+# CROP Explorer. `make demo` is all that a newcomer needs; `make help` lists the rest.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP     = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+# Stamps: a second start installs nothing. They are older than a changed requirements file, so a change installs again.
+APP    := $(VENV)/.app-installed
+DEV    := $(VENV)/.dev-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench train clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v[:2] <= (3, 12) else "CROP Explorer needs Python 3.10 to 3.12, and $(PYTHON) is %d.%d: run make PYTHON=python3.12 (or 3.10, 3.11)." % v[:2])'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python could not make a virtual environment; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
+
+$(APP): requirements.txt constraints.txt | $(BIN)/python
+	@echo "Installing what the app needs into $(VENV) (once)..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(DEV): requirements.txt requirements-dev.txt constraints.txt | $(APP)
+	@echo "Installing what the tests need into $(VENV) (once)..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+setup: $(APP)  ## make .venv and install the app's packages
+
+demo: $(APP)  ## start the app on port 7860 or the first free one after it
+	@$(BIN)/python app.py
+
+lint: $(DEV)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint  ## lint, then every test, those in a browser included
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(APP)  ## accuracy, localizer and cost tables of the bundled models
+	$(BIN)/python -m crop_core.bench $(ARGS)
+
+train: $(APP)  ## train the bundled models again (resumable; hours on a CPU)
+	$(BIN)/python -m crop_core.tiny train $(ARGS)
+
+clean:  ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

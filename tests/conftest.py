@@ -1,0 +1,38 @@
+"""What holds for every test: no hub, no telemetry, few threads, and no deprecated calls into transformers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+for name in [name for name in os.environ if name.startswith("CROP_") and name != "CROP_CHROMIUM"]:
+    del os.environ[name]  # the settings of whoever runs the tests are not what is tested
+
+import pytest  # noqa: E402  the environment has to be set before anything imports torch or gradio
+
+
+class _Deprecations(logging.Handler):
+    """transformers tells about deprecated arguments by its logger, where pytest's warning filters do not see them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "deprecat" in (message := record.getMessage()).lower():
+            self.messages.append(message)
+
+
+@pytest.fixture(autouse=True)
+def no_deprecated_calls() -> Iterator[None]:
+    """Fail a test during which transformers logged a deprecation."""
+    handler = _Deprecations()
+    logger = logging.getLogger("transformers")
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+    assert not handler.messages
