@@ -1,0 +1,134 @@
+"""Dense supervision: what every patch shows, and the throw-away heads that teach it to the vision tower."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from crop_core.tiny.checkpoint import IMAGE_MEAN, IMAGE_STD, PATCH, Recipe
+from crop_core.tiny.world import CATEGORIES, COLORS, TEXTS, Box, Scene
+
+_PAD_VALUE = int(IMAGE_MEAN * 255)
+
+
+def to_square(image: Image.Image, recipe: Recipe) -> np.ndarray:
+    """The (side, side, 3) uint8 picture that the recipe's processor hands to the vision tower before it normalizes."""
+    if recipe.pad:
+        longest = max(image.size)
+        square = Image.new("RGB", (longest, longest), (_PAD_VALUE,) * 3)
+        square.paste(image, ((longest - image.width) // 2, (longest - image.height) // 2))
+        image = square
+    if image.size != (recipe.side, recipe.side):
+        image = image.resize((recipe.side, recipe.side), Image.Resampling.BICUBIC)
+    return np.asarray(image)
+
+
+def to_frame(box: Box, scene: Scene, recipe: Recipe) -> tuple[float, float, float, float]:
+    """A box of the scene in shares (0 to 1) of the square that the vision tower sees."""
+    width, height = scene.image.size
+    if recipe.pad:
+        longest = max(width, height)
+        dx, dy, width, height = (longest - width) // 2, (longest - height) // 2, longest, longest
+        box = (box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy)
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
+
+
+def cells(box: Box, scene: Scene, recipe: Recipe, n: int) -> tuple[int, int, int, int]:
+    """Inclusive cells (left, top, right, bottom) that a box touches on an n x n grid over the tower's square."""
+    left, top, right, bottom = to_frame(box, scene, recipe)
+    pixel = 0.5 / recipe.side
+    return int(left * n), int(top * n), min(n - 1, int((right - pixel) * n)), min(n - 1, int((bottom - pixel) * n))
+
+
+def patches_of(boxes: tuple[Box, ...], scene: Scene, recipe: Recipe) -> np.ndarray:
+    """Bool (grid**2,): patches whose centre lies in one of the boxes."""
+    n = recipe.grid
+    centres = (np.arange(n) + 0.5) / n
+    mask = np.zeros((n, n), bool)
+    for box in boxes:
+        left, top, right, bottom = to_frame(box, scene, recipe)
+        mask |= ((centres >= top) & (centres < bottom))[:, None] & ((centres >= left) & (centres < right))[None]
+    return mask.reshape(-1)
+
+
+def patch_labels(scene: Scene, recipe: Recipe) -> np.ndarray:
+    """Int (grid**2, 7): category, colour and text (0 = none, else 1 + index), then the four edges of the patch's thing in bins."""
+    labels = np.zeros((recipe.grid**2, 7), np.int64)
+    for thing in scene.objects:
+        own = patches_of((thing.box,), scene, recipe)
+        color = 1 + list(COLORS).index(thing.color) if thing.color else 0
+        text = 1 + TEXTS.index(thing.text) if thing.text else 0
+        labels[own] = [1 + CATEGORIES.index(thing.name), color, text, *cells(thing.box, scene, recipe, recipe.bins)]
+    return labels
+
+
+class DenseHeads(nn.Module):
+    """Linear read-outs of `patch_labels` from features (..., d); they only teach, and are thrown away."""
+
+    def __init__(self, width: int, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+        self.category = nn.Linear(width, 1 + len(CATEGORIES))
+        self.color = nn.Linear(width, 1 + len(COLORS))
+        self.text = nn.Linear(width, 1 + len(TEXTS))
+        self.edges = nn.Linear(width, 4 * bins)
+
+    def edge_loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy and accuracy of the edges of things; features (..., d), labels (..., 7)."""
+        on = labels[..., 0] > 0
+        logits = self.edges(features[on]).float().view(-1, self.bins)
+        wanted = labels[on][:, 3:].reshape(-1)
+        return F.cross_entropy(logits, wanted), (logits.argmax(-1) == wanted).float().mean()
+
+    def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The loss and the accuracies on things; features (B, K, d), labels (B, K, 7)."""
+        on = labels[..., 0] > 0
+        weight = torch.where(on, 1.0, 0.15)
+        category = self.category(features).float()
+        loss = F.cross_entropy(category.flatten(0, 1), labels[..., 0].flatten(), reduction="none")
+        total = (loss * weight.flatten()).sum() / weight.sum()
+        accuracy = {"category": (category.argmax(-1) == labels[..., 0])[on].float().mean().item()}
+        for column, name, share in ((1, "color", 0.3), (2, "text", 0.6)):
+            has = labels[..., column] > 0
+            where = on if column == 1 else has
+            if has.any():
+                logits = getattr(self, name)(features[where]).float()
+                total = total + share * F.cross_entropy(logits, labels[where][:, column])
+                hit = logits.argmax(-1) == labels[where][:, column]
+                accuracy[name] = hit[labels[where][:, column] > 0].float().mean().item()
+        edges, accuracy_edges = self.edge_loss(features, labels)
+        return total + 0.3 * edges, accuracy | {"edges": accuracy_edges.item()}
+
+
+def encode_patches(tower: nn.Module, squares: Tensor, keep: Tensor | None = None) -> Tensor:
+    """The tower's output (B, K, d) for uint8 squares (B, side, side, 3); `keep` (B, K) names the patches to look at at all.
+
+    With `keep=None` this is the tower's own forward pass without its class token (`tests/test_tiny.py` holds them equal).
+    """
+    embeddings = tower.embeddings
+    batch, side = squares.shape[:2]
+    n = side // PATCH
+    patches = squares.view(batch, n, PATCH, n, PATCH, 3).permute(0, 1, 3, 5, 2, 4).reshape(batch, n * n, -1)
+    if keep is not None:
+        patches = patches.gather(1, keep[..., None].expand(-1, -1, patches.shape[-1]))
+    pixels = (patches.float() / 255 - IMAGE_MEAN) / IMAGE_STD
+    places = embeddings.position_embedding.weight
+    hidden = F.linear(pixels, embeddings.patch_embedding.weight.flatten(1))
+    hidden = hidden + (places[1:] if keep is None else places[1:][keep])
+    first = (embeddings.class_embedding + places[0]).expand(batch, 1, -1).to(hidden.dtype)
+    hidden = tower.pre_layrnorm(torch.cat([first, hidden], 1))
+    return tower.encoder(inputs_embeds=hidden).last_hidden_state[:, 1:]
+
+
+@dataclass
+class Sample:
+    """One scene ready for training: uint8 square or tower features, and the labels of its patches."""
+
+    scene: Scene
+    view: Tensor
+    labels: Tensor

@@ -1,0 +1,137 @@
+"""Training stage 2: projector and language model, on the frozen tower's features, with many questions behind each image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import LlavaForConditionalGeneration
+from transformers import PreTrainedTokenizerFast as Tokenizer
+
+from crop_core.tiny.checkpoint import Recipe
+from crop_core.tiny.dense import DenseHeads, encode_patches
+from crop_core.tiny.feed import Feed, patches_to_keep, stack
+from crop_core.tiny.loop import Run, Stats
+from crop_core.tiny.packing import ATTENTION, IGNORED, Context, Look, Pack, Packer, allowed_mask, register
+from crop_core.tiny.world import CATEGORIES, COLORS, TEXTS
+
+_SHARPNESS = 12.0
+
+
+@dataclass(frozen=True)
+class LanguagePlan:
+    """How long and how hard.
+
+    `align` steps only turn the projector's output towards the words' embeddings; `kept` visual tokens are read until the last
+    `full` share of the steps; the look losses teach the layers named where to look, and fade out by `looked` of the steps.
+    """
+
+    steps: int
+    reference_layers: tuple[int, ...]
+    target_layers: tuple[int, ...]
+    batch: int = 8
+    fresh: int = 4
+    questions: int = 24
+    chunks: int = 6
+    kept: int = 200
+    align: int = 60
+    full: float = 0.12
+    looked: float = 0.7
+    rate: float = 2e-3
+
+
+class Language:
+    """The loss of one packed batch through the model's own projector, decoder layers and head."""
+
+    def __init__(self, model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokenizer, plan: LanguagePlan):
+        self.model, self.recipe, self.plan = model, recipe, plan
+        self.packer = Packer(recipe, tokenizer, plan.questions, plan.chunks)
+        self.edges = DenseHeads(recipe.language["hidden_size"], recipe.bins)
+        ids = tokenizer.convert_tokens_to_ids
+        self.words = [(column, torch.tensor(ids(list(names)))) for column, names in enumerate((CATEGORIES, COLORS, TEXTS))]
+
+    def align_loss(self, visual: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+        """How far projected tokens (B, K, d) are from the embeddings of what they show, and how often the thing is nearest."""
+        words = F.normalize(self.model.model.language_model.embed_tokens.weight.float(), dim=-1)
+        direction = F.normalize(visual.float(), dim=-1)
+        total, nearest = visual.new_zeros(()).float(), 0.0
+        for (column, ids), share in zip(self.words, (1.0, 0.5, 0.5), strict=True):
+            has = labels[..., column] > 0
+            if has.any():
+                logits = _SHARPNESS * direction[has] @ words[ids].T
+                wanted = labels[has][:, column] - 1
+                total = total + share * F.cross_entropy(logits, wanted)
+                nearest = (logits.argmax(-1) == wanted).float().mean().item() if column == 0 else nearest
+        return total + 0.5 * self.edges.edge_loss(visual, labels)[0], nearest
+
+    def __call__(self, features: Tensor, labels: Tensor, keep: Tensor | None, pack: Pack | None, look: float) -> tuple[Tensor, Stats]:
+        """The whole loss; features (B, K, d_vision), labels (B, K, 7), keep (B, K) or None."""
+        visual = self.model.model.multi_modal_projector(features)
+        align, nearest = self.align_loss(visual, labels)
+        if pack is None:
+            return 2 * align, {"align": nearest}
+        hidden, context = self._read(visual, keep, pack)
+        rows = pack.label != IGNORED
+        logits = self.model.lm_head(hidden[rows]).float()
+        wanted, weight = pack.label[rows], pack.weight[rows]
+        loss = (F.cross_entropy(logits, wanted, reduction="none") * weight).sum() / weight.sum()
+        answer = weight > 0.2  # not the end token
+        hit = (logits.argmax(-1) == wanted)[answer].float().mean().item()
+        looked = torch.stack(context.losses).mean() if context.losses else loss.new_zeros(())
+        stats = {"answer": hit, "loss": loss.item(), "look": looked.item(), "align": nearest}
+        return loss + 0.3 * align + 0.3 * look * looked, stats
+
+    def _read(self, visual: Tensor, keep: Tensor | None, pack: Pack) -> tuple[Tensor, Context]:
+        """The last hidden states of the questions' columns (B, T, d)."""
+        language = self.model.model.language_model
+        batch, kept = visual.shape[:2]
+        head = language.embed_tokens(torch.tensor(self.packer.prefix)).expand(batch, -1, -1)
+        inputs = torch.cat([head.to(visual.dtype), visual, language.embed_tokens(pack.ids).to(visual.dtype)], 1)
+        first, image = len(self.packer.prefix), self.recipe.grid**2
+        places = torch.arange(image).expand(batch, -1) if keep is None else keep
+        start = torch.arange(first).expand(batch, -1)
+        positions = torch.cat([start, first + places, first + image + pack.position], 1)
+        looks = dict.fromkeys(self.plan.reference_layers, pack.reference) | dict.fromkeys(self.plan.target_layers, pack.target)
+        if keep is not None:
+            looks = {layer: Look(x.rows, x.patches.gather(1, keep[x.rows[:, 0]])) for layer, x in looks.items()}
+        context = Context(first + kept, first, pack.chunks, allowed_mask(pack, first + kept), looks)
+        unused = torch.zeros(1, 1, 1, 1)  # a ready-made mask: the packed attention has its own
+        output = language(inputs_embeds=inputs, attention_mask=unused, position_ids=positions, use_cache=False, packing=context)
+        return output.last_hidden_state[:, first + kept :], context
+
+
+def train_language(
+    model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokenizer, plan: LanguagePlan, file: Path
+) -> Stats:
+    """Train projector and language model in place, resuming from `file` if it is there; the tower stays as it is."""
+    register()
+    tower = model.model.vision_tower.requires_grad_(False)
+    model.model.language_model.config._attn_implementation = ATTENTION
+    language = Language(model, recipe, tokenizer, plan)
+    modules = nn.ModuleDict(
+        {"projector": model.model.multi_modal_projector, "language": model.model.language_model, "heads": language.edges}
+    )
+    run = Run(modules, file, plan.steps, plan.rate)
+
+    @torch.no_grad()
+    def encode(squares: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return encode_patches(tower, squares).bfloat16()
+
+    feed = Feed(recipe, plan.batch, plan.fresh, memory=12_000, encode=encode)
+
+    def loss(step: int) -> tuple[Tensor, Stats]:
+        samples, rng = feed(step)
+        features, labels = stack(samples)
+        keep = patches_to_keep(labels, plan.kept if run.done < 1 - plan.full else recipe.grid**2)
+        if keep is not None:
+            features, labels = (x.gather(1, keep[..., None].expand(-1, -1, x.shape[-1])) for x in (features, labels))
+        pack = None if step < plan.align else language.packer(samples, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            return language(features.float(), labels, keep, pack, look=max(0.0, 1 - run.done / plan.looked))
+
+    model.train()
+    return run.train(loss)

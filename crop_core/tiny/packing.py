@@ -1,0 +1,179 @@
+"""Many questions behind one image prefix: each question sees the image and itself, and the image is computed once.
+
+The packed rows go through the model's own decoder layers; only the attention function is replaced, under a name of its own.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AttentionInterface
+from transformers import PreTrainedTokenizerFast as Tokenizer
+
+from crop_core.tiny.checkpoint import Recipe
+from crop_core.tiny.dense import Sample, cells, patches_of
+from crop_core.tiny.questions import Question, sample_questions
+from crop_core.tiny.world import CATEGORIES
+
+ATTENTION = "crop_tiny_packed"
+IGNORED = -100
+_END_WEIGHT = 0.1  # the end token after every answer is easy
+
+
+@dataclass
+class Look:
+    """Rows that should look at given patches: where they are in the pack (R, 2), and the patches (R, N)."""
+
+    rows: Tensor
+    patches: Tensor
+
+
+@dataclass
+class Pack:
+    """Questions of B scenes in C chunks of equal length, side by side in T columns.
+
+    `ids`, `segment` (which question, -1 = padding), `position` (within the question), `label` and `weight` are (B, T).
+    """
+
+    ids: Tensor
+    segment: Tensor
+    position: Tensor
+    label: Tensor
+    weight: Tensor
+    chunks: int
+    reference: Look
+    target: Look
+
+
+@dataclass
+class Packer:
+    """Turns samples into packs for one recipe; `wants_region` makes the four grid numbers the answer."""
+
+    recipe: Recipe
+    tokenizer: Tokenizer
+    questions: int
+    chunks: int
+    _names: set[int] = field(init=False)
+    _asks: list[int] = field(init=False)
+    prefix: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        ids = self.tokenizer.convert_tokens_to_ids
+        self._names = set(ids(list(CATEGORIES)))
+        self._asks = ids([self.recipe.says.lower(), ":"])
+        self.prefix = ids(["<s>", "user", ":"])
+
+    @property
+    def wants_region(self) -> bool:
+        return self.recipe.says == "REGION"
+
+    def __call__(self, samples: list[Sample], rng: random.Random) -> Pack:
+        bins = []
+        looks: tuple[list, list] = ([], [])  # (scene, chunk, place in chunk, patches): reference, target
+        for index, sample in enumerate(samples):
+            found = sample_questions(rng, sample.scene, self.questions)
+            bins.append(self._fill(index, sample, found, rng, looks))
+        length = 8 * -(-max(len(chunk[0]) for chunks in bins for chunk in chunks) // 8)
+        columns = [
+            torch.tensor([[x for c in chunks for x in c[i] + [fill] * (length - len(c[0]))] for chunks in bins])
+            for i, fill in enumerate((0, -1, 0, IGNORED, 0.0))
+        ]
+        return Pack(*columns, self.chunks, *(self._look(found, length) for found in looks))
+
+    def _fill(self, index: int, sample: Sample, found: list[Question], rng: random.Random, looks: tuple) -> list:
+        """Each question goes into the shortest chunk; returns the chunks' columns."""
+        chunks: list[list[list]] = [[[], [], [], [], []] for _ in range(self.chunks)]
+        texts = [q.text if rng.random() < 0.8 else q.text.rstrip("?") for q in found]
+        encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        for number, (question, asked) in enumerate(zip(found, encoded, strict=True)):
+            place = min(range(self.chunks), key=lambda i: len(chunks[i][0]))
+            chunk, start = chunks[place], len(chunks[place][0])
+            answer = self._answer(question, sample)
+            before = len(asked) + len(self._asks) - 1
+            row = asked + self._asks + answer
+            labels = [IGNORED] * before + answer + [self.tokenizer.eos_token_id]
+            weights = [0.0] * before + [1.0 / len(answer)] * len(answer) + [_END_WEIGHT]
+            for column, values in zip(chunk, (row, [number] * len(row), range(len(row)), labels, weights), strict=True):
+                column.extend(values)
+            shown = patches_of(question.reference, sample.scene, self.recipe)
+            wanted = patches_of(question.target, sample.scene, self.recipe)
+            named = [i for i, token in enumerate(asked) if token in self._names]
+            looks[0].extend((index, place, start + i, shown) for i in named if shown.any())
+            wanted = wanted | shown if self.wants_region else wanted
+            looks[1].extend((index, place, start + before + i, wanted) for i in range(len(answer)) if wanted.any())
+        return chunks
+
+    def _answer(self, question: Question, sample: Sample) -> list[int]:
+        words = [question.answer]
+        if self.wants_region:
+            box = question.box(*sample.scene.image.size)
+            words = [str(cell) for cell in cells(box, sample.scene, self.recipe, 8)]
+        return self.tokenizer.convert_tokens_to_ids(words)
+
+    def _look(self, found: list, length: int) -> Look:
+        rows = torch.tensor([(scene, chunk * length + place) for scene, chunk, place, _ in found]).view(-1, 2)
+        patches = torch.from_numpy(np.stack([f[3] for f in found])) if found else torch.zeros(0, self.recipe.grid**2, dtype=torch.bool)
+        return Look(rows, patches)
+
+
+@dataclass
+class Context:
+    """What the packed attention needs beside q, k and v, and where it leaves its look losses."""
+
+    prefix: int  # columns before the questions: the prompt's head and the K visual tokens
+    first_visual: int
+    chunks: int
+    allowed: Tensor  # bool (B * C, 1, T / C, prefix + T / C)
+    looks: dict[int, Look]  # by layer
+    losses: list[Tensor] = field(default_factory=list)
+
+
+def allowed_mask(pack: Pack, prefix: int) -> Tensor:
+    """Bool (B * C, 1, T / C, prefix + T / C): the whole prefix, and one's own question up to oneself."""
+    batch, total = pack.segment.shape
+    segment = pack.segment.view(batch * pack.chunks, total // pack.chunks)
+    width = segment.shape[1]
+    own = (segment[:, :, None] == segment[:, None]) & torch.ones(width, width, dtype=torch.bool).tril()
+    return torch.cat([own.new_ones(len(own), width, prefix), own], 2)[:, None]
+
+
+def packed_attention(module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, **kwargs) -> tuple:
+    """Attention for a packed row; q, k, v (B, H, prefix + T, D); returns (B, prefix + T, H, D)."""
+    context: Context = kwargs["packing"]
+    n, chunks = context.prefix, context.chunks
+    batch, heads, total, size = q.shape
+    width = (total - n) // chunks
+
+    def chunked(x: Tensor) -> Tensor:  # (B, C, H, T / C, D)
+        return x[:, :, n:].reshape(batch, heads, chunks, width, size).transpose(1, 2)
+
+    def behind_prefix(x: Tensor) -> Tensor:
+        prefix = x[:, None, :, :n].expand(batch, chunks, heads, n, size)
+        return torch.cat([prefix, chunked(x)], 3).reshape(batch * chunks, heads, n + width, size)
+
+    image = F.scaled_dot_product_attention(q[:, :, :n], k[:, :, :n], v[:, :, :n], is_causal=True, scale=scaling)
+    asked = chunked(q).reshape(batch * chunks, heads, width, size)
+    text = F.scaled_dot_product_attention(asked, behind_prefix(k), behind_prefix(v), attn_mask=context.allowed, scale=scaling)
+    text = text.view(batch, chunks, heads, width, size).permute(0, 1, 3, 2, 4).reshape(batch, total - n, heads, size)
+    look = context.looks.get(module.layer_idx)
+    if look is not None and len(look.rows):
+        context.losses.append(look_loss(look, q[:, :3, n:], k[:, :3, context.first_visual : n], scaling))
+    return torch.cat([image.transpose(1, 2), text], 1), None
+
+
+def look_loss(look: Look, q: Tensor, k: Tensor, scaling: float) -> Tensor:
+    """Mean -log of the attention mass that rows give to their patches, among visual tokens; q (B, h, T, D), k (B, h, K, D)."""
+    scene, place = look.rows.T
+    scores = torch.einsum("rhd,rhkd->rhk", q[scene, :, place].float(), k[scene].float()) * scaling
+    inside = scores.masked_fill(~look.patches[:, None], -1e9).logsumexp(-1)
+    return (scores.logsumexp(-1) - inside).mean()
+
+
+def register() -> None:
+    """Make the packed attention known to transformers under `ATTENTION`."""
+    AttentionInterface.register(ATTENTION, packed_attention)

@@ -1,0 +1,54 @@
+"""The one training command of the bundled models: vision tower, then language model, then the checkpoint folder."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from crop_core.tiny.checkpoint import RECIPES, build_model, save
+from crop_core.tiny.language import LanguagePlan, train_language
+from crop_core.tiny.tokenizer import build_tokenizer
+from crop_core.tiny.vision import VisionPlan, train_vision
+
+VISION = {"crop-tiny": VisionPlan(1400), "crop-tiny-locator": VisionPlan(1000, batch=32, fresh=12, kept=144)}
+LANGUAGE = {
+    "crop-tiny": LanguagePlan(1800, reference_layers=(1, 2), target_layers=(5, 6)),
+    "crop-tiny-locator": LanguagePlan(1600, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=144),
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(prog="python -m crop_core.tiny", description=__doc__)
+    parser.add_argument("model", choices=list(RECIPES))
+    parser.add_argument("--work", type=Path, default=Path("training"), help="where resumable checkpoints are kept")
+    parser.add_argument("--out", type=Path, help="where the trained model is written (default: WORK/MODEL)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--vision-steps", type=int, help="fewer steps, for a trial")
+    parser.add_argument("--language-steps", type=int, help="fewer steps, for a trial")
+    options = parser.parse_args(arguments)
+    train(options.model, options.work, options.out, options.threads, options.vision_steps, options.language_steps)
+
+
+def train(
+    name: str, work: Path, out: Path | None = None, threads: int = 2, vision_steps: int | None = None, language_steps: int | None = None
+) -> dict[str, dict[str, float]]:
+    """Train the bundled model `name`, going on from what is in `work`; returns each stage's last running averages."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    recipe, tokenizer = RECIPES[name], build_tokenizer()
+    vision, language = VISION[name], LANGUAGE[name]
+    model = build_model(recipe, tokenizer)
+    seen = train_vision(model, recipe, replace(vision, steps=vision_steps or vision.steps), work / f"{name}-vision.pt")
+    plan = replace(language, steps=language_steps or language.steps)
+    said = train_language(model, recipe, tokenizer, plan, work / f"{name}-language.pt")
+    model.model.language_model.config._attn_implementation = "sdpa"
+    save(model, recipe, tokenizer, out or work / name)
+    return {"vision": seen, "language": said}
+
+
+if __name__ == "__main__":
+    main()
