@@ -1,0 +1,32 @@
+"""Localizers: which region of the image holds the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from crop_core.region import Region
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A region and the floating-point operations that finding it took (0 where no model ran)."""
+
+    region: Region
+    flops: int = 0
+
+
+class Localizer(Protocol):
+    """Reads an RGB image and a question; weights_bytes is the size of its model, 0 without one."""
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the localizer's own weights."""
+
+    def find(self, image: Image.Image, question: str) -> Finding:
+        """The region and what it cost."""
+
+    def locate(self, image: Image.Image, question: str) -> Region:
+        """The region alone."""

@@ -1,0 +1,86 @@
+"""Bytes: of weights, of a KV cache, and the peak of everything that a run allocates beside the weights."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+CPU_METHOD = "largest sum of live tensors, counted in an untimed pass; scratch space inside kernels is not included"
+CUDA_METHOD = "torch.cuda.max_memory_allocated above what was allocated before the run"
+
+
+def weights_bytes(model: torch.nn.Module) -> int:
+    """Bytes of all parameters and buffers; tensors that share storage (tied embeddings) count once."""
+    storages = {}
+    for tensor in [*model.parameters(), *model.buffers()]:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+    return sum(storages.values())
+
+
+def kv_bytes(cache: Any) -> int:
+    """Bytes of the keys and values (B, H_kv, T_layer, D_head) that a DynamicCache holds, summed over its layers."""
+    tensors = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+class CpuPeak(TorchDispatchMode):
+    """Context manager: `peak` is the largest number of bytes that tensors made inside were alive at once.
+
+    Every operator's freshly allocated results are counted from then until their storage is freed. Views and in-place
+    results add nothing; tensors made before (weights, inputs) are not counted. Slows a run by about a third, so time
+    another one.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and importing torch._dynamo to skip it costs seconds
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.current = self.peak = 0
+        self._alive: dict[int, weakref.ref[Any]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator and count what it allocated."""
+        out = func(*args, **(kwargs or {}))
+        results = out if isinstance(out, (tuple, list)) else (out,)
+        returns = func._schema.returns
+        for index, result in enumerate(results):
+            fresh = returns[min(index, len(returns) - 1)].alias_info is None
+            if fresh and isinstance(result, torch.Tensor):
+                self._count(result.untyped_storage())
+        return out
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._alive:
+            return
+        self.current += size
+        self.peak = max(self.peak, self.current)
+        self._alive[key] = weakref.ref(storage, lambda _: self._freed(key, size))
+
+    def _freed(self, key: int, size: int) -> None:
+        del self._alive[key]
+        self.current -= size
+
+
+class CudaPeak:
+    """Context manager: `peak` is the allocator's maximum inside the block above what was allocated at its start."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.peak = 0
+
+    def __enter__(self) -> CudaPeak:
+        torch.cuda.synchronize(self.device)
+        torch.cuda.reset_peak_memory_stats(self.device)
+        self._before = torch.cuda.memory_allocated(self.device)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        torch.cuda.synchronize(self.device)
+        self.peak = torch.cuda.max_memory_allocated(self.device) - self._before

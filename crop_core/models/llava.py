@@ -1,0 +1,138 @@
+"""LLaVA-1.5 and everything that loads as LlavaForConditionalGeneration: a CLIP tower, a projector, a Llama-like LLM."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from crop_core.models.geometry import Framing, grid_layout
+from crop_core.models.protocol import ModelError, PreparedInputs, TokenLayout
+
+VISION_TYPES = ("clip_vision_model",)
+TEXT_TYPES = ("llama", "mistral", "qwen2")
+FALLBACK_PROMPT = "USER: {image}\n{question} ASSISTANT:"  # LLaVA-1.5, for checkpoints without a chat template
+
+
+@dataclass(eq=False)
+class LlavaAdapter:
+    """One loaded LLaVA checkpoint. Arrays are batch 1; N visual tokens, width D, prompt length L.
+
+    Source: Liu et al., Improved Baselines with Visual Instruction Tuning, arXiv 2310.03744.
+    """
+
+    name: str
+    model: Any
+    processor: Any
+
+    def __post_init__(self) -> None:
+        config = self.model.config
+        vision, text = config.vision_config.model_type, config.text_config.model_type
+        if vision not in VISION_TYPES or text not in TEXT_TYPES:
+            raise ModelError(
+                f"{self.name} is a LLaVA model of the vision tower {vision} and the language model {text}; "
+                f"supported are {', '.join(VISION_TYPES)} with {', '.join(TEXT_TYPES)}."
+            )
+        _fill_processor(self.processor, config)
+        self.framing = Framing.of(self.processor.image_processor)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The checkpoint's own tokenizer."""
+        return self.processor.tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision the model runs in."""
+        return self.model.dtype
+
+    @property
+    def image_token_id(self) -> int:
+        """The id of the image placeholder in `input_ids`."""
+        return self.model.config.image_token_id
+
+    @property
+    def layers(self) -> int:
+        """Number of decoder layers of the language model."""
+        return self.model.config.text_config.num_hidden_layers
+
+    def prompt(self, question: str) -> str:
+        """The chat prompt of one image and one question; special tokens typed into the question become spaces."""
+        question = _without(question, [*self.tokenizer.all_special_tokens, self.processor.image_token])
+        if not self.processor.chat_template:
+            return FALLBACK_PROMPT.format(image=self.processor.image_token, question=question)
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        return self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+
+    def prepare(self, image: Image.Image, question: str) -> PreparedInputs:
+        """Input tensors of shape (1, L) and pixel_values (1, 3, H, W) from an RGB image, on the model's device."""
+        batch = self.processor(images=image, text=self.prompt(question), return_tensors="pt").to(self.device)
+        ids = batch["input_ids"]
+        placeholders, tokens = int((ids == self.image_token_id).sum()), self.layout(image.size).count
+        if placeholders != tokens:
+            raise ModelError(
+                f"The processor of {self.name} makes {placeholders} placeholders for {tokens} visual tokens; "
+                "correct patch_size and num_additional_image_tokens in processor_config.json."
+            )
+        return PreparedInputs(
+            input_ids=ids,
+            attention_mask=batch["attention_mask"],
+            visual=ids == self.image_token_id,
+            vision={"pixel_values": batch["pixel_values"].to(self.dtype)},
+            image_size=image.size,
+        )
+
+    def layout(self, image_size: tuple[int, int]) -> TokenLayout:
+        """Place of the N tokens of a (width, height) image: a row-major grid, after a class token where it is kept."""
+        full = self.processor.vision_feature_select_strategy == "full"
+        leading = self.processor.num_additional_image_tokens if full else 0
+        return grid_layout(image_size, self.framing, self.processor.patch_size, leading)
+
+    def encode(self, inputs: PreparedInputs) -> Any:
+        """Vision tower and projector; pooler_output is a list of one (N, D) tensor."""
+        with torch.no_grad():
+            return self.model.model.get_image_features(**inputs.vision, return_dict=True)
+
+    def unknown_words(self, question: str) -> list[str]:
+        """Words that the tokenizer maps to its unknown token, in order, each once."""
+        unknown = self.tokenizer.unk_token_id
+        if unknown is None:
+            return []
+        words = dict.fromkeys(re.findall(r"\w+", question))
+        return [word for word in words if unknown in self.tokenizer.encode(word, add_special_tokens=False)]
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of generated ids (T,), special tokens left out, stripped."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+    def token_text(self, token_id: int) -> str:
+        """One generated token as text; special tokens show their own name."""
+        return self.tokenizer.decode([token_id]) or str(self.tokenizer.convert_ids_to_tokens(token_id))
+
+
+def _fill_processor(processor: Any, config: Any) -> None:
+    """Older checkpoints keep these three in the model's config alone; config.vision_feature_select_strategy rules."""
+    processor.patch_size = processor.patch_size or config.vision_config.patch_size
+    if processor.vision_feature_select_strategy is None:
+        processor.vision_feature_select_strategy = config.vision_feature_select_strategy
+        processor.num_additional_image_tokens = 1  # CLIP's class token
+    if processor.vision_feature_select_strategy != config.vision_feature_select_strategy:
+        raise ModelError(
+            f"vision_feature_select_strategy is {processor.vision_feature_select_strategy!r} in the processor and "
+            f"{config.vision_feature_select_strategy!r} in the model; correct processor_config.json."
+        )
+
+
+def _without(text: str, pieces: list[str]) -> str:
+    """`text` with every piece replaced by a space: a question must not smuggle in an image placeholder."""
+    for piece in pieces:
+        text = text.replace(piece, " ")
+    return text

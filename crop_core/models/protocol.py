@@ -1,0 +1,100 @@
+"""What the rest of crop_core may know of a vision-language model: an adapter, its inputs and where its tokens lie.
+
+Knows nothing of regions, pruning or costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+
+class ModelError(ValueError):
+    """A model that cannot be loaded or used; the message is one sentence that says what is supported."""
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """Where every visual token lies, in placeholder order.
+
+    image_size: (width, height) of the original image in pixels.
+    boxes: (N, 4) float, left, top, right, bottom in original pixels; a NaN row has no place (a class token). A token
+        over padding keeps its true box, which then lies outside the image.
+    view, row, col: (N,) int, the grid a token belongs to and its place there; -1 for tokens with no place.
+    visible: left, top, right, bottom in original pixels of the part of the image that reaches the model.
+    """
+
+    image_size: tuple[int, int]
+    boxes: NDArray[np.float64]
+    view: NDArray[np.int64]
+    row: NDArray[np.int64]
+    col: NDArray[np.int64]
+    visible: tuple[float, float, float, float]
+
+    @property
+    def count(self) -> int:
+        """N, the number of visual tokens."""
+        return len(self.boxes)
+
+
+@dataclass(frozen=True)
+class PreparedInputs:
+    """One question about one image, ready for the model, on its device.
+
+    input_ids, attention_mask: (1, L) long; visual: (1, L) bool, True on the N image placeholders.
+    vision: the image tensors that `encode` needs (LLaVA: pixel_values (1, 3, H, W)).
+    image_size: (width, height) of the original image in pixels.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    visual: torch.Tensor
+    vision: dict[str, torch.Tensor]
+    image_size: tuple[int, int]
+
+
+class Adapter(Protocol):
+    """One loaded model of one family; the only place that knows the family's processor and module names."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision the model runs in."""
+
+    @property
+    def image_token_id(self) -> int:
+        """The id of the image placeholder in `input_ids`."""
+
+    @property
+    def layers(self) -> int:
+        """Number of decoder layers of the language model."""
+
+    def prepare(self, image: Image.Image, question: str) -> PreparedInputs:
+        """Chat template, tokenizer and image processor of the checkpoint itself; the image is RGB."""
+
+    def layout(self, image_size: tuple[int, int]) -> TokenLayout:
+        """Place of every visual token of an image of (width, height) pixels."""
+
+    def encode(self, inputs: PreparedInputs) -> Any:
+        """Vision tower and projector: the ModelOutput that `mm_encoder_outputs` takes, pooler_output [(N, D)]."""
+
+    def unknown_words(self, question: str) -> list[str]:
+        """Words of the question that the tokenizer can only call unknown; empty for tokenizers that know all text."""
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of generated token ids, special tokens left out."""
+
+    def token_text(self, token_id: int) -> str:
+        """How one generated token is shown."""

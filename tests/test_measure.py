@@ -1,0 +1,76 @@
+"""Costs: exact bytes on hand-made examples, and the FLOP formula against PyTorch's own counter."""
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import DynamicCache
+
+from crop_core.measure.flops import decode_flops, prefill_flops, vision_flops
+from crop_core.measure.memory import CpuPeak, kv_bytes, weights_bytes
+from crop_core.measure.timing import StageTimer
+
+KIB = 1024
+
+
+def block(kib):
+    return torch.zeros(kib * KIB // 4)
+
+
+def test_the_peak_counts_what_is_alive_at_once():
+    before = block(100)
+    with CpuPeak() as memory:
+        first = block(4)
+        second = block(8)
+        del first
+        third = block(2)
+        view = third[3:]
+        third.add_(1)
+        before.mul_(2)
+        del third
+        fourth = block(1)
+    assert memory.peak == 12 * KIB
+    assert memory.current == (8 + 2 + 1) * KIB
+    del second, view, fourth
+    assert memory.current == 0
+
+
+def test_the_peak_sees_the_temporaries_of_a_module():
+    layer = torch.nn.Sequential(torch.nn.Linear(16, 64, bias=False), torch.nn.Linear(64, 16, bias=False))
+    inputs = torch.zeros(8, 16)
+    with torch.no_grad(), CpuPeak() as memory:
+        layer(inputs)
+    assert memory.peak == 8 * (64 + 16) * 4
+    assert memory.current == 0
+
+
+def test_weights_count_shared_storage_once():
+    embedding = torch.nn.Embedding(10, 4)
+    head = torch.nn.Linear(4, 10, bias=True)
+    head.weight = embedding.weight
+    assert weights_bytes(torch.nn.ModuleList([embedding, head])) == (40 + 10) * 4
+
+
+def test_the_cache_is_summed_layer_by_layer():
+    cache = DynamicCache()
+    cache.update(torch.zeros(1, 2, 7, 4), torch.zeros(1, 2, 7, 4), 0)
+    cache.update(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 4), 1)
+    assert kv_bytes(cache) == 2 * 2 * (7 + 3) * 4 * 4
+
+
+def test_stages_add_up_and_default_to_zero():
+    timer = StageTimer(torch.device("cpu"))
+    for _ in range(2):
+        with timer.stage("a"):
+            pass
+    assert timer.seconds["a"] > 0
+    assert timer.seconds["b"] == 0
+    with pytest.raises(KeyError), timer.stage("c"):
+        raise KeyError
+    assert timer.seconds["c"] > 0
+
+
+def counted(work):
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        out = work()
+    return counter.get_total_flops(), out
