@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 ImageLike = Union[str, "PathLike[str]", bytes, bytearray, Image.Image, np.ndarray]
 
 MAX_PIXELS = 64_000_000  # the largest phone photos in use have 50 million, decoding takes 3 bytes for each
+MAX_SIDE = 16_384  # a phone's panorama; models that pad to a square need its square in memory
 MAX_ASPECT = 100  # past it a 336 px model sees a strip about 3 px high: any answer would be a guess
 MAX_QUESTION = 500  # characters
 
@@ -52,7 +53,7 @@ def open_image(source: ImageLike | None) -> Image.Image:
             uint16, bool, or floats in 0..1.
 
     Returns:
-        A PIL image in mode RGB, at most `MAX_PIXELS` large and at most `MAX_ASPECT` times as long as wide.
+        A PIL image in mode RGB, within `MAX_PIXELS`, `MAX_SIDE` and `MAX_ASPECT`.
 
     Raises:
         ImageError: no picture, not a picture, a broken or a too large or a too narrow one.
@@ -157,17 +158,18 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def _check_size(width: int, height: int) -> None:
-    if min(width, height) < 1:
+    short, long = sorted((width, height))
+    if short < 1:
         raise ImageError(f"The picture has no pixels: it is {width} x {height}.")
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"The picture is too large: {width} x {height} is {width * height / 1e6:.0f} million pixels, and at most "
-            f"{MAX_PIXELS // 10**6} million are allowed."
-        )
-    if max(width, height) > MAX_ASPECT * min(width, height):
+    if long > MAX_ASPECT * short:
         raise ImageError(
             f"The picture is too narrow: of {width} x {height} pixels the model would see a line, so cut out a part "
             f"that is at most {MAX_ASPECT} times as long as wide."
+        )
+    if width * height > MAX_PIXELS or long > MAX_SIDE:
+        raise ImageError(
+            f"The picture is too large: it is {width} x {height}, and at most {MAX_PIXELS // 10**6} million pixels and "
+            f"{MAX_SIDE} a side are allowed."
         )
 
 

@@ -16,6 +16,7 @@ from crop_core.images import (
     MAX_ASPECT,
     MAX_PIXELS,
     MAX_QUESTION,
+    MAX_SIDE,
     ImageError,
     QuestionError,
     check_question,
@@ -295,6 +296,11 @@ def test_a_strip_is_refused_since_a_model_would_see_a_line(tmp_path: Path) -> No
     Image.new("RGB", (20000, 10), RED).save(path)
     assert "20000 x 10" in refused(path)
     assert "too narrow" in refused(Image.new("RGB", (1, MAX_ASPECT + 1)))
+
+
+def test_a_side_is_limited_since_a_model_may_pad_to_a_square() -> None:
+    assert f"and {MAX_SIDE} a side" in refused(Image.new("L", (MAX_SIDE + 1, 200)))
+    assert open_image(Image.new("L", (MAX_SIDE, 200))).size == (MAX_SIDE, 200)
 
 
 @pytest.mark.parametrize("side", [8001, 12000, 20000, 60000])
