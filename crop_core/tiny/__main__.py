@@ -1,4 +1,4 @@
-"""`python -m crop_core.tiny train crop-tiny`: train a bundled model from nothing, resumable at any time."""
+"""`python -m crop_core.tiny crop-tiny`: train a bundled model from nothing, resumable at any time."""
 
 from crop_core.tiny.train import main
 

@@ -23,14 +23,18 @@ LANGUAGE = {
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(prog="python -m crop_core.tiny", description=__doc__)
-    parser.add_argument("model", choices=list(RECIPES))
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(RECIPES)} (default: both)")
     parser.add_argument("--work", type=Path, default=Path("training"), help="where resumable checkpoints are kept")
-    parser.add_argument("--out", type=Path, help="where the trained model is written (default: WORK/MODEL)")
+    parser.add_argument("--out", type=Path, help="the folder that gets the trained models (default: WORK)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--vision-steps", type=int, help="fewer steps, for a trial")
     parser.add_argument("--language-steps", type=int, help="fewer steps, for a trial")
     options = parser.parse_args(arguments)
-    train(options.model, options.work, options.out, options.threads, options.vision_steps, options.language_steps)
+    for name in options.models or RECIPES:
+        if name not in RECIPES:
+            parser.error(f"there is no bundled model {name!r}; choose of {', '.join(RECIPES)}")
+        out = options.out / name if options.out else None
+        train(name, options.work, out, options.threads, options.vision_steps, options.language_steps)
 
 
 def train(

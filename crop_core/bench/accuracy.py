@@ -1,0 +1,80 @@
+"""Exact-match accuracy by kind of question: every visual token, each method and budget, and the two answers without looking."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from PIL import Image
+from tqdm import tqdm
+
+from crop_core.bench.heldout import Item, majority_answers
+from crop_core.config import Budget, CropConfig
+from crop_core.engine import CropEngine
+
+_GREY = (127, 127, 127)
+
+
+@dataclass
+class Tally:
+    """Right answers of one run: overall and by kind, and the mean number of visual tokens per layer that it used."""
+
+    hits: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    tokens: list[float] = field(default_factory=list)
+
+    def add(self, kind: str, hit: bool, tokens: float = 0.0) -> None:
+        """Count one answer."""
+        self.hits[kind].append(hit)
+        self.tokens.append(tokens)
+
+    @property
+    def overall(self) -> float:
+        """Share of right answers over all questions."""
+        every = [hit for hits in self.hits.values() for hit in hits]
+        return sum(every) / len(every)
+
+    @property
+    def by_kind(self) -> dict[str, float]:
+        """Share of right answers of each kind."""
+        return {kind: sum(hits) / len(hits) for kind, hits in self.hits.items()}
+
+    @property
+    def mean_tokens(self) -> float:
+        """Mean over questions of the mean visual tokens per layer."""
+        return sum(self.tokens) / len(self.tokens)
+
+
+def is_right(answer: str, item: Item) -> bool:
+    """Exact match, case and surrounding space aside."""
+    return answer.strip().lower() == item.question.answer
+
+
+def runs(methods: Iterable[str], budgets: Iterable[float]) -> dict[str, CropConfig | None]:
+    """What is measured: every visual token (None), then each method at each budget of mean visual tokens."""
+    table: dict[str, CropConfig | None] = {"all tokens": None}
+    budgets = list(budgets)
+    for method in methods:
+        for budget in budgets:
+            table[f"{method} {budget:g}"] = CropConfig(method=method, budget=Budget(mean_tokens=budget), max_new_tokens=4)
+    return table
+
+
+def measure(engine: CropEngine, items: list[Item], table: dict[str, CropConfig | None]) -> dict[str, Tally]:
+    """Every run of the table over every item, with the localizer's region, plus "blind" (a grey picture) and "majority"."""
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    majority = majority_answers()
+    for item in tqdm(items, desc="accuracy", mininterval=5):
+        kind, image, text = item.question.kind, item.scene.image, item.question.text
+        tallies["majority"].add(kind, majority[kind] == item.question.answer)
+        grey = Image.new("RGB", image.size, _GREY)
+        tallies["blind"].add(kind, is_right(engine.answer(grey, text).text, item))
+        region = engine.locate(image, text)
+        for name, config in table.items():
+            answer = engine.answer(image, text, config, region=region)
+            tallies[name].add(kind, is_right(answer.text, item), answer.trace.mean_tokens)
+        true = engine.answer(image, text, next(c for c in table.values() if c is not None), region=item.region)
+        tallies["true region"].add(kind, is_right(true.text, item), true.trace.mean_tokens)
+    return dict(tallies)
+
+
