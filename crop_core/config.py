@@ -59,8 +59,7 @@ class Budget:
 
     def tokens(self, count: int) -> float:
         """Mean tokens per layer for `count` visual tokens; ConfigError when that is below 1 or above `count`."""
-        mean = self.share * count if self.share is not None else self.mean_tokens
-        assert mean is not None
+        mean = self.share * count if self.share is not None else self.mean_tokens or 0.0
         if not 1 <= mean <= count:
             raise ConfigError(f"A budget of {mean:g} visual tokens is not possible for an image of {count}; give 1 to {count}.")
         return mean

@@ -1,0 +1,158 @@
+"""Training-free pre-LLM compression: the region stays, the rest is average-pooled in windows that grow with the distance.
+
+Differs from PLC in the paper (Guo et al., arXiv 2505.21233), where learnable queries, trained with the model, compress.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crop_core.compress.protocol import CompressionError, CompressionPlan
+from crop_core.config import PlcConfig
+from crop_core.region import GRID, Region
+
+if TYPE_CHECKING:
+    from crop_core.models.protocol import TokenLayout
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PoolingCompressor:
+    """Ring 0 is the region; the rings of the config follow outwards; what has no place in the image is in the last ring.
+
+    Every ring starts as one window over its view's token grid. Windows of the region are halved first, down to single tokens;
+    then always the window with the most tokens for its ring's ratio, at the middle of its longer side. A split adds one token,
+    so that a count is met exactly; rings are pooled together only when there are fewer tokens than rings.
+    """
+
+    config: PlcConfig = field(default_factory=PlcConfig)
+
+    def plan(self, layout: TokenLayout, region: Region, count: int | None = None) -> CompressionPlan:
+        """The groups of `layout`'s N tokens: exactly `count` of them (1..N), or, for None, windows of at most the rings' ratios.
+
+        Raises CompressionError for a count outside 1..N.
+        """
+        total = len(layout.row)
+        if count is not None and not 1 <= count <= total:
+            raise CompressionError(f"{total} visual tokens cannot be pooled into {count}; give 1 to {total}.")
+        ring = rings(layout, region, self.config)
+        windows = _first_windows(layout, ring)
+        if count is None:
+            windows = _split_until(windows, total, lambda window: window.size > self._ratio(window.ring))
+        elif len(windows) > count:
+            windows = _merged(windows, count)
+        else:
+            windows = _split_until(windows, count, lambda window: window.ring == 0)
+            windows = _split_until(windows, count, lambda window: True, self._ratio)
+        label = np.empty(total, dtype=np.int64)
+        for number, window in enumerate(windows):
+            label[window.tokens] = number
+        return CompressionPlan.of(label, ring)
+
+    def _ratio(self, ring: int) -> float:
+        return 1.0 if ring == 0 else self.config.rings[ring - 1].ratio
+
+
+def rings(layout: TokenLayout, region: Region, config: PlcConfig) -> Ints:
+    """(N,) ring of every token: 0 in the region, then by the distance of its centre from the region in grid cells (the
+    larger of across and down); the last ring for tokens without a place or outside what the model sees."""
+    inside = region.mask(layout.boxes)
+    visible = in_sight(layout)
+    centre = (layout.boxes[:, :2] + layout.boxes[:, 2:]) / 2  # (N, 2) px
+    box, cell = np.array(region.box), np.array([region.width, region.height]) / GRID
+    away = np.maximum(box[:2] - centre, centre - box[2:]) / cell  # (N, 2) cells
+    distance = np.where(visible, away.max(axis=1, initial=0.0), np.inf)
+    edges = np.cumsum([ring.width for ring in config.rings])
+    ring = 1 + np.searchsorted(edges[:-1], distance)
+    return np.where(inside & visible, 0, ring).astype(np.int64)
+
+
+def in_sight(layout: TokenLayout) -> NDArray[np.bool_]:
+    """(N,) bool: has the token a place, with its centre in the visible part of the image?"""
+    x, y = (layout.boxes[:, :2] + layout.boxes[:, 2:]).T / 2
+    left, top, right, bottom = layout.visible
+    return (x >= left) & (x < right) & (y >= top) & (y < bottom)  # False for NaN
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Tokens of one ring and view inside rows top..bottom and columns left..right (ends excluded) of the token grid."""
+
+    ring: int
+    tokens: Ints
+    row: Ints
+    col: Ints
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def size(self) -> int:
+        return len(self.tokens)
+
+    def halves(self) -> list[_Window]:
+        """Both halves of the longer side; empty halves are cut off until there are two."""
+        if self.bottom - self.top >= self.right - self.left:
+            middle = (self.top + self.bottom) // 2
+            first, ends = self.row < middle, ({"bottom": middle}, {"top": middle})
+        else:
+            middle = (self.left + self.right) // 2
+            first, ends = self.col < middle, ({"right": middle}, {"left": middle})
+        parts = [self._part(chosen, **end) for chosen, end in zip((first, ~first), ends, strict=True) if chosen.any()]
+        return parts if len(parts) == 2 else parts[0].halves()
+
+    def _part(self, chosen: NDArray[np.bool_], **ends: int) -> _Window:
+        return replace(self, tokens=self.tokens[chosen], row=self.row[chosen], col=self.col[chosen], **ends)
+
+
+def _first_windows(layout: TokenLayout, ring: Ints) -> list[_Window]:
+    """One window per ring, view and side of the image's border, near to far; tokens without a place form a row of their own."""
+    placed, visible = layout.row >= 0, in_sight(layout)
+    row = np.where(placed, layout.row, 0)
+    col = np.where(placed, layout.col, np.arange(len(ring)))
+    keys = sorted(set(zip(ring.tolist(), (~visible).tolist(), layout.view.tolist(), strict=True)))
+    windows = []
+    for number, hidden, view in keys:
+        at = np.flatnonzero((ring == number) & (visible != hidden) & (layout.view == view))
+        same = layout.view == view  # the window spans the view's whole grid, so that all rings share their borders
+        windows.append(_Window(number, at, row[at], col[at], 0, 0, int(row[same].max()) + 1, int(col[same].max()) + 1))
+    return windows
+
+
+def _split_until(
+    windows: list[_Window],
+    count: int,
+    wanted: Callable[[_Window], bool],
+    ratio: Callable[[int], float] = lambda ring: 1.0,
+) -> list[_Window]:
+    """Halve the `wanted` window with the most tokens for its ratio, again and again, until there are `count` or none is left."""
+    def entry(window: _Window) -> tuple[float, int, _Window]:
+        return (-window.size / ratio(window.ring), next(tie), window)
+
+    tie = itertools.count()  # equal windows are split in the order in which they came
+    done: list[_Window] = []
+    queue = [entry(window) for window in windows]
+    heapq.heapify(queue)
+    while queue and len(done) + len(queue) < count:
+        window = heapq.heappop(queue)[2]
+        if window.size == 1 or not wanted(window):
+            done.append(window)
+            continue
+        for half in window.halves():
+            heapq.heappush(queue, entry(half))
+    return done + [window for *_, window in queue]
+
+
+def _merged(windows: list[_Window], count: int) -> list[_Window]:
+    """More rings than tokens: the farthest windows become one."""
+    tail = windows[count - 1:]
+    return [*windows[:count - 1], replace(tail[0], tokens=np.concatenate([window.tokens for window in tail]))]

@@ -1,0 +1,86 @@
+"""What a compressor decides: which visual tokens become one before the LLM. Pure numpy; knows nothing of torch or models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crop_core.region import Region
+
+if TYPE_CHECKING:  # the layout's module imports torch, which a plan has no need of
+    from crop_core.models.protocol import TokenLayout
+
+
+class CompressionError(ValueError):
+    """A plan that cannot be; the message says what is possible."""
+
+
+@dataclass(frozen=True, eq=False)
+class CompressionPlan:
+    """N visual tokens become M tokens at the LLM's input.
+
+    group: (N,) int, the input token 0..M-1 that each visual token goes into, -1 to drop it. ring: (N,) int, 0 = the region.
+    Input tokens are in the order of their anchors. Raises CompressionError when a number 0..M-1 has no member or M is 0.
+    """
+
+    group: NDArray[np.int64]
+    ring: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.group.shape != self.ring.shape or set(self.group.tolist()) - {-1} != set(range(self.count)) or not self.count:
+            raise CompressionError("A plan needs a ring for every visual token, and a member for each of at least one input token.")
+        if (np.diff(self.anchors) <= 0).any():
+            raise CompressionError("The input tokens of a plan must be numbered in the order of their anchors.")
+
+    @classmethod
+    def identity(cls, count: int) -> CompressionPlan:
+        """All `count` tokens stay as they are."""
+        return cls(np.arange(count), np.zeros(count, dtype=np.int64))
+
+    @classmethod
+    def of(cls, label: NDArray[np.int64], ring: NDArray[np.int64]) -> CompressionPlan:
+        """From any (N,) labels: equal labels are pooled, -1 is dropped; input tokens are numbered by their anchors."""
+        number = np.unique(label[label >= 0], return_inverse=True)[1].reshape(-1)
+        group = np.full(len(label), -1, dtype=np.int64)
+        group[label >= 0] = np.argsort(np.argsort(_anchors(label >= 0, number)))[number]
+        return cls(group, ring)
+
+    @property
+    def count(self) -> int:
+        """M."""
+        return int(self.group.max(initial=-1)) + 1
+
+    @property
+    def anchors(self) -> NDArray[np.int64]:
+        """(M,) the member nearest to each group's mean: whose place in the prompt the group takes."""
+        return _anchors(self.group >= 0, self.group[self.group >= 0])
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(M, N): input token = weights @ visual tokens, the mean of each group's members."""
+        member = self.group[None, :] == np.arange(self.count)[:, None]
+        return member / member.sum(axis=1, keepdims=True)
+
+    @property
+    def region(self) -> NDArray[np.bool_]:
+        """(M,) bool: is every member of the input token in the region (ring 0)?"""
+        outside = self.group[(self.ring > 0) & (self.group >= 0)]
+        return ~np.isin(np.arange(self.count), outside)
+
+
+class Compressor(Protocol):
+    """Acts before the LLM: one method, one file, one row in the registry."""
+
+    def plan(self, layout: TokenLayout, region: Region, count: int | None) -> CompressionPlan:
+        """Which of the N tokens of `layout` become one; exactly `count` input tokens, or as many as its ratios give."""
+
+
+def _anchors(there: NDArray[np.bool_], number: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(M,) per group number the member nearest to its mean, the first of two; `number` has one entry per True of `there`."""
+    place = np.flatnonzero(there)
+    mean = np.bincount(number, place) / np.bincount(number)
+    order = np.lexsort((place, np.abs(place - mean[number]), number))
+    return place[order[np.unique(number[order], return_index=True)[1]]]

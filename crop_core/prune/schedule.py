@@ -1,0 +1,115 @@
+"""Budget arithmetic: how many visual tokens are alive from which layer on. Pure functions of integers; no torch, no arrays.
+
+A schedule of cuts (layer, count) over L decoder layers costs the sum of the tokens alive in each layer; a budget B allows
+floor(B * L) of them. Layers before the first cut hold every token, so that a small budget can be out of reach.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from crop_core.config import ConfigError, IlpConfig
+
+Cuts = tuple[tuple[int, int], ...]
+DEFAULT_SHARE = 1 / 3  # alive after the default cut when no budget is set
+DEEP = 24  # decoder layers from which early layers are cheap enough to leave two of them whole
+ROUNDING = 1e-6  # of a token: what a budget written as a share may be off by
+
+
+class BudgetError(ConfigError):
+    """A budget that a schedule cannot reach; the message names the least that it can."""
+
+
+def default_layer(layers: int) -> int:
+    """Layer of the one default cut: 2 as in FastV (Chen et al., arXiv 2403.06764) for deep models, 1 for shallow ones."""
+    return 2 if layers >= DEEP else 1
+
+
+def resolved(config: IlpConfig, layers: int) -> tuple[tuple[int, float], ...]:
+    """The schedule of (layer, share) for a model of `layers` decoder layers; ConfigError for a cut behind the last layer."""
+    schedule = config.schedule or ((default_layer(layers), DEFAULT_SHARE),)
+    if schedule[-1][0] >= layers:
+        raise ConfigError(f"The ILP schedule cuts at layer {schedule[-1][0]}, but the model has {layers} decoder layers; "
+                          f"cut at layers 1 to {layers - 1}.")
+    return schedule
+
+
+def allowance(budget: float, layers: int) -> int:
+    """Visual tokens, summed over the layers, that a mean of `budget` per layer allows."""
+    return math.floor(budget * layers + ROUNDING)
+
+
+def least_mean(first_layer: int, layers: int, count: int) -> float:
+    """Least mean tokens per layer when `count` are whole before `first_layer` and one survives from it on."""
+    return (first_layer * count + layers - first_layer) / layers
+
+
+def cuts(config: IlpConfig, layers: int, count: int, budget: float | None = None) -> Cuts:
+    """(layer, tokens alive from it on) for `count` visual tokens at the LLM's input; layers where nothing changes are left out.
+
+    With a budget (mean tokens per layer): the shares scaled together to the largest counts whose mean does not exceed it, and
+    what rounding leaves handed to single cuts. Without: the shares as they are. At least one token stays.
+    Raises BudgetError when even one token after the first cut is too many, ConfigError for a cut behind the last layer.
+    """
+    schedule = resolved(config, layers)
+    at = [layer for layer, _ in schedule]
+    shares = [share for _, share in schedule]
+    if budget is None:
+        alive = _scaled(shares, count, count)
+    else:
+        least = least_mean(at[0], layers, count)
+        if allowance(budget, layers) < round(least * layers):
+            raise BudgetError(f"A mean of {budget:g} visual tokens per layer is out of reach: with {count} tokens in the layers before "
+                              f"the first cut at layer {at[0]} of {layers}, the least is {least:.1f}; raise the budget or cut earlier.")
+        lengths = [after - before for before, after in zip(at, [*at[1:], layers], strict=True)]
+        alive = _largest(shares, lengths, count, allowance(budget, layers) - at[0] * count)
+    before = [count, *alive]
+    return tuple((layer, now) for layer, now, last in zip(at, alive, before, strict=False) if now < last)
+
+
+def mean_tokens(cuts: Cuts, layers: int, count: int) -> float:
+    """Mean visual tokens per layer that these cuts leave of `count`."""
+    ends = [layer for layer, _ in cuts] + [layers]
+    total = ends[0] * count + sum(alive * (end - layer) for (layer, alive), end in zip(cuts, ends[1:], strict=True))
+    return total / layers
+
+
+def plc_count(budget: float, count: int) -> int:
+    """Tokens that compression alone leaves of `count` for a mean of `budget`."""
+    return max(1, min(count, math.floor(budget + ROUNDING)))
+
+
+def plc_count_before_ilp(overshoot: float, budget: float, layers: int, count: int, first_layer: int) -> int:
+    """Tokens that compression leaves of `count` when ILP follows: overshoot * budget, but never so many that ILP,
+    which can cut only from `first_layer` on, would miss the budget."""
+    reachable = (allowance(budget, layers) - (layers - first_layer)) // first_layer
+    return max(1, min(count, math.floor(overshoot * budget + 0.5), reachable))
+
+
+def _scaled(shares: Sequence[float], scale: float, count: int) -> list[int]:
+    """floor(share * scale) per cut, at least 1 and at most `count`; falling because the shares fall."""
+    return [max(1, min(count, math.floor(share * scale + ROUNDING))) for share in shares]
+
+
+def _largest(shares: Sequence[float], lengths: Sequence[int], count: int, room: int) -> list[int]:
+    """Largest scaled counts whose sum, weighted with the cuts' lengths in layers, is at most `room`."""
+    low, high = 0.0, count / min(shares) + 1
+    for _ in range(60):
+        middle = (low + high) / 2
+        fits = _cost(_scaled(shares, middle, count), lengths) <= room
+        low, high = (middle, high) if fits else (low, middle)
+    return _topped_up(_scaled(shares, low, count), lengths, count, room)
+
+
+def _topped_up(alive: list[int], lengths: Sequence[int], count: int, room: int) -> list[int]:
+    """Hand what is left of `room` to single cuts, earliest first, as long as counts still fall from cut to cut."""
+    for cut in range(len(alive)):
+        most = alive[cut - 1] if cut else count
+        more = max(0, room - _cost(alive, lengths)) // lengths[cut]
+        alive[cut] = min(most, alive[cut] + more)
+    return alive
+
+
+def _cost(alive: Sequence[int], lengths: Sequence[int]) -> int:
+    return sum(number * length for number, length in zip(alive, lengths, strict=True))

@@ -1,0 +1,111 @@
+"""Budget arithmetic of ILP schedules, against brute force and the numbers of the design."""
+
+import math
+import random
+
+import pytest
+
+from crop_core.config import ConfigError, IlpConfig
+from crop_core.prune.schedule import (
+    BudgetError,
+    cuts,
+    default_layer,
+    least_mean,
+    mean_tokens,
+    plc_count,
+    plc_count_before_ilp,
+)
+
+
+@pytest.mark.parametrize(("layers", "budget", "left"), [(32, 192, 166), (32, 128, 98), (32, 64, 29), (12, 192, 157), (12, 128, 87),
+                                                       (12, 64, 17)])
+def test_the_paper_s_budgets_of_576(layers, budget, left):
+    """32 layers cut at 2, 12 layers cut at 1; 64 of 32 layers is 29.87, and more than 29 would exceed the mean."""
+    assert cuts(IlpConfig(), layers, 576, budget) == ((default_layer(layers), left),)
+
+
+def test_six_layers_cannot_reach_64_and_the_least_is_named():
+    with pytest.raises(BudgetError, match=r"least is 96\.8"):
+        cuts(IlpConfig(), 6, 576, 64)
+    assert least_mean(1, 6, 576) == pytest.approx(96.83, abs=0.01)
+
+
+def test_the_least_mean_itself_is_reachable():
+    assert cuts(IlpConfig(), 6, 576, least_mean(1, 6, 576)) == ((1, 1),)
+
+
+def random_case(rng):
+    layers = rng.randint(3, 20)
+    at = sorted(rng.sample(range(1, layers), rng.randint(1, min(3, layers - 1))))
+    shares = sorted((rng.uniform(0.01, 1) for _ in at), reverse=True)
+    count = rng.randint(1, 90)
+    return IlpConfig(tuple(zip(at, shares, strict=True))), layers, count, rng.uniform(1, count + 3)
+
+
+def test_the_mean_never_exceeds_the_budget_and_no_token_more_would_fit():
+    rng, reached = random.Random(0), 0
+    for _ in range(600):
+        config, layers, count, budget = random_case(rng)
+        try:
+            found = cuts(config, layers, count, budget)
+        except BudgetError:
+            assert least_mean(config.schedule[0][0], layers, count) > budget - 1e-6
+            continue
+        reached += 1
+        assert mean_tokens(found, layers, count) <= budget + 1e-6
+        alive = [count] + [number for _, number in found]
+        assert all(after < before for before, after in zip(alive, alive[1:], strict=False)) and alive[-1] >= 1
+        for place in range(len(found)):  # one more token at any single cut: not falling any more, or over the budget
+            more = tuple((layer, number + (place == cut)) for cut, (layer, number) in enumerate(found))
+            above = alive[place]
+            assert more[place][1] > above or mean_tokens(more, layers, count) > budget + 1e-7
+    assert reached > 300
+
+
+def test_one_cut_agrees_with_brute_force():
+    for layers, first, count in ((12, 1, 60), (9, 3, 31)):
+        for tenth in range(10, 10 * count, 7):
+            budget = tenth / 10
+            fitting = [number for number in range(1, count + 1)
+                       if (first * count + (layers - first) * number) / layers <= budget + 1e-9]
+            if fitting:
+                found = cuts(IlpConfig(((first, 0.5),)), layers, count, budget)
+                assert found == (((first, max(fitting)),) if max(fitting) < count else ())
+
+
+def test_shares_without_a_budget_stand_as_they_are():
+    assert cuts(IlpConfig(((2, 0.5), (4, 0.25), (6, 0.001))), 8, 100) == ((2, 50), (4, 25), (6, 1))
+    assert cuts(IlpConfig(((2, 1.0), (4, 0.5))), 8, 100) == ((4, 50),)
+
+
+def test_relative_shares_keep_their_shape_under_a_budget():
+    (_, first), (_, second) = cuts(IlpConfig(((1, 0.8), (5, 0.2))), 9, 400, 150)
+    assert first / second == pytest.approx(4, rel=0.05)
+
+
+def test_a_budget_that_reduces_nothing_cuts_nothing():
+    assert cuts(IlpConfig(), 12, 100, 100) == ()
+
+
+def test_a_cut_behind_the_last_layer_is_refused():
+    with pytest.raises(ConfigError, match="1 to 5"):
+        cuts(IlpConfig(((6, 0.5),)), 6, 100, 50)
+
+
+def test_compression_alone_meets_the_budget():
+    assert plc_count(192.0, 576) == 192
+    assert plc_count(576 * (64 / 576), 576) == 64
+    assert plc_count(2.7, 576) == 2
+
+
+def test_compression_before_ilp_always_leaves_a_reachable_budget():
+    assert plc_count_before_ilp(1.5, 64, 12, 576, 1) == 96
+    rng = random.Random(1)
+    for _ in range(500):
+        layers = rng.randint(2, 30)
+        first, count = rng.randint(1, layers - 1), rng.randint(1, 300)
+        budget = rng.uniform(1, count)
+        left = plc_count_before_ilp(rng.uniform(1, 4), budget, layers, count, first)
+        assert 1 <= left <= count
+        found = cuts(IlpConfig(((first, 0.5),)), layers, left, budget)
+        assert math.floor(mean_tokens(found, layers, left) * layers + 0.5) <= math.floor(budget * layers + 1e-6)
