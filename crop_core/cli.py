@@ -1,0 +1,148 @@
+"""The command line: `ask` one question with and without CROP, `models` lists what can be loaded.
+
+Bad input is one sentence on stderr and exit code 2. torch is imported only once the arguments make sense.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from crop_core.config import METHODS, Budget, CropConfig
+from crop_core.images import check_question, open_image
+from crop_core.records import Comparison
+from crop_core.region import Region
+from crop_core.report import columns, comparison_table
+
+BAD_INPUT = 2  # the exit code of argparse
+EXAMPLE = """examples:
+  python -m crop_core ask picture.png "what is left of the dog?"
+  python -m crop_core ask picture.png "how many cats are there?" --budget 64 --method ilp
+  python -m crop_core ask picture.png "what does the sign say?" --box 40,30,200,180 --json answer.json
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, or 2 for bad input."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except ValueError as error:  # every error about what the user gave is one, with one sentence
+        print(f"crop_core: {error}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with its errors in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (--help tells more).\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m crop_core", description="Visual token pruning by contextual region (CROP).")
+    commands = parser.add_subparsers(required=True, metavar="command", parser_class=_Parser)
+    models = commands.add_parser("models", help="list what can be loaded")
+    models.set_defaults(run=_models)
+    ask = commands.add_parser(
+        "ask",
+        help="ask a question about a picture, with every visual token and with CROP",
+        description="Answers twice, with every visual token and with CROP, and shows what CROP saved.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _ask_arguments(ask)
+    ask.set_defaults(run=_ask)
+    return parser
+
+
+def _ask_arguments(ask: argparse.ArgumentParser) -> None:
+    ask.add_argument("image", metavar="IMAGE", help="file of a picture (PNG, JPEG, WebP, GIF, TIFF, BMP, ...)")
+    ask.add_argument("question", metavar="QUESTION", help="what to ask, up to 500 characters")
+    default = str(CropConfig().budget).replace("%", "%%")
+    budget = f"mean number of visual tokens per layer (64), or a share of all (25%%); default: {default}"
+    methods = [name for name in METHODS if name != "none"]
+    regions = ["grid", "whole"]
+    ask.add_argument("--budget", metavar="N|P%", help=budget)
+    ask.add_argument("--method", choices=methods, default="crop", help="what to prune with (default: crop)")
+    ask.add_argument("--localizer", choices=regions, default="grid", help="grid: the locator model; whole: no region")
+    ask.add_argument("--box", metavar="x0,y0,x1,y1", help="draw the region yourself: left,top,right,bottom in pixels")
+    ask.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
+    ask.add_argument("--locator", metavar="NAME", help="locator model, named like the model")
+    ask.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: cuda when there is one)")
+    ask.add_argument("--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: what suits the device)")
+    ask.add_argument("--repeats", type=int, default=1, metavar="N", help="how often each run is timed (default: 1)")
+    ask.add_argument("--json", metavar="FILE|-", help="write everything as one JSON object; -: print only that")
+
+
+def _ask(arguments: argparse.Namespace) -> None:
+    """Cheap checks first, so that a typing error does not wait for a model to load."""
+    question = check_question(arguments.question)
+    image = open_image(arguments.image)
+    region = _region(arguments, *image.size)
+    config = _config(arguments)
+    _check_target(arguments.json)
+    result = _engine(arguments, needs_locator=region is None).compare(image, question, config, region)
+    if arguments.json:
+        _write(result, arguments.json)
+    if arguments.json != "-":
+        print(comparison_table(result))
+
+
+def _config(arguments: argparse.Namespace) -> CropConfig:
+    config = CropConfig(method=arguments.method, localizer=arguments.localizer, repeats=arguments.repeats)
+    return config if arguments.budget is None else replace(config, budget=Budget.parse(arguments.budget))
+
+
+def _region(arguments: argparse.Namespace, width: int, height: int) -> Region | None:
+    """The region that the user chose; None leaves it to the locator."""
+    if arguments.box is not None:
+        return Region.from_box(arguments.box.split(","), width, height)
+    return Region.whole(width, height) if arguments.localizer == "whole" else None
+
+
+def _engine(arguments: argparse.Namespace, needs_locator: bool) -> Any:
+    """The engine with what was asked for; a locator is loaded only when it has to find the region."""
+    from transformers.utils import logging
+
+    from crop_core.engine import CropEngine
+
+    logging.disable_progress_bar()
+    options = {name: getattr(arguments, name) for name in ("model", "device", "dtype") if getattr(arguments, name)}
+    if not needs_locator:
+        options["localizer"] = None
+    elif arguments.locator:
+        options["localizer"] = arguments.locator
+    return CropEngine.from_pretrained(**options)
+
+
+def _check_target(target: str | None) -> None:
+    if target in (None, "-"):
+        return
+    path = Path(str(target))
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ValueError(f"The JSON file '{path}' cannot be written: give a file in a folder that exists.")
+
+
+def _write(result: Comparison, target: str) -> None:
+    """One line of ASCII, so that every terminal and every reader takes it."""
+    text = json.dumps(result.to_json(), allow_nan=False)
+    if target == "-":
+        print(text)
+        return
+    try:
+        Path(target).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"The JSON file '{target}' cannot be written: {error.strerror or error}.") from error
+
+
+def _models(arguments: argparse.Namespace) -> None:
+    from crop_core.models.registry import available
+
+    print("\n".join(columns([(each.name, each.family, each.description) for each in available()])))

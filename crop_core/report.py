@@ -1,0 +1,92 @@
+"""A comparison as a table for a terminal. Reads records only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from crop_core import units
+from crop_core.records import Answer, Comparison
+
+Row = tuple[str, ...]  # name, all tokens, CROP, change
+
+
+def comparison_table(result: Comparison) -> str:
+    """Question, region, both answers with their costs, and the notices; several lines, no line end."""
+    head = [
+        ("Question", result.question),
+        ("Model", f"{result.model} on {result.device}, {result.dtype}"),
+        ("Region", _region(result)),
+        ("Method", f"{result.method}, budget {result.budget}"),
+    ]
+    rows = [("", "all tokens", "CROP", ""), *_answers(result), *_tokens(result), *_costs(result)]
+    lines = [*(f"{name:<9} {text}" for name, text in head), "", *columns(rows)]
+    return "\n".join([*lines, *(f"Note: {line}" for line in _notes(result))])
+
+
+def columns(rows: Sequence[Row]) -> list[str]:
+    """Rows of equally many texts as lines with aligned columns."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _region(result: Comparison) -> str:
+    x0, y0, x1, y1 = result.region.grid
+    sure = "" if result.region.confidence is None else f", confidence {units.chance(result.region.confidence)}"
+    pixels = ",".join(f"{value:.0f}" for value in result.region.box)
+    return f"columns {x0}-{x1}, rows {y0}-{y1} of the grid; pixels {pixels}; {result.region.source}{sure}"
+
+
+def _answers(result: Comparison) -> list[Row]:
+    base, crop = result.baseline, result.crop
+    return [
+        ("Answer", base.text, crop.text, "same answer" if result.same else "changed"),
+        ("  its probability", _probability(base), _probability(crop), f"KL {result.kl_first:.2g} nats"),
+    ]
+
+
+def _probability(answer: Answer) -> str:
+    return units.chance(math.exp(sum(token.logprob for token in answer.tokens))) if answer.tokens else "–"
+
+
+def _tokens(result: Comparison) -> list[Row]:
+    trace = result.crop.trace
+    return [
+        _row("Visual tokens, mean", units.number, trace.visual_tokens, trace.mean_tokens),
+        _row("  into the LLM", units.number, trace.visual_tokens, trace.input_tokens),
+        _row("  after the last cut", units.number, trace.visual_tokens, trace.final_tokens),
+    ]
+
+
+def _costs(result: Comparison) -> list[Row]:
+    """CROP's figures include the localizer's."""
+    base, crop = result.baseline.cost, result.crop.cost
+    weights = crop.weights_bytes + crop.localizer_weights_bytes
+    work = crop.flops + crop.localizer_flops
+    return [
+        _row("Time to first token", units.seconds, base.ttft_s, crop.ttft_s),
+        ("  of it localizer", "", units.seconds(crop.localizer_s), ""),
+        ("  of it PLC and scoring", "", units.seconds(crop.compression_s + crop.scoring_s), ""),
+        _row("Total time", units.seconds, base.total_s, crop.total_s),
+        _row("KV cache", units.size, base.kv_bytes, crop.kv_bytes),
+        _row("Peak above weights", units.size, base.peak_bytes, crop.peak_bytes),
+        _row("Weights", units.size, base.weights_bytes, weights),
+        _row("Work to first token", units.flops, base.flops, work),
+    ]
+
+
+def _row(name: str, unit: Callable[[float], str], base: float, crop: float) -> Row:
+    return (name, unit(base), unit(crop), _change(base, crop))
+
+
+def _change(base: float, crop: float) -> str:
+    return f"{100 * (crop - base) / base:+.1f} %" if base > 0 else ""
+
+
+def _notes(result: Comparison) -> list[str]:
+    notes = list(result.notices)
+    if result.unknown_words:
+        notes.append(f"The model does not know {', '.join(result.unknown_words)}: its answer is a guess.")
+    if result.crop.trace.mean_tokens >= result.crop.trace.visual_tokens:
+        notes.append("This budget removed no visual token: any difference in time is noise.")
+    return notes

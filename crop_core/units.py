@@ -1,0 +1,38 @@
+"""How figures are written everywhere, in the app, on the command line and in reports. Knows nothing of records."""
+
+from __future__ import annotations
+
+
+def seconds(value: float) -> str:
+    """Seconds as ms below one second."""
+    if value < 0.0995:
+        return f"{1000 * value:.1f} ms"
+    return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def size(value: float) -> str:
+    """Bytes in binary units."""
+    return _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+
+
+def flops(value: float) -> str:
+    """Floating-point operations."""
+    return _scaled(value, 1000, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"))
+
+
+def number(value: float) -> str:
+    """A token count: whole when it is, else one decimal."""
+    return f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}"
+
+
+def chance(value: float) -> str:
+    """A probability as a percentage."""
+    return "under 0.1 %" if 0 < value < 0.001 else f"{100 * value:.1f} %"
+
+
+def _scaled(value: float, step: float, units: tuple[str, ...]) -> str:
+    """`value` with the largest unit that leaves at least 1, in three digits."""
+    power = 0
+    while value >= step and power < len(units) - 1:
+        value, power = value / step, power + 1
+    return f"{value:.0f} {units[power]}" if power == 0 or value >= 99.5 else f"{value:.3g} {units[power]}"

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import fake_records
+import pytest
+from PIL import Image
+
+from crop_core import units
+from crop_core.cli import main
+from crop_core.config import Budget, CropConfig
+from crop_core.records import Comparison
+
+QUESTION = "what is left of the dog?"
+
+
+class Double:
+    """Stands in for CropEngine: remembers what it was given and returns a hand-made comparison."""
+
+    loaded: dict[str, Any]
+    asked: tuple[Any, ...]
+
+    @classmethod
+    def from_pretrained(cls, **options: Any) -> type[Double]:
+        if options.get("model") == "nothing":
+            raise ValueError("There is no model 'nothing'; supported are these.")
+        cls.loaded = options
+        return cls
+
+    @classmethod
+    def compare(cls, image: Image.Image, question: str, config: CropConfig, region: Any = None) -> Comparison:
+        cls.asked = (image, question, config, region)
+        assert config.budget is not None
+        config.budget.tokens(576)
+        return fake_records.comparison(question, image.size, region, unknown_words=["xylophone"], notices=["A notice."])
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> type[Double]:
+    module = ModuleType("crop_core.engine")
+    module.CropEngine = Double  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "crop_core.engine", module)
+    return Double
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    path = tmp_path / "picture.png"
+    Image.new("RGB", (320, 160), "white").save(path)
+    return str(path)
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]):
+    """Run a command line that is refused, and return its one sentence."""
+
+    def run(*arguments: str) -> str:
+        try:
+            code = main(arguments)
+        except SystemExit as exit:
+            code = exit.code
+        out, err = capsys.readouterr()
+        assert code == 2
+        assert out == ""
+        assert err.count("\n") == 1
+        assert err.endswith(".\n")
+        return err
+
+    return run
+
+
+def test_ask_prints_both_answers_and_costs(
+    double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", picture, f"  {QUESTION}\n"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = {line.split("  ")[0].strip(): line for line in out.splitlines()}
+    made = fake_records.comparison()
+    assert "rabbit" in lines["Answer"]
+    assert "same answer" in lines["Answer"]
+    assert units.seconds(made.baseline.cost.total_s) in lines["Total time"]
+    assert units.seconds(made.crop.cost.total_s) in lines["Total time"]
+    assert units.flops(made.crop.cost.flops + made.crop.cost.localizer_flops) in lines["Work to first token"]
+    assert "columns 2-4, rows 1-3" in lines["Region"]
+    assert "xylophone" in out
+    assert "A notice." in out
+    image, question, config, region = double.asked
+    assert (image.size, question, config, region) == ((320, 160), QUESTION, CropConfig(), None)
+    assert double.loaded == {}
+
+
+def test_a_changed_answer_is_called_changed(
+    double: type[Double], picture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Double, "compare", lambda *given: fake_records.comparison(changed=True))
+    assert main(["ask", picture, QUESTION]) == 0
+    (answer,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Answer")]
+    assert answer.split() == ["Answer", "rabbit", "turtle", "changed"]
+
+
+def test_json_to_standard_output_is_all_there_is(
+    double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", picture, QUESTION, "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    told = json.loads(out)
+    documented = {
+        "question", "image", "model", "device", "dtype", "region", "tokens", "baseline", "crop", "trace",
+    }  # fmt: skip
+    assert documented <= set(told)
+    assert told["image"] == {"width": 320, "height": 160}
+    assert {"grid", "box", "source", "confidence"} <= set(told["region"])
+    assert {"visual", "after_plc", "mean_per_layer"} <= set(told["tokens"])
+    assert {"answer", "cost"} <= set(told["baseline"])
+    assert {"answer", "cost"} <= set(told["crop"])
+    assert Comparison.from_json(told).to_json() == told
+
+
+def test_json_to_a_file_comes_besides_the_table(
+    double: type[Double], picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "answer.json"
+    assert main(["ask", picture, QUESTION, "--json", str(target)]) == 0
+    assert json.loads(target.read_text())["question"] == QUESTION
+    assert "Answer" in capsys.readouterr().out
+
+
+def test_the_json_is_strict_and_plain_ascii(
+    double: type[Double], picture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Double, "compare", lambda *given: fake_records.comparison("où?", kl_first=float("inf")))
+    assert main(["ask", picture, "où?", "--json", "-"]) == 0
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert "Infinity" not in out
+    assert "NaN" not in out
+    assert json.loads(out)["question"] == "où?"
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [("64", Budget(mean_tokens=64)), ("25%", Budget(share=0.25)), ("11.1 %", Budget(share=0.111))],
+)
+def test_a_budget_is_a_number_or_a_share(budget: str, expected: Budget, double: type[Double], picture: str) -> None:
+    assert main(["ask", picture, QUESTION, "--budget", budget]) == 0
+    given = double.asked[2].budget
+    assert given.mean_tokens == expected.mean_tokens
+    assert given.share == pytest.approx(expected.share)
+
+
+def test_method_repeats_and_models_are_passed_on(double: type[Double], picture: str) -> None:
+    models = ["--model", "a/b", "--locator", "c", "--device", "cpu", "--dtype", "float32"]
+    assert main(["ask", picture, QUESTION, "--method", "ilp", "--repeats", "3", *models]) == 0
+    assert double.loaded == {"model": "a/b", "localizer": "c", "device": "cpu", "dtype": "float32"}
+    assert double.asked[2].method == "ilp"
+    assert double.asked[2].repeats == 3
+
+
+def test_a_region_of_ones_own_needs_no_locator(double: type[Double], picture: str) -> None:
+    assert main(["ask", picture, QUESTION, "--box", "40, 20,120.5,79"]) == 0
+    assert double.loaded == {"localizer": None}
+    assert double.asked[3].grid == (1, 1, 3, 3)
+    assert double.asked[3].source == "drawn"
+    assert main(["ask", picture, QUESTION, "--localizer", "whole"]) == 0
+    assert double.loaded == {"localizer": None}
+    assert double.asked[3].is_whole
+    assert double.asked[3].source == "whole"
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--budget", "0"], "0 tokens"),
+        (["--budget", "-5"], "budget"),
+        (["--budget=-5"], "-5 tokens"),
+        (["--budget", "577"], "576"),
+        (["--budget", "0%"], "0 %"),
+        (["--budget", "101%"], "101 %"),
+        (["--budget", "many"], "many"),
+        (["--budget", "nan"], "nan"),
+        (["--box", "1,2,3"], "four numbers"),
+        (["--box", "a,b,c,d"], "four numbers"),
+        (["--box", "100,10,50,90"], "upside down"),
+        (["--box", "10,10,10,90"], "empty"),
+        (["--box", "0,0,321,160"], "outside the image"),
+        (["--box=-5,0,100,100"], "outside the image"),
+        (["--box", "nan,0,1,1"], "four numbers"),
+        (["--method", "fastest"], "fastest"),
+        (["--localizer", "gps"], "gps"),
+        (["--repeats", "0"], "repeats"),
+        (["--repeats", "x"], "repeats"),
+        (["--model", "nothing"], "no model"),
+        (["--json", "no/such/folder/a.json"], "cannot be written"),
+        (["--json", "."], "cannot be written"),
+        (["--nonsense"], "nonsense"),
+    ],
+)
+def test_bad_options_are_one_sentence(
+    options: list[str], word: str, double: type[Double], picture: str, refused: Any
+) -> None:
+    assert word in refused("ask", picture, QUESTION, *options)
+
+
+@pytest.mark.parametrize("question", ["", "   ", "\x00", "x" * 501])
+def test_bad_questions(question: str, double: type[Double], picture: str, refused: Any) -> None:
+    assert "question" in refused("ask", picture, question)
+
+
+def test_bad_pictures(double: type[Double], tmp_path: Path, refused: Any) -> None:
+    text = tmp_path / "notes.png"
+    text.write_text("not a picture")
+    assert "not a picture" in refused("ask", str(text), QUESTION)
+    assert "no file" in refused("ask", str(tmp_path / "missing.png"), QUESTION)
+    assert "folder" in refused("ask", str(tmp_path), QUESTION)
+
+
+def test_a_command_is_needed(refused: Any) -> None:
+    assert "command" in refused()
+    assert "dance" in refused("dance")
+    assert "QUESTION" in refused("ask", "picture.png")
+
+
+def test_models_lists_what_can_be_loaded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [SimpleNamespace(name="one", kind="bundled", family="LLaVA", description="first")]
+    monkeypatch.setattr("crop_core.models.registry.available", lambda: rows)
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out.split() == ["one", "LLaVA", "first"]
+
+
+def test_the_module_runs_and_helps_without_torch() -> None:
+    code = """
+import runpy, sys
+sys.argv = ["crop_core", "ask", "--help"]
+try:
+    runpy.run_module("crop_core", run_name="__main__")
+except SystemExit as end:
+    print("torch" in sys.modules, end.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--budget" in done.stdout
+    assert done.stdout.endswith("False 0\n")
+    command = [sys.executable, "-m", "crop_core", "ask", "missing.png", "why?"]
+    bad = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr == "crop_core: There is no file 'missing.png'.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (units.seconds(0.0214), "21.4 ms"),
+        (units.seconds(0.31), "310 ms"),
+        (units.seconds(2.5), "2.50 s"),
+        (units.size(512), "512 B"),
+        (units.size(3_570_000), "3.4 MiB"),
+        (units.size(1023), "1023 B"),
+        (units.flops(8.9e9), "8.9 GFLOP"),
+        (units.flops(1.26e13), "12.6 TFLOP"),
+        (units.number(64.0), "64"),
+        (units.number(63.9167), "63.9"),
+        (units.chance(0.0004), "under 0.1 %"),
+        (units.chance(0.83), "83.0 %"),
+    ],
+)
+def test_units(text: str, expected: str) -> None:
+    assert text == expected
