@@ -1,0 +1,88 @@
+"""The places that tell a host how to run us agree: Spacefile, the README's front matter, settings, requirements."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crop_core.settings import explained
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SPACES_COLORS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+SPACES_KEYS = {
+    "title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file", "pinned", "license",
+    "suggested_hardware", "short_description", "tags", "header", "startup_duration_timeout",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def front() -> dict[str, object]:
+    found = re.match(r"---\n(.*?)\n---\n", README, re.DOTALL)
+    assert found, "the README starts with the YAML block that Spaces reads"
+    return yaml.safe_load(found[1])
+
+
+@pytest.fixture(scope="module")
+def micro() -> dict[str, object]:
+    manifest = yaml.safe_load((ROOT / "Spacefile").read_text(encoding="utf-8"))
+    assert manifest["v"] == 0
+    (only,) = manifest["micros"]
+    return only
+
+
+def versions(file: str) -> dict[str, str]:
+    """Package -> the rest of its line, of a requirements file."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    names = [re.match(r"([A-Za-z0-9_.-]+)(.*)", line) for line in lines if line and not line.startswith(("#", "-"))]
+    return {found[1].lower(): found[2] for found in names if found}
+
+
+def test_front_matter_is_what_spaces_accepts(front: dict[str, object]) -> None:
+    assert set(front) <= SPACES_KEYS
+    assert front["sdk"] == "gradio"
+    assert {front["colorFrom"], front["colorTo"]} <= SPACES_COLORS
+    assert len(str(front["short_description"])) <= 60
+    assert (ROOT / str(front["app_file"])).is_file()
+    assert front["license"] == "apache-2.0"
+
+
+def test_spaces_installs_the_gradio_that_was_tested(front: dict[str, object]) -> None:
+    assert versions("constraints.txt")["gradio"] == f"=={front['sdk_version']}"
+
+
+def test_python_versions_agree(front: dict[str, object]) -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'requires-python = ">=3.10,<3.13"' in project
+    assert str(front["python_version"]) in {"3.10", "3.11", "3.12"}
+
+
+def test_the_micro_runs_the_same_file(front: dict[str, object], micro: dict[str, object]) -> None:
+    assert {"name", "src", "engine", "primary", "run"} <= set(micro)
+    assert str(front["app_file"]) in str(micro["run"])
+    assert (ROOT / str(micro["src"]) / str(front["app_file"])).is_file()
+
+
+def test_the_micro_presets_every_setting(micro: dict[str, dict[str, list[dict[str, str]]]]) -> None:
+    presets = {each["name"]: (each["default"], each["description"]) for each in micro["presets"]["env"]}
+    assert presets == explained()
+
+
+def test_the_readme_explains_every_setting() -> None:
+    rows = dict(re.findall(r"^\| `(CROP_\w+)` \| (.*) \|$", README, re.MULTILINE))
+    assert rows == {name: f"{default or '–'} | {text}" for name, (default, text) in explained().items()}
+
+
+def test_every_requirement_is_pinned_for_the_tests() -> None:
+    wanted = set(versions("requirements.txt")) | set(versions("requirements-dev.txt"))
+    pinned = {name.replace("_", "-") for name in versions("constraints.txt")}
+    assert wanted <= pinned
+
+
+def test_the_readme_names_only_files_that_exist() -> None:
+    named = set(re.findall(r"`((?:crop_core|ui|assets|tests)/[\w./-]*|[\w-]+\.(?:py|txt|toml|cff))`", README))
+    assert named
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
