@@ -34,8 +34,8 @@ class LanguagePlan:
     target_layers: tuple[int, ...]
     batch: int = 8
     fresh: int = 4
-    questions: int = 24
-    chunks: int = 6
+    questions: int = 20
+    chunks: int = 5
     kept: int = 200
     align: int = 60
     full: float = 0.12

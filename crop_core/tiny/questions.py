@@ -76,7 +76,7 @@ def all_questions(rng: random.Random, scene: Scene) -> dict[str, list[Question]]
 def sample_questions(rng: random.Random, scene: Scene, n: int) -> list[Question]:
     """`n` questions: a kind at random among those the scene has, then one of its questions; repeats only when it runs out."""
     pools = {kind: rng.sample(found, len(found)) for kind, found in all_questions(rng, scene).items() if found}
-    weights = {"relation": 3.0, "corner": 1.0, "shape_color": 1.5, "sign_text": 2.0, "count": 2.0, "exist": 2.0}
+    weights = {"relation": 3.0, "corner": 2.0, "shape_color": 2.0, "sign_text": 2.0, "count": 2.0, "exist": 2.0}
     picked: list[Question] = []
     while len(picked) < n and pools:
         kind = rng.choices(list(pools), [weights[k] for k in pools])[0]

@@ -35,10 +35,10 @@ def _things(rng: random.Random, n: int) -> list[_Thing]:
     signs = drawn = 0
     while len(things) < n:
         pick = rng.random()
-        if pick < 0.24 and signs < _MOST_SIGNS:
+        if pick < 0.30 and signs < _MOST_SIGNS:
             things.append(("sign", "sign", colors[signs], rng.choice(NUMBERS if rng.random() < 0.5 else WORDS)))
             signs += 1
-        elif pick < 0.40 and drawn < _MOST_SHAPES:
+        elif pick < 0.50 and drawn < _MOST_SHAPES:
             things.append(("shape", shapes[drawn], colors[_MOST_SIGNS + drawn], None))
             drawn += 1
         else:
