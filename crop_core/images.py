@@ -22,9 +22,10 @@ from PIL import Image, ImageOps
 ImageLike = Union[str, "PathLike[str]", bytes, bytearray, Image.Image, np.ndarray]
 
 MAX_PIXELS = 64_000_000  # the largest phone photos in use have 50 million, decoding takes 3 bytes for each
-MAX_SIDE = 16_384  # a phone's panorama; models that pad to a square need its square in memory
+MAX_SIDE = 16_384  # a phone's panorama
 MAX_ASPECT = 100  # past it a 336 px model sees a strip about 3 px high: any answer would be a guess
 MAX_QUESTION = 500  # characters
+ENOUGH = 2048  # pixels a side, several times what a vision tower takes in
 
 # Raster formats with decoders inside Pillow. EPS, PDF and the like start other programs and are left out on purpose.
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000")
@@ -71,6 +72,16 @@ def open_image(source: ImageLike | None) -> Image.Image:
         path = _checked_path(source)
         return _decode(path, f"'{path.name}'")
     raise ImageError(f"A picture can be a path, bytes, a PIL image or an array, not {type(source).__name__}.")
+
+
+def reduced(image: Image.Image, longest: int = ENOUGH) -> Image.Image:
+    """The picture shrunk by the least whole factor that brings its longer side to at most `longest` pixels.
+
+    A model sees no difference, but padding a panorama to its square takes seconds and gigabytes. The same object when
+    nothing is to be done.
+    """
+    factor = -(-max(image.size) // longest)
+    return image if factor == 1 else image.reduce(factor)
 
 
 def check_question(text: str | None) -> str:

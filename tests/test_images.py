@@ -21,6 +21,7 @@ from crop_core.images import (
     QuestionError,
     check_question,
     open_image,
+    reduced,
 )
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -298,7 +299,7 @@ def test_a_strip_is_refused_since_a_model_would_see_a_line(tmp_path: Path) -> No
     assert "too narrow" in refused(Image.new("RGB", (1, MAX_ASPECT + 1)))
 
 
-def test_a_side_is_limited_since_a_model_may_pad_to_a_square() -> None:
+def test_a_side_is_limited() -> None:
     assert f"and {MAX_SIDE} a side" in refused(Image.new("L", (MAX_SIDE + 1, 200)))
     assert open_image(Image.new("L", (MAX_SIDE, 200))).size == (MAX_SIDE, 200)
 
@@ -349,6 +350,19 @@ def test_two_threads_read_their_own_picture(red_left: Image.Image) -> None:
         thread.join()
     assert len(seen) == 80
     assert set(seen) == {("red", "red"), ("broken", "refused")}
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((2048, 30), (2048, 30)), ((2049, 64), (1025, 32)), ((16384, 164), (2048, 21)), ((100, 10000), (20, 2000))],
+)
+def test_reduced_keeps_the_shape(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    image = Image.linear_gradient("L").resize(size).convert("RGB")
+    small = reduced(image)
+    assert small.size == expected
+    assert (small is image) == (size == expected)
+    direct = np.asarray(image.resize((16, 8), Image.Resampling.BOX), dtype=int)
+    np.testing.assert_allclose(np.asarray(small.resize((16, 8), Image.Resampling.BOX), dtype=int), direct, atol=8)
 
 
 # -- questions -------------------------------------------------------------------------------------------------------
