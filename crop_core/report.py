@@ -84,9 +84,6 @@ def _change(base: float, crop: float) -> str:
 
 
 def _notes(result: Comparison) -> list[str]:
-    notes = list(result.notices)
-    if result.unknown_words:
-        notes.append(f"The model does not know {', '.join(result.unknown_words)}: its answer is a guess.")
-    if result.crop.trace.mean_tokens >= result.crop.trace.visual_tokens:
-        notes.append("This budget removed no visual token: any difference in time is noise.")
-    return notes
+    unknown = ", ".join(result.unknown_words)
+    guess = [f"The model does not know {unknown}: its answer is a guess."] if unknown else []
+    return [*result.notices, *guess]
