@@ -1,0 +1,32 @@
+"""Starts the app: settings, engine, interface, launch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from crop_core.engine import CropEngine
+from crop_core.models import DEFAULT_MODEL
+from crop_core.settings import Settings
+from ui.examples import load_examples
+from ui.layout import build, launch_options
+
+EXAMPLES = Path(__file__).parent / "assets" / "examples"
+
+
+def main() -> None:
+    """Serve the app until it is stopped; a setting or model that cannot be is one sentence."""
+    try:
+        settings = Settings.from_env()
+        options: dict[str, Any] = settings.engine_options()
+        engine = CropEngine.from_pretrained(**options)
+    except ValueError as error:
+        sys.exit(f"CROP Explorer: {error}")
+    bundled = settings.model in (None, DEFAULT_MODEL)
+    app = build(engine, load_examples(EXAMPLES), bundled, settings.max_queue)
+    app.launch(server_name=settings.host, server_port=settings.port, **launch_options(EXAMPLES, settings.max_upload_mb))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Hand-made records with realistic values, for tests of the interface: no model is loaded."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from crop_core.measure.cost import Cost
+from crop_core.records import Answer, Comparison, StreamEvent, TokenProb
+from crop_core.region import Region
+from crop_core.trace import PruneStep, TokenTrace
+
+SIDE, LAYERS = 24, 12
+
+
+def picture(width: int = 336, height: int = 336) -> Image.Image:
+    """A plain scene with a few shapes."""
+    image = Image.new("RGB", (width, height), "#f7f3e8")
+    pen = ImageDraw.Draw(image)
+    for k, colour in enumerate(("#c0392b", "#2471a3", "#239b56", "#b7950b", "#7d3c98")):
+        x, y = width * (0.08 + 0.18 * k), height * (0.12 + 0.55 * (k % 2))
+        pen.ellipse([x, y, x + width * 0.15, y + height * 0.2], fill=colour)
+    return image
+
+
+def boxes(width: int, height: int) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """(576, 4) boxes of a centre-cropped square, and that square."""
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    row, column = np.divmod(np.arange(SIDE * SIDE), SIDE)
+    step = side / SIDE
+    corners = [left + column * step, top + row * step, left + (column + 1) * step, top + (row + 1) * step]
+    return np.stack(corners, axis=1), (left, top, left + side, top + side)
+
+
+def windows(region: Region, placed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Group and ring of each token: 2x2 windows near the region, 4x4 far from it."""
+    inside = region.mask(placed)
+    row, column = np.divmod(np.arange(SIDE * SIDE), SIDE)
+    cells = [max(0, region.x0 - 1), max(0, region.y0 - 1), min(7, region.x1 + 1), min(7, region.y1 + 1)]
+    near = Region(*cells, region.width, region.height)
+    ring = np.where(inside, 0, np.where(near.mask(placed), 1, 2))
+    side = np.array([1, 2, 4])[ring]
+    keys = list(zip(ring.tolist(), (row // side).tolist(), (column // side).tolist(), strict=True))
+    index: dict[tuple[int, int, int], int] = {}
+    return np.array([index.setdefault(key, len(index)) for key in keys]), ring
+
+
+def trace(region: Region, plc: bool = True, keep: tuple[int, ...] = (150, 100)) -> TokenTrace:
+    """576 tokens, pooled when `plc`, then cut at layers 1, 3, ... to the counts `keep`, outside the region first."""
+    placed, visible = boxes(region.width, region.height)
+    inside = region.mask(placed)
+    group, ring = windows(region, placed) if plc else (np.arange(SIDE * SIDE), np.zeros(SIDE * SIDE, int))
+    total = int(group.max()) + 1
+    rng = np.random.default_rng(7)
+    core = np.array([inside[group == j].any() for j in range(total)])
+    alive, steps = np.arange(total), []
+    for k, count in enumerate(keep):
+        scores = np.full(total, np.nan)
+        scores[alive] = rng.gamma(2, 0.002, len(alive)) + 0.01 * core[alive]
+        order = alive[np.lexsort((-scores[alive], ~core[alive]))]
+        alive = np.sort(order[: min(count, len(alive))])
+        steps.append(PruneStep(1 + 2 * k, alive, scores))
+    return TokenTrace((region.width, region.height), placed, visible, region, inside, group, ring, LAYERS, steps)
+
+
+def cost(crop: bool = False, scale: float = 1.0) -> Cost:
+    """Times, bytes and work as they were seen on two cores; `scale` stretches the times."""
+    parts = (0.021, 0.031, 0.0009, 0.0024, 0.034, 0.012) if crop else (0, 0.030, 0, 0, 0.101, 0.016)
+    localizer, encode, compression, scoring, prefill, decode = (part * scale for part in parts)
+    first = localizer + encode + compression + scoring + prefill
+    return Cost(
+        "cpu",
+        "float32",
+        first,
+        first + decode,
+        2,
+        2 / (first + decode),
+        localizer,
+        encode,
+        compression,
+        scoring,
+        prefill,
+        decode,
+        (1_310_000 if crop else 3_570_000),
+        21_400_000,
+        7_900_000 if crop else 0,
+        9_100_000 if crop else 17_800_000,
+        "largest tensors alive",
+        3_400_000_000 if crop else 8_900_000_000,
+        610_000_000 if crop else 0,
+    )
+
+
+def answer(text: str, how: TokenTrace, crop: bool, own: float, other: float, scale: float = 1.0) -> Answer:
+    """An answer of one word and an end token with probabilities `own` and `other`."""
+    tokens = [TokenProb(text, math.log(own), math.log(other)), TokenProb("</s>", math.log(0.998), math.log(0.997))]
+    return Answer(text, tokens, cost(crop, scale), how)
+
+
+def comparison(
+    question: str = "what is left of the dog?",
+    size: tuple[int, int] = (336, 336),
+    region: Region | None = None,
+    changed: bool = False,
+    slower: bool = False,
+    **fields: Any,
+) -> Comparison:
+    """A whole comparison; `fields` replace fields of the record."""
+    region = region or Region(2, 1, 4, 3, *size, "predicted", 0.83)
+    pruned = fields.pop("trace", None) or trace(region)
+    baseline = answer("rabbit", pruned.unpruned(), False, 0.94, 0.11 if changed else 0.91)
+    crop = answer(
+        "turtle" if changed else "rabbit",
+        pruned,
+        True,
+        0.62 if changed else 0.91,
+        0.05 if changed else 0.94,
+        3.0 if slower else 1.0,
+    )
+    values = {
+        "question": question,
+        "model": "crop-tiny",
+        "device": "cpu",
+        "dtype": "float32",
+        "region": region,
+        "baseline": baseline,
+        "crop": crop,
+        "kl_first": 0.61 if changed else 0.0042,
+        "method": "crop",
+        "budget": "mean 192 of 576 tokens",
+    }
+    return Comparison(**{**values, **fields})
+
+
+class FakeEngine:
+    """Streams a hand-made comparison, a region drawn by the user included."""
+
+    def __init__(self, delay: float = 0.0) -> None:
+        self.delay = delay
+
+    def stream(
+        self, image: Image.Image, question: str, config: Any = None, region: Region | None = None
+    ) -> Iterator[StreamEvent]:
+        """Region, both answers as they grow, then everything."""
+        known = {word.strip("?,.") for word in question.split()}
+        unknown = sorted(known & {"xylophone"})
+        result = comparison(question, image.size, region, changed="sign" in known, unknown_words=unknown)
+        yield StreamEvent("localize")
+        texts = (
+            ("baseline", ""),
+            ("baseline", "rab"),
+            ("baseline", "rabbit"),
+            ("crop", ""),
+            ("crop", result.crop.text),
+        )
+        for stage, text in texts:
+            time.sleep(self.delay)
+            yield StreamEvent(stage, text, result.region)
+        yield StreamEvent("measure", "", result.region)
+        yield StreamEvent("done", "", result.region, result)

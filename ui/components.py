@@ -1,0 +1,70 @@
+"""The app's own Gradio components: the explorer, the example strip, and a picture input that gives the raw file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ui import theme
+
+BOOT = """
+const explorer = new Explorer(element.querySelector('.cx-mount'), (cells) => { drawn = cells; trigger('input'); });
+let drawn = null;
+window.cropExplorer = {
+  drawn: () => drawn,
+  set: (mode, cells) => explorer.region.setDrawn(mode === 'drawn' ? cells : null, false),
+};
+const show = () => explorer.update(props.value).catch((error) => console.error('explorer: ' + error.message));
+watch('value', show);
+new MutationObserver(() => explorer.redraw()).observe(document.body, { attributes: true, attributeFilter: ['class'] });
+show();
+"""
+
+
+class ExplorerView(gr.HTML):
+    """Draws one payload (`ui.payload`): {"image": data URL, "data": JSON text}.
+
+    Its `input` event means that a region was drawn; `window.cropExplorer.drawn()` has its cells.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            html_template="<div class='cx-mount'></div>",
+            js_on_load=theme.explorer_script() + BOOT,
+            apply_default_css=False,
+            **kwargs,
+        )
+
+    def api_info(self) -> dict[str, Any]:
+        """The payload as a JSON schema, for the app's API page."""
+        return {"type": "object", "properties": {"image": {"type": "string"}, "data": {"type": "string"}}}
+
+
+class ExampleStrip(gr.HTML):
+    """Buttons with a thumbnail and a question each (`ui.examples.strip_html`).
+
+    Its `select` event carries {"index": int}, which comes from the browser and is not to be trusted.
+    """
+
+    CLICK = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('.ex-button');
+  if (button) trigger('select', { index: Number(button.dataset.index) });
+});
+"""
+
+    def __init__(self, value: str, **kwargs: Any) -> None:
+        super().__init__(value, js_on_load=self.CLICK, apply_default_css=False, **kwargs)
+
+
+class PictureInput(gr.Image):
+    """`gr.Image` that hands the path of the uploaded file on unopened, so that the engine's own checks read it."""
+
+    def get_block_name(self) -> str:
+        """The front end's component is the ordinary image."""
+        return "image"
+
+    def preprocess(self, payload: Any) -> str | None:
+        """Path of the uploaded file, or None when there is no picture."""
+        return None if payload is None else payload.path

@@ -1,0 +1,64 @@
+"""The one-click examples: a folder with examples.json and its pictures."""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ui.payload import data_url
+
+KIND_NAMES = {
+    "relation": "beside, above, below",
+    "corner": "corner",
+    "shape_color": "colour",
+    "sign_text": "reading a sign",
+    "count": "counting",
+    "exist": "is it there?",
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture file and a question, with its right answer and its kind."""
+
+    image: Path
+    question: str
+    answer: str
+    kind: str
+
+
+def load_examples(folder: Path) -> list[Example]:
+    """Examples listed in `folder`/examples.json; an empty list when there is no such file."""
+    listing = Path(folder) / "examples.json"
+    if not listing.is_file():
+        return []
+    rows = json.loads(listing.read_text(encoding="utf-8"))
+    return [Example(Path(folder) / row["image"], row["question"], row["answer"], row["kind"]) for row in rows]
+
+
+BUTTON = """<div role="listitem"><button type="button" class="ex-button" data-index="{index}">
+<img src="{picture}" alt="" loading="lazy"><span><b>{question}</b><small>{kind}</small></span></button></div>"""
+
+
+def strip_html(examples: list[Example]) -> str:
+    """The examples as buttons for `ui.components.ExampleStrip`."""
+    cards = [
+        BUTTON.format(
+            index=index,
+            picture=thumbnail(one.image),
+            question=html.escape(one.question),
+            kind=html.escape(KIND_NAMES.get(one.kind, one.kind)),
+        )
+        for index, one in enumerate(examples)
+    ]
+    return f'<div class="ex-strip" role="list">{"".join(cards)}</div>'
+
+
+def thumbnail(path: Path) -> str:
+    """A picture file as a small data URL."""
+    with Image.open(path) as image:
+        return data_url(image.convert("RGB"), side=320)

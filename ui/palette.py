@@ -1,0 +1,46 @@
+"""Every colour of the explorer, in one place: JavaScript, CSS, OpenCV and Plotly all take them from here.
+
+The hues are Okabe and Ito's, which people with the common kinds of colour blindness can tell apart.
+"""
+
+from __future__ import annotations
+
+import json
+
+REGION = "#0072b2"
+RINGS = ("#009e73", "#e69f00", "#cc79a7", "#8a6fb0")
+CUT = "#d55e00"
+VEIL = "#e5e9ef"
+BASELINE = "#7b8794"
+CROP = "#0072b2"
+LOCALIZER = "#56b4e9"
+STAGES = {
+    "localizer_s": LOCALIZER,
+    "encode_s": "#7b8794",
+    "compression_s": "#009e73",
+    "scoring_s": "#e69f00",
+    "prefill_s": "#0072b2",
+    "decode_s": "#cc79a7",
+}
+
+
+def ring_colour(ring: int) -> str:
+    """Hex colour of a PLC ring: 0 is the region, 1 the nearest ring; rings beyond the palette share its last colour."""
+    return REGION if ring == 0 else RINGS[min(ring, len(RINGS)) - 1]
+
+
+def bgr(colour: str) -> tuple[int, int, int]:
+    """`#rrggbb` as the (blue, green, red) of 0..255 that OpenCV wants."""
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return blue, green, red
+
+
+def as_javascript() -> str:
+    """The palette as a JavaScript constant for the explorer's bundle."""
+    return f"const PALETTE = {json.dumps({'region': REGION, 'rings': RINGS, 'cut': CUT, 'veil': VEIL})};"
+
+
+def as_css() -> str:
+    """The palette as CSS variables."""
+    pairs = {"region": REGION, "cut": CUT, "baseline": BASELINE, "crop": CROP, "localizer": LOCALIZER}
+    return ":root {" + " ".join(f"--cx-{name}: {colour};" for name, colour in pairs.items()) + "}"

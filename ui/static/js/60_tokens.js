@@ -1,0 +1,131 @@
+// Panels 2 and 3: what PLC made of the tokens, and which of them ILP leaves standing at each layer.
+
+class CompressionPanel {
+  constructor() {
+    this.state = {};
+    this.picture = new Picture("The visual tokens after compression", (ctx, p) => this.paint(ctx, p));
+    this.picture.lines = (x, y) => tokenTip(this.state.trace, x, y);
+    this.caption = h("p", { class: "cx-caption" });
+    this.legend = h("ul", { class: "cx-legend" });
+    this.root = h("div", {}, this.picture.root, this.caption, this.legend);
+  }
+
+  update(state) {
+    this.state = state;
+    const { trace } = state;
+    this.caption.textContent = trace ? compressionCaption(trace) : "Tokens outside the region are averaged in rings of growing windows.";
+    this.legend.replaceChildren(...(trace && trace.inputs < trace.total ? ringRows(trace).map((row) => ringItem(row, trace)) : []));
+    if (state.image) this.picture.show(state.image, state.size);
+  }
+
+  paint(ctx, { px, size, hover }) {
+    const { trace } = this.state;
+    if (!trace) return drawGrid(ctx, px, size);
+    drawGroups(ctx, px, trace);
+    drawBorder(ctx, px, size, trace.visible);
+    drawRegion(ctx, px, size, trace.region.grid);
+    drawHover(ctx, px, trace, hover);
+  }
+}
+
+function tokenTip(trace, x, y) {
+  if (!trace) return { token: -1, text: [] };
+  const token = tokenAt(trace, x, y);
+  const v = trace.visible;
+  if (token >= 0) return { token, text: tokenLines(trace, token) };
+  const outside = v && (x < v[0] || y < v[1] || x > v[2] || y > v[3]);
+  return { token, text: outside ? ["Invisible to the model"] : [] };
+}
+
+function compressionCaption(trace) {
+  if (trace.inputs === trace.total) return `Nothing is compressed before the LLM: all ${trace.total} visual tokens enter it.`;
+  const dropped = trace.group.filter((j) => j < 0).length;
+  const tail = dropped ? `, ${dropped} are dropped outright` : "";
+  return `${trace.total} visual tokens become ${trace.inputs} (${percent(trace.inputs, trace.total)})${tail}. Hover a cell for its group.`;
+}
+
+function ringItem(row, trace) {
+  const name = ringName(row.ring, trace.lastRing);
+  const text = row.before === row.after ? `${row.before} kept as they are` : `${row.before} → ${row.after}, about ${Math.round(row.before / row.after)} to 1`;
+  return h("li", {}, h("i", { style: `background:${ringColour(row.ring)}` }), h("b", {}, name), h("span", {}, text));
+}
+
+class PruningPanel {
+  constructor() {
+    this.state = {};
+    this.layer = 0;
+    this.picture = new Picture("The visual tokens alive at the chosen layer", (ctx, p) => this.paint(ctx, p));
+    this.picture.lines = (x, y) => tokenTip(this.state.trace, x, y);
+    this.curve = new AliveCurve((layer) => this.go(layer));
+    this.slider = h("input", { type: "range", min: 0, max: 0, value: 0, class: "cx-slider", "aria-label": "LLM layer", oninput: () => this.go(Number(this.slider.value)) });
+    this.play = h("button", { type: "button", class: "cx-button cx-play", "aria-label": "Play the layers", onclick: () => this.toggle() });
+    this.now = h("p", { class: "cx-caption cx-now" });
+    this.controls = h("div", { class: "cx-controls" }, this.play, this.slider);
+    this.root = h("div", { class: "cx-pruning" }, this.picture.root, this.controls, this.now, this.curve.root);
+    this.setPlaying(false);
+  }
+
+  update(state) {
+    const fresh = state.trace !== this.state.trace;
+    this.state = state;
+    const { trace } = state;
+    this.controls.hidden = this.curve.root.hidden = !trace;
+    if (trace && fresh) {
+      this.setPlaying(false);
+      this.slider.max = trace.layers - 1;
+      this.curve.show(trace, state.mean);
+      this.layer = trace.cuts.length ? Math.min(trace.cuts[trace.cuts.length - 1], trace.layers - 1) : 0;
+    }
+    if (state.image) this.picture.show(state.image, state.size);
+    if (trace) this.go(this.layer);
+    else this.now.textContent = "Layer by layer, the tokens that the text attends to least are dropped, outside the region first.";
+  }
+
+  go(layer) {
+    const { trace } = this.state;
+    if (!trace) return;
+    this.layer = clamp(layer, 0, trace.layers - 1);
+    this.slider.value = this.layer;
+    const left = trace.alive[this.layer];
+    const here = trace.died.filter((at) => at === this.layer).length;
+    this.slider.setAttribute("aria-valuetext", `layer ${this.layer}, ${left} visual tokens alive`);
+    this.now.replaceChildren(h("b", {}, `Layer ${this.layer}`), ` of 0–${trace.layers - 1}: `, h("b", {}, `${left}`), ` of ${trace.total} alive (${percent(left, trace.total)})`, here ? h("span", { class: "cx-cut" }, `${here} dropped here`) : "");
+    this.curve.mark(this.layer);
+    this.picture.draw();
+  }
+
+  paint(ctx, { px, size, hover }) {
+    const { trace } = this.state;
+    if (!trace) return drawGrid(ctx, px, size);
+    const alive = drawLayer(ctx, px, trace, this.layer);
+    this.root.dataset.layer = this.layer;
+    this.root.dataset.alive = alive;
+    drawBorder(ctx, px, size, trace.visible);
+    drawRegion(ctx, px, size, trace.region.grid);
+    drawHover(ctx, px, trace, hover);
+  }
+
+  setPlaying(on) {
+    clearTimeout(this.timer);
+    this.playing = on;
+    this.play.replaceChildren(icon(on ? "M4 2h3v12H4zM9 2h3v12H9z" : "M4 2l10 6-10 6z"));
+    this.play.setAttribute("aria-label", on ? "Pause" : "Play the layers");
+  }
+
+  toggle() {
+    if (this.playing) return this.setPlaying(false);
+    this.setPlaying(true);
+    this.go(0);
+    this.step();
+  }
+
+  step() {
+    const { layers } = this.state.trace;
+    this.timer = setTimeout(() => {
+      if (!this.playing) return;
+      this.go(this.layer + 1);
+      if (this.layer < layers - 1) this.step();
+      else this.setPlaying(false);
+    }, clamp(6000 / layers, 180, 500));
+  }
+}
