@@ -53,7 +53,7 @@ def test_the_region_stays_whole_and_groups_are_windows_of_one_ring(count):
         assert len(set(in_sight(layout)[members])) == 1, "padding is never pooled with the image"
         if plan.ring[members[0]] == 0:
             assert len(members) == 1
-    assert plan.region.sum() == (plan.ring == 0).sum() == REGION.mask(layout.boxes).sum()
+    assert plan.inside(plan.ring == 0).sum() == (plan.ring == 0).sum() == REGION.mask(layout.boxes).sum()
 
 
 def test_a_region_larger_than_the_count_leaves_one_token_per_ring_besides():
@@ -61,14 +61,14 @@ def test_a_region_larger_than_the_count_leaves_one_token_per_ring_besides():
     plan = PoolingCompressor().plan(layout, Region(0, 0, 6, 6, 480, 480), 64)
     outside = {number for number, ring in zip(plan.group, plan.ring, strict=True) if ring > 0}
     assert len(outside) == len(set(plan.ring.tolist()) - {0})
-    assert plan.region.sum() == 64 - len(outside)
+    assert plan.inside(plan.ring == 0).sum() == 64 - len(outside)
 
 
 def test_one_token_pools_everything_and_is_no_region_token():
     plan = PoolingCompressor().plan(grid(), REGION, 1)
-    assert plan.region.tolist() == [False]
+    assert plan.inside(plan.ring == 0).tolist() == [False]
     two = PoolingCompressor().plan(grid(), REGION, 2)
-    assert sorted(two.region.tolist()) == [False, True]
+    assert sorted(two.inside(two.ring == 0).tolist()) == [False, True]
 
 
 def test_without_a_count_no_window_exceeds_its_ratio_and_far_windows_are_larger():

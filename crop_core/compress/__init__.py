@@ -1,1 +1,6 @@
 """Pre-LLM compression: fewer visual tokens before the LLM. A plan says which become one, `apply` hands it to generate()."""
+
+from crop_core.compress.apply import CompressedInputs, compress_inputs
+from crop_core.compress.protocol import CompressionError, CompressionPlan, Compressor
+
+__all__ = ["CompressedInputs", "CompressionError", "CompressionPlan", "Compressor", "compress_inputs"]

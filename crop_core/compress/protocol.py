@@ -64,11 +64,10 @@ class CompressionPlan:
         member = self.group[None, :] == np.arange(self.count)[:, None]
         return member / member.sum(axis=1, keepdims=True)
 
-    @property
-    def region(self) -> NDArray[np.bool_]:
-        """(M,) bool: is every member of the input token in the region (ring 0)?"""
-        outside = self.group[(self.ring > 0) & (self.group >= 0)]
-        return ~np.isin(np.arange(self.count), outside)
+    def inside(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(M,) bool from (N,) bool: is every member of the input token chosen?"""
+        not_chosen = self.group[~chosen & (self.group >= 0)]
+        return ~np.isin(np.arange(self.count), not_chosen)
 
 
 class Compressor(Protocol):

@@ -1,1 +1,7 @@
 """Inner-LLM pruning: fewer visual tokens inside the LLM. `hooks` is the mechanism, every method is one file beside it."""
+
+from crop_core.prune.hooks import LayerPruning
+from crop_core.prune.protocol import PruneContext, PruneError, Pruner
+from crop_core.prune.stack import DecoderStack
+
+__all__ = ["DecoderStack", "LayerPruning", "PruneContext", "PruneError", "Pruner"]

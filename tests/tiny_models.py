@@ -1,0 +1,110 @@
+"""Tiny LLaVA models with random weights, a word-level tokenizer, a processor and inputs: what tests run instead of a hub.
+
+Weights are scaled up from the usual initialisation, which gives nearly the same logits for every input.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+WORDS = ("USER: ASSISTANT: what is left right of above below the a in top bottom corner color shape how many there any where should i "
+         "look to answer : ? sign say dog cat house tree car red blue green square circle yes no 0 1 2 3 4 5 6 7 8 9 , [ ]").split()
+SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>")
+PAD, BOS, EOS, UNK, IMAGE = range(len(SPECIAL))
+VOCABULARY = len(SPECIAL) + len(WORDS)
+TEMPLATE = (
+    "{% for message in messages %}USER: {% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %} ASSISTANT:{% endfor %}"
+)
+
+
+def tiny_config(layers: int = 4, image_size: int = 56, patch: int = 14, text: LlamaConfig | None = None) -> LlavaConfig:
+    """LLaVA with (image_size / patch)^2 visual tokens and `layers` decoder layers of width 32, two KV heads for four."""
+    text = text or LlamaConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=layers, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=VOCABULARY, max_position_embeddings=4096, bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD,
+    )
+    vision = CLIPVisionConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2,
+                              image_size=image_size, patch_size=patch)
+    return LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE, image_token_id=IMAGE,
+                       vision_feature_layer=-2, vision_feature_select_strategy="default", pad_token_id=PAD)
+
+
+def tiny_llava(attn: str = "sdpa", layers: int = 4, seed: int = 0, config: LlavaConfig | None = None) -> LlavaForConditionalGeneration:
+    """A float32 model in eval mode that never stops on its own, so that every decode step is there to compare."""
+    torch.manual_seed(seed)
+    model = LlavaForConditionalGeneration._from_config(config or tiny_config(layers), attn_implementation=attn).float()
+    torch.manual_seed(seed + 1)
+    for weight in model.parameters():
+        if weight.dim() >= 2:
+            torch.nn.init.normal_(weight, std=0.25)
+    model.generation_config.eos_token_id = None
+    model.generation_config.pad_token_id = PAD
+    return model.eval()
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """One token per word of WORDS, everything else <unk>; pads on the left."""
+    vocabulary = {word: number for number, word in enumerate([*SPECIAL, *WORDS])}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", bos_token="<s>", eos_token="</s>",
+                                        unk_token="<unk>", padding_side="left")
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    return tokenizer
+
+
+def tiny_processor(image_size: int = 56, patch: int = 14, mode: str = "pad") -> LlavaProcessor:
+    """A LlavaProcessor. mode: "pad" to a square, centre "crop" as LLaVA-1.5 does, or "squash"."""
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+
+    square = {"height": image_size, "width": image_size}
+    if mode == "pad":
+        images = LlavaImageProcessorPil(do_pad=True, do_center_crop=False, size=square)
+    elif mode == "crop":
+        images = CLIPImageProcessorPil(size={"shortest_edge": image_size}, crop_size=square)
+    else:
+        images = CLIPImageProcessorPil(size=square, do_center_crop=False)
+    return LlavaProcessor(images, tiny_tokenizer(), patch_size=patch, vision_feature_select_strategy="default",
+                          num_additional_image_tokens=1, chat_template=TEMPLATE)
+
+
+def save_tiny(folder: Path, mode: str = "pad", layers: int = 4, seed: int = 0) -> Path:
+    """A folder that from_pretrained loads: model, tokenizer and processor."""
+    tiny_llava(layers=layers, seed=seed).save_pretrained(folder)
+    tiny_processor(mode=mode).save_pretrained(folder)
+    return Path(folder)
+
+
+def tiny_inputs(
+    model: LlavaForConditionalGeneration, before: tuple[int, ...] = (3,), after: tuple[int, ...] = (5,), seed: int = 0
+) -> dict[str, torch.Tensor]:
+    """Random prompts, one per entry of before and after (text tokens around the image), left-padded.
+
+    input_ids, attention_mask: (B, L); visual: (B, L) bool; pixel_values: (B, 3, H, W).
+    """
+    vision = model.config.vision_config
+    tokens = (vision.image_size // vision.patch_size) ** 2
+    generator = torch.Generator().manual_seed(seed)
+
+    def text(count: int) -> list[int]:
+        return torch.randint(len(SPECIAL), VOCABULARY, (count,), generator=generator).tolist()
+
+    rows = [text(head) + [IMAGE] * tokens + text(tail) for head, tail in zip(before, after, strict=True)]
+    longest = max(map(len, rows))
+    ids = torch.tensor([[PAD] * (longest - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    pixels = torch.randn(len(rows), 3, vision.image_size, vision.image_size, generator=generator)
+    return {"input_ids": ids, "attention_mask": mask, "visual": ids == IMAGE, "pixel_values": pixels}
