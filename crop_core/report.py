@@ -18,9 +18,12 @@ def comparison_table(result: Comparison) -> str:
         ("Model", f"{result.model} on {result.device}, {result.dtype}"),
         ("Region", _region(result)),
         ("Method", f"{result.method}, budget {result.budget}"),
+        ("All tokens", _answer(result.baseline)),
+        ("CROP", _answer(result.crop)),
+        ("Verdict", f"{'same answer' if result.same else 'answer changed'}, first token KL {result.kl_first:.2g} nats"),
     ]
-    rows = [("", "all tokens", "CROP", ""), *_answers(result), *_tokens(result), *_costs(result)]
-    lines = [*(f"{name:<9} {text}" for name, text in head), "", *columns(rows)]
+    rows = [("", "all tokens", "CROP", ""), *_tokens(result), *_costs(result)]
+    lines = [*columns(head), "", *columns(rows)]
     return "\n".join([*lines, *(f"Note: {line}" for line in _notes(result))])
 
 
@@ -37,16 +40,9 @@ def _region(result: Comparison) -> str:
     return f"columns {x0}-{x1}, rows {y0}-{y1} of the grid; pixels {pixels}; {result.region.source}{sure}"
 
 
-def _answers(result: Comparison) -> list[Row]:
-    base, crop = result.baseline, result.crop
-    return [
-        ("Answer", base.text, crop.text, "same answer" if result.same else "changed"),
-        ("  its probability", _probability(base), _probability(crop), f"KL {result.kl_first:.2g} nats"),
-    ]
-
-
-def _probability(answer: Answer) -> str:
-    return units.chance(math.exp(sum(token.logprob for token in answer.tokens))) if answer.tokens else "–"
+def _answer(answer: Answer) -> str:
+    chance = math.exp(sum(token.logprob for token in answer.tokens))
+    return f"{answer.text} (probability {units.chance(chance)})"
 
 
 def _tokens(result: Comparison) -> list[Row]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import checkpoints
 import fake_records
 import pytest
 from PIL import Image
@@ -82,8 +83,8 @@ def test_ask_prints_both_answers_and_costs(
     assert err == ""
     lines = {line.split("  ")[0].strip(): line for line in out.splitlines()}
     made = fake_records.comparison()
-    assert "rabbit" in lines["Answer"]
-    assert "same answer" in lines["Answer"]
+    assert lines["All tokens"].split()[2] == lines["CROP"].split()[1] == "rabbit"
+    assert "same answer" in lines["Verdict"]
     assert units.seconds(made.baseline.cost.total_s) in lines["Total time"]
     assert units.seconds(made.crop.cost.total_s) in lines["Total time"]
     assert units.flops(made.crop.cost.flops + made.crop.cost.localizer_flops) in lines["Work to first token"]
@@ -100,8 +101,10 @@ def test_a_changed_answer_is_called_changed(
 ) -> None:
     monkeypatch.setattr(Double, "compare", lambda *given: fake_records.comparison(changed=True))
     assert main(["ask", picture, QUESTION]) == 0
-    (answer,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Answer")]
-    assert answer.split() == ["Answer", "rabbit", "turtle", "changed"]
+    out = capsys.readouterr().out
+    assert "rabbit (" in out
+    assert "turtle (" in out
+    assert "answer changed" in out
 
 
 def test_json_to_standard_output_is_all_there_is(
@@ -129,7 +132,7 @@ def test_json_to_a_file_comes_besides_the_table(
     target = tmp_path / "answer.json"
     assert main(["ask", picture, QUESTION, "--json", str(target)]) == 0
     assert json.loads(target.read_text())["question"] == QUESTION
-    assert "Answer" in capsys.readouterr().out
+    assert "same answer" in capsys.readouterr().out
 
 
 def test_the_json_is_strict_and_plain_ascii(
@@ -219,6 +222,45 @@ def test_bad_pictures(double: type[Double], tmp_path: Path, refused: Any) -> Non
     assert "not a picture" in refused("ask", str(text), QUESTION)
     assert "no file" in refused("ask", str(tmp_path / "missing.png"), QUESTION)
     assert "folder" in refused("ask", str(tmp_path), QUESTION)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options for a tiny random answering model with 64 visual tokens, and such a locator."""
+    root = tmp_path_factory.mktemp("models")
+    model = checkpoints.save(root / "model", mode="pad")
+    return ["--model", model, "--locator", checkpoints.save(root / "locator", mode="squash", seed=1)]
+
+
+def test_the_whole_way_with_real_models(
+    folders: list[str], picture: str, capsys: pytest.CaptureFixture[str], refused: Any
+) -> None:
+    assert main(["ask", picture, QUESTION, "--json", "-", "--budget", "50%", *folders]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["question"] == QUESTION
+    assert told["image"] == {"width": 320, "height": 160}
+    assert told["tokens"]["visual"] == 64
+    assert told["tokens"]["mean_per_layer"] <= 32
+    assert told["region"]["source"] == "predicted"
+    assert 0 < told["region"]["confidence"] <= 1
+    assert told["crop"]["cost"]["localizer_s"] > 0
+    assert Comparison.from_json(told).to_json() == told
+
+    assert main(["ask", picture, QUESTION, "--box", "0,0,160,160", "--budget", "20", *folders]) == 0
+    assert "columns 0-3, rows 0-7" in capsys.readouterr().out
+
+    assert "64" in refused("ask", picture, QUESTION, "--budget", "65", *folders)
+    assert "out of reach" in refused("ask", picture, QUESTION, "--method", "ilp", "--budget", "2", *folders)
+    assert "dtype" in refused("ask", picture, QUESTION, "--dtype", "float7", *folders)
+    assert "device" in refused("ask", picture, QUESTION, "--device", "abacus", *folders)
+
+
+def test_a_folder_without_a_model_and_an_unknown_model(
+    folders: list[str], picture: str, tmp_path: Path, refused: Any
+) -> None:
+    assert "holds no model" in refused("ask", picture, QUESTION, "--model", str(tmp_path))
+    assert "no model 'gpt'" in refused("ask", picture, QUESTION, "--model", "gpt")
+    assert "no model 'gpt'" in refused("ask", picture, QUESTION, *folders, "--locator", "gpt")
 
 
 def test_a_command_is_needed(refused: Any) -> None:
