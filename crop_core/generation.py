@@ -13,6 +13,7 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.generation.streamers import BaseStreamer
 
+from crop_core.measure.memory import kv_bytes
 from crop_core.measure.timing import now
 from crop_core.models.protocol import Adapter
 
@@ -23,12 +24,12 @@ OnToken = Callable[[list[int]], None]
 class Generated:
     """What came out, with readings of `timing.now` for when.
 
-    ids: the T new tokens, an end token included. logits: (T, V) float32, or None. cache: the KV cache after the run.
+    ids: the T new tokens, an end token included. logits: (T, V) float32 or None. kv_bytes: of the KV cache at the end.
     """
 
     ids: list[int]
     logits: torch.Tensor | None
-    cache: Any
+    kv_bytes: int
     started: float
     first_token: float
     finished: float
@@ -46,14 +47,13 @@ def generate(
 
     inputs: keyword arguments with input_ids (1, L) and mm_encoder_outputs, made for this call (generate changes them).
     on_token: called with all ids so far after each new token; what it raises ends the generation. forced: the tokens to
-    produce whatever the model prefers (teacher forcing); the logits stay the model's own.
+    produce, of a run that ended, whatever the model prefers (teacher forcing); the logits stay the model's own.
     """
     clock = _Clock(adapter.device, on_token)
     length = inputs["input_ids"].shape[1]
     how: dict[str, Any] = {"max_new_tokens": max_new_tokens}
     if forced is not None:
-        how = {"max_new_tokens": len(forced), "eos_token_id": None}
-        how["logits_processor"] = LogitsProcessorList([_Force(forced, length)])
+        how = {"max_new_tokens": len(forced), "logits_processor": LogitsProcessorList([_Force(forced, length)])}
     started = now(adapter.device)
     out = adapter.model.generate(
         **inputs,
@@ -67,7 +67,7 @@ def generate(
     )
     finished = now(adapter.device)
     logits = torch.cat(out.logits).float() if keep_logits else None  # (T, V)
-    return Generated(clock.ids, logits, out.past_key_values, started, clock.first_token, finished)
+    return Generated(clock.ids, logits, kv_bytes(out.past_key_values), started, clock.first_token, finished)
 
 
 class _Clock(BaseStreamer):
@@ -100,7 +100,7 @@ class _Force(LogitsProcessor):
     def __init__(self, tokens: Sequence[int], prompt_length: int) -> None:
         self.tokens, self.prompt_length = list(tokens), prompt_length
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """(1, V) scores: zero for the token that is forced, minus infinity for the others."""
         forced = torch.full_like(scores, -torch.inf)
         forced[:, self.tokens[input_ids.shape[1] - self.prompt_length]] = 0

@@ -1,7 +1,7 @@
 """Which region holds the answer: the paper's grid VLM, a box drawn by hand, or the whole image."""
 
-from crop_core.localize.fixed import ManualBox, WholeImage
+from crop_core.localize.fixed import KnownRegion, ManualBox, WholeImage
 from crop_core.localize.grid import GridLocalizer
 from crop_core.localize.protocol import Finding, Localizer
 
-__all__ = ["Finding", "GridLocalizer", "Localizer", "ManualBox", "WholeImage"]
+__all__ = ["Finding", "GridLocalizer", "KnownRegion", "Localizer", "ManualBox", "WholeImage"]

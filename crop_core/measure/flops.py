@@ -48,6 +48,11 @@ def scoring_flops(config: Any, rows: int, keys: int) -> int:
     return 2 * rows * text.hidden_size * _heads(text)[0] + 2 * rows * keys * _heads(text)[0]
 
 
+def pooling_flops(config: Any, groups: int, tokens: int) -> int:
+    """Features and positions of `tokens` visual tokens averaged into `groups` by one matrix."""
+    return 2 * groups * tokens * (config.text_config.hidden_size + 1)
+
+
 def _layer(text: Any, queries: int, keys: int) -> int:
     """Projections, attention and the gated MLP of one decoder layer."""
     query_width, key_width = _heads(text)

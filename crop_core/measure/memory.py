@@ -84,3 +84,8 @@ class CudaPeak:
     def __exit__(self, *exc: object) -> None:
         torch.cuda.synchronize(self.device)
         self.peak = torch.cuda.max_memory_allocated(self.device) - self._before
+
+
+def peak_meter(device: torch.device) -> tuple[CpuPeak | CudaPeak, str]:
+    """A context manager whose `peak` is in bytes after it, and how it is found, in words."""
+    return (CudaPeak(device), CUDA_METHOD) if device.type == "cuda" else (CpuPeak(), CPU_METHOD)

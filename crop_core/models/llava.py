@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from PIL import Image
 
+from crop_core.images import reduced
 from crop_core.models.geometry import Framing, grid_layout
 from crop_core.models.protocol import ModelError, PreparedInputs, TokenLayout
+from crop_core.prune import DecoderStack
 
 VISION_TYPES = ("clip_vision_model",)
 TEXT_TYPES = ("llama", "mistral", "qwen2")
@@ -28,15 +30,18 @@ class LlavaAdapter:
     model: Any
     processor: Any
 
-    def __post_init__(self) -> None:
-        config = self.model.config
+    @staticmethod
+    def check(name: str, config: Any) -> None:
+        """ModelError for a checkpoint whose parts are not supported; called before its weights are read."""
         vision, text = config.vision_config.model_type, config.text_config.model_type
         if vision not in VISION_TYPES or text not in TEXT_TYPES:
             raise ModelError(
-                f"{self.name} is a LLaVA model of the vision tower {vision} and the language model {text}; "
+                f"{name} is a LLaVA model of the vision tower {vision} and the language model {text}; "
                 f"supported are {', '.join(VISION_TYPES)} with {', '.join(TEXT_TYPES)}."
             )
-        _fill_processor(self.processor, config)
+
+    def __post_init__(self) -> None:
+        _fill_processor(self.processor, self.model.config)
         self.framing = Framing.of(self.processor.image_processor)
 
     @property
@@ -64,6 +69,11 @@ class LlavaAdapter:
         """Number of decoder layers of the language model."""
         return self.model.config.text_config.num_hidden_layers
 
+    @property
+    def stack(self) -> DecoderStack:
+        """The decoder layers, as the pruning hooks see them."""
+        return DecoderStack.of(self.model.model.language_model)
+
     def prompt(self, question: str) -> str:
         """The chat prompt of one image and one question; special tokens typed into the question become spaces."""
         question = _without(question, [*self.tokenizer.all_special_tokens, self.processor.image_token])
@@ -74,7 +84,7 @@ class LlavaAdapter:
 
     def prepare(self, image: Image.Image, question: str) -> PreparedInputs:
         """Input tensors of shape (1, L) and pixel_values (1, 3, H, W) from an RGB image, on the model's device."""
-        batch = self.processor(images=image, text=self.prompt(question), return_tensors="pt").to(self.device)
+        batch = self.processor(images=reduced(image), text=self.prompt(question), return_tensors="pt").to(self.device)
         ids = batch["input_ids"]
         placeholders, tokens = int((ids == self.image_token_id).sum()), self.layout(image.size).count
         if placeholders != tokens:

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from crop_core.prune import DecoderStack
+
 
 class ModelError(ValueError):
     """A model that cannot be loaded or used; the message is one sentence that says what is supported."""
@@ -80,6 +82,10 @@ class Adapter(Protocol):
     @property
     def layers(self) -> int:
         """Number of decoder layers of the language model."""
+
+    @property
+    def stack(self) -> DecoderStack:
+        """The decoder layers, as the pruning hooks see them."""
 
     def prepare(self, image: Image.Image, question: str) -> PreparedInputs:
         """Chat template, tokenizer and image processor of the checkpoint itself; the image is RGB."""

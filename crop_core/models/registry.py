@@ -116,7 +116,9 @@ def _family(name: str, source: str) -> Family:
     config = _guarded(name, "config", AutoConfig.from_pretrained, source)
     if config.model_type not in FAMILIES:
         raise ModelError(f"{name} is a {config.model_type!r} model, which is not supported; {_supported()}.")
-    return FAMILIES[config.model_type]
+    family = FAMILIES[config.model_type]
+    family.adapter.check(name, config)
+    return family
 
 
 def _guarded(name: str, what: str, loader: Any, source: str, **kwargs: Any) -> Any:

@@ -1,0 +1,194 @@
+"""Baseline and CROP side by side: alternating timed runs, an untimed one for memory, and how far the answer moved.
+
+Of several repetitions the one with the median total time is reported, all of its figures together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from crop_core.localize import Finding, Localizer
+from crop_core.measure.cost import Cost
+from crop_core.measure.memory import peak_meter, weights_bytes
+from crop_core.models import Adapter
+from crop_core.notices import notices
+from crop_core.records import Answer, Comparison, TokenProb
+from crop_core.region import Region
+from crop_core.runs import Run, Task
+
+Progress = Callable[[str, list[int], Region | None], None]  # stage, ids of the answer so far, region once it is known
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One timed run; the localizer's seconds are zero for the baseline."""
+
+    run: Run
+    localizer_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """Localizer and answer."""
+        return self.localizer_s + self.run.total_s
+
+
+@dataclass
+class Measurement:
+    """The runs of one request. `progress` hears of every stage and of every token, and may raise to end it."""
+
+    task: Task
+    localizer: Localizer
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.finding: Finding | None = None
+        self.baselines: list[Timed] = []
+        self.crops: list[Timed] = []
+
+    @property
+    def region(self) -> Region:
+        """What the localizer found."""
+        assert self.finding is not None  # noqa: S101  a run comes before its region is read
+        return self.finding.region
+
+    def repeat(self, with_baseline: bool) -> None:
+        """One repetition: localize, baseline, CROP; only the first keeps logits and tells of its tokens."""
+        first = not self.crops
+        if first:
+            self.progress("localize", [], None)
+        self.finding, seconds = self.task.localize(self.localizer)
+        if with_baseline:
+            self.baselines.append(Timed(self._run("baseline", first)))
+        self.crops.append(Timed(self._run("crop", first), seconds))
+
+    def _run(self, stage: str, first: bool) -> Run:
+        run = self.task.baseline if stage == "baseline" else self.task.crop
+        if not first:
+            return run(self.region, on_token=self._tick, keep_logits=False)
+        self.progress(stage, [], self.region)
+        return run(self.region, on_token=lambda ids: self.progress(stage, ids, self.region))
+
+    def _tick(self, ids: list[int]) -> None:
+        """A token that is only measured."""
+        self.progress("measure", [], self.region)
+
+    def baseline_cost(self) -> Cost:
+        """Cost of the median baseline."""
+        return self._cost(self.baselines, lambda: self._run("baseline", False), None)
+
+    def crop_cost(self) -> Cost:
+        """Cost of the median CROP run, its localizer included."""
+
+        def work() -> None:
+            self.task.localize(self.localizer)
+            self._run("crop", False)
+
+        return self._cost(self.crops, work, self.finding)
+
+    def _cost(self, runs: list[Timed], again: Callable[[], object], finding: Finding | None) -> Cost:
+        timed = sorted(runs, key=lambda each: each.total_s)[(len(runs) - 1) // 2]
+        run, stages, new_tokens = timed.run, timed.run.stages, len(timed.run.generated.ids)
+        adapter = self.task.adapter
+        meter, method = peak_meter(adapter.device)
+        with meter:
+            again()
+        return Cost(
+            device=str(adapter.device),
+            dtype=dtype_name(adapter),
+            ttft_s=timed.localizer_s + run.ttft_s,
+            total_s=timed.total_s,
+            new_tokens=new_tokens,
+            tokens_per_s=new_tokens / timed.total_s,
+            localizer_s=timed.localizer_s,
+            encode_s=stages["encode"],
+            compression_s=stages.get("compression", 0.0),
+            scoring_s=stages["scoring"],
+            prefill_s=stages["prefill"],
+            decode_s=stages["decode"],
+            kv_bytes=run.generated.kv_bytes,
+            weights_bytes=weights_bytes(adapter.model),
+            localizer_weights_bytes=self.localizer.weights_bytes if finding else 0,
+            peak_bytes=meter.peak,
+            peak_method=method,
+            flops=run.flops,
+            localizer_flops=finding.flops if finding else 0,
+        )
+
+
+def answer(task: Task, localizer: Localizer) -> Answer:
+    """One answer by the task's config, without a baseline; its tokens have no `other_logprob`."""
+    measured = Measurement(task, localizer, lambda *_: None)
+    for _ in range(task.config.repeats):
+        measured.repeat(with_baseline=False)
+    run = measured.crops[0].run
+    return _answer(task.adapter, run, measured.crop_cost(), None)
+
+
+def compare(task: Task, localizer: Localizer, progress: Progress) -> Comparison:
+    """Both answers; what `progress` raises ends the comparison and leaves nothing behind on the model."""
+    adapter, config = task.adapter, task.config
+    measured = Measurement(task, localizer, progress)
+    for _ in range(config.repeats):
+        measured.repeat(with_baseline=True)
+    region, baseline, crop = measured.region, measured.baselines[0].run, measured.crops[0].run
+    progress("measure", [], region)
+    crop_fed_baseline, baseline_fed_crop = _crossed(task, region, baseline, crop)
+    return Comparison(
+        question=task.question,
+        model=adapter.name,
+        device=str(adapter.device),
+        dtype=dtype_name(adapter),
+        region=region,
+        baseline=_answer(adapter, baseline, measured.baseline_cost(), crop_fed_baseline),
+        crop=_answer(adapter, crop, measured.crop_cost(), baseline_fed_crop),
+        kl_first=first_token_kl(_logits(baseline), _logits(crop)),
+        method=config.method,
+        budget="ratios and shares of the settings" if config.budget is None else str(config.budget),
+        unknown_words=adapter.unknown_words(task.question),
+        notices=notices(crop.trace),
+    )
+
+
+def dtype_name(adapter: Adapter) -> str:
+    """ "float32" and the like."""
+    return str(adapter.dtype).removeprefix("torch.")
+
+
+def first_token_kl(baseline: torch.Tensor, crop: torch.Tensor) -> float:
+    """KL(baseline || crop) in nats of the first token's distribution, from logits (T, V)."""
+    log_p, log_q = (logits[0].double().log_softmax(-1) for logits in (baseline, crop))
+    return max(0.0, float((log_p.exp() * (log_p - log_q)).nan_to_num(0.0, torch.inf).sum()))
+
+
+def _crossed(task: Task, region: Region, baseline: Run, crop: Run) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of CROP fed with the baseline's answer and of the baseline fed with CROP's; new runs unless they agree."""
+    if baseline.generated.ids == crop.generated.ids:
+        return _logits(crop), _logits(baseline)
+    fed_baseline = task.crop(region, forced=baseline.generated.ids)
+    fed_crop = task.baseline(region, forced=crop.generated.ids)
+    return _logits(fed_baseline), _logits(fed_crop)
+
+
+def _logits(run: Run) -> torch.Tensor:
+    """(T, V) logits of a run that kept them."""
+    logits = run.generated.logits
+    assert logits is not None  # noqa: S101  first runs and forced runs keep them
+    return logits
+
+
+def _answer(adapter: Adapter, run: Run, cost: Cost, other: torch.Tensor | None) -> Answer:
+    ids = run.generated.ids
+    own = _logprobs(_logits(run), ids)
+    others: list[float | None] = [None] * len(ids) if other is None else [*_logprobs(other, ids)]
+    texts = map(adapter.token_text, ids)
+    tokens = [TokenProb(*each) for each in zip(texts, own, others, strict=True)]
+    return Answer(adapter.decode(ids), tokens, cost, run.trace)
+
+
+def _logprobs(logits: torch.Tensor, ids: list[int]) -> list[float]:
+    """Log-probability in nats of each of the T tokens `ids` under logits (T, V)."""
+    table = logits.double().log_softmax(-1)
+    return table[torch.arange(len(ids)), torch.tensor(ids)].tolist()

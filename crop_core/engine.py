@@ -1,0 +1,188 @@
+"""`CropEngine`: answers a question about an image with every visual token and with CROP, and measures both.
+
+The one entry for the app, the command line and the benchmark. Knows nothing of how its results are drawn.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from crop_core.compare import answer, compare
+from crop_core.config import CropConfig
+from crop_core.localize import GridLocalizer, KnownRegion, Localizer, WholeImage
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
+from crop_core.records import Answer, Comparison, StreamEvent
+from crop_core.region import Region
+from crop_core.runs import Task
+
+BASELINE = CropConfig(method="none", budget=None, localizer="whole")
+WARM_UP = (Image.new("RGB", (64, 48), "gray"), "?")
+
+
+class EngineError(ValueError):
+    """A request that the engine cannot take; the message is one sentence for the person who made it."""
+
+
+class Cancelled(Exception):
+    """Raised inside a run whose stream was closed."""
+
+
+class CropEngine:
+    """One answering model and at most one localizer. Requests from several threads wait for each other.
+
+    adapter: the answering model. localizer: finds the region where none is given; None for an engine without one.
+    """
+
+    def __init__(self, adapter: Adapter, localizer: Localizer | None = None, warm_up: bool = True) -> None:
+        self.adapter = adapter
+        self.localizer = localizer
+        self._lock = threading.Lock()
+        if warm_up:
+            self._warm_up()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        localizer: str | Path | None = DEFAULT_LOCALIZER,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        attn: str = "sdpa",
+    ) -> CropEngine:
+        """Load the models (bundled name, local folder or hub id) and run them once, so that timing starts warm.
+
+        Device and dtype as in `crop_core.models.load`; raises ModelError with one sentence.
+        """
+        adapter = load(model, device, dtype, attn)
+        locator = None if localizer is None else GridLocalizer(load(localizer, device, dtype, attn))
+        return cls(adapter, locator)
+
+    def answer(
+        self, image: Image.Image, question: str, config: CropConfig | None = None, region: Region | None = None
+    ) -> Answer:
+        """One answer about an RGB image: the baseline when config is None, else by the config. Errors as `compare`."""
+        task, localizer = self._request(image, question, config or BASELINE, region)
+        with self._lock:
+            return answer(task, localizer)
+
+    def compare(
+        self, image: Image.Image, question: str, config: CropConfig | None = None, region: Region | None = None
+    ) -> Comparison:
+        """Both answers about an RGB image, with their costs and traces.
+
+        region: used instead of the config's localizer. Raises ValueError (EngineError, ConfigError, BudgetError) before
+        any model runs, for a budget that cannot be met and a region that is missing or belongs to another image.
+        """
+        task, localizer = self._request(image, question, config or CropConfig(), region)
+        with self._lock:
+            return compare(task, localizer, lambda *_: None)
+
+    def stream(
+        self, image: Image.Image, question: str, config: CropConfig | None = None, region: Region | None = None
+    ) -> Iterator[StreamEvent]:
+        """`compare`, told as it happens: localize, both answers token by token, measure, and done with the comparison.
+
+        The work runs in a thread of its own, so that a slow reader does not slow what is timed. Closing the iterator
+        ends it at the next token. Errors as `compare`, before the first event.
+        """
+        task, localizer = self._request(image, question, config or CropConfig(), region)
+        work = _Work(task, localizer, self._lock)
+        work.start()
+        try:
+            yield from work.events()
+        finally:
+            work.cancel()
+
+    def _request(
+        self, image: Image.Image, question: str, config: CropConfig, region: Region | None
+    ) -> tuple[Task, Localizer]:
+        """Everything that can be refused is refused here."""
+        if region is not None and (region.width, region.height) != image.size:
+            raise EngineError(
+                f"The region belongs to an image of {region.width}x{region.height} pixels, this one has "
+                f"{image.width}x{image.height}; draw the region again."
+            )
+        return Task(self.adapter, image, question, config), self._localizer(config, region)
+
+    def _localizer(self, config: CropConfig, region: Region | None) -> Localizer:
+        if region is not None:
+            return KnownRegion(region)
+        if config.localizer == "whole" or config.method == "none":
+            return WholeImage()
+        if config.localizer == "box":
+            raise EngineError(
+                "The region is to be drawn by hand, but no box was given; draw one or choose another localizer."
+            )
+        if self.localizer is None:
+            raise EngineError(
+                "There is no localizer model here; give a region, or load one (such as crop-tiny-locator)."
+            )
+        return self.localizer
+
+    def _warm_up(self) -> None:
+        """First calls allocate and import: not what a comparison should measure."""
+        image, question = WARM_UP
+        config = replace(BASELINE, max_new_tokens=2)
+        self.answer(image, question, config)
+        if self.localizer is not None:
+            self.localizer.find(image, question)
+
+
+class _Work(threading.Thread):
+    """One comparison in a thread, its events in a queue."""
+
+    def __init__(self, task: Task, localizer: Localizer, lock: threading.Lock) -> None:
+        super().__init__(daemon=True, name="crop-stream")
+        self._task, self._localizer, self._lock = task, localizer, lock
+        self._queue: queue.SimpleQueue[StreamEvent | tuple[str, list[int], Region | None] | BaseException] = (
+            queue.SimpleQueue()
+        )
+        self._cancelled = threading.Event()
+        self._stage = ""
+
+    def run(self) -> None:
+        """The whole comparison under the engine's lock; its result or error is the last thing in the queue."""
+        try:
+            while not self._lock.acquire(timeout=0.1):
+                self._check()
+            try:
+                result = compare(self._task, self._localizer, self._progress)
+            finally:
+                self._lock.release()
+            self._queue.put(StreamEvent("done", result.crop.text, result.region, result))
+        except BaseException as error:  # whatever it is belongs to the reader
+            self._queue.put(error)
+
+    def _check(self) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled
+
+    def _progress(self, stage: str, ids: list[int], region: Region | None) -> None:
+        self._check()
+        if ids or stage != self._stage:  # a stage that goes on without a new token is no event
+            self._queue.put((stage, ids, region))
+        self._stage = stage
+
+    def events(self) -> Iterator[StreamEvent]:
+        """Events until the last one; raises what the comparison raised."""
+        while True:
+            item = self._queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            if isinstance(item, StreamEvent):
+                yield item
+                return
+            stage, ids, region = item
+            yield StreamEvent(stage, self._task.adapter.decode(ids), region)
+
+    def cancel(self) -> None:
+        """Stop at the next token, and wait for that; does nothing to a comparison that has ended."""
+        self._cancelled.set()
+        self.join()

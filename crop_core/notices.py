@@ -1,0 +1,35 @@
+"""Sentences that a user must be told beside the figures of a comparison. Reads the trace alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crop_core.trace import TokenTrace
+
+
+def notices(trace: TokenTrace) -> list[str]:
+    """What is easily misread about a run: nothing saved, region tokens lost, a region that the model cannot see."""
+    said = []
+    total = trace.visual_tokens
+    if trace.mean_tokens >= total:
+        said.append(
+            f"Nothing was pruned: these settings keep all {total} visual tokens in every layer, so there is no saving."
+        )
+    if not trace.in_region.any():
+        said.append(
+            "No visual token lies in the region: it is smaller than a token, or the model does not see that part."
+        )
+    lost = int((trace.in_region & ~_whole(trace)).sum())
+    if lost and not trace.region.is_whole:
+        said.append(
+            f"The region did not fit into the budget: {lost} of its {int(trace.in_region.sum())} visual tokens were "
+            "pooled or pruned as well."
+        )
+    return said
+
+
+def _whole(trace: TokenTrace) -> np.ndarray:
+    """(N,) bool: the token is there to the last layer, pooled with no other."""
+    sizes = np.bincount(trace.group[trace.group >= 0], minlength=trace.input_tokens)
+    alone = np.where(trace.group < 0, 0, sizes[trace.group]) == 1
+    return alone & (trace.died_at == trace.layers)
