@@ -33,18 +33,22 @@ LOCALIZERS = {"grid": "the locator model", "box": "a box drawn by hand", "whole"
 
 @dataclass(frozen=True)
 class Budget:
-    """A mean number of visual tokens per decoder layer, or the share (0..1] of all N of them; exactly one of the two."""
+    """A mean number of visual tokens per decoder layer, or the share (0..1] of all N; exactly one of the two."""
 
     mean_tokens: float | None = None
     share: float | None = None
 
     def __post_init__(self) -> None:
         if (self.mean_tokens is None) == (self.share is None):
-            raise ConfigError("A budget is either a mean number of tokens or a share of them; give exactly one of the two.")
+            raise ConfigError(
+                "A budget is either a mean number of tokens or a share of them; give exactly one of the two."
+            )
         if self.mean_tokens is not None and not 1 <= self.mean_tokens < math.inf:
             raise ConfigError(f"A budget of {self.mean_tokens:g} tokens is not possible; give at least 1.")
         if self.share is not None and not 0 < self.share <= 1:
-            raise ConfigError(f"A budget of {100 * self.share:g} % is not possible; give more than 0 % and at most 100 %.")
+            raise ConfigError(
+                f"A budget of {100 * self.share:g} % is not possible; give more than 0 % and at most 100 %."
+            )
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -61,7 +65,9 @@ class Budget:
         """Mean tokens per layer for `count` visual tokens; ConfigError when that is below 1 or above `count`."""
         mean = self.share * count if self.share is not None else self.mean_tokens or 0.0
         if not 1 <= mean <= count:
-            raise ConfigError(f"A budget of {mean:g} visual tokens is not possible for an image of {count}; give 1 to {count}.")
+            raise ConfigError(
+                f"A budget of {mean:g} visual tokens is not possible for an image of {count}; give 1 to {count}."
+            )
         return mean
 
     def __str__(self) -> str:
@@ -87,7 +93,7 @@ class Ring:
 
 @dataclass(frozen=True)
 class PlcConfig:
-    """Pre-LLM compression. rings: near to far, the last infinitely wide; ratios are relative when a budget sets the count.
+    """Pre-LLM compression. rings: near to far, the last infinitely wide; a budget makes their ratios relative.
 
     overshoot: with ILP after it, PLC leaves this many times the budget and ILP prunes the rest.
     """
@@ -96,8 +102,14 @@ class PlcConfig:
     overshoot: float = 1.5
 
     def __post_init__(self) -> None:
-        if not self.rings or self.rings[-1].width != math.inf or any(ring.width == math.inf for ring in self.rings[:-1]):
-            raise ConfigError("The last PLC ring, and only the last, must be infinitely wide, so that every token has a ring.")
+        if (
+            not self.rings
+            or self.rings[-1].width != math.inf
+            or any(ring.width == math.inf for ring in self.rings[:-1])
+        ):
+            raise ConfigError(
+                "The last PLC ring, and only the last, must be infinitely wide, so that every token has a ring."
+            )
         if not 1 <= self.overshoot < math.inf:
             raise ConfigError(f"A PLC overshoot of {self.overshoot:g} is not possible; give 1 or more.")
 
@@ -106,8 +118,9 @@ class PlcConfig:
 class IlpConfig:
     """Inner-LLM pruning. schedule: (layer, share of visual tokens alive from it on), by rising layer and falling share.
 
-    Empty: one cut at the default layer of the model's depth. With a budget the shares are relative: they are scaled together
-    until the budget is met. query_rows: how many last text tokens of the prompt vote, by their attention, for what stays.
+    Empty: one cut at the default layer of the model's depth. With a budget the shares are relative: they are scaled
+    together until the budget is met. query_rows: how many last text tokens of the prompt vote, by their attention, for
+    what stays.
     """
 
     schedule: tuple[tuple[int, float], ...] = ()
@@ -117,8 +130,10 @@ class IlpConfig:
         before_layer, before_share = 0, 1.0
         for layer, share in self.schedule:
             if not before_layer < layer or not 0 < share <= before_share:
-                raise ConfigError(f"The ILP schedule {list(self.schedule)} is not possible; layers must rise from 1 on, and "
-                                  "shares fall from at most 1 to more than 0.")
+                raise ConfigError(
+                    f"The ILP schedule {list(self.schedule)} is not possible; layers must rise from 1 on, and "
+                    "shares fall from at most 1 to more than 0."
+                )
             before_layer, before_share = layer, share
         if self.query_rows < 1:
             raise ConfigError(f"ILP needs at least 1 text row to score with, not {self.query_rows}.")
@@ -128,8 +143,8 @@ class IlpConfig:
 class CropConfig:
     """One run. method: a key of METHODS. budget: None lets the PLC ratios and ILP shares stand as they are.
 
-    localizer: a key of LOCALIZERS, used when no region is given. max_new_tokens: longest answer. repeats: how often each run is
-    timed. Raises ConfigError for values outside these.
+    localizer: a key of LOCALIZERS, used when no region is given. max_new_tokens: longest answer. repeats: how often
+    each run is timed. Raises ConfigError for values outside these.
     """
 
     method: str = "crop"

@@ -1,4 +1,6 @@
-"""What an engine returns: answers, their comparison, and the events of a stream; JSON both ways. No torch, no pictures."""
+"""What an engine returns: answers, their comparison, and the events of a stream; JSON both ways. No torch, no
+pictures.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ STAGES = ("localize", "baseline", "crop", "measure", "done")
 
 @dataclass(frozen=True)
 class TokenProb:
-    """One generated token: log-probability (nats) in its own run, and in the other run fed with the same text (None: no other)."""
+    """One generated token: log-probability (nats) in its own run, and in the other run fed with the same text (None: no
+    other).
+    """
 
     text: str
     logprob: float
@@ -57,7 +61,8 @@ class Answer:
 class Comparison:
     """The same question answered with every visual token (baseline) and with CROP.
 
-    kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget: what CROP was told, in words.
+    kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget: what CROP was told, in
+    words.
     unknown_words: words of the question outside the model's vocabulary. notices: what the user must be told besides.
     """
 
@@ -87,14 +92,27 @@ class Comparison:
         trace = self.crop.trace
         width, height = trace.image_size
         return {
-            "question": self.question, "image": {"width": width, "height": height}, "model": self.model,
-            "device": self.device, "dtype": self.dtype, "method": self.method, "budget": self.budget,
+            "question": self.question,
+            "image": {"width": width, "height": height},
+            "model": self.model,
+            "device": self.device,
+            "dtype": self.dtype,
+            "method": self.method,
+            "budget": self.budget,
             "region": self.region.to_json(),
-            "tokens": {"visual": trace.visual_tokens, "after_plc": trace.input_tokens, "mean_per_layer": trace.mean_tokens,
-                       "final": trace.final_tokens},
-            "baseline": self.baseline.to_json(with_trace=False), "crop": self.crop.to_json(with_trace=False),
-            "same": self.same, "kl_first": _finite(self.kl_first), "unknown_words": list(self.unknown_words),
-            "notices": list(self.notices), "trace": trace.to_json(),
+            "tokens": {
+                "visual": trace.visual_tokens,
+                "after_plc": trace.input_tokens,
+                "mean_per_layer": trace.mean_tokens,
+                "final": trace.final_tokens,
+            },
+            "baseline": self.baseline.to_json(with_trace=False),
+            "crop": self.crop.to_json(with_trace=False),
+            "same": self.same,
+            "kl_first": _finite(self.kl_first),
+            "unknown_words": list(self.unknown_words),
+            "notices": list(self.notices),
+            "trace": trace.to_json(),
         }
 
     @classmethod
@@ -103,15 +121,26 @@ class Comparison:
         trace = TokenTrace.from_json(data["trace"])
         kl = data["kl_first"]
         return cls(
-            data["question"], data["model"], data["device"], data["dtype"], Region.from_json(data["region"]),
-            Answer.from_json(data["baseline"], trace.unpruned()), Answer.from_json(data["crop"], trace),
-            math.inf if kl is None else kl, data["method"], data["budget"], data["unknown_words"], data["notices"],
+            data["question"],
+            data["model"],
+            data["device"],
+            data["dtype"],
+            Region.from_json(data["region"]),
+            Answer.from_json(data["baseline"], trace.unpruned()),
+            Answer.from_json(data["crop"], trace),
+            math.inf if kl is None else kl,
+            data["method"],
+            data["budget"],
+            data["unknown_words"],
+            data["notices"],
         )
 
 
 @dataclass(frozen=True, eq=False)
 class StreamEvent:
-    """One step of a stream. stage: one of STAGES, the work now under way. text: the answer of that stage so far, whole."""
+    """One step of a stream. stage: one of STAGES, the work now under way. text: the answer of that stage so far,
+    whole.
+    """
 
     stage: str
     text: str = ""

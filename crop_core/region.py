@@ -25,8 +25,9 @@ class RegionError(ValueError):
 class Region:
     """Grid cells x0..x1 by y0..y1, all inclusive, each 0..7, over an image of width x height pixels.
 
-    source: "predicted" by a localizer, "drawn" by hand, or the "whole" image. confidence: 0..1, or None where nobody guessed.
-    Raises RegionError for cells outside the grid or upside down, an empty image, an unknown source or confidence.
+    source: "predicted" by a localizer, "drawn" by hand, or the "whole" image. confidence: 0..1, or None where nobody
+    guessed. Raises RegionError for cells outside the grid or upside down, an empty image, an unknown source or
+    confidence.
     """
 
     x0: int
@@ -40,7 +41,9 @@ class Region:
 
     def __post_init__(self) -> None:
         if not (0 <= self.x0 <= self.x1 < GRID and 0 <= self.y0 <= self.y1 < GRID):
-            raise RegionError(f"The region {list(self.grid)} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 to {GRID - 1}.")
+            raise RegionError(
+                f"The region {list(self.grid)} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 to {GRID - 1}."
+            )
         if self.width < 1 or self.height < 1:
             raise RegionError(f"A region needs an image of at least 1x1 pixels, not {self.width}x{self.height}.")
         if self.source not in SOURCES:
@@ -54,8 +57,10 @@ class Region:
         return cls(0, 0, GRID - 1, GRID - 1, width, height, "whole")
 
     @classmethod
-    def from_box(cls, box: Any, width: int, height: int, source: str = "drawn", confidence: float | None = None) -> Region:
-        """The fewest cells that cover a pixel box (left, top, right, bottom) inside the image; RegionError for any other box."""
+    def from_box(
+        cls, box: Any, width: int, height: int, source: str = "drawn", confidence: float | None = None
+    ) -> Region:
+        """The fewest cells that cover a box (left, top, right, bottom) in pixels; RegionError for what is no box."""
         left, top, right, bottom = _checked(box, width, height)
         x0, x1 = _cells(left, right, width)
         y0, y1 = _cells(top, bottom, height)
@@ -86,13 +91,20 @@ class Region:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: grid, box, source, confidence, width, height."""
-        return {"grid": list(self.grid), "box": list(self.box), "source": self.source, "confidence": self.confidence,
-                "width": self.width, "height": self.height}
+        return {
+            "grid": list(self.grid),
+            "box": list(self.box),
+            "source": self.source,
+            "confidence": self.confidence,
+            "width": self.width,
+            "height": self.height,
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Region:
         """Inverse of `to_json`; the box is derived from the grid."""
-        return cls(*data["grid"], data["width"], data["height"], data["source"], data["confidence"])
+        x0, y0, x1, y1 = data["grid"]
+        return cls(x0, y0, x1, y1, data["width"], data["height"], data["source"], data["confidence"])
 
 
 def _checked(box: Any, width: int, height: int) -> tuple[float, float, float, float]:
@@ -106,7 +118,9 @@ def _checked(box: Any, width: int, height: int) -> tuple[float, float, float, fl
     if not all(map(math.isfinite, (left, top, right, bottom))):
         raise RegionError(f"{said}, not {shown}.")
     if left >= right or top >= bottom:
-        raise RegionError(f"The box {shown} is upside down or empty; left must be less than right and top less than bottom.")
+        raise RegionError(
+            f"The box {shown} is upside down or empty; left must be less than right and top less than bottom."
+        )
     if left < -SLACK or top < -SLACK or right > width + SLACK or bottom > height + SLACK:
         raise RegionError(f"The box {shown} lies outside the image, which is {width} pixels wide and {height} high.")
     return left, top, right, bottom

@@ -26,8 +26,8 @@ class TraceError(ValueError):
 class PruneStep:
     """One cut: from decoder layer `layer` on, only the visual tokens `kept` are there.
 
-    kept: (K,) int, sorted indices into the M visual tokens that entered the LLM. scores: (M,) float, text-to-vision attention,
-    NaN where a token was already gone (and everywhere when the method did not score).
+    kept: (K,) int, sorted indices into the M visual tokens that entered the LLM. scores: (M,) float, text-to-vision
+    attention, NaN where a token was already gone (and everywhere when the method did not score).
     """
 
     layer: int
@@ -38,7 +38,9 @@ class PruneStep:
         object.__setattr__(self, "kept", np.asarray(self.kept, dtype=np.int64).reshape(-1))
         object.__setattr__(self, "scores", np.asarray(self.scores, dtype=np.float64).reshape(-1))
         if self.layer < 1 or not len(self.kept) or (np.diff(self.kept) <= 0).any():
-            raise TraceError(f"A cut at layer {self.layer} needs a layer from 1 on and sorted, distinct tokens to keep.")
+            raise TraceError(
+                f"A cut at layer {self.layer} needs a layer from 1 on and sorted, distinct tokens to keep."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; a NaN score is null."""
@@ -76,9 +78,14 @@ class TokenTrace:
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
         count = len(self.group)
         if self.boxes.shape != (count, 4) or self.in_region.shape != (count,) or self.ring.shape != (count,):
-            raise TraceError(f"For {count} tokens: boxes {self.boxes.shape}, in_region {self.in_region.shape}, ring {self.ring.shape}.")
+            raise TraceError(
+                f"{count} tokens with boxes {self.boxes.shape}, in_region {self.in_region.shape} "
+                f"and ring {self.ring.shape}."
+            )
         if not self.input_tokens or set(self.group.tolist()) - {-1} != set(range(self.input_tokens)):
-            raise TraceError("At least one token enters the LLM, and each that does, 0 to M-1, has visual tokens in its group.")
+            raise TraceError(
+                "At least one token enters the LLM, and each that does, 0 to M-1, has visual tokens in its group."
+            )
         self._check_steps()
 
     def _check_steps(self) -> None:
@@ -86,8 +93,10 @@ class TokenTrace:
         for step in self.steps:
             kept = set(step.kept.tolist())
             if not layer < step.layer < self.layers or not kept <= alive or len(step.scores) != self.input_tokens:
-                raise TraceError(f"The cut at layer {step.layer} of {self.layers} is out of order, keeps tokens that are gone, or has "
-                                 f"{len(step.scores)} scores for {self.input_tokens} tokens.")
+                raise TraceError(
+                    f"The cut at layer {step.layer} of {self.layers} is out of order, keeps tokens that are gone, "
+                    f"or has {len(step.scores)} scores for {self.input_tokens} tokens."
+                )
             alive, layer = kept, step.layer
 
     @property
@@ -105,7 +114,7 @@ class TokenTrace:
         """(L,) visual tokens in each decoder layer."""
         counts = np.full(self.layers, self.input_tokens, dtype=np.int64)
         for step in self.steps:
-            counts[step.layer:] = len(step.kept)
+            counts[step.layer :] = len(step.kept)
         return counts
 
     @property
@@ -144,10 +153,15 @@ class TokenTrace:
     def to_json(self) -> dict[str, Any]:
         """Plain values, valid JSON: tokens without a place and missing scores are null."""
         return {
-            "image_size": list(self.image_size), "visible": list(self.visible), "region": self.region.to_json(),
+            "image_size": list(self.image_size),
+            "visible": list(self.visible),
+            "region": self.region.to_json(),
             "boxes": [None if np.isnan(row).any() else row.tolist() for row in self.boxes],
-            "in_region": self.in_region.tolist(), "group": self.group.tolist(), "ring": self.ring.tolist(),
-            "layers": self.layers, "steps": [step.to_json() for step in self.steps],
+            "in_region": self.in_region.tolist(),
+            "group": self.group.tolist(),
+            "ring": self.ring.tolist(),
+            "layers": self.layers,
+            "steps": [step.to_json() for step in self.steps],
         }
 
     @classmethod
@@ -156,9 +170,17 @@ class TokenTrace:
         boxes = [[np.nan] * 4 if row is None else row for row in data["boxes"]]
         width, height = data["image_size"]
         left, top, right, bottom = data["visible"]
-        return cls((width, height), np.array(boxes, dtype=np.float64), (left, top, right, bottom), Region.from_json(data["region"]),
-                   np.array(data["in_region"], dtype=bool), np.array(data["group"], dtype=np.int64),
-                   np.array(data["ring"], dtype=np.int64), data["layers"], [PruneStep.from_json(step) for step in data["steps"]])
+        return cls(
+            (width, height),
+            np.array(boxes, dtype=np.float64),
+            (left, top, right, bottom),
+            Region.from_json(data["region"]),
+            np.array(data["in_region"], dtype=bool),
+            np.array(data["group"], dtype=np.int64),
+            np.array(data["ring"], dtype=np.int64),
+            data["layers"],
+            [PruneStep.from_json(step) for step in data["steps"]],
+        )
 
 
 def numbers(values: Floats) -> list[float | None]:

@@ -11,7 +11,8 @@ import torch
 
 
 class Masked:
-    """Context manager: in decoder layers from `layer` on, nothing but a token itself attends to `hidden` prompt columns.
+    """Context manager: in decoder layers from `layer` on, nothing but a token itself attends to `hidden` prompt
+    columns.
 
     hidden: {layer: (B, P) bool}. Its hooks know nothing of those under test.
     """
@@ -22,8 +23,10 @@ class Masked:
         self.eager = model.config.text_config._attn_implementation == "eager"
 
     def __enter__(self) -> Masked:
-        self.handles = [layer.register_forward_pre_hook(self.hook(number), with_kwargs=True)
-                        for number, layer in enumerate(self.layers)]
+        self.handles = [
+            layer.register_forward_pre_hook(self.hook(number), with_kwargs=True)
+            for number, layer in enumerate(self.layers)
+        ]
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -37,7 +40,7 @@ class Masked:
             barred = torch.zeros(batch, keys, dtype=torch.bool)
             for layer, columns in self.hidden.items():
                 if number >= layer:
-                    barred[:, :columns.shape[1]] |= columns
+                    barred[:, : columns.shape[1]] |= columns
             rows, columns = torch.arange(keys - queries, keys)[:, None], torch.arange(keys)[None]
             barred = barred[:, None, None, :] & (rows != columns)
             given = kwargs["attention_mask"]
@@ -60,12 +63,14 @@ def run(model: Any, kwargs: dict[str, Any], steps: int = 6, forced: torch.Tensor
             return [int(forced[batch, len(ids) - length])]
 
         extra["prefix_allowed_tokens_fn"] = only
-    return model.generate(**kwargs, max_new_tokens=steps, do_sample=False, return_dict_in_generate=True, output_logits=True, **extra)
+    return model.generate(
+        **kwargs, max_new_tokens=steps, do_sample=False, return_dict_in_generate=True, output_logits=True, **extra
+    )
 
 
 def new_tokens(out: Any, kwargs: dict[str, Any]) -> torch.Tensor:
     """(B, steps) of a `run`."""
-    return out.sequences[:, kwargs["input_ids"].shape[1]:]
+    return out.sequences[:, kwargs["input_ids"].shape[1] :]
 
 
 def difference(one: Any, other: Any) -> float:

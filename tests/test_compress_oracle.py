@@ -1,4 +1,6 @@
-"""Compression before the LLM: identity is plain generate, dropping is masking everywhere, pooled tokens lie where they should."""
+"""Compression before the LLM: identity is plain generate, dropping is masking everywhere, pooled tokens lie where they
+should.
+"""
 
 import numpy as np
 import pytest
@@ -39,7 +41,9 @@ def labelled(*labels):
 def random_plan(seed, groups, dropped=0):
     """TOKENS tokens in `groups` groups that are scattered over the image, `dropped` of them dropped."""
     rng = np.random.default_rng(seed)
-    label = np.concatenate([np.full(dropped, -1), np.arange(groups), rng.integers(0, groups, TOKENS - groups - dropped)])
+    label = np.concatenate(
+        [np.full(dropped, -1), np.arange(groups), rng.integers(0, groups, TOKENS - groups - dropped)]
+    )
     return labelled(*rng.permutation(label))
 
 
@@ -74,7 +78,9 @@ def by_hand(model, inputs, plans):
     """Embeddings and positions put together without any of the code under test, for batch 1."""
     plan, ids = plans[0], inputs["input_ids"][0]
     with torch.no_grad():
-        features = model.model.get_image_features(pixel_values=inputs["pixel_values"], return_dict=True).pooler_output[0]
+        features = model.model.get_image_features(pixel_values=inputs["pixel_values"], return_dict=True).pooler_output[
+            0
+        ]
         words = model.get_input_embeddings()(ids)
     columns = inputs["visual"][0].nonzero()[:, 0]
     before, after = int(columns[0]), int(columns[-1]) + 1
@@ -97,7 +103,9 @@ def test_pooled_tokens_are_means_at_mean_positions_and_decoding_goes_on_from_the
     length, cache = inputs["input_ids"].shape[1], None
     for step, logits in enumerate(ours.logits):
         with torch.no_grad():
-            out = model.model.language_model(inputs_embeds=embeds, position_ids=positions, past_key_values=cache, use_cache=True)
+            out = model.model.language_model(
+                inputs_embeds=embeds, position_ids=positions, past_key_values=cache, use_cache=True
+            )
             cache = out.past_key_values
             wanted = model.lm_head(out.last_hidden_state[:, -1])
         assert float((wanted - logits).abs().max()) <= EXACT
@@ -111,8 +119,8 @@ def test_a_padded_batch_of_pooled_prompts_equals_each_alone(model):
     together = run(model, compressed(model, inputs, plans).kwargs)
     for sample, plan in enumerate(plans):
         real = inputs["attention_mask"][sample].bool()
-        alone = {name: inputs[name][sample:sample + 1, real] for name in ("input_ids", "attention_mask", "visual")}
-        alone["pixel_values"] = inputs["pixel_values"][sample:sample + 1]
+        alone = {name: inputs[name][sample : sample + 1, real] for name in ("input_ids", "attention_mask", "visual")}
+        alone["pixel_values"] = inputs["pixel_values"][sample : sample + 1]
         single = run(model, compressed(model, alone, [plan]).kwargs)
         for one, other in zip(single.logits, together.logits, strict=True):
             assert float((one[0] - other[sample]).abs().max()) <= EXACT

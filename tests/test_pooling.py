@@ -12,15 +12,23 @@ from crop_core.region import Region
 
 
 def grid(side=24, size=(480, 480), pad=0.0, leading=0):
-    """A row-major grid over the image, or over the padded square whose padding takes the share `pad` above and below."""
+    """A row-major grid over the image, or over the padded square whose padding takes the share `pad` above and
+    below.
+    """
     row, col = (index.reshape(-1) for index in np.indices((side, side)))
     width, height = size
     top = -pad * height
     down = height * (1 + 2 * pad) / side
     boxes = np.stack([col * width / side, top + row * down, (col + 1) * width / side, top + (row + 1) * down], axis=1)
     lead = lambda array, value: np.concatenate([np.full((leading, *array.shape[1:]), value, array.dtype), array])  # noqa: E731
-    return SimpleNamespace(image_size=size, boxes=lead(boxes, np.nan), view=lead(row * 0, -1), row=lead(row, -1),
-                           col=lead(col, -1), visible=(0.0, 0.0, float(width), float(height)))
+    return SimpleNamespace(
+        image_size=size,
+        boxes=lead(boxes, np.nan),
+        view=lead(row * 0, -1),
+        row=lead(row, -1),
+        col=lead(col, -1),
+        visible=(0.0, 0.0, float(width), float(height)),
+    )
 
 
 REGION = Region(2, 3, 4, 4, 480, 480)

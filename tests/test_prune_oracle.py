@@ -1,4 +1,6 @@
-"""Pruning inside the LLM equals the masking oracle, restores everything it touches, and refuses what it cannot do exactly."""
+"""Pruning inside the LLM equals the masking oracle, restores everything it touches, and refuses what it cannot do
+exactly.
+"""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -37,8 +39,10 @@ class RandomPruner:
     def decide(self, context):
         rng = np.random.default_rng(self.seed + context.layer)
         nothing = [np.full(total, np.nan) for total in context.total]
-        return [PruneStep(context.layer, np.sort(rng.choice(alive, count, replace=False)), scores) for alive, count, scores
-                in zip(context.alive, self.counts[context.layer], nothing, strict=True)]
+        return [
+            PruneStep(context.layer, np.sort(rng.choice(alive, count, replace=False)), scores)
+            for alive, count, scores in zip(context.alive, self.counts[context.layer], nothing, strict=True)
+        ]
 
 
 def prepared(model, batch, **how):
@@ -111,7 +115,7 @@ def test_several_tokens_in_one_decode_step_equal_masking(model, batch):
         cache = model(**inputs, position_ids=place).past_key_values
         return model(**more, past_key_values=cache).logits
 
-    with LayerPruning(stack_of(model), RandomPruner({1: (6, 3)[:len(visual)]}), visual) as pruning:
+    with LayerPruning(stack_of(model), RandomPruner({1: (6, 3)[: len(visual)]}), visual) as pruning:
         pruned = logits()
     with Masked(model, hidden_by(pruning, visual)):
         masked = logits()
@@ -224,7 +228,10 @@ def test_a_pruner_that_revives_a_token_is_refused(model):
         def decide(self, context):
             return [PruneStep(context.layer, [context.layer], np.full(16, np.nan))]
 
-    with LayerPruning(stack_of(model), Reviving({1: (1,), 2: (1,)}), visual), pytest.raises(PruneError, match="already gone"):
+    with (
+        LayerPruning(stack_of(model), Reviving({1: (1,), 2: (1,)}), visual),
+        pytest.raises(PruneError, match="already gone"),
+    ):
         run(model, inputs)
 
 
@@ -242,12 +249,15 @@ def test_layers_that_cannot_be_cut_are_refused_with_the_range(model, layers):
         LayerPruning(stack_of(model), RandomPruner(dict.fromkeys(layers, (3,))), visual)
 
 
-@pytest.mark.parametrize(("how", "message"), [
-    ({"cache_implementation": "static"}, "not StaticCache"),
-    ({"use_cache": False}, "not no cache"),
-    ({"prefill_chunk_size": 8}, "chunked prefill"),
-    ({"num_beams": 2}, "repeated prompts"),
-])
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"cache_implementation": "static"}, "not StaticCache"),
+        ({"use_cache": False}, "not no cache"),
+        ({"prefill_chunk_size": 8}, "chunked prefill"),
+        ({"num_beams": 2}, "repeated prompts"),
+    ],
+)
 def test_ways_to_generate_that_cannot_be_exact_are_refused(model, how, message):
     inputs, visual = prepared(model, "one")
     with LayerPruning(stack_of(model), ilp(visual), visual), pytest.raises(PruneError, match=message):
@@ -264,18 +274,27 @@ def test_a_cache_filled_before_the_hooks_is_refused(model):
 
 
 def test_an_offloaded_cache_is_refused(model):
-    inputs, visual = prepared(model, "one")
+    _, visual = prepared(model, "one")
     pruning = LayerPruning(stack_of(model), ilp(visual), visual)
     cache = DynamicCache(config=model.config.text_config)
     cache.offloading = True
     with pytest.raises(PruneError, match="plain DynamicCache"):
-        pruning._start(torch.zeros(visual.shape + (32,)), cache)
-    assert inputs
+        pruning._start(torch.zeros(*visual.shape, 32), cache)
 
 
 def windowed(window):
-    text = MistralConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
-                         vocab_size=VOCABULARY, sliding_window=window, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+    text = MistralConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=VOCABULARY,
+        sliding_window=window,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
     return tiny_llava(config=tiny_config(text=text))
 
 
@@ -305,7 +324,10 @@ def test_attention_kinds_that_were_not_verified_are_refused(model, monkeypatch):
     _, visual = prepared(model, "one")
     stack = stack_of(model)
     monkeypatch.setattr(stack.config, "_attn_implementation_internal", "flex_attention")
-    with pytest.raises(PruneError, match="sdpa and eager, not flex_attention"), LayerPruning(stack, ilp(visual), visual):
+    with (
+        pytest.raises(PruneError, match="sdpa and eager, not flex_attention"),
+        LayerPruning(stack, ilp(visual), visual),
+    ):
         pass
 
 

@@ -1,4 +1,5 @@
-"""Tiny LLaVA models with random weights, a word-level tokenizer, a processor and inputs: what tests run instead of a hub.
+"""Tiny LLaVA models with random weights, a word-level tokenizer, a processor and inputs: what tests run instead of a
+hub.
 
 Weights are scaled up from the usual initialisation, which gives nearly the same logits for every input.
 """
@@ -18,8 +19,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-WORDS = ("USER: ASSISTANT: what is left right of above below the a in top bottom corner color shape how many there any where should i "
-         "look to answer : ? sign say dog cat house tree car red blue green square circle yes no 0 1 2 3 4 5 6 7 8 9 , [ ]").split()
+SENTENCES = """USER: ASSISTANT: what is left right of above below the a in top bottom corner color shape how many there
+    any where should i look to answer : ? sign say dog cat house tree car red blue green square circle yes no
+    0 1 2 3 4 5 6 7 8 9 , [ ]"""
+WORDS = SENTENCES.split()
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>")
 PAD, BOS, EOS, UNK, IMAGE = range(len(SPECIAL))
 VOCABULARY = len(SPECIAL) + len(WORDS)
@@ -30,18 +33,43 @@ TEMPLATE = (
 
 
 def tiny_config(layers: int = 4, image_size: int = 56, patch: int = 14, text: LlamaConfig | None = None) -> LlavaConfig:
-    """LLaVA with (image_size / patch)^2 visual tokens and `layers` decoder layers of width 32, two KV heads for four."""
+    """LLaVA with (image_size / patch)^2 visual tokens and `layers` decoder layers of width 32, two KV heads for
+    four.
+    """
     text = text or LlamaConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=layers, num_attention_heads=4, num_key_value_heads=2,
-        vocab_size=VOCABULARY, max_position_embeddings=4096, bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=VOCABULARY,
+        max_position_embeddings=4096,
+        bos_token_id=BOS,
+        eos_token_id=EOS,
+        pad_token_id=PAD,
     )
-    vision = CLIPVisionConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2,
-                              image_size=image_size, patch_size=patch)
-    return LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE, image_token_id=IMAGE,
-                       vision_feature_layer=-2, vision_feature_select_strategy="default", pad_token_id=PAD)
+    vision = CLIPVisionConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=image_size,
+        patch_size=patch,
+    )
+    return LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=IMAGE,
+        image_token_id=IMAGE,
+        vision_feature_layer=-2,
+        vision_feature_select_strategy="default",
+        pad_token_id=PAD,
+    )
 
 
-def tiny_llava(attn: str = "sdpa", layers: int = 4, seed: int = 0, config: LlavaConfig | None = None) -> LlavaForConditionalGeneration:
+def tiny_llava(
+    attn: str = "sdpa", layers: int = 4, seed: int = 0, config: LlavaConfig | None = None
+) -> LlavaForConditionalGeneration:
     """A float32 model in eval mode that never stops on its own, so that every decode step is there to compare."""
     torch.manual_seed(seed)
     model = LlavaForConditionalGeneration._from_config(config or tiny_config(layers), attn_implementation=attn).float()
@@ -59,8 +87,14 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     vocabulary = {word: number for number, word in enumerate([*SPECIAL, *WORDS])}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", bos_token="<s>", eos_token="</s>",
-                                        unk_token="<unk>", padding_side="left")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        padding_side="left",
+    )
     tokenizer.add_tokens(["<image>"], special_tokens=True)
     return tokenizer
 
@@ -77,8 +111,14 @@ def tiny_processor(image_size: int = 56, patch: int = 14, mode: str = "pad") -> 
         images = CLIPImageProcessorPil(size={"shortest_edge": image_size}, crop_size=square)
     else:
         images = CLIPImageProcessorPil(size=square, do_center_crop=False)
-    return LlavaProcessor(images, tiny_tokenizer(), patch_size=patch, vision_feature_select_strategy="default",
-                          num_additional_image_tokens=1, chat_template=TEMPLATE)
+    return LlavaProcessor(
+        images,
+        tiny_tokenizer(),
+        patch_size=patch,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    )
 
 
 def save_tiny(folder: Path, mode: str = "pad", layers: int = 4, seed: int = 0) -> Path:

@@ -1,4 +1,4 @@
-"""Pre-LLM compression: fewer visual tokens before the LLM. A plan says which become one, `apply` hands it to generate()."""
+"""Pre-LLM compression: fewer visual tokens before the LLM. Plans say which become one, `apply` feeds generate()."""
 
 from crop_core.compress.apply import CompressedInputs, compress_inputs
 from crop_core.compress.protocol import CompressionError, CompressionPlan, Compressor

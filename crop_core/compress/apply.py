@@ -1,6 +1,6 @@
 """From a plan to arguments of generate(): a shorter run of image placeholders, pooled features, positions as they were.
 
-Works through `mm_encoder_outputs` (transformers 5.18 and later), so that sampling, streaming and hooks stay the model's own.
+Works through `mm_encoder_outputs` (transformers 5.18 and later): sampling, streaming and hooks stay the model's own.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from crop_core.compress.protocol import CompressionError, CompressionPlan
 class CompressedInputs:
     """Prompts (B, L') whose visual tokens are those of a plan, left-padded.
 
-    input_ids, attention_mask: (B, L') long. visual: (B, L') bool, the M visual tokens of each sample. position_ids: (B, L') long,
-    or float32 where a pooled token lies between two. encoded: the vision output, pooler_output a list of (M, D) per sample.
+    input_ids, attention_mask: (B, L') long. visual: (B, L') bool, the M visual tokens of each sample.
+    position_ids: (B, L') long, or float32 where a pooled token lies between two.
+    encoded: the vision output, its pooler_output a list of (M, D) per sample.
     """
 
     input_ids: torch.Tensor
@@ -32,8 +33,12 @@ class CompressedInputs:
     @property
     def kwargs(self) -> dict[str, Any]:
         """Arguments for one model.generate or forward, made anew each time: generate changes what it is given."""
-        return {"input_ids": self.input_ids, "attention_mask": self.attention_mask, "position_ids": self.position_ids,
-                "mm_encoder_outputs": {"image": copy.copy(self.encoded)}}
+        return {
+            "input_ids": self.input_ids,
+            "attention_mask": self.attention_mask,
+            "position_ids": self.position_ids,
+            "mm_encoder_outputs": {"image": copy.copy(self.encoded)},
+        }
 
 
 @torch.no_grad()
@@ -47,9 +52,10 @@ def compress_inputs(
 ) -> CompressedInputs:
     """Prompts (B, L) with N visual tokens each -> prompts with the M tokens of each sample's plan.
 
-    visual: (B, L) bool. encoded: vision output, pooler_output (N, D) per sample. A pooled token takes the mean of its members'
-    features and of their positions, and its anchor's place in the order; the text keeps its positions, so that decoding goes on
-    from the uncompressed length. Raises CompressionError when a plan is not about the N tokens of its sample.
+    visual: (B, L) bool. encoded: vision output, pooler_output (N, D) per sample. A pooled token takes the mean of its
+    members' features and of their positions, and its anchor's place in the order; the text keeps its positions, so that
+    decoding goes on from the uncompressed length. Raises CompressionError when a plan is not about the N tokens of its
+    sample.
     """
     pad = model.generation_config.pad_token_id or 0
     positions = (attention_mask.cumsum(-1) - 1).masked_fill(attention_mask == 0, 0)  # (B, L), generate()'s own rule
@@ -70,12 +76,19 @@ def compress_inputs(
 
 def _check(plan: CompressionPlan, placeholders: int, features: int) -> None:
     if not len(plan.group) == placeholders == features:
-        raise CompressionError(f"The plan is about {len(plan.group)} visual tokens, but the prompt has {placeholders} placeholders "
-                               f"and the image {features} features.")
+        raise CompressionError(
+            f"The plan is about {len(plan.group)} visual tokens, but the prompt has {placeholders} placeholders "
+            f"and the image {features} features."
+        )
 
 
 def _row(
-    plan: CompressionPlan, weights: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, visual: torch.Tensor, place: torch.Tensor
+    plan: CompressionPlan,
+    weights: torch.Tensor,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    visual: torch.Tensor,
+    place: torch.Tensor,
 ) -> tuple[torch.Tensor, ...]:
     """One prompt (L,) without padding and with M visual tokens: ids, mask, visual, float64 positions."""
     columns = visual.nonzero()[:, 0]  # (N,)

@@ -1,4 +1,4 @@
-"""Training-free pre-LLM compression: the region stays, the rest is average-pooled in windows that grow with the distance.
+"""Training-free pre-LLM compression: the region stays, the rest is average-pooled in windows that grow outwards.
 
 Differs from PLC in the paper (Guo et al., arXiv 2505.21233), where learnable queries, trained with the model, compress.
 """
@@ -26,17 +26,18 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PoolingCompressor:
-    """Ring 0 is the region; the rings of the config follow outwards; what has no place in the image is in the last ring.
+    """Ring 0 is the region, the config's rings follow outwards; what has no place in the image is in the last.
 
-    Every ring starts as one window over its view's token grid. Windows of the region are halved first, down to single tokens;
-    then always the window with the most tokens for its ring's ratio, at the middle of its longer side. A split adds one token,
-    so that a count is met exactly; rings are pooled together only when there are fewer tokens than rings.
+    Every ring starts as one window over its view's token grid. Windows of the region are halved first, down to single
+    tokens; then always the window with the most tokens for its ring's ratio, at the middle of its longer side. A split
+    adds one token, so that a count is met exactly; rings are pooled together only when there are fewer tokens than
+    rings.
     """
 
     config: PlcConfig = field(default_factory=PlcConfig)
 
     def plan(self, layout: TokenLayout, region: Region, count: int | None = None) -> CompressionPlan:
-        """The groups of `layout`'s N tokens: exactly `count` of them (1..N), or, for None, windows of at most the rings' ratios.
+        """Groups of `layout`'s N tokens: exactly `count` (1..N), or, for None, windows of at most the rings' ratios.
 
         Raises CompressionError for a count outside 1..N.
         """
@@ -115,7 +116,7 @@ class _Window:
 
 
 def _first_windows(layout: TokenLayout, ring: Ints) -> list[_Window]:
-    """One window per ring, view and side of the image's border, near to far; tokens without a place form a row of their own."""
+    """One window per ring, view and side of the image's border, near to far; tokens without a place form a row."""
     placed, visible = layout.row >= 0, in_sight(layout)
     row = np.where(placed, layout.row, 0)
     col = np.where(placed, layout.col, np.arange(len(ring)))
@@ -134,7 +135,8 @@ def _split_until(
     wanted: Callable[[_Window], bool],
     ratio: Callable[[int], float] = lambda ring: 1.0,
 ) -> list[_Window]:
-    """Halve the `wanted` window with the most tokens for its ratio, again and again, until there are `count` or none is left."""
+    """Halve the `wanted` window with the most tokens for its ratio until there are `count` or none is left."""
+
     def entry(window: _Window) -> tuple[float, int, _Window]:
         return (-window.size / ratio(window.ring), next(tie), window)
 
@@ -154,5 +156,5 @@ def _split_until(
 
 def _merged(windows: list[_Window], count: int) -> list[_Window]:
     """More rings than tokens: the farthest windows become one."""
-    tail = windows[count - 1:]
-    return [*windows[:count - 1], replace(tail[0], tokens=np.concatenate([window.tokens for window in tail]))]
+    tail = windows[count - 1 :]
+    return [*windows[: count - 1], replace(tail[0], tokens=np.concatenate([window.tokens for window in tail]))]

@@ -1,4 +1,4 @@
-"""What a compressor decides: which visual tokens become one before the LLM. Pure numpy; knows nothing of torch or models."""
+"""What a compressor decides: which visual tokens become one before the LLM. Pure numpy; knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -22,16 +22,23 @@ class CompressionError(ValueError):
 class CompressionPlan:
     """N visual tokens become M tokens at the LLM's input.
 
-    group: (N,) int, the input token 0..M-1 that each visual token goes into, -1 to drop it. ring: (N,) int, 0 = the region.
-    Input tokens are in the order of their anchors. Raises CompressionError when a number 0..M-1 has no member or M is 0.
+    group: (N,) int, the input token 0..M-1 that each visual token goes into, -1 to drop it. ring: (N,) int, 0 = the
+    region. Input tokens are in the order of their anchors. Raises CompressionError when a number 0..M-1 has no member
+    or M is 0.
     """
 
     group: NDArray[np.int64]
     ring: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        if self.group.shape != self.ring.shape or set(self.group.tolist()) - {-1} != set(range(self.count)) or not self.count:
-            raise CompressionError("A plan needs a ring for every visual token, and a member for each of at least one input token.")
+        if (
+            self.group.shape != self.ring.shape
+            or set(self.group.tolist()) - {-1} != set(range(self.count))
+            or not self.count
+        ):
+            raise CompressionError(
+                "A plan needs a ring for every visual token, and a member for each of at least one input token."
+            )
         if (np.diff(self.anchors) <= 0).any():
             raise CompressionError("The input tokens of a plan must be numbered in the order of their anchors.")
 
@@ -78,7 +85,7 @@ class Compressor(Protocol):
 
 
 def _anchors(there: NDArray[np.bool_], number: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(M,) per group number the member nearest to its mean, the first of two; `number` has one entry per True of `there`."""
+    """(M,) per group number the member nearest to its mean, the first of two; one `number` per True of `there`."""
     place = np.flatnonzero(there)
     mean = np.bincount(number, place) / np.bincount(number)
     order = np.lexsort((place, np.abs(place - mean[number]), number))

@@ -10,11 +10,11 @@ from typing import Any
 class Cost:
     """Times in seconds, sizes in bytes, FLOPs in floating-point operations, of one answer on one device.
 
-    ttft_s (time to first token) contains localizer_s, encode_s, compression_s, scoring_s and prefill_s; total_s is the whole
-    answer. The baseline has no localizer, compression or scoring: zeros. kv_bytes: the exact KV cache after the last token.
-    weights_bytes and localizer_weights_bytes: parameters of the answering model and of the localizer. peak_bytes: the most that
-    activations and KV cache took above the weights, found by peak_method. flops: vision and LLM prefill, without the
-    localizer's localizer_flops.
+    ttft_s (time to first token) contains localizer_s, encode_s, compression_s, scoring_s and prefill_s; total_s is the
+    whole answer. The baseline has no localizer, compression or scoring: zeros. kv_bytes: the exact KV cache after the
+    last token. weights_bytes and localizer_weights_bytes: parameters of the answering model and of the localizer.
+    peak_bytes: the most that activations and KV cache took above the weights, found by peak_method. flops: vision and
+    LLM prefill, without the localizer's localizer_flops.
     """
 
     device: str

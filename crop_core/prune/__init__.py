@@ -1,4 +1,6 @@
-"""Inner-LLM pruning: fewer visual tokens inside the LLM. `hooks` is the mechanism, every method is one file beside it."""
+"""Inner-LLM pruning: fewer visual tokens inside the LLM. `hooks` is the mechanism, every method is one file beside
+it.
+"""
 
 from crop_core.prune.hooks import LayerPruning
 from crop_core.prune.protocol import PruneContext, PruneError, Pruner

@@ -22,10 +22,11 @@ def last_rows(
     rows: int,
     rotate: Rope,
 ) -> torch.Tensor:
-    """Attention weights of the last `rows` queries of a decoder layer in prefill, mean over heads and rows: (B, Q) float32.
+    """Attention weights of the last `rows` queries of a decoder layer in prefill, mean over heads and rows: (B, Q)
+    float32.
 
-    hidden: (B, Q, D) the layer's input. rope: cos and sin (1 or B, Q, head_dim). keys: (B, H_kv, Q, head_dim), rotated, from the
-    cache. mask: (1 or B, 1, Q, Q) bool or additive float, None = causal.
+    hidden: (B, Q, D) the layer's input. rope: cos and sin (1 or B, Q, head_dim). keys: (B, H_kv, Q, head_dim), rotated,
+    from the cache. mask: (1 or B, 1, Q, Q) bool or additive float, None = causal.
     """
     attention = layer.self_attn
     normed = layer.input_layernorm(hidden[:, -rows:])  # (B, R, D)
@@ -44,6 +45,6 @@ def _open(mask: torch.Tensor | None, rows: int, keys: torch.Tensor) -> torch.Ten
     if mask is None:
         length = keys.shape[2]
         column = torch.arange(length, device=keys.device)
-        return (column <= column[length - rows:, None])[None, None]
+        return (column <= column[length - rows :, None])[None, None]
     mask = mask[:, :, -rows:]
     return mask if mask.dtype == torch.bool else mask >= 0

@@ -27,11 +27,12 @@ ATTENTIONS = ("sdpa", "eager")  # those that the masking oracle has verified
 class LayerPruning:
     """Context manager: inside it, every prefill of the model is pruned, and the decode steps after it go on from there.
 
-    stack: the decoder. pruner: decides at its layers. visual: (B, P) bool, True on the visual tokens of the prompts to come.
-    Hooks are state on the model: one request at a time. On exit, also by an exception, every hook is gone.
+    stack: the decoder. pruner: decides at its layers. visual: (B, P) bool, True on the visual tokens of the prompts to
+    come. Hooks are state on the model: one request at a time. On exit, also by an exception, every hook is gone.
     After a prefill `steps` holds, per sample, its PruneSteps, and `scoring_s` the seconds that deciding took.
-    Raises PruneError for cuts before `stack.first_prunable` or behind the last layer, and during the run for a cache other than
-    DynamicCache, chunked prefill, a sequence that reaches a sliding window, or an attention kind that was not verified.
+    Raises PruneError for cuts before `stack.first_prunable` or behind the last layer, and during the run for a cache
+    other than DynamicCache, chunked prefill, a sequence that reaches a sliding window, or an attention kind that was
+    not verified.
     """
 
     def __init__(self, stack: DecoderStack, pruner: Pruner, visual: torch.Tensor) -> None:
@@ -44,8 +45,10 @@ class LayerPruning:
     def _check(self) -> None:
         first, last = self.stack.first_prunable, len(self.stack.layers) - 1
         if any(not first <= layer <= last for layer in self.cuts) or list(self.cuts) != sorted(set(self.cuts)):
-            raise PruneError(f"The cuts at layers {list(self.cuts)} are not possible; this model allows layers {first} to {last}, "
-                             "rising.")
+            raise PruneError(
+                f"The cuts at layers {list(self.cuts)} are not possible; this model allows layers {first} to {last}, "
+                "rising."
+            )
         if not bool(self.visual.any(dim=1).all()):
             raise PruneError("Every prompt of the batch needs at least one visual token to prune.")
 
@@ -61,8 +64,10 @@ class LayerPruning:
         if self._handles:
             raise PruneError("This LayerPruning is already in use; make one per request.")
         if self.stack.attention not in ATTENTIONS:
-            raise PruneError(f"Pruning inside the LLM supports the attentions {' and '.join(ATTENTIONS)}, not "
-                             f"{self.stack.attention}; load the model with one of them.")
+            raise PruneError(
+                f"Pruning inside the LLM supports the attentions {' and '.join(ATTENTIONS)}, not "
+                f"{self.stack.attention}; load the model with one of them."
+            )
         self._reset()
         for number, layer in enumerate(self.stack.layers):
             if self.cuts and (number == 0 or number + 1 >= self.cuts[0]):
@@ -101,14 +106,18 @@ class LayerPruning:
         _check_cache(cache)
         past, new = cache.get_seq_length(0), hidden.shape[1]
         if self.stack.window is not None and past + new >= self.stack.window:
-            raise PruneError(f"The sequence of {past + new} tokens reaches the model's sliding window of {self.stack.window}; "
-                             "ask a shorter question or do not prune inside the LLM.")
+            raise PruneError(
+                f"The sequence of {past + new} tokens reaches the model's sliding window of {self.stack.window}; "
+                "ask a shorter question or do not prune inside the LLM."
+            )
         self._narrowed = {}
         if past == 0:
             self._reset()
             if (hidden.shape[0], new) != tuple(self.visual.shape):
-                raise PruneError(f"The prefill has {hidden.shape[0]} x {new} tokens, but the prompts {len(self.visual)} x "
-                                 f"{self.visual.shape[1]}; chunked prefill and repeated prompts cannot be pruned.")
+                raise PruneError(
+                    f"The prefill has {hidden.shape[0]} x {new} tokens, but the prompts {len(self.visual)} x "
+                    f"{self.visual.shape[1]}; chunked prefill and repeated prompts cannot be pruned."
+                )
         elif not self._kept:
             raise PruneError("The cache was filled before the pruning hooks were on; start with an empty cache.")
         self._prefill = past == 0
@@ -119,7 +128,7 @@ class LayerPruning:
 
     def _cut(self, number: int, hidden: torch.Tensor) -> torch.Tensor:
         """Ask the pruner, note its steps, and take the hidden states (B, Q, D) -> (B, Q', D) of what stays."""
-        kept = self._kept_at(number - 1) or Kept.all_of(*self.visual.shape, hidden.device)
+        kept = self._kept_at(number - 1) or Kept.all_of(self.visual)
         begin = now(hidden.device)
         steps = self.pruner.decide(self._context(number, kept))
         self.scoring_s += now(hidden.device) - begin
@@ -144,15 +153,26 @@ class LayerPruning:
         return self.steps[sample][-1].kept if self.steps[sample] else np.arange(total)
 
     def _attention(self, number: int, kept: Kept, rows: int) -> list[NDArray[np.float64]]:
-        """Per sample (M,) attention of the last text rows to its visual tokens in layer `number`; NaN for those gone."""
+        """Per sample (M,) attention of the last text rows to its visual tokens in layer `number`; NaN for those
+        gone.
+        """
         assert self._before is not None  # noqa: S101 - the hook in front of every cut sets it
         hidden, kwargs = self._before
         text = int(self.visual.flip(1).int().argmax(1).min())  # tokens after the last visual one, least of the batch
         if not text:
-            raise PruneError("The prompt ends with the image, so that no text can score it; put the question after the image.")
+            raise PruneError(
+                "The prompt ends with the image, so that no text can score it; put the question after the image."
+            )
         layer, cache = self.stack.layers[number], kwargs["past_key_values"]
-        weights = last_rows(layer, hidden, kwargs["position_embeddings"], cache.layers[number].keys, kwargs.get("attention_mask"),
-                            min(rows, text), self.stack.rope)  # (B, Q)
+        weights = last_rows(
+            layer,
+            hidden,
+            kwargs["position_embeddings"],
+            cache.layers[number].keys,
+            kwargs.get("attention_mask"),
+            min(rows, text),
+            self.stack.rope,
+        )  # (B, Q)
         full = torch.full(self.visual.shape, torch.nan, device=weights.device)
         if kept.valid is not None:
             weights = weights.masked_fill(~kept.valid, torch.nan)
@@ -180,10 +200,11 @@ class LayerPruning:
         key = (id(mask), id(rope), id(kept))
         if key not in self._narrowed:
             narrowed = narrow_mask(mask, kept, queries, self._generated)
-            self._narrowed[key] = (narrowed, narrow_rope(rope, kept) if self._prefill else rope, mask, rope)  # keep ids alive
+            tables = narrow_rope(rope, kept) if self._prefill else rope
+            self._narrowed[key] = (narrowed, tables, mask, rope)  # the last two only so that their ids stay theirs
         narrowed, rope = self._narrowed[key][:2]
         changed = {"attention_mask": narrowed, "position_embeddings": rope}
-        # Only packed-sequence tests of attentions that are refused above read position_ids, and gaps would mislead them.
+        # Only tests for packed sequences read position_ids here, and gaps would mislead them.
         return {**kwargs, **changed, "position_ids": None} if self._prefill else {**kwargs, **changed}
 
 
@@ -192,4 +213,7 @@ def _check_cache(cache: Any) -> None:
     plain = type(cache) is DynamicCache and not cache.offloading
     if not plain or any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers):
         kind = "no cache" if cache is None else type(cache).__name__
-        raise PruneError(f"Pruning inside the LLM needs a plain DynamicCache, not {kind}; use use_cache=True and no cache_implementation.")
+        raise PruneError(
+            f"Pruning inside the LLM needs a plain DynamicCache, not {kind}; "
+            "generate with use_cache=True and without cache_implementation."
+        )

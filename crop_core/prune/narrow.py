@@ -14,8 +14,8 @@ import torch
 class Kept:
     """What is left of a batch of prompts, in the prompt's order.
 
-    index: (B, K) long, columns of the prompt. valid: (B, K) bool, or None where all are: samples that keep fewer tokens are
-    filled up on the left with slots that nothing may attend to. prompt: P.
+    index: (B, K) long, columns of the prompt. valid: (B, K) bool, or None where all are: samples that keep fewer tokens
+    are filled up on the left with slots that nothing may attend to. prompt: P.
     """
 
     index: torch.Tensor
@@ -23,20 +23,23 @@ class Kept:
     prompt: int
 
     @classmethod
-    def all_of(cls, batch: int, prompt: int, device: torch.device) -> Kept:
-        """Nothing pruned yet."""
-        return cls(torch.arange(prompt, device=device).expand(batch, -1), None, prompt)
+    def all_of(cls, prompts: torch.Tensor) -> Kept:
+        """Every column of prompts shaped (B, P): nothing pruned yet."""
+        batch, prompt = prompts.shape
+        return cls(torch.arange(prompt, device=prompts.device).expand(batch, -1), None, prompt)
 
     def narrowed(self, keep: torch.Tensor) -> tuple[Kept, torch.Tensor]:
         """From (B, K) bool over the present slots: what is left, and (B, K') the present slots it comes from."""
         slots = int(keep.sum(1).max())
-        order = torch.argsort(keep.int(), dim=1, stable=True)[:, keep.shape[1] - slots:]  # gone first, both in order
+        order = torch.argsort(keep.int(), dim=1, stable=True)[:, keep.shape[1] - slots :]  # gone first, both in order
         valid = keep.gather(1, order)
         return Kept(self.index.gather(1, order), None if bool(valid.all()) else valid, self.prompt), order
 
 
 def narrow_rope(rope: tuple[torch.Tensor, torch.Tensor], kept: Kept) -> tuple[torch.Tensor, ...]:
-    """Rows of the prompt's cos and sin tables (1 or B, P, head_dim) that are left: (B, K, head_dim). Positions do not change."""
+    """Rows of the prompt's cos and sin tables (1 or B, P, head_dim) that are left: (B, K, head_dim). Positions do not
+    change.
+    """
     rows = kept.index[..., None]
     return tuple(part.expand(rows.shape[0], -1, -1).gather(1, rows.expand(-1, -1, part.shape[-1])) for part in rope)
 
@@ -44,9 +47,10 @@ def narrow_rope(rope: tuple[torch.Tensor, torch.Tensor], kept: Kept) -> tuple[to
 def narrow_mask(mask: torch.Tensor | None, kept: Kept, queries: int, generated: int) -> torch.Tensor | None:
     """The attention mask of a forward over what is left.
 
-    mask: (1 or B, 1, Q, P + G) bool (True = may attend) or additive float, or None for plain causal. queries: rows of the
-    result: K in the prefill (generated 0), else the Q new tokens, which are the last of the G. Returns (B, 1, rows, K + G), or
-    None where plain causal still says it all.
+    mask: (1 or B, 1, Q, P + G) bool (True = may attend) or additive float, or None for plain causal. queries: rows of
+    the
+    result: K in the prefill (generated 0), else the Q new tokens, which are the last of the G. Returns (B, 1, rows, K +
+    G), or None where plain causal still says it all.
     """
     if mask is None and kept.valid is None:
         return None
@@ -60,7 +64,7 @@ def narrow_mask(mask: torch.Tensor | None, kept: Kept, queries: int, generated: 
 
 def _causal(queries: int, keys: int, device: torch.device) -> torch.Tensor:
     column = torch.arange(keys, device=device)
-    return (column <= column[keys - queries:, None])[None, None]
+    return (column <= column[keys - queries :, None])[None, None]
 
 
 def _gathered(mask: torch.Tensor, kept: Kept, generated: int) -> torch.Tensor:
@@ -73,7 +77,9 @@ def _gathered(mask: torch.Tensor, kept: Kept, generated: int) -> torch.Tensor:
 
 
 def _closed(mask: torch.Tensor, valid: torch.Tensor, generated: int) -> torch.Tensor:
-    """Close the columns of invalid slots; in the prefill such a slot still sees itself, so that no row is all closed (NaN)."""
+    """Close the columns of invalid slots; in the prefill such a slot still sees itself, so that no row is all closed
+    (NaN).
+    """
     closed = ~torch.cat([valid, valid.new_ones(len(valid), generated)], dim=1)[:, None, None, :]  # (B, 1, 1, K + G)
     mask = mask & ~closed if mask.dtype == torch.bool else mask.masked_fill(closed, torch.finfo(mask.dtype).min)
     if generated:

@@ -22,7 +22,8 @@ class PruneContext:
 
     alive: per sample (K,) int, sorted indices into its M visual tokens. total: per sample M.
     attention: rows -> per sample (M,) float, the attention that the last `rows` text tokens of the prompt paid in layer
-    layer - 1 to each visual token, mean over heads and rows, NaN for tokens that are gone. Fewer rows when there is less text.
+    layer - 1 to each visual token, mean over heads and rows, NaN for tokens that are gone. Fewer rows when there is
+    less text.
     """
 
     layer: int

@@ -1,7 +1,8 @@
-"""Budget arithmetic: how many visual tokens are alive from which layer on. Pure functions of integers; no torch, no arrays.
+"""Budget arithmetic: how many visual tokens are alive from which layer on. Pure functions of integers; no torch, no
+arrays.
 
-A schedule of cuts (layer, count) over L decoder layers costs the sum of the tokens alive in each layer; a budget B allows
-floor(B * L) of them. Layers before the first cut hold every token, so that a small budget can be out of reach.
+A schedule of cuts (layer, count) over L decoder layers costs the sum of the tokens alive in each layer; a budget B
+allows floor(B * L) of them. Layers before the first cut hold every token, so that a small budget can be out of reach.
 """
 
 from __future__ import annotations
@@ -22,16 +23,22 @@ class BudgetError(ConfigError):
 
 
 def default_layer(layers: int) -> int:
-    """Layer of the one default cut: 2 as in FastV (Chen et al., arXiv 2403.06764) for deep models, 1 for shallow ones."""
+    """Layer of the one default cut: 2 as in FastV (Chen et al., arXiv 2403.06764) for deep models, 1 for shallow
+    ones.
+    """
     return 2 if layers >= DEEP else 1
 
 
 def resolved(config: IlpConfig, layers: int) -> tuple[tuple[int, float], ...]:
-    """The schedule of (layer, share) for a model of `layers` decoder layers; ConfigError for a cut behind the last layer."""
+    """The schedule of (layer, share) for a model of `layers` decoder layers; ConfigError for a cut behind the last
+    layer.
+    """
     schedule = config.schedule or ((default_layer(layers), DEFAULT_SHARE),)
     if schedule[-1][0] >= layers:
-        raise ConfigError(f"The ILP schedule cuts at layer {schedule[-1][0]}, but the model has {layers} decoder layers; "
-                          f"cut at layers 1 to {layers - 1}.")
+        raise ConfigError(
+            f"The ILP schedule cuts at layer {schedule[-1][0]}, but the model has {layers} decoder layers; "
+            f"cut at layers 1 to {layers - 1}."
+        )
     return schedule
 
 
@@ -46,10 +53,11 @@ def least_mean(first_layer: int, layers: int, count: int) -> float:
 
 
 def cuts(config: IlpConfig, layers: int, count: int, budget: float | None = None) -> Cuts:
-    """(layer, tokens alive from it on) for `count` visual tokens at the LLM's input; layers where nothing changes are left out.
+    """(layer, tokens alive from it on) for `count` visual tokens at the LLM's input; layers where nothing changes are
+    left out.
 
-    With a budget (mean tokens per layer): the shares scaled together to the largest counts whose mean does not exceed it, and
-    what rounding leaves handed to single cuts. Without: the shares as they are. At least one token stays.
+    With a budget (mean tokens per layer): the shares scaled together to the largest counts whose mean does not exceed
+    it, and what rounding leaves handed to single cuts. Without: the shares as they are. At least one token stays.
     Raises BudgetError when even one token after the first cut is too many, ConfigError for a cut behind the last layer.
     """
     schedule = resolved(config, layers)
@@ -60,8 +68,10 @@ def cuts(config: IlpConfig, layers: int, count: int, budget: float | None = None
     else:
         least = least_mean(at[0], layers, count)
         if allowance(budget, layers) < round(least * layers):
-            raise BudgetError(f"A mean of {budget:g} visual tokens per layer is out of reach: with {count} tokens in the layers before "
-                              f"the first cut at layer {at[0]} of {layers}, the least is {least:.1f}; raise the budget or cut earlier.")
+            raise BudgetError(
+                f"A mean of {budget:g} visual tokens per layer is out of reach: with {count} tokens before the first "
+                f"cut, at layer {at[0]} of {layers}, the least is {least:.1f}; raise the budget or cut earlier."
+            )
         lengths = [after - before for before, after in zip(at, [*at[1:], layers], strict=True)]
         alive = _largest(shares, lengths, count, allowance(budget, layers) - at[0] * count)
     before = [count, *alive]

@@ -16,7 +16,8 @@ Rope = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[
 class DecoderStack:
     """The decoder of one model.
 
-    layers: the L decoder layers. rope: (q, k, cos, sin) -> rotated (q, k). config: the text model's, for its attention kind.
+    layers: the L decoder layers. rope: (q, k, cos, sin) -> rotated (q, k). config: the text model's, for its attention
+    kind.
     first_prunable: transformers sizes its masks by the first layer of each attention type, so these must stay whole.
     window: length of the sliding attention window, None where attention is full.
     """
@@ -33,7 +34,7 @@ class DecoderStack:
         config, layers = text_model.config, text_model.layers
         kinds = list(getattr(config, "layer_types", None) or ["full_attention"] * len(layers))
         first = 1 + max(kinds.index(kind) for kind in set(kinds))
-        rope = sys.modules[type(layers[0].self_attn).__module__].apply_rotary_pos_emb  # type: ignore[attr-defined]
+        rope = sys.modules[type(layers[0].self_attn).__module__].apply_rotary_pos_emb
         return cls(layers, rope, config, first, _window(config, kinds))
 
     @property
