@@ -25,8 +25,9 @@ _SHARPNESS = 12.0
 class LanguagePlan:
     """How long and how hard.
 
-    `align` steps only turn the projector's output towards the words' embeddings; `kept` visual tokens are read until the last
-    `full` share of the steps; the look losses teach the layers named where to look, and fade out by `looked` of the steps.
+    `align` steps only turn the projector's output towards the words' embeddings; about `kept` visual tokens are read, more or
+    fewer from step to step so that the model takes pruning lightly, and all of them in the last `full` share of the steps; the
+    look losses teach the layers named where to look, and fade out by `looked` of the steps.
     """
 
     steps: int
@@ -36,9 +37,9 @@ class LanguagePlan:
     fresh: int = 4
     questions: int = 20
     chunks: int = 5
-    kept: int = 200
+    kept: int = 180
     align: int = 60
-    full: float = 0.12
+    full: float = 0.06
     looked: float = 0.7
     rate: float = 2e-3
 
@@ -126,7 +127,8 @@ def train_language(
     def loss(step: int) -> tuple[Tensor, Stats]:
         samples, rng = feed(step)
         features, labels = stack(samples)
-        keep = patches_to_keep(labels, plan.kept if run.done < 1 - plan.full else recipe.grid**2)
+        kept = int(plan.kept * rng.uniform(0.7, 1.4)) if run.done < 1 - plan.full else recipe.grid**2
+        keep = patches_to_keep(labels, kept)
         if keep is not None:
             features, labels = (x.gather(1, keep[..., None].expand(-1, -1, x.shape[-1])) for x in (features, labels))
         pack = None if step < plan.align else language.packer(samples, rng)

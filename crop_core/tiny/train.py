@@ -13,10 +13,10 @@ from crop_core.tiny.language import LanguagePlan, train_language
 from crop_core.tiny.tokenizer import build_tokenizer
 from crop_core.tiny.vision import VisionPlan, train_vision
 
-VISION = {"crop-tiny": VisionPlan(1400), "crop-tiny-locator": VisionPlan(1000, batch=32, fresh=12, kept=144)}
+VISION = {"crop-tiny": VisionPlan(1300), "crop-tiny-locator": VisionPlan(1000, batch=32, fresh=12, kept=144)}
 LANGUAGE = {
-    "crop-tiny": LanguagePlan(1800, reference_layers=(1, 2), target_layers=(5, 6)),
-    "crop-tiny-locator": LanguagePlan(1600, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=144),
+    "crop-tiny": LanguagePlan(1500, reference_layers=(1, 2), target_layers=(5, 6)),
+    "crop-tiny-locator": LanguagePlan(1600, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),
 }
 
 

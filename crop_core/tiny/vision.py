@@ -23,7 +23,7 @@ class VisionPlan:
     batch: int = 16
     fresh: int = 6
     kept: int = 240
-    full: float = 0.15
+    full: float = 0.05
     rate: float = 2e-3
 
 
