@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SAME_WITHIN = 0.005  # counts and bytes closer than this are called the same
 SAME_TIME_WITHIN = 0.03  # times closer than this are noise
+SHORT_ANSWER = 4  # tokens up to which the probability of the whole answer says something
+QUOTED = 48  # characters of an answer that the verdict repeats
 KL_WORDS = ((0.001, "not moved"), (0.02, "hardly moved"), (0.15, "slightly moved"), (0.7, "clearly moved"))
 INTRO = (
     "Ask a question about a picture and see contextual-region pruning of visual tokens at work: "
@@ -167,12 +169,21 @@ def joint(tokens: list[TokenProb], field: str) -> float:
     return math.exp(sum(values)) if values and None not in values else 0.0
 
 
+def per_token(tokens: list[TokenProb], field: str) -> float:
+    """Geometric mean of the tokens' probabilities, which compares answers of any length."""
+    values = [getattr(token, field) for token in tokens]
+    return math.exp(sum(values) / len(values)) if values and None not in values else 0.0
+
+
 def shift_line(answer: Answer, own: str, other: str) -> str:
     """How likely an answer is in its own run and in the other one, with the difference in points."""
-    mine, theirs = joint(answer.tokens, "logprob"), joint(answer.tokens, "other_logprob")
+    long = len(answer.tokens) > SHORT_ANSWER
+    mine, theirs = ((per_token if long else joint)(answer.tokens, name) for name in ("logprob", "other_logprob"))
     points = 100 * (theirs - mine)
     word = "the same" if abs(points) < 0.05 else f"{abs(points):.1f} points {'more' if points > 0 else 'less'}"
-    return f"“{answer.text}”: probability {chance(mine)} {own}, {chance(theirs)} {other} ({word})."
+    quoted = answer.text if len(answer.text) <= QUOTED else f"{answer.text[:QUOTED].rstrip()}…"
+    unit = "probability per token" if long else "probability"
+    return f"“{quoted}”: {unit} {chance(mine)} {own}, {chance(theirs)} {other} ({word})."
 
 
 def kl_line(value: float) -> str:

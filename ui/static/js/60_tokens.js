@@ -46,7 +46,7 @@ function compressionCaption(trace) {
 
 function ringItem(row, trace) {
   const name = ringName(row.ring, trace.lastRing);
-  const text = row.before === row.after ? `${row.before} kept as they are` : `${row.before} → ${row.after}, about ${Math.round(row.before / row.after)} to 1`;
+  const text = row.before === row.after ? `${row.before} kept as they are` : `${row.before} → ${row.after}, about ${(row.before / row.after).toPrecision(2)} to 1`;
   return h("li", {}, h("i", { style: `background:${ringColour(row.ring)}` }), h("b", {}, name), h("span", {}, text));
 }
 

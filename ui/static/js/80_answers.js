@@ -1,5 +1,8 @@
 // Both answers, the verdict, notices, and the readouts. All words and numbers come from the Python side.
 
+const FEW = 8; // token chips shown at once
+const LONG = 60; // characters from which an answer is set smaller
+
 function answerCard(kind, title) {
   const text = h("p", { class: "cx-answer", "aria-live": "polite" });
   const note = h("p", { class: "cx-small" });
@@ -12,6 +15,13 @@ function answerCard(kind, title) {
 function tokenChip(token) {
   const share = (p) => `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)} %`;
   return h("span", { class: "cx-token", title: token.title }, h("b", {}, token.text), h("span", {}, share(token.own)), h("span", { class: "cx-other" }, share(token.other)));
+}
+
+// A long answer shows its first tokens; the others unfold.
+function tokenChips(tokens) {
+  const chips = tokens.map(tokenChip);
+  if (chips.length <= FEW) return chips;
+  return [...chips.slice(0, FEW), h("details", {}, h("summary", {}, `${chips.length - FEW} more tokens`), chips.slice(FEW))];
 }
 
 class Answers {
@@ -29,8 +39,9 @@ class Answers {
       card.text.textContent = words || (stage === kind ? "…" : "—");
       card.root.classList.toggle("cx-active", stage === kind);
       card.root.classList.toggle("cx-empty", !words);
+      card.root.classList.toggle("cx-long", words.length > LONG);
       card.note.textContent = result ? result.notes[kind] : "";
-      card.tokens.replaceChildren(...(result ? result.tokens[kind].map(tokenChip) : []));
+      card.tokens.replaceChildren(...(result ? tokenChips(result.tokens[kind]) : []));
     }
     this.verdict.hidden = !result;
     if (result) this.say(result.verdict);
