@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PIP     = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+# Byte-compiling all of torch and transformers would take as long as the rest; Python does it for what it imports.
+PIP     = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 # Stamps: a second start installs nothing. They are older than a changed requirements file, so a change installs again.
 APP    := $(VENV)/.app-installed
 DEV    := $(VENV)/.dev-installed
@@ -44,7 +45,7 @@ bench: $(APP)  ## accuracy, localizer and cost tables of the bundled models
 	$(BIN)/python -m crop_core.bench $(ARGS)
 
 train: $(APP)  ## train the bundled models again (resumable; hours on a CPU)
-	$(BIN)/python -m crop_core.tiny train $(ARGS)
+	$(BIN)/python -m crop_core.tiny $(ARGS)
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
