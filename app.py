@@ -25,7 +25,12 @@ def main() -> None:
         sys.exit(f"CROP Explorer: {error}")
     bundled = settings.model in (None, DEFAULT_MODEL)
     app = build(engine, load_examples(EXAMPLES), bundled, settings.max_queue)
-    app.launch(server_name=settings.host, server_port=settings.port, **launch_options(EXAMPLES, settings.max_upload_mb))
+    options = launch_options(EXAMPLES, settings.max_upload_mb)
+    try:
+        app.launch(server_name=settings.host, server_port=settings.port, **options)
+    except OSError:  # Gradio found no port that is free
+        taken = settings.port or "7860 and those after it"
+        sys.exit(f"CROP Explorer: port {taken} cannot be used at {settings.host or 'this address'}; set CROP_PORT.")
 
 
 if __name__ == "__main__":
