@@ -1,4 +1,4 @@
-"""`make bench`: the bundled models' accuracy, localizer and cost tables, printed and kept in bench/results/bundled.json."""
+"""`make bench`: accuracy, localizer and cost of the bundled models, printed and kept in bench/results/bundled.json."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from crop_core.bench import accuracy, cost, localizer
 from crop_core.bench.heldout import HELD_OUT_SEEDS, held_out
 from crop_core.bench.tables import accuracy_table, cost_table, localizer_table
 from crop_core.engine import CropEngine
+from crop_core.localize import GridLocalizer
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load
 
 RESULTS = Path("bench/results/bundled.json")
 METHODS = ("ilp", "plc", "crop")
@@ -26,15 +28,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m crop_core.bench", description=__doc__)
     parser.add_argument("--per-kind", type=int, default=60, help="held-out questions of each of the six kinds")
     parser.add_argument("--cost-items", type=int, default=12, help="questions whose cost is measured, per budget")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--localizer", default=DEFAULT_LOCALIZER)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    engine = CropEngine.from_pretrained()
+    engine = CropEngine.from_pretrained(options.model, options.localizer)
+    locator = GridLocalizer(load(options.localizer))
     items = held_out(options.per_kind)
     costs = cost.measure(engine, items[: options.cost_items], list(BUDGETS))
-    overlaps = localizer.measure(engine, items)
-    tallies = accuracy.measure(engine, items, accuracy.runs(METHODS, BUDGETS))
+    overlaps = localizer.measure(locator, items)
+    tallies = accuracy.measure(engine.adapter, locator, items, accuracy.runs(METHODS, BUDGETS))
     regions = localizer.summary(overlaps)
     print(accuracy_table(tallies), localizer_table(regions), cost_table(costs), sep="\n\n")
     full = tallies["all tokens"].overall
@@ -45,8 +50,15 @@ def main() -> None:
         "seed": HELD_OUT_SEEDS,
         "device": f"cpu, {options.threads} threads",
         "dtype": "float32",
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__},
-        "accuracy": {name: {"overall": t.overall, "mean_tokens": t.mean_tokens, "by_kind": t.by_kind} for name, t in tallies.items()},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+        "accuracy": {
+            name: {"overall": t.overall, "mean_tokens": t.mean_tokens, "by_kind": t.by_kind}
+            for name, t in tallies.items()
+        },
         "retention": {name: tallies[name].overall / full for name in pruned},
         "localizer": regions,
         "cost": costs,

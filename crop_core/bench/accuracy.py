@@ -1,4 +1,4 @@
-"""Exact-match accuracy by kind of question: every visual token, each method and budget, and the two answers without looking."""
+"""Exact-match accuracy by kind of question: every visual token, each method and budget, and answering blindly."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from tqdm import tqdm
 
 from crop_core.bench.heldout import Item, majority_answers
 from crop_core.config import Budget, CropConfig
-from crop_core.engine import CropEngine
+from crop_core.localize import Localizer
+from crop_core.models import Adapter
+from crop_core.region import Region
+from crop_core.runs import Task
 
 _GREY = (127, 127, 127)
+_BASELINE = CropConfig(method="none", budget=None, localizer="whole", max_new_tokens=4)
 
 
 @dataclass
@@ -56,25 +60,35 @@ def runs(methods: Iterable[str], budgets: Iterable[float]) -> dict[str, CropConf
     budgets = list(budgets)
     for method in methods:
         for budget in budgets:
-            table[f"{method} {budget:g}"] = CropConfig(method=method, budget=Budget(mean_tokens=budget), max_new_tokens=4)
+            table[f"{method} {budget:g}"] = CropConfig(
+                method=method, budget=Budget(mean_tokens=budget), max_new_tokens=4
+            )
     return table
 
 
-def measure(engine: CropEngine, items: list[Item], table: dict[str, CropConfig | None]) -> dict[str, Tally]:
-    """Every run of the table over every item, with the localizer's region, plus "blind" (a grey picture) and "majority"."""
+def _ask(
+    adapter: Adapter, image: Image.Image, text: str, config: CropConfig | None, region: Region, item: Item
+) -> tuple[bool, float]:
+    """Whether the answer is right, and the mean visual tokens per layer that it took."""
+    task = Task(adapter, image, text, config or _BASELINE)
+    run = task.crop(region, keep_logits=False)
+    return is_right(adapter.decode(run.generated.ids), item), run.trace.mean_tokens
+
+
+def measure(
+    adapter: Adapter, localizer: Localizer, items: list[Item], table: dict[str, CropConfig | None]
+) -> dict[str, Tally]:
+    """Every run of the table over every item, predicted regions, besides "blind" (a grey picture) and "majority"."""
     tallies: dict[str, Tally] = defaultdict(Tally)
     majority = majority_answers()
     for item in tqdm(items, desc="accuracy", mininterval=5):
         kind, image, text = item.question.kind, item.scene.image, item.question.text
         tallies["majority"].add(kind, majority[kind] == item.question.answer)
         grey = Image.new("RGB", image.size, _GREY)
-        tallies["blind"].add(kind, is_right(engine.answer(grey, text).text, item))
-        region = engine.locate(image, text)
+        tallies["blind"].add(kind, _ask(adapter, grey, text, None, Region.whole(*image.size), item)[0])
+        region = localizer.locate(image, text)
         for name, config in table.items():
-            answer = engine.answer(image, text, config, region=region)
-            tallies[name].add(kind, is_right(answer.text, item), answer.trace.mean_tokens)
-        true = engine.answer(image, text, next(c for c in table.values() if c is not None), region=item.region)
-        tallies["true region"].add(kind, is_right(true.text, item), true.trace.mean_tokens)
+            tallies[name].add(kind, *_ask(adapter, image, text, config, region, item))
+        pruned = next(config for config in table.values() if config is not None)
+        tallies["true region"].add(kind, *_ask(adapter, image, text, pruned, item.region, item))
     return dict(tallies)
-
-

@@ -11,10 +11,22 @@ from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.measure.cost import Cost
 
-FIGURES = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s", "kv_bytes", "peak_bytes", "flops")
+FIGURES = (
+    "ttft_s",
+    "total_s",
+    "localizer_s",
+    "encode_s",
+    "compression_s",
+    "scoring_s",
+    "kv_bytes",
+    "peak_bytes",
+    "flops",
+)
 
 
-def measure(engine: CropEngine, items: list[Item], budgets: list[float], method: str = "crop") -> dict[str, dict[str, float]]:
+def measure(
+    engine: CropEngine, items: list[Item], budgets: list[float], method: str = "crop"
+) -> dict[str, dict[str, float]]:
     """Median figures of the baseline and of `method` at each budget; every baseline run stands beside a pruned one."""
     costs: dict[str, list[Cost]] = {}
     for budget in budgets:

@@ -1,4 +1,4 @@
-"""How good the localizer's regions are: overlap with the needed region, coverage of the needed boxes, and confidence."""
+"""How good the localizer's regions are: overlap with the needed region, coverage of it, and confidence."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from crop_core.bench.heldout import Item
-from crop_core.engine import CropEngine
+from crop_core.localize import Localizer
 from crop_core.region import Region
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """One predicted region against the needed one: IoU in grid cells, whether it covers all of it, and its confidence."""
+    """A predicted region against the needed one: IoU in grid cells, whether it covers all of it, its confidence."""
 
     kind: str
     iou: float
@@ -39,12 +39,14 @@ def _area(region: Region) -> int:
     return (region.x1 - region.x0 + 1) * (region.y1 - region.y0 + 1)
 
 
-def measure(engine: CropEngine, items: list[Item]) -> list[Overlap]:
-    """The engine's localizer on every item."""
+def measure(localizer: Localizer, items: list[Item]) -> list[Overlap]:
+    """The localizer on every item."""
     found = []
     for item in tqdm(items, desc="localizer", mininterval=5):
-        region = engine.locate(item.scene.image, item.question.text)
-        found.append(Overlap(item.question.kind, iou(region, item.region), covers(region, item.region), region.confidence or 0.0))
+        region = localizer.locate(item.scene.image, item.question.text)
+        found.append(
+            Overlap(item.question.kind, iou(region, item.region), covers(region, item.region), region.confidence or 0.0)
+        )
     return found
 
 

@@ -12,7 +12,9 @@ def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table with aligned columns."""
     lines = [list(head), *(list(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    texts = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
+    texts = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([texts[0], rule, *texts[1:]])
 
@@ -21,7 +23,12 @@ def accuracy_table(tallies: dict[str, Tally]) -> str:
     """Exact answers by run and kind, and the share of the unpruned accuracy kept."""
     full = tallies["all tokens"].overall
     rows = [
-        [name, f"{tally.mean_tokens:.0f}" if tally.mean_tokens else "", f"{tally.overall:.1%}", f"{tally.overall / full:.1%}"]
+        [
+            name,
+            f"{tally.mean_tokens:.0f}" if tally.mean_tokens else "",
+            f"{tally.overall:.1%}",
+            f"{tally.overall / full:.1%}",
+        ]
         + [f"{tally.by_kind[kind]:.0%}" for kind in KINDS]
         for name, tally in sorted(tallies.items(), key=lambda pair: pair[0] != "all tokens")
     ]
@@ -30,7 +37,10 @@ def accuracy_table(tallies: dict[str, Tally]) -> str:
 
 def localizer_table(summary: dict[str, dict[str, float]]) -> str:
     """IoU, coverage and confidence by kind."""
-    rows = [[name, *(f"{figures[key]:.2f}" for key in ("iou", "coverage", "confidence"))] for name, figures in summary.items()]
+    rows = [
+        [name, *(f"{figures[key]:.2f}" for key in ("iou", "coverage", "confidence"))]
+        for name, figures in summary.items()
+    ]
     return markdown(["localizer", "mean IoU", "covers all", "confidence"], rows)
 
 
@@ -39,7 +49,10 @@ def cost_table(costs: dict[str, dict[str, float]]) -> str:
     rows = [
         [
             name,
-            *(f"{1000 * figures[key]:.0f}" for key in ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s")),
+            *(
+                f"{1000 * figures[key]:.0f}"
+                for key in ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s")
+            ),
             *(f"{figures[key] / 1e6:.1f}" for key in ("kv_bytes", "peak_bytes")),
             f"{figures['flops'] / 1e9:.2f}",
         ]

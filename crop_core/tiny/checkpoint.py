@@ -69,7 +69,11 @@ RECIPES = {recipe.name: recipe for recipe in (ANSWERER, LOCATOR)}
 def build_model(recipe: Recipe, tokenizer: Tokenizer) -> LlavaForConditionalGeneration:
     """A fresh model, its weights started so that equal directions attend to each other (see `_start`)."""
     image_id = tokenizer.convert_tokens_to_ids("<image>")
-    special = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    special = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**recipe.vision, image_size=recipe.side, patch_size=PATCH),
         text_config=LlamaConfig(
@@ -95,7 +99,7 @@ def build_model(recipe: Recipe, tokenizer: Tokenizer) -> LlavaForConditionalGene
 
 @torch.no_grad()
 def _start(model: LlavaForConditionalGeneration, recipe: Recipe) -> None:
-    """Two-dimensional sinusoids as positions; in the LLM's first layers, queries equal to keys and outputs undoing values.
+    """Two-dimensional sinusoids as positions; in the LLM's first layers, queries like keys and outputs undoing values.
 
     A word then attends, from the first step on, to the visual tokens whose direction is its own embedding.
     """
@@ -128,7 +132,12 @@ def build_processor(recipe: Recipe, tokenizer: Tokenizer) -> LlavaProcessor:
     """The processor that both training data and users' pictures go through."""
     side = {"height": recipe.side, "width": recipe.side}
     images = LlavaImageProcessorPil(
-        size=side, crop_size=side, do_center_crop=False, do_pad=recipe.pad, image_mean=[IMAGE_MEAN] * 3, image_std=[IMAGE_STD] * 3
+        size=side,
+        crop_size=side,
+        do_center_crop=False,
+        do_pad=recipe.pad,
+        image_mean=[IMAGE_MEAN] * 3,
+        image_std=[IMAGE_STD] * 3,
     )
     return LlavaProcessor(
         image_processor=images,

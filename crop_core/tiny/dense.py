@@ -57,7 +57,7 @@ def patches_of(boxes: tuple[Box, ...], scene: Scene, recipe: Recipe) -> np.ndarr
 
 
 def patch_labels(scene: Scene, recipe: Recipe) -> np.ndarray:
-    """Int (grid**2, 7): category, colour and text (0 = none, else 1 + index), then the four edges of the patch's thing in bins."""
+    """Int (grid**2, 7): category, colour and text (0 = none, else 1 + index), then the edges in bins of the thing."""
     labels = np.zeros((recipe.grid**2, 7), np.int64)
     for thing in scene.objects:
         own = patches_of((thing.box,), scene, recipe)
@@ -106,9 +106,9 @@ class DenseHeads(nn.Module):
 
 
 def encode_patches(tower: nn.Module, squares: Tensor, keep: Tensor | None = None) -> Tensor:
-    """The tower's output (B, K, d) for uint8 squares (B, side, side, 3); `keep` (B, K) names the patches to look at at all.
+    """The tower's output (B, K, d) for uint8 squares (B, side, side, 3); `keep` (B, K) names the patches to look at.
 
-    With `keep=None` this is the tower's own forward pass without its class token (`tests/test_tiny.py` holds them equal).
+    With `keep=None` this is the tower's own forward pass without its class token.
     """
     embeddings = tower.embeddings
     batch, side = squares.shape[:2]

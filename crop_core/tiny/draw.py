@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ _SUPERSAMPLING = 3
 _DARK_INK_ON = ("yellow", "white", "orange")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _sprite(name: str) -> Image.Image:
     return Image.open(SPRITES / f"{name}.png").convert("RGBA")
 
@@ -33,7 +33,7 @@ def _turned(name: str, size: int, degrees: int) -> Image.Image:
 
 
 def draw_emoji(name: str, size: int, degrees: float) -> Image.Image:
-    """An RGBA sprite whose longer side is about `size` px, turned by about `degrees` (both coarsened, so that they cache)."""
+    """An RGBA sprite, its longer side about `size` px, turned by about `degrees` (both coarsened, to be cached)."""
     return _turned(name, 4 * round(size / 4), 6 * round(degrees / 6))
 
 

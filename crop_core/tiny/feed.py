@@ -1,4 +1,4 @@
-"""Training batches: fresh scenes mixed with recent ones. The step alone decides the batch, so a resumed run sees the same data."""
+"""Training batches: fresh scenes mixed with recent ones. The step decides the batch, so a resumed run sees the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ TRAINING_SEEDS = 1_000_000  # scenes from this seed on are for training; those b
 class Feed:
     """Batches of samples; `encode` turns stacked squares (B, side, side, 3) into what a sample keeps of its picture."""
 
-    def __init__(self, recipe: Recipe, batch: int, fresh: int, memory: int, encode: Callable[[Tensor], Tensor] | None = None):
+    def __init__(
+        self, recipe: Recipe, batch: int, fresh: int, memory: int, encode: Callable[[Tensor], Tensor] | None = None
+    ):
         self.recipe, self.batch, self.fresh, self.memory, self.encode = recipe, batch, fresh, memory, encode
         self._samples: OrderedDict[int, Sample] = OrderedDict()
 

@@ -1,4 +1,4 @@
-"""Training stage 2: projector and language model, on the frozen tower's features, with many questions behind each image."""
+"""Training stage 2: projector and language model on the frozen tower's features, many questions behind each image."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _SHARPNESS = 12.0
 class LanguagePlan:
     """How long and how hard.
 
-    `align` steps only turn the projector's output towards the words' embeddings; about `kept` visual tokens are read, more or
-    fewer from step to step so that the model takes pruning lightly, and all of them in the last `full` share of the steps; the
-    look losses teach the layers named where to look, and fade out by `looked` of the steps.
+    `align` steps only turn the projector's output towards the words' embeddings; about `kept` visual tokens are read,
+    more or fewer from step to step so that the model takes pruning lightly, and all of them in the last `full` share of
+    the steps; the look losses teach the layers named where to look, and fade out by `looked` of the steps.
     """
 
     steps: int
@@ -52,10 +52,12 @@ class Language:
         self.packer = Packer(recipe, tokenizer, plan.questions, plan.chunks)
         self.edges = DenseHeads(recipe.language["hidden_size"], recipe.bins)
         ids = tokenizer.convert_tokens_to_ids
-        self.words = [(column, torch.tensor(ids(list(names)))) for column, names in enumerate((CATEGORIES, COLORS, TEXTS))]
+        self.words = [
+            (column, torch.tensor(ids(list(names)))) for column, names in enumerate((CATEGORIES, COLORS, TEXTS))
+        ]
 
     def align_loss(self, visual: Tensor, labels: Tensor) -> tuple[Tensor, float]:
-        """How far projected tokens (B, K, d) are from the embeddings of what they show, and how often the thing is nearest."""
+        """How far projected tokens (B, K, d) are from the words for what they show, and how often the thing is nearest."""
         words = F.normalize(self.model.model.language_model.embed_tokens.weight.float(), dim=-1)
         direction = F.normalize(visual.float(), dim=-1)
         total, nearest = visual.new_zeros(()).float(), 0.0
@@ -68,7 +70,9 @@ class Language:
                 nearest = (logits.argmax(-1) == wanted).float().mean().item() if column == 0 else nearest
         return total + 0.5 * self.edges.edge_loss(visual, labels)[0], nearest
 
-    def __call__(self, features: Tensor, labels: Tensor, keep: Tensor | None, pack: Pack | None, look: float) -> tuple[Tensor, Stats]:
+    def __call__(
+        self, features: Tensor, labels: Tensor, keep: Tensor | None, pack: Pack | None, look: float
+    ) -> tuple[Tensor, Stats]:
         """The whole loss; features (B, K, d_vision), labels (B, K, 7), keep (B, K) or None."""
         visual = self.model.model.multi_modal_projector(features)
         align, nearest = self.align_loss(visual, labels)
@@ -95,12 +99,16 @@ class Language:
         places = torch.arange(image).expand(batch, -1) if keep is None else keep
         start = torch.arange(first).expand(batch, -1)
         positions = torch.cat([start, first + places, first + image + pack.position], 1)
-        looks = dict.fromkeys(self.plan.reference_layers, pack.reference) | dict.fromkeys(self.plan.target_layers, pack.target)
+        looks = dict.fromkeys(self.plan.reference_layers, pack.reference) | dict.fromkeys(
+            self.plan.target_layers, pack.target
+        )
         if keep is not None:
             looks = {layer: Look(x.rows, x.patches.gather(1, keep[x.rows[:, 0]])) for layer, x in looks.items()}
         context = Context(first + kept, first, pack.chunks, allowed_mask(pack, first + kept), looks)
         unused = torch.zeros(1, 1, 1, 1)  # a ready-made mask: the packed attention has its own
-        output = language(inputs_embeds=inputs, attention_mask=unused, position_ids=positions, use_cache=False, packing=context)
+        output = language(
+            inputs_embeds=inputs, attention_mask=unused, position_ids=positions, use_cache=False, packing=context
+        )
         return output.last_hidden_state[:, first + kept :], context
 
 
@@ -113,7 +121,11 @@ def train_language(
     model.model.language_model.config._attn_implementation = ATTENTION
     language = Language(model, recipe, tokenizer, plan)
     modules = nn.ModuleDict(
-        {"projector": model.model.multi_modal_projector, "language": model.model.language_model, "heads": language.edges}
+        {
+            "projector": model.model.multi_modal_projector,
+            "language": model.model.language_model,
+            "heads": language.edges,
+        }
     )
     run = Run(modules, file, plan.steps, plan.rate)
 

@@ -16,16 +16,22 @@ Stats = dict[str, float]
 class Run:
     """`steps` updates of `modules` by `loss(step) -> (loss, stats)`, saved to `file` every `save_every` steps."""
 
-    def __init__(self, modules: nn.ModuleDict, file: Path, steps: int, rate: float, warmup: int = 60, save_every: int = 100):
+    def __init__(
+        self, modules: nn.ModuleDict, file: Path, steps: int, rate: float, warmup: int = 60, save_every: int = 100
+    ):
         self.modules, self.file, self.steps, self.rate = modules, file, steps, rate
         self.warmup, self.save_every = warmup, save_every
         named = [(name, p) for name, p in modules.named_parameters() if p.requires_grad]
-        matrices = [p for name, p in named if p.ndim == 2 and not any(k in name for k in ("embed", "lm_head", "heads."))]
+        matrices = [
+            p for name, p in named if p.ndim == 2 and not any(k in name for k in ("embed", "lm_head", "heads."))
+        ]
         taken = {id(p) for p in matrices}
         others = [p for _, p in named if id(p) not in taken]
         self.parameters = matrices + others
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=rate, weight_decay=0.02, momentum=0.95, ns_steps=4, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.Muon(
+                matrices, lr=rate, weight_decay=0.02, momentum=0.95, ns_steps=4, adjust_lr_fn="match_rms_adamw"
+            ),
             torch.optim.AdamW(others, lr=rate, weight_decay=0.0, betas=(0.9, 0.98)),
         ]
         self.step = 0
@@ -56,7 +62,9 @@ class Run:
         return self.step / self.steps
 
     def _learning_rate(self) -> float:
-        return self.rate * min(1.0, (self.step + 1) / self.warmup) * max(0.02, 0.5 * (1 + math.cos(math.pi * self.done)))
+        return (
+            self.rate * min(1.0, (self.step + 1) / self.warmup) * max(0.02, 0.5 * (1 + math.cos(math.pi * self.done)))
+        )
 
     def train(self, loss: Callable[[int], tuple[Tensor, Stats]], until: int | None = None) -> Stats:
         """Go on to step `until` (the end if None); returns the stats, averaged over about the last twenty steps."""

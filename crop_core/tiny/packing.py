@@ -1,6 +1,6 @@
 """Many questions behind one image prefix: each question sees the image and itself, and the image is computed once.
 
-The packed rows go through the model's own decoder layers; only the attention function is replaced, under a name of its own.
+The packed rows go through the model's own decoder layers; only the attention function is replaced, by a named one.
 """
 
 from __future__ import annotations
@@ -117,7 +117,11 @@ class Packer:
 
     def _look(self, found: list, length: int) -> Look:
         rows = torch.tensor([(scene, chunk * length + place) for scene, chunk, place, _ in found]).view(-1, 2)
-        patches = torch.from_numpy(np.stack([f[3] for f in found])) if found else torch.zeros(0, self.recipe.grid**2, dtype=torch.bool)
+        patches = (
+            torch.from_numpy(np.stack([f[3] for f in found]))
+            if found
+            else torch.zeros(0, self.recipe.grid**2, dtype=torch.bool)
+        )
         return Look(rows, patches)
 
 
@@ -142,7 +146,9 @@ def allowed_mask(pack: Pack, prefix: int) -> Tensor:
     return torch.cat([own.new_ones(len(own), width, prefix), own], 2)[:, None]
 
 
-def packed_attention(module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, **kwargs) -> tuple:
+def packed_attention(
+    module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, **kwargs
+) -> tuple:
     """Attention for a packed row; q, k, v (B, H, prefix + T, D); returns (B, prefix + T, H, D)."""
     context: Context = kwargs["packing"]
     n, chunks = context.prefix, context.chunks
@@ -158,7 +164,9 @@ def packed_attention(module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: T
 
     image = F.scaled_dot_product_attention(q[:, :, :n], k[:, :, :n], v[:, :, :n], is_causal=True, scale=scaling)
     asked = chunked(q).reshape(batch * chunks, heads, width, size)
-    text = F.scaled_dot_product_attention(asked, behind_prefix(k), behind_prefix(v), attn_mask=context.allowed, scale=scaling)
+    text = F.scaled_dot_product_attention(
+        asked, behind_prefix(k), behind_prefix(v), attn_mask=context.allowed, scale=scaling
+    )
     text = text.view(batch, chunks, heads, width, size).permute(0, 1, 3, 2, 4).reshape(batch, total - n, heads, size)
     look = context.looks.get(module.layer_idx)
     if look is not None and len(look.rows):
@@ -167,7 +175,7 @@ def packed_attention(module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: T
 
 
 def look_loss(look: Look, q: Tensor, k: Tensor, scaling: float) -> Tensor:
-    """Mean -log of the attention mass that rows give to their patches, among visual tokens; q (B, h, T, D), k (B, h, K, D)."""
+    """Mean -log of the share of visual attention that rows give to their patches; q (B, h, T, D), k (B, h, K, D)."""
     scene, place = look.rows.T
     scores = torch.einsum("rhd,rhkd->rhk", q[scene, :, place].float(), k[scene].float()) * scaling
     inside = scores.masked_fill(~look.patches[:, None], -1e9).logsumexp(-1)

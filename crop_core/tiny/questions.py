@@ -74,7 +74,7 @@ def all_questions(rng: random.Random, scene: Scene) -> dict[str, list[Question]]
 
 
 def sample_questions(rng: random.Random, scene: Scene, n: int) -> list[Question]:
-    """`n` questions: a kind at random among those the scene has, then one of its questions; repeats only when it runs out."""
+    """Up to `n` different questions: a kind at random among those that the scene still has, then one of that kind."""
     pools = {kind: rng.sample(found, len(found)) for kind, found in all_questions(rng, scene).items() if found}
     weights = {"relation": 3.0, "corner": 2.0, "shape_color": 2.0, "sign_text": 2.0, "count": 2.0, "exist": 2.0}
     picked: list[Question] = []
@@ -142,7 +142,7 @@ def _sign_texts(rng: random.Random, scene: Scene) -> Iterator[Question]:
 
 
 def _counts(rng: random.Random, scene: Scene) -> Iterator[Question]:
-    """Things and signs that occur more than once; in every third scene also one that occurs once, so that 1 is no safe guess."""
+    """Things and signs that occur more than once, and in every third scene one that occurs once."""
     single = [name for name, count in scene.counts.items() if count == 1]
     asked = [name for name, count in scene.counts.items() if count > 1]
     for name in asked + rng.sample(single, min(1, len(single)) if rng.random() < 1 / 3 else 0):

@@ -29,7 +29,11 @@ def make_scene(seed: int) -> Scene:
 
 def _things(rng: random.Random, n: int) -> list[_Thing]:
     """What is in the scene; in two of five scenes one emoji occurs two to four times."""
-    names, shapes, colors = rng.sample(list(EMOJI), n + 1), rng.sample(SHAPES, _MOST_SHAPES), rng.sample(list(COLORS), 8)
+    names, shapes, colors = (
+        rng.sample(list(EMOJI), n + 1),
+        rng.sample(SHAPES, _MOST_SHAPES),
+        rng.sample(list(COLORS), 8),
+    )
     copies = rng.randint(2, 4) if rng.random() < 0.4 else 0
     things: list[_Thing] = [("emoji", names.pop(), None, None)] * min(copies, n)
     signs = drawn = 0

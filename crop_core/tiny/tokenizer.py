@@ -11,11 +11,12 @@ from crop_core.tiny.world import CATEGORIES, COLORS, EMOJI, SHAPES, TEXTS
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>")
 PLURALS = ("##s", "##es")
 _PROMPT = ("user", "assistant", "region", ":", "?", ".", ",")
-_SPARE = (
-    "a an and are at be bottom by can color colour corner do does find for from has have here i in is it left look many me "
-    "middle named near no not number object of on one or photo picture please read right say see shape show shown sign tell "
-    "than that the there thing this to top under what where which who with word you yes image scene side any center"
-).split()
+_SPARE = """
+    a an and are at be bottom by can color colour corner do does find for from has have here i in is it left
+    look many me middle named near no not number object of on one or photo picture please read right say see
+    shape show shown sign tell than that the there thing this to top under what where which who with word you
+    yes image scene side any center
+""".split()  # noqa: SIM905 (a list of ninety quoted words reads worse)
 
 
 def vocabulary() -> list[str]:

@@ -38,7 +38,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def train(
-    name: str, work: Path, out: Path | None = None, threads: int = 2, vision_steps: int | None = None, language_steps: int | None = None
+    name: str,
+    work: Path,
+    out: Path | None = None,
+    threads: int = 2,
+    vision_steps: int | None = None,
+    language_steps: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """Train the bundled model `name`, going on from what is in `work`; returns each stage's last running averages."""
     torch.set_num_threads(threads)

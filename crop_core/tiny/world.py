@@ -1,4 +1,4 @@
-"""What exists in the bundled models' world: the names of things, and the records of a scene. Knows nothing of drawing or torch."""
+"""What exists in the bundled models' world: names of things, records of a scene. Knows nothing of drawing or torch."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ EMOJI = {
     "monkey": "🐵", "chicken": "🐔", "penguin": "🐧", "octopus": "🐙", "turtle": "🐢", "bee": "🐝",
     "pizza": "🍕", "burger": "🍔", "apple": "🍎", "banana": "🍌", "watermelon": "🍉", "carrot": "🥕", "cake": "🎂",
     "donut": "🍩", "car": "🚗", "bus": "🚌", "train": "🚆", "rocket": "🚀", "boat": "⛵", "tractor": "🚜", "ball": "⚽",
-    "guitar": "🎸", "umbrella": "☔", "key": "🔑", "clock": "⏰", "book": "📕", "phone": "📱", "gift": "🎁", "house": "🏠",
-    "tree": "🌳", "sunflower": "🌻", "crown": "👑",
+    "guitar": "🎸", "umbrella": "☔", "key": "🔑", "clock": "⏰", "book": "📕", "phone": "📱", "gift": "🎁",
+    "house": "🏠", "tree": "🌳", "sunflower": "🌻", "crown": "👑",
 }  # fmt: skip
 SHAPES = ("circle", "triangle", "star", "diamond", "cross")
 COLORS = {
