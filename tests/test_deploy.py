@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,25 @@ def test_the_micro_presets_every_setting(micro: dict[str, dict[str, list[dict[st
 def test_the_readme_explains_every_setting() -> None:
     rows = dict(re.findall(r"^\| `(CROP_\w+)` \| (.*) \|$", README, re.MULTILINE))
     assert rows == {name: f"{default or '–'} | {text}" for name, (default, text) in explained().items()}
+
+
+def imported() -> set[str]:
+    """Top-level modules that the app's own files import."""
+    found: set[str] = set()
+    for path in [ROOT / "app.py", *(ROOT / "crop_core").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found
+
+
+def test_everything_that_is_imported_is_required() -> None:
+    packages = {"cv2": "opencv-python-headless", "PIL": "pillow"}
+    foreign = imported() - set(sys.stdlib_module_names) - {"crop_core", "ui"}
+    assert "torch" in foreign
+    assert {packages.get(name, name) for name in foreign} <= set(versions("requirements.txt"))
 
 
 def test_every_requirement_is_pinned_for_the_tests() -> None:
