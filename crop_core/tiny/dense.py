@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,7 +106,7 @@ class DenseHeads(nn.Module):
         return total + 0.3 * edges, accuracy | {"edges": accuracy_edges.item()}
 
 
-def encode_patches(tower: nn.Module, squares: Tensor, keep: Tensor | None = None) -> Tensor:
+def encode_patches(tower: Any, squares: Tensor, keep: Tensor | None = None) -> Tensor:
     """The tower's output (B, K, d) for uint8 squares (B, side, side, 3); `keep` (B, K) names the patches to look at.
 
     With `keep=None` this is the tower's own forward pass without its class token.

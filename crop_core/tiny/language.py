@@ -57,7 +57,7 @@ class Language:
         ]
 
     def align_loss(self, visual: Tensor, labels: Tensor) -> tuple[Tensor, float]:
-        """How far projected tokens (B, K, d) are from the words for what they show, and how often the thing is nearest."""
+        """How far projected tokens (B, K, d) are from the words for what they show; how often the thing is nearest."""
         words = F.normalize(self.model.model.language_model.embed_tokens.weight.float(), dim=-1)
         direction = F.normalize(visual.float(), dim=-1)
         total, nearest = visual.new_zeros(()).float(), 0.0

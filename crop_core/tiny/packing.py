@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AttentionInterface
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
@@ -83,7 +84,9 @@ class Packer:
             torch.tensor([[x for c in chunks for x in c[i] + [fill] * (length - len(c[0]))] for chunks in bins])
             for i, fill in enumerate((0, -1, 0, IGNORED, 0.0))
         ]
-        return Pack(*columns, self.chunks, *(self._look(found, length) for found in looks))
+        reference, target = (self._look(found, length) for found in looks)
+        ids, segment, position, label, weight = columns
+        return Pack(ids, segment, position, label, weight, self.chunks, reference, target)
 
     def _fill(self, index: int, sample: Sample, found: list[Question], rng: random.Random, looks: tuple) -> list:
         """Each question goes into the shortest chunk; returns the chunks' columns."""
@@ -147,7 +150,7 @@ def allowed_mask(pack: Pack, prefix: int) -> Tensor:
 
 
 def packed_attention(
-    module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, **kwargs
+    module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, **kwargs: Any
 ) -> tuple:
     """Attention for a packed row; q, k, v (B, H, prefix + T, D); returns (B, prefix + T, H, D)."""
     context: Context = kwargs["packing"]
