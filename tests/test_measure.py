@@ -1,5 +1,6 @@
 """Costs: exact bytes on hand-made examples, and the FLOP formula against PyTorch's own counter."""
 
+import checkpoints
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -74,3 +75,17 @@ def counted(work):
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         out = work()
     return counter.get_total_flops(), out
+
+
+@pytest.mark.parametrize(("feature_layer", "strategy"), [(-2, "default"), (-1, "full"), ([-2, -1], "default")])
+def test_the_flop_formula_of_vision_and_prefill(feature_layer, strategy):
+    model = checkpoints.model(112, feature_layer=feature_layer, strategy=strategy)
+    pixels = torch.zeros(1, 3, 112, 112)
+    vision, encoded = counted(lambda: model.model.get_image_features(pixel_values=pixels, return_dict=True))
+    assert vision == vision_flops(model.config)
+    count = len(encoded.pooler_output[0])
+    ids = torch.tensor([[1, *[4] * count, 9, 9, 9]])
+    prefill, out = counted(lambda: model(input_ids=ids, mm_encoder_outputs={"image": encoded}, logits_to_keep=1))
+    assert prefill == prefill_flops(model.config, [ids.shape[1]] * 4)
+    decode, _ = counted(lambda: model(input_ids=ids[:, :1], past_key_values=out.past_key_values))
+    assert decode == decode_flops(model.config, [ids.shape[1]] * 4, 1)

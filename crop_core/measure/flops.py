@@ -49,8 +49,8 @@ def scoring_flops(config: Any, rows: int, keys: int) -> int:
 
 
 def pooling_flops(config: Any, groups: int, tokens: int) -> int:
-    """Features and positions of `tokens` visual tokens averaged into `groups` by one matrix."""
-    return 2 * groups * tokens * (config.text_config.hidden_size + 1)
+    """Features of `tokens` visual tokens averaged into `groups` by one matrix."""
+    return 2 * groups * tokens * config.text_config.hidden_size
 
 
 def _layer(text: Any, queries: int, keys: int) -> int:

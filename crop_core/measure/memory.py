@@ -13,12 +13,9 @@ CUDA_METHOD = "torch.cuda.max_memory_allocated above what was allocated before t
 
 
 def weights_bytes(model: torch.nn.Module) -> int:
-    """Bytes of all parameters and buffers; tensors that share storage (tied embeddings) count once."""
-    storages = {}
-    for tensor in [*model.parameters(), *model.buffers()]:
-        storage = tensor.untyped_storage()
-        storages[storage.data_ptr()] = storage.nbytes()
-    return sum(storages.values())
+    """Bytes of all parameters and buffers; those that share their memory (tied embeddings) count once."""
+    tensors = {tensor.data_ptr(): tensor for tensor in [*model.parameters(), *model.buffers()]}
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
 def kv_bytes(cache: Any) -> int:
