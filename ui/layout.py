@@ -15,6 +15,7 @@ from ui.examples import Example, strip_html
 from ui.theme import css, theme
 
 HIDE_FILES_AFTER = (3600, 24 * 3600)  # seconds: look for old uploads every hour, delete those older than a day
+FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
 HEADING = f"<header class='page-head'><h1>CROP Explorer</h1><p>{words.INTRO}</p></header>"
 WORLD = f"<details class='world'><summary>What the bundled models know</summary><p>{words.WORLD}</p></details>"
 
@@ -73,7 +74,7 @@ def output_column() -> dict[str, Any]:
         with gr.Row():
             picture = gr.DownloadButton("Pictures (PNG)", interactive=False, elem_id="save-picture")
             record = gr.DownloadButton("Result and trace (JSON)", interactive=False, elem_id="save-record")
-    return {"explorer": explorer, "extras": [times, alive, picture, record], "state": gr.State()}
+    return {"explorer": explorer, "extras": [times, alive, picture, record], "state": gr.State(time_to_live=FORGET_AFTER)}
 
 
 def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:

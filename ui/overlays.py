@@ -76,6 +76,20 @@ def draw_border(picture: np.ndarray, trace: TokenTrace) -> None:
     tint(picture, hidden & ((rows + columns) % 12 < 2), "#1e293b", 0.6)
 
 
+def draw_group(picture: np.ndarray, boxes: np.ndarray, colour: str) -> None:
+    """One input token: the outline of its members' boxes (K, 4), tinted when there are several; in place."""
+    placed = boxes[boxes[:, 0] >= 0]
+    if not len(placed):
+        return
+    left, top = placed[:, :2].min(axis=0)
+    right, bottom = placed[:, 2:].max(axis=0)
+    window = picture[top:bottom, left:right]  # a view: small masks are fast
+    mask = token_mask(window, placed - [left, top, left, top], np.arange(len(placed)))
+    if len(boxes) > 1:
+        tint(window, mask, colour, 0.38, grey=True)
+    outline(window, mask, colour)
+
+
 def region_picture(image: Image.Image, trace: TokenTrace) -> np.ndarray:
     """The picture with the 8x8 grid and the region, everything outside it dimmed."""
     picture = canvas(image)
@@ -99,13 +113,9 @@ def compression_picture(image: Image.Image, trace: TokenTrace) -> np.ndarray:
     picture = canvas(image)
     boxes = scaled_boxes(trace, picture)
     tint(picture, token_mask(picture, boxes, np.flatnonzero(trace.group < 0)), palette.VEIL, 0.85)
-    for group in np.unique(trace.group[trace.group >= 0]):
+    for group in range(trace.input_tokens):
         members = np.flatnonzero(trace.group == group)
-        mask = token_mask(picture, boxes, members)
-        colour = palette.ring_colour(int(trace.ring[members[0]]))
-        if len(members) > 1:
-            tint(picture, mask, colour, 0.38, grey=True)
-        outline(picture, mask, colour)
+        draw_group(picture, boxes[members], palette.ring_colour(int(trace.ring[members[0]])))
     draw_border(picture, trace)
     draw_region(picture, trace)
     return picture

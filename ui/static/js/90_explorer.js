@@ -69,6 +69,7 @@ class Explorer {
 
   show(state) {
     const running = STAGES.some(([key]) => key === state.stage);
+    this.root.style.minHeight = running ? `${this.root.offsetHeight}px` : ""; // nothing jumps while answers come in
     this.root.dataset.stage = state.stage;
     this.empty.hidden = Boolean(state.image);
     this.question.textContent = state.question ? `“${state.question}”` : "";

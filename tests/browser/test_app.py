@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Watch
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from crop_core.records import Comparison
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = json.loads((ROOT / "assets" / "examples" / "examples.json").read_text())
+
+
+def done(page: Page) -> None:
+    """Both answers, verdict and pictures of the latest question are drawn."""
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "done")
+    expect(page.locator(".cx-verdict")).to_be_visible()
+
+
+def ask_example(page: Page, index: int) -> None:
+    """Clicks an example and waits until its own answer is there."""
+    page.locator(".ex-button").nth(index).click()
+    expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[index]['question']}”")
+    done(page)
+
+
+def result(page: Page) -> Comparison:
+    """The finished comparison, from the file that the app offers."""
+    if page.locator("#save-record").is_hidden():
+        page.get_by_text("Figures and downloads").click()
+    expect(page.locator("#save-record")).to_be_enabled()
+    with page.expect_download() as download:
+        page.locator("#save-record").click()
+    return Comparison.from_json(json.loads(Path(download.value.path()).read_text()))
+
+
+def settled(page: Page) -> None:
+    """Figures and downloads are there as well: nothing of the latest question is under way any more."""
+    result(page)
+    for figure in ("#times", "#alive"):
+        expect(page.locator(f"{figure} .main-svg").first).to_be_visible()
+
+
+def png(width: int, height: int, colour: str = "#3a7") -> dict[str, object]:
+    """A plain picture as an upload."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
+    return {"name": "plain.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
+def upload(page: Page, file: dict[str, object]) -> None:
+    """Gives a picture file; a picture that is there already is taken away first."""
+    clear = page.locator("#picture").get_by_label("Clear")
+    if clear.count() and clear.first.is_visible():
+        clear.first.click()
+    page.locator("#picture input[type=file]").first.set_input_files(file)
+
+
+def test_there_are_examples_of_every_kind() -> None:
+    assert len(EXAMPLES) >= 12
+    assert {row["kind"] for row in EXAMPLES} == {"relation", "corner", "shape_color", "sign_text", "count", "exist"}
+
+
+def test_every_example_is_answered(page: Page) -> None:
+    expect(page.locator(".ex-button")).to_have_count(len(EXAMPLES))
+    for index in range(len(EXAMPLES)):
+        ask_example(page, index)
+        for kind in ("baseline", "crop"):
+            expect(page.locator(f".cx-card.cx-{kind} .cx-answer")).not_to_have_text("—")
+        expect(page.locator(".cx-readout")).to_have_count(8)
+        expect(page.locator("#question textarea")).to_have_value(EXAMPLES[index]["question"])
+
+
+def test_scrubbing_draws_every_layer_without_the_server(page: Page, watch: Watch) -> None:
+    ask_example(page, 0)
+    trace = result(page).crop.trace
+    slider, panel = page.get_by_label("LLM layer"), page.locator(".cx-pruning")
+    settled(page)
+    before = len(watch.requests)
+    slider.focus()
+    slider.press("Home")
+    for layer, alive in enumerate(trace.alive_counts.tolist()):
+        expect(panel).to_have_attribute("data-layer", str(layer))
+        expect(panel).to_have_attribute("data-alive", str(alive))
+        expect(page.locator(".cx-now")).to_contain_text(f"{alive} of {trace.visual_tokens} alive")
+        slider.press("ArrowRight")
+    assert watch.requests[before:] == []
+
+
+def test_the_play_button_runs_to_the_last_layer(page: Page) -> None:
+    ask_example(page, 0)
+    page.get_by_role("button", name="Play the layers").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    last = page.get_by_label("LLM layer").get_attribute("max")
+    expect(page.locator(".cx-pruning")).to_have_attribute("data-layer", str(last))
+    expect(page.get_by_role("button", name="Play the layers")).to_be_visible()
+
+
+def test_the_curve_sets_the_layer(page: Page) -> None:
+    ask_example(page, 0)
+    curve = page.locator(".cx-curve")
+    box = curve.bounding_box()
+    assert box
+    curve.click(position={"x": box["width"] * 0.97, "y": box["height"] / 2})
+    last = page.get_by_label("LLM layer").get_attribute("max")
+    expect(page.locator(".cx-pruning")).to_have_attribute("data-layer", str(last))
+
+
+def test_hovering_tells_position_group_and_fate(page: Page, watch: Watch) -> None:
+    ask_example(page, 0)
+    settled(page)
+    before = len(watch.requests)
+    canvas = page.locator(".cx-panel").nth(1).locator("canvas")
+    canvas.hover(position={"x": 5, "y": 5})
+    tip = page.locator(".cx-panel").nth(1).locator(".cx-tip")
+    expect(tip).to_contain_text("Visual token 0")
+    expect(tip).to_contain_text("grid column 0, row 0")
+    expect(tip).to_contain_text("input token")
+    assert watch.requests[before:] == []
+
+
+def test_a_drawn_region_is_used(page: Page) -> None:
+    ask_example(page, 0)
+    page.get_by_role("button", name="Draw a region").click()
+    canvas = page.locator(".cx-panel").nth(0).locator("canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.30, box["y"] + box["height"] * 0.05)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.70, box["y"] + box["height"] * 0.45, steps=5)
+    page.mouse.up()
+    expect(page.get_by_role("radio", name="Drawn")).to_be_checked()
+    expect(page.get_by_label("Left column")).to_have_value("2")
+    expect(page.get_by_label("Bottom row")).to_have_value("3")
+    page.get_by_role("button", name="Done drawing").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".cx-panel").nth(0)).to_contain_text("Drawn by you: columns 2–5, rows 0–3")
+    done(page)
+    region = result(page).region
+    assert (region.grid, region.source, region.confidence) == ((2, 0, 5, 3), "drawn", None)
+
+
+def test_a_region_is_drawn_with_keys_alone(page: Page) -> None:
+    ask_example(page, 0)
+    page.get_by_role("radio", name="Drawn").check()
+    for name, value in (("Left column", 1), ("Top row", 1), ("Right column", 2), ("Bottom row", 2)):
+        page.get_by_label(name).fill(str(value))
+    page.get_by_role("button", name="Draw a region").press("Enter")
+    canvas = page.locator(".cx-panel").nth(0).locator("canvas")
+    expect(canvas).to_be_focused()
+    canvas.press("ArrowRight")
+    canvas.press("Shift+ArrowDown")
+    expect(page.get_by_label("Left column")).to_have_value("2")
+    expect(page.get_by_label("Bottom row")).to_have_value("3")
+
+
+def test_the_whole_picture_can_be_the_region(page: Page) -> None:
+    page.get_by_role("radio", name="Whole").check()
+    ask_example(page, 0)
+    expect(page.locator(".cx-panel").nth(0)).to_contain_text("64 of 64 cells")
+
+
+def test_an_upload_is_shown_at_once_and_asked(page: Page) -> None:
+    upload(page, png(400, 300))
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "idle")
+    page.locator("#question textarea").fill("what is left of the dog?")
+    page.locator("#question textarea").press("Enter")
+    done(page)
+    assert result(page).crop.trace.image_size == (400, 300)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"name": "note.txt", "mimeType": "text/plain", "buffer": b"not a picture"},
+        {"name": "cut.png", "mimeType": "image/png", "buffer": bytes(png(64, 64)["buffer"])[:60]},  # type: ignore[call-overload]
+        png(20000, 10),
+    ],
+    ids=["text", "truncated", "strip"],
+)
+def test_a_bad_picture_keeps_what_is_on_screen(page: Page, file: dict[str, object]) -> None:
+    ask_example(page, 0)
+    before = page.locator(".cx-readouts").inner_text()
+    upload(page, file | {"name": "picture.png", "mimeType": "image/png"})
+    expect(page.locator("#message [role=alert]")).to_be_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#message [role=alert]")).to_be_visible()
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "done")
+    assert page.locator(".cx-readouts").inner_text() == before
+
+
+def test_a_bad_question_or_setting_keeps_what_is_on_screen(page: Page) -> None:
+    ask_example(page, 0)
+    before, question = page.locator(".cx-readouts").inner_text(), page.locator("#question textarea")
+    alert, run = page.locator("#message [role=alert]"), page.get_by_role("button", name="Run", exact=True)
+    for text in ("   ", "why? " * 300):
+        question.fill(text)
+        run.click()
+        expect(alert).to_contain_text("question")
+    question.fill("what is left of the dog?")
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("radio", name="Custom").check()
+    for text, word in (("0", "budget"), ("100000", "budget"), ("lots", "budget")):
+        page.get_by_label("Custom budget").fill(text)
+        run.click()
+        expect(alert).to_contain_text(text if text != "lots" else word)
+    page.get_by_label("Custom budget").fill("200")
+    page.get_by_label("PLC rings").fill("near:far")
+    run.click()
+    expect(alert).to_contain_text("PLC rings")
+    assert page.locator(".cx-readouts").inner_text() == before
+    page.get_by_label("PLC rings").fill("1:4, rest:36")
+    run.click()
+    expect(alert).to_have_count(0)
+    expect(page.locator(".cx-question")).to_have_text("“what is left of the dog?”")
+    done(page)
+
+
+def test_a_budget_that_removes_nothing_is_told(page: Page) -> None:
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("radio", name="Custom").check()
+    page.get_by_label("Custom budget").fill("100%")
+    ask_example(page, 0)
+    expect(page.locator(".cx-notices")).to_contain_text("Nothing was pruned")
+    expect(page.locator('.cx-readout[data-key="mean_tokens"]')).to_contain_text("no change")
+
+
+def test_unknown_words_are_told(page: Page) -> None:
+    upload(page, png(64, 64))
+    page.locator("#question textarea").fill("is there a xylophone?")
+    page.get_by_role("button", name="Run", exact=True).click()
+    done(page)
+    expect(page.locator(".cx-notices")).to_contain_text("xylophone")
+
+
+def test_figures_and_the_picture_are_offered(page: Page) -> None:
+    ask_example(page, 0)
+    page.get_by_text("Figures and downloads").click()
+    expect(page.locator("#times .main-svg").first).to_be_visible()
+    expect(page.locator("#alive .main-svg").first).to_be_visible()
+    with page.expect_download() as download:
+        page.locator("#save-picture").click()
+    with Image.open(download.value.path()) as sheet:
+        assert sheet.width > 2000
