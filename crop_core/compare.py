@@ -37,11 +37,16 @@ class Timed:
 
 @dataclass
 class Measurement:
-    """The runs of one request. `progress` hears of every stage and of every token, and may raise to end it."""
+    """The runs of one request.
+
+    progress: hears of every stage and of every token, and may raise to end it. memory: whether peaks are measured,
+    which takes one more run each.
+    """
 
     task: Task
     localizer: Localizer
-    progress: Progress
+    progress: Progress = lambda *_: None
+    memory: bool = True
 
     def __post_init__(self) -> None:
         self.finding: Finding | None = None
@@ -92,9 +97,7 @@ class Measurement:
         timed = sorted(runs, key=lambda each: each.total_s)[(len(runs) - 1) // 2]
         run, stages, new_tokens = timed.run, timed.run.stages, len(timed.run.generated.ids)
         adapter = self.task.adapter
-        meter, method = peak_meter(adapter.device)
-        with meter:
-            again()
+        peak, method = self._peak(again)
         return Cost(
             device=str(adapter.device),
             dtype=dtype_name(adapter),
@@ -111,30 +114,38 @@ class Measurement:
             kv_bytes=run.generated.kv_bytes,
             weights_bytes=weights_bytes(adapter.model),
             localizer_weights_bytes=self.localizer.weights_bytes if finding else 0,
-            peak_bytes=meter.peak,
+            peak_bytes=peak,
             peak_method=method,
             flops=run.flops,
             localizer_flops=finding.flops if finding else 0,
         )
 
+    def _peak(self, again: Callable[[], object]) -> tuple[int, str]:
+        """Peak bytes of one more run, and how they were found."""
+        if not self.memory:
+            return 0, "not measured"
+        meter, method = peak_meter(self.task.adapter.device)
+        with meter:
+            again()
+        return meter.peak, method
 
-def answer(task: Task, localizer: Localizer) -> Answer:
+
+def answer(measured: Measurement) -> Answer:
     """One answer by the task's config, without a baseline; its tokens have no `other_logprob`."""
-    measured = Measurement(task, localizer, lambda *_: None)
+    task = measured.task
     for _ in range(task.config.repeats):
         measured.repeat(with_baseline=False)
     run = measured.crops[0].run
     return _answer(task.adapter, run, measured.crop_cost(), None)
 
 
-def compare(task: Task, localizer: Localizer, progress: Progress) -> Comparison:
+def compare(measured: Measurement) -> Comparison:
     """Both answers; what `progress` raises ends the comparison and leaves nothing behind on the model."""
-    adapter, config = task.adapter, task.config
-    measured = Measurement(task, localizer, progress)
+    task, adapter, config = measured.task, measured.task.adapter, measured.task.config
     for _ in range(config.repeats):
         measured.repeat(with_baseline=True)
     region, baseline, crop = measured.region, measured.baselines[0].run, measured.crops[0].run
-    progress("measure", [], region)
+    measured.progress("measure", [], region)
     crop_fed_baseline, baseline_fed_crop = _crossed(task, region, baseline, crop)
     return Comparison(
         question=task.question,

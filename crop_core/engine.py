@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from crop_core.compare import answer, compare
+from crop_core.compare import Measurement, answer, compare
 from crop_core.config import CropConfig
 from crop_core.localize import GridLocalizer, KnownRegion, Localizer, WholeImage
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
@@ -65,24 +65,35 @@ class CropEngine:
         return cls(adapter, locator)
 
     def answer(
-        self, image: Image.Image, question: str, config: CropConfig | None = None, region: Region | None = None
+        self,
+        image: Image.Image,
+        question: str,
+        config: CropConfig | None = None,
+        region: Region | None = None,
+        memory: bool = True,
     ) -> Answer:
-        """One answer about an RGB image: the baseline when config is None, else by the config. Errors as `compare`."""
-        task, localizer = self._request(image, question, config or BASELINE, region)
+        """One answer about an RGB image: the baseline when config is None, else by the config. Else as `compare`."""
+        measured = self._request(image, question, config or BASELINE, region, memory)
         with self._lock:
-            return answer(task, localizer)
+            return answer(measured)
 
     def compare(
-        self, image: Image.Image, question: str, config: CropConfig | None = None, region: Region | None = None
+        self,
+        image: Image.Image,
+        question: str,
+        config: CropConfig | None = None,
+        region: Region | None = None,
+        memory: bool = True,
     ) -> Comparison:
         """Both answers about an RGB image, with their costs and traces.
 
-        region: used instead of the config's localizer. Raises ValueError (EngineError, ConfigError, BudgetError) before
+        region: used instead of the config's localizer. memory: False leaves out the runs that measure peak memory, for
+        benchmarks of accuracy. Raises ValueError (EngineError, ConfigError, BudgetError) before
         any model runs, for a budget that cannot be met and a region that is missing or belongs to another image.
         """
-        task, localizer = self._request(image, question, config or CropConfig(), region)
+        measured = self._request(image, question, config or CropConfig(), region, memory)
         with self._lock:
-            return compare(task, localizer, lambda *_: None)
+            return compare(measured)
 
     def stream(
         self, image: Image.Image, question: str, config: CropConfig | None = None, region: Region | None = None
@@ -92,8 +103,7 @@ class CropEngine:
         The work runs in a thread of its own, so that a slow reader does not slow what is timed. Closing the iterator
         ends it at the next token. Errors as `compare`, before the first event.
         """
-        task, localizer = self._request(image, question, config or CropConfig(), region)
-        work = _Work(task, localizer, self._lock)
+        work = _Work(self._request(image, question, config or CropConfig(), region), self._lock)
         work.start()
         try:
             yield from work.events()
@@ -101,15 +111,16 @@ class CropEngine:
             work.cancel()
 
     def _request(
-        self, image: Image.Image, question: str, config: CropConfig, region: Region | None
-    ) -> tuple[Task, Localizer]:
+        self, image: Image.Image, question: str, config: CropConfig, region: Region | None, memory: bool = True
+    ) -> Measurement:
         """Everything that can be refused is refused here."""
         if region is not None and (region.width, region.height) != image.size:
             raise EngineError(
                 f"The region belongs to an image of {region.width}x{region.height} pixels, this one has "
                 f"{image.width}x{image.height}; draw the region again."
             )
-        return Task(self.adapter, image, question, config), self._localizer(config, region)
+        localizer = self._localizer(config, region)
+        return Measurement(Task(self.adapter, image, question, config), localizer, memory=memory)
 
     def _localizer(self, config: CropConfig, region: Region | None) -> Localizer:
         if region is not None:
@@ -138,9 +149,10 @@ class CropEngine:
 class _Work(threading.Thread):
     """One comparison in a thread, its events in a queue."""
 
-    def __init__(self, task: Task, localizer: Localizer, lock: threading.Lock) -> None:
+    def __init__(self, measured: Measurement, lock: threading.Lock) -> None:
         super().__init__(daemon=True, name="crop-stream")
-        self._task, self._localizer, self._lock = task, localizer, lock
+        self._measured, self._lock = measured, lock
+        measured.progress = self._progress
         self._queue: queue.SimpleQueue[StreamEvent | tuple[str, list[int], Region | None] | BaseException] = (
             queue.SimpleQueue()
         )
@@ -153,7 +165,7 @@ class _Work(threading.Thread):
             while not self._lock.acquire(timeout=0.1):
                 self._check()
             try:
-                result = compare(self._task, self._localizer, self._progress)
+                result = compare(self._measured)
             finally:
                 self._lock.release()
             self._queue.put(StreamEvent("done", result.crop.text, result.region, result))
@@ -180,7 +192,7 @@ class _Work(threading.Thread):
                 yield item
                 return
             stage, ids, region = item
-            yield StreamEvent(stage, self._task.adapter.decode(ids), region)
+            yield StreamEvent(stage, self._measured.task.adapter.decode(ids), region)
 
     def cancel(self) -> None:
         """Stop at the next token, and wait for that; does nothing to a comparison that has ended."""
