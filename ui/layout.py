@@ -74,7 +74,11 @@ def output_column() -> dict[str, Any]:
         with gr.Row():
             picture = gr.DownloadButton("Pictures (PNG)", interactive=False, elem_id="save-picture")
             record = gr.DownloadButton("Result and trace (JSON)", interactive=False, elem_id="save-record")
-    return {"explorer": explorer, "extras": [times, alive, picture, record], "state": gr.State(time_to_live=FORGET_AFTER)}
+    return {
+        "explorer": explorer,
+        "extras": [times, alive, picture, record],
+        "state": gr.State(time_to_live=FORGET_AFTER),
+    }
 
 
 def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
