@@ -92,6 +92,7 @@ def test_a_new_picture_is_shown_and_a_bad_one_is_not(scene: str) -> None:
     explorer, note = handlers.preview(__file__)
     assert explorer == KEPT
     assert note
+    assert handlers.preview(None) == (KEPT, "")
 
 
 class Event:

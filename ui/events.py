@@ -65,7 +65,9 @@ class Handlers:
         self.examples = examples
 
     def preview(self, path: str | None) -> tuple[Any, str]:
-        """A new picture: (explorer, message). A bad one leaves the explorer as it is."""
+        """A new picture: (explorer, message). None, or a bad one, leaves the explorer as it is."""
+        if path is None:  # taken away
+            return gr.skip(), message()
         try:
             return View.of(open_image(path)).to_json(), message()
         except ValueError as error:

@@ -54,7 +54,7 @@ def png(width: int, height: int, colour: str = "#3a7") -> dict[str, object]:
 
 def upload(page: Page, file: dict[str, object]) -> None:
     """Gives a picture file; a picture that is there already is taken away first."""
-    clear = page.locator("#picture").get_by_label("Clear")
+    clear = page.locator("#picture").get_by_label("Remove Image")
     if clear.count() and clear.first.is_visible():
         clear.first.click()
     page.locator("#picture input[type=file]").first.set_input_files(file)
