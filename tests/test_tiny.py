@@ -15,6 +15,7 @@ from crop_core.tiny.packing import IGNORED, Packer, allowed_mask
 from crop_core.tiny.questions import KINDS, WHERE, all_questions
 from crop_core.tiny.scenes import make_scene
 from crop_core.tiny.tokenizer import build_tokenizer
+from crop_core.tiny.warm_start import Imitation, grow
 from crop_core.tiny.world import CATEGORIES
 
 SEEDS = range(40)
@@ -146,19 +147,48 @@ def test_packed_questions_keep_to_themselves(recipe, tokenizer):
     assert not allowed.triu(1).any()
     said = (pack.label != IGNORED) & (pack.label != tokenizer.eos_token_id)
     assert said.any()
-    assert torch.equal(pack.ids.roll(-1, 1)[said], pack.label[said])  # every answer token follows the row that predicts it
+    assert torch.equal(
+        pack.ids.roll(-1, 1)[said], pack.label[said]
+    )  # every answer token follows the row that predicts it
     for look in (pack.reference, pack.target):
         assert len(look.rows) == len(look.patches) and look.patches.any(1).all()
 
 
-def test_training_runs_saves_resumes_and_learns(tmp_path, monkeypatch):
+@pytest.fixture
+def small(monkeypatch):
+    """Both recipes at a size that trains in seconds."""
+    size = {"hidden_size": 32, "intermediate_size": 32, "num_attention_heads": 2}
+    for name, recipe, layers in (("crop-tiny-locator", LOCATOR, 5), ("crop-tiny", ANSWERER, 6)):
+        language = {**size, "num_hidden_layers": layers}
+        monkeypatch.setitem(RECIPES, name, replace(recipe, vision={**size, "num_hidden_layers": 1}, language=language))
+        monkeypatch.setitem(training.VISION, name, replace(training.VISION[name], batch=2, fresh=1))
+        plan = replace(training.LANGUAGE[name], batch=2, fresh=1, align=2, questions=4, kept=40, rate=6e-3)
+        monkeypatch.setitem(training.LANGUAGE, name, plan)
+
+
+def test_training_runs_saves_resumes_and_learns(tmp_path, small):
     name = "crop-tiny-locator"
-    small = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    recipe = replace(LOCATOR, vision=small, language={**small, "num_hidden_layers": 5})
-    monkeypatch.setitem(training.RECIPES, name, recipe)
-    monkeypatch.setitem(training.VISION, name, replace(training.VISION[name], batch=4, fresh=2))
-    monkeypatch.setitem(training.LANGUAGE, name, replace(training.LANGUAGE[name], batch=2, fresh=1, align=2, questions=4))
-    early = training.train(name, tmp_path, threads=1, vision_steps=4, language_steps=4)
-    late = training.train(name, tmp_path, threads=1, vision_steps=4, language_steps=30)
-    assert late["language"]["loss"] < early["language"]["loss"]
-    assert (tmp_path / name / "model.safetensors").exists()
+    early = training.train(name, tmp_path, threads=1, vision_steps=2, language_steps=4)
+    late = training.train(name, tmp_path, threads=1, vision_steps=2, language_steps=40)
+    assert late["language"]["loss"] < 0.9 * early["language"]["loss"]
+    training.train("crop-tiny", tmp_path, threads=1, vision_steps=2, language_steps=4)  # starts from the locator
+    for name in RECIPES:
+        assert (tmp_path / name / "model.safetensors").exists()
+
+
+def test_growing_keeps_what_the_teacher_says(tokenizer, small):
+    teacher, model = (build_model(RECIPES[name], tokenizer).eval() for name in ("crop-tiny-locator", "crop-tiny"))
+    grow(model, teacher)
+    ids = torch.arange(5, 15)[None]
+    with torch.no_grad():
+        said = [m.model.language_model(input_ids=ids).last_hidden_state for m in (teacher, model)]
+    assert torch.allclose(*said, atol=1e-5)
+
+
+def test_imitation_looks_at_the_same_place():
+    scene = next(make_scene(seed) for seed in SEEDS if make_scene(seed).rows == 3)
+    places = Imitation(None, LOCATOR, ANSWERER)._places(scene)
+    assert (places == -1).sum() == 24 * 6  # a quarter of the square is padding
+    theirs, ours = (patch_labels(scene, recipe)[:, 0] for recipe in (LOCATOR, ANSWERER))
+    seen = places >= 0
+    assert (theirs[places[seen]] == ours[seen]).mean() > 0.9

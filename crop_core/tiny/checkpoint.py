@@ -52,7 +52,7 @@ ANSWERER = Recipe(
     says="ASSISTANT",
     bins=24,
     vision={"hidden_size": 192, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 6},
-    language={"hidden_size": 192, "intermediate_size": 576, "num_hidden_layers": 12, "num_attention_heads": 6},
+    language={"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 12, "num_attention_heads": 6},
 )
 LOCATOR = Recipe(
     name="crop-tiny-locator",

@@ -16,6 +16,7 @@ from crop_core.tiny.dense import DenseHeads, encode_patches
 from crop_core.tiny.feed import Feed, patches_to_keep, stack
 from crop_core.tiny.loop import Run, Stats
 from crop_core.tiny.packing import ATTENTION, IGNORED, Context, Look, Pack, Packer, allowed_mask, register
+from crop_core.tiny.warm_start import Imitation
 from crop_core.tiny.world import CATEGORIES, COLORS, TEXTS
 
 _SHARPNESS = 12.0
@@ -25,9 +26,10 @@ _SHARPNESS = 12.0
 class LanguagePlan:
     """How long and how hard.
 
-    `align` steps only turn the projector's output towards the words' embeddings; about `kept` visual tokens are read,
-    more or fewer from step to step so that the model takes pruning lightly, and all of them in the last `full` share of
-    the steps; the look losses teach the layers named where to look, and fade out by `looked` of the steps.
+    `align` steps only turn the projector's output towards the words' embeddings, or towards the teacher's tokens where
+    there is one; about `kept` visual tokens are read, more or fewer from step to step so that the model takes pruning
+    lightly, and all of them in the last `full` share of the steps; the look losses teach the layers named where to
+    look, and fade out by `looked` of the steps.
     """
 
     steps: int
@@ -113,9 +115,17 @@ class Language:
 
 
 def train_language(
-    model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokenizer, plan: LanguagePlan, file: Path
+    model: LlavaForConditionalGeneration,
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    plan: LanguagePlan,
+    file: Path,
+    imitation: Imitation | None = None,
 ) -> Stats:
-    """Train projector and language model in place, resuming from `file` if it is there; the tower stays as it is."""
+    """Train projector and language model in place, resuming from `file` if it is there; the tower stays as it is.
+
+    With `imitation` the first `plan.align` steps only teach the projector what the teacher's says.
+    """
     register()
     tower = model.model.vision_tower.requires_grad_(False)
     model.model.language_model.config._attn_implementation = ATTENTION
@@ -139,6 +149,11 @@ def train_language(
     def loss(step: int) -> tuple[Tensor, Stats]:
         samples, rng = feed(step)
         features, labels = stack(samples)
+        if imitation is not None and step < plan.align:
+            with torch.autocast("cpu", torch.bfloat16):
+                visual = model.model.multi_modal_projector(features.float())
+                imitated = imitation.loss(visual, labels, [sample.scene for sample in samples])
+            return imitated, {"imitated": imitated.item()}
         kept = int(plan.kept * rng.uniform(0.7, 1.4)) if run.done < 1 - plan.full else recipe.grid**2
         keep = patches_to_keep(labels, kept)
         if keep is not None:

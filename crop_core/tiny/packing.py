@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from transformers import AttentionInterface
 from transformers import PreTrainedTokenizerFast as Tokenizer
@@ -165,16 +164,21 @@ def packed_attention(
         prefix = x[:, None, :, :n].expand(batch, chunks, heads, n, size)
         return torch.cat([prefix, chunked(x)], 3).reshape(batch * chunks, heads, n + width, size)
 
-    image = F.scaled_dot_product_attention(q[:, :, :n], k[:, :, :n], v[:, :, :n], is_causal=True, scale=scaling)
+    causal = torch.ones(n, n, dtype=torch.bool).tril()
+    image = _attend(q[:, :, :n], k[:, :, :n], v[:, :, :n], causal, scaling)
     asked = chunked(q).reshape(batch * chunks, heads, width, size)
-    text = F.scaled_dot_product_attention(
-        asked, behind_prefix(k), behind_prefix(v), attn_mask=context.allowed, scale=scaling
-    )
+    text = _attend(asked, behind_prefix(k), behind_prefix(v), context.allowed, scaling)
     text = text.view(batch, chunks, heads, width, size).permute(0, 1, 3, 2, 4).reshape(batch, total - n, heads, size)
     look = context.looks.get(module.layer_idx)
     if look is not None and len(look.rows):
         context.losses.append(look_loss(look, q[:, :3, n:], k[:, :3, context.first_visual : n], scaling))
     return torch.cat([image.transpose(1, 2), text], 1), None
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor, scaling: float) -> Tensor:
+    """Attention written out: on a CPU in bfloat16 its backward pass takes half the time of the fused kernel's."""
+    scores = (q * scaling) @ k.transpose(-1, -2)
+    return scores.masked_fill(~allowed, torch.finfo(scores.dtype).min).softmax(-1).to(v.dtype) @ v
 
 
 def look_loss(look: Look, q: Tensor, k: Tensor, scaling: float) -> Tensor:

@@ -7,17 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from transformers import LlavaForConditionalGeneration
 
 from crop_core.tiny.checkpoint import RECIPES, build_model, save
 from crop_core.tiny.language import LanguagePlan, train_language
 from crop_core.tiny.tokenizer import build_tokenizer
 from crop_core.tiny.vision import VisionPlan, train_vision
+from crop_core.tiny.warm_start import Imitation, grow
 
 VISION = {"crop-tiny": VisionPlan(1300), "crop-tiny-locator": VisionPlan(1000, batch=32, fresh=12, kept=144)}
 LANGUAGE = {
-    "crop-tiny": LanguagePlan(1500, reference_layers=(1, 2), target_layers=(5, 6)),
-    "crop-tiny-locator": LanguagePlan(1600, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),
+    "crop-tiny": LanguagePlan(1200, reference_layers=(1,), target_layers=(3, 4), align=150, rate=1.5e-3),
+    "crop-tiny-locator": LanguagePlan(750, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),
 }
+TEACHERS = {"crop-tiny": "crop-tiny-locator"}  # trained first, and where the other starts
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--vision-steps", type=int, help="fewer steps, for a trial")
     parser.add_argument("--language-steps", type=int, help="fewer steps, for a trial")
     options = parser.parse_args(arguments)
-    for name in options.models or RECIPES:
+    for name in options.models or sorted(RECIPES, key=lambda name: name in TEACHERS):
         if name not in RECIPES:
             parser.error(f"there is no bundled model {name!r}; choose of {', '.join(RECIPES)}")
         out = options.out / name if options.out else None
@@ -53,7 +56,12 @@ def train(
     model = build_model(recipe, tokenizer)
     seen = train_vision(model, recipe, replace(vision, steps=vision_steps or vision.steps), work / f"{name}-vision.pt")
     plan = replace(language, steps=language_steps or language.steps)
-    said = train_language(model, recipe, tokenizer, plan, work / f"{name}-language.pt")
+    imitation = None
+    if name in TEACHERS:
+        teacher = LlavaForConditionalGeneration.from_pretrained(work / TEACHERS[name], dtype=torch.float32).eval()
+        grow(model, teacher)
+        imitation = Imitation(teacher, RECIPES[TEACHERS[name]], recipe)
+    said = train_language(model, recipe, tokenizer, plan, work / f"{name}-language.pt", imitation)
     model.model.language_model.config._attn_implementation = "sdpa"
     save(model, recipe, tokenizer, out or work / name)
     return {"vision": seen, "language": said}
