@@ -157,10 +157,17 @@ def compare(measured: Measurement) -> Comparison:
         crop=_answer(adapter, crop, measured.crop_cost(), baseline_fed_crop),
         kl_first=first_token_kl(_logits(baseline), _logits(crop)),
         method=config.method,
-        budget="ratios and shares of the settings" if config.budget is None else str(config.budget),
+        budget=_budget(task),
         unknown_words=adapter.unknown_words(task.question),
         notices=notices(crop.trace),
     )
+
+
+def _budget(task: Task) -> str:
+    """What the budget comes to for this image, in words."""
+    if task.counts.mean is None:
+        return "ratios and shares of the settings"
+    return f"{task.counts.mean:g} of {task.counts.visual} visual tokens per layer"
 
 
 def dtype_name(adapter: Adapter) -> str:

@@ -1,22 +1,31 @@
-"""Write assets/examples: held-out scenes as one-click examples, two of every kind, the model's failures included."""
+"""Write assets/examples: held-out scenes as one-click examples, three of every kind, the model's failures included."""
 
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
-from crop_core.bench.heldout import Item, held_out
-from crop_core.tiny.questions import KINDS
+from crop_core.bench.heldout import Item
+from crop_core.tiny.questions import KINDS, all_questions
+from crop_core.tiny.scenes import make_scene
 
 FOLDER = Path("assets/examples")
 FIRST_SEED = 500_000  # held out too, and apart from the scenes of the accuracy table
 
 
 def choose(per_kind: int = 3) -> list[Item]:
-    """The first items of every kind, kinds taking turns; chosen by seed, not by whether the model gets them right."""
-    items = held_out(per_kind, FIRST_SEED)
-    turns = {kind: [item for item in items if item.question.kind == kind] for kind in KINDS}
-    return [turns[kind][turn] for turn in range(per_kind) for kind in KINDS]
+    """Kinds take turns, a scene each; chosen by seed, not by whether the model gets them right."""
+    items: list[Item] = []
+    seed = FIRST_SEED
+    while len(items) < per_kind * len(KINDS):
+        kind = KINDS[len(items) % len(KINDS)]
+        scene, rng = make_scene(seed), random.Random(f"example {seed}")
+        found = all_questions(rng, scene)[kind]
+        if found:
+            items.append(Item(seed, scene, rng.choice(found)))
+        seed += 1
+    return items
 
 
 def write(folder: Path = FOLDER) -> None:
