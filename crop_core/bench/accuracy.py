@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 from tqdm import tqdm
@@ -13,7 +14,7 @@ from crop_core.bench.heldout import Item, majority_answers
 from crop_core.config import Budget, CropConfig
 from crop_core.localize import Localizer
 from crop_core.models import Adapter
-from crop_core.region import Region
+from crop_core.region import GRID, Region
 from crop_core.runs import Task
 
 _GREY = (127, 127, 127)
@@ -66,6 +67,13 @@ def runs(methods: Iterable[str], budgets: Iterable[float]) -> dict[str, CropConf
     return table
 
 
+def elsewhere(region: Region, rng: random.Random) -> Region:
+    """A region of the same size anywhere in the picture: what a localizer must beat."""
+    width, height = region.x1 - region.x0, region.y1 - region.y0
+    x0, y0 = rng.randint(0, GRID - 1 - width), rng.randint(0, GRID - 1 - height)
+    return replace(region, x0=x0, y0=y0, x1=x0 + width, y1=y0 + height)
+
+
 def _ask(
     adapter: Adapter, image: Image.Image, text: str, config: CropConfig | None, region: Region, item: Item
 ) -> tuple[bool, float]:
@@ -78,7 +86,10 @@ def _ask(
 def measure(
     adapter: Adapter, localizer: Localizer, items: list[Item], table: dict[str, CropConfig | None]
 ) -> dict[str, Tally]:
-    """Every run of the table over every item, predicted regions, besides "blind" (a grey picture) and "majority"."""
+    """Every run of the table over every item, predicted regions, besides "blind" (a grey picture) and "majority".
+
+    The last run of the table is repeated with the true region, and with one of the same size at random.
+    """
     tallies: dict[str, Tally] = defaultdict(Tally)
     majority = majority_answers()
     for item in tqdm(items, desc="accuracy", mininterval=5):
@@ -89,6 +100,7 @@ def measure(
         region = localizer.locate(image, text)
         for name, config in table.items():
             tallies[name].add(kind, *_ask(adapter, image, text, config, region, item))
-        pruned = next(config for config in table.values() if config is not None)
-        tallies["true region"].add(kind, *_ask(adapter, image, text, pruned, item.region, item))
+        name, config = list(table.items())[-1]
+        for which, other in (("true", item.region), ("random", elsewhere(region, random.Random(item.seed)))):
+            tallies[f"{name}, {which} region"].add(kind, *_ask(adapter, image, text, config, other, item))
     return dict(tallies)
