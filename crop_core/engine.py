@@ -140,8 +140,8 @@ class CropEngine:
     def _warm_up(self) -> None:
         """First calls allocate and import: not what a comparison should measure."""
         image, question = WARM_UP
-        config = replace(BASELINE, max_new_tokens=2)
-        self.answer(image, question, config)
+        for config in (BASELINE, CropConfig(budget=None, localizer="whole")):
+            self.answer(image, question, replace(config, max_new_tokens=2))
         if self.localizer is not None:
             self.localizer.find(image, question)
 
