@@ -1,5 +1,6 @@
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
@@ -7,6 +8,7 @@ import pytest
 from fake_records import FakeEngine, picture
 
 from crop_core.config import ConfigError, PlcConfig
+from crop_core.records import StreamEvent
 from ui.controls import rings_text
 from ui.events import BROKEN, Handlers
 from ui.examples import Example
@@ -84,6 +86,17 @@ def test_a_failure_inside_is_told_without_its_details(scene: str) -> None:
     assert "secret" not in note
 
 
+def test_a_failure_half_way_says_again_what_is_shown(scene: str) -> None:
+    class Dying(FakeEngine):
+        def stream(self, *args: object) -> Iterator[StreamEvent]:
+            yield next(super().stream(*args))
+            raise RuntimeError("secret")
+
+    first, last = asked(Dying(), scene, "what?")
+    assert last[0] == first[0]
+    assert BROKEN[:20] in last[1]
+
+
 def test_a_new_picture_is_shown_and_a_bad_one_is_not(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [])
     explorer, note = handlers.preview(scene)
@@ -102,18 +115,15 @@ class Event:
         self._data = data
 
 
-def test_an_example_fills_the_inputs_and_is_asked(scene: str) -> None:
+def test_an_example_fills_the_inputs(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [Example(Path(scene), "is there a bus?", "no", "exist")])
-    moments = list(handlers.ask_example(Event({"index": 0}), *SETTINGS))
-    assert moments[0][:2] == (scene, "is there a bus?")
-    assert all(moment[:2] == (KEPT, KEPT) for moment in moments[1:])
-    assert moments[-1][-1].result.question == "is there a bus?"
+    assert handlers.show_example(Event({"index": 0})) == (scene, "is there a bus?")
 
 
 @pytest.mark.parametrize("data", [None, {}, {"index": 1}, {"index": -1}, {"index": "0"}, {"index": True}, [0]])
 def test_an_example_that_is_none_changes_nothing(scene: str, data: object) -> None:
     handlers = Handlers(FakeEngine(), [Example(Path(scene), "is there a bus?", "no", "exist")])
-    assert list(handlers.ask_example(Event(data), *SETTINGS)) == [(KEPT,) * 5]
+    assert handlers.show_example(Event(data)) == (KEPT, KEPT)
 
 
 def test_figures_and_downloads_need_a_result(scene: str) -> None:

@@ -75,15 +75,18 @@ class Handlers:
 
     def ask(self, path: str | None, question: str, *settings: Any) -> Iterator[tuple[Any, Any, Any]]:
         """Streams (explorer, message, state) for one question; bad input changes the message only."""
+        shown = gr.skip()  # said again, should the engine fail half-way: a stream must not go back to skipping
         try:
             image, text = open_image(path), check_question(question)
             wanted = controls.read(settings, image.size)
-            yield from self.comparison(image, text, wanted)
+            for outputs in self.comparison(image, text, wanted):
+                shown = outputs[0]
+                yield outputs
         except ValueError as error:
-            yield gr.skip(), message(str(error)), gr.skip()
+            yield shown, message(str(error)), gr.skip()
         except Exception:
             log.exception("the engine failed")
-            yield gr.skip(), message(BROKEN), gr.skip()
+            yield shown, message(BROKEN), gr.skip()
 
     def comparison(self, image: Image.Image, question: str, wanted: controls.Wanted) -> Iterator[tuple[Any, Any, Any]]:
         """The engine's stream as (explorer, message, state).
@@ -96,16 +99,10 @@ class Handlers:
             done = Finished(image, event.comparison) if event.comparison is not None else gr.skip()
             yield view.to_json(), message(), done
 
-    def ask_example(self, event: gr.EventData, *settings: Any) -> Iterator[tuple[Any, ...]]:
-        """Streams (picture, question, explorer, message, state) for a clicked example."""
+    def show_example(self, event: gr.EventData) -> tuple[Any, Any]:
+        """(picture, question) of a clicked example."""
         chosen = self.chosen(event)
-        if chosen is None:
-            yield (gr.skip(),) * 5
-            return
-        inputs: tuple[Any, Any] = (str(chosen.image), chosen.question)
-        for outputs in self.ask(*inputs, *settings):
-            yield (*inputs, *outputs)
-            inputs = (gr.skip(), gr.skip())
+        return (str(chosen.image), chosen.question) if chosen else (gr.skip(), gr.skip())
 
     def chosen(self, event: gr.EventData) -> Example | None:
         """The example that an event names, or None when it names none: the index comes from the browser."""

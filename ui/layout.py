@@ -88,21 +88,11 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
     model: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     inputs["picture"].input(handlers.preview, inputs["picture"], [explorer, note], **private)
-    runs = [
-        gr.on(
-            [inputs["run"].click, inputs["question"].submit],
-            handlers.ask,
-            [*asked, *panel.values],
-            shown,
-            api_name="ask",
-            **model,
-        )
-    ]
+    ask: dict[str, Any] = {"fn": handlers.ask, "inputs": [*asked, *panel.values], "outputs": shown, **model}
+    runs = [gr.on([inputs["run"].click, inputs["question"].submit], api_name="ask", **ask)]
     if inputs["strip"] is not None:
-        example = inputs["strip"].select(
-            handlers.ask_example, panel.values, [*asked, *shown], api_visibility="private", **model
-        )
-        runs.append(example)
+        chosen = inputs["strip"].select(handlers.show_example, None, asked, **private)
+        runs.append(chosen.then(api_visibility="private", **ask))
     for run in runs:
         run.then(handlers.extras, state, outputs["extras"], **private)
     panel.follow(explorer)
