@@ -87,7 +87,7 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
     shown, asked = [explorer, note, state], [inputs["picture"], inputs["question"]]
     model: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    inputs["picture"].input(handlers.preview, inputs["picture"], [explorer, note], **private)
+    inputs["picture"].upload(handlers.preview, inputs["picture"], [explorer, note], **private)
     ask: dict[str, Any] = {"fn": handlers.ask, "inputs": [*asked, *panel.values], "outputs": shown, **model}
     runs = [gr.on([inputs["run"].click, inputs["question"].submit], api_name="ask", **ask)]
     if inputs["strip"] is not None:
