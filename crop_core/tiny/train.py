@@ -17,7 +17,7 @@ from crop_core.tiny.warm_start import Imitation, grow
 
 VISION = {"crop-tiny": VisionPlan(1300), "crop-tiny-locator": VisionPlan(1000, batch=32, fresh=12, kept=144)}
 LANGUAGE = {
-    "crop-tiny": LanguagePlan(1200, reference_layers=(1,), target_layers=(3, 4), align=150, rate=1.5e-3),
+    "crop-tiny": LanguagePlan(1000, reference_layers=(1,), target_layers=(3, 4), align=150, rate=1.5e-3),
     "crop-tiny-locator": LanguagePlan(750, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),
 }
 TEACHERS = {"crop-tiny": "crop-tiny-locator"}  # trained first, and where the other starts
