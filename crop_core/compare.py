@@ -1,6 +1,7 @@
 """Baseline and CROP side by side: alternating timed runs, an untimed one for memory, and how far the answer moved.
 
-Of several repetitions the one with the median total time is reported, all of its figures together.
+Of several repetitions the first, which is watched as it answers, is a warm-up; of the others the one with the median
+total time is reported, all of its figures together.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ class Measurement:
         return self._cost(self.crops, work, self.finding)
 
     def _cost(self, runs: list[Timed], again: Callable[[], object], finding: Finding | None) -> Cost:
-        timed = sorted(runs, key=lambda each: each.total_s)[(len(runs) - 1) // 2]
+        counted = runs[1:] or runs
+        timed = sorted(counted, key=lambda each: each.total_s)[(len(counted) - 1) // 2]
         run, stages, new_tokens = timed.run, timed.run.stages, len(timed.run.generated.ids)
         adapter = self.task.adapter
         peak, method = self._peak(again)

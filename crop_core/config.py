@@ -144,7 +144,7 @@ class CropConfig:
     """One run. method: a key of METHODS. budget: None lets the PLC ratios and ILP shares stand as they are.
 
     localizer: a key of LOCALIZERS, used when no region is given. max_new_tokens: longest answer. repeats: how often
-    each run is timed. Raises ConfigError for values outside these.
+    each run is done; the first of several is a warm-up and not counted. Raises ConfigError for values outside these.
     """
 
     method: str = "crop"
@@ -153,7 +153,7 @@ class CropConfig:
     ilp: IlpConfig = field(default_factory=IlpConfig)
     localizer: str = "grid"
     max_new_tokens: int = 32
-    repeats: int = 1
+    repeats: int = 2
 
     def __post_init__(self) -> None:
         _one_of("method", self.method, METHODS)
