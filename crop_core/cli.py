@@ -77,7 +77,7 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--locator", metavar="NAME", help="locator model, named like the model")
     ask.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: cuda when there is one)")
     ask.add_argument("--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: what suits the device)")
-    ask.add_argument("--repeats", type=int, default=2, metavar="N", help="runs of each, the first a warm-up (default: 2)")
+    ask.add_argument("--repeats", type=int, default=2, metavar="N", help="runs of each, first a warm-up (default: 2)")
     ask.add_argument("--json", metavar="FILE|-", help="write everything as one JSON object; -: print only that")
 
 
