@@ -8,6 +8,9 @@ PIP     = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-
 APP    := $(VENV)/.app-installed
 DEV    := $(VENV)/.dev-installed
 
+# Packages come without bytecode (twice as fast to install); the first start writes it, and later ones need it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint bench train clean
 
