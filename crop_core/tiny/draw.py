@@ -6,6 +6,7 @@ import math
 import random
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -13,13 +14,20 @@ from PIL import Image, ImageDraw, ImageFont
 from crop_core.tiny.world import COLORS, EMOJI
 
 SPRITES = Path(__file__).parents[2] / "assets" / "sprites"
+SPRITE_SETS = ("noto", "fluent")  # folders of SPRITES, each with its licence
 _SUPERSAMPLING = 3
 _DARK_INK_ON = ("yellow", "white", "orange")
 
 
 @cache
-def _sprite(name: str) -> Image.Image:
-    return Image.open(SPRITES / f"{name}.png").convert("RGBA")
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Pillow's built-in typeface."""
+    return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size=size))
+
+
+@cache
+def _sprite(name: str, sprites: str = "noto") -> Image.Image:
+    return Image.open(SPRITES / sprites / f"{name}.png").convert("RGBA")
 
 
 @lru_cache(maxsize=20_000)
@@ -74,10 +82,10 @@ def draw_sign(color: str, text: str, width: int) -> Image.Image:
     image = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     pen = ImageDraw.Draw(image)
     pen.rounded_rectangle((0, 0, width - 1, height - 1), radius=5, fill=(*COLORS[color], 255), outline=ink, width=2)
-    font = ImageFont.load_default(size=int(height * 0.85) if len(text) == 1 else int(width * 0.34))
-    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    letters = font(int(height * 0.85) if len(text) == 1 else int(width * 0.34))
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=letters)
     corner = ((width - (right - left)) / 2 - left, (height - (bottom - top)) / 2 - top)
-    pen.text(corner, text, font=font, fill=ink, stroke_width=1, stroke_fill=ink)
+    pen.text(corner, text, font=letters, fill=ink, stroke_width=1, stroke_fill=ink)
     return image
 
 
@@ -104,11 +112,11 @@ def draw_background(rng: random.Random, width: int, height: int) -> Image.Image:
 
 
 def render_sprites(font_file: str, size: int = 96) -> None:
-    """Write assets/sprites/*.png from a Noto Color Emoji font file: the one step that needs a font, run once."""
-    font = ImageFont.truetype(font_file, 109)
+    """Write assets/sprites/noto/*.png from a Noto Color Emoji font file: the one step that needs a font, run once."""
+    emoji = ImageFont.truetype(font_file, 109)
     for name, character in EMOJI.items():
         canvas = Image.new("RGBA", (160, 160), (0, 0, 0, 0))
-        ImageDraw.Draw(canvas).text((12, 12), character, font=font, embedded_color=True)
+        ImageDraw.Draw(canvas).text((12, 12), character, font=emoji, embedded_color=True)
         sprite = canvas.crop(canvas.getbbox())
         sprite.thumbnail((size, size), Image.Resampling.LANCZOS)
-        sprite.save(SPRITES / f"{name}.png", optimize=True)
+        sprite.save(SPRITES / "noto" / f"{name}.png", optimize=True)
