@@ -205,7 +205,7 @@ def draw_street(rng: random.Random, width: int, height: int, rows: int) -> Image
 
 
 def draw_room(rng: random.Random, width: int, height: int, rows: int) -> Image.Image:
-    """A wall, a shelf board under each upper row and a table, for things that stand on the bottom lines of equal rows."""
+    """A wall, a board under each upper row and a table, for things that stand on the bottom lines of equal rows."""
     row = height / rows
     wall = _near(
         rng, rng.choice(((222, 212, 196), (196, 212, 206), (200, 206, 222), (224, 202, 202), (208, 214, 186))), 8
