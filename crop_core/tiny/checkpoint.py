@@ -11,6 +11,8 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForCon
 from transformers import PreTrainedTokenizerFast as Tokenizer
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
+from crop_core.localize.grid import SLOTS
+
 PATCH = 14
 IMAGE_MEAN, IMAGE_STD = 0.5, 0.25
 _CHAT = (
@@ -27,7 +29,8 @@ class Recipe:
     """Everything that tells the two bundled models apart.
 
     `side` is the input in px (so `(side / 14)**2` visual tokens); `pad` pads to a square, else the picture is squashed;
-    `says` is the word that asks for the output; `bins` the resolution at which the vision tower is taught where the
+    `says` is the word that asks for the output, `slots` the tokens after it that hold a place for one number each (none:
+    the output is generated); `bins` the resolution at which the vision tower is taught where the
     edges of the thing that a patch belongs to are.
     """
 
@@ -38,6 +41,7 @@ class Recipe:
     bins: int
     vision: dict[str, int]
     language: dict[str, int]
+    slots: tuple[str, ...] = ()
 
     @property
     def grid(self) -> int:
@@ -61,7 +65,8 @@ LOCATOR = Recipe(
     says="REGION",
     bins=8,
     vision={"hidden_size": 192, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 6},
-    language={"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 6, "num_attention_heads": 6},
+    language={"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 5, "num_attention_heads": 6},
+    slots=SLOTS,
 )
 RECIPES = {recipe.name: recipe for recipe in (ANSWERER, LOCATOR)}
 
@@ -144,7 +149,7 @@ def build_processor(recipe: Recipe, tokenizer: Tokenizer) -> LlavaProcessor:
         tokenizer=tokenizer,
         patch_size=PATCH,
         vision_feature_select_strategy="default",
-        chat_template=_CHAT.replace("ROLE", recipe.says),
+        chat_template=_CHAT.replace("ROLE:", " ".join([f"{recipe.says}:", *recipe.slots])),
         num_additional_image_tokens=1,
     )
 

@@ -12,9 +12,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from crop_core.tiny.checkpoint import IMAGE_MEAN, IMAGE_STD, PATCH, Recipe
-from crop_core.tiny.world import CATEGORIES, COLORS, TEXTS, Box, Scene
+from crop_core.tiny.world import CATEGORIES, COLORS, TEXTS, Box, Mark, Scene
 
 _PAD_VALUE = int(IMAGE_MEAN * 255)
+_WORD = 1 + len(CATEGORIES)  # the label of a patch that shows nothing but a word or a number
 
 
 def to_square(image: Image.Image, recipe: Recipe) -> np.ndarray:
@@ -58,14 +59,40 @@ def patches_of(boxes: tuple[Box, ...], scene: Scene, recipe: Recipe) -> np.ndarr
 
 
 def patch_labels(scene: Scene, recipe: Recipe) -> np.ndarray:
-    """Int (grid**2, 7): category, colour and text (0 = none, else 1 + index), then the edges in bins of the thing."""
+    """Int (grid**2, 7): category, color and text (0 = none, else 1 + index), then the edges in bins of the thing.
+
+    A patch of a word has the category of what the word stands on, or else one of its own.
+    """
     labels = np.zeros((recipe.grid**2, 7), np.int64)
     for thing in scene.objects:
-        own = patches_of((thing.box,), scene, recipe)
-        color = 1 + list(COLORS).index(thing.color) if thing.color else 0
-        text = 1 + TEXTS.index(thing.text) if thing.text else 0
-        labels[own] = [1 + CATEGORIES.index(thing.name), color, text, *cells(thing.box, scene, recipe, recipe.bins)]
+        edges = cells(thing.box, scene, recipe, recipe.bins)
+        for mark in thing.marks or (Mark(thing.box, thing.name, thing.color),):
+            own = patches_of((mark.box,), scene, recipe)
+            if mark.category:
+                labels[own, 0] = 1 + CATEGORIES.index(mark.category)
+            if mark.color:
+                labels[own, 1] = 1 + list(COLORS).index(mark.color)
+            if mark.text:
+                labels[own, 2] = 1 + TEXTS.index(mark.text)
+                labels[own & (labels[:, 0] == 0), 0] = _WORD
+            labels[own, 3:] = edges
     return labels
+
+
+class EdgeHead(nn.Module):
+    """A linear read-out of where the thing under a patch ends; it only teaches, and is thrown away."""
+
+    def __init__(self, width: int, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+        self.edges = nn.Linear(width, 4 * bins)
+
+    def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy and accuracy of the edges of things; features (..., d), labels (..., 7)."""
+        on = labels[..., 0] > 0
+        logits = self.edges(features[on]).float().view(-1, self.bins)
+        wanted = labels[on][:, 3:].reshape(-1)
+        return F.cross_entropy(logits, wanted), (logits.argmax(-1) == wanted).float().mean()
 
 
 class DenseHeads(nn.Module):
@@ -73,18 +100,10 @@ class DenseHeads(nn.Module):
 
     def __init__(self, width: int, bins: int) -> None:
         super().__init__()
-        self.bins = bins
-        self.category = nn.Linear(width, 1 + len(CATEGORIES))
+        self.category = nn.Linear(width, 1 + _WORD)
         self.color = nn.Linear(width, 1 + len(COLORS))
         self.text = nn.Linear(width, 1 + len(TEXTS))
-        self.edges = nn.Linear(width, 4 * bins)
-
-    def edge_loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy and accuracy of the edges of things; features (..., d), labels (..., 7)."""
-        on = labels[..., 0] > 0
-        logits = self.edges(features[on]).float().view(-1, self.bins)
-        wanted = labels[on][:, 3:].reshape(-1)
-        return F.cross_entropy(logits, wanted), (logits.argmax(-1) == wanted).float().mean()
+        self.edges = EdgeHead(width, bins)
 
     def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, float]]:
         """The loss and the accuracies on things; features (B, K, d), labels (B, K, 7)."""
@@ -94,15 +113,15 @@ class DenseHeads(nn.Module):
         loss = F.cross_entropy(category.flatten(0, 1), labels[..., 0].flatten(), reduction="none")
         total = (loss * weight.flatten()).sum() / weight.sum()
         accuracy = {"category": (category.argmax(-1) == labels[..., 0])[on].float().mean().item()}
-        for column, name, share in ((1, "color", 0.3), (2, "text", 0.6)):
+        for column, name, share in ((1, "color", 0.3), (2, "text", 1.0)):
             has = labels[..., column] > 0
-            where = on if column == 1 else has
+            where = on if column == 1 else on & (has | (torch.rand(on.shape) < 0.1))
             if has.any():
                 logits = getattr(self, name)(features[where]).float()
                 total = total + share * F.cross_entropy(logits, labels[where][:, column])
                 hit = logits.argmax(-1) == labels[where][:, column]
                 accuracy[name] = hit[labels[where][:, column] > 0].float().mean().item()
-        edges, accuracy_edges = self.edge_loss(features, labels)
+        edges, accuracy_edges = self.edges(features, labels)
         return total + 0.3 * edges, accuracy | {"edges": accuracy_edges.item()}
 
 

@@ -12,7 +12,7 @@ from transformers import LlavaForConditionalGeneration
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from crop_core.tiny.checkpoint import Recipe
-from crop_core.tiny.dense import DenseHeads, encode_patches
+from crop_core.tiny.dense import EdgeHead, encode_patches
 from crop_core.tiny.feed import Feed, patches_to_keep, stack
 from crop_core.tiny.loop import Run, Stats
 from crop_core.tiny.packing import ATTENTION, IGNORED, Context, Look, Pack, Packer, allowed_mask, register
@@ -52,7 +52,7 @@ class Language:
     def __init__(self, model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokenizer, plan: LanguagePlan):
         self.model, self.recipe, self.plan = model, recipe, plan
         self.packer = Packer(recipe, tokenizer, plan.questions, plan.chunks)
-        self.edges = DenseHeads(recipe.language["hidden_size"], recipe.bins)
+        self.edges = EdgeHead(recipe.language["hidden_size"], recipe.bins)
         ids = tokenizer.convert_tokens_to_ids
         self.words = [
             (column, torch.tensor(ids(list(names)))) for column, names in enumerate((CATEGORIES, COLORS, TEXTS))
@@ -64,13 +64,13 @@ class Language:
         direction = F.normalize(visual.float(), dim=-1)
         total, nearest = visual.new_zeros(()).float(), 0.0
         for (column, ids), share in zip(self.words, (1.0, 0.5, 0.5), strict=True):
-            has = labels[..., column] > 0
+            has = (labels[..., column] > 0) & (labels[..., column] <= len(ids))
             if has.any():
                 logits = _SHARPNESS * direction[has] @ words[ids].T
                 wanted = labels[has][:, column] - 1
                 total = total + share * F.cross_entropy(logits, wanted)
                 nearest = (logits.argmax(-1) == wanted).float().mean().item() if column == 0 else nearest
-        return total + 0.5 * self.edges.edge_loss(visual, labels)[0], nearest
+        return total + 0.5 * self.edges(visual, labels)[0], nearest
 
     def __call__(
         self, features: Tensor, labels: Tensor, keep: Tensor | None, pack: Pack | None, look: float

@@ -17,8 +17,9 @@ from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from crop_core.tiny.checkpoint import Recipe
 from crop_core.tiny.dense import Sample, cells, patches_of
-from crop_core.tiny.questions import Question, sample_questions
-from crop_core.tiny.world import CATEGORIES
+from crop_core.tiny.question import Question
+from crop_core.tiny.questions import sample_questions
+from crop_core.tiny.world import CATEGORIES, GOODS
 
 ATTENTION = "crop_tiny_packed"
 IGNORED = -100
@@ -52,7 +53,7 @@ class Pack:
 
 @dataclass
 class Packer:
-    """Turns samples into packs for one recipe; `wants_region` makes the four grid numbers the answer."""
+    """Turns samples into packs for one recipe: the answer's words follow, or the region's numbers fill the slots."""
 
     recipe: Recipe
     tokenizer: Tokenizer
@@ -60,17 +61,15 @@ class Packer:
     chunks: int
     _names: set[int] = field(init=False)
     _asks: list[int] = field(init=False)
+    _slots: list[int] = field(init=False)
     prefix: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         ids = self.tokenizer.convert_tokens_to_ids
-        self._names = set(ids(list(CATEGORIES)))
+        self._names = set(ids([*CATEGORIES, *GOODS, "shape"]))
         self._asks = ids([self.recipe.says.lower(), ":"])
+        self._slots = ids(list(self.recipe.slots))
         self.prefix = ids(["<s>", "user", ":"])
-
-    @property
-    def wants_region(self) -> bool:
-        return self.recipe.says == "REGION"
 
     def __call__(self, samples: list[Sample], rng: random.Random) -> Pack:
         bins = []
@@ -96,23 +95,30 @@ class Packer:
             place = min(range(self.chunks), key=lambda i: len(chunks[i][0]))
             chunk, start = chunks[place], len(chunks[place][0])
             answer = self._answer(question, sample)
-            before = len(asked) + len(self._asks) - 1
-            row = asked + self._asks + answer
-            labels = [IGNORED] * before + answer + [self.tokenizer.eos_token_id]
-            weights = [0.0] * before + [1.0 / len(answer)] * len(answer) + [_END_WEIGHT]
+            row = asked + self._asks + (self._slots or answer)
+            end = [] if self._slots else [self.tokenizer.eos_token_id]
+            before = len(row) - len(answer) - len(end)
+            labels = [IGNORED] * before + answer + end
+            weights = [0.0] * before + [1.0 / len(answer)] * len(answer) + [_END_WEIGHT] * len(end)
             for column, values in zip(chunk, (row, [number] * len(row), range(len(row)), labels, weights), strict=True):
                 column.extend(values)
             shown = patches_of(question.reference, sample.scene, self.recipe)
-            wanted = patches_of(question.target, sample.scene, self.recipe)
+            wanted = self._wanted(question, sample, shown, len(answer))
             named = [i for i, token in enumerate(asked) if token in self._names]
             looks[0].extend((index, place, start + i, shown) for i in named if shown.any())
-            wanted = wanted | shown if self.wants_region else wanted
-            looks[1].extend((index, place, start + before + i, wanted) for i in range(len(answer)) if wanted.any())
+            looks[1].extend((index, place, start + before + i, w) for i, w in enumerate(wanted) if w.any())
         return chunks
 
+    def _wanted(self, question: Question, sample: Sample, shown: np.ndarray, n: int) -> list[np.ndarray]:
+        """Where to look for each of the n words: everything needed for a region, else the target, or its own box."""
+        if not self._slots and len(question.target) == n:
+            return [patches_of((box,), sample.scene, self.recipe) for box in question.target]
+        wanted = patches_of(question.target, sample.scene, self.recipe)
+        return [wanted | shown if self._slots else wanted] * n
+
     def _answer(self, question: Question, sample: Sample) -> list[int]:
-        words = [question.answer]
-        if self.wants_region:
+        words = question.answer.split()
+        if self._slots:
             box = question.box(*sample.scene.image.size)
             words = [str(cell) for cell in cells(box, sample.scene, self.recipe, 8)]
         return self.tokenizer.convert_tokens_to_ids(words)

@@ -5,26 +5,23 @@ from __future__ import annotations
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from crop_core.tiny.questions import PHRASINGS, WHERE
-from crop_core.tiny.world import CATEGORIES, COLORS, EMOJI, SHAPES, TEXTS
+from crop_core.localize.grid import SLOTS
+from crop_core.tiny.phrasings import CORNERS, DEARER, DEAREST, MORE, MOST, TRAINING, WHERE
+from crop_core.tiny.world import BACKGROUNDS, CATEGORIES, COLORS, TEXTS
 
-SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>")
+SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>", *SLOTS)
 PLURALS = ("##s", "##es")
-# Words that fill in the templates. The ids between belonged to words that no question has: they are kept free, since
-# a word that training never showed must count as unknown.
-_FILLINGS = {120: "a", 121: "an", 124: "bottom", 153: "top"}
-_SIZE = 163
 _PROMPT = ("user", "assistant", "region", ":", "?", ".", ",")
 
 
 def vocabulary() -> list[str]:
-    """Every token in a fixed order; the index is the token id."""
-    templates = " ".join(phrase for phrases in PHRASINGS.values() for phrase in phrases)
-    asked = [word.strip("?") for word in templates.split() if "{" not in word]
-    directions = " ".join(WHERE).split()
-    words = [*_PROMPT, *EMOJI, *SHAPES, *COLORS, *TEXTS, *CATEGORIES, "yes", "no", *asked, *directions]
-    known = list(dict.fromkeys([*SPECIAL, *PLURALS, *words]))
-    return known + [_FILLINGS.get(index, f"<spare{index}>") for index in range(len(known), _SIZE)]
+    """Every token in a fixed order; the index is the token id. No word that training never shows."""
+    templates = " ".join(phrase for phrases in TRAINING.values() for phrase in phrases)
+    asked = [word.strip("?,") for word in templates.split() if "{" not in word]
+    fillings = [*WHERE, *CORNERS, *(w for table in (MORE, MOST, DEARER, DEAREST) for ws in table.values() for w in ws)]
+    answers = [*CATEGORIES, *COLORS, *TEXTS, *BACKGROUNDS, "yes", "no"]
+    words = [*_PROMPT, *answers, "a", "an", "shape", *asked, *" ".join(fillings).split()]
+    return list(dict.fromkeys([*SPECIAL, *PLURALS, *words]))
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -42,7 +39,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         eos_token="</s>",
         unk_token="<unk>",
         pad_token="<pad>",
-        extra_special_tokens={"image_token": "<image>"},
+        extra_special_tokens={"image_token": "<image>", **{f"slot_{i}": slot for i, slot in enumerate(SLOTS)}},
         padding_side="left",
         model_input_names=["input_ids", "attention_mask"],
     )

@@ -13,7 +13,7 @@ from crop_core.tiny.checkpoint import RECIPES, build_model, save
 from crop_core.tiny.language import LanguagePlan, train_language
 from crop_core.tiny.tokenizer import build_tokenizer
 from crop_core.tiny.vision import VisionPlan, train_vision
-from crop_core.tiny.warm_start import Imitation, grow
+from crop_core.tiny.warm_start import Imitation, grow, start_from
 
 VISION = {"crop-tiny": VisionPlan(1300), "crop-tiny-locator": VisionPlan(1000, batch=32, fresh=12, kept=144)}
 LANGUAGE = {
@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(RECIPES)} (default: both)")
     parser.add_argument("--work", type=Path, default=Path("training"), help="where resumable checkpoints are kept")
     parser.add_argument("--out", type=Path, help="the folder that gets the trained models (default: WORK)")
+    parser.add_argument("--start", type=Path, help="a folder with earlier checkpoints of the models, to start from")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--vision-steps", type=int, help="fewer steps, for a trial")
     parser.add_argument("--language-steps", type=int, help="fewer steps, for a trial")
@@ -37,27 +38,34 @@ def main(arguments: list[str] | None = None) -> None:
         if name not in RECIPES:
             parser.error(f"there is no bundled model {name!r}; choose of {', '.join(RECIPES)}")
         out = options.out / name if options.out else None
-        train(name, options.work, out, options.threads, options.vision_steps, options.language_steps)
+        start = options.start / name if options.start else None
+        train(name, options.work, out, start, options.threads, options.vision_steps, options.language_steps)
 
 
 def train(
     name: str,
     work: Path,
     out: Path | None = None,
+    start: Path | None = None,
     threads: int = 2,
     vision_steps: int | None = None,
     language_steps: int | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Train the bundled model `name`, going on from what is in `work`; returns each stage's last running averages."""
+    """Train the bundled model `name`, going on from what is in `work`; returns each stage's last running averages.
+
+    `start` is an earlier checkpoint of it. Without one, the answerer starts from the locator in `work`.
+    """
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     recipe, tokenizer = RECIPES[name], build_tokenizer()
     vision, language = VISION[name], LANGUAGE[name]
     model = build_model(recipe, tokenizer)
+    if start:
+        start_from(model, tokenizer, start)
     seen = train_vision(model, recipe, replace(vision, steps=vision_steps or vision.steps), work / f"{name}-vision.pt")
     plan = replace(language, steps=language_steps or language.steps)
     imitation = None
-    if name in TEACHERS:
+    if name in TEACHERS and not start:
         teacher = LlavaForConditionalGeneration.from_pretrained(work / TEACHERS[name], dtype=torch.float32).eval()
         grow(model, teacher)
         imitation = Imitation(teacher, RECIPES[TEACHERS[name]], recipe)

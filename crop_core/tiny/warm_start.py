@@ -1,16 +1,20 @@
-"""Starting the answerer from the trained locator, which already knows how to find what a question is about.
+"""Starting a model from a trained one: from an earlier checkpoint of its own, or the answerer from the locator.
 
-Its embeddings and decoder layers become the answerer's first ones, the layers after them start as identities, and the
-answerer's projector is taught to say of every patch what the locator's projector says of the same place.
+The locator already knows how to find what a question is about. Its embeddings and decoder layers become the answerer's
+first ones, the layers after them start as identities, and the answerer's projector is taught to say of every patch what
+the locator's projector says of the same place.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import LlavaForConditionalGeneration
+from transformers import AutoTokenizer, LlavaForConditionalGeneration
+from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from crop_core.tiny.checkpoint import Recipe
 from crop_core.tiny.dense import encode_patches, to_frame, to_square
@@ -21,10 +25,27 @@ from crop_core.tiny.world import Scene
 def grow(model: LlavaForConditionalGeneration, teacher: LlavaForConditionalGeneration) -> None:
     """Copy the teacher's embeddings, layers and norm into `model`; layers beyond the teacher's pass everything through.
 
-    Both must have the same width, heads and feed-forward size; `model` at least as many layers.
+    Both must have the same vocabulary, width, heads and feed-forward size.
     """
+    model.get_input_embeddings().load_state_dict(teacher.get_input_embeddings().state_dict())
+    _copy_layers(model, teacher)
+
+
+@torch.no_grad()
+def start_from(model: LlavaForConditionalGeneration, tokenizer: Tokenizer, folder: Path) -> None:
+    """Copy everything that a checkpoint of the same widths has: the words that both know, and as many layers as fit."""
+    earlier = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    theirs = AutoTokenizer.from_pretrained(folder).get_vocab()
+    known = [(index, theirs[word]) for word, index in tokenizer.get_vocab().items() if word in theirs]
+    ours, old = (torch.tensor(ids) for ids in zip(*known, strict=True))
+    model.get_input_embeddings().weight[ours] = earlier.get_input_embeddings().weight[old]
+    model.model.vision_tower.load_state_dict(earlier.model.vision_tower.state_dict())
+    model.model.multi_modal_projector.load_state_dict(earlier.model.multi_modal_projector.state_dict())
+    _copy_layers(model, earlier)
+
+
+def _copy_layers(model: LlavaForConditionalGeneration, teacher: LlavaForConditionalGeneration) -> None:
     ours, theirs = model.model.language_model, teacher.model.language_model
-    ours.embed_tokens.load_state_dict(theirs.embed_tokens.state_dict())
     ours.norm.load_state_dict(theirs.norm.state_dict())
     for index, layer in enumerate(ours.layers):
         if index < len(theirs.layers):

@@ -1,0 +1,85 @@
+"""Questions about several things or all: how many, whether there is one, which is more, what they cost or show."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import combinations
+
+from crop_core.tiny.phrasings import DEARER, DEAREST, MORE, MOST, ask
+from crop_core.tiny.question import Question, held_out_pair
+from crop_core.tiny.world import CATEGORIES, Scene, article, plural
+
+_MOST_TO_COUNT_ALL = 8
+
+
+def counts(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
+    """Things, signs and bars that occur more than once, and in every third scene one that occurs once."""
+    if scene.setting == "list":
+        return
+    if scene.setting == "chart":
+        found = {"bar": len(scene.objects)}
+    else:
+        found = scene.counts
+    single = [name for name, count in found.items() if count == 1]
+    asked = [name for name, count in found.items() if count > 1]
+    for name in asked + rng.sample(single, min(1, len(single)) if rng.random() < 1 / 3 else 0):
+        boxes = tuple(thing.box for thing in scene.objects if name in (thing.name, thing.kind))
+        yield Question("count", ask(rng, "count", held_out, names=plural(name)), str(len(boxes)), boxes, boxes)
+
+
+def existences(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
+    """As many absent things as present ones."""
+    if scene.setting in ("chart", "list"):
+        return
+    present = [name for name in scene.counts if name != "sign"]
+    absent = [name for name in CATEGORIES if name not in scene.counts and name not in ("sign", "bar")]
+    for name in present:
+        boxes = tuple(thing.box for thing in scene.objects if thing.name == name)
+        yield Question("exist", ask(rng, "exist", held_out, a=article(name), name=name), "yes", boxes, boxes)
+    for name in rng.sample(absent, min(len(present), len(absent))):
+        yield Question("exist", ask(rng, "exist", held_out, a=article(name), name=name), "no", (), ())
+
+
+def comparisons(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
+    """Which of two bars is higher, which of two items cheaper; which of all is."""
+    if scene.setting not in ("chart", "list"):
+        return
+    chart = scene.setting == "chart"
+    two, all_of_them = ("higher", "highest") if chart else ("cheaper", "cheapest")
+    more, most = (MORE, MOST) if chart else (DEARER, DEAREST)
+    big, small = ("higher", "lower") if chart else ("dearer", "cheaper")
+    for pair in combinations(scene.objects, 2):
+        one, other = rng.sample(pair, 2)
+        if held_out_pair(one.name, other.name) == held_out:
+            which = rng.choice((big, small))
+            answer = (max if which == big else min)(pair, key=lambda thing: int(thing.text or 0))
+            text = ask(rng, two, held_out, more=rng.choice(more[which]), name=one.name, other=other.name)
+            yield Question("compare", text, answer.name, (one.box, other.box), (one.box, other.box))
+    for which in (big, small):
+        answer = (max if which == big else min)(scene.objects, key=lambda thing: int(thing.text or 0))
+        yield Question("compare", ask(rng, all_of_them, held_out, most=rng.choice(most[which])), answer.name, (), ())
+
+
+def values(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
+    """The value of a bar, the price of an item."""
+    if scene.setting in ("chart", "list"):
+        form = "value" if scene.setting == "chart" else "price"
+        for thing in scene.objects:
+            label = next(mark.box for mark in thing.marks if thing.name in (mark.text, mark.category))
+            value = next(mark.box for mark in thing.marks if mark.text == thing.text)
+            text = ask(rng, form, held_out, name=thing.name)
+            yield Question("value", text, thing.text or "", (label,), (value,))
+
+
+def wholes(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
+    """How many things there are, and what the background is."""
+    if scene.setting in ("chart", "list"):
+        return
+    if len(scene.objects) <= _MOST_TO_COUNT_ALL:
+        yield Question("whole", ask(rng, "total", held_out), str(len(scene.objects)), (), ())
+    if scene.background:
+        yield Question("whole", ask(rng, "background", held_out), scene.background, (), ())
+
+
+MAKERS = {"count": counts, "exist": existences, "compare": comparisons, "value": values, "whole": wholes}
