@@ -5,6 +5,7 @@ The packed rows go through the model's own decoder layers; only the attention fu
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 from typing import Any
@@ -140,57 +141,55 @@ class Context:
     prefix: int  # columns before the questions: the prompt's head and the K visual tokens
     first_visual: int
     chunks: int
-    allowed: Tensor  # bool (B * C, 1, T / C, prefix + T / C)
+    barred: Tensor  # (B, 1, C, T / C, T / C), what is added to the scores within a chunk: 0 or -inf
     looks: dict[int, Look]  # by layer
     losses: list[Tensor] = field(default_factory=list)
 
 
-def allowed_mask(pack: Pack, prefix: int) -> Tensor:
-    """Bool (B * C, 1, T / C, prefix + T / C): the whole prefix, and one's own question up to oneself."""
-    batch, total = pack.segment.shape
-    segment = pack.segment.view(batch * pack.chunks, total // pack.chunks)
-    width = segment.shape[1]
-    own = (segment[:, :, None] == segment[:, None]) & torch.ones(width, width, dtype=torch.bool).tril()
-    return torch.cat([own.new_ones(len(own), width, prefix), own], 2)[:, None]
+def barred(pack: Pack) -> Tensor:
+    """(B, 1, C, T / C, T / C): -inf but for one's own question up to oneself."""
+    segment = pack.segment.view(len(pack.segment), 1, pack.chunks, -1)
+    width = segment.shape[-1]
+    own = (segment[..., :, None] == segment[..., None, :]) & torch.ones(width, width, dtype=torch.bool).tril()
+    return _as_bias(own)
+
+
+def _as_bias(allowed: Tensor) -> Tensor:
+    return torch.zeros(allowed.shape).masked_fill(~allowed, -math.inf)
 
 
 def packed_attention(
     module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, **kwargs: Any
 ) -> tuple:
-    """Attention for a packed row; q, k, v (B, H, prefix + T, D); returns (B, prefix + T, H, D)."""
+    """Attention for a packed row; q, k, v (B, H, prefix + T, D); returns (B, prefix + T, H, D).
+
+    It is written out: on a CPU in bfloat16 its backward pass takes half the time of the fused kernel's.
+    """
     context: Context = kwargs["packing"]
-    n, chunks = context.prefix, context.chunks
-    batch, heads, total, size = q.shape
-    width = (total - n) // chunks
+    n, q = context.prefix, q * scaling
+    causal = _as_bias(torch.ones(n, n, dtype=torch.bool).tril()).to(q.dtype)
+    image = (q[:, :, :n] @ k[:, :, :n].transpose(2, 3) + causal).softmax(-1).to(v.dtype) @ v[:, :, :n]
 
-    def chunked(x: Tensor) -> Tensor:  # (B, C, H, T / C, D)
-        return x[:, :, n:].reshape(batch, heads, chunks, width, size).transpose(1, 2)
+    def chunked(x: Tensor) -> Tensor:  # (B, H, C, T / C, ...)
+        return x.unflatten(2, (context.chunks, -1))
 
-    def behind_prefix(x: Tensor) -> Tensor:
-        prefix = x[:, None, :, :n].expand(batch, chunks, heads, n, size)
-        return torch.cat([prefix, chunked(x)], 3).reshape(batch * chunks, heads, n + width, size)
-
-    causal = torch.ones(n, n, dtype=torch.bool).tril()
-    image = _attend(q[:, :, :n], k[:, :, :n], v[:, :, :n], causal, scaling)
-    asked = chunked(q).reshape(batch * chunks, heads, width, size)
-    text = _attend(asked, behind_prefix(k), behind_prefix(v), context.allowed, scaling)
-    text = text.view(batch, chunks, heads, width, size).permute(0, 1, 3, 2, 4).reshape(batch, total - n, heads, size)
+    asked, own, said = q[:, :, n:], chunked(k[:, :, n:]), chunked(v[:, :, n:])
+    within = chunked(asked) @ own.transpose(3, 4) + context.barred.to(q.dtype)
+    scores = torch.cat([chunked(asked @ k[:, :, :n].transpose(2, 3)), within], -1).softmax(-1).to(v.dtype)
+    text = scores[..., :n].flatten(2, 3) @ v[:, :, :n] + (scores[..., n:] @ said).flatten(2, 3)
     look = context.looks.get(module.layer_idx)
     if look is not None and len(look.rows):
-        context.losses.append(look_loss(look, q[:, :3, n:], k[:, :3, context.first_visual : n], scaling))
-    return torch.cat([image.transpose(1, 2), text], 1), None
+        context.losses.append(look_loss(look, asked[:, :3], k[:, :3, context.first_visual : n]))
+    return torch.cat([image, text], 2).transpose(1, 2), None
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor, scaling: float) -> Tensor:
-    """Attention written out: on a CPU in bfloat16 its backward pass takes half the time of the fused kernel's."""
-    scores = (q * scaling) @ k.transpose(-1, -2)
-    return scores.masked_fill(~allowed, torch.finfo(scores.dtype).min).softmax(-1).to(v.dtype) @ v
+def look_loss(look: Look, q: Tensor, k: Tensor) -> Tensor:
+    """Mean -log of the share of visual attention that rows give to their patches; q (B, h, T, D), k (B, h, K, D).
 
-
-def look_loss(look: Look, q: Tensor, k: Tensor, scaling: float) -> Tensor:
-    """Mean -log of the share of visual attention that rows give to their patches; q (B, h, T, D), k (B, h, K, D)."""
+    q is scaled already.
+    """
     scene, place = look.rows.T
-    scores = torch.einsum("rhd,rhkd->rhk", q[scene, :, place].float(), k[scene].float()) * scaling
+    scores = torch.einsum("rhd,rhkd->rhk", q[scene, :, place].float(), k[scene].float())
     inside = scores.masked_fill(~look.patches[:, None], -1e9).logsumexp(-1)
     return (scores.logsumexp(-1) - inside).mean()
 
