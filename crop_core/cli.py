@@ -73,6 +73,7 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--method", choices=methods, default="crop", help="what to prune with (default: crop)")
     ask.add_argument("--localizer", choices=regions, default="grid", help="grid: the locator model; whole: no region")
     ask.add_argument("--box", metavar="x0,y0,x1,y1", help="draw the region yourself: left,top,right,bottom in pixels")
+    ask.add_argument("--seed", type=int, default=0, metavar="N", help="of the tokens that --method random keeps (0)")
     ask.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
     ask.add_argument("--locator", metavar="NAME", help="locator model, named like the model")
     ask.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: cuda when there is one)")
@@ -88,7 +89,8 @@ def _ask(arguments: argparse.Namespace) -> None:
     region = _region(arguments, *image.size)
     config = _config(arguments)
     _check_target(arguments.json)
-    result = _engine(arguments, needs_locator=region is None).compare(image, question, config, region)
+    needs_locator = region is None and config.parts.needs_region
+    result = _engine(arguments, needs_locator).compare(image, question, config, region)
     if arguments.json:
         _write(result, arguments.json)
     if arguments.json != "-":
@@ -96,7 +98,9 @@ def _ask(arguments: argparse.Namespace) -> None:
 
 
 def _config(arguments: argparse.Namespace) -> CropConfig:
-    config = CropConfig(method=arguments.method, localizer=arguments.localizer, repeats=arguments.repeats)
+    config = CropConfig(
+        method=arguments.method, localizer=arguments.localizer, seed=arguments.seed, repeats=arguments.repeats
+    )
     return config if arguments.budget is None else replace(config, budget=Budget.parse(arguments.budget))
 
 

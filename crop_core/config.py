@@ -15,18 +15,26 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Method:
-    """A way to save visual tokens: a compressor before the LLM, a pruner inside it, either may be missing."""
+    """A way to save visual tokens: a compressor before the LLM, a pruner inside it, either may be missing.
+
+    label: what it does. name: what its answers and figures are called. needs_region: False where no region is read, so
+    that none is looked for.
+    """
 
     label: str
     compressor: str | None
     pruner: str | None
+    name: str = "CROP"
+    needs_region: bool = True
 
 
 METHODS = {
     "crop": Method("PLC and ILP: pool before the LLM, then prune inside it", "pooling", "ilp"),
     "plc": Method("PLC alone: pool outside the region before the LLM", "pooling", None),
     "ilp": Method("ILP alone: prune inside the LLM", None, "ilp"),
-    "none": Method("No pruning: every visual token in every layer", None, None),
+    "fastv": Method("FastV: prune inside the LLM by attention alone, no region", None, "fastv", "FastV", False),
+    "random": Method("Random: drop tokens at random before the LLM, no region", "random", None, "Random", False),
+    "none": Method("No pruning: every visual token in every layer", None, None, "No pruning", False),
 }
 LOCALIZERS = {"grid": "the locator model", "box": "a box drawn by hand", "whole": "the whole image"}
 
@@ -143,8 +151,9 @@ class IlpConfig:
 class CropConfig:
     """One run. method: a key of METHODS. budget: None lets the PLC ratios and ILP shares stand as they are.
 
-    localizer: a key of LOCALIZERS, used when no region is given. max_new_tokens: longest answer. repeats: how often
-    each run is done; the first of several is a warm-up and not counted. Raises ConfigError for values outside these.
+    localizer: a key of LOCALIZERS, used when no region is given and the method needs one. seed: what the method
+    "random" draws its tokens from. max_new_tokens: longest answer. repeats: how often each run is done; the first of
+    several is a warm-up and not counted. Raises ConfigError for values outside these.
     """
 
     method: str = "crop"
@@ -152,12 +161,15 @@ class CropConfig:
     plc: PlcConfig = field(default_factory=PlcConfig)
     ilp: IlpConfig = field(default_factory=IlpConfig)
     localizer: str = "grid"
+    seed: int = 0
     max_new_tokens: int = 32
     repeats: int = 2
 
     def __post_init__(self) -> None:
         _one_of("method", self.method, METHODS)
         _one_of("localizer", self.localizer, LOCALIZERS)
+        if self.seed < 0:
+            raise ConfigError(f"The seed is {self.seed}; give 0 or more.")
         for name, value in (("max_new_tokens", self.max_new_tokens), ("repeats", self.repeats)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; give at least 1.")

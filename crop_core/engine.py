@@ -87,9 +87,10 @@ class CropEngine:
     ) -> Comparison:
         """Both answers about an RGB image, with their costs and traces.
 
-        region: used instead of the config's localizer. memory: False leaves out the runs that measure peak memory, for
-        benchmarks of accuracy. Raises ValueError (EngineError, ConfigError, BudgetError) before
-        any model runs, for a budget that cannot be met and a region that is missing or belongs to another image.
+        region: used instead of the config's localizer; a method that needs no region reads neither. memory: False
+        leaves out the runs that measure peak memory, for benchmarks of accuracy. Raises ValueError (EngineError,
+        ConfigError, BudgetError) before any model runs, for a budget that cannot be met and a region that is missing or
+        belongs to another image.
         """
         measured = self._request(image, question, config or CropConfig(), region, memory)
         with self._lock:
@@ -123,9 +124,11 @@ class CropEngine:
         return Measurement(Task(self.adapter, image, question, config), localizer, memory=memory)
 
     def _localizer(self, config: CropConfig, region: Region | None) -> Localizer:
+        if not config.parts.needs_region:
+            return WholeImage()
         if region is not None:
             return KnownRegion(region)
-        if config.localizer == "whole" or config.method == "none":
+        if config.localizer == "whole":
             return WholeImage()
         if config.localizer == "box":
             raise EngineError(

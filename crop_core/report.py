@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 
 from crop_core import units
+from crop_core.config import METHODS
 from crop_core.records import Answer, Comparison
 
-Row = tuple[str, ...]  # name, all tokens, CROP, change
+Row = tuple[str, ...]  # name, all tokens, the method, change
 
 
 def comparison_table(result: Comparison) -> str:
@@ -19,10 +20,10 @@ def comparison_table(result: Comparison) -> str:
         ("Region", _region(result)),
         ("Method", f"{result.method}, budget {result.budget}"),
         ("All tokens", _answer(result.baseline)),
-        ("CROP", _answer(result.crop)),
+        (METHODS[result.method].name, _answer(result.crop)),
         ("Verdict", f"{'same answer' if result.same else 'answer changed'}, first token KL {result.kl_first:.2g} nats"),
     ]
-    rows = [("", "all tokens", "CROP", ""), *_tokens(result), *_costs(result)]
+    rows = [("", "all tokens", METHODS[result.method].name, ""), *_tokens(result), *_costs(result)]
     lines = [*columns(head), "", *columns(rows)]
     return "\n".join([*lines, *(f"Note: {line}" for line in _notes(result))])
 

@@ -1,11 +1,12 @@
 """One question about one image, run once: with every visual token (baseline) or with CROP, and what that run took.
 
-Every run starts from the image itself: preprocessing and the vision tower are in its time. Knows nothing of medians,
-streams or comparisons.
+Every run starts from the image itself, so that preprocessing and the vision tower are in its time, unless it is given
+what they made of it. Knows nothing of medians, streams or comparisons.
 """
 
 from __future__ import annotations
 
+import copy
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from PIL import Image
 
 from crop_core.compress import CompressionPlan, compress_inputs
 from crop_core.compress import registry as compressors
-from crop_core.config import CropConfig
+from crop_core.config import CropConfig, IlpConfig
 from crop_core.generation import Generated, generate
 from crop_core.localize import Finding, Localizer
 from crop_core.measure.flops import pooling_flops, prefill_flops, scoring_flops, vision_flops
@@ -43,25 +44,46 @@ class Run:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a budget comes to. tokens: visual tokens that PLC leaves, None where its ratios decide. mean: per layer."""
+    """What a budget comes to. tokens: visual tokens that PLC leaves, None where its ratios decide. mean: per layer.
+
+    inner: how the pruner cuts and scores.
+    """
 
     visual: int
     tokens: int | None
     mean: float | None
+    inner: IlpConfig
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What preprocessing and the vision tower make of one question about one image; any number of runs may read it."""
+
+    prepared: PreparedInputs
+    features: Any
 
 
 @dataclass
 class Task:
-    """A question about an RGB image, and how to run it; raises ValueError for a budget that cannot be met."""
+    """A question about an RGB image, and how to run it; raises ValueError for a budget that cannot be met.
+
+    encoded: of this image and question, from `encode`; runs then start from it, and its time is in none of theirs.
+    """
 
     adapter: Adapter
     image: Image.Image
     question: str
     config: CropConfig
+    encoded: Encoded | None = None
     counts: Counts = field(init=False)
 
     def __post_init__(self) -> None:
         self.counts = _counts(self.config, self.adapter.layout(self.image.size).count, self.adapter.layers)
+
+    def encode(self) -> Encoded:
+        """Preprocessing and the vision tower, for `encoded` of other tasks about the same image and question."""
+        prepared = self.adapter.prepare(self.image, self.question)
+        return Encoded(prepared, self.adapter.encode(prepared))
 
     def localize(self, localizer: Localizer) -> tuple[Finding, float]:
         """The region, and the seconds that it took."""
@@ -81,12 +103,11 @@ class Task:
         timer = StageTimer(self.adapter.device)
         start = now(self.adapter.device)
         with timer.stage("encode"):
-            prepared = self.adapter.prepare(self.image, self.question)
-            encoded = self.adapter.encode(prepared)
+            encoded = self.encoded or self.encode()
             layout = self.adapter.layout(self.image.size)
         with timer.stage("compression") if compressor else nullcontext():
             plan = self._plan(compressor, layout, region)
-            inputs, visual = self._inputs(compressor, prepared, encoded, plan)
+            inputs, visual = self._inputs(compressor, encoded, plan)
         pruning = self._pruning(pruner, plan.inside(region.mask(layout.boxes)), visual)
         out, steps = self._generate(inputs, pruning, timer, how)
         trace = _trace(layout, region, plan, steps, self.adapter.layers)
@@ -114,17 +135,18 @@ class Task:
     def _plan(self, compressor: str | None, layout: TokenLayout, region: Region) -> CompressionPlan:
         if compressor is None:
             return CompressionPlan.identity(layout.count)
-        return compressors.compressor(compressor, self.config.plc).plan(layout, region, self.counts.tokens)
+        return compressors.compressor(compressor, self.config).plan(layout, region, self.counts.tokens)
 
     def _inputs(
-        self, compressor: str | None, prepared: PreparedInputs, encoded: Any, plan: CompressionPlan
+        self, compressor: str | None, encoded: Encoded, plan: CompressionPlan
     ) -> tuple[dict[str, Any], torch.Tensor]:
-        """Keyword arguments for one generate, and (1, L) bool: which of its input tokens are visual."""
+        """Keyword arguments for one generate, which changes them, and (1, L) bool: which input tokens are visual."""
+        prepared, features = encoded.prepared, encoded.features
         if compressor is None:
             inputs = {"input_ids": prepared.input_ids, "attention_mask": prepared.attention_mask}
-            return {**inputs, "mm_encoder_outputs": {"image": encoded}}, prepared.visual
+            return {**inputs, "mm_encoder_outputs": {"image": copy.copy(features)}}, prepared.visual
         packed = compress_inputs(
-            self.adapter.model, prepared.input_ids, prepared.attention_mask, prepared.visual, encoded, [plan]
+            self.adapter.model, prepared.input_ids, prepared.attention_mask, prepared.visual, features, [plan]
         )
         return packed.kwargs, packed.visual
 
@@ -132,17 +154,17 @@ class Task:
         """Hooks for the pruner, if any; inside: (M,) bool, the LLM input tokens that lie in the region."""
         if pruner is None:
             return None
-        cuts = schedule.cuts(self.config.ilp, self.adapter.layers, len(inside), self.counts.mean)
+        cuts = schedule.cuts(self.counts.inner, self.adapter.layers, len(inside), self.counts.mean)
         if not cuts:
             return None  # the budget leaves every token in every layer
-        chosen = pruners.pruner(pruner, cuts, [inside], self.config.ilp.query_rows)
+        chosen = pruners.pruner(pruner, cuts, [inside], self.counts.inner.query_rows)
         return LayerPruning(self.adapter.stack, chosen, visual)
 
     def _flops(self, trace: TokenTrace, visual: torch.Tensor) -> int:
         """Vision, LLM prefill and scoring, for a prompt of which `visual` (1, L) marks the M visual tokens."""
         config, text = self.adapter.model.config, visual.shape[1] - trace.input_tokens
         lengths = [text + int(alive) for alive in trace.alive_counts]
-        rows = min(self.config.ilp.query_rows, int(visual[0].flip(0).int().argmax()))  # text after the image
+        rows = min(self.counts.inner.query_rows, int(visual[0].flip(0).int().argmax()))  # text after the image
         scoring = sum(scoring_flops(config, rows, lengths[step.layer - 1]) for step in trace.steps)
         return vision_flops(config) + prefill_flops(config, lengths) + scoring
 
@@ -151,15 +173,16 @@ def _counts(config: CropConfig, visual: int, layers: int) -> Counts:
     """Budget arithmetic before any model runs; BudgetError or ConfigError for what cannot be."""
     parts = config.parts
     mean = config.budget.tokens(visual) if config.budget and (parts.compressor or parts.pruner) else None
+    inner = pruners.settings(parts.pruner, config.ilp, layers, visual, mean) if parts.pruner else config.ilp
     tokens: int | None = visual
     if parts.compressor:
         tokens = None if mean is None else schedule.plc_count(mean, visual)
     if parts.compressor and parts.pruner and mean is not None:
-        first_layer = schedule.resolved(config.ilp, layers)[0][0]
+        first_layer = schedule.resolved(inner, layers)[0][0]
         tokens = schedule.plc_count_before_ilp(config.plc.overshoot, mean, layers, visual, first_layer)
     if parts.pruner:
-        schedule.cuts(config.ilp, layers, tokens or visual, mean)
-    return Counts(visual, tokens, mean)
+        schedule.cuts(inner, layers, tokens or visual, mean)
+    return Counts(visual, tokens, mean, inner)
 
 
 def _trace(

@@ -2,6 +2,8 @@
 should.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from tiny_models import tiny_inputs, tiny_llava
 
 from crop_core.compress import CompressionError, CompressionPlan, compress_inputs, registry
 from crop_core.compress.pooling import PoolingCompressor
-from crop_core.config import PlcConfig
+from crop_core.compress.random_subset import RandomCompressor
+from crop_core.config import CropConfig
 from crop_core.prune import DecoderStack, LayerPruning
 from crop_core.prune.ilp import IlpPruner
 
@@ -36,6 +39,11 @@ def plain(inputs):
 
 def labelled(*labels):
     return CompressionPlan.of(np.array(labels), np.zeros(len(labels), dtype=np.int64))
+
+
+def random_subset(count, seed=0, total=TOKENS):
+    """The method "random" on an image of `total` tokens in a row; it reads neither their places nor a region."""
+    return RandomCompressor(seed).plan(SimpleNamespace(row=np.zeros(total)), None, count)
 
 
 def random_plan(seed, groups, dropped=0):
@@ -72,6 +80,43 @@ def test_dropping_is_masking_everywhere_with_original_positions(model, batch):
     assert difference(ours, masked) <= EXACT
     assert float((run(model, plain(inputs)).logits[0] - ours.logits[0]).abs().max()) > 0.1, "the check has no power"
     assert packed.position_ids.dtype == torch.long
+
+
+def test_random_keeps_as_many_as_told_the_same_each_time_and_each_token_as_often():
+    kept = [np.flatnonzero(random_subset(6, seed).group >= 0) for seed in range(400)]
+    assert {len(tokens) for tokens in kept} == {6}
+    assert (random_subset(6).group == random_subset(6).group).all()
+    often = np.bincount(np.concatenate(kept), minlength=TOKENS)  # 150 times on average, standard deviation 10
+    assert (np.abs(often - 150) < 40).all()
+
+
+def test_random_by_hand():
+    """Seed 0 orders five tokens 2, 4, 3, 0, 1: the first three of them stay, in the order of their places."""
+    assert np.random.default_rng(0).permutation(5).tolist() == [2, 4, 3, 0, 1]
+    plan = random_subset(3, total=5)
+    assert plan.group.tolist() == [-1, -1, 0, 1, 2]
+    assert plan.ring.tolist() == [0] * 5
+    assert random_subset(1, total=5).group.tolist() == [-1, -1, 0, -1, -1]
+    assert random_subset(None, total=7).count == 2, "a third without a budget"
+
+
+@pytest.mark.parametrize("count", [0, TOKENS + 1])
+def test_random_refuses_a_count_that_cannot_be(count):
+    with pytest.raises(CompressionError, match=f"{count} of 16 visual tokens cannot be kept; give 1 to 16"):
+        random_subset(count)
+
+
+@pytest.mark.parametrize("count", [1, 5, 12])
+def test_random_is_masking_everywhere(model, count):
+    inputs = tiny_inputs(model)
+    plan = random_subset(count)
+    packed = compressed(model, inputs, [plan])
+    ours = run(model, packed.kwargs)
+    hidden = inputs["visual"].clone()
+    hidden[0, inputs["visual"][0].nonzero()[:, 0][torch.from_numpy(plan.group >= 0)]] = False
+    with Masked(model, {0: hidden}):
+        masked = run(model, plain(inputs), forced=new_tokens(ours, packed.kwargs))
+    assert difference(ours, masked) <= EXACT
 
 
 def by_hand(model, inputs, plans):
@@ -154,6 +199,7 @@ def test_a_plan_for_another_image_is_refused(model):
 
 
 def test_the_registry_names_its_compressors():
-    assert isinstance(registry.compressor("pooling", PlcConfig()), PoolingCompressor)
-    with pytest.raises(CompressionError, match="choose one of pooling"):
-        registry.compressor("magic", PlcConfig())
+    assert isinstance(registry.compressor("pooling", CropConfig()), PoolingCompressor)
+    assert registry.compressor("random", CropConfig(seed=3)) == RandomCompressor(seed=3)
+    with pytest.raises(CompressionError, match="choose one of pooling, random"):
+        registry.compressor("magic", CropConfig())

@@ -61,10 +61,11 @@ def test_budgets_in_words():
         (lambda: IlpConfig(((2, 0.0),)), "more than 0"),
         (lambda: IlpConfig(((2, 1.1),)), "at most 1"),
         (lambda: IlpConfig(query_rows=0), "at least 1"),
-        (lambda: CropConfig(method="magic"), "crop, plc, ilp, none"),
+        (lambda: CropConfig(method="magic"), "crop, plc, ilp, fastv, random, none"),
         (lambda: CropConfig(localizer="oracle"), "grid, box, whole"),
         (lambda: CropConfig(max_new_tokens=0), "at least 1"),
         (lambda: CropConfig(repeats=0), "at least 1"),
+        (lambda: CropConfig(seed=-1), "seed is -1; give 0 or more"),
     ],
 )
 def test_impossible_settings_are_refused_with_what_is_allowed(make, message):

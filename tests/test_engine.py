@@ -24,7 +24,8 @@ from crop_core.runs import Task
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 OTHER = Image.effect_noise((90, 160), 90).convert("RGB")
 QUESTION = "what is left of the dog?"
-METHODS = ("crop", "plc", "ilp", "none")
+METHODS = ("crop", "plc", "ilp", "fastv", "random", "none")
+NO_REGION = ("fastv", "random", "none")
 SMALL = CropConfig(budget=Budget(mean_tokens=24), max_new_tokens=4)
 REGION = Region(2, 2, 4, 4, 200, 120)
 
@@ -92,7 +93,8 @@ def test_both_answers_are_those_of_the_runs_alone(engine, compared, method):
 @pytest.mark.parametrize("method", METHODS)
 def test_the_budget_is_met(compared, method):
     trace = compared[method].crop.trace
-    expected = {"crop": (36, 24), "plc": (24, 24), "ilp": (64, 24), "none": (64, 64)}[method]
+    expected = {"crop": (36, 24), "plc": (24, 24), "ilp": (64, 24), "fastv": (64, 24), "random": (24, 24)}
+    expected = expected.get(method, (64, 64))
     assert trace.input_tokens == expected[0]
     assert trace.mean_tokens == pytest.approx(expected[1], abs=0.5)
     assert trace.mean_tokens <= expected[1]
@@ -112,11 +114,11 @@ def test_costs_fit_together(engine, compared, method):
     assert (baseline.localizer_s, baseline.compression_s, baseline.scoring_s) == (0, 0, 0)
     assert (baseline.localizer_weights_bytes, baseline.localizer_flops) == (0, 0)
     assert baseline.weights_bytes == crop.weights_bytes > 0
-    localized = method != "none"
+    localized = method not in NO_REGION
     assert (crop.localizer_flops > 0, crop.localizer_weights_bytes > 0) == (localized, localized)
-    assert (crop.compression_s > 0) == (method in ("crop", "plc"))
-    assert (crop.scoring_s > 0) == (method in ("crop", "ilp"))
-    if localized:
+    assert (crop.compression_s > 0) == (method in ("crop", "plc", "random"))
+    assert (crop.scoring_s > 0) == (method in ("crop", "ilp", "fastv"))
+    if method != "none":
         assert crop.kv_bytes < 0.6 * baseline.kv_bytes
         assert crop.flops < baseline.flops
 
@@ -134,7 +136,7 @@ def test_kv_bytes_are_what_the_trace_says(compared, method):
 def test_flops_are_what_pytorch_counts(engine, compared, method):
     """The whole request with one new token: both vision towers, locator, pooling, scoring, pruned prefill."""
     task = Task(engine.adapter, IMAGE, QUESTION, config(method, max_new_tokens=1))
-    localizer = WholeImage() if method == "none" else engine.localizer
+    localizer = WholeImage() if method in NO_REGION else engine.localizer
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         finding, _ = task.localize(localizer)
         run = task.crop(finding.region)
@@ -193,6 +195,18 @@ def test_the_record_survives_json(compared):
         assert result.to_json()["region"]["source"] in ("predicted", "whole")
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_an_encoded_image_gives_the_same_run_again_and_again(engine, compared, method):
+    task = Task(engine.adapter, IMAGE, QUESTION, config(method))
+    region = compared[method].region
+    encoded, alone = task.encode(), task.crop(region)
+    for _ in range(2):
+        shared = Task(engine.adapter, IMAGE, QUESTION, config(method), encoded).crop(region)
+        assert shared.generated.ids == alone.generated.ids
+        assert torch.equal(shared.generated.logits, alone.generated.logits)
+        assert shared.trace.to_json() == alone.trace.to_json()
+
+
 def test_a_given_region_needs_no_localizer(engine, folders):
     result = engine.compare(IMAGE, QUESTION, SMALL, REGION)
     assert result.region == REGION
@@ -211,6 +225,7 @@ def test_a_given_region_needs_no_localizer(engine, folders):
         ({"budget": Budget(mean_tokens=65)}, None, "65 visual tokens is not possible for an image of 64; give 1 to 64"),
         ({"budget": Budget(share=0.001)}, None, "0.064 visual tokens is not possible"),
         ({"method": "ilp", "budget": Budget(mean_tokens=8)}, None, "out of reach.*the least is 11.5"),
+        ({"method": "fastv", "budget": Budget(mean_tokens=8)}, None, "at layer 1 of 6, the least is 11.5"),
         ({"method": "ilp", "ilp": IlpConfig(((9, 0.5),))}, None, "cuts at layer 9, but the model has 6"),
         ({"localizer": "box"}, None, "no box was given"),
         ({}, Region.whole(100, 100), "belongs to an image of 100x100 pixels, this one has 200x120"),
@@ -241,6 +256,29 @@ def test_a_region_that_does_not_fit_and_one_that_is_not_seen(engine):
     assert any("No visual token lies in the region" in notice for notice in unseen.notices)
     fits = engine.compare(IMAGE, QUESTION, config("crop"), Region(3, 3, 4, 4, 200, 120))
     assert fits.notices == []
+
+
+@pytest.mark.parametrize("method", ["fastv", "random"])
+def test_a_method_without_a_region_asks_for_none_and_reads_none(folders, compared, method):
+    alone = CropEngine.from_pretrained(folders[0], None)
+    assert figures(alone.compare(IMAGE, QUESTION, config(method), REGION)) == figures(compared[method])
+    assert compared[method].region.is_whole
+    assert compared[method].notices == []
+
+
+def test_the_seed_alone_decides_which_tokens_random_keeps(engine, compared):
+    kept = compared["random"].crop.trace.group >= 0
+    for image, question, seed, same in ((OTHER, "where is the cat?", 0, True), (IMAGE, QUESTION, 1, False)):
+        other = engine.answer(image, question, config("random", seed=seed)).trace.group >= 0
+        assert other.sum() == kept.sum() == 24
+        assert (other == kept).all() == same
+
+
+def test_fastv_says_in_the_trace_where_it_could_cut(engine, compared):
+    """64 tokens whole in two of six layers are 128, in one 64: a mean of 12 is 72 in all."""
+    tight = engine.answer(IMAGE, QUESTION, config("fastv", budget=Budget(mean_tokens=12)))
+    traces = (compared["fastv"].crop.trace, tight.trace)
+    assert [[(step.layer, len(step.kept)) for step in trace.steps] for trace in traces] == [[(2, 4)], [(1, 1)]]
 
 
 def test_unknown_words(engine):

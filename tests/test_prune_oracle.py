@@ -12,7 +12,8 @@ from oracle import Masked, difference, new_tokens, run
 from tiny_models import VOCABULARY, tiny_config, tiny_inputs, tiny_llava
 from transformers import DynamicCache, MistralConfig
 
-from crop_core.prune import DecoderStack, LayerPruning, PruneError, registry
+from crop_core.prune import DecoderStack, LayerPruning, PruneContext, PruneError, registry
+from crop_core.prune.fastv import FastvPruner
 from crop_core.prune.ilp import IlpPruner, best
 from crop_core.trace import PruneStep
 
@@ -121,6 +122,39 @@ def test_several_tokens_in_one_decode_step_equal_masking(model, batch):
         masked = logits()
     assert float((pruned - masked).abs().max()) <= EXACT
     assert float((pruned - logits()).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("cut", [(2, 5), (1, 9), (3, 1)])
+def test_fastv_equals_masking_at_prefill_and_every_decode_step(model, batch, cut):
+    inputs, visual = prepared(model, batch)
+    _, pruning = assert_equals_oracle(model, inputs, visual, FastvPruner((cut,)))
+    assert [[(step.layer, len(step.kept)) for step in steps] for steps in pruning.steps] == [[cut]] * len(visual)
+
+
+def test_fastv_keeps_what_the_last_text_token_looks_at_in_the_layer_before():
+    model = tiny_llava("eager")
+    inputs, visual = prepared(model, "padded")
+    with torch.no_grad():
+        place = (inputs["attention_mask"].cumsum(1) - 1).clamp(min=0)
+        attention = model(**inputs, position_ids=place, output_attentions=True).attentions[1]  # layer 1: (B, H, P, P)
+    with LayerPruning(stack_of(model), FastvPruner(((2, 5),)), visual) as pruning:
+        run(model, inputs, steps=1)
+    for sample, (step,) in enumerate(pruning.steps):
+        looked_at = attention[sample, :, -1].mean(0)[visual[sample]]
+        assert step.kept.tolist() == sorted(looked_at.topk(5).indices.tolist())
+
+
+def test_fastv_by_hand():
+    """Six tokens of which token 1 is gone: 4 is looked at most, 0 and 5 alike, and the first of the two stays."""
+    asked = []
+
+    def attention(rows):
+        asked.append(rows)
+        return [np.array([0.2, np.nan, 0.1, 0.15, 0.3, 0.2])]
+
+    (step,) = FastvPruner(((2, 2),)).decide(PruneContext(2, [np.array([0, 2, 3, 4, 5])], [6], attention))
+    assert (step.layer, step.kept.tolist(), asked) == (2, [0, 4], [1])
 
 
 def test_nothing_to_prune_is_plain_generate(model):
@@ -355,5 +389,6 @@ def test_a_batch_with_a_prompt_without_an_image_is_refused(model):
 
 def test_the_registry_names_its_pruners():
     assert isinstance(registry.pruner("ilp", ((1, 3),), [np.ones(4, bool)], 2), IlpPruner)
-    with pytest.raises(PruneError, match="choose one of ilp"):
+    assert registry.pruner("fastv", ((1, 3),), [np.ones(4, bool)], 2) == FastvPruner(((1, 3),))
+    with pytest.raises(PruneError, match="choose one of ilp, fastv"):
         registry.pruner("magic", (), [], 1)

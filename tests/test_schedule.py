@@ -6,14 +6,17 @@ import random
 import pytest
 
 from crop_core.config import ConfigError, IlpConfig
+from crop_core.prune import fastv
 from crop_core.prune.schedule import (
     BudgetError,
     cuts,
     default_layer,
+    latest_cut,
     least_mean,
     mean_tokens,
     plc_count,
     plc_count_before_ilp,
+    reachable,
 )
 
 
@@ -90,6 +93,39 @@ def test_relative_shares_keep_their_shape_under_a_budget():
 
 def test_a_budget_that_reduces_nothing_cuts_nothing():
     assert cuts(IlpConfig(), 12, 100, 100) == ()
+
+
+@pytest.mark.parametrize(
+    ("layers", "budget", "cut"),
+    [
+        (32, 192, (2, 166)),
+        (32, 128, (2, 98)),
+        (32, 64, (2, 29)),
+        (12, 192, (2, 115)),
+        (12, 128, (2, 38)),
+        (12, 64, (1, 17)),  # two whole layers are 1152 tokens, and 64 of 12 layers allow 768
+        (2, 400, (1, 224)),  # there is no layer 2
+        (12, None, (2, 288)),
+    ],
+)
+def test_fastv_cuts_once_at_layer_2_or_at_the_nearest_one_before_it(layers, budget, cut):
+    assert cuts(fastv.schedule(layers, 576, budget), layers, 576, budget) == (cut,)
+
+
+def test_fastv_refuses_what_not_even_layer_1_can_reach():
+    with pytest.raises(BudgetError, match=r"at layer 1 of 6, the least is 96\.8"):
+        cuts(fastv.schedule(6, 576, 64), 6, 576, 64)
+
+
+def test_the_nearest_cut_is_reachable_and_no_later_one_is():
+    rng = random.Random(2)
+    for _ in range(500):
+        layers, count, wanted = rng.randint(2, 30), rng.randint(1, 300), rng.randint(1, 6)
+        budget = rng.uniform(1, count)
+        found = latest_cut(wanted, layers, count, budget)
+        assert 1 <= found <= min(wanted, layers - 1)
+        assert not any(reachable(later, layers, count, budget) for later in range(found + 1, min(wanted + 1, layers)))
+        assert found == 1 or reachable(found, layers, count, budget)
 
 
 def test_a_cut_behind_the_last_layer_is_refused():

@@ -46,6 +46,16 @@ def test_a_stream_becomes_ever_fuller_views() -> None:
     assert {"verdict", "readouts", "notices", "tokens", "trace"} <= set(data["result"])
 
 
+def test_the_explorer_is_told_what_the_pruned_run_is_called() -> None:
+    view = View.of(picture(), "is there a dog?", "FastV").event(
+        StreamEvent("done", comparison=comparison(method="fastv"))
+    )
+    data = json.loads(view.to_json()["data"])
+    assert data["method"] == "FastV"
+    assert "with FastV" in data["result"]["tokens"]["crop"][0]["title"]
+    assert json.loads(View.of(picture()).to_json()["data"])["method"] == "CROP"
+
+
 def test_an_event_leaves_the_view_it_came_from_alone() -> None:
     first = View.of(picture())
     second = first.event(StreamEvent("baseline", "rab"))

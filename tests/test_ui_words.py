@@ -85,6 +85,16 @@ def test_verdict_of_the_same_answer() -> None:
     assert "KL 0.0042 nats" in said["lines"][1]
 
 
+def test_a_method_that_is_not_crop_is_called_by_its_name() -> None:
+    result = comparison(method="fastv", changed=True, slower=True)
+    said = [words.verdict(result)["title"], *words.verdict(result)["lines"], *words.notices(result)]
+    assert said[0] == "FastV changed the answer"
+    assert "with FastV" in said[1]
+    assert not any("CROP" in line or "localizer" in line for line in said)
+    assert "localizer" not in words.run_notes(result)["crop"]
+    assert "with the localizer" in words.run_notes(comparison())["crop"]
+
+
 def test_verdict_of_a_changed_answer_tells_both_ways() -> None:
     said = words.verdict(comparison(changed=True))
     assert said["tone"] == "changed"

@@ -17,7 +17,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from crop_core.images import check_question, open_image
-from ui import controls, figures, overlays
+from ui import controls, figures, overlays, words
 from ui.examples import Example
 from ui.payload import View
 
@@ -93,7 +93,7 @@ class Handlers:
 
         Nothing is shown before the engine's first event, so that a budget or box that it refuses changes nothing.
         """
-        view = View.of(image, question)
+        view = View.of(image, question, words.method_name(wanted.config.method))
         for event in self.engine.stream(image, question, wanted.config, wanted.region):
             view = view.event(event)
             done = Finished(image, event.comparison) if event.comparison is not None else gr.skip()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from ui import palette
+from ui import palette, words
 
 if TYPE_CHECKING:
     from crop_core.records import Comparison
@@ -42,12 +42,13 @@ def styled(figure: go.Figure, title: str, height: int) -> go.Figure:
 def time_split(result: Comparison) -> go.Figure:
     """Horizontal bars of milliseconds by stage, one bar for each run."""
     figure = go.Figure()
+    runs = [words.method_name(result.method), "every token"]
     costs = (result.crop.cost, result.baseline.cost)
     for field, name in STAGE_NAMES.items():
         values = [1000 * getattr(cost, field) for cost in costs]
         if max(values) > 0:
             hover = f"{name}: %{{x:.1f}} ms<extra></extra>"
-            bar = go.Bar(y=["CROP", "every token"], x=values, name=name, orientation="h", hovertemplate=hover)
+            bar = go.Bar(y=runs, x=values, name=name, orientation="h", hovertemplate=hover)
             figure.add_trace(bar.update(marker_color=palette.STAGES[field]))
     figure.update_layout(barmode="stack", bargap=0.35)
     figure.update_xaxes(title="milliseconds", rangemode="tozero")
@@ -55,12 +56,13 @@ def time_split(result: Comparison) -> go.Figure:
 
 
 def alive_curve(result: Comparison) -> go.Figure:
-    """Visual tokens alive in each layer of the LLM in both runs, with CROP's mean."""
+    """Visual tokens alive in each layer of the LLM in both runs, with the mean of the pruned one."""
     trace = result.crop.trace
     layers = list(range(trace.layers))
     figure = go.Figure()
     every = [trace.visual_tokens] * trace.layers
-    for name, counts, colour in (("every token", every, palette.BASELINE), ("CROP", trace.alive_counts, palette.CROP)):
+    pruned = words.method_name(result.method)
+    for name, counts, colour in (("every token", every, palette.BASELINE), (pruned, trace.alive_counts, palette.CROP)):
         line = {"shape": "hv", "color": colour, "width": 2.5}
         hover = "layer %{x}: %{y} visual tokens<extra>" + name + "</extra>"
         figure.add_trace(go.Scatter(x=layers, y=list(counts), name=name, mode="lines", line=line, hovertemplate=hover))

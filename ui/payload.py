@@ -33,7 +33,8 @@ def data_url(image: Image.Image, side: int = PICTURE_SIDE) -> str:
 
 
 def result_json(result: Comparison) -> dict[str, Any]:
-    """The finished comparison as the explorer shows it: CROP's trace, words and numbers."""
+    """The finished comparison as the explorer shows it: the pruned run's trace, words and numbers."""
+    name = words.method_name(result.method)
     return {
         "trace": result.crop.trace.to_json(),
         "mean": result.crop.trace.mean_tokens,
@@ -41,8 +42,8 @@ def result_json(result: Comparison) -> dict[str, Any]:
         "notices": words.notices(result),
         "notes": words.run_notes(result),
         "tokens": {
-            "baseline": words.token_chips(result.baseline.tokens, "with every token", "with CROP"),
-            "crop": words.token_chips(result.crop.tokens, "with CROP", "with every token"),
+            "baseline": words.token_chips(result.baseline.tokens, "with every token", f"with {name}"),
+            "crop": words.token_chips(result.crop.tokens, f"with {name}", "with every token"),
         },
         "readouts": words.readouts(result),
         "footer": words.footer(result),
@@ -56,6 +57,7 @@ class View:
     image: str
     size: tuple[int, int]
     question: str = ""
+    method: str = "CROP"
     stage: str = "idle"
     region: Region | None = None
     answers: dict[str, str] = field(default_factory=dict)
@@ -63,9 +65,9 @@ class View:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
-    def of(cls, image: Image.Image, question: str = "") -> View:
-        """A picture with nothing known of it yet."""
-        return cls(data_url(image), image.size, question)
+    def of(cls, image: Image.Image, question: str = "", method: str = "CROP") -> View:
+        """A picture with nothing known of it yet; method: what the pruned run will be called."""
+        return cls(data_url(image), image.size, question, method)
 
     def event(self, event: StreamEvent) -> View:
         """This view after one event of the engine's stream."""
@@ -84,6 +86,7 @@ class View:
             "stage": self.stage,
             "size": list(self.size),
             "question": self.question,
+            "method": self.method,
             "region": None if self.region is None else region_json(self.region),
             "answers": {"baseline": self.answers.get("baseline", ""), "crop": self.answers.get("crop", "")},
             "result": None if self.result is None else result_json(self.result),

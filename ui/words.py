@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from crop_core.config import METHODS
 from crop_core.units import chance, flops, number, seconds, size
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def token_readouts(result: Comparison) -> list[Readout]:
 def cost_readouts(result: Comparison) -> list[Readout]:
     """Times, memory and work of both runs, the localizer always included in CROP's."""
     b, c = result.baseline.cost, result.crop.cost
+    looked_for_s = c.localizer_s if c.localizer_weights_bytes else 0.0  # a region that was given takes no model
     return [
         readout(
             "ttft",
@@ -108,7 +110,7 @@ def cost_readouts(result: Comparison) -> list[Readout]:
             c.ttft_s,
             seconds,
             "From the image to the first word: localizer, image encoder, compression and prefill.",
-            c.localizer_s,
+            looked_for_s,
             "time",
         ),
         readout(
@@ -118,7 +120,7 @@ def cost_readouts(result: Comparison) -> list[Readout]:
             c.total_s,
             seconds,
             "Until the last word of the answer.",
-            c.localizer_s,
+            looked_for_s,
             "time",
         ),
         readout(
@@ -192,12 +194,18 @@ def kl_line(value: float) -> str:
     return f"First-token distribution {word}: KL {value:.4f} nats."
 
 
+def method_name(method: str) -> str:
+    """What the pruned run of a method is called: CROP, or the method that CROP is compared with."""
+    return METHODS[method].name
+
+
 def verdict(result: Comparison) -> dict:
     """Title, tone and lines of the verdict: same or changed, probability shift, KL."""
-    lines = [shift_line(result.baseline, "with every token", "with CROP")]
+    name = method_name(result.method)
+    lines = [shift_line(result.baseline, "with every token", f"with {name}")]
     if not result.same:
-        lines.append(shift_line(result.crop, "with CROP", "with every token"))
-    title = "Same answer" if result.same else "CROP changed the answer"
+        lines.append(shift_line(result.crop, f"with {name}", "with every token"))
+    title = "Same answer" if result.same else f"{name} changed the answer"
     return {"tone": "same" if result.same else "changed", "title": title, "lines": [*lines, kl_line(result.kl_first)]}
 
 
@@ -216,17 +224,20 @@ def notices(result: Comparison) -> list[str]:
         not reduces_nothing(result)
         and change(result.baseline.cost.total_s, result.crop.cost.total_s, "time")[1] == "loss"
     ):
-        lines.append("CROP was slower here: what it saves in the LLM does not pay for the localizer and the pruning.")
+        paid = "the localizer and the pruning" if METHODS[result.method].needs_region else "the pruning"
+        name = method_name(result.method)
+        lines.append(f"{name} was slower here: what it saves in the LLM does not pay for {paid}.")
     return list(dict.fromkeys(lines))
 
 
 def run_notes(result: Comparison) -> dict[str, str]:
     """One line under each answer: its tokens and its total time."""
     base, crop = result.baseline, result.crop
+    localizer = " with the localizer" if METHODS[result.method].needs_region else ""
     return {
         "baseline": f"{number(base.trace.visual_tokens)} visual tokens in every layer · {seconds(base.cost.total_s)}",
         "crop": f"{number(crop.trace.mean_tokens)} visual tokens per layer on average, "
-        f"{number(crop.trace.final_tokens)} after the last cut · {seconds(crop.cost.total_s)} with the localizer",
+        f"{number(crop.trace.final_tokens)} after the last cut · {seconds(crop.cost.total_s)}{localizer}",
     }
 
 

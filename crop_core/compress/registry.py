@@ -6,15 +6,17 @@ from collections.abc import Callable
 
 from crop_core.compress.pooling import PoolingCompressor
 from crop_core.compress.protocol import CompressionError, Compressor
-from crop_core.config import PlcConfig
+from crop_core.compress.random_subset import RandomCompressor
+from crop_core.config import CropConfig
 
-COMPRESSORS: dict[str, Callable[[PlcConfig], Compressor]] = {
-    "pooling": PoolingCompressor,
+COMPRESSORS: dict[str, Callable[[CropConfig], Compressor]] = {
+    "pooling": lambda config: PoolingCompressor(config.plc),
+    "random": lambda config: RandomCompressor(config.seed),
 }
 
 
-def compressor(name: str, config: PlcConfig) -> Compressor:
-    """The compressor `name` with these settings."""
+def compressor(name: str, config: CropConfig) -> Compressor:
+    """The compressor `name` with its part of the settings."""
     if name not in COMPRESSORS:
         raise CompressionError(f"The compressor {name!r} is not known; choose one of {', '.join(COMPRESSORS)}.")
     return COMPRESSORS[name](config)

@@ -7,12 +7,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from crop_core.config import IlpConfig
+from crop_core.prune import fastv
 from crop_core.prune.ilp import IlpPruner
 from crop_core.prune.protocol import PruneError, Pruner
 
 Cuts = tuple[tuple[int, int], ...]
 PRUNERS: dict[str, Callable[[Cuts, Sequence[NDArray[np.bool_]], int], Pruner]] = {
     "ilp": IlpPruner,
+    "fastv": lambda cuts, region, query_rows: fastv.FastvPruner(cuts),
+}
+OWN_SCHEDULE: dict[str, Callable[[int, int, float | None], IlpConfig]] = {  # where the schedule is part of the method
+    "fastv": fastv.schedule,
 }
 
 
@@ -21,3 +27,11 @@ def pruner(name: str, cuts: Cuts, region: Sequence[NDArray[np.bool_]], query_row
     if name not in PRUNERS:
         raise PruneError(f"The pruner {name!r} is not known; choose one of {', '.join(PRUNERS)}.")
     return PRUNERS[name](cuts, region, query_rows)
+
+
+def settings(name: str, config: IlpConfig, layers: int, count: int, budget: float | None) -> IlpConfig:
+    """The schedule and scoring of pruner `name`: the user's, unless the method has its own.
+
+    For `layers` decoder layers, `count` visual tokens and a mean `budget` of them per layer, None without one.
+    """
+    return OWN_SCHEDULE[name](layers, count, budget) if name in OWN_SCHEDULE else config

@@ -52,6 +52,17 @@ def least_mean(first_layer: int, layers: int, count: int) -> float:
     return (first_layer * count + layers - first_layer) / layers
 
 
+def reachable(first_layer: int, layers: int, count: int, budget: float) -> bool:
+    """Whether a first cut at `first_layer` can bring `count` tokens down to a mean of `budget` per layer."""
+    return allowance(budget, layers) >= round(least_mean(first_layer, layers, count) * layers)
+
+
+def latest_cut(wanted: int, layers: int, count: int, budget: float | None) -> int:
+    """The layer up to `wanted` that is nearest to it and at which a cut meets the budget; 1 where none does."""
+    possible = range(1, min(wanted, layers - 1) + 1)
+    return max((at for at in possible if budget is None or reachable(at, layers, count, budget)), default=1)
+
+
 def cuts(config: IlpConfig, layers: int, count: int, budget: float | None = None) -> Cuts:
     """(layer, tokens alive from it on) for `count` visual tokens at the LLM's input; layers where nothing changes are
     left out.
@@ -66,8 +77,8 @@ def cuts(config: IlpConfig, layers: int, count: int, budget: float | None = None
     if budget is None:
         alive = _scaled(shares, count, count)
     else:
-        least = least_mean(at[0], layers, count)
-        if allowance(budget, layers) < round(least * layers):
+        if not reachable(at[0], layers, count, budget):
+            least = least_mean(at[0], layers, count)
             raise BudgetError(
                 f"A mean of {budget:g} visual tokens per layer is out of reach: with {count} tokens before the first "
                 f"cut, at layer {at[0]} of {layers}, the least is {least:.1f}; raise the budget or cut earlier."

@@ -14,7 +14,7 @@ class CompressionPanel {
     this.state = state;
     const { trace } = state;
     this.caption.textContent = trace ? compressionCaption(trace) : "Tokens outside the region are averaged in rings of growing windows.";
-    this.legend.replaceChildren(...(trace && trace.inputs < trace.total ? ringRows(trace).map((row) => ringItem(row, trace)) : []));
+    this.legend.replaceChildren(...(trace && trace.members.some((list) => list.length > 1) ? ringRows(trace).map((row) => ringItem(row, trace)) : []));
     if (state.image) this.picture.show(state.image, state.size);
   }
 

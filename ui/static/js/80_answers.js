@@ -4,11 +4,12 @@ const FEW = 8; // token chips shown at once
 const LONG = 60; // characters from which an answer is set smaller
 
 function answerCard(kind, title) {
+  const heading = h("h3", {}, title);
   const text = h("p", { class: "cx-answer", "aria-live": "polite" });
   const note = h("p", { class: "cx-small" });
   const tokens = h("div", { class: "cx-tokens" });
-  const root = h("article", { class: `cx-card cx-${kind}` }, h("h3", {}, title), text, tokens, note);
-  return { root, text, note, tokens };
+  const root = h("article", { class: `cx-card cx-${kind}` }, heading, text, tokens, note);
+  return { root, heading, text, note, tokens };
 }
 
 // Each generated token with its probability under both runs.
@@ -26,13 +27,14 @@ function tokenChips(tokens) {
 
 class Answers {
   constructor() {
-    this.cards = { baseline: answerCard("baseline", "Every visual token"), crop: answerCard("crop", "With CROP") };
+    this.cards = { baseline: answerCard("baseline", "Every visual token"), crop: answerCard("crop", "") };
     this.verdict = h("div", { class: "cx-verdict", role: "status" });
     this.notices = h("ul", { class: "cx-notices" });
     this.root = h("section", { class: "cx-answers", "aria-label": "Answers" }, this.cards.baseline.root, this.cards.crop.root, this.verdict, this.notices);
   }
 
-  update({ stage, answers, result }) {
+  update({ stage, answers, result, method }) {
+    this.cards.crop.heading.textContent = `With ${method}`;
     for (const kind of ["baseline", "crop"]) {
       const card = this.cards[kind];
       const words = answers ? answers[kind] : "";
@@ -54,19 +56,19 @@ class Answers {
   }
 }
 
-function barRow(kind, readout) {
+function barRow(kind, readout, method) {
   const value = readout.bars[kind];
   const extra = kind === "crop" ? readout.bars.localizer : 0;
   return h("div", { class: `cx-row cx-${kind}` },
-    h("span", { class: "cx-who" }, kind === "crop" ? "CROP" : "all"),
+    h("span", { class: "cx-who" }, kind === "crop" ? method : "all"),
     h("span", { class: "cx-track" }, h("i", { style: `width:${100 * (value - extra)}%` }), extra ? h("i", { class: "cx-loc", style: `width:${100 * extra}%` }) : null),
     h("span", { class: "cx-num" }, readout[kind]));
 }
 
-function readoutCard(readout) {
+function readoutCard(readout, method) {
   return h("article", { class: `cx-readout cx-${readout.tone}`, "data-key": readout.key },
     h("header", {}, h("h4", {}, readout.label), h("span", { class: "cx-change" }, readout.change)),
-    barRow("baseline", readout), barRow("crop", readout),
+    barRow("baseline", readout), barRow("crop", readout, method),
     readout.localizer ? h("p", { class: "cx-part" }, h("i", { class: "cx-loc" }), readout.localizer) : null,
     h("p", { class: "cx-small" }, readout.explain));
 }
@@ -78,10 +80,10 @@ class Readouts {
     this.root = h("section", { "aria-label": "What it costs", hidden: true }, h("h2", {}, "What it costs"), this.grid, this.foot);
   }
 
-  update({ result }) {
+  update({ result, method }) {
     this.root.hidden = !result;
     if (!result) return;
-    this.grid.replaceChildren(...result.readouts.map(readoutCard));
+    this.grid.replaceChildren(...result.readouts.map((readout) => readoutCard(readout, method)));
     this.foot.textContent = result.footer;
   }
 }

@@ -1,6 +1,6 @@
 // The explorer: one payload in, every picture out. Nothing here talks to the server.
 
-const STAGES = [["localize", "Find the region"], ["baseline", "Answer with every token"], ["crop", "Answer with CROP"], ["measure", "Compare"]];
+const STAGES = [["localize", "Find the region"], ["baseline", "Answer with every token"], ["crop", ""], ["measure", "Compare"]];
 const EMPTY = "Pick an example or give a picture and a question. You will see where the answer is looked for, what happens to every visual token, and what it saves or costs.";
 
 function panel(number, title, body) {
@@ -24,7 +24,7 @@ class Explorer {
     this.root = root;
     root.classList.add("cx");
     root.replaceChildren(this.empty, this.question, this.stages, this.answers.root, this.panels, this.readouts.root);
-    this.show({ stage: "empty" });
+    this.show({ stage: "empty", method: "CROP" });
   }
 
   enlarge(parts, chosen) {
@@ -76,6 +76,7 @@ class Explorer {
     this.question.hidden = !state.question;
     this.stages.hidden = !running;
     const at = STAGES.findIndex(([key]) => key === state.stage);
+    this.stages.querySelector("[data-stage=crop]").textContent = `Answer with ${state.method}`;
     [...this.stages.children].forEach((item, k) => {
       item.className = k < at ? "cx-past" : k === at ? "cx-current" : "";
       k === at ? item.setAttribute("aria-current", "step") : item.removeAttribute("aria-current");

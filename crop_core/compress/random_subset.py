@@ -1,0 +1,44 @@
+"""Random: a uniformly random subset of the visual tokens enters the LLM, the floor that every method has to beat.
+
+Source: the random baseline of FastV (Chen et al., ECCV 2024, arXiv 2403.06764) and of the papers after it. OURS: the
+subset is drawn once, before the LLM, so that every layer holds the same tokens; nothing is pooled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crop_core.compress.protocol import CompressionError, CompressionPlan
+from crop_core.region import Region
+
+if TYPE_CHECKING:
+    from crop_core.models.protocol import TokenLayout
+
+
+@dataclass(frozen=True)
+class RandomCompressor:
+    """Keeps the first `count` of a random order of the N tokens, so that a smaller subset lies within a larger one.
+
+    seed: alone decides the order, whatever the image, the question or the region. share: kept where no count is given.
+    """
+
+    seed: int = 0
+    share: float = 1 / 3
+
+    def plan(self, layout: TokenLayout, region: Region, count: int | None = None) -> CompressionPlan:
+        """Exactly `count` (1..N) of `layout`'s N tokens, each as it is and all in ring 0; the region is not read.
+
+        Raises CompressionError for a count outside 1..N.
+        """
+        total = len(layout.row)
+        if count is None:
+            count = max(1, int(self.share * total))
+        if not 1 <= count <= total:
+            raise CompressionError(f"{count} of {total} visual tokens cannot be kept; give 1 to {total}.")
+        label = np.full(total, -1, dtype=np.int64)
+        kept = np.random.default_rng(self.seed).permutation(total)[:count]
+        label[kept] = kept
+        return CompressionPlan.of(label, np.zeros(total, dtype=np.int64))

@@ -1,0 +1,48 @@
+"""FastV: one early cut, and what the last text token looks at stays. No region, no training.
+
+Source: Chen et al., An Image is Worth 1/2 Tokens After Layer 2, ECCV 2024, arXiv 2403.06764. The paper's rule: in front
+of layer K = 2 (0-based) keep the visual tokens with the highest attention from the prompt's last token in layer K - 1,
+mean over heads; R = 50 % of them go. OURS: with a budget the number that stays follows from it, and where whole layers
+before K already cost more than the budget allows, the cut comes one layer earlier. Kept tokens keep their positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crop_core.config import IlpConfig
+from crop_core.prune.ilp import best
+from crop_core.prune.protocol import PruneContext
+from crop_core.prune.schedule import latest_cut
+from crop_core.trace import PruneStep
+
+LAYER = 2  # K
+SHARE = 0.5  # 1 - R, where no budget is set
+ROWS = 1  # the last text token alone
+
+
+@dataclass(frozen=True)
+class FastvPruner:
+    """cuts: (layer, visual tokens alive from it on)."""
+
+    cuts: tuple[tuple[int, int], ...]
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers of the cuts."""
+        return tuple(layer for layer, _ in self.cuts)
+
+    def decide(self, context: PruneContext) -> list[PruneStep]:
+        """Per sample the tokens with the most attention; of equal ones the first. The scores are (M,)."""
+        count = dict(self.cuts)[context.layer]
+        return [
+            PruneStep(context.layer, best(alive, score, np.zeros(len(score), dtype=bool), count), score)
+            for alive, score in zip(context.alive, context.attention(ROWS), strict=True)
+        ]
+
+
+def schedule(layers: int, count: int, budget: float | None) -> IlpConfig:
+    """FastV's own cut and scoring for `count` visual tokens, a mean `budget` per layer or None."""
+    return IlpConfig(((latest_cut(LAYER, layers, count, budget), SHARE),), query_rows=ROWS)
