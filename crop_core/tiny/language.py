@@ -15,7 +15,7 @@ from crop_core.tiny.checkpoint import Recipe
 from crop_core.tiny.dense import EdgeHead, encode_patches
 from crop_core.tiny.feed import Feed, patches_to_keep, stack
 from crop_core.tiny.loop import Run, Stats
-from crop_core.tiny.packing import ATTENTION, IGNORED, Context, Look, Pack, Packer, barred, register
+from crop_core.tiny.packing import ATTENTION, IGNORED, Context, Pack, Packer, barred, register
 from crop_core.tiny.warm_start import Imitation
 from crop_core.tiny.world import CATEGORIES, COLORS, TEXTS
 
@@ -105,7 +105,7 @@ class Language:
             self.plan.target_layers, pack.target
         )
         if keep is not None:
-            looks = {layer: Look(x.rows, x.patches.gather(1, keep[x.rows[:, 0]])) for layer, x in looks.items()}
+            looks = {layer: look.among(keep) for layer, look in looks.items()}
         context = Context(first + kept, first, pack.chunks, barred(pack), looks)
         unused = torch.zeros(1, 1, 1, 1)  # a ready-made mask: the packed attention has its own
         output = language(

@@ -34,6 +34,12 @@ class Look:
     rows: Tensor
     patches: Tensor
 
+    def among(self, keep: Tensor) -> Look:
+        """The same, of the patches (B, K) that are kept; without the rows that have none left to look at."""
+        patches = self.patches.gather(1, keep[self.rows[:, 0]])
+        seen = patches.any(1)
+        return Look(self.rows[seen], patches[seen])
+
 
 @dataclass
 class Pack:
@@ -62,6 +68,7 @@ class Packer:
     chunks: int
     _names: set[int] = field(init=False)
     _asks: list[int] = field(init=False)
+    _bar: int = field(init=False)
     _slots: list[int] = field(init=False)
     prefix: list[int] = field(init=False)
 
@@ -69,6 +76,7 @@ class Packer:
         ids = self.tokenizer.convert_tokens_to_ids
         self._names = set(ids([*CATEGORIES, *GOODS, "shape"]))
         self._asks = ids([self.recipe.says.lower(), ":"])
+        self._bar = ids("bar")
         self._slots = ids(list(self.recipe.slots))
         self.prefix = ids(["<s>", "user", ":"])
 
@@ -106,6 +114,8 @@ class Packer:
             shown = patches_of(question.reference, sample.scene, self.recipe)
             wanted = self._wanted(question, sample, shown, len(answer))
             named = [i for i, token in enumerate(asked) if token in self._names]
+            if question.kind == "two_hop" or (question.kind == "compare" and asked[named[0]] == self._bar):
+                named = named[1:]  # a name that stands before the thing it depends on cannot know where to look
             looks[0].extend((index, place, start + i, shown) for i in named if shown.any())
             looks[1].extend((index, place, start + before + i, w) for i, w in enumerate(wanted) if w.any())
         return chunks
