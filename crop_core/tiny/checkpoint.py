@@ -160,7 +160,9 @@ def save(model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokeni
     They keep the eight bits that bfloat16 has, which training computed with: a fifth less for git and for downloads.
     """
     half = LlavaForConditionalGeneration(model.config).to(torch.float16)
-    half.load_state_dict({name: tensor.to(torch.bfloat16).to(torch.float16) for name, tensor in model.state_dict().items()})
+    half.load_state_dict(
+        {name: tensor.to(torch.bfloat16).to(torch.float16) for name, tensor in model.state_dict().items()}
+    )
     half.generation_config.max_new_tokens = 8
     half.save_pretrained(folder)
     build_processor(recipe, tokenizer).save_pretrained(folder)
