@@ -1,29 +1,23 @@
-"""Exact-match accuracy by kind of question: every visual token, each method and budget, and answering blindly."""
+"""Exact answers by run and kind of question, and how much of the unpruned accuracy a method retains.
+
+Pure arithmetic over sheets.
+"""
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from PIL import Image
-from tqdm import tqdm
+from crop_core.bench.examiner import ALL, BLIND, Sheet, normal
 
-from crop_core.bench.heldout import Item, majority_answers
-from crop_core.config import Budget, CropConfig
-from crop_core.localize import Localizer
-from crop_core.models import Adapter
-from crop_core.region import GRID, Region
-from crop_core.runs import Task
-
-_GREY = (127, 127, 127)
-_BASELINE = CropConfig(method="none", budget=None, localizer="whole", max_new_tokens=4)
+MAJORITY = "majority"
 
 
 @dataclass
 class Tally:
-    """Right answers of one run: overall and by kind, and the mean number of visual tokens per layer that it used."""
+    """Right answers of one run by kind, and the mean visual tokens per layer of each of its answers."""
 
     hits: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     tokens: list[float] = field(default_factory=list)
@@ -49,58 +43,34 @@ class Tally:
         """Mean over questions of the mean visual tokens per layer."""
         return sum(self.tokens) / len(self.tokens)
 
-
-def is_right(answer: str, item: Item) -> bool:
-    """Exact match, case and surrounding space aside."""
-    return answer.strip().lower() == item.question.answer
-
-
-def runs(methods: Iterable[str], budgets: Iterable[float]) -> dict[str, CropConfig | None]:
-    """What is measured: every visual token (None), then each method at each budget of mean visual tokens."""
-    table: dict[str, CropConfig | None] = {"all tokens": None}
-    budgets = list(budgets)
-    for method in methods:
-        for budget in budgets:
-            table[f"{method} {budget:g}"] = CropConfig(
-                method=method, budget=Budget(mean_tokens=budget), max_new_tokens=4
-            )
-    return table
+    def to_json(self) -> dict[str, Any]:
+        """overall, mean_tokens and by_kind."""
+        return {"overall": self.overall, "mean_tokens": self.mean_tokens, "by_kind": self.by_kind}
 
 
-def elsewhere(region: Region, rng: random.Random) -> Region:
-    """A region of the same size anywhere in the picture: what a localizer must beat."""
-    width, height = region.x1 - region.x0, region.y1 - region.y0
-    x0, y0 = rng.randint(0, GRID - 1 - width), rng.randint(0, GRID - 1 - height)
-    return replace(region, x0=x0, y0=y0, x1=x0 + width, y1=y0 + height)
+def tallies(sheets: Iterable[Sheet], majority: Mapping[str, str]) -> dict[str, Tally]:
+    """Every run of the sheets, and MAJORITY, which answers what is most frequent of a kind; all tokens come first."""
+    found: dict[str, Tally] = {name: Tally() for name in (ALL, MAJORITY, BLIND)}
+    for sheet in sheets:
+        found[MAJORITY].add(sheet.kind, normal(majority.get(sheet.kind, "")) == normal(sheet.answer))
+        for name, reply in sheet.replies.items():
+            found.setdefault(name, Tally()).add(sheet.kind, sheet.is_right(name), reply.mean_tokens)
+    return found
 
 
-def _ask(
-    adapter: Adapter, image: Image.Image, text: str, config: CropConfig | None, region: Region, item: Item
-) -> tuple[bool, float]:
-    """Whether the answer is right, and the mean visual tokens per layer that it took."""
-    task = Task(adapter, image, text, config or _BASELINE)
-    run = task.crop(region, keep_logits=False)
-    return is_right(adapter.decode(run.generated.ids), item), run.trace.mean_tokens
+def headline(found: Mapping[str, Tally]) -> dict[str, Any]:
+    """Accuracy with every visual token, overall and by kind, beside answering blindly and by the most frequent."""
+    full = found[ALL]
+    blind, majority = (found[name].overall for name in (BLIND, MAJORITY))
+    return {"overall": full.overall, "blind": blind, "majority": majority, "by_kind": full.by_kind}
 
 
-def measure(
-    adapter: Adapter, localizer: Localizer, items: list[Item], table: dict[str, CropConfig | None]
-) -> dict[str, Tally]:
-    """Every run of the table over every item, predicted regions, besides "blind" (a grey picture) and "majority".
-
-    The last run of the table is repeated with the true region, and with one of the same size at random.
-    """
-    tallies: dict[str, Tally] = defaultdict(Tally)
-    majority = majority_answers()
-    for item in tqdm(items, desc="accuracy", mininterval=5):
-        kind, image, text = item.question.kind, item.scene.image, item.question.text
-        tallies["majority"].add(kind, majority[kind] == item.question.answer)
-        grey = Image.new("RGB", image.size, _GREY)
-        tallies["blind"].add(kind, _ask(adapter, grey, text, None, Region.whole(*image.size), item)[0])
-        region = localizer.locate(image, text)
-        for name, config in table.items():
-            tallies[name].add(kind, *_ask(adapter, image, text, config, region, item))
-        name, config = list(table.items())[-1]
-        for which, other in (("true", item.region), ("random", elsewhere(region, random.Random(item.seed)))):
-            tallies[f"{name}, {which} region"].add(kind, *_ask(adapter, image, text, config, other, item))
-    return dict(tallies)
+def retention(
+    found: Mapping[str, Tally], methods: Sequence[str], budgets: Sequence[float]
+) -> dict[str, dict[str, float]]:
+    """Share of the accuracy with all tokens that is left, by method and budget; 0 where there was none."""
+    full = found[ALL].overall
+    return {
+        method: {f"{budget:g}": found[f"{method} {budget:g}"].overall / full if full else 0.0 for budget in budgets}
+        for method in methods
+    }

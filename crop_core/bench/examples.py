@@ -1,44 +1,96 @@
-"""Write assets/examples: held-out scenes as one-click examples, three of every kind, the model's failures included."""
+"""Write assets/examples: held-out scenes as one-click examples of every kind, and some on which pruning fails.
+
+Most are chosen by seed, whatever the model makes of them; then scenes are searched for questions that the model answers
+with every visual token and not with CROP at 64. What both said is written beside each.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-import random
+from collections.abc import Iterable
+from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
-from crop_core.bench.heldout import Item
-from crop_core.tiny.questions import KINDS, all_questions
-from crop_core.tiny.scenes import make_scene
+from crop_core.bench.examiner import ALL, Examiner, Sheet
+from crop_core.bench.heldout import Item, one_of_each_kind
+from crop_core.bench.workers import Setup
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
+from crop_core.tiny.questions import KINDS
 
 FOLDER = Path("assets/examples")
-FIRST_SEED = 500_000  # held out too, and apart from the scenes of the accuracy table
+FIRST_SEED = 500_000  # apart from the scenes of the accuracy table
+SEARCH_SEED = 700_000
+PRUNED = "crop 64"
 
 
-def choose(per_kind: int = 3) -> list[Item]:
-    """Kinds take turns, a scene each; chosen by seed, not by whether the model gets them right."""
-    items: list[Item] = []
-    seed = FIRST_SEED
-    while len(items) < per_kind * len(KINDS):
-        kind = KINDS[len(items) % len(KINDS)]
-        scene, rng = make_scene(seed), random.Random(f"example {seed}")
-        found = all_questions(rng, scene)[kind]
-        if found:
-            items.append(Item(seed, scene, rng.choice(found)))
-        seed += 1
+def choose(per_kind: int = 2) -> list[Item]:
+    """Kinds take turns, a scene each: the next one that has the kind."""
+    seeds, items = count(FIRST_SEED), []
+    for kind in per_kind * KINDS:
+        found = (one_of_each_kind(seed, "example") for seed in seeds)
+        items.append(next(each[kind] for each in found if kind in each))
     return items
 
 
-def write(folder: Path = FOLDER) -> None:
-    """Write the pictures and examples.json."""
+def fails(sheet: Sheet) -> bool:
+    """Right with every visual token, wrong with CROP."""
+    return sheet.is_right(ALL) and not sheet.is_right(PRUNED)
+
+
+def failures(examiner: Examiner, wanted: int, scenes: int) -> list[tuple[Item, Sheet]]:
+    """The first `wanted` questions on which pruning fails, a kind and a scene each, among `scenes` scenes."""
+
+    def search() -> Iterable[tuple[Item, Sheet]]:
+        kinds: set[str] = set()
+        for seed in range(SEARCH_SEED, SEARCH_SEED + scenes):
+            for kind, item in one_of_each_kind(seed, "example").items():
+                if kind not in kinds and fails(sheet := examiner(item)):
+                    kinds.add(kind)
+                    yield item, sheet
+                    break
+
+    return list(islice(search(), wanted))
+
+
+def entry(image: str, item: Item, sheet: Sheet) -> dict[str, Any]:
+    """An example as examples.json holds it."""
+    question = item.question
+    return {
+        "image": image,
+        "question": question.text,
+        "answer": question.answer,
+        "kind": question.kind,
+        "pruning_fails": fails(sheet),
+        "measured": {name: sheet.replies[name].text for name in (ALL, PRUNED)},
+    }
+
+
+def write(examples: Iterable[tuple[Item, Sheet]], folder: Path = FOLDER) -> None:
+    """The pictures, in place of those that were there, and examples.json."""
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()
     entries = []
-    for number, item in enumerate(choose(), start=1):
+    for number, (item, sheet) in enumerate(examples, start=1):
         name = f"{number:02d}.png"
         item.scene.image.save(folder / name, optimize=True)
-        question = item.question
-        entries.append({"image": name, "question": question.text, "answer": question.answer, "kind": question.kind})
+        entries.append(entry(name, item, sheet))
     (folder / "examples.json").write_text(json.dumps(entries, indent=1) + "\n")
 
 
+def main() -> None:
+    """Choose, answer, search, write."""
+    parser = argparse.ArgumentParser(prog="python -m crop_core.bench.examples", description=__doc__)
+    parser.add_argument("--per-kind", type=int, default=2, help="examples of each kind that are chosen by seed")
+    parser.add_argument("--failures", type=int, default=4, help="examples on which pruning fails that are searched for")
+    parser.add_argument("--scenes", type=int, default=300, help="scenes to search at most")
+    options = parser.parse_args()
+    examiner = Setup(DEFAULT_MODEL, DEFAULT_LOCALIZER, ("crop",), (64.0,)).examiner()
+    chosen = [(item, examiner(item)) for item in choose(options.per_kind)]
+    write([*chosen, *failures(examiner, options.failures, options.scenes)])
+
+
 if __name__ == "__main__":
-    write()
+    main()

@@ -1,25 +1,17 @@
-"""How good the localizer's regions are: overlap with the needed region, coverage of it, and confidence."""
+"""How good the localizer's regions are: overlap with what is needed, coverage of it, and the whole image in its place.
+
+Pure arithmetic over sheets.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
-from tqdm import tqdm
-
-from crop_core.bench.heldout import Item
-from crop_core.localize import Localizer
+from crop_core.bench import calibration
+from crop_core.bench.examiner import Sheet
 from crop_core.region import Region
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """A predicted region against the needed one: IoU in grid cells, whether it covers all of it, its confidence."""
-
-    kind: str
-    iou: float
-    covers: bool
-    confidence: float
 
 
 def iou(a: Region, b: Region) -> float:
@@ -39,28 +31,44 @@ def _area(region: Region) -> int:
     return (region.x1 - region.x0 + 1) * (region.y1 - region.y0 + 1)
 
 
-def measure(localizer: Localizer, items: list[Item]) -> list[Overlap]:
-    """The localizer on every item."""
-    found = []
-    for item in tqdm(items, desc="localizer", mininterval=5):
-        region = localizer.locate(item.scene.image, item.question.text)
-        found.append(
-            Overlap(item.question.kind, iou(region, item.region), covers(region, item.region), region.confidence or 0.0)
-        )
-    return found
+def figures(sheets: Sequence[Sheet]) -> dict[str, float | None]:
+    """Means over some questions; None where no question is of the sort.
 
-
-def summary(found: list[Overlap]) -> dict[str, dict[str, float]]:
-    """Mean IoU and coverage, overall and by kind, and how far confidence is from the IoU it should foretell."""
-    groups: dict[str, list[Overlap]] = defaultdict(list)
-    for overlap in found:
-        groups["overall"].append(overlap)
-        groups[overlap.kind].append(overlap)
+    iou and coverage: of all of them. whole_image: of those that need the whole image, the share for which the region is
+    all 64 cells; whole_image_wrongly: the same of those for which fewer cells would do. confidence and ece: the mean
+    confidence, and how far it is from the coverage that it should foretell.
+    """
+    wholes = [sheet for sheet in sheets if sheet.needs_everything]
+    others = [sheet for sheet in sheets if not sheet.needs_everything]
+    bins = reliability(sheets)
     return {
-        name: {
-            "iou": sum(o.iou for o in group) / len(group),
-            "coverage": sum(o.covers for o in group) / len(group),
-            "confidence": sum(o.confidence for o in group) / len(group),
-        }
-        for name, group in groups.items()
+        "iou": _mean([iou(sheet.found, sheet.needed) for sheet in sheets]),
+        "coverage": _mean([covers(sheet.found, sheet.needed) for sheet in sheets]),
+        "whole_image": _mean([sheet.found.is_whole for sheet in wholes]),
+        "whole_image_wrongly": _mean([sheet.found.is_whole and not sheet.needed.is_whole for sheet in others]),
+        "confidence": _mean([sheet.found.confidence or 0.0 for sheet in sheets]),
+        "ece": calibration.ece(bins),
     }
+
+
+def reliability(sheets: Sequence[Sheet]) -> list[calibration.Bin]:
+    """Coverage by confidence."""
+    return calibration.bins(
+        [(sheet.found.confidence or 0.0, covers(sheet.found, sheet.needed)) for sheet in sheets],
+    )
+
+
+def summary(sheets: Sequence[Sheet]) -> dict[str, Any]:
+    """`figures` of all sheets, the same by kind, and the bins behind the calibration error."""
+    kinds: dict[str, list[Sheet]] = defaultdict(list)
+    for sheet in sheets:
+        kinds[sheet.kind].append(sheet)
+    return {
+        **figures(sheets),
+        "by_kind": {kind: figures(group) for kind, group in kinds.items()},
+        "reliability": [each.to_json() for each in reliability(sheets)],
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

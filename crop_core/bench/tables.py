@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from crop_core.bench.accuracy import Tally
+from crop_core.bench.examiner import ALL
 from crop_core.tiny.questions import KINDS
+
+LOCALIZER = {
+    "iou": "mean IoU",
+    "coverage": "covers all",
+    "whole_image": "whole image found",
+    "whole_image_wrongly": "whole image wrongly",
+    "confidence": "confidence",
+    "ece": "ECE",
+}
+STAGES = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s")
 
 
 def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -19,40 +31,51 @@ def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join([texts[0], rule, *texts[1:]])
 
 
-def accuracy_table(tallies: dict[str, Tally]) -> str:
+def accuracy_table(tallies: Mapping[str, Tally]) -> str:
     """Exact answers by run and kind, and the share of the unpruned accuracy kept."""
-    full = tallies["all tokens"].overall
+    full = tallies[ALL].overall
     rows = [
         [
             name,
             f"{tally.mean_tokens:.0f}" if tally.mean_tokens else "",
             f"{tally.overall:.1%}",
-            f"{tally.overall / full:.1%}",
+            f"{tally.overall / full:.1%}" if full else "",
         ]
-        + [f"{tally.by_kind[kind]:.0%}" for kind in KINDS]
-        for name, tally in sorted(tallies.items(), key=lambda pair: pair[0] != "all tokens")
+        + [f"{tally.by_kind[kind]:.0%}" if kind in tally.by_kind else "" for kind in KINDS]
+        for name, tally in tallies.items()
     ]
     return markdown(["run", "mean tokens", "exact", "kept", *KINDS], rows)
 
 
-def localizer_table(summary: dict[str, dict[str, float]]) -> str:
-    """IoU, coverage and confidence by kind."""
+def localizer_table(summary: Mapping[str, Any]) -> str:
+    """The localizer's figures, overall and by kind."""
+    rows = {"overall": summary, **summary["by_kind"]}
+    return markdown(
+        ["localizer", *LOCALIZER.values()],
+        [[name, *(_share(figures[key]) for key in LOCALIZER)] for name, figures in rows.items()],
+    )
+
+
+def reliability_table(summary: Mapping[str, Any]) -> str:
+    """What came true in each bin of confidence."""
     rows = [
-        [name, *(f"{figures[key]:.2f}" for key in ("iou", "coverage", "confidence"))]
-        for name, figures in summary.items()
+        [
+            f"{each['from']:.1f} to {each['to']:.1f}",
+            str(each["count"]),
+            _share(each["confidence"]),
+            _share(each["observed"]),
+        ]
+        for each in summary["reliability"]
     ]
-    return markdown(["localizer", "mean IoU", "covers all", "confidence"], rows)
+    return markdown(["confidence", "questions", "mean confidence", "covers all"], rows)
 
 
-def cost_table(costs: dict[str, dict[str, float]]) -> str:
+def cost_table(costs: Mapping[str, Mapping[str, float]]) -> str:
     """Times in ms, memory in MB and work in GFLOP, medians."""
     rows = [
         [
             name,
-            *(
-                f"{1000 * figures[key]:.0f}"
-                for key in ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s")
-            ),
+            *(f"{1000 * figures[key]:.0f}" for key in STAGES),
             *(f"{figures[key] / 1e6:.1f}" for key in ("kv_bytes", "peak_bytes")),
             f"{figures['flops'] / 1e9:.2f}",
         ]
@@ -60,3 +83,7 @@ def cost_table(costs: dict[str, dict[str, float]]) -> str:
     ]
     stages = ["localizer ms", "encode ms", "compress ms", "score ms"]
     return markdown(["cost", "first token ms", "total ms", *stages, "KV MB", "peak MB", "GFLOP"], rows)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
