@@ -69,10 +69,10 @@ def _nearest(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Quest
         )
         (first, index), (second, _) = others[:2]
         found = scene.objects[index]
-        if second > _CLEARLY * first and found.kind != "sign":
-            if held_out_pair(name_of(thing), found.name) == held_out:
-                text = ask(rng, "nearest", held_out, name=name_of(thing))
-                yield Question("relation", text, found.name, (thing.box,), (found.box,))
+        fits = found.kind != "sign" and held_out_pair(name_of(thing), found.name) == held_out
+        if fits and second > _CLEARLY * first:
+            text = ask(rng, "nearest", held_out, name=name_of(thing))
+            yield Question("relation", text, found.name, (thing.box,), (found.box,))
 
 
 def _between(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:

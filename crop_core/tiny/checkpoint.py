@@ -29,9 +29,8 @@ class Recipe:
     """Everything that tells the two bundled models apart.
 
     `side` is the input in px (so `(side / 14)**2` visual tokens); `pad` pads to a square, else the picture is squashed;
-    `says` is the word that asks for the output, `slots` the tokens after it that hold a place for one number each (none:
-    the output is generated); `bins` the resolution at which the vision tower is taught where the
-    edges of the thing that a patch belongs to are.
+    `says` is the word that asks for the output, `slots` the tokens after it that hold a place for one number each
+    (none: it is generated); `bins` the resolution at which the vision tower learns where the thing under a patch ends.
     """
 
     name: str
@@ -160,9 +159,7 @@ def save(model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokeni
     They keep the eight bits that bfloat16 has, which training computed with: a fifth less for git and for downloads.
     """
     half = LlavaForConditionalGeneration(model.config).to(torch.float16)
-    half.load_state_dict(
-        {name: tensor.to(torch.bfloat16).to(torch.float16) for name, tensor in model.state_dict().items()}
-    )
+    half.load_state_dict({name: weight.to(torch.bfloat16).half() for name, weight in model.state_dict().items()})
     half.generation_config.max_new_tokens = 8
     half.save_pretrained(folder)
     build_processor(recipe, tokenizer).save_pretrained(folder)
