@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from crop_core.bench import __main__ as command
 from crop_core.bench import accuracy, calibration, cost, examples, localizer, tables, workers
 from crop_core.bench.examiner import ALL, BASELINE, BLIND, Examiner, Reply, Sheet, elsewhere, normal, runs
 from crop_core.bench.heldout import Item, held_out, majority_answers
@@ -20,7 +21,7 @@ from crop_core.runs import Task
 from crop_core.tiny.feed import TRAINING_SEEDS
 from crop_core.tiny.questions import KINDS, Question
 from crop_core.tiny.world import Scene
-from ui.examples import load_examples
+from ui.examples import KIND_NAMES, load_examples, strip_html
 
 
 def region(x0, y0, x1, y1, confidence=None):
@@ -208,6 +209,31 @@ def test_the_number_of_workers_changes_no_answer(setup, asked, sheets):
     assert workers.examine(setup, asked, workers=2) == sheets
 
 
+def test_the_result_file_says_everything(tmp_path, monkeypatch, asked):
+    def examine(setup, items, count):
+        names = ["blind", *runs(setup.methods, setup.budgets)]
+        small = region(0, 0, 1, 1, 0.9)
+        return [sheet("place", small, small, **{name.replace(" ", "_"): "2" for name in names})]
+
+    costs = {ALL: dict.fromkeys(cost.FIGURES, 1.0)}
+    monkeypatch.setattr(command, "held_out", lambda per_kind: asked)
+    monkeypatch.setattr(command.CropEngine, "from_pretrained", lambda *given: None)
+    monkeypatch.setattr(command.cost, "measure", lambda *given: (costs, 0.7))
+    monkeypatch.setattr(command, "examine", examine)
+    monkeypatch.setattr(command, "majority_answers", lambda: {"place": "2"})
+    monkeypatch.setattr("sys.argv", ["bench", "--out", str(tmp_path / "new" / "result.json")])
+    command.main()
+    told = json.loads((tmp_path / "new" / "result.json").read_text())
+    assert told["accuracy"] == {"overall": 1.0, "blind": 1.0, "majority": 1.0, "by_kind": {"place": 1.0}}
+    shares = {"192": 1.0, "128": 1.0, "64": 1.0}
+    assert told["retention"] == dict.fromkeys(("ilp", "plc", "crop", "random", "fastv"), shares)
+    assert {"iou", "coverage", "whole_image", "ece", "by_kind", "reliability"} <= set(told["localizer"])
+    assert told["localizer"]["ece"] == pytest.approx(0.1)
+    assert (told["ttft_ratio"], told["cost"], told["seed"]) == (0.7, costs, 0)
+    assert {"command", "questions", "device", "dtype", "versions", "runs"} <= set(told)
+    assert told["runs"]["fastv 64"] == {"overall": 1.0, "mean_tokens": 64.0, "by_kind": {"place": 1.0}}
+
+
 def test_a_picture_is_encoded_once_for_all_its_runs(setup, asked, monkeypatch):
     adapter = load(setup.model, "cpu")
     examiner = Examiner(adapter, WholeImage(), runs(setup.methods, setup.budgets))
@@ -274,6 +300,8 @@ def test_written_examples_say_what_was_measured_and_the_app_reads_them(tmp_path,
     assert row["measured"] == {"all tokens": "dog", "crop 64": "cat"}
     (example,) = load_examples(tmp_path)
     assert (example.question, example.answer, example.kind) == (asked[0].question.text, "dog", "place")
+    assert "what is where · CROP fails at 64 tokens" in strip_html([example])
+    assert set(KIND_NAMES) == set(KINDS)
     assert example.image.name == "01.png"
     assert not (tmp_path / "99.png").exists()
 

@@ -38,7 +38,8 @@ class Double:
         cls.asked = (image, question, config, region)
         assert config.budget is not None
         config.budget.tokens(576)
-        return fake_records.comparison(question, image.size, region, unknown_words=["xylophone"], notices=["A notice."])
+        told = {"unknown_words": ["xylophone"], "notices": ["A notice."], "method": config.method}
+        return fake_records.comparison(question, image.size, region, **told)
 
 
 @pytest.fixture
@@ -177,6 +178,15 @@ def test_a_region_of_ones_own_needs_no_locator(double: type[Double], picture: st
     assert double.asked[3].source == "whole"
 
 
+def test_a_method_that_reads_no_region_needs_no_locator(
+    double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", picture, QUESTION, "--method", "random", "--seed", "7"]) == 0
+    assert double.loaded == {"localizer": None}
+    assert (double.asked[2].method, double.asked[2].seed, double.asked[3]) == ("random", 7, None)
+    assert capsys.readouterr().out.count("Random") == 2
+
+
 @pytest.mark.parametrize(
     ("options", "word"),
     [
@@ -198,6 +208,7 @@ def test_a_region_of_ones_own_needs_no_locator(double: type[Double], picture: st
         (["--method", "fastest"], "fastest"),
         (["--localizer", "gps"], "gps"),
         (["--repeats", "0"], "repeats"),
+        (["--seed=-1"], "seed is -1"),
         (["--repeats", "x"], "repeats"),
         (["--model", "nothing"], "no model"),
         (["--json", "no/such/folder/a.json"], "cannot be written"),

@@ -13,22 +13,28 @@ from ui.payload import data_url
 
 KIND_NAMES = {
     "relation": "beside, above, below",
-    "corner": "corner",
-    "shape_color": "colour",
-    "sign_text": "reading a sign",
+    "color": "colour",
+    "text": "reading",
     "count": "counting",
     "exist": "is it there?",
+    "compare": "comparing",
+    "value": "values and prices",
+    "place": "what is where",
+    "two_hop": "two steps",
+    "whole": "the whole picture",
 }
+FAILS = " · CROP fails at 64 tokens"
 
 
 @dataclass(frozen=True)
 class Example:
-    """A picture file and a question, with its right answer and its kind."""
+    """A picture file and a question, with its right answer and its kind; pruning_fails: measured for CROP at 64."""
 
     image: Path
     question: str
     answer: str
     kind: str
+    pruning_fails: bool = False
 
 
 def load_examples(folder: Path) -> list[Example]:
@@ -37,7 +43,12 @@ def load_examples(folder: Path) -> list[Example]:
     if not listing.is_file():
         return []
     rows = json.loads(listing.read_text(encoding="utf-8"))
-    return [Example(Path(folder) / row["image"], row["question"], row["answer"], row["kind"]) for row in rows]
+    return [
+        Example(
+            Path(folder) / row["image"], row["question"], row["answer"], row["kind"], row.get("pruning_fails", False)
+        )
+        for row in rows
+    ]
 
 
 BUTTON = """<div role="listitem"><button type="button" class="ex-button" data-index="{index}">
@@ -51,7 +62,7 @@ def strip_html(examples: list[Example]) -> str:
             index=index,
             picture=thumbnail(one.image),
             question=html.escape(one.question),
-            kind=html.escape(KIND_NAMES.get(one.kind, one.kind)),
+            kind=html.escape(KIND_NAMES.get(one.kind, one.kind) + (FAILS if one.pruning_fails else "")),
         )
         for index, one in enumerate(examples)
     ]

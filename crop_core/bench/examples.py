@@ -86,10 +86,11 @@ def main() -> None:
     parser.add_argument("--per-kind", type=int, default=2, help="examples of each kind that are chosen by seed")
     parser.add_argument("--failures", type=int, default=4, help="examples on which pruning fails that are searched for")
     parser.add_argument("--scenes", type=int, default=300, help="scenes to search at most")
+    parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER")
     options = parser.parse_args()
     examiner = Setup(DEFAULT_MODEL, DEFAULT_LOCALIZER, ("crop",), (64.0,)).examiner()
     chosen = [(item, examiner(item)) for item in choose(options.per_kind)]
-    write([*chosen, *failures(examiner, options.failures, options.scenes)])
+    write([*chosen, *failures(examiner, options.failures, options.scenes)], options.out)
 
 
 if __name__ == "__main__":
