@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator
 from itertools import combinations
 
-from crop_core.tiny.phrasings import DEARER, DEAREST, MORE, MOST, ask
+from crop_core.tiny.phrasings import COMPARATIVES, SUPERLATIVES, ask
 from crop_core.tiny.question import Question, held_out_pair
-from crop_core.tiny.world import CATEGORIES, Scene, article, plural
+from crop_core.tiny.world import CATEGORIES, Scene, SceneObject, article, plural
 
 _MOST_TO_COUNT_ALL = 8
 
@@ -46,19 +46,25 @@ def comparisons(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Qu
     if scene.setting not in ("chart", "list"):
         return
     chart = scene.setting == "chart"
-    two, all_of_them = ("higher", "highest") if chart else ("cheaper", "cheapest")
-    more, most = (MORE, MOST) if chart else (DEARER, DEAREST)
-    big, small = ("higher", "lower") if chart else ("dearer", "cheaper")
+    sort = "list" if not chart else "standing" if scene.columns > 1 else "lying"
+    of_two, of_all = ("higher", "highest") if chart else ("cheaper", "cheapest")
+    directions = (max, min)
     for pair in combinations(scene.objects, 2):
         one, other = rng.sample(pair, 2)
         if held_out_pair(one.name, other.name) == held_out:
-            which = rng.choice((big, small))
-            answer = (max if which == big else min)(pair, key=lambda thing: int(thing.text or 0))
-            text = ask(rng, two, held_out, more=rng.choice(more[which]), name=one.name, other=other.name)
-            yield Question("compare", text, answer.name, (one.box, other.box), (one.box, other.box))
-    for which in (big, small):
-        answer = (max if which == big else min)(scene.objects, key=lambda thing: int(thing.text or 0))
-        yield Question("compare", ask(rng, all_of_them, held_out, most=rng.choice(most[which])), answer.name, (), ())
+            pick = rng.choice(directions)
+            more = rng.choice(COMPARATIVES[sort][directions.index(pick)])
+            text = ask(rng, of_two, held_out, more=more, name=one.name, other=other.name)
+            answer = pick(pair, key=_amount).name
+            yield Question("compare", text, answer, (one.box, other.box), (one.box, other.box))
+    for pick, words in zip(directions, SUPERLATIVES[sort], strict=True):
+        text = ask(rng, of_all, held_out, most=rng.choice(words))
+        yield Question("compare", text, pick(scene.objects, key=_amount).name, (), ())
+
+
+def _amount(thing: SceneObject) -> int:
+    """The value of a bar, the price of an item."""
+    return int(thing.text or 0)
 
 
 def values(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:

@@ -78,8 +78,7 @@ def _nearest(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Quest
 def _between(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
     """Two things of a row or column with exactly one between them."""
     for one, other in combinations(_named(scene), 2):
-        along_row, along_column = one.row == other.row, one.column == other.column
-        if not (along_row or along_column) or held_out_pair(name_of(one), name_of(other)) != held_out:
+        if one.row != other.row and one.column != other.column:
             continue
         between = [
             thing
@@ -89,7 +88,11 @@ def _between(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Quest
             and min(one.row, other.row) <= thing.row <= max(one.row, other.row)
             and min(one.column, other.column) <= thing.column <= max(one.column, other.column)
         ]
-        if len(between) == 1 and between[0].kind != "sign":
+        if len(between) != 1 or between[0].kind == "sign":
+            continue
+        names = [name_of(one), name_of(other), between[0].name]
+        unseen = [held_out_pair(*pair) for pair in combinations(names, 2)]  # the first one: the two that are named
+        if unseen[0] if held_out else not any(unseen):
             first, second = rng.sample([one, other], 2)
             text = ask(rng, "between", held_out, name=name_of(first), other=name_of(second))
             yield Question("relation", text, between[0].name, (one.box, other.box), (between[0].box,))

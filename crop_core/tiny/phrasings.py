@@ -119,7 +119,7 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
     "number": ("what number is on the {color} sign?",),
     "count": ("how many {names} can be seen?", "what number of {names} do you see?"),
     "exist": ("can you see {a} {name}?", "do you see {a} {name} in the picture?"),
-    "higher": ("what bar is {more}, the {name} or the {other}?", "which is {more}, the {name} or the {other}?"),
+    "higher": ("what bar is {more}, the {name} or the {other}?", "what is {more}, the {name} bar or the {other} bar?"),
     "highest": ("which bar of the chart is the {most}?", "which bar on the chart is the {most}?"),
     "cheaper": ("what item is {more}, the {name} or the {other}?",),
     "cheapest": ("which is the {most} item?", "which item on the list is the {most}?"),
@@ -144,10 +144,17 @@ WHERE = {
     "under": (1, 0),
 }  # (rows, columns) of one step
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
-MORE = {"higher": ("higher", "taller"), "lower": ("lower", "shorter")}
-MOST = {"higher": ("highest", "tallest"), "lower": ("lowest", "shortest")}
-DEARER = {"cheaper": ("cheaper",), "dearer": ("more expensive",)}
-DEAREST = {"cheaper": ("cheapest",), "dearer": ("most expensive",)}
+# What is more and what is less, of two and of all: for bars that stand, bars that lie, and prices.
+COMPARATIVES = {
+    "standing": (("higher", "taller"), ("lower", "shorter")),
+    "lying": (("longer",), ("shorter",)),
+    "list": (("more expensive",), ("cheaper",)),
+}
+SUPERLATIVES = {
+    "standing": (("highest", "tallest"), ("lowest", "shortest")),
+    "lying": (("longest",), ("shortest",)),
+    "list": (("most expensive",), ("cheapest",)),
+}
 
 
 def ask(rng: random.Random, form: str, held_out: bool, **words: str) -> str:

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 
 from crop_core.localize.grid import SLOTS
-from crop_core.tiny.phrasings import CORNERS, DEARER, DEAREST, MORE, MOST, TRAINING, WHERE
+from crop_core.tiny.phrasings import COMPARATIVES, CORNERS, SUPERLATIVES, TRAINING, WHERE
 from crop_core.tiny.world import BACKGROUNDS, CATEGORIES, COLORS, TEXTS
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>", *SLOTS)
@@ -18,7 +18,10 @@ def vocabulary() -> list[str]:
     """Every token in a fixed order; the index is the token id. No word that training never shows."""
     templates = " ".join(phrase for phrases in TRAINING.values() for phrase in phrases)
     asked = [word.strip("?,") for word in templates.split() if "{" not in word]
-    fillings = [*WHERE, *CORNERS, *(w for table in (MORE, MOST, DEARER, DEAREST) for ws in table.values() for w in ws)]
+    degrees = [
+        word for table in (COMPARATIVES, SUPERLATIVES) for pair in table.values() for words in pair for word in words
+    ]
+    fillings = [*WHERE, *CORNERS, *degrees]
     answers = [*CATEGORIES, *COLORS, *TEXTS, *BACKGROUNDS, "yes", "no"]
     words = [*_PROMPT, *answers, "a", "an", "shape", *asked, *" ".join(fillings).split()]
     return list(dict.fromkeys([*SPECIAL, *PLURALS, *words]))

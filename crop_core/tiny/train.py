@@ -15,10 +15,10 @@ from crop_core.tiny.tokenizer import build_tokenizer
 from crop_core.tiny.vision import VisionPlan, train_vision
 from crop_core.tiny.warm_start import Imitation, grow, start_from
 
-VISION = {"crop-tiny": VisionPlan(1300), "crop-tiny-locator": VisionPlan(1000, batch=32, fresh=12, kept=144)}
+VISION = {"crop-tiny": VisionPlan(1900), "crop-tiny-locator": VisionPlan(1500, batch=32, fresh=12, kept=144)}
 LANGUAGE = {
-    "crop-tiny": LanguagePlan(1000, reference_layers=(1,), target_layers=(3, 4), align=150, rate=1.5e-3),
-    "crop-tiny-locator": LanguagePlan(750, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),
+    "crop-tiny": LanguagePlan(2300, reference_layers=(1,), target_layers=(3, 4), align=150, kept=200, rate=1.5e-3),
+    "crop-tiny-locator": LanguagePlan(2000, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),
 }
 TEACHERS = {"crop-tiny": "crop-tiny-locator"}  # trained first, and where the other starts
 
