@@ -144,7 +144,7 @@ def train_language(
         with torch.autocast("cpu", torch.bfloat16):
             return encode_patches(tower, squares).bfloat16()
 
-    feed = Feed(recipe, plan.batch, plan.fresh, memory=12_000, encode=encode)
+    feed = Feed(recipe, plan.batch, plan.fresh, memory=6_000, encode=encode)
 
     def loss(step: int) -> tuple[Tensor, Stats]:
         samples, rng = feed(step)
