@@ -23,6 +23,7 @@ RESULTS = Path("bench/results/bundled.json")
 METHODS = ("ilp", "plc", "crop", "random", "fastv")
 BUDGETS = (192.0, 128.0, 64.0)
 ABLATED = "crop 64"
+SUBSET = 2  # questions of each kind by which anybody can check the model cards in a minute
 
 
 def main() -> None:
@@ -35,7 +36,8 @@ def main() -> None:
     sheets = examine(Setup(options.model, options.localizer, METHODS, BUDGETS, ABLATED), items, options.workers)
     found = accuracy.tallies(sheets, majority_answers())
     regions = localizer.summary(sheets)
-    tables = (accuracy_table(found), localizer_table(regions), reliability_table(regions), cost_table(costs))
+    table = {name: tally.to_json() for name, tally in found.items()}
+    tables = (accuracy_table(table), localizer_table(regions), reliability_table(regions), cost_table(costs))
     print(*tables, f"first token, {ABLATED} over {accuracy.ALL}: {ttft_ratio:.2f}", sep="\n\n")
     result = {
         **_circumstances(options),
@@ -45,7 +47,8 @@ def main() -> None:
         "retention": accuracy.retention(found, METHODS, BUDGETS),
         "ttft_ratio": ttft_ratio,
         "cost": costs,
-        "runs": {name: tally.to_json() for name, tally in found.items()},
+        "runs": table,
+        "subset": localizer.subset(sheets, SUBSET),
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -5,12 +5,12 @@ Pure arithmetic over sheets.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from crop_core.bench import calibration
-from crop_core.bench.examiner import Sheet
+from crop_core.bench.examiner import ALL, Sheet
 from crop_core.region import Region
 
 
@@ -67,6 +67,22 @@ def summary(sheets: Sequence[Sheet]) -> dict[str, Any]:
         **figures(sheets),
         "by_kind": {kind: figures(group) for kind, group in kinds.items()},
         "reliability": [each.to_json() for each in reliability(sheets)],
+    }
+
+
+def subset(sheets: Sequence[Sheet], per_kind: int) -> dict[str, Any]:
+    """How the first questions of each kind were answered with all tokens, and the mean IoU of their regions."""
+    kinds: Counter[str] = Counter()
+    first = []
+    for sheet in sheets:
+        kinds[sheet.kind] += 1
+        if kinds[sheet.kind] <= per_kind:
+            first.append(sheet)
+    return {
+        "per_kind": per_kind,
+        "right": sum(sheet.is_right(ALL) for sheet in first),
+        "answers": [sheet.replies[ALL].text for sheet in first],
+        "iou": _mean([iou(sheet.found, sheet.needed) for sheet in first]),
     }
 
 

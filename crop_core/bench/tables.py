@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from crop_core.bench.accuracy import Tally
 from crop_core.bench.examiner import ALL
 from crop_core.tiny.questions import KINDS
 
@@ -31,18 +30,18 @@ def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join([texts[0], rule, *texts[1:]])
 
 
-def accuracy_table(tallies: Mapping[str, Tally]) -> str:
-    """Exact answers by run and kind, and the share of the unpruned accuracy kept."""
-    full = tallies[ALL].overall
+def accuracy_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Exact answers by run (`Tally.to_json`) and kind, and the share of the unpruned accuracy kept."""
+    full = runs[ALL]["overall"]
     rows = [
         [
             name,
-            f"{tally.mean_tokens:.0f}" if tally.mean_tokens else "",
-            f"{tally.overall:.1%}",
-            f"{tally.overall / full:.1%}" if full else "",
+            f"{run['mean_tokens']:.0f}" if run["mean_tokens"] else "",
+            f"{run['overall']:.1%}",
+            f"{run['overall'] / full:.1%}" if full else "",
         ]
-        + [f"{tally.by_kind[kind]:.0%}" if kind in tally.by_kind else "" for kind in KINDS]
-        for name, tally in tallies.items()
+        + [f"{run['by_kind'][kind]:.0%}" if kind in run["by_kind"] else "" for kind in KINDS]
+        for name, run in runs.items()
     ]
     return markdown(["run", "mean tokens", "exact", "kept", *KINDS], rows)
 

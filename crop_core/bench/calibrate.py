@@ -1,0 +1,60 @@
+"""`python -m crop_core.bench.calibrate`: fit the bundled locator's doubt and confidence, and write them to its config.
+
+The questions are of the held-out world, and apart from those of the benchmark and of the examples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from crop_core.bench.heldout import Item, held_out
+from crop_core.localize import GridLocalizer
+from crop_core.localize.calibration import KEY, Calibration, choose_doubt, covers, fit_confidence
+from crop_core.localize.reading import read
+from crop_core.models import load
+
+CALIBRATION_SEEDS = 600_000
+LOCATOR = Path("assets/models/crop-tiny-locator")
+
+
+def fit(localizer: GridLocalizer, items: list[Item], coverage: float) -> Calibration:
+    """The doubt of the highest IoU that covers this share of the items' regions, and the confidence to go with it."""
+    probabilities = np.stack(
+        [localizer.probabilities(item.scene.image, item.question.text) for item in tqdm(items, mininterval=5)]
+    )
+    regions = np.array([item.region.grid for item in items])
+    doubt = choose_doubt(probabilities, regions, coverage)
+    readings = [read(each, doubt) for each in probabilities]
+    hit = covers([reading.numbers for reading in readings], regions)
+    scale, shift = fit_confidence([reading.log_covered for reading in readings], hit)
+    return Calibration(doubt, round(scale, 4), round(shift, 4))
+
+
+def write(calibration: Calibration, folder: Path) -> None:
+    """Put the calibration into the checkpoint's config.json."""
+    file = folder / "config.json"
+    config = json.loads(file.read_text()) | {KEY: calibration.to_json()}
+    file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def main() -> None:
+    """Fit and write."""
+    parser = argparse.ArgumentParser(prog="python -m crop_core.bench.calibrate", description=__doc__)
+    parser.add_argument("--locator", type=Path, default=LOCATOR, help="the locator's folder")
+    parser.add_argument("--per-kind", type=int, default=60, help="questions of each kind")
+    parser.add_argument("--coverage", type=float, default=0.95, help="share of the needed regions to be covered")
+    options = parser.parse_args()
+    items = held_out(options.per_kind, CALIBRATION_SEEDS)
+    calibration = fit(GridLocalizer(load(options.locator)), items, options.coverage)
+    write(calibration, options.locator)
+    sys.stdout.write(f"{len(items)} questions: {calibration}\n")
+
+
+if __name__ == "__main__":
+    main()
