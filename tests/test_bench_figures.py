@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from sheets import region, sheet
+from sheets import WHOLE, region, sheet
 
 from crop_core.bench import accuracy, calibrate, calibration, localizer, publish, tables
 from crop_core.bench.examiner import ALL, BASELINE, elsewhere, normal, runs
