@@ -1,24 +1,31 @@
-"""The bundled models' world and training: deterministic scenes, right answers, right boxes, and a run that learns."""
+"""The bundled models' world: deterministic scenes in many styles, the words of questions, and what the models see."""
 
 import random
-from dataclasses import replace
+import re
+from collections import Counter
+from functools import cache
+from itertools import combinations
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 
-from crop_core.tiny import train as training
+from crop_core.tiny import scenes
 from crop_core.tiny.checkpoint import ANSWERER, LOCATOR, RECIPES, build_model, build_processor
-from crop_core.tiny.dense import encode_patches, patch_labels, patches_of, to_square
-from crop_core.tiny.feed import Feed, patches_to_keep, stack
-from crop_core.tiny.packing import IGNORED, Packer, allowed_mask
-from crop_core.tiny.questions import KINDS, WHERE, all_questions
-from crop_core.tiny.scenes import make_scene
-from crop_core.tiny.tokenizer import build_tokenizer
-from crop_core.tiny.warm_start import Imitation, grow
-from crop_core.tiny.world import CATEGORIES
+from crop_core.tiny.dense import cells, encode_patches, patch_labels, patches_of, to_square
+from crop_core.tiny.phrasings import HELD_OUT, TRAINING
+from crop_core.tiny.question import KINDS
+from crop_core.tiny.questions import all_questions, sample_questions
+from crop_core.tiny.scenes import SIDE, make_scene
+from crop_core.tiny.style import HELD_OUT_STYLES, STYLES
+from crop_core.tiny.tokenizer import build_tokenizer, vocabulary
+from crop_core.tiny.world import BACKGROUNDS, CATEGORIES, COLORS, TEXTS, Mark, Scene, SceneObject
 
-SEEDS = range(40)
+SEEDS = range(80)
+BOTH = pytest.mark.parametrize("held_out", [False, True], ids=["training", "held out"])
+RECIPE = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+PLURALS = {"buses": "bus", "foxes": "fox", "crosses": "cross", "octopuses": "octopus"}  # the others end with one "s"
 
 
 @pytest.fixture(scope="module")
@@ -26,72 +33,167 @@ def tokenizer():
     return build_tokenizer()
 
 
-def test_same_seed_same_scene():
-    first, second = make_scene(7), make_scene(7)
-    assert first.objects == second.objects
-    assert np.array_equal(np.asarray(first.image), np.asarray(second.image))
-    assert make_scene(8).objects != first.objects
+@cache
+def drawn(held_out):
+    """Scenes, each with its things before a tilt and its style."""
+    found = []
+
+    def noting(rng, scene, style):
+        found.append((finish(rng, scene, style), scene.objects, style))
+        return found[-1][0]
+
+    finish = scenes.finish
+    with mock.patch.object(scenes, "finish", noting):
+        for seed in SEEDS:
+            make_scene(seed, held_out)
+    return found
 
 
-def test_things_are_inside_the_picture_and_apart():
-    for seed in SEEDS:
-        scene = make_scene(seed)
-        seen = np.zeros(scene.image.size[::-1], int)
-        for thing in scene.objects:
+@cache
+def questions(held_out):
+    return [
+        question
+        for seed, (scene, _, _) in zip(SEEDS, drawn(held_out), strict=True)
+        for found in all_questions(random.Random(seed), scene, held_out).values()
+        for question in found
+    ]
+
+
+@BOTH
+def test_same_seed_same_scene_and_questions(held_out):
+    for seed in range(8):
+        first, second = make_scene(seed, held_out), make_scene(seed, held_out)
+        assert first.objects == second.objects
+        assert np.array_equal(np.asarray(first.image), np.asarray(second.image))
+        asked = [all_questions(random.Random(seed), scene, held_out) for scene in (first, second)]
+        assert asked[0] == asked[1]
+        assert make_scene(seed + 1, held_out).objects != first.objects
+
+
+@BOTH
+def test_held_out_scenes_have_styles_of_their_own(held_out):
+    styles = {style for _, _, style in drawn(held_out)}
+    assert styles <= (set(HELD_OUT_STYLES) if held_out else set(STYLES) - set(HELD_OUT_STYLES))
+    assert len(styles) >= len(HELD_OUT_STYLES)
+
+
+@BOTH
+def test_pictures_have_their_size_and_every_setting_occurs(held_out):
+    for scene, _, _ in drawn(held_out):
+        assert max(scene.image.size) == SIDE == 336 and min(scene.image.size) >= SIDE / 2
+        assert (scene.background is None) == (scene.setting in ("chart", "list"))
+        assert (scene.background in ("street", "room")) == (scene.setting in ("street", "room"))
+    found = Counter(scene.setting for scene, _, _ in drawn(held_out))
+    assert set(found) == {"free", "street", "room", "chart", "list"} and min(found.values()) >= 4
+    assert {scene.background for scene, _, _ in drawn(held_out)} == {*BACKGROUNDS, None}
+
+
+def check_apart(boxes):
+    for one, other in combinations(boxes, 2):
+        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+
+
+@BOTH
+def test_things_are_inside_the_picture_and_apart_before_a_tilt(held_out):
+    for scene, flat, style in drawn(held_out):
+        assert (flat == scene.objects) == (style.finish != "tilted")
+        check_apart([thing.box for thing in flat])
+        for thing in (*flat, *scene.objects):
             left, top, right, bottom = thing.box
             assert 0 <= left < right <= scene.image.width and 0 <= top < bottom <= scene.image.height
-            seen[top:bottom, left:right] += 1
-        assert seen.max() == 1
+            for box in (mark.box for mark in thing.marks):
+                assert left <= box[0] < box[2] <= right and top <= box[1] < box[3] <= bottom
+            if thing.kind == "sign":
+                assert thing.marks[0].category == "sign" and thing.marks[0].color == thing.color
+                assert [mark.text for mark in thing.marks[1:]] == thing.text.split()
 
 
-def _brute_force(question, scene):
-    """The answer, read from the scene's description alone by another road than the generator's."""
-    words = question.text.rstrip("?").split()
-    names = [thing.name for thing in scene.objects]
-    if question.kind == "shape_color":
-        return next(t.color for t in scene.objects if t.kind == "shape" and t.name in words)
-    if question.kind == "sign_text":
-        return next(t.text for t in scene.objects if t.kind == "sign" and t.color in words)
-    if question.kind == "exist":
-        return "yes" if any(name in words for name in names) else "no"
-    if question.kind == "count":
-        word = next(w for w in words if any(w in (c + "s", c + "es") for c in CATEGORIES))
-        return str(sum(word in (name + "s", name + "es") for name in names))
-    middles = {((t.box[0] + t.box[2]) / 2, (t.box[1] + t.box[3]) / 2): t for t in scene.objects}
-    if question.kind == "corner":
-        corner = (scene.image.width * ("right" in words), scene.image.height * ("bottom" in words))
-        return middles[min(middles, key=lambda m: (m[0] - corner[0]) ** 2 + (m[1] - corner[1]) ** 2)].name
-    where = max((w for w in WHERE if f" {w} the " in question.text), key=len)
-    reference = next(t for t in scene.objects if (f"{t.color} sign" if t.kind == "sign" else t.name) in question.text)
-    dy, dx = WHERE[where]
-    line = [
-        t for t in scene.objects
-        if (t.row == reference.row if dx else t.column == reference.column)
-        and ((t.column - reference.column) * dx + (t.row - reference.row) * dy) > 0
-    ]  # fmt: skip
-    return min(line, key=lambda t: abs(t.column - reference.column) + abs(t.row - reference.row)).name
+def test_crowded_scenes_have_ten_to_twenty_things(monkeypatch):
+    monkeypatch.setattr(scenes, "_SETTINGS", {"crowd": 1})
+    monkeypatch.setattr(scenes, "finish", lambda rng, scene, style: scene)
+    crowds = [make_scene(seed) for seed in range(50)]
+    assert {len(scene.objects) for scene in crowds} == set(range(10, 21))
+    for scene in crowds:
+        check_apart([thing.box for thing in scene.objects])
+        assert len({(thing.row, thing.column) for thing in scene.objects}) == len(scene.objects)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_answers_agree_with_a_brute_force_reader(kind):
-    checked = 0
-    for seed in SEEDS:
-        scene = make_scene(seed)
-        for question in all_questions(random.Random(seed), scene)[kind]:
-            assert _brute_force(question, scene) == question.answer, (seed, question)
-            checked += 1
-    assert checked >= 20
+def test_things_that_a_question_names_are_told_apart():
+    for scene, _, _ in drawn(False):
+        signs = [thing.color for thing in scene.objects if thing.kind == "sign"]
+        assert len(signs) == len(set(signs))
+        repeated = [name for name, count in scene.counts.items() if count > 1 and name != "sign"]
+        assert len(repeated) <= (1 if scene.setting == "free" else scene.rows)
+        assert max(scene.counts.values()) <= 5
 
 
-def test_every_question_is_in_the_vocabulary(tokenizer):
-    for seed in SEEDS:
-        for questions in all_questions(random.Random(seed), make_scene(seed)).values():
-            for question in questions:
-                ids = tokenizer(f"{question.text} {question.answer}")["input_ids"]
-                assert tokenizer.unk_token_id not in ids, question.text
+def test_held_out_phrasings_are_new_orders_of_known_words():
+    def words(phrases):
+        return {word.strip("?,") for phrase in phrases for word in phrase.split() if "{" not in word}
+
+    assert set(HELD_OUT) == set(TRAINING)
+    trained, kept = (
+        {phrase.replace("{more}", form) for form, phrases in table.items() for phrase in phrases}
+        for table in (TRAINING, HELD_OUT)
+    )
+    assert trained.isdisjoint(kept)
+    assert words(kept) <= words(trained)
+    asked, asked_held_out = ({question.text for question in questions(held_out)} for held_out in (False, True))
+    assert asked.isdisjoint(asked_held_out)
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+@BOTH
+def test_questions_are_good_english(held_out):
+    for question in questions(held_out):
+        text = question.text
+        assert re.fullmatch(r"[a-z]+(,? [a-z]+)*\?", text), text
+        assert not re.search(r"\b(\w+) \1\b", text), text  # no word twice
+        for article, name in re.findall(r"\b(an?) (\w+)", text):
+            assert name in CATEGORIES and (article == "an") == (name[0] in "aeiou"), text
+        if plural := re.search(r"(?:how many|number of) (\w+)", text):
+            singular = PLURALS.get(plural[1], plural[1].removesuffix("s"))
+            assert plural[1] != singular and singular in {*CATEGORIES, "object", "thing"}, text
+            assert (singular in PLURALS.values()) == (plural[1] in PLURALS), text
+        assert re.fullmatch(r"[a-z]+( [a-z]+){0,2}|\d+", question.answer)
+
+
+def test_every_category_has_its_plural():
+    for name in (name for name in CATEGORIES if name != "bar"):
+        things = tuple(SceneObject("emoji", name, None, None, 0, i, (9 * i, 0, 9 * i + 9, 9)) for i in range(2))
+        (question,) = all_questions(random.Random(0), Scene(None, things, 1, 2))["count"]
+        plural = next((many for many, single in PLURALS.items() if single == name), name + "s")
+        assert question.text.replace("?", "").split().count(plural) == 1 and question.answer == "2"
+
+
+@BOTH
+def test_every_question_is_in_the_vocabulary_however_it_is_typed(held_out, tokenizer):
+    assert len(vocabulary()) == len(set(vocabulary())) == len(tokenizer)
+
+    def ids(texts):
+        return tokenizer(texts, add_special_tokens=False)["input_ids"]
+
+    texts = [question.text for question in questions(held_out)]
+    known = ids(texts)
+    assert not any(tokenizer.unk_token_id in row for row in known)
+    assert all(row[-1] == tokenizer.convert_tokens_to_ids("?") for row in known)
+    assert ids([text.upper() for text in texts]) == ids([text.capitalize() for text in texts]) == known
+    assert ids([text.rstrip("?") for text in texts]) == [row[:-1] for row in known]
+    for answer in {question.answer for question in questions(held_out)}:
+        assert ids([answer])[0] == tokenizer.convert_tokens_to_ids(answer.split())  # a token a word
+        assert tokenizer.unk_token_id not in ids([answer])[0]
+
+
+def test_a_training_mixture_has_every_kind_and_no_question_twice():
+    kinds = Counter()
+    for seed, (scene, _, _) in zip(SEEDS, drawn(False), strict=True):
+        picked = sample_questions(random.Random(seed), scene, 12)
+        known = [question for found in all_questions(random.Random(seed), scene).values() for question in found]
+        assert len(picked) == len(set(picked)) == min(12, len(known))
+        kinds.update(question.kind for question in picked)
+    assert set(kinds) == set(KINDS) and min(kinds.values()) >= 10
+
+
+@RECIPE
 def test_training_pixels_are_the_processors(recipe, tokenizer):
     processor = build_processor(recipe, tokenizer)
     for seed in range(6):
@@ -101,94 +203,46 @@ def test_training_pixels_are_the_processors(recipe, tokenizer):
         assert torch.allclose((torch.tensor(square) / 255 - 0.5) / 0.25, expected, atol=1.01 / 255 / 0.25)
 
 
-def test_patch_labels_name_the_thing_under_each_patch():
-    scene = make_scene(3)
-    labels = patch_labels(scene, ANSWERER)
-    for thing in scene.objects:
-        own = patches_of((thing.box,), scene, ANSWERER)
-        assert own.any()
-        assert set(labels[own, 0]) == {1 + CATEGORIES.index(thing.name)}
-    assert (labels[:, 0] == 0).any()
+@RECIPE
+@pytest.mark.parametrize("setting", ["free", "street", "chart", "list"])
+def test_patch_labels_tell_what_each_mark_shows(monkeypatch, setting, recipe):
+    monkeypatch.setattr(scenes, "_SETTINGS", {setting: 1})
+    monkeypatch.setattr(scenes, "finish", lambda rng, scene, style: scene)  # a tilt may let boxes overlap
+    seen = set()
+    for scene in map(make_scene, range(6)):
+        labels, nothing = patch_labels(scene, recipe), np.ones(recipe.grid**2, bool)
+        for thing in scene.objects:
+            for mark in thing.marks or [Mark(thing.box, thing.name, thing.color)]:
+                own = patches_of((mark.box,), scene, recipe)
+                nothing &= ~own
+                category = mark.category or ("sign" if thing.kind == "sign" else None)
+                assert set(labels[own, 0]) <= {1 + (CATEGORIES.index(category) if category else len(CATEGORIES))}
+                if mark.color:
+                    assert set(labels[own, 1]) <= {1 + list(COLORS).index(mark.color)}
+                if mark.text:
+                    assert set(labels[own, 2]) <= {1 + TEXTS.index(mark.text)}
+                assert {tuple(edges) for edges in labels[own, 3:]} <= {cells(thing.box, scene, recipe, recipe.bins)}
+                seen |= {(bool(mark.category), bool(mark.color), bool(mark.text))} if own.any() else set()
+        assert nothing.any() and not labels[nothing].any()
+    expected = {"chart": {(1, 1, 0), (0, 0, 1)}, "list": {(0, 0, 1)}}.get(setting, {(1, 1, 0), (1, 0, 0), (0, 0, 1)})
+    assert seen >= {tuple(map(bool, flags)) for flags in expected}
+
+
+def test_patches_of_a_box_are_those_whose_centres_it_holds():
+    scene = next(scene for scene in map(make_scene, range(40)) if scene.image.size == (336, 252))
+    mask = patches_of(((14, 0, 28, 28),), scene, ANSWERER).reshape(24, 24)  # 42 px of padding above: 3 patches
+    assert np.argwhere(mask).tolist() == [[3, 1], [4, 1]]
+    mask = patches_of(((0, 0, 56, 42),), scene, LOCATOR).reshape(12, 12)  # squashed: patches of 28 by 21 px
+    assert np.argwhere(mask).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
 
 
 def test_encode_patches_is_the_towers_forward(tokenizer):
     tower = build_model(LOCATOR, tokenizer).model.vision_tower.eval()
     squares = torch.stack([torch.tensor(to_square(make_scene(seed).image, LOCATOR)) for seed in (0, 1)])
     pixels = (squares.permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
+    turned = torch.arange(144).flip(0).expand(2, -1)
     with torch.no_grad():
-        assert torch.allclose(encode_patches(tower, squares), tower(pixels).last_hidden_state[:, 1:], atol=1e-5)
-
-
-def test_kept_patches_hold_every_thing():
-    _, labels = stack(Feed(ANSWERER, batch=3, fresh=1, memory=8)(0)[0])
-    keep = patches_to_keep(labels, 300)
-    kept = torch.zeros(labels.shape[:2], dtype=torch.bool).scatter(1, keep, True)
-    assert (keep.diff(dim=1) > 0).all()
-    assert kept[labels[..., 0] > 0].all()
-    assert patches_to_keep(labels, 576) is None
-
-
-def test_a_batch_depends_on_its_step_alone():
-    early = Feed(LOCATOR, batch=4, fresh=2, memory=16)
-    for step in range(3):
-        early(step)
-    resumed = Feed(LOCATOR, batch=4, fresh=2, memory=16)
-    for first, second in zip(early(3)[0], resumed(3)[0], strict=True):
-        assert torch.equal(first.view, second.view)
-
-
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
-def test_packed_questions_keep_to_themselves(recipe, tokenizer):
-    samples, rng = Feed(recipe, batch=2, fresh=1, memory=4)(0)
-    pack = Packer(recipe, tokenizer, questions=6, chunks=2)(samples, rng)
-    allowed = allowed_mask(pack, prefix=5)[:, 0, :, 5:]
-    segment = pack.segment.view(len(allowed), -1)
-    assert not allowed[segment[:, :, None] != segment[:, None]].any()
-    assert not allowed.triu(1).any()
-    said = (pack.label != IGNORED) & (pack.label != tokenizer.eos_token_id)
-    assert said.any()
-    assert torch.equal(
-        pack.ids.roll(-1, 1)[said], pack.label[said]
-    )  # every answer token follows the row that predicts it
-    for look in (pack.reference, pack.target):
-        assert len(look.rows) == len(look.patches) and look.patches.any(1).all()
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """Both recipes at a size that trains in seconds."""
-    size = {"hidden_size": 32, "intermediate_size": 32, "num_attention_heads": 2}
-    for name, recipe, layers in (("crop-tiny-locator", LOCATOR, 5), ("crop-tiny", ANSWERER, 6)):
-        language = {**size, "num_hidden_layers": layers}
-        monkeypatch.setitem(RECIPES, name, replace(recipe, vision={**size, "num_hidden_layers": 1}, language=language))
-        monkeypatch.setitem(training.VISION, name, replace(training.VISION[name], batch=2, fresh=1))
-        plan = replace(training.LANGUAGE[name], batch=2, fresh=1, align=2, questions=4, kept=40, rate=6e-3)
-        monkeypatch.setitem(training.LANGUAGE, name, plan)
-
-
-def test_training_runs_saves_resumes_and_learns(tmp_path, small):
-    name = "crop-tiny-locator"
-    early = training.train(name, tmp_path, threads=1, vision_steps=2, language_steps=4)
-    late = training.train(name, tmp_path, threads=1, vision_steps=2, language_steps=40)
-    assert late["language"]["loss"] < 0.9 * early["language"]["loss"]
-    training.train("crop-tiny", tmp_path, threads=1, vision_steps=2, language_steps=4)  # starts from the locator
-    for name in RECIPES:
-        assert (tmp_path / name / "model.safetensors").exists()
-
-
-def test_growing_keeps_what_the_teacher_says(tokenizer, small):
-    teacher, model = (build_model(RECIPES[name], tokenizer).eval() for name in ("crop-tiny-locator", "crop-tiny"))
-    grow(model, teacher)
-    ids = torch.arange(5, 15)[None]
-    with torch.no_grad():
-        said = [m.model.language_model(input_ids=ids).last_hidden_state for m in (teacher, model)]
-    assert torch.allclose(*said, atol=1e-5)
-
-
-def test_imitation_looks_at_the_same_place():
-    scene = next(make_scene(seed) for seed in SEEDS if make_scene(seed).rows == 3)
-    places = Imitation(None, LOCATOR, ANSWERER)._places(scene)
-    assert (places == -1).sum() == 24 * 6  # a quarter of the square is padding
-    theirs, ours = (patch_labels(scene, recipe)[:, 0] for recipe in (LOCATOR, ANSWERER))
-    seen = places >= 0
-    assert (theirs[places[seen]] == ours[seen]).mean() > 0.9
+        expected = tower(pixels).last_hidden_state[:, 1:]
+        assert torch.allclose(encode_patches(tower, squares), expected, atol=1e-5)
+        assert torch.allclose(encode_patches(tower, squares, turned), expected.flip(1), atol=1e-4)
+        assert encode_patches(tower, squares, turned[:, :9]).shape == (2, 9, 192)
