@@ -201,7 +201,7 @@ def look_loss(look: Look, q: Tensor, k: Tensor) -> Tensor:
     q is scaled already.
     """
     scene, place = look.rows.T
-    scores = torch.einsum("rhd,rhkd->rhk", q[scene, :, place].float(), k[scene].float())
+    scores = (q @ k.transpose(2, 3))[scene, :, place].float()
     inside = scores.masked_fill(~look.patches[:, None], -1e9).logsumexp(-1)
     return (scores.logsumexp(-1) - inside).mean()
 
