@@ -8,8 +8,8 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class PoolingCompressor:
         ring = rings(layout, region, self.config)
         windows = _first_windows(layout, ring)
         if count is None:
-            windows = _split_until(windows, total, lambda window: window.size > self._ratio(window.ring))
+            windows = _split_until(windows, total, lambda window: len(window.tokens) > self._ratio(window.ring))
         elif len(windows) > count:
             windows = _merged(windows, count)
         else:
@@ -83,9 +83,11 @@ def in_sight(layout: TokenLayout) -> NDArray[np.bool_]:
     return (x >= left) & (x < right) & (y >= top) & (y < bottom)  # False for NaN
 
 
-@dataclass(frozen=True, eq=False)
-class _Window:
-    """Tokens of one ring and view inside rows top..bottom and columns left..right (ends excluded) of the token grid."""
+class _Window(NamedTuple):
+    """Tokens of one ring and view inside rows top..bottom and columns left..right (ends excluded) of the token grid.
+
+    A tuple, since a plan makes hundreds of them while the clock runs. row, col: (N,) of all tokens, shared.
+    """
 
     ring: int
     tokens: Ints
@@ -96,23 +98,18 @@ class _Window:
     bottom: int
     right: int
 
-    @property
-    def size(self) -> int:
-        return len(self.tokens)
-
     def halves(self) -> list[_Window]:
         """Both halves of the longer side; empty halves are cut off until there are two."""
-        if self.bottom - self.top >= self.right - self.left:
-            middle = (self.top + self.bottom) // 2
-            first, ends = self.row < middle, ({"bottom": middle}, {"top": middle})
+        ring, tokens, row, col, top, left, bottom, right = self
+        if bottom - top >= right - left:
+            middle = (top + bottom) // 2
+            before, ends = row[tokens] < middle, ((top, left, middle, right), (middle, left, bottom, right))
         else:
-            middle = (self.left + self.right) // 2
-            first, ends = self.col < middle, ({"right": middle}, {"left": middle})
-        parts = [self._part(chosen, **end) for chosen, end in zip((first, ~first), ends, strict=True) if chosen.any()]
+            middle = (left + right) // 2
+            before, ends = col[tokens] < middle, ((top, left, bottom, middle), (top, middle, bottom, right))
+        shares = (tokens[before], tokens[~before])
+        parts = [_Window(ring, own, row, col, *end) for own, end in zip(shares, ends, strict=True) if len(own)]
         return parts if len(parts) == 2 else parts[0].halves()
-
-    def _part(self, chosen: NDArray[np.bool_], **ends: int) -> _Window:
-        return replace(self, tokens=self.tokens[chosen], row=self.row[chosen], col=self.col[chosen], **ends)
 
 
 def _first_windows(layout: TokenLayout, ring: Ints) -> list[_Window]:
@@ -125,7 +122,7 @@ def _first_windows(layout: TokenLayout, ring: Ints) -> list[_Window]:
     for number, hidden, view in keys:
         at = np.flatnonzero((ring == number) & (visible != hidden) & (layout.view == view))
         same = layout.view == view  # the window spans the view's whole grid, so that all rings share their borders
-        windows.append(_Window(number, at, row[at], col[at], 0, 0, int(row[same].max()) + 1, int(col[same].max()) + 1))
+        windows.append(_Window(number, at, row, col, 0, 0, int(row[same].max()) + 1, int(col[same].max()) + 1))
     return windows
 
 
@@ -138,7 +135,7 @@ def _split_until(
     """Halve the `wanted` window with the most tokens for its ratio until there are `count` or none is left."""
 
     def entry(window: _Window) -> tuple[float, int, _Window]:
-        return (-window.size / ratio(window.ring), next(tie), window)
+        return (-len(window.tokens) / ratio(window.ring), next(tie), window)
 
     tie = itertools.count()  # equal windows are split in the order in which they came
     done: list[_Window] = []
@@ -146,7 +143,7 @@ def _split_until(
     heapq.heapify(queue)
     while queue and len(done) + len(queue) < count:
         window = heapq.heappop(queue)[2]
-        if window.size == 1 or not wanted(window):
+        if len(window.tokens) == 1 or not wanted(window):
             done.append(window)
             continue
         for half in window.halves():
@@ -157,4 +154,4 @@ def _split_until(
 def _merged(windows: list[_Window], count: int) -> list[_Window]:
     """More rings than tokens: the farthest windows become one."""
     tail = windows[count - 1 :]
-    return [*windows[: count - 1], replace(tail[0], tokens=np.concatenate([window.tokens for window in tail]))]
+    return [*windows[: count - 1], tail[0]._replace(tokens=np.concatenate([window.tokens for window in tail]))]

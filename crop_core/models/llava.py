@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -84,21 +86,34 @@ class LlavaAdapter:
 
     def prepare(self, image: Image.Image, question: str) -> PreparedInputs:
         """Input tensors of shape (1, L) and pixel_values (1, 3, H, W) from an RGB image, on the model's device."""
-        batch = self.processor(images=reduced(image), text=self.prompt(question), return_tensors="pt").to(self.device)
-        ids = batch["input_ids"]
-        placeholders, tokens = int((ids == self.image_token_id).sum()), self.layout(image.size).count
+        pixels = _pixels(self.processor.image_processor, reduced(image))
+        ids = self._ids(self.prompt(question), pixels.shape, self.layout(image.size).count).to(self.device)
+        return PreparedInputs(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            visual=ids == self.image_token_id,
+            vision={"pixel_values": pixels[None].to(self.device, self.dtype)},
+            image_size=image.size,
+        )
+
+    def _ids(self, prompt: str, pixels: Sequence[int], tokens: int) -> torch.Tensor:
+        """(1, L) ids of a prompt, its image token repeated for each visual token of pixels (3, H, W)."""
+        patch = self.processor.patch_size
+        placeholders = (pixels[1] // patch) * (pixels[2] // patch) + self.processor.num_additional_image_tokens
+        placeholders -= self.processor.vision_feature_select_strategy == "default"  # the processor's own arithmetic
         if placeholders != tokens:
             raise ModelError(
                 f"The processor of {self.name} makes {placeholders} placeholders for {tokens} visual tokens; "
                 "correct patch_size and num_additional_image_tokens in processor_config.json."
             )
-        return PreparedInputs(
-            input_ids=ids,
-            attention_mask=batch["attention_mask"],
-            visual=ids == self.image_token_id,
-            vision={"pixel_values": batch["pixel_values"].to(self.dtype)},
-            image_size=image.size,
-        )
+        ids = self.tokenizer(prompt)["input_ids"]
+        if ids.count(self.image_token_id) != 1:
+            raise ModelError(
+                f"The prompt of {self.name} holds {ids.count(self.image_token_id)} images instead of one; correct its "
+                "chat template, its tokenizer's image token or image_token_id in config.json."
+            )
+        at = ids.index(self.image_token_id)
+        return torch.tensor([ids[:at] + [self.image_token_id] * tokens + ids[at + 1 :]])
 
     def layout(self, image_size: tuple[int, int]) -> TokenLayout:
         """Place of the N tokens of a (width, height) image: a row-major grid, after a class token where it is kept."""
@@ -126,6 +141,19 @@ class LlavaAdapter:
     def token_text(self, token_id: int) -> str:
         """One generated token as text; special tokens show their own name."""
         return self.tokenizer.decode([token_id]) or str(self.tokenizer.convert_ids_to_tokens(token_id))
+
+
+def _pixels(processor: Any, image: Image.Image) -> torch.Tensor:
+    """(3, H, W) float32 exactly as the image processor makes them; its slow last steps are done by torch."""
+    told = processor(image, do_rescale=False, do_normalize=False)["pixel_values"][0]  # (3, H, W) uint8
+    pixels = torch.from_numpy(np.ascontiguousarray(told)).double()  # often a view of (H, W, 3)
+    if processor.do_rescale:
+        pixels *= processor.rescale_factor
+    pixels = pixels.float()
+    if processor.do_normalize:
+        mean, std = (torch.tensor(values).reshape(-1, 1, 1) for values in (processor.image_mean, processor.image_std))
+        pixels.sub_(mean).div_(std)
+    return pixels
 
 
 def _fill_processor(processor: Any, config: Any) -> None:
