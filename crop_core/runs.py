@@ -99,6 +99,7 @@ class Task:
         """With the compressor and pruner of the config."""
         return self._run(region, self.config.parts.compressor, self.config.parts.pruner, **how)
 
+    @torch.inference_mode()
     def _run(self, region: Region, compressor: str | None, pruner: str | None, **how: Any) -> Run:
         timer = StageTimer(self.adapter.device)
         start = now(self.adapter.device)

@@ -21,7 +21,7 @@ class CompressedInputs:
 
     input_ids, attention_mask: (B, L') long. visual: (B, L') bool, the M visual tokens of each sample.
     position_ids: (B, L') long, or float32 where a pooled token lies between two.
-    encoded: the vision output, its pooler_output a list of (M, D) per sample.
+    encoded: the vision output, with nothing but its pooler_output, a list of (M, D) per sample.
     """
 
     input_ids: torch.Tensor
@@ -69,9 +69,7 @@ def compress_inputs(
         rows.append(_row(plan, weights, ids, mask, chosen, place))
     stacked = [_left_padded([row[part] for row in rows], fill) for part, fill in enumerate((pad, 0, False, 0.0))]
     ids, mask, chosen, place = stacked
-    shorter = copy.copy(encoded)
-    shorter.pooler_output = features
-    return CompressedInputs(ids, mask, chosen, _whole(place), shorter)
+    return CompressedInputs(ids, mask, chosen, _whole(place), type(encoded)(pooler_output=features))
 
 
 def _check(plan: CompressionPlan, placeholders: int, features: int) -> None:

@@ -70,7 +70,7 @@ class GridLocalizer:
     def _has_slots(self, inputs: PreparedInputs) -> bool:
         return self._slots is not None and inputs.input_ids[0, -NUMBERS:].tolist() == self._slots
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _probabilities(self, inputs: PreparedInputs) -> Floats:
         step = {"input_ids": inputs.input_ids, "mm_encoder_outputs": {"image": self.adapter.encode(inputs)}}
         logits = self._from_slots(step) if self._has_slots(inputs) else self._from_steps(step)
