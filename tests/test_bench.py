@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import checkpoints
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -198,7 +199,9 @@ def test_written_examples_say_what_was_measured_and_the_app_reads_them(tmp_path,
     assert (example.question, example.answer, example.kind) == (asked[0].question.text, "dog", "place")
     assert "what is where · CROP fails at 64 tokens" in strip_html([example])
     assert set(KIND_NAMES) == set(KINDS)
-    assert example.image.name == "01.png"
+    assert example.image.name == "01.jpg"
+    shown = np.asarray(examples.shown(asked[0].scene.image))
+    assert np.array_equal(np.asarray(Image.open(example.image)), shown)
     assert not (tmp_path / "99.png").exists()
 
 

@@ -7,13 +7,17 @@ with every visual token and not with CROP at 64. What both said is written besid
 from __future__ import annotations
 
 import argparse
+import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from crop_core.bench.examiner import ALL, Examiner, Sheet
+from PIL import Image
+
+from crop_core.bench.examiner import ALL, Sheet
 from crop_core.bench.heldout import Item, one_of_each_kind
 from crop_core.bench.workers import Setup
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
@@ -39,7 +43,19 @@ def fails(sheet: Sheet) -> bool:
     return sheet.is_right(ALL) and not sheet.is_right(PRUNED)
 
 
-def failures(examiner: Examiner, wanted: int, scenes: int) -> list[tuple[Item, Sheet]]:
+def compressed(image: Image.Image) -> bytes:
+    """The picture as a small file: noise and paper make a PNG five times as large."""
+    file = io.BytesIO()
+    image.save(file, "jpeg", quality=90)
+    return file.getvalue()
+
+
+def shown(image: Image.Image) -> Image.Image:
+    """The picture as its file shows it: what is measured is what people will see."""
+    return Image.open(io.BytesIO(compressed(image))).convert("RGB")
+
+
+def failures(examiner: Callable[[Item], Sheet], wanted: int, scenes: int) -> list[tuple[Item, Sheet]]:
     """The first `wanted` questions on which pruning fails, a kind and a scene each, among `scenes` scenes."""
 
     def search() -> Iterable[tuple[Item, Sheet]]:
@@ -70,12 +86,12 @@ def entry(image: str, item: Item, sheet: Sheet) -> dict[str, Any]:
 def write(examples: Iterable[tuple[Item, Sheet]], folder: Path = FOLDER) -> None:
     """The pictures, in place of those that were there, and examples.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.png"):
+    for old in (*folder.glob("*.png"), *folder.glob("*.jpg")):
         old.unlink()
     entries = []
     for number, (item, sheet) in enumerate(examples, start=1):
-        name = f"{number:02d}.png"
-        item.scene.image.save(folder / name, optimize=True)
+        name = f"{number:02d}.jpg"
+        (folder / name).write_bytes(compressed(item.scene.image))
         entries.append(entry(name, item, sheet))
     (folder / "examples.json").write_text(json.dumps(entries, indent=1) + "\n")
 
@@ -89,8 +105,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER")
     options = parser.parse_args()
     examiner = Setup(DEFAULT_MODEL, DEFAULT_LOCALIZER, ("crop",), (64.0,)).examiner()
-    chosen = [(item, examiner(item)) for item in choose(options.per_kind)]
-    write([*chosen, *failures(examiner, options.failures, options.scenes)], options.out)
+
+    def as_shown(item: Item) -> Sheet:
+        return examiner(replace(item, scene=replace(item.scene, image=shown(item.scene.image))))
+
+    chosen = [(item, as_shown(item)) for item in choose(options.per_kind)]
+    write([*chosen, *failures(as_shown, options.failures, options.scenes)], options.out)
 
 
 if __name__ == "__main__":
