@@ -17,8 +17,8 @@ from crop_core.tiny.warm_start import Imitation, grow, start_from
 
 VISION = {"crop-tiny": VisionPlan(1900), "crop-tiny-locator": VisionPlan(1500, batch=32, fresh=12, kept=144)}
 LANGUAGE = {
-    "crop-tiny": LanguagePlan(2300, reference_layers=(1,), target_layers=(3, 4), align=150, kept=200, rate=1.5e-3),
-    "crop-tiny-locator": LanguagePlan(2000, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),
+    "crop-tiny": LanguagePlan(1700, reference_layers=(1,), target_layers=(3, 4), align=150, kept=200, rate=1.5e-3),
+    "crop-tiny-locator": LanguagePlan(1000, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),
 }
 TEACHERS = {"crop-tiny": "crop-tiny-locator"}  # trained first, and where the other starts
 
@@ -31,8 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="the folder that gets the trained models (default: WORK)")
     parser.add_argument("--start", type=Path, help="a folder with earlier checkpoints of the models, to start from")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--vision-steps", type=int, help="fewer steps, for a trial")
-    parser.add_argument("--language-steps", type=int, help="fewer steps, for a trial")
+    parser.add_argument("--vision-steps", type=int, help="another number of steps; 0 keeps the tower of --start")
+    parser.add_argument("--language-steps", type=int, help="another number of steps")
     options = parser.parse_args(arguments)
     for name in options.models or sorted(RECIPES, key=lambda name: name in TEACHERS):
         if name not in RECIPES:
@@ -62,7 +62,12 @@ def train(
     model = build_model(recipe, tokenizer)
     if start:
         start_from(model, tokenizer, start)
-    seen = train_vision(model, recipe, replace(vision, steps=vision_steps or vision.steps), work / f"{name}-vision.pt")
+    seen = train_vision(
+        model,
+        recipe,
+        replace(vision, steps=vision.steps if vision_steps is None else vision_steps),
+        work / f"{name}-vision.pt",
+    )
     plan = replace(language, steps=language_steps or language.steps)
     imitation = None
     if name in TEACHERS and not start:
