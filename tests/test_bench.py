@@ -1,6 +1,7 @@
 """The benchmark's held-out questions and examples, and that sharing and splitting work change no answer."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import checkpoints
@@ -79,12 +80,17 @@ def sheets(setup, asked):
     return [examiner(item) for item in asked]
 
 
+def sure(found):
+    """The region without the last bits of its confidence, which the alignment of memory decides."""
+    return replace(found, confidence=round(found.confidence or 0, 6))
+
+
 def test_sharing_the_features_of_a_picture_changes_no_answer(setup, asked, sheets):
     adapter = load(setup.model, "cpu")
     locator = GridLocalizer(load(setup.localizer, "cpu"))
     for item, found in zip(asked, sheets, strict=True):
         image, text = item.scene.image, item.question.text
-        assert found.found == locator.locate(image, text)
+        assert sure(found.found) == sure(locator.locate(image, text))
         for name in ("crop 24", "fastv 24", ALL):
             task = Task(adapter, image, text, runs(setup.methods, setup.budgets)[name])
             run = task.crop(found.found, keep_logits=False)
@@ -103,7 +109,10 @@ def test_every_run_meets_its_budget_and_random_draws_anew_for_each_scene(sheets)
 
 
 def test_the_number_of_workers_changes_no_answer(setup, asked, sheets):
-    assert workers.examine(setup, asked, workers=2) == sheets
+    split = workers.examine(setup, asked, workers=2)
+    assert [replace(each, found=sure(each.found)) for each in split] == [
+        replace(each, found=sure(each.found)) for each in sheets
+    ]
 
 
 def test_the_result_file_says_everything(tmp_path, monkeypatch, asked):

@@ -10,6 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from crop_core.records import Comparison
+from crop_core.tiny.question import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = json.loads((ROOT / "assets" / "examples" / "examples.json").read_text())
@@ -62,7 +63,7 @@ def upload(page: Page, file: dict[str, object]) -> None:
 
 def test_there_are_examples_of_every_kind() -> None:
     assert len(EXAMPLES) >= 12
-    assert {row["kind"] for row in EXAMPLES} == {"relation", "corner", "shape_color", "sign_text", "count", "exist"}
+    assert {row["kind"] for row in EXAMPLES} == set(KINDS)
 
 
 def test_every_example_is_answered(page: Page) -> None:
