@@ -83,7 +83,7 @@ def packed(recipe, tokenizer, monkeypatch, questions=6, batch=2):
     sample = packing.sample_questions
     monkeypatch.setattr(packing, "sample_questions", noting)
     samples, rng = Feed(recipe, batch=batch, fresh=1, memory=8)(0)
-    return Packer(recipe, tokenizer, questions, chunks=2)(samples, rng), samples, asked
+    return Packer(recipe, tokenizer, questions, chunks=2)([sample.scene for sample in samples], rng), samples, asked
 
 
 @BOTH

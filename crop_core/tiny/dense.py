@@ -115,7 +115,7 @@ class DenseHeads(nn.Module):
         accuracy = {"category": (category.argmax(-1) == labels[..., 0])[on].float().mean().item()}
         for column, name, share in ((1, "color", 0.3), (2, "text", 1.0)):
             has = labels[..., column] > 0
-            where = on if column == 1 else on & (has | (torch.rand(on.shape) < 0.1))
+            where = on if column == 1 else on & (has | (torch.rand(on.shape) < 0.1).to(on.device))
             if has.any():
                 logits = getattr(self, name)(features[where]).float()
                 total = total + share * F.cross_entropy(logits, labels[where][:, column])

@@ -6,48 +6,89 @@ import random
 from collections import OrderedDict
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crop_core.tiny.checkpoint import Recipe
 from crop_core.tiny.dense import Sample, patch_labels, to_square
 from crop_core.tiny.scenes import make_scene
+from crop_core.tiny.workers import Later, Workers
+from crop_core.tiny.world import Scene
 
 TRAINING_SEEDS = 1_000_000  # scenes from this seed on are for training; those below are held out
+Drawn = tuple[Scene, np.ndarray, np.ndarray]
 
 
 class Feed:
-    """Batches of samples; `encode` turns stacked squares (B, side, side, 3) into what a sample keeps of its picture."""
+    """Batches of samples; `encode` turns stacked squares (B, side, side, 3) into what a sample keeps of its picture.
+
+    Pictures of scenes are kept in the first `pictures` steps only. Workers draw the scenes of the next `2 * count`
+    steps ahead of time.
+    """
 
     def __init__(
-        self, recipe: Recipe, batch: int, fresh: int, memory: int, encode: Callable[[Tensor], Tensor] | None = None
+        self,
+        recipe: Recipe,
+        batch: int,
+        fresh: int,
+        memory: int,
+        encode: Callable[[Tensor], Tensor] | None = None,
+        pictures: int = 0,
+        workers: Workers | None = None,
     ):
-        self.recipe, self.batch, self.fresh, self.memory, self.encode = recipe, batch, fresh, memory, encode
+        self.recipe, self.batch, self.fresh, self.memory = recipe, batch, fresh, memory
+        self.encode, self.pictures, self.workers = encode, pictures, workers or Workers()
         self._samples: OrderedDict[int, Sample] = OrderedDict()
+        self._drawn: dict[int, Later[Drawn]] = {}
 
     def __call__(self, step: int) -> tuple[list[Sample], random.Random]:
         """The samples of a step, and the generator for everything else that is random in it."""
+        for later in range(step, step + 2 * self.workers.count + 1):
+            self._order(later)
+        seeds, rng = self._pick(step)
+        missing = [seed for seed in dict.fromkeys(seeds) if seed not in self._samples]
+        if missing:
+            drawn = [self._drawn.pop(seed).result() for seed in missing]
+            views = torch.stack([torch.tensor(square) for _, square, _ in drawn])
+            if self.encode is not None:
+                views = self.encode(views)
+            for seed, (scene, _, labels), view in zip(missing, drawn, views, strict=True):
+                self._samples[seed] = Sample(scene, view.clone(), torch.from_numpy(labels))
+        found = [self._samples[seed] for seed in seeds]
+        while len(self._samples) > self.memory + self.batch:
+            self._samples.popitem(last=False)
+        return found, rng
+
+    def scenes(self, step: int) -> tuple[list[Scene], random.Random]:
+        """The same without pictures and before they are encoded, of a step that may be ahead."""
+        self._order(step)
+        seeds, rng = self._pick(step)
+        return [self._scene(seed).without_picture() for seed in seeds], rng
+
+    def _scene(self, seed: int) -> Scene:
+        return self._samples[seed].scene if seed in self._samples else self._drawn[seed].result()[0]
+
+    def _pick(self, step: int) -> tuple[list[int], random.Random]:
+        """The seeds of a step's scenes."""
         rng = random.Random(f"{self.recipe.name} {step}")
         newest = self.batch + step * self.fresh
         oldest = max(0, newest - self.memory)
         seeds = range(newest - self.fresh, newest) if step else range(self.batch)
-        picked = [*seeds, *(rng.randrange(oldest, newest) for _ in range(self.batch - len(seeds)))]
-        return self._get(picked), rng
+        return [*seeds, *(rng.randrange(oldest, newest) for _ in range(self.batch - len(seeds)))], rng
 
-    def _get(self, seeds: list[int]) -> list[Sample]:
-        missing = [seed for seed in dict.fromkeys(seeds) if seed not in self._samples]
-        scenes = [make_scene(TRAINING_SEEDS + seed) for seed in missing]
-        if scenes:
-            views = torch.stack([torch.tensor(to_square(scene.image, self.recipe)) for scene in scenes])
-            if self.encode is not None:
-                views = self.encode(views)
-            for seed, scene, view in zip(missing, scenes, views, strict=True):
-                labels = torch.from_numpy(patch_labels(scene, self.recipe))
-                self._samples[seed] = Sample(scene, view.clone(), labels)
-        found = [self._samples[seed] for seed in seeds]
-        while len(self._samples) > self.memory + self.batch:
-            self._samples.popitem(last=False)
-        return found
+    def _order(self, step: int) -> None:
+        """Have drawn what a step needs and nobody has ordered yet."""
+        for seed in self._pick(step)[0]:
+            if seed not in self._samples and seed not in self._drawn:
+                self._drawn[seed] = self.workers.start(draw, self.recipe, seed, step < self.pictures)
+
+
+def draw(recipe: Recipe, seed: int, picture: bool) -> Drawn:
+    """A training scene with or without its picture, the picture as the tower sees it, and its patches' labels."""
+    scene = make_scene(TRAINING_SEEDS + seed)
+    square, labels = to_square(scene.image, recipe), patch_labels(scene, recipe)
+    return scene if picture else scene.without_picture(), square, labels
 
 
 def stack(samples: list[Sample]) -> tuple[Tensor, Tensor]:
@@ -56,7 +97,10 @@ def stack(samples: list[Sample]) -> tuple[Tensor, Tensor]:
 
 
 def patches_to_keep(labels: Tensor, kept: int) -> Tensor | None:
-    """Sorted indices (B, kept): the patches of things first, then background at random; None where all are kept."""
+    """Sorted indices (B, kept): the patches of things first, then background at random; None where all are kept.
+
+    Labels and the random numbers are of the CPU, so that a step keeps the same patches wherever it is computed.
+    """
     if kept >= labels.shape[1]:
         return None
     order = torch.rand(labels.shape[:2]) + 2.0 * (labels[..., 0] > 0)

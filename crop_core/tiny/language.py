@@ -17,6 +17,7 @@ from crop_core.tiny.feed import Feed, patches_to_keep, stack
 from crop_core.tiny.loop import Run, Stats
 from crop_core.tiny.packing import ATTENTION, IGNORED, Context, Pack, Packer, barred, register
 from crop_core.tiny.warm_start import Imitation
+from crop_core.tiny.workers import Later, Workers
 from crop_core.tiny.world import CATEGORIES, COLORS, TEXTS
 
 _SHARPNESS = 12.0
@@ -50,12 +51,13 @@ class Language:
     """The loss of one packed batch through the model's own projector, decoder layers and head."""
 
     def __init__(self, model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokenizer, plan: LanguagePlan):
-        self.model, self.recipe, self.plan = model, recipe, plan
+        self.model, self.recipe, self.plan, self.device = model, recipe, plan, model.device
         self.packer = Packer(recipe, tokenizer, plan.questions, plan.chunks)
-        self.edges = EdgeHead(recipe.language["hidden_size"], recipe.bins)
+        self.edges = EdgeHead(recipe.language["hidden_size"], recipe.bins).to(self.device)
         ids = tokenizer.convert_tokens_to_ids
         self.words = [
-            (column, torch.tensor(ids(list(names)))) for column, names in enumerate((CATEGORIES, COLORS, TEXTS))
+            (column, torch.tensor(ids(list(names)), device=self.device))
+            for column, names in enumerate((CATEGORIES, COLORS, TEXTS))
         ]
 
     def align_loss(self, visual: Tensor, labels: Tensor) -> tuple[Tensor, float]:
@@ -75,7 +77,7 @@ class Language:
     def __call__(
         self, features: Tensor, labels: Tensor, keep: Tensor | None, pack: Pack | None, look: float
     ) -> tuple[Tensor, Stats]:
-        """The whole loss; features (B, K, d_vision), labels (B, K, 7), keep (B, K) or None."""
+        """The whole loss; features (B, K, d_vision), labels (B, K, 7), keep (B, K) or None; all on one device."""
         visual = self.model.model.multi_modal_projector(features)
         align, nearest = self.align_loss(visual, labels)
         if pack is None:
@@ -95,11 +97,11 @@ class Language:
         """The last hidden states of the questions' columns (B, T, d)."""
         language = self.model.model.language_model
         batch, kept = visual.shape[:2]
-        head = language.embed_tokens(torch.tensor(self.packer.prefix)).expand(batch, -1, -1)
+        head = language.embed_tokens(torch.tensor(self.packer.prefix, device=self.device)).expand(batch, -1, -1)
         inputs = torch.cat([head.to(visual.dtype), visual, language.embed_tokens(pack.ids).to(visual.dtype)], 1)
         first, image = len(self.packer.prefix), self.recipe.grid**2
-        places = torch.arange(image).expand(batch, -1) if keep is None else keep
-        start = torch.arange(first).expand(batch, -1)
+        places = torch.arange(image, device=self.device).expand(batch, -1) if keep is None else keep
+        start = torch.arange(first, device=self.device).expand(batch, -1)
         positions = torch.cat([start, first + places, first + image + pack.position], 1)
         looks = dict.fromkeys(self.plan.reference_layers, pack.reference) | dict.fromkeys(
             self.plan.target_layers, pack.target
@@ -107,11 +109,33 @@ class Language:
         if keep is not None:
             looks = {layer: look.among(keep) for layer, look in looks.items()}
         context = Context(first + kept, first, pack.chunks, barred(pack), looks)
-        unused = torch.zeros(1, 1, 1, 1)  # a ready-made mask: the packed attention has its own
+        unused = torch.zeros(1, 1, 1, 1, device=self.device)  # a ready-made mask: the packed attention has its own
         output = language(
             inputs_embeds=inputs, attention_mask=unused, position_ids=positions, use_cache=False, packing=context
         )
         return output.last_hidden_state[:, first + kept :], context
+
+
+class Packs:
+    """What is asked in every step and how many patches are kept, made as many steps ahead as there are workers."""
+
+    def __init__(self, feed: Feed, packer: Packer, plan: LanguagePlan):
+        self.feed, self.packer, self.plan = feed, packer, plan
+        self._ahead: dict[int, tuple[int, Later[Pack] | None]] = {}
+
+    def __call__(self, step: int) -> tuple[int, Pack | None]:
+        """How many patches the step keeps, and its questions: none while the projector is only aligned."""
+        for later in range(step, min(step + self.feed.workers.count + 1, self.plan.steps)):
+            if later not in self._ahead:
+                self._ahead[later] = self._start(later)
+        kept, pack = self._ahead.pop(step)
+        return kept, pack.result() if pack else None
+
+    def _start(self, step: int) -> tuple[int, Later[Pack] | None]:
+        scenes, rng = self.feed.scenes(step)
+        early = step / self.plan.steps < 1 - self.plan.full
+        kept = int(self.plan.kept * rng.uniform(0.7, 1.4)) if early else self.feed.recipe.grid**2
+        return kept, None if step < self.plan.align else self.feed.workers.start(self.packer, scenes, rng)
 
 
 def train_language(
@@ -120,14 +144,16 @@ def train_language(
     tokenizer: Tokenizer,
     plan: LanguagePlan,
     file: Path,
+    workers: Workers,
     imitation: Imitation | None = None,
 ) -> Stats:
-    """Train projector and language model in place, resuming from `file` if it is there; the tower stays as it is.
+    """Train projector and language model in place and on the model's device; the tower stays as it is.
 
-    With `imitation` the first `plan.align` steps only teach the projector what the teacher's says.
+    Resumes from `file` if it is there. With `imitation` the first `plan.align` steps only teach the projector what the
+    teacher's says.
     """
     register()
-    tower = model.model.vision_tower.requires_grad_(False)
+    tower, device = model.model.vision_tower.requires_grad_(False), model.device
     model.model.language_model.config._attn_implementation = ATTENTION
     language = Language(model, recipe, tokenizer, plan)
     modules = nn.ModuleDict(
@@ -141,25 +167,28 @@ def train_language(
 
     @torch.no_grad()
     def encode(squares: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
-            return encode_patches(tower, squares).bfloat16()
+        with torch.autocast(device.type, torch.bfloat16):
+            return encode_patches(tower, squares.to(device)).bfloat16()
 
-    feed = Feed(recipe, plan.batch, plan.fresh, memory=6_000, encode=encode)
+    pictures = plan.align if imitation else 0
+    feed = Feed(recipe, plan.batch, plan.fresh, memory=6_000, encode=encode, pictures=pictures, workers=workers)
+    packs = Packs(feed, language.packer, plan)
 
     def loss(step: int) -> tuple[Tensor, Stats]:
-        samples, rng = feed(step)
+        samples, _ = feed(step)
+        kept, pack = packs(step)
         features, labels = stack(samples)
         if imitation is not None and step < plan.align:
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(device.type, torch.bfloat16):
                 visual = model.model.multi_modal_projector(features.float())
-                imitated = imitation.loss(visual, labels, [sample.scene for sample in samples])
+                imitated = imitation.loss(visual, labels.to(device), [sample.scene for sample in samples])
             return imitated, {"imitated": imitated.item()}
-        kept = int(plan.kept * rng.uniform(0.7, 1.4)) if run.done < 1 - plan.full else recipe.grid**2
-        keep = patches_to_keep(labels, kept)
+        keep, labels = patches_to_keep(labels, kept), labels.to(device)
         if keep is not None:
+            keep = keep.to(device)
             features, labels = (x.gather(1, keep[..., None].expand(-1, -1, x.shape[-1])) for x in (features, labels))
-        pack = None if step < plan.align else language.packer(samples, rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        pack = pack.to(device) if pack else None
+        with torch.autocast(device.type, torch.bfloat16):
             return language(features.float(), labels, keep, pack, look=max(0.0, 1 - run.done / plan.looked))
 
     model.train()

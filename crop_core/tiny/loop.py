@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,21 +40,21 @@ class Run:
             self._load()
 
     def _load(self) -> None:
-        state = torch.load(self.file, weights_only=True)
+        state = torch.load(self.file, map_location="cpu", weights_only=True)
         self.modules.load_state_dict(state["modules"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step = state["step"]
 
     def save(self) -> None:
-        """Write everything needed to go on, never leaving half a file."""
+        """Write everything needed to go on, on whatever device, never leaving half a file."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "modules": self.modules.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
         }
-        torch.save(state, self.file.with_suffix(".part"))
+        torch.save(_on_cpu(state), self.file.with_suffix(".part"))
         self.file.with_suffix(".part").replace(self.file)
 
     @property
@@ -86,3 +87,12 @@ class Run:
             if self.step % self.save_every == 0 or self.step == end:
                 self.save()
         return mean
+
+
+def _on_cpu(state: Any) -> Any:
+    """The same, its tensors on the CPU."""
+    if isinstance(state, dict):
+        return {key: _on_cpu(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [_on_cpu(value) for value in state]
+    return state.cpu() if isinstance(state, Tensor) else state

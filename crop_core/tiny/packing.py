@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,10 @@ from transformers import AttentionInterface
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from crop_core.tiny.checkpoint import Recipe
-from crop_core.tiny.dense import Sample, cells, patches_of
+from crop_core.tiny.dense import cells, patches_of
 from crop_core.tiny.question import Question
 from crop_core.tiny.questions import sample_questions
-from crop_core.tiny.world import CATEGORIES, GOODS
+from crop_core.tiny.world import CATEGORIES, GOODS, Scene
 
 ATTENTION = "crop_tiny_packed"
 IGNORED = -100
@@ -40,6 +40,10 @@ class Look:
         seen = patches.any(1)
         return Look(self.rows[seen], patches[seen])
 
+    def to(self, device: torch.device) -> Look:
+        """The same on a device."""
+        return Look(self.rows.to(device), self.patches.to(device))
+
 
 @dataclass
 class Pack:
@@ -57,10 +61,15 @@ class Pack:
     reference: Look
     target: Look
 
+    def to(self, device: torch.device) -> Pack:
+        """The same on a device."""
+        names = ("ids", "segment", "position", "label", "weight", "reference", "target")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
 
 @dataclass
 class Packer:
-    """Turns samples into packs for one recipe: the answer's words follow, or the region's numbers fill the slots."""
+    """Turns scenes into packs for one recipe: the answer's words follow, or the region's numbers fill the slots."""
 
     recipe: Recipe
     tokenizer: Tokenizer
@@ -80,12 +89,12 @@ class Packer:
         self._slots = ids(list(self.recipe.slots))
         self.prefix = ids(["<s>", "user", ":"])
 
-    def __call__(self, samples: list[Sample], rng: random.Random) -> Pack:
+    def __call__(self, scenes: list[Scene], rng: random.Random) -> Pack:
         bins = []
         looks: tuple[list, list] = ([], [])  # (scene, chunk, place in chunk, patches): reference, target
-        for index, sample in enumerate(samples):
-            found = sample_questions(rng, sample.scene, self.questions)
-            bins.append(self._fill(index, sample, found, rng, looks))
+        for index, scene in enumerate(scenes):
+            found = sample_questions(rng, scene, self.questions)
+            bins.append(self._fill(index, scene, found, rng, looks))
         length = 8 * -(-max(len(chunk[0]) for chunks in bins for chunk in chunks) // 8)
         columns = [
             torch.tensor([[x for c in chunks for x in c[i] + [fill] * (length - len(c[0]))] for chunks in bins])
@@ -95,7 +104,7 @@ class Packer:
         ids, segment, position, label, weight = columns
         return Pack(ids, segment, position, label, weight, self.chunks, reference, target)
 
-    def _fill(self, index: int, sample: Sample, found: list[Question], rng: random.Random, looks: tuple) -> list:
+    def _fill(self, index: int, scene: Scene, found: list[Question], rng: random.Random, looks: tuple) -> list:
         """Each question goes into the shortest chunk; returns the chunks' columns."""
         chunks: list[list[list]] = [[[], [], [], [], []] for _ in range(self.chunks)]
         texts = [q.text if rng.random() < 0.8 else q.text.rstrip("?") for q in found]
@@ -103,7 +112,7 @@ class Packer:
         for number, (question, asked) in enumerate(zip(found, encoded, strict=True)):
             place = min(range(self.chunks), key=lambda i: len(chunks[i][0]))
             chunk, start = chunks[place], len(chunks[place][0])
-            answer = self._answer(question, sample)
+            answer = self._answer(question, scene)
             row = asked + self._asks + (self._slots or answer)
             end = [] if self._slots else [self.tokenizer.eos_token_id]
             before = len(row) - len(answer) - len(end)
@@ -111,8 +120,8 @@ class Packer:
             weights = [0.0] * before + [1.0 / len(answer)] * len(answer) + [_END_WEIGHT] * len(end)
             for column, values in zip(chunk, (row, [number] * len(row), range(len(row)), labels, weights), strict=True):
                 column.extend(values)
-            shown = patches_of(question.reference, sample.scene, self.recipe)
-            wanted = self._wanted(question, sample, shown, len(answer))
+            shown = patches_of(question.reference, scene, self.recipe)
+            wanted = self._wanted(question, scene, shown, len(answer))
             named = [i for i, token in enumerate(asked) if token in self._names]
             if question.kind == "two_hop" or (
                 question.kind == "compare" and asked[named[0] if named else 0] == self._bar
@@ -122,18 +131,18 @@ class Packer:
             looks[1].extend((index, place, start + before + i, w) for i, w in enumerate(wanted) if w.any())
         return chunks
 
-    def _wanted(self, question: Question, sample: Sample, shown: np.ndarray, n: int) -> list[np.ndarray]:
+    def _wanted(self, question: Question, scene: Scene, shown: np.ndarray, n: int) -> list[np.ndarray]:
         """Where to look for each of the n words: everything needed for a region, else the target, or its own box."""
         if not self._slots and len(question.target) == n:
-            return [patches_of((box,), sample.scene, self.recipe) for box in question.target]
-        wanted = patches_of(question.target, sample.scene, self.recipe)
+            return [patches_of((box,), scene, self.recipe) for box in question.target]
+        wanted = patches_of(question.target, scene, self.recipe)
         return [wanted | shown if self._slots else wanted] * n
 
-    def _answer(self, question: Question, sample: Sample) -> list[int]:
+    def _answer(self, question: Question, scene: Scene) -> list[int]:
         words = question.answer.split()
         if self._slots:
-            box = question.box(*sample.scene.image.size)
-            words = [str(cell) for cell in cells(box, sample.scene, self.recipe, 8)]
+            box = question.box(*scene.image.size)
+            words = [str(cell) for cell in cells(box, scene, self.recipe, 8)]
         return self.tokenizer.convert_tokens_to_ids(words)
 
     def _look(self, found: list, length: int) -> Look:
@@ -162,12 +171,16 @@ def barred(pack: Pack) -> Tensor:
     """(B, 1, C, T / C, T / C): -inf but for one's own question up to oneself."""
     segment = pack.segment.view(len(pack.segment), 1, pack.chunks, -1)
     width = segment.shape[-1]
-    own = (segment[..., :, None] == segment[..., None, :]) & torch.ones(width, width, dtype=torch.bool).tril()
+    own = (segment[..., :, None] == segment[..., None, :]) & _causal(width, segment.device)
     return _as_bias(own)
 
 
 def _as_bias(allowed: Tensor) -> Tensor:
-    return torch.zeros(allowed.shape).masked_fill(~allowed, -math.inf)
+    return torch.zeros(allowed.shape, device=allowed.device).masked_fill(~allowed, -math.inf)
+
+
+def _causal(n: int, device: torch.device) -> Tensor:
+    return torch.ones(n, n, dtype=torch.bool, device=device).tril()
 
 
 def packed_attention(
@@ -179,7 +192,7 @@ def packed_attention(
     """
     context: Context = kwargs["packing"]
     n, q = context.prefix, q * scaling
-    causal = _as_bias(torch.ones(n, n, dtype=torch.bool).tril()).to(q.dtype)
+    causal = _as_bias(_causal(n, q.device)).to(q.dtype)
     image = (q[:, :, :n] @ k[:, :, :n].transpose(2, 3) + causal).softmax(-1).to(v.dtype) @ v[:, :, :n]
 
     def chunked(x: Tensor) -> Tensor:  # (B, H, C, T / C, ...)

@@ -14,6 +14,7 @@ from crop_core.tiny.language import LanguagePlan, train_language
 from crop_core.tiny.tokenizer import build_tokenizer
 from crop_core.tiny.vision import VisionPlan, train_vision
 from crop_core.tiny.warm_start import Imitation, grow, start_from
+from crop_core.tiny.workers import Workers
 
 VISION = {"crop-tiny": VisionPlan(1900), "crop-tiny-locator": VisionPlan(1500, batch=32, fresh=12, kept=144)}
 LANGUAGE = {
@@ -31,15 +32,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="the folder that gets the trained models (default: WORK)")
     parser.add_argument("--start", type=Path, help="a folder with earlier checkpoints of the models, to start from")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models are trained")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw and ask ahead (default: none)")
     parser.add_argument("--vision-steps", type=int, help="another number of steps; 0 keeps the tower of --start")
     parser.add_argument("--language-steps", type=int, help="another number of steps")
     options = parser.parse_args(arguments)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda needs a GPU that torch can use, and there is none; --device cpu trains without")
+    if options.workers < 0:
+        parser.error(f"--workers is a number of processes, 0 for none, not {options.workers}")
     for name in options.models or sorted(RECIPES, key=lambda name: name in TEACHERS):
         if name not in RECIPES:
             parser.error(f"there is no bundled model {name!r}; choose of {', '.join(RECIPES)}")
         out = options.out / name if options.out else None
         start = options.start / name if options.start else None
-        train(name, options.work, out, start, options.threads, options.vision_steps, options.language_steps)
+        steps = options.vision_steps, options.language_steps
+        train(name, options.work, out, start, options.threads, *steps, options.device, options.workers)
 
 
 def train(
@@ -50,10 +58,13 @@ def train(
     threads: int = 2,
     vision_steps: int | None = None,
     language_steps: int | None = None,
+    device: str = "cpu",
+    workers: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Train the bundled model `name`, going on from what is in `work`; returns each stage's last running averages.
 
-    `start` is an earlier checkpoint of it. Without one, the answerer starts from the locator in `work`.
+    `start` is an earlier checkpoint of it. Without one, the answerer starts from the locator in `work`. Any device
+    goes on from what is in `work`, and the number of worker processes changes nothing of what is learnt.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -62,19 +73,17 @@ def train(
     model = build_model(recipe, tokenizer)
     if start:
         start_from(model, tokenizer, start)
-    seen = train_vision(
-        model,
-        recipe,
-        replace(vision, steps=vision.steps if vision_steps is None else vision_steps),
-        work / f"{name}-vision.pt",
-    )
-    plan = replace(language, steps=language_steps or language.steps)
-    imitation = None
-    if name in TEACHERS and not start:
-        teacher = LlavaForConditionalGeneration.from_pretrained(work / TEACHERS[name], dtype=torch.float32).eval()
-        grow(model, teacher)
-        imitation = Imitation(teacher, RECIPES[TEACHERS[name]], recipe)
-    said = train_language(model, recipe, tokenizer, plan, work / f"{name}-language.pt", imitation)
+    model.to(device)
+    look = replace(vision, steps=vision.steps if vision_steps is None else vision_steps)
+    talk = replace(language, steps=language_steps or language.steps)
+    with Workers(workers) as others:
+        seen = train_vision(model, recipe, look, work / f"{name}-vision.pt", others)
+        imitation = None
+        if name in TEACHERS and not start:
+            teacher = LlavaForConditionalGeneration.from_pretrained(work / TEACHERS[name], dtype=torch.float32)
+            grow(model, teacher)
+            imitation = Imitation(teacher.eval().to(device), RECIPES[TEACHERS[name]], recipe)
+        said = train_language(model, recipe, tokenizer, talk, work / f"{name}-language.pt", others, imitation)
     model.model.language_model.config._attn_implementation = "sdpa"
     save(model, recipe, tokenizer, out or work / name)
     return {"vision": seen, "language": said}

@@ -13,6 +13,7 @@ from crop_core.tiny.checkpoint import Recipe
 from crop_core.tiny.dense import DenseHeads, encode_patches
 from crop_core.tiny.feed import Feed, patches_to_keep, stack
 from crop_core.tiny.loop import Run, Stats
+from crop_core.tiny.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -27,21 +28,24 @@ class VisionPlan:
     rate: float = 2e-3
 
 
-def train_vision(model: LlavaForConditionalGeneration, recipe: Recipe, plan: VisionPlan, file: Path) -> Stats:
-    """Train the tower of `model` in place, resuming from `file` if it is there."""
-    tower = model.model.vision_tower
-    modules = nn.ModuleDict({"tower": tower, "heads": DenseHeads(recipe.vision["hidden_size"], recipe.bins)})
+def train_vision(
+    model: LlavaForConditionalGeneration, recipe: Recipe, plan: VisionPlan, file: Path, workers: Workers
+) -> Stats:
+    """Train the tower of `model` in place and on its device, resuming from `file` if it is there."""
+    tower, device = model.model.vision_tower, model.device
+    modules = nn.ModuleDict({"tower": tower, "heads": DenseHeads(recipe.vision["hidden_size"], recipe.bins)}).to(device)
     run = Run(modules, file, plan.steps, plan.rate)
-    feed = Feed(recipe, plan.batch, plan.fresh, memory=6000)
+    feed = Feed(recipe, plan.batch, plan.fresh, memory=6000, workers=workers)
 
     def loss(step: int) -> tuple[Tensor, Stats]:
         squares, labels = stack(feed(step)[0])
         keep = patches_to_keep(labels, plan.kept if run.done < 1 - plan.full else recipe.grid**2)
         if keep is not None:
             labels = labels.gather(1, keep[..., None].expand(-1, -1, labels.shape[-1]))
-        with torch.autocast("cpu", torch.bfloat16):
-            features = encode_patches(tower, squares, keep)
-            return modules["heads"](features, labels)
+            keep = keep.to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            features = encode_patches(tower, squares.to(device), keep)
+            return modules["heads"](features, labels.to(device))
 
     tower.train()
     return run.train(loss)

@@ -65,9 +65,9 @@ class Imitation:
     def wanted(self, scenes: list[Scene]) -> tuple[Tensor, Tensor]:
         """Projected tokens (B, N, d), and which patches lie in the picture at all (B, N)."""
         squares = torch.stack([torch.tensor(to_square(scene.image, self.theirs)) for scene in scenes])
-        features = encode_patches(self.teacher.model.vision_tower, squares)
+        features = encode_patches(self.teacher.model.vision_tower, squares.to(self.teacher.device))
         tokens = self.teacher.model.multi_modal_projector(features).float()
-        places = torch.stack([torch.from_numpy(self._places(scene)) for scene in scenes])
+        places = torch.stack([torch.from_numpy(self._places(scene)) for scene in scenes]).to(tokens.device)
         index = places.clamp(min=0)[..., None].expand(-1, -1, tokens.shape[-1])
         return tokens.gather(1, index), places >= 0
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,6 +66,13 @@ class SceneObject:
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """What is left of a picture that nobody will look at again."""
+
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Scene:
     """A drawn picture, everything in it, and the size of the loose layout it was drawn on.
 
@@ -87,6 +94,10 @@ class Scene:
         for thing in self.objects:
             counts[thing.name] = counts.get(thing.name, 0) + 1
         return counts
+
+    def without_picture(self) -> Scene:
+        """The same, to keep by the thousand: of its picture only the size is left."""
+        return replace(self, image=cast("Image.Image", Unseen(self.image.size)))
 
 
 def plural(name: str) -> str:
