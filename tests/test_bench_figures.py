@@ -6,7 +6,7 @@ import random
 import pytest
 from sheets import WHOLE, region, sheet
 
-from crop_core.bench import accuracy, calibrate, calibration, localizer, publish, tables
+from crop_core.bench import accuracy, calibrate, localizer, publish, reliability, tables
 from crop_core.bench.examiner import ALL, BASELINE, elsewhere, normal, runs
 from crop_core.config import Budget
 from crop_core.localize.calibration import KEY, Calibration
@@ -49,19 +49,19 @@ def test_the_localizer_is_judged_on_the_whole_image_and_on_everything_else_apart
 
 def test_calibration_error_by_hand():
     """Two cases near 0.95 of which one comes true, one certain case that does, one of 0.3 that does not."""
-    bins = calibration.bins([(0.92, True), (0.98, False), (1.0, True), (0.3, False)])
+    bins = reliability.bins([(0.92, True), (0.98, False), (1.0, True), (0.3, False)])
     assert [each.count for each in bins] == [0, 0, 0, 1, 0, 0, 0, 0, 0, 3]
     last = bins[-1]
     assert (last.low, last.high) == (0.9, 1.0)
     assert last.confidence == pytest.approx(2.9 / 3)
     assert last.observed == pytest.approx(2 / 3)
-    assert calibration.ece(bins) == pytest.approx((3 * (0.9 / 3) + 1 * 0.3) / 4)
+    assert reliability.ece(bins) == pytest.approx((3 * (0.9 / 3) + 1 * 0.3) / 4)
     assert bins[0].to_json() == {"from": 0.0, "to": 0.1, "count": 0, "confidence": None, "observed": None}
 
 
 def test_calibration_that_is_right_has_no_error_and_none_without_cases():
-    assert calibration.ece(calibration.bins([(0.5, True), (0.5, False), (0.0, False), (1.0, True)])) == 0
-    assert calibration.ece(calibration.bins([])) is None
+    assert reliability.ece(reliability.bins([(0.5, True), (0.5, False), (0.0, False), (1.0, True)])) == 0
+    assert reliability.ece(reliability.bins([])) is None
 
 
 def test_answers_of_several_words_are_compared_without_case_and_spacing():

@@ -55,6 +55,8 @@ def test_the_figures_of_the_card_come_out_again(engine):
     overlaps = [iou(engine.localizer.locate(i.scene.image, i.question.text), i.region) for i in ITEMS]
     card = (ASSETS / "models" / "crop-tiny" / "README.md").read_text()
     mean = sum(overlaps) / len(overlaps)
+    assert right >= 0.65 * len(ITEMS)
+    assert mean >= 0.55
     assert f"{right} of {len(ITEMS)} right with all tokens, mean IoU {mean:.4f}" in card
     measured = json.loads((ASSETS.parent / "bench" / "results" / "bundled.json").read_text())
     assert answers == measured["subset"]["answers"]

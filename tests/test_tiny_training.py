@@ -190,7 +190,11 @@ def test_a_look_whose_patches_were_all_dropped_does_not_count(tokenizer, monkeyp
 
 def test_training_runs_saves_resumes_and_learns(tmp_path, small):
     name = "crop-tiny-locator"
-    early = training.train(name, tmp_path, threads=1, vision_steps=2, language_steps=4)
+    early = training.train(name, tmp_path, tmp_path / "copy", threads=1, vision_steps=2, language_steps=4)
+    assert (
+        load_file(tmp_path / "copy" / "model.safetensors").keys()
+        == load_file(tmp_path / name / "model.safetensors").keys()
+    )
     late = training.train(name, tmp_path, threads=1, vision_steps=2, language_steps=40)
     assert late["language"]["loss"] < 0.9 * early["language"]["loss"]
     training.train("crop-tiny", tmp_path, threads=1, vision_steps=2, language_steps=4)  # starts from the locator

@@ -9,26 +9,20 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from crop_core.bench import calibration
 from crop_core.bench.examiner import ALL, Sheet
+from crop_core.bench.reliability import Bin, bins, ece
+from crop_core.localize import calibration
 from crop_core.region import Region
 
 
 def iou(a: Region, b: Region) -> float:
     """Intersection over union of two regions, in grid cells."""
-    width = min(a.x1, b.x1) - max(a.x0, b.x0) + 1
-    height = min(a.y1, b.y1) - max(a.y0, b.y0) + 1
-    shared = max(0, width) * max(0, height)
-    return shared / (_area(a) + _area(b) - shared)
+    return float(calibration.iou([a.grid], [b.grid])[0])
 
 
 def covers(a: Region, b: Region) -> bool:
     """Whether region `a` holds all cells of region `b`."""
-    return a.x0 <= b.x0 and a.y0 <= b.y0 and a.x1 >= b.x1 and a.y1 >= b.y1
-
-
-def _area(region: Region) -> int:
-    return (region.x1 - region.x0 + 1) * (region.y1 - region.y0 + 1)
+    return bool(calibration.covers([a.grid], [b.grid])[0])
 
 
 def figures(sheets: Sequence[Sheet]) -> dict[str, float | None]:
@@ -40,20 +34,19 @@ def figures(sheets: Sequence[Sheet]) -> dict[str, float | None]:
     """
     wholes = [sheet for sheet in sheets if sheet.needs_everything]
     others = [sheet for sheet in sheets if not sheet.needs_everything]
-    bins = reliability(sheets)
     return {
         "iou": _mean([iou(sheet.found, sheet.needed) for sheet in sheets]),
         "coverage": _mean([covers(sheet.found, sheet.needed) for sheet in sheets]),
         "whole_image": _mean([sheet.found.is_whole for sheet in wholes]),
         "whole_image_wrongly": _mean([sheet.found.is_whole and not sheet.needed.is_whole for sheet in others]),
         "confidence": _mean([sheet.found.confidence or 0.0 for sheet in sheets]),
-        "ece": calibration.ece(bins),
+        "ece": ece(reliability(sheets)),
     }
 
 
-def reliability(sheets: Sequence[Sheet]) -> list[calibration.Bin]:
+def reliability(sheets: Sequence[Sheet]) -> list[Bin]:
     """Coverage by confidence."""
-    return calibration.bins(
+    return bins(
         [(sheet.found.confidence or 0.0, covers(sheet.found, sheet.needed)) for sheet in sheets],
     )
 

@@ -123,10 +123,11 @@ class Packer:
             shown = patches_of(question.reference, scene, self.recipe)
             wanted = self._wanted(question, scene, shown, len(answer))
             named = [i for i, token in enumerate(asked) if token in self._names]
-            if question.kind == "two_hop" or (
-                question.kind == "compare" and asked[named[0] if named else 0] == self._bar
-            ):
-                named = named[1:]  # a name that stands before the thing it depends on cannot know where to look
+            waits = question.kind == "two_hop" or (
+                question.kind == "compare" and [asked[i] for i in named[:1]] == [self._bar]
+            )
+            if waits:  # its first name stands before the thing that it depends on, and cannot know where to look
+                named = named[1:]
             looks[0].extend((index, place, start + i, shown) for i in named if shown.any())
             looks[1].extend((index, place, start + before + i, w) for i, w in enumerate(wanted) if w.any())
         return chunks

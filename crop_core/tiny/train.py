@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m crop_core.tiny", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(RECIPES)} (default: both)")
     parser.add_argument("--work", type=Path, default=Path("training"), help="where resumable checkpoints are kept")
-    parser.add_argument("--out", type=Path, help="the folder that gets the trained models (default: WORK)")
+    parser.add_argument("--out", type=Path, help="a folder that gets the trained models, as WORK does")
     parser.add_argument("--start", type=Path, help="a folder with earlier checkpoints of the models, to start from")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models are trained")
@@ -63,6 +63,8 @@ def train(
 ) -> dict[str, dict[str, float]]:
     """Train the bundled model `name`, going on from what is in `work`; returns each stage's last running averages.
 
+    The model is written to `work / name`, and to `out` where that is given.
+
     `start` is an earlier checkpoint of it. Without one, the answerer starts from the locator in `work`. Any device
     goes on from what is in `work`, and the number of worker processes changes nothing of what is learnt.
     """
@@ -85,7 +87,8 @@ def train(
             imitation = Imitation(teacher.eval().to(device), RECIPES[TEACHERS[name]], recipe)
         said = train_language(model, recipe, tokenizer, talk, work / f"{name}-language.pt", others, imitation)
     model.model.language_model.config._attn_implementation = "sdpa"
-    save(model, recipe, tokenizer, out or work / name)
+    for folder in filter(None, (work / name, out)):  # the answerer looks for its teacher in `work`
+        save(model, recipe, tokenizer, folder)
     return {"vision": seen, "language": said}
 
 
