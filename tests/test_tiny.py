@@ -13,7 +13,17 @@ import torch
 
 from crop_core.tiny import scenes
 from crop_core.tiny.checkpoint import ANSWERER, LOCATOR, RECIPES, build_model, build_processor
-from crop_core.tiny.dense import cells, encode_patches, patch_labels, patches_of, to_square
+from crop_core.tiny.dense import (
+    BACKGROUND,
+    CATEGORY,
+    EDGES,
+    MIDDLE,
+    cells,
+    encode_patches,
+    patch_labels,
+    patches_of,
+    to_square,
+)
 from crop_core.tiny.phrasings import HELD_OUT, TRAINING
 from crop_core.tiny.question import KINDS
 from crop_core.tiny.questions import all_questions, sample_questions
@@ -118,6 +128,12 @@ def test_crowded_scenes_have_ten_to_twenty_things(monkeypatch):
         assert len({(thing.row, thing.column) for thing in scene.objects}) == len(scene.objects)
 
 
+def test_a_page_of_signs_is_full_of_words():
+    page = make_scene(3, setting="signs")
+    assert len(page.objects) == page.rows * page.columns - 1
+    assert all(thing.kind == "sign" and thing.text for thing in page.objects)
+
+
 def test_things_that_a_question_names_are_told_apart():
     for scene, _, _ in drawn(False):
         signs = [thing.color for thing in scene.objects if thing.kind == "sign"]
@@ -211,6 +227,7 @@ def test_patch_labels_tell_what_each_mark_shows(monkeypatch, setting, recipe):
     seen = set()
     for scene in map(make_scene, range(6)):
         labels, nothing = patch_labels(scene, recipe), np.ones(recipe.grid**2, bool)
+        assert labels[:, MIDDLE].sum() == len(scene.objects)  # one patch a thing, so that counting them counts things
         for thing in scene.objects:
             for mark in thing.marks or [Mark(thing.box, thing.name, thing.color)]:
                 own = patches_of((mark.box,), scene, recipe)
@@ -221,9 +238,14 @@ def test_patch_labels_tell_what_each_mark_shows(monkeypatch, setting, recipe):
                     assert set(labels[own, 1]) <= {1 + list(COLORS).index(mark.color)}
                 if mark.text:
                     assert set(labels[own, 2]) <= {1 + TEXTS.index(mark.text)}
-                assert {tuple(edges) for edges in labels[own, 3:]} <= {cells(thing.box, scene, recipe, recipe.bins)}
+                assert {tuple(edges) for edges in labels[own, EDGES]} <= {cells(thing.box, scene, recipe, recipe.bins)}
                 seen |= {(bool(mark.category), bool(mark.color), bool(mark.text))} if own.any() else set()
-        assert nothing.any() and not labels[nothing].any()
+        shown = patches_of(((0, 0, *scene.image.size),), scene, recipe)
+        expected = 1 + BACKGROUNDS.index(scene.background) if scene.background else 0
+        assert nothing.any() and set(labels[nothing & shown, BACKGROUND]) <= {expected}
+        assert not labels[~shown, BACKGROUND].any() and not labels[labels[:, CATEGORY] > 0, BACKGROUND].any()
+        labels[:, [BACKGROUND, MIDDLE]] = 0  # the middle of a bar may lie beside its narrow patches
+        assert not labels[nothing].any()
     expected = {"chart": {(1, 1, 0), (0, 0, 1)}, "list": {(0, 0, 1)}}.get(setting, {(1, 1, 0), (1, 0, 0), (0, 0, 1)})
     assert seen >= {tuple(map(bool, flags)) for flags in expected}
 

@@ -284,6 +284,21 @@ def test_texts_are_targets_word_by_word(held_out):
 
 
 @BOTH
+def test_comparisons_tell_where_amounts_and_the_winner_are(held_out):
+    compared = [asked for asked in questions(held_out) if asked.question.kind == "compare"]
+    for asked in compared:
+        question = asked.question
+        shown = {mark.box: mark.text or mark.category for thing in asked.scene.objects for mark in thing.marks}
+        amounts = {thing.name: thing.text for thing in asked.scene.objects}
+        assert [shown[box] for box in question.winner] == [amounts[question.answer], question.answer]
+        named = [next(t for t in asked.scene.objects if t.box == box) for box in question.reference]
+        assert [shown[box] for box in question.amounts] == [thing.text for thing in named]
+        places = [question.text.index(f" {thing.name}") for thing in named]
+        assert places == sorted(places)  # in the order of the words
+    assert len(compared) > 50
+
+
+@BOTH
 def test_held_out_pairs_are_asked_about_in_held_out_questions_alone(held_out):
     found = Counter()
     for asked in questions(held_out):

@@ -1,5 +1,6 @@
 """Training the bundled models: what they see is what the processor makes, questions keep apart, and runs learn."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,14 @@ from crop_core.tiny import packing
 from crop_core.tiny import tokenizer as tokenizing
 from crop_core.tiny import train as training
 from crop_core.tiny.checkpoint import ANSWERER, LOCATOR, RECIPES, build_model, build_processor, save
-from crop_core.tiny.dense import cells, patch_labels, patches_of
-from crop_core.tiny.feed import TRAINING_SEEDS, Feed, patches_to_keep, stack
+from crop_core.tiny.cutout import cut_out_scene
+from crop_core.tiny.dense import CATEGORY, MIDDLE, cells, patch_labels, patches_of
+from crop_core.tiny.feed import TRAINING_SEEDS, Feed, stack
 from crop_core.tiny.language import Language
-from crop_core.tiny.packing import ATTENTION, IGNORED, Packer
+from crop_core.tiny.packing import ATTENTION, IGNORED, Look, Packer
+from crop_core.tiny.questions import sample_questions
 from crop_core.tiny.scenes import make_scene
+from crop_core.tiny.selection import Selection, patches_to_keep
 from crop_core.tiny.tokenizer import build_tokenizer
 from crop_core.tiny.warm_start import Imitation, grow, start_from
 
@@ -45,19 +49,21 @@ def small(monkeypatch):
 
 def test_kept_patches_are_those_of_things_first():
     _, labels = stack(Feed(ANSWERER, batch=3, fresh=1, memory=8)(0)[0])
-    things = labels[..., 0] > 0
+    things = labels[..., CATEGORY] > 0
+    middles = labels[..., MIDDLE] == 1
     covered = things.sum(1)
     for kept in (int(covered.max()) + 20, int(covered.min()) - 5):
         keep = patches_to_keep(labels, kept)
         found = torch.zeros(labels.shape[:2], dtype=torch.bool).scatter(1, keep, True)
         assert keep.shape == (3, kept) and (keep.diff(dim=1) > 0).all()
         assert torch.equal((found & things).sum(1), covered.clamp(max=kept))  # things may cover more than that
+        assert found[things & middles].all()
     assert patches_to_keep(labels, 576) is None
 
 
 def test_a_batch_depends_on_its_step_alone_and_is_of_training_scenes(monkeypatch):
     seeds = []
-    monkeypatch.setattr(feeding, "make_scene", lambda seed: seeds.append(seed) or make_scene(seed))
+    monkeypatch.setattr(feeding, "make_scene", lambda seed, **how: seeds.append(seed) or make_scene(seed, **how))
     early = Feed(LOCATOR, batch=4, fresh=2, memory=16)
     for step in range(3):
         early(step)
@@ -65,6 +71,45 @@ def test_a_batch_depends_on_its_step_alone_and_is_of_training_scenes(monkeypatch
     for first, second in zip(early(3)[0], resumed(3)[0], strict=True):
         assert torch.equal(first.view, second.view) and torch.equal(first.labels, second.labels)
     assert min(seeds) == TRAINING_SEEDS
+
+
+def test_pooled_tokens_are_means_of_patches_at_their_mean_place():
+    selection = Selection.pooled([(336, 168), (336, 336)], ANSWERER, 64, random.Random(0))
+    assert selection.count == 64 and torch.allclose(selection.weights.sum(2), torch.ones(2, 64))
+    assert torch.allclose(selection.weights.gt(0).sum(1).float(), torch.ones(2, 576))  # every patch in one token
+    tokens = torch.randn(2, 576, 8)
+    for scene, token in ((0, 3), (1, 40)):
+        members = selection.weights[scene, token].nonzero()[:, 0]
+        assert torch.allclose(selection(tokens)[scene, token], tokens[scene, members].mean(0), atol=1e-5)
+        assert selection.places[scene, token] == pytest.approx(members.float().mean().item())
+
+
+def test_looks_at_pooled_tokens_are_at_those_mostly_made_of_the_patches():
+    patches = torch.zeros(2, 4, dtype=torch.bool)
+    patches[0, :2] = patches[1, 3] = True
+    look = Look(torch.tensor([[0, 5], [0, 6]]), patches)
+    halves = Selection(torch.tensor([[[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]]))
+    found = look.among(halves)
+    assert found.rows.tolist() == [[0, 5]] and found.patches.tolist() == [[True, False]]
+
+
+def test_a_cut_out_scene_answers_what_is_asked_about_it():
+    kept = 0
+    for seed in range(TRAINING_SEEDS, TRAINING_SEEDS + 40):
+        scene = make_scene(seed)
+        cut = cut_out_scene(random.Random(seed), scene)
+        before, after = (np.asarray(each.image).astype(int) for each in (scene, cut))
+        hidden = np.ones(before.shape[:2], bool)
+        for left, top, right, bottom in cut.shown:
+            hidden[top:bottom, left:right] = False
+            assert np.array_equal(before[top:bottom, left:right], after[top:bottom, left:right])
+        assert not np.ptp(after[hidden], axis=0).any()  # one grey
+        labels, whole = patch_labels(cut, ANSWERER), patch_labels(scene, ANSWERER)
+        assert (labels[:, CATEGORY] > 0).any() and (labels[:, CATEGORY] > 0).sum() < (whole[:, CATEGORY] > 0).sum()
+        for question in sample_questions(random.Random(seed), cut, 20):
+            assert not question.needs_everything and {*question.reference, *question.target} <= {*cut.shown}
+            kept += 1
+    assert kept >= 40
 
 
 def rows_of(pack, scene, number):
@@ -123,20 +168,21 @@ def test_packed_questions_read_as_if_each_were_alone(recipe, kept, tokenizer, mo
     model = build_model(recipe, tokenizer).eval()
     language = Language(model, recipe, tokenizer, training.LANGUAGE[recipe.name])
     _, labels = stack(samples)
-    keep = patches_to_keep(labels, kept) if kept else None
-    places = torch.arange(recipe.grid**2).expand(2, -1) if keep is None else keep
-    visual = torch.randn(2, places.shape[1], 32, generator=torch.Generator().manual_seed(0))
+    selection = Selection.of_things(labels, kept) if kept else None
+    visual = torch.randn(2, recipe.grid**2, 32, generator=torch.Generator().manual_seed(0))
+    places = torch.arange(recipe.grid**2).expand(2, -1) if selection is None else selection.places
+    seen = visual if selection is None else visual.gather(1, places.long()[..., None].expand(-1, -1, 32))
     plain, embed = model.model.language_model, model.model.language_model.embed_tokens
     packing.register()
     with torch.no_grad():
         monkeypatch.setattr(plain.config, "_attn_implementation", ATTENTION)
-        hidden, _ = language._read(visual, keep, pack)
+        hidden, _ = language._read(visual, selection, pack)
         monkeypatch.setattr(plain.config, "_attn_implementation", "sdpa")
         for scene in range(2):
             for number in range(len(asked[scene])):
                 rows = rows_of(pack, scene, number)
                 head, ids = torch.tensor(language.packer.prefix), pack.ids[scene, rows]
-                inputs = torch.cat([embed(head), visual[scene], embed(ids)])[None]
+                inputs = torch.cat([embed(head), seen[scene], embed(ids)])[None]
                 after = 3 + recipe.grid**2 + torch.arange(len(rows))
                 position = torch.cat([torch.arange(3), 3 + places[scene], after])[None]
                 causal = torch.full((1, 1, *[inputs.shape[1]] * 2), -torch.inf).triu(1)  # not guessed from positions
@@ -149,28 +195,54 @@ def test_looks_are_at_what_a_question_names_and_where_the_answer_is(recipe, toke
     pack, samples, asked = packed(recipe, tokenizer, monkeypatch, questions=12, batch=6)
     looks = [
         {(int(scene), int(row)): patches.numpy() for (scene, row), patches in zip(look.rows, look.patches, strict=True)}
-        for look in (pack.reference, pack.target)
+        for look in (pack.reference, pack.target, pack.winner)
     ]
-    several = 0
+    apart = picked = 0
     for scene, (sample, questions) in enumerate(zip(samples, asked, strict=True)):
+
+        def patches(boxes, scene=sample.scene):
+            return patches_of(boxes, scene, recipe)
+
+        def seen(look, rows, scene=scene):
+            return {row: looks[look][scene, row] for row in rows if (scene, row) in looks[look]}
+
         for number, question in enumerate(questions):
             rows = rows_of(pack, scene, number).tolist()
-            named, told = (patches_of(b, sample.scene, recipe) for b in (question.reference, question.target))
-            at = {i: looks[0][scene, row] for i, row in enumerate(rows) if (scene, row) in looks[0]}
-            assert all(np.array_equal(patches, named) for patches in at.values()) and bool(at) == named.any(), question
+            answers = [row for row in rows if pack.weight[scene, row] > 0.2]
+            at = seen(0, rows)
+            assert bool(at) == patches(question.reference).any(), question
+            if len(question.reference) == len(at) == 2:  # each name at its own thing, in the order of the words
+                for found, box in zip(at.values(), question.reference, strict=True):
+                    assert np.array_equal(found, patches((box,))), question
+                apart += 1
+            else:
+                assert all(np.array_equal(found, patches(question.reference)) for found in at.values()), question
             if question.kind == "two_hop":
                 assert len(at) == 1  # the one that it names, not the sign or shape beside that
-            if question.kind == "compare":
-                assert all(i > 3 for i in at)  # not the "bar" before any name
-            answers = [row for row in rows if pack.weight[scene, row] > 0.2]
-            wanted = [named | told if recipe is LOCATOR else told] * len(answers)
-            if recipe is ANSWERER and len(question.target) == len(answers):
-                wanted = [patches_of((box,), sample.scene, recipe) for box in question.target]
-                several += len(answers) > 1
-            for row, patches in zip(answers, wanted, strict=True):
-                assert ((scene, row) in looks[1]) == patches.any()
-                assert not patches.any() or np.array_equal(looks[1][scene, row], patches)
-    assert several or recipe is LOCATOR
+            told = seen(1, answers)
+            if recipe is LOCATOR:
+                everything = patches(question.reference + question.target)
+                assert all(np.array_equal(found, everything) for found in told.values())
+                assert len(told) == (len(answers) if everything.any() else 0)
+            elif len(question.target) == len(answers):
+                for row, box in zip(answers, question.target, strict=True):
+                    assert (row in told) == patches((box,)).any()
+                    assert row not in told or np.array_equal(told[row], patches((box,)))
+            else:
+                wanted = patches(question.target or question.winner[:1])
+                assert all(np.array_equal(found, wanted) for found in told.values())
+                assert len(told) == (len(answers) if wanted.any() else 0)
+            amounts = {row: found for row, found in seen(1, rows).items() if row not in answers}
+            last = seen(2, rows)
+            if recipe is ANSWERER and question.kind == "compare":
+                for found, box in zip(amounts.values(), question.amounts, strict=bool(amounts)):
+                    assert np.array_equal(found, patches((box,)))
+                assert set(last) <= set(answers)
+                assert all(np.array_equal(found, patches(question.winner[1:])) for found in last.values())
+                picked += bool(last)
+            else:
+                assert not amounts and not last
+    assert apart and (picked or recipe is LOCATOR)
 
 
 def test_a_look_whose_patches_were_all_dropped_does_not_count(tokenizer, monkeypatch, small):
@@ -180,11 +252,11 @@ def test_a_look_whose_patches_were_all_dropped_does_not_count(tokenizer, monkeyp
     monkeypatch.setattr(model.model.language_model.config, "_attn_implementation", ATTENTION)
     packing.register()
     _, labels = stack(samples)
-    keep = (labels[..., 0] == 0).float().topk(30, 1).indices.sort(1).values
-    keep[:, -1] = labels[..., 0].argmax(1)  # nothing but background and one patch of one thing
-    labels = labels.gather(1, keep[..., None].expand(-1, -1, 7))
+    keep = (labels[..., CATEGORY] == 0).float().topk(30, 1).indices.sort(1).values
+    keep[:, -1] = labels[..., CATEGORY].argmax(1)  # nothing but background and one patch of one thing
+    selection = Selection(torch.nn.functional.one_hot(keep, 576).float())
     language = Language(model, recipe, tokenizer, training.LANGUAGE["crop-tiny"])
-    loss, stats = language(torch.randn(2, 30, 32), labels, keep, pack, look=1.0)
+    loss, stats = language(torch.randn(2, 576, 32), labels, selection, pack, look=1.0)
     assert loss.isfinite() and stats["look"] < 100
 
 

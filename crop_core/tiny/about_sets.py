@@ -8,7 +8,7 @@ from itertools import combinations
 
 from crop_core.tiny.phrasings import COMPARATIVES, SUPERLATIVES, ask
 from crop_core.tiny.question import Question, held_out_pair
-from crop_core.tiny.world import CATEGORIES, Scene, SceneObject, article, plural
+from crop_core.tiny.world import CATEGORIES, Box, Scene, SceneObject, article, plural
 
 _MOST_TO_COUNT_ALL = 8
 
@@ -55,11 +55,15 @@ def comparisons(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Qu
             pick = rng.choice(directions)
             more = rng.choice(COMPARATIVES[sort][directions.index(pick)])
             text = ask(rng, of_two, held_out, more=more, name=one.name, other=other.name)
-            answer = pick(pair, key=_amount).name
-            yield Question("compare", text, answer, (one.box, other.box), (one.box, other.box))
+            best, boxes = pick(pair, key=_amount), (one.box, other.box)
+            amounts = (_amount_box(one), _amount_box(other))
+            winner = (_amount_box(best), _name_box(best))
+            yield Question("compare", text, best.name, boxes, boxes, amounts, winner)
     for pick, words in zip(directions, SUPERLATIVES[sort], strict=True):
         text = ask(rng, of_all, held_out, most=rng.choice(words))
-        yield Question("compare", text, pick(scene.objects, key=_amount).name, (), ())
+        best = pick(scene.objects, key=_amount)
+        winner = (_amount_box(best), _name_box(best))
+        yield Question("compare", text, best.name, (), (), winner=winner)
 
 
 def _amount(thing: SceneObject) -> int:
@@ -67,15 +71,21 @@ def _amount(thing: SceneObject) -> int:
     return int(thing.text or 0)
 
 
+def _amount_box(thing: SceneObject) -> Box:
+    return next(mark.box for mark in thing.marks if mark.text == thing.text)
+
+
+def _name_box(thing: SceneObject) -> Box:
+    return next(mark.box for mark in thing.marks if thing.name in (mark.text, mark.category))
+
+
 def values(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
     """The value of a bar, the price of an item."""
     if scene.setting in ("chart", "list"):
         form = "value" if scene.setting == "chart" else "price"
         for thing in scene.objects:
-            label = next(mark.box for mark in thing.marks if thing.name in (mark.text, mark.category))
-            value = next(mark.box for mark in thing.marks if mark.text == thing.text)
             text = ask(rng, form, held_out, name=thing.name)
-            yield Question("value", text, thing.text or "", (label,), (value,))
+            yield Question("value", text, thing.text or "", (_name_box(thing),), (_amount_box(thing),))
 
 
 def wholes(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:

@@ -95,7 +95,7 @@ def _between(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Quest
         if unseen[0] if held_out else not any(unseen):
             first, second = rng.sample([one, other], 2)
             text = ask(rng, "between", held_out, name=name_of(first), other=name_of(second))
-            yield Question("relation", text, between[0].name, (one.box, other.box), (between[0].box,))
+            yield Question("relation", text, between[0].name, (first.box, second.box), (between[0].box,))
 
 
 def places(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:

@@ -167,7 +167,7 @@ def save(model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokeni
 
 
 def _rounded(weight: torch.Tensor) -> torch.Tensor:
-    if weight.ndim < 2:
+    if weight.ndim < 2 or not weight.any():
         return weight
     step = 2.0 ** round(math.log2(weight.float().square().mean().sqrt().item() / 16))
     return (weight.float() / step).round() * step

@@ -12,10 +12,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from crop_core.tiny.checkpoint import IMAGE_MEAN, IMAGE_STD, PATCH, Recipe
-from crop_core.tiny.world import CATEGORIES, COLORS, TEXTS, Box, Mark, Scene
+from crop_core.tiny.world import BACKGROUNDS, CATEGORIES, COLORS, NUMBERS, TEXTS, Box, Mark, Scene, SceneObject
 
 _PAD_VALUE = int(IMAGE_MEAN * 255)
 _WORD = 1 + len(CATEGORIES)  # the label of a patch that shows nothing but a word or a number
+LABELS = 9  # columns of patch_labels
+CATEGORY, COLOR, TEXT, BACKGROUND, MIDDLE = 0, 1, 2, 7, 8
+EDGES = slice(3, 7)
 
 
 def to_square(image: Image.Image, recipe: Recipe) -> np.ndarray:
@@ -59,70 +62,103 @@ def patches_of(boxes: tuple[Box, ...], scene: Scene, recipe: Recipe) -> np.ndarr
 
 
 def patch_labels(scene: Scene, recipe: Recipe) -> np.ndarray:
-    """Int (grid**2, 7): category, color and text (0 = none, else 1 + index), then the edges in bins of the thing.
+    """Int (grid**2, LABELS): category, color and text (0 = none, else 1 + index), the edges in bins of the thing, what
+    the picture's background is (0 on things), and 1 in the one patch that is the middle of a thing.
 
     A patch of a word has the category of what the word stands on, or else one of its own.
     """
-    labels = np.zeros((recipe.grid**2, 7), np.int64)
+    labels = np.zeros((recipe.grid**2, LABELS), np.int64)
     for thing in scene.objects:
         edges = cells(thing.box, scene, recipe, recipe.bins)
-        for mark in thing.marks or (Mark(thing.box, thing.name, thing.color),):
+        marks = _visible(thing, scene)
+        for mark in marks:
             own = patches_of((mark.box,), scene, recipe)
             if mark.category:
-                labels[own, 0] = 1 + CATEGORIES.index(mark.category)
+                labels[own, CATEGORY] = 1 + CATEGORIES.index(mark.category)
             if mark.color:
-                labels[own, 1] = 1 + list(COLORS).index(mark.color)
+                labels[own, COLOR] = 1 + list(COLORS).index(mark.color)
             if mark.text:
-                labels[own, 2] = 1 + TEXTS.index(mark.text)
-                labels[own & (labels[:, 0] == 0), 0] = _WORD
-            labels[own, 3:] = edges
+                labels[own, TEXT] = 1 + TEXTS.index(mark.text)
+                labels[own & (labels[:, CATEGORY] == 0), CATEGORY] = _WORD
+            labels[own, EDGES] = edges
+        if marks:
+            left, top, right, bottom = cells(marks[0].box, scene, recipe, 2 * recipe.grid)
+            labels[(top + bottom + 1) // 4 * recipe.grid + (left + right + 1) // 4, MIDDLE] = 1
+    if scene.background and scene.shown is None:
+        empty = patches_of(((0, 0, *scene.image.size),), scene, recipe) & (labels[:, CATEGORY] == 0)
+        labels[empty, BACKGROUND] = 1 + BACKGROUNDS.index(scene.background)
     return labels
 
 
-class EdgeHead(nn.Module):
-    """A linear read-out of where the thing under a patch ends; it only teaches, and is thrown away."""
+def _visible(thing: SceneObject, scene: Scene) -> tuple[Mark, ...]:
+    """The pieces of a thing that are left in the picture, the most important one first."""
+    marks = thing.marks or (Mark(thing.box, thing.name, thing.color),)
+    if scene.shown is None or thing.box in scene.shown:
+        return marks
+    return tuple(mark for mark in marks if mark.box in scene.shown)
+
+
+class QuantityHead(nn.Module):
+    """Linear read-outs of where the thing under a patch ends, whether this is its middle (so that things can be
+    counted), and how much a number on it is (so that numbers can be compared); they only teach, and are thrown away."""
 
     def __init__(self, width: int, bins: int) -> None:
         super().__init__()
         self.bins = bins
         self.edges = nn.Linear(width, 4 * bins)
+        self.middle = nn.Linear(width, 1)
+        self.amount = nn.Linear(width, 1)
 
-    def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy and accuracy of the edges of things; features (..., d), labels (..., 7)."""
-        on = labels[..., 0] > 0
+    def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The loss, and the accuracies on things; features (..., d), labels (..., LABELS)."""
+        on = labels[..., CATEGORY] > 0
         logits = self.edges(features[on]).float().view(-1, self.bins)
-        wanted = labels[on][:, 3:].reshape(-1)
-        return F.cross_entropy(logits, wanted), (logits.argmax(-1) == wanted).float().mean()
+        wanted = labels[on][:, EDGES].reshape(-1)
+        middle, is_middle = self.middle(features[on]).float()[:, 0], labels[on][:, MIDDLE]
+        accuracy = {
+            "edges": (logits.argmax(-1) == wanted).float().mean().item(),
+            "middle": (middle > 0)[is_middle == 1].float().mean().item(),
+        }
+        loss = F.cross_entropy(logits, wanted) + 2 * F.binary_cross_entropy_with_logits(middle, is_middle.float())
+        number = (labels[..., TEXT] > 0) & (labels[..., TEXT] <= len(NUMBERS))
+        if number.any():
+            amount = self.amount(features[number]).float()[:, 0]
+            loss = loss + F.smooth_l1_loss(amount, (labels[number][:, TEXT] - 1) / 5 - 2)
+            accuracy["amount"] = ((amount + 2) * 5 - labels[number][:, TEXT] + 1).abs().mean().item()
+        return loss, accuracy
 
 
 class DenseHeads(nn.Module):
     """Linear read-outs of `patch_labels` from features (..., d); they only teach, and are thrown away."""
+
+    KINDS = ((COLOR, "color", 0.3), (TEXT, "text", 1.0), (BACKGROUND, "background", 0.3))  # with the share of the loss
 
     def __init__(self, width: int, bins: int) -> None:
         super().__init__()
         self.category = nn.Linear(width, 1 + _WORD)
         self.color = nn.Linear(width, 1 + len(COLORS))
         self.text = nn.Linear(width, 1 + len(TEXTS))
-        self.edges = EdgeHead(width, bins)
+        self.background = nn.Linear(width, 1 + len(BACKGROUNDS))
+        self.quantities = QuantityHead(width, bins)
 
     def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The loss and the accuracies on things; features (B, K, d), labels (B, K, 7)."""
-        on = labels[..., 0] > 0
+        """The loss, and the accuracies on things; features (B, K, d), labels (B, K, LABELS)."""
+        on = labels[..., CATEGORY] > 0
         weight = torch.where(on, 1.0, 0.15)
         category = self.category(features).float()
-        loss = F.cross_entropy(category.flatten(0, 1), labels[..., 0].flatten(), reduction="none")
+        loss = F.cross_entropy(category.flatten(0, 1), labels[..., CATEGORY].flatten(), reduction="none")
         total = (loss * weight.flatten()).sum() / weight.sum()
-        accuracy = {"category": (category.argmax(-1) == labels[..., 0])[on].float().mean().item()}
-        for column, name, share in ((1, "color", 0.3), (2, "text", 1.0)):
+        accuracy = {"category": (category.argmax(-1) == labels[..., CATEGORY])[on].float().mean().item()}
+        for column, name, share in self.KINDS:
             has = labels[..., column] > 0
-            where = on if column == 1 else on & (has | (torch.rand(on.shape) < 0.1).to(on.device))
+            where = {COLOR: on, BACKGROUND: has}.get(column, on & (has | (torch.rand(on.shape) < 0.1).to(on.device)))
             if has.any():
                 logits = getattr(self, name)(features[where]).float()
                 total = total + share * F.cross_entropy(logits, labels[where][:, column])
                 hit = logits.argmax(-1) == labels[where][:, column]
                 accuracy[name] = hit[labels[where][:, column] > 0].float().mean().item()
-        edges, accuracy_edges = self.edges(features, labels)
-        return total + 0.3 * edges, accuracy | {"edges": accuracy_edges.item()}
+        quantities, found = self.quantities(features, labels)
+        return total + 0.3 * quantities, accuracy | found
 
 
 def encode_patches(tower: Any, squares: Tensor, keep: Tensor | None = None) -> Tensor:

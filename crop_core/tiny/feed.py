@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from crop_core.tiny.checkpoint import Recipe
+from crop_core.tiny.cutout import cut_out_scene
 from crop_core.tiny.dense import Sample, patch_labels, to_square
 from crop_core.tiny.scenes import make_scene
 from crop_core.tiny.workers import Later, Workers
@@ -18,13 +19,14 @@ from crop_core.tiny.world import Scene
 
 TRAINING_SEEDS = 1_000_000  # scenes from this seed on are for training; those below are held out
 Drawn = tuple[Scene, np.ndarray, np.ndarray]
+_CUT_OUT = 0.1  # the share of scenes of which little is left
 
 
 class Feed:
     """Batches of samples; `encode` turns stacked squares (B, side, side, 3) into what a sample keeps of its picture.
 
-    Pictures of scenes are kept in the first `pictures` steps only. Workers draw the scenes of the next `2 * count`
-    steps ahead of time.
+    Pictures of scenes are kept in the first `pictures` steps only. `signs` is the share of scenes that are pages full
+    of signs. Workers draw the scenes of the next `2 * count` steps ahead of time.
     """
 
     def __init__(
@@ -36,8 +38,9 @@ class Feed:
         encode: Callable[[Tensor], Tensor] | None = None,
         pictures: int = 0,
         workers: Workers | None = None,
+        signs: float = 0.0,
     ):
-        self.recipe, self.batch, self.fresh, self.memory = recipe, batch, fresh, memory
+        self.recipe, self.batch, self.fresh, self.memory, self.signs = recipe, batch, fresh, memory, signs
         self.encode, self.pictures, self.workers = encode, pictures, workers or Workers()
         self._samples: OrderedDict[int, Sample] = OrderedDict()
         self._drawn: dict[int, Later[Drawn]] = {}
@@ -81,27 +84,19 @@ class Feed:
         """Have drawn what a step needs and nobody has ordered yet."""
         for seed in self._pick(step)[0]:
             if seed not in self._samples and seed not in self._drawn:
-                self._drawn[seed] = self.workers.start(draw, self.recipe, seed, step < self.pictures)
+                self._drawn[seed] = self.workers.start(draw, self.recipe, seed, step < self.pictures, self.signs)
 
 
-def draw(recipe: Recipe, seed: int, picture: bool) -> Drawn:
+def draw(recipe: Recipe, seed: int, picture: bool, signs: float = 0.0) -> Drawn:
     """A training scene with or without its picture, the picture as the tower sees it, and its patches' labels."""
-    scene = make_scene(TRAINING_SEEDS + seed)
+    rng = random.Random(f"what to draw {seed}")
+    scene = make_scene(TRAINING_SEEDS + seed, setting="signs" if rng.random() < signs else None)
+    if rng.random() < _CUT_OUT:
+        scene = cut_out_scene(rng, scene)
     square, labels = to_square(scene.image, recipe), patch_labels(scene, recipe)
     return scene if picture else scene.without_picture(), square, labels
 
 
 def stack(samples: list[Sample]) -> tuple[Tensor, Tensor]:
-    """Views (B, ...) and labels (B, N, 7)."""
+    """Views (B, ...) and labels (B, N, LABELS)."""
     return torch.stack([sample.view for sample in samples]), torch.stack([sample.labels for sample in samples])
-
-
-def patches_to_keep(labels: Tensor, kept: int) -> Tensor | None:
-    """Sorted indices (B, kept): the patches of things first, then background at random; None where all are kept.
-
-    Labels and the random numbers are of the CPU, so that a step keeps the same patches wherever it is computed.
-    """
-    if kept >= labels.shape[1]:
-        return None
-    order = torch.rand(labels.shape[:2]) + 2.0 * (labels[..., 0] > 0)
-    return order.topk(kept, 1).indices.sort(1).values

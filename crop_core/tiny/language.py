@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +13,17 @@ from transformers import LlavaForConditionalGeneration
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from crop_core.tiny.checkpoint import Recipe
-from crop_core.tiny.dense import EdgeHead, encode_patches
-from crop_core.tiny.feed import Feed, patches_to_keep, stack
+from crop_core.tiny.dense import BACKGROUND, CATEGORY, COLOR, TEXT, QuantityHead, Sample, encode_patches
+from crop_core.tiny.feed import Feed, stack
 from crop_core.tiny.loop import Run, Stats
 from crop_core.tiny.packing import ATTENTION, IGNORED, Context, Pack, Packer, barred, register
+from crop_core.tiny.selection import Selection
 from crop_core.tiny.warm_start import Imitation
 from crop_core.tiny.workers import Later, Workers
-from crop_core.tiny.world import CATEGORIES, COLORS, TEXTS
+from crop_core.tiny.world import BACKGROUNDS, CATEGORIES, COLORS, TEXTS
 
 _SHARPNESS = 12.0
+_POOLED = (64, 96, 128, 192)  # tokens that PLC leaves
 
 
 @dataclass(frozen=True)
@@ -28,23 +31,40 @@ class LanguagePlan:
     """How long and how hard.
 
     `align` steps only turn the projector's output towards the words' embeddings, or towards the teacher's tokens where
-    there is one; about `kept` visual tokens are read, more or fewer from step to step so that the model takes pruning
-    lightly, and all of them in the last `full` share of the steps; the look losses teach the layers named where to
-    look, and fade out by `looked` of the steps.
+    there is one; about `kept` visual tokens are read, more or fewer from step to step, and in a share `pooled` of the
+    steps as few pooled ones as PLC leaves, so that the model takes pruning lightly; all of them in the last `full`
+    share of the steps; the look losses teach the layers named where to look, and fade out by `looked` of the steps.
     """
 
     steps: int
     reference_layers: tuple[int, ...]
     target_layers: tuple[int, ...]
+    winner_layers: tuple[int, ...] = ()
     batch: int = 8
     fresh: int = 4
     questions: int = 20
     chunks: int = 5
     kept: int = 180
     align: int = 60
+    pooled: float = 0.0
     full: float = 0.06
     looked: float = 0.7
     rate: float = 2e-3
+
+
+@dataclass(frozen=True)
+class Dose:
+    """How many visual tokens of each picture a step reads: so many patches, or, with a seed, so many pooled tokens."""
+
+    count: int
+    pooled: str | None = None
+
+    def selection(self, samples: list[Sample], labels: Tensor, recipe: Recipe) -> Selection | None:
+        """The tokens, by the patches' labels (B, N, LABELS); None for all."""
+        if self.pooled is None:
+            return Selection.of_things(labels, self.count)
+        sizes = [sample.scene.image.size for sample in samples]
+        return Selection.pooled(sizes, recipe, self.count, random.Random(self.pooled))
 
 
 class Language:
@@ -53,36 +73,41 @@ class Language:
     def __init__(self, model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokenizer, plan: LanguagePlan):
         self.model, self.recipe, self.plan, self.device = model, recipe, plan, model.device
         self.packer = Packer(recipe, tokenizer, plan.questions, plan.chunks)
-        self.edges = EdgeHead(recipe.language["hidden_size"], recipe.bins).to(self.device)
+        self.quantities = QuantityHead(recipe.language["hidden_size"], recipe.bins).to(self.device)
         ids = tokenizer.convert_tokens_to_ids
         self.words = [
-            (column, torch.tensor(ids(list(names)), device=self.device))
-            for column, names in enumerate((CATEGORIES, COLORS, TEXTS))
+            (column, torch.tensor(ids(list(names)), device=self.device), share)
+            for column, names, share in (
+                (CATEGORY, CATEGORIES, 1.0),
+                (COLOR, COLORS, 0.5),
+                (TEXT, TEXTS, 0.5),
+                (BACKGROUND, BACKGROUNDS, 0.3),
+            )
         ]
 
     def align_loss(self, visual: Tensor, labels: Tensor) -> tuple[Tensor, float]:
-        """How far projected tokens (B, K, d) are from the words for what they show; how often the thing is nearest."""
+        """How far projected tokens (B, N, d) are from the words for what they show; how often the thing is nearest."""
         words = F.normalize(self.model.model.language_model.embed_tokens.weight.float(), dim=-1)
         direction = F.normalize(visual.float(), dim=-1)
         total, nearest = visual.new_zeros(()).float(), 0.0
-        for (column, ids), share in zip(self.words, (1.0, 0.5, 0.5), strict=True):
+        for column, ids, share in self.words:
             has = (labels[..., column] > 0) & (labels[..., column] <= len(ids))
             if has.any():
                 logits = _SHARPNESS * direction[has] @ words[ids].T
                 wanted = labels[has][:, column] - 1
                 total = total + share * F.cross_entropy(logits, wanted)
-                nearest = (logits.argmax(-1) == wanted).float().mean().item() if column == 0 else nearest
-        return total + 0.5 * self.edges(visual, labels)[0], nearest
+                nearest = (logits.argmax(-1) == wanted).float().mean().item() if column == CATEGORY else nearest
+        return total + 0.5 * self.quantities(visual, labels)[0], nearest
 
     def __call__(
-        self, features: Tensor, labels: Tensor, keep: Tensor | None, pack: Pack | None, look: float
+        self, features: Tensor, labels: Tensor, selection: Selection | None, pack: Pack | None, look: float
     ) -> tuple[Tensor, Stats]:
-        """The whole loss; features (B, K, d_vision), labels (B, K, 7), keep (B, K) or None; all on one device."""
+        """The whole loss; features (B, N, d_vision), labels (B, N, LABELS), None selects all; all on one device."""
         visual = self.model.model.multi_modal_projector(features)
         align, nearest = self.align_loss(visual, labels)
         if pack is None:
             return 2 * align, {"align": nearest}
-        hidden, context = self._read(visual, keep, pack)
+        hidden, context = self._read(visual, selection, pack)
         rows = pack.label != IGNORED
         logits = self.model.lm_head(hidden[rows]).float()
         wanted, weight = pack.label[rows], pack.weight[rows]
@@ -93,21 +118,24 @@ class Language:
         stats = {"answer": hit, "loss": loss.item(), "look": looked.item(), "align": nearest}
         return loss + 0.3 * align + 0.3 * look * looked, stats
 
-    def _read(self, visual: Tensor, keep: Tensor | None, pack: Pack) -> tuple[Tensor, Context]:
-        """The last hidden states of the questions' columns (B, T, d)."""
+    def _read(self, visual: Tensor, selection: Selection | None, pack: Pack) -> tuple[Tensor, Context]:
+        """The last hidden states of the questions' columns (B, T, d); visual (B, N, d)."""
         language = self.model.model.language_model
+        visual = visual if selection is None else selection(visual)
         batch, kept = visual.shape[:2]
         head = language.embed_tokens(torch.tensor(self.packer.prefix, device=self.device)).expand(batch, -1, -1)
         inputs = torch.cat([head.to(visual.dtype), visual, language.embed_tokens(pack.ids).to(visual.dtype)], 1)
         first, image = len(self.packer.prefix), self.recipe.grid**2
-        places = torch.arange(image, device=self.device).expand(batch, -1) if keep is None else keep
+        places = torch.arange(image, device=self.device).expand(batch, -1) if selection is None else selection.places
         start = torch.arange(first, device=self.device).expand(batch, -1)
         positions = torch.cat([start, first + places, first + image + pack.position], 1)
-        looks = dict.fromkeys(self.plan.reference_layers, pack.reference) | dict.fromkeys(
-            self.plan.target_layers, pack.target
-        )
-        if keep is not None:
-            looks = {layer: look.among(keep) for layer, look in looks.items()}
+        looks = {}
+        for layers, look in (
+            (self.plan.reference_layers, pack.reference),
+            (self.plan.target_layers, pack.target),
+            (self.plan.winner_layers, pack.winner),
+        ):
+            looks |= dict.fromkeys(layers, look if selection is None else look.among(selection))
         context = Context(first + kept, first, pack.chunks, barred(pack), looks)
         unused = torch.zeros(1, 1, 1, 1, device=self.device)  # a ready-made mask: the packed attention has its own
         output = language(
@@ -117,25 +145,29 @@ class Language:
 
 
 class Packs:
-    """What is asked in every step and how many patches are kept, made as many steps ahead as there are workers."""
+    """What is asked in every step and how many tokens of a picture are read, made as many steps ahead as there are
+    workers."""
 
     def __init__(self, feed: Feed, packer: Packer, plan: LanguagePlan):
         self.feed, self.packer, self.plan = feed, packer, plan
-        self._ahead: dict[int, tuple[int, Later[Pack] | None]] = {}
+        self._ahead: dict[int, tuple[Dose, Later[Pack] | None]] = {}
 
-    def __call__(self, step: int) -> tuple[int, Pack | None]:
-        """How many patches the step keeps, and its questions: none while the projector is only aligned."""
+    def __call__(self, step: int) -> tuple[Dose, Pack | None]:
+        """How much the step reads, and its questions: none while the projector is only aligned."""
         for later in range(step, min(step + self.feed.workers.count + 1, self.plan.steps)):
             if later not in self._ahead:
                 self._ahead[later] = self._start(later)
-        kept, pack = self._ahead.pop(step)
-        return kept, pack.result() if pack else None
+        dose, pack = self._ahead.pop(step)
+        return dose, pack.result() if pack else None
 
-    def _start(self, step: int) -> tuple[int, Later[Pack] | None]:
+    def _start(self, step: int) -> tuple[Dose, Later[Pack] | None]:
         scenes, rng = self.feed.scenes(step)
         early = step / self.plan.steps < 1 - self.plan.full
-        kept = int(self.plan.kept * rng.uniform(0.7, 1.4)) if early else self.feed.recipe.grid**2
-        return kept, None if step < self.plan.align else self.feed.workers.start(self.packer, scenes, rng)
+        least, most = int(0.7 * self.plan.kept), self.feed.recipe.grid**2
+        dose = Dose(least + int((most - least) * rng.random() ** 3) if early and least < most else most)
+        if rng.random() < self.plan.pooled:
+            dose = Dose(rng.choice(_POOLED), f"regions {step}")
+        return dose, None if step < self.plan.align else self.feed.workers.start(self.packer, scenes, rng)
 
 
 def train_language(
@@ -160,7 +192,7 @@ def train_language(
         {
             "projector": model.model.multi_modal_projector,
             "language": model.model.language_model,
-            "heads": language.edges,
+            "heads": language.quantities,
         }
     )
     run = Run(modules, file, plan.steps, plan.rate)
@@ -176,20 +208,19 @@ def train_language(
 
     def loss(step: int) -> tuple[Tensor, Stats]:
         samples, _ = feed(step)
-        kept, pack = packs(step)
+        dose, pack = packs(step)
         features, labels = stack(samples)
         if imitation is not None and step < plan.align:
             with torch.autocast(device.type, torch.bfloat16):
                 visual = model.model.multi_modal_projector(features.float())
                 imitated = imitation.loss(visual, labels.to(device), [sample.scene for sample in samples])
             return imitated, {"imitated": imitated.item()}
-        keep, labels = patches_to_keep(labels, kept), labels.to(device)
-        if keep is not None:
-            keep = keep.to(device)
-            features, labels = (x.gather(1, keep[..., None].expand(-1, -1, x.shape[-1])) for x in (features, labels))
+        selection = dose.selection(samples, labels, recipe)
+        selection = selection and selection.to(device)
         pack = pack.to(device) if pack else None
+        look = max(0.0, 1 - run.done / plan.looked)
         with torch.autocast(device.type, torch.bfloat16):
-            return language(features.float(), labels, keep, pack, look=max(0.0, 1 - run.done / plan.looked))
+            return language(features.float(), labels.to(device), selection, pack, look)
 
     model.train()
     return run.train(loss)

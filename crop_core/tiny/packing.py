@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +21,8 @@ from crop_core.tiny.checkpoint import Recipe
 from crop_core.tiny.dense import cells, patches_of
 from crop_core.tiny.question import Question
 from crop_core.tiny.questions import sample_questions
-from crop_core.tiny.world import CATEGORIES, GOODS, Scene
+from crop_core.tiny.selection import Selection
+from crop_core.tiny.world import CATEGORIES, GOODS, Box, Scene
 
 ATTENTION = "crop_tiny_packed"
 IGNORED = -100
@@ -34,9 +36,13 @@ class Look:
     rows: Tensor
     patches: Tensor
 
-    def among(self, keep: Tensor) -> Look:
-        """The same, of the patches (B, K) that are kept; without the rows that have none left to look at."""
-        patches = self.patches.gather(1, keep[self.rows[:, 0]])
+    def among(self, selection: Selection) -> Look:
+        """The same with the selected tokens in place of patches: those that are mostly made of the patches to look at;
+        without the rows that have none left."""
+        patches = self.patches.new_zeros(len(self.patches), selection.count)
+        for scene, weights in enumerate(selection.weights):
+            rows = self.rows[:, 0] == scene
+            patches[rows] = self.patches[rows].float() @ weights.T > 0.5
         seen = patches.any(1)
         return Look(self.rows[seen], patches[seen])
 
@@ -50,6 +56,8 @@ class Pack:
     """Questions of B scenes in C chunks of equal length, side by side in T columns.
 
     `ids`, `segment` (which question, -1 = padding), `position` (within the question), `label` and `weight` are (B, T).
+    `reference`, `target` and `winner` are where to look first (the things that are named), then (what holds the answer)
+    and at last (the name of what wins a comparison).
     """
 
     ids: Tensor
@@ -60,10 +68,11 @@ class Pack:
     chunks: int
     reference: Look
     target: Look
+    winner: Look
 
     def to(self, device: torch.device) -> Pack:
         """The same on a device."""
-        names = ("ids", "segment", "position", "label", "weight", "reference", "target")
+        names = ("ids", "segment", "position", "label", "weight", "reference", "target", "winner")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
@@ -91,7 +100,7 @@ class Packer:
 
     def __call__(self, scenes: list[Scene], rng: random.Random) -> Pack:
         bins = []
-        looks: tuple[list, list] = ([], [])  # (scene, chunk, place in chunk, patches): reference, target
+        looks: tuple[list, list, list] = ([], [], [])  # (scene, chunk, place in chunk, patches): as in Pack
         for index, scene in enumerate(scenes):
             found = sample_questions(rng, scene, self.questions)
             bins.append(self._fill(index, scene, found, rng, looks))
@@ -100,15 +109,14 @@ class Packer:
             torch.tensor([[x for c in chunks for x in c[i] + [fill] * (length - len(c[0]))] for chunks in bins])
             for i, fill in enumerate((0, -1, 0, IGNORED, 0.0))
         ]
-        reference, target = (self._look(found, length) for found in looks)
         ids, segment, position, label, weight = columns
-        return Pack(ids, segment, position, label, weight, self.chunks, reference, target)
+        return Pack(ids, segment, position, label, weight, self.chunks, *(self._look(found, length) for found in looks))
 
     def _fill(self, index: int, scene: Scene, found: list[Question], rng: random.Random, looks: tuple) -> list:
         """Each question goes into the shortest chunk; returns the chunks' columns."""
         chunks: list[list[list]] = [[[], [], [], [], []] for _ in range(self.chunks)]
         texts = [q.text if rng.random() < 0.8 else q.text.rstrip("?") for q in found]
-        encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
         for number, (question, asked) in enumerate(zip(found, encoded, strict=True)):
             place = min(range(self.chunks), key=lambda i: len(chunks[i][0]))
             chunk, start = chunks[place], len(chunks[place][0])
@@ -120,24 +128,23 @@ class Packer:
             weights = [0.0] * before + [1.0 / len(answer)] * len(answer) + [_END_WEIGHT] * len(end)
             for column, values in zip(chunk, (row, [number] * len(row), range(len(row)), labels, weights), strict=True):
                 column.extend(values)
-            shown = patches_of(question.reference, scene, self.recipe)
-            wanted = self._wanted(question, scene, shown, len(answer))
-            named = [i for i, token in enumerate(asked) if token in self._names]
-            waits = question.kind == "two_hop" or (
-                question.kind == "compare" and [asked[i] for i in named[:1]] == [self._bar]
-            )
-            if waits:  # its first name stands before the thing that it depends on, and cannot know where to look
-                named = named[1:]
-            looks[0].extend((index, place, start + i, shown) for i in named if shown.any())
-            looks[1].extend((index, place, start + before + i, w) for i, w in enumerate(wanted) if w.any())
+            pairs_by_look = self._pairs(question, asked, range(before, before + len(answer)))
+            for look, pairs in zip(looks, pairs_by_look, strict=True):
+                found = [(start + i, patches_of(boxes, scene, self.recipe)) for i, boxes in pairs]
+                look.extend((index, place, row, patches) for row, patches in found if patches.any())
         return chunks
 
-    def _wanted(self, question: Question, scene: Scene, shown: np.ndarray, n: int) -> list[np.ndarray]:
-        """Where to look for each of the n words: everything needed for a region, else the target, or its own box."""
-        if not self._slots and len(question.target) == n:
-            return [patches_of((box,), scene, self.recipe) for box in question.target]
-        wanted = patches_of(question.target, scene, self.recipe)
-        return [wanted | shown if self._slots else wanted] * n
+    def _pairs(self, question: Question, asked: list[int], said: range) -> tuple[list, list, list]:
+        """Where the question's names and the answer's words (from `said` on) look first, then, and at last."""
+        named = [i for i, token in enumerate(asked) if token in self._names]
+        if question.kind == "compare":
+            named = [i for i in named if asked[i] != self._bar]
+        if question.kind == "two_hop":  # its first name stands before the thing that it depends on
+            named = named[1:]
+        if self._slots:  # a region is around everything
+            return _each(named, question.reference), _each(said, question.reference + question.target, apart=False), []
+        wanted = _each(said, question.target or question.winner[:1]) + _each(named, question.amounts)
+        return _each(named, question.reference), wanted, _each(said, question.winner[1:])
 
     def _answer(self, question: Question, scene: Scene) -> list[int]:
         words = question.answer.split()
@@ -154,6 +161,13 @@ class Packer:
             else torch.zeros(0, self.recipe.grid**2, dtype=torch.bool)
         )
         return Look(rows, patches)
+
+
+def _each(rows: Sequence[int], boxes: tuple[Box, ...], apart: bool = True) -> list[tuple[int, tuple[Box, ...]]]:
+    """A box for each row where there are as many (and `apart`), else all boxes for every row."""
+    if apart and len(rows) == len(boxes):
+        return [(row, (box,)) for row, box in zip(rows, boxes, strict=True)]
+    return [(row, boxes) for row in rows]
 
 
 @dataclass

@@ -14,8 +14,10 @@ KINDS = ("relation", "color", "text", "count", "exist", "compare", "value", "pla
 class Question:
     """A question, its answer of one to three words, and what must be seen for it.
 
-    `reference` are the boxes of the things that the question names, `target` those of what holds the answer, word by
-    word where it has several; both are empty where the whole picture must be seen.
+    `reference` are the boxes of the things that the question names, in its order where it names several; `target` those
+    of what holds the answer, word by word where it has several; both are empty where the whole picture must be seen.
+    A comparison also tells where each thing that it names shows its amount (`amounts`), and where the amount and the
+    name of the thing that wins are (`winner`); training uses them, and no region depends on them.
     """
 
     kind: str
@@ -23,11 +25,17 @@ class Question:
     answer: str
     reference: tuple[Box, ...]
     target: tuple[Box, ...]
+    amounts: tuple[Box, ...] = ()
+    winner: tuple[Box, ...] = ()
 
     @property
     def needs_everything(self) -> bool:
         """Whether the whole picture must be seen."""
         return not (self.reference or self.target)
+
+    def is_answered_by(self, boxes: tuple[Box, ...]) -> bool:
+        """Whether the content of these boxes is enough."""
+        return not self.needs_everything and {*self.reference, *self.target} <= {*boxes}
 
     def box(self, width: int, height: int) -> Box:
         """The smallest box around everything needed, in pixels."""

@@ -9,7 +9,7 @@ from crop_core.tiny.question import KINDS, Question
 from crop_core.tiny.world import Scene
 
 _MAKERS = about_things.MAKERS | about_sets.MAKERS
-_WEIGHTS = {"relation": 4.0, "two_hop": 3.0, "text": 3.0, "count": 3.0}  # the others: 2
+_WEIGHTS = {"relation": 4.0, "two_hop": 4.0, "text": 4.0, "count": 5.0, "compare": 5.0, "whole": 5.0}  # the others: 2
 
 
 def all_questions(rng: random.Random, scene: Scene, held_out: bool = False) -> dict[str, list[Question]]:
@@ -17,7 +17,10 @@ def all_questions(rng: random.Random, scene: Scene, held_out: bool = False) -> d
 
     Held-out questions have phrasings of their own, and ask about pairs of names that no training question has.
     """
-    return {kind: list(_MAKERS[kind](rng, scene, held_out)) for kind in KINDS}
+    found = {kind: list(_MAKERS[kind](rng, scene, held_out)) for kind in KINDS}
+    if scene.shown is None:
+        return found
+    return {kind: [q for q in questions if q.is_answered_by(scene.shown)] for kind, questions in found.items()}
 
 
 def sample_questions(rng: random.Random, scene: Scene, n: int) -> list[Question]:

@@ -41,14 +41,15 @@ _TABLE = ("pizza", "burger", "apple", "banana", "watermelon", "carrot", "cake", 
 _FLOOR = ("cat", "dog", "rabbit", "ball", "chicken", "turtle", "frog", "gift")
 
 
-def make_scene(seed: int, held_out: bool = False) -> Scene:
+def make_scene(seed: int, held_out: bool = False, setting: str | None = None) -> Scene:
     """The scene of this seed: its picture (longer side 336 px, sides within 1:2 to 2:1) and everything in it.
 
-    `held_out` draws it in a mix of styles that no other scene has.
+    `held_out` draws it in a mix of styles that no other scene has. `setting` takes the place of the seed's; "signs" is
+    for the vision towers only: a page full of signs, to learn to read.
     """
     rng = random.Random(seed)
     style = pick_style(rng, held_out)
-    setting = rng.choices(list(_SETTINGS), list(_SETTINGS.values()))[0]
+    setting = setting or rng.choices(list(_SETTINGS), list(_SETTINGS.values()))[0]
     if setting == "chart":
         scene = make_chart(rng, style.sprites, style.outlined)
     elif setting == "list":
@@ -68,13 +69,17 @@ def _laid_out(rng: random.Random, setting: str, style: Style) -> Scene:
         for row, thing in _belonging(rng, setting, rows):
             page.put_in_row(thing, row)
         return Scene(page.image, tuple(page.objects), rows, columns, setting, setting)
-    rows, columns = rng.choice(CROWDED if setting == "crowd" else LAYOUTS)
+    rows, columns = rng.choice({"crowd": CROWDED, "signs": (*LAYOUTS, *CROWDED)}.get(setting, LAYOUTS))
     width, height, _ = _size(rows, columns)
     background = rng.choice(("plain", "plain", "stripes", "dots", "checks"))
     page = _Page(rng, draw.draw_background(rng, background, width, height), rows, columns, style)
-    n = rng.randint(10, 20) if setting == "crowd" else rng.randint(4, min(9, rows * columns - 1))
-    things = _things(rng, n, words=1 if setting == "crowd" else 3)
-    for thing, place in zip(things, rng.sample(page.free, n), strict=True):
+    if setting == "signs":
+        things = [_sign(rng, rng.choice(list(COLORS)), words=3) for _ in range(rows * columns - 1)]
+    elif setting == "crowd":
+        things = _things(rng, rng.randint(10, 20), words=1)
+    else:
+        things = _things(rng, rng.randint(4, min(9, rows * columns - 1)), words=3)
+    for thing, place in zip(things, rng.sample(page.free, len(things)), strict=True):
         page.put(thing, place)
     return Scene(page.image, tuple(page.objects), rows, columns, "free", background)
 

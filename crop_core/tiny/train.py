@@ -16,9 +16,21 @@ from crop_core.tiny.vision import VisionPlan, train_vision
 from crop_core.tiny.warm_start import Imitation, grow, start_from
 from crop_core.tiny.workers import Workers
 
-VISION = {"crop-tiny": VisionPlan(1900), "crop-tiny-locator": VisionPlan(1500, batch=32, fresh=12, kept=144)}
+VISION = {
+    "crop-tiny": VisionPlan(5000, signs=0.5, rate=1.5e-3),
+    "crop-tiny-locator": VisionPlan(1500, batch=32, fresh=12, kept=144),
+}
 LANGUAGE = {
-    "crop-tiny": LanguagePlan(1700, reference_layers=(1,), target_layers=(3, 4), align=150, kept=200, rate=1.5e-3),
+    "crop-tiny": LanguagePlan(
+        3800,
+        reference_layers=(1,),
+        target_layers=(3, 4),
+        winner_layers=(6, 7),
+        align=150,
+        kept=200,
+        pooled=0.2,
+        rate=1.5e-3,
+    ),
     "crop-tiny-locator": LanguagePlan(1000, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),
 }
 TEACHERS = {"crop-tiny": "crop-tiny-locator"}  # trained first, and where the other starts

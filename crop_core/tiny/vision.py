@@ -11,20 +11,23 @@ from transformers import LlavaForConditionalGeneration
 
 from crop_core.tiny.checkpoint import Recipe
 from crop_core.tiny.dense import DenseHeads, encode_patches
-from crop_core.tiny.feed import Feed, patches_to_keep, stack
+from crop_core.tiny.feed import Feed, stack
 from crop_core.tiny.loop import Run, Stats
+from crop_core.tiny.selection import patches_to_keep
 from crop_core.tiny.workers import Workers
 
 
 @dataclass(frozen=True)
 class VisionPlan:
-    """How long and how hard: `kept` patches a picture, all of them in the last `full` share of the steps."""
+    """How long and how hard: `kept` patches a picture, all of them in the last `full` share of the steps; `signs` is
+    the share of pictures that are for learning to read."""
 
     steps: int
     batch: int = 16
     fresh: int = 6
     kept: int = 240
     full: float = 0.05
+    signs: float = 0.3
     rate: float = 2e-3
 
 
@@ -35,7 +38,7 @@ def train_vision(
     tower, device = model.model.vision_tower, model.device
     modules = nn.ModuleDict({"tower": tower, "heads": DenseHeads(recipe.vision["hidden_size"], recipe.bins)}).to(device)
     run = Run(modules, file, plan.steps, plan.rate)
-    feed = Feed(recipe, plan.batch, plan.fresh, memory=6000, workers=workers)
+    feed = Feed(recipe, plan.batch, plan.fresh, memory=6000, workers=workers, signs=plan.signs)
 
     def loss(step: int) -> tuple[Tensor, Stats]:
         squares, labels = stack(feed(step)[0])

@@ -77,7 +77,7 @@ class Scene:
     """A drawn picture, everything in it, and the size of the loose layout it was drawn on.
 
     `setting` is "free", "street", "room", "chart" or "list"; `background` one of BACKGROUNDS, or None where there is
-    no name for it.
+    no name for it. `shown` are the boxes whose content is all that is left of the picture, or None where all of it is.
     """
 
     image: Image.Image
@@ -86,6 +86,7 @@ class Scene:
     columns: int
     setting: str = "free"
     background: str | None = None
+    shown: tuple[Box, ...] | None = None
 
     @property
     def counts(self) -> dict[str, int]:
