@@ -21,7 +21,19 @@ from crop_core.tiny.warm_start import Imitation
 from crop_core.tiny.workers import Workers
 from crop_core.tiny.world import Unseen
 
-PLAN = LanguagePlan(8, reference_layers=(1,), target_layers=(3,), batch=3, fresh=1, questions=4, kept=40, align=1)
+PLAN = LanguagePlan(
+    8,
+    reference_layers=(1,),
+    target_layers=(3,),
+    batch=3,
+    fresh=1,
+    questions=4,
+    kept=40,
+    align=1,
+    pooled=0.5,
+    pruned=0.5,
+    salience=0.1,
+)
 
 
 def same(first, second):

@@ -109,6 +109,10 @@ class Handlers:
         index = (event._data or {}).get("index") if isinstance(event._data, dict) else None
         return self.examples[index] if type(index) is int and 0 <= index < len(self.examples) else None
 
+    def withdraw(self) -> tuple[Any, Any]:
+        """(picture file, JSON file) are not to be had until `extras` makes those of the new result."""
+        return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
+
     def extras(self, state: Finished | None) -> tuple[Any, ...]:
         """(time figure, alive figure, picture file, JSON file) of the latest result."""
         if state is None:

@@ -93,6 +93,9 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
     if inputs["strip"] is not None:
         chosen = inputs["strip"].select(handlers.show_example, None, asked, **private)
         runs.append(chosen.then(api_visibility="private", **ask))
+    downloads = outputs["extras"][-2:]
+    asking = [inputs["run"].click, inputs["question"].submit, *([inputs["strip"].select] if inputs["strip"] else [])]
+    gr.on(asking, handlers.withdraw, None, downloads, queue=False, **private)
     for run in runs:
         run.then(handlers.extras, state, outputs["extras"], **private)
     panel.follow(explorer)

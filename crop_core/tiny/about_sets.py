@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from crop_core.tiny.phrasings import COMPARATIVES, SUPERLATIVES, ask
@@ -11,6 +11,7 @@ from crop_core.tiny.question import Question, held_out_pair
 from crop_core.tiny.world import CATEGORIES, Box, Scene, SceneObject, article, plural
 
 _MOST_TO_COUNT_ALL = 8
+_OFTEN = 2  # how often training asks what a scene has one question about, in different phrasings if it can
 
 
 def counts(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
@@ -24,8 +25,9 @@ def counts(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Questio
     single = [name for name, count in found.items() if count == 1]
     asked = [name for name, count in found.items() if count > 1]
     for name in asked + rng.sample(single, min(1, len(single)) if rng.random() < 1 / 3 else 0):
-        boxes = tuple(thing.box for thing in scene.objects if name in (thing.name, thing.kind))
-        yield Question("count", ask(rng, "count", held_out, names=plural(name)), str(len(boxes)), boxes, boxes)
+        things = [thing for thing in scene.objects if name in (thing.name, thing.kind)]
+        boxes, text = tuple(thing.box for thing in things), ask(rng, "count", held_out, names=plural(name))
+        yield Question("count", text, str(len(boxes)), boxes, boxes, counted=_main_boxes(things))
 
 
 def existences(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
@@ -60,10 +62,16 @@ def comparisons(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Qu
             winner = (_amount_box(best), _name_box(best))
             yield Question("compare", text, best.name, boxes, boxes, amounts, winner)
     for pick, words in zip(directions, SUPERLATIVES[sort], strict=True):
-        text = ask(rng, of_all, held_out, most=rng.choice(words))
         best = pick(scene.objects, key=_amount)
         winner = (_amount_box(best), _name_box(best))
-        yield Question("compare", text, best.name, (), (), winner=winner)
+        times = range(1 if held_out else _OFTEN)
+        for text in dict.fromkeys([ask(rng, of_all, held_out, most=rng.choice(words)) for _ in times]):
+            yield Question("compare", text, best.name, (), (), winner=winner)
+
+
+def _main_boxes(things: Sequence[SceneObject]) -> tuple[Box, ...]:
+    """The most important piece of each thing."""
+    return tuple(thing.marks[0].box if thing.marks else thing.box for thing in things)
 
 
 def _amount(thing: SceneObject) -> int:
@@ -93,7 +101,8 @@ def wholes(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Questio
     if scene.setting in ("chart", "list"):
         return
     if len(scene.objects) <= _MOST_TO_COUNT_ALL:
-        yield Question("whole", ask(rng, "total", held_out), str(len(scene.objects)), (), ())
+        for text in dict.fromkeys([ask(rng, "total", held_out) for _ in range(1 if held_out else _OFTEN)]):
+            yield Question("whole", text, str(len(scene.objects)), (), (), counted=_main_boxes(scene.objects))
     if scene.background:
         yield Question("whole", ask(rng, "background", held_out), scene.background, (), ())
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import numpy as np
 from PIL import Image
 
 from crop_core.tiny.questions import all_questions
 from crop_core.tiny.world import Box, Scene
 
 
-def cut_out(image: Image.Image, boxes: tuple[Box, ...], grey: int = 150) -> Image.Image:
-    """The content of the boxes where it was, on plain grey."""
-    alone = Image.new("RGB", image.size, (grey, grey, grey))
+def cut_out(image: Image.Image, boxes: tuple[Box, ...], grey: int | None = None) -> Image.Image:
+    """The content of the boxes where it was, on plain grey, or, for None, on the median color of the picture."""
+    median = np.median(np.asarray(image).reshape(-1, 3), axis=0)
+    ground = tuple(map(int, median)) if grey is None else (grey, grey, grey)
+    alone = Image.new("RGB", image.size, ground)
     for box in boxes:
         alone.paste(image.crop(box), box[:2])
     return alone
@@ -27,4 +30,5 @@ def cut_out_scene(rng: random.Random, scene: Scene) -> Scene:
         return scene
     question = rng.choice(rng.choice(kinds))
     shown = question.reference + question.target
-    return replace(scene, image=cut_out(scene.image, shown, rng.randint(60, 220)), shown=shown)
+    grey = rng.choice((None, rng.randint(60, 220)))
+    return replace(scene, image=cut_out(scene.image, shown, grey), shown=shown)

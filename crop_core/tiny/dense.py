@@ -61,6 +61,15 @@ def patches_of(boxes: tuple[Box, ...], scene: Scene, recipe: Recipe) -> np.ndarr
     return mask.reshape(-1)
 
 
+def middles_of(boxes: tuple[Box, ...], scene: Scene, recipe: Recipe) -> np.ndarray:
+    """Bool (grid**2,): the one patch in the middle of each box."""
+    mask = np.zeros(recipe.grid**2, bool)
+    for box in boxes:
+        left, top, right, bottom = cells(box, scene, recipe, 2 * recipe.grid)
+        mask[(top + bottom + 1) // 4 * recipe.grid + (left + right + 1) // 4] = True
+    return mask
+
+
 def patch_labels(scene: Scene, recipe: Recipe) -> np.ndarray:
     """Int (grid**2, LABELS): category, color and text (0 = none, else 1 + index), the edges in bins of the thing, what
     the picture's background is (0 on things), and 1 in the one patch that is the middle of a thing.
@@ -82,8 +91,7 @@ def patch_labels(scene: Scene, recipe: Recipe) -> np.ndarray:
                 labels[own & (labels[:, CATEGORY] == 0), CATEGORY] = _WORD
             labels[own, EDGES] = edges
         if marks:
-            left, top, right, bottom = cells(marks[0].box, scene, recipe, 2 * recipe.grid)
-            labels[(top + bottom + 1) // 4 * recipe.grid + (left + right + 1) // 4, MIDDLE] = 1
+            labels[middles_of((marks[0].box,), scene, recipe), MIDDLE] = 1
     if scene.background and scene.shown is None:
         empty = patches_of(((0, 0, *scene.image.size),), scene, recipe) & (labels[:, CATEGORY] == 0)
         labels[empty, BACKGROUND] = 1 + BACKGROUNDS.index(scene.background)

@@ -19,7 +19,7 @@ from crop_core.tiny.world import Scene
 
 TRAINING_SEEDS = 1_000_000  # scenes from this seed on are for training; those below are held out
 Drawn = tuple[Scene, np.ndarray, np.ndarray]
-_CUT_OUT = 0.1  # the share of scenes of which little is left
+_CUT_OUT = 0.15  # the share of scenes of which little is left
 
 
 class Feed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,14 +16,16 @@ from crop_core.tiny.checkpoint import Recipe
 from crop_core.tiny.dense import BACKGROUND, CATEGORY, COLOR, TEXT, QuantityHead, Sample, encode_patches
 from crop_core.tiny.feed import Feed, stack
 from crop_core.tiny.loop import Run, Stats
-from crop_core.tiny.packing import ATTENTION, IGNORED, Context, Pack, Packer, barred, register
-from crop_core.tiny.selection import Selection
+from crop_core.tiny.packed_attention import ATTENTION, Context, Pruning, barred, register
+from crop_core.tiny.packing import IGNORED, Look, Pack, Packer
+from crop_core.tiny.selection import Selection, salience
 from crop_core.tiny.warm_start import Imitation
 from crop_core.tiny.workers import Later, Workers
 from crop_core.tiny.world import BACKGROUNDS, CATEGORIES, COLORS, TEXTS
 
 _SHARPNESS = 12.0
 _POOLED = (64, 96, 128, 192)  # tokens that PLC leaves
+_LEAST_LEFT, _MOST_LEFT = 16, 180  # tokens that ILP leaves
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,11 @@ class LanguagePlan:
     """How long and how hard.
 
     `align` steps only turn the projector's output towards the words' embeddings, or towards the teacher's tokens where
-    there is one; about `kept` visual tokens are read, more or fewer from step to step, and in a share `pooled` of the
-    steps as few pooled ones as PLC leaves, so that the model takes pruning lightly; all of them in the last `full`
-    share of the steps; the look losses teach the layers named where to look, and fade out by `looked` of the steps.
+    there is one; then a step reads from 0.7 `kept` visual tokens to all of them, mostly few, and in a share `pooled` of
+    the steps as few pooled ones as PLC leaves, so that the model takes pruning lightly; all of them in the last `full`
+    share of the steps. In a share `pruned` of the steps all layers but the first see what ILP leaves, and with
+    `salience` the first one learns to find what is worth keeping. The look losses teach the layers named where to
+    look, and fade out by `looked` of the steps.
     """
 
     steps: int
@@ -47,6 +51,8 @@ class LanguagePlan:
     kept: int = 180
     align: int = 60
     pooled: float = 0.0
+    pruned: float = 0.0
+    salience: float = 0.0
     full: float = 0.06
     looked: float = 0.7
     rate: float = 2e-3
@@ -54,10 +60,12 @@ class LanguagePlan:
 
 @dataclass(frozen=True)
 class Dose:
-    """How many visual tokens of each picture a step reads: so many patches, or, with a seed, so many pooled tokens."""
+    """How many visual tokens of each picture a step reads: so many patches, or, with a seed, so many pooled tokens; and
+    how many of them are left for each question after the first layer, None for all."""
 
     count: int
     pooled: str | None = None
+    left: int | None = None
 
     def selection(self, samples: list[Sample], labels: Tensor, recipe: Recipe) -> Selection | None:
         """The tokens, by the patches' labels (B, N, LABELS); None for all."""
@@ -100,14 +108,22 @@ class Language:
         return total + 0.5 * self.quantities(visual, labels)[0], nearest
 
     def __call__(
-        self, features: Tensor, labels: Tensor, selection: Selection | None, pack: Pack | None, look: float
+        self,
+        features: Tensor,
+        labels: Tensor,
+        selection: Selection | None,
+        pack: Pack | None,
+        look: float,
+        left: int | None = None,
     ) -> tuple[Tensor, Stats]:
-        """The whole loss; features (B, N, d_vision), labels (B, N, LABELS), None selects all; all on one device."""
+        """The whole loss; features (B, N, d_vision), labels (B, N, LABELS), None selects all and leaves all; all on one
+        device."""
         visual = self.model.model.multi_modal_projector(features)
         align, nearest = self.align_loss(visual, labels)
         if pack is None:
             return 2 * align, {"align": nearest}
-        hidden, context = self._read(visual, selection, pack)
+        worth = salience(labels) if selection is None else selection(salience(labels)[..., None])[..., 0]
+        hidden, context = self._read(visual, selection, pack, worth, left)
         rows = pack.label != IGNORED
         logits = self.model.lm_head(hidden[rows]).float()
         wanted, weight = pack.label[rows], pack.weight[rows]
@@ -115,11 +131,19 @@ class Language:
         answer = weight > 0.2  # not the end token
         hit = (logits.argmax(-1) == wanted)[answer].float().mean().item()
         looked = torch.stack(context.losses).mean() if context.losses else loss.new_zeros(())
-        stats = {"answer": hit, "loss": loss.item(), "look": looked.item(), "align": nearest}
-        return loss + 0.3 * align + 0.3 * look * looked, stats
+        found = loss.new_zeros(()) if context.found is None else context.found
+        stats = {"answer": hit, "loss": loss.item(), "look": looked.item(), "found": found.item(), "align": nearest}
+        return loss + 0.3 * align + 0.3 * look * looked + self.plan.salience * found, stats
 
-    def _read(self, visual: Tensor, selection: Selection | None, pack: Pack) -> tuple[Tensor, Context]:
-        """The last hidden states of the questions' columns (B, T, d); visual (B, N, d)."""
+    def _read(
+        self,
+        visual: Tensor,
+        selection: Selection | None,
+        pack: Pack,
+        worth: Tensor | None = None,
+        left: int | None = None,
+    ) -> tuple[Tensor, Context]:
+        """The last hidden states of the questions' columns (B, T, d); visual (B, N, d), worth (B, M)."""
         language = self.model.model.language_model
         visual = visual if selection is None else selection(visual)
         batch, kept = visual.shape[:2]
@@ -129,7 +153,7 @@ class Language:
         places = torch.arange(image, device=self.device).expand(batch, -1) if selection is None else selection.places
         start = torch.arange(first, device=self.device).expand(batch, -1)
         positions = torch.cat([start, first + places, first + image + pack.position], 1)
-        looks = {}
+        looks: dict[int, Look] = {}
         for layers, look in (
             (self.plan.reference_layers, pack.reference),
             (self.plan.target_layers, pack.target),
@@ -137,6 +161,11 @@ class Language:
         ):
             looks |= dict.fromkeys(layers, look if selection is None else look.among(selection))
         context = Context(first + kept, first, pack.chunks, barred(pack), looks)
+        if worth is not None and self.plan.salience:
+            context.asking, context.worth = pack.asking, (worth + 1e-3) / (worth + 1e-3).sum(-1, keepdim=True)
+        if left is not None:
+            needed = pack.needed if selection is None else pack.needed.float() @ selection.weights.mT > 0.5
+            context.pruning = Pruning(left, needed, pack.asking, pack.segment)
         unused = torch.zeros(1, 1, 1, 1, device=self.device)  # a ready-made mask: the packed attention has its own
         output = language(
             inputs_embeds=inputs, attention_mask=unused, position_ids=positions, use_cache=False, packing=context
@@ -164,9 +193,11 @@ class Packs:
         scenes, rng = self.feed.scenes(step)
         early = step / self.plan.steps < 1 - self.plan.full
         least, most = int(0.7 * self.plan.kept), self.feed.recipe.grid**2
-        dose = Dose(least + int((most - least) * rng.random() ** 3) if early and least < most else most)
+        dose = Dose(least + int((most - least) * rng.random() ** 2) if early and least < most else most)
         if rng.random() < self.plan.pooled:
             dose = Dose(rng.choice(_POOLED), f"regions {step}")
+        if rng.random() < self.plan.pruned:
+            dose = replace(dose, left=rng.randint(_LEAST_LEFT, _MOST_LEFT))
         return dose, None if step < self.plan.align else self.feed.workers.start(self.packer, scenes, rng)
 
 
@@ -220,7 +251,7 @@ def train_language(
         pack = pack.to(device) if pack else None
         look = max(0.0, 1 - run.done / plan.looked)
         with torch.autocast(device.type, torch.bfloat16):
-            return language(features.float(), labels.to(device), selection, pack, look)
+            return language(features.float(), labels.to(device), selection, pack, look, dose.left)
 
     model.train()
     return run.train(loss)

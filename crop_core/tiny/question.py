@@ -17,7 +17,8 @@ class Question:
     `reference` are the boxes of the things that the question names, in its order where it names several; `target` those
     of what holds the answer, word by word where it has several; both are empty where the whole picture must be seen.
     A comparison also tells where each thing that it names shows its amount (`amounts`), and where the amount and the
-    name of the thing that wins are (`winner`); training uses them, and no region depends on them.
+    name of the thing that wins are (`winner`); a count tells what there is to count (`counted`). Training uses them,
+    and no region depends on them.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Question:
     target: tuple[Box, ...]
     amounts: tuple[Box, ...] = ()
     winner: tuple[Box, ...] = ()
+    counted: tuple[Box, ...] = ()
 
     @property
     def needs_everything(self) -> bool:

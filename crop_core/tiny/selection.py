@@ -16,7 +16,7 @@ from crop_core.compress.pooling import PoolingCompressor
 from crop_core.models.geometry import Framing, grid_layout
 from crop_core.region import GRID, Region
 from crop_core.tiny.checkpoint import PATCH, Recipe
-from crop_core.tiny.dense import CATEGORY, MIDDLE
+from crop_core.tiny.dense import CATEGORY, MIDDLE, TEXT
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,23 @@ def patches_to_keep(labels: Tensor, kept: int) -> Tensor | None:
         return None
     order = torch.rand(labels.shape[:2]) + 2.0 * (labels[..., CATEGORY] > 0) + labels[..., MIDDLE]
     return order.topk(kept, 1).indices.sort(1).values
+
+
+def salience(labels: Tensor) -> Tensor:
+    """(B, N) how much a patch is worth to a reader who does not know the question, by labels (B, N, LABELS): 1 for
+    words, numbers and the middles of things, less for the rest of a thing, 0 for background."""
+    essential = (labels[..., TEXT] > 0) | (labels[..., MIDDLE] > 0)
+    return essential * 0.7 + (labels[..., CATEGORY] > 0) * 0.3
+
+
+def left_by_pruning(needed: Tensor, attention: Tensor, left: int) -> Tensor:
+    """(B, S, M) bool: the `left` tokens of each question that ILP leaves: those of its region first, then by attention.
+
+    needed: (B, S, M) bool, the region of each of S questions. attention: (B, M) >= 0.
+    """
+    order = 2.0 * needed + (attention / attention.amax(-1, keepdim=True).clamp(min=1e-9))[:, None]
+    kept = order.topk(min(left, needed.shape[2]), -1).indices
+    return torch.zeros_like(needed).scatter_(2, kept, True)
 
 
 def _any_region(size: tuple[int, int], rng: random.Random) -> Region:

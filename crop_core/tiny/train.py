@@ -22,13 +22,16 @@ VISION = {
 }
 LANGUAGE = {
     "crop-tiny": LanguagePlan(
-        3800,
+        7000,
         reference_layers=(1,),
         target_layers=(3, 4),
         winner_layers=(6, 7),
         align=150,
         kept=200,
-        pooled=0.2,
+        pooled=0.15,
+        pruned=0.4,
+        salience=0.1,
+        full=0.12,
         rate=1.5e-3,
     ),
     "crop-tiny-locator": LanguagePlan(1000, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),

@@ -154,6 +154,15 @@ def test_a_drawn_region_is_used(page: Page) -> None:
     assert (region.grid, region.source, region.confidence) == ((2, 0, 5, 3), "drawn", None)
 
 
+def test_downloads_wait_for_the_files_of_the_new_result(page: Page) -> None:
+    ask_example(page, 0)
+    result(page)
+    page.get_by_role("button", name="Run", exact=True).click()
+    for button in ("#save-record", "#save-picture"):
+        expect(page.locator(button)).to_be_disabled()
+    result(page)  # which waits until they can be had again
+
+
 def test_a_region_is_drawn_with_keys_alone(page: Page) -> None:
     ask_example(page, 0)
     page.get_by_role("radio", name="Drawn").check()
