@@ -56,7 +56,7 @@ def test_the_figures_of_the_card_come_out_again(engine):
     overlaps = [iou(engine.localizer.locate(i.scene.image, i.question.text), i.region) for i in ITEMS]
     card = (ASSETS / "models" / "crop-tiny" / "README.md").read_text()
     mean = sum(overlaps) / len(overlaps)
-    assert right >= 0.65 * len(ITEMS)
+    assert right >= 0.9 * len(ITEMS)
     assert mean >= 0.55
     assert f"{right} of {len(ITEMS)} right with all tokens, mean IoU {mean:.4f}" in card
     measured = json.loads((ASSETS.parent / "bench" / "results" / "bundled.json").read_text())
@@ -64,10 +64,7 @@ def test_the_figures_of_the_card_come_out_again(engine):
 
 
 def test_the_boxes_hold_what_the_question_needs(engine):
-    """A picture in which nothing is left but the content of the boxes still gives the right answer.
-
-    Not always yet: the model has never seen things on a blank page (27 of 38 when this was written).
-    """
+    """A picture in which nothing is left but the content of the boxes still gives the right answer (44 of 46)."""
     kept = total = 0
     for item in held_out(6):
         image, question = item.scene.image, item.question
@@ -77,7 +74,7 @@ def test_the_boxes_hold_what_the_question_needs(engine):
         total += 1
         kept += is_right(engine.answer(alone, question.text, memory=False).text, item)
     assert total >= 20
-    assert kept >= 0.6 * total
+    assert kept >= 0.95 * total
 
 
 def test_pruning_to_a_ninth_keeps_most_answers(engine):
@@ -86,7 +83,7 @@ def test_pruning_to_a_ninth_keeps_most_answers(engine):
     assert all(answer.trace.mean_tokens <= 64 for answer in pruned)
     full = [engine.answer(i.scene.image, i.question.text, memory=False) for i in ITEMS]
     right = [sum(is_right(a.text, i) for a, i in zip(answers, ITEMS, strict=True)) for answers in (full, pruned)]
-    assert right[1] >= 0.75 * right[0]
+    assert right[1] >= 0.9 * right[0]
 
 
 def test_every_example_has_its_picture_and_its_words(engine):

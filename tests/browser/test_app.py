@@ -157,9 +157,15 @@ def test_a_drawn_region_is_used(page: Page) -> None:
 def test_downloads_wait_for_the_files_of_the_new_result(page: Page) -> None:
     ask_example(page, 0)
     result(page)
+    page.evaluate(
+        """() => {
+          const buttons = ["#save-record", "#save-picture"].map((id) => document.querySelector(id));
+          const look = () => { window.withdrawn ||= buttons.every((button) => button.disabled); };
+          buttons.forEach((button) => new MutationObserver(look).observe(button, { attributes: true }));
+        }"""
+    )
     page.get_by_role("button", name="Run", exact=True).click()
-    for button in ("#save-record", "#save-picture"):
-        expect(page.locator(button)).to_be_disabled()
+    page.wait_for_function("window.withdrawn")  # which may be short
     result(page)  # which waits until they can be had again
 
 
