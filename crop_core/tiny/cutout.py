@@ -14,12 +14,15 @@ from crop_core.tiny.world import Box, Scene
 
 def cut_out(image: Image.Image, boxes: tuple[Box, ...], grey: int | None = None) -> Image.Image:
     """The content of the boxes where it was, on plain grey, or, for None, on the median color of the picture."""
-    median = np.median(np.asarray(image).reshape(-1, 3), axis=0)
-    ground = tuple(map(int, median)) if grey is None else (grey, grey, grey)
+    ground = _median(image) if grey is None else (grey, grey, grey)
     alone = Image.new("RGB", image.size, ground)
     for box in boxes:
         alone.paste(image.crop(box), box[:2])
     return alone
+
+
+def _median(image: Image.Image) -> tuple[int, ...]:
+    return tuple(map(int, np.median(np.asarray(image).reshape(-1, 3), axis=0)))
 
 
 def cut_out_scene(rng: random.Random, scene: Scene) -> Scene:
