@@ -107,7 +107,7 @@ class PlcConfig:
     """
 
     rings: tuple[Ring, ...] = (Ring(1, 4), Ring(2, 9), Ring(math.inf, 36))
-    overshoot: float = 1.5
+    overshoot: float = 2.0
 
     def __post_init__(self) -> None:
         if (
@@ -126,9 +126,8 @@ class PlcConfig:
 class IlpConfig:
     """Inner-LLM pruning. schedule: (layer, share of visual tokens alive from it on), by rising layer and falling share.
 
-    Empty: one cut at the default layer of the model's depth. With a budget the shares are relative: they are scaled
-    together until the budget is met. query_rows: how many last text tokens of the prompt vote, by their attention, for
-    what stays.
+    Empty: the default cuts of the model's depth. With a budget the shares are relative: they are scaled together until
+    the budget is met. query_rows: how many last text tokens of the prompt vote, by their attention, for what stays.
     """
 
     schedule: tuple[tuple[int, float], ...] = ()

@@ -10,7 +10,7 @@ from crop_core.prune import fastv
 from crop_core.prune.schedule import (
     BudgetError,
     cuts,
-    default_layer,
+    default_schedule,
     latest_cut,
     least_mean,
     mean_tokens,
@@ -24,9 +24,27 @@ from crop_core.prune.schedule import (
     ("layers", "budget", "left"),
     [(32, 192, 166), (32, 128, 98), (32, 64, 29), (12, 192, 157), (12, 128, 87), (12, 64, 17)],
 )
-def test_the_paper_s_budgets_of_576(layers, budget, left):
+def test_the_paper_s_budgets_of_576_by_one_early_cut(layers, budget, left):
     """32 layers cut at 2, 12 layers cut at 1; 64 of 32 layers is 29.87, and more than 29 would exceed the mean."""
-    assert cuts(IlpConfig(), layers, 576, budget) == ((default_layer(layers), left),)
+    early = default_schedule(layers)[0]
+    assert cuts(IlpConfig((early,)), layers, 576, budget) == ((early[0], left),)
+
+
+@pytest.mark.parametrize(
+    ("layers", "budget", "left"),
+    [
+        (32, 192, ((2, 235), (21, 47))),
+        (32, 64, ((2, 42), (21, 8))),
+        (14, 192, ((1, 234), (9, 48))),
+        (14, 64, ((1, 35), (9, 8))),
+        (3, 300, ((1, 270), (2, 54))),
+        (2, 300, ((1, 24),)),  # no layer is left for a second cut
+    ],
+)
+def test_the_default_cuts_meet_the_same_budgets_with_more_tokens_in_the_middle(layers, budget, left):
+    assert cuts(IlpConfig(), layers, 576, budget) == left
+    early, late = dict(default_schedule(layers)), cuts(IlpConfig(), layers, 576, None)
+    assert late == tuple((layer, math.floor(576 * share)) for layer, share in early.items())
 
 
 def test_six_layers_cannot_reach_64_and_the_least_is_named():
@@ -140,7 +158,7 @@ def test_compression_alone_meets_the_budget():
 
 
 def test_compression_before_ilp_always_leaves_a_reachable_budget():
-    assert plc_count_before_ilp(1.5, 64, 12, 576, 1) == 96
+    assert plc_count_before_ilp(2.0, 64, 12, 576, 1) == 128
     rng = random.Random(1)
     for _ in range(500):
         layers = rng.randint(2, 30)
