@@ -19,17 +19,17 @@ def notices(trace: TokenTrace) -> list[str]:
         said.append(
             "No visual token lies in the region: it is smaller than a token, or the model does not see that part."
         )
-    lost = int((trace.in_region & ~_whole(trace)).sum())
+    lost = int((trace.in_region & ~_read(trace)).sum())
     if lost and not trace.region.is_whole:
         said.append(
             f"The region did not fit into the budget: {lost} of its {int(trace.in_region.sum())} visual tokens were "
-            "pooled or pruned as well."
+            "pooled, or pruned in the first half of the layers."
         )
     return said
 
 
-def _whole(trace: TokenTrace) -> np.ndarray:
-    """(N,) bool: the token is there to the last layer, pooled with no other."""
+def _read(trace: TokenTrace) -> np.ndarray:
+    """(N,) bool: the token, pooled with no other, is there for more than half of the layers, in which a text reads."""
     sizes = np.bincount(trace.group[trace.group >= 0], minlength=trace.input_tokens)
     alone = np.where(trace.group < 0, 0, sizes[trace.group]) == 1
-    return alone & (trace.died_at == trace.layers)
+    return alone & (2 * trace.died_at > trace.layers)

@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m crop_core.bench.calibrate", description=__doc__)
     parser.add_argument("--locator", type=Path, default=LOCATOR, help="the locator's folder")
     parser.add_argument("--per-kind", type=int, default=60, help="questions of each kind")
-    parser.add_argument("--coverage", type=float, default=0.95, help="share of the needed regions to be covered")
+    parser.add_argument("--coverage", type=float, default=0.97, help="share of the needed regions to be covered")
     options = parser.parse_args()
     items = held_out(options.per_kind, CALIBRATION_SEEDS)
     calibration = fit(GridLocalizer(load(options.locator)), items, options.coverage)

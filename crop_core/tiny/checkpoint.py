@@ -64,7 +64,7 @@ LOCATOR = Recipe(
     says="REGION",
     bins=8,
     vision={"hidden_size": 192, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 6},
-    language={"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 5, "num_attention_heads": 6},
+    language={"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6},
     slots=SLOTS,
 )
 RECIPES = {recipe.name: recipe for recipe in (ANSWERER, LOCATOR)}

@@ -34,7 +34,7 @@ LANGUAGE = {
         full=0.12,
         rate=1.5e-3,
     ),
-    "crop-tiny-locator": LanguagePlan(1000, reference_layers=(1,), target_layers=(3, 4), batch=16, fresh=8, kept=400),
+    "crop-tiny-locator": LanguagePlan(1000, reference_layers=(1,), target_layers=(2, 3), batch=16, fresh=8, kept=400),
 }
 TEACHERS = {"crop-tiny": "crop-tiny-locator"}  # trained first, and where the other starts
 
