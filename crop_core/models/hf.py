@@ -1,0 +1,145 @@
+"""What every adapter shares: a transformers model and its processor, its chat prompt, its tokens as text.
+
+A family is one file beside this one: what it can load, its pixels, its placeholders and where its tokens lie.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from crop_core.images import reduced
+from crop_core.models.protocol import ModelError, PreparedInputs, TokenLayout
+from crop_core.prune import DecoderStack
+
+
+@dataclass(eq=False)
+class HfAdapter:
+    """One loaded checkpoint of transformers. Arrays are batch 1; N visual tokens, width D, prompt length L."""
+
+    name: str
+    model: Any
+    processor: Any
+
+    fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template
+    vision_keys = ("pixel_values",)  # what the processor makes for `encode`
+
+    def __post_init__(self) -> None:
+        """Where a family reads what it needs of processor and config; ModelError for what it cannot use."""
+
+    @staticmethod
+    def check(name: str, config: Any) -> None:
+        """ModelError for a checkpoint whose parts are not supported; called before its weights are read."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The checkpoint's own tokenizer."""
+        return self.processor.tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision the model runs in."""
+        return self.model.dtype
+
+    @property
+    def image_token_id(self) -> int:
+        """The id of the image placeholder in `input_ids`."""
+        return self.model.config.image_token_id
+
+    @property
+    def layers(self) -> int:
+        """Number of decoder layers of the language model."""
+        return self.model.config.text_config.num_hidden_layers
+
+    @property
+    def stack(self) -> DecoderStack:
+        """The decoder layers, as the pruning hooks see them."""
+        return DecoderStack.of(self.model.model.language_model)
+
+    def prompt(self, question: str) -> str:
+        """The chat prompt of one image and one question; special tokens typed into the question become spaces."""
+        question = _without(question, [*self.tokenizer.all_special_tokens, self.processor.image_token])
+        if not self.processor.chat_template:
+            return self.fallback_prompt.format(image=self.processor.image_token, question=question)
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        return self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+
+    def prepare(self, image: Image.Image, question: str) -> PreparedInputs:
+        """Input tensors (1, L) and what the tower reads, as the checkpoint's own processor makes them, on its device."""
+        told = self.processor(images=[reduced(image)], text=[self.prompt(question)], return_tensors="pt")
+        ids = told["input_ids"].to(self.device)
+        visual = ids == self.image_token_id
+        found, wanted = int(visual.sum()), self.layout(image.size).count
+        if found != wanted:
+            raise ModelError(
+                f"The processor of {self.name} makes {found} placeholders for {wanted} visual tokens of one image; "
+                "correct its processor_config.json and its chat template."
+            )
+        vision = {key: self._placed_tensor(told[key]) for key in self.vision_keys}
+        return PreparedInputs(ids, torch.ones_like(ids), visual, vision, image.size)
+
+    def layout(self, image_size: tuple[int, int]) -> TokenLayout:
+        """Where every visual token of a (width, height) image lies."""
+        raise NotImplementedError
+
+    def encode(self, inputs: PreparedInputs) -> Any:
+        """Vision tower and projector; pooler_output is a list of one (N, D) tensor."""
+        with torch.no_grad():
+            return self.model.model.get_image_features(**inputs.vision, return_dict=True)
+
+    def _placed_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
+
+    def placed(self, prompt: str, tokens: int) -> torch.Tensor:
+        """(1, L) ids of a prompt, its one image token repeated for each of `tokens` visual tokens."""
+        ids = self.tokenizer(prompt)["input_ids"]
+        if ids.count(self.image_token_id) != 1:
+            raise ModelError(
+                f"The prompt of {self.name} holds {ids.count(self.image_token_id)} images instead of one; correct its "
+                "chat template, its tokenizer's image token or image_token_id in config.json."
+            )
+        at = ids.index(self.image_token_id)
+        return torch.tensor([ids[:at] + [self.image_token_id] * tokens + ids[at + 1 :]])
+
+    def unknown_words(self, question: str) -> list[str]:
+        """Words that the tokenizer maps to its unknown token, in order, each once."""
+        unknown = self.tokenizer.unk_token_id
+        if unknown is None:
+            return []
+        words = dict.fromkeys(re.findall(r"\w+", question))
+        return [word for word in words if unknown in self.tokenizer.encode(word, add_special_tokens=False)]
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of generated ids (T,), special tokens left out, stripped."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+    def token_text(self, token_id: int) -> str:
+        """One generated token as text; special tokens show their own name."""
+        return self.tokenizer.decode([token_id]) or str(self.tokenizer.convert_ids_to_tokens(token_id))
+
+
+def check_parts(name: str, config: Any, title: str, vision: Sequence[str], text: Sequence[str]) -> None:
+    """ModelError unless the vision tower and the language model of a config are of these model types."""
+    found = config.vision_config.model_type, config.text_config.model_type
+    if found[0] not in vision or found[1] not in text:
+        raise ModelError(
+            f"{name} is a {title} model of the vision tower {found[0]} and the language model {found[1]}; "
+            f"supported are {', '.join(vision)} with {', '.join(text)}."
+        )
+
+
+def _without(text: str, pieces: list[str]) -> str:
+    """`text` with every piece replaced by a space: a question must not smuggle in an image placeholder."""
+    for piece in pieces:
+        text = text.replace(piece, " ")
+    return text
