@@ -80,8 +80,18 @@ def reduced(image: Image.Image, longest: int = ENOUGH) -> Image.Image:
     A model sees no difference, but padding a panorama to its square takes seconds and gigabytes. The same object when
     nothing is to be done.
     """
-    factor = -(-max(image.size) // longest)
+    factor = _factor(image.size, longest)
     return image if factor == 1 else image.reduce(factor)
+
+
+def reduced_size(size: tuple[int, int], longest: int = ENOUGH) -> tuple[int, int]:
+    """The size that `reduced` makes of a picture of this (width, height)."""
+    factor = _factor(size, longest)
+    return -(-size[0] // factor), -(-size[1] // factor)
+
+
+def _factor(size: tuple[int, int], longest: int) -> int:
+    return -(-max(size) // longest)
 
 
 def check_question(text: str | None) -> str:

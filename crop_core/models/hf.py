@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from crop_core.images import reduced
+from crop_core.images import reduced, reduced_size
 from crop_core.models.protocol import ModelError, PreparedInputs, TokenLayout
 from crop_core.prune import DecoderStack
 
@@ -90,6 +90,10 @@ class HfAdapter:
 
     def layout(self, image_size: tuple[int, int]) -> TokenLayout:
         """Where every visual token of a (width, height) image lies."""
+        return self._layout(reduced_size(image_size)).scaled(image_size)
+
+    def _layout(self, size: tuple[int, int]) -> TokenLayout:
+        """The same of an image that the processor gets in this size."""
         raise NotImplementedError
 
     def encode(self, inputs: PreparedInputs) -> Any:

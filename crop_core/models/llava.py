@@ -56,11 +56,11 @@ class LlavaAdapter(HfAdapter):
             )
         return self.placed(prompt, tokens)
 
-    def layout(self, image_size: tuple[int, int]) -> TokenLayout:
-        """Place of the N tokens of a (width, height) image: a row-major grid, after a class token where it is kept."""
+    def _layout(self, size: tuple[int, int]) -> TokenLayout:
+        """A row-major grid, after a class token where it is kept."""
         full = self.processor.vision_feature_select_strategy == "full"
         leading = self.processor.num_additional_image_tokens if full else 0
-        return grid_layout(image_size, self.framing, self.processor.patch_size, leading)
+        return grid_layout(size, self.framing, self.processor.patch_size, leading)
 
 
 def _pixels(processor: Any, image: Image.Image) -> torch.Tensor:

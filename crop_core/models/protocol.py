@@ -5,7 +5,7 @@ Knows nothing of regions, pruning or costs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,6 +42,14 @@ class TokenLayout:
     def count(self) -> int:
         """N, the number of visual tokens."""
         return len(self.boxes)
+
+    def scaled(self, image_size: tuple[int, int]) -> TokenLayout:
+        """The same tokens on the picture in another (width, height)."""
+        if image_size == self.image_size:
+            return self
+        factors = np.array(image_size * 2) / np.array(self.image_size * 2)
+        left, top, right, bottom = (np.array(self.visible) * factors).tolist()
+        return replace(self, image_size=image_size, boxes=self.boxes * factors, visible=(left, top, right, bottom))
 
 
 @dataclass(frozen=True)

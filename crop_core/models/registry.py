@@ -6,14 +6,25 @@ The one place that knows the bundled names. Only safetensors weights are read an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoProcessor, LlavaForConditionalGeneration
+from transformers import (
+    AutoConfig,
+    LlavaForConditionalGeneration,
+    LlavaNextForConditionalGeneration,
+    LlavaNextProcessor,
+    LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionProcessor,
+    LlavaProcessor,
+)
 
 from crop_core.models.llava import LlavaAdapter
+from crop_core.models.llava_next import LlavaNextAdapter, LlavaOnevisionAdapter
+from crop_core.models.processors import load_processor
 from crop_core.models.protocol import Adapter, ModelError
 
 DEFAULT_MODEL = "crop-tiny"
@@ -34,10 +45,29 @@ class Family:
     title: str
     example: str
     model_class: Any
+    processor_class: Any
     adapter: Any
 
 
-FAMILIES = {"llava": Family("LLaVA-1.5", "llava-hf/llava-1.5-7b-hf", LlavaForConditionalGeneration, LlavaAdapter)}
+FAMILIES = {
+    "llava": Family(
+        "LLaVA-1.5", "llava-hf/llava-1.5-7b-hf", LlavaForConditionalGeneration, LlavaProcessor, LlavaAdapter
+    ),
+    "llava_next": Family(
+        "LLaVA-NeXT",
+        "llava-hf/llava-v1.6-vicuna-7b-hf",
+        LlavaNextForConditionalGeneration,
+        LlavaNextProcessor,
+        LlavaNextAdapter,
+    ),
+    "llava_onevision": Family(
+        "LLaVA-OneVision",
+        "llava-hf/llava-onevision-qwen2-7b-ov-hf",
+        LlavaOnevisionForConditionalGeneration,
+        LlavaOnevisionProcessor,
+        LlavaOnevisionAdapter,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +112,7 @@ def load(
         raise ModelError(f"The attention implementation {attn!r} is not supported; use one of {', '.join(ATTENTIONS)}.")
     source = _source(str(name))
     family = _family(str(name), source)
-    processor = _guarded(str(name), "processor", AutoProcessor.from_pretrained, source, backend="pil")
+    processor = _guarded(str(name), "processor", partial(load_processor, family.processor_class), source)
     model, info = _guarded(
         str(name),
         "model",

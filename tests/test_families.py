@@ -1,0 +1,102 @@
+"""Every supported family from one list: inputs, places, encoding, and pruning that equals the masking oracle."""
+
+import numpy as np
+import pytest
+import torch
+from families import FAMILIES
+from oracle import Masked, difference, new_tokens, run
+from PIL import Image
+
+from crop_core.compress import CompressionPlan, compress_inputs
+from crop_core.models import load, registry
+from crop_core.prune import LayerPruning
+from crop_core.prune.ilp import IlpPruner
+from crop_core.region import Region
+
+EXACT = 1e-5
+SIZES = [(200, 120), (90, 160)]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def adapter(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    FAMILIES[request.param](folder)
+    return load(folder)
+
+
+def picture(size):
+    rng = np.random.default_rng(size[0])
+    return Image.fromarray(rng.integers(0, 255, (*size[::-1], 3), dtype=np.uint8))
+
+
+@pytest.fixture(params=SIZES, ids=str)
+def case(adapter, request):
+    """A prepared question, its encoded image and its plain arguments for generate."""
+    inputs = adapter.prepare(picture(request.param), "what is left of the dog?")
+    return adapter, inputs, adapter.encode(inputs)
+
+
+def plain(inputs):
+    return {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask, **inputs.vision}
+
+
+def compressed(adapter, inputs, encoded, plan):
+    return compress_inputs(
+        adapter.model, inputs.input_ids, inputs.attention_mask, inputs.visual, encoded, [plan]
+    )
+
+
+def test_the_list_is_that_of_the_registry():
+    assert set(FAMILIES) == set(registry.FAMILIES)
+
+
+def test_every_visual_token_has_one_place(case):
+    adapter, inputs, encoded = case
+    layout = adapter.layout(inputs.image_size)
+    assert int(inputs.visual.sum()) == layout.count == len(encoded.pooler_output[0])
+    left, top, right, bottom = layout.visible
+    assert 0 <= left < right <= inputs.image_size[0] and 0 <= top < bottom <= inputs.image_size[1]
+
+
+def test_a_region_holds_tokens_of_every_view(case):
+    adapter, inputs, _ = case
+    layout = adapter.layout(inputs.image_size)
+    inside = Region(2, 2, 5, 5, *inputs.image_size).mask(layout.boxes)
+    assert set(layout.view[inside].tolist()) == set(layout.view.tolist()) - {-1}
+
+
+def test_nothing_compressed_is_what_the_model_does_with_pixels(case):
+    adapter, inputs, encoded = case
+    whole = compressed(adapter, inputs, encoded, CompressionPlan.identity(int(inputs.visual.sum())))
+    assert difference(run(adapter.model, whole.kwargs), run(adapter.model, plain(inputs))) <= EXACT
+
+
+def test_dropping_before_the_llm_equals_masking_everywhere(case):
+    adapter, inputs, encoded = case
+    group = np.where(np.arange(int(inputs.visual.sum())) % 3 == 0, -1, 0)
+    group[group == 0] = np.arange((group == 0).sum())
+    fewer = compressed(adapter, inputs, encoded, CompressionPlan(group, np.zeros_like(group)))
+    dropped = run(adapter.model, fewer.kwargs)
+    hidden = inputs.visual.clone()
+    hidden[0, inputs.visual[0].nonzero()[:, 0][torch.from_numpy(group >= 0)]] = False
+    with Masked(adapter.model, {0: hidden}):
+        masked = run(adapter.model, plain(inputs), forced=new_tokens(dropped, fewer.kwargs))
+    assert difference(dropped, masked) <= EXACT
+    assert float((dropped.logits[0] - run(adapter.model, plain(inputs)).logits[0]).abs().max()) > 0.1
+
+
+def test_pruning_inside_the_llm_equals_masking(case):
+    adapter, inputs, _ = case
+    inside = Region(2, 2, 5, 5, *inputs.image_size).mask(adapter.layout(inputs.image_size).boxes)
+    first = adapter.stack.first_prunable
+    pruner = IlpPruner(((first, 9), (first + 2, 2)), [inside])
+    with LayerPruning(adapter.stack, pruner, inputs.visual) as pruning:
+        pruned = run(adapter.model, plain(inputs))
+    hidden = {}
+    for step in pruning.steps[0]:
+        hidden[step.layer] = inputs.visual.clone()
+        hidden[step.layer][0, inputs.visual[0].nonzero()[:, 0][torch.from_numpy(step.kept)]] = False
+    with Masked(adapter.model, hidden):
+        masked = run(adapter.model, plain(inputs), forced=new_tokens(pruned, plain(inputs)))
+    assert difference(pruned, masked) <= EXACT
+    assert float((pruned.logits[0] - run(adapter.model, plain(inputs)).logits[0]).abs().max()) > 0.1
