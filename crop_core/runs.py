@@ -21,7 +21,7 @@ from crop_core.compress import registry as compressors
 from crop_core.config import CropConfig, IlpConfig
 from crop_core.generation import Generated, generate
 from crop_core.localize import Finding, Localizer
-from crop_core.measure.flops import pooling_flops, prefill_flops, scoring_flops, vision_flops
+from crop_core.measure.flops import pooling_flops, prefill_flops, scoring_flops
 from crop_core.measure.timing import StageTimer, now
 from crop_core.models import Adapter, PreparedInputs, TokenLayout
 from crop_core.prune import LayerPruning, schedule
@@ -112,7 +112,7 @@ class Task:
         pruning = self._pruning(pruner, plan.inside(region.mask(layout.boxes)), visual)
         out, steps = self._generate(inputs, pruning, timer, how)
         trace = _trace(layout, region, plan, steps, self.adapter.layers)
-        flops = self._flops(trace, visual)
+        flops = self._flops(trace, visual, encoded.prepared)
         if compressor:
             flops += pooling_flops(self.adapter.model.config, plan.count, layout.count)
         times = (out.first_token - start, out.finished - start)
@@ -161,13 +161,13 @@ class Task:
         chosen = pruners.pruner(pruner, cuts, [inside], self.counts.inner.query_rows)
         return LayerPruning(self.adapter.stack, chosen, visual)
 
-    def _flops(self, trace: TokenTrace, visual: torch.Tensor) -> int:
+    def _flops(self, trace: TokenTrace, visual: torch.Tensor, prepared: PreparedInputs) -> int:
         """Vision, LLM prefill and scoring, for a prompt of which `visual` (1, L) marks the M visual tokens."""
         config, text = self.adapter.model.config, visual.shape[1] - trace.input_tokens
         lengths = [text + int(alive) for alive in trace.alive_counts]
         rows = min(self.counts.inner.query_rows, int(visual[0].flip(0).int().argmax()))  # text after the image
         scoring = sum(scoring_flops(config, rows, lengths[step.layer - 1]) for step in trace.steps)
-        return vision_flops(config) + prefill_flops(config, lengths) + scoring
+        return self.adapter.vision_flops(prepared) + prefill_flops(config, lengths) + scoring
 
 
 def _counts(config: CropConfig, visual: int, layers: int) -> Counts:

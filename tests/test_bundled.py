@@ -11,7 +11,7 @@ from crop_core.bench.heldout import Item, held_out
 from crop_core.bench.localizer import iou
 from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
-from crop_core.measure.flops import prefill_flops, vision_flops
+from crop_core.measure.flops import prefill_flops
 from crop_core.tiny.cutout import cut_out
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -41,7 +41,8 @@ def test_most_of_the_work_is_the_language_models(engine):
     config = engine.adapter.model.config
     language = prefill_flops(config, [590] * engine.adapter.layers)
     assert engine.adapter.layers >= 12
-    assert language >= 0.75 * (language + vision_flops(config))
+    inputs = engine.adapter.prepare(ITEMS[0].scene.image, ITEMS[0].question.text)
+    assert language >= 0.75 * (language + engine.adapter.vision_flops(inputs))
 
 
 def test_the_answerer_sees_the_whole_picture(engine):

@@ -7,7 +7,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import DynamicCache
 
-from crop_core.measure.flops import decode_flops, prefill_flops, vision_flops
+from crop_core.measure.flops import counted, decode_flops, prefill_flops
 from crop_core.measure.memory import CpuPeak, kv_bytes, weights_bytes
 from crop_core.measure.timing import StageTimer
 
@@ -71,7 +71,7 @@ def test_stages_add_up_and_default_to_zero():
     assert timer.seconds["c"] > 0
 
 
-def counted(work):
+def by_math(work):
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         out = work()
     return counter.get_total_flops(), out
@@ -81,11 +81,11 @@ def counted(work):
 def test_the_flop_formula_of_vision_and_prefill(feature_layer, strategy):
     model = checkpoints.model(112, feature_layer=feature_layer, strategy=strategy)
     pixels = torch.zeros(1, 3, 112, 112)
-    vision, encoded = counted(lambda: model.model.get_image_features(pixel_values=pixels, return_dict=True))
-    assert vision == vision_flops(model.config)
+    vision, encoded = by_math(lambda: model.model.get_image_features(pixel_values=pixels, return_dict=True))
+    assert vision == counted(lambda: model.model.get_image_features(pixel_values=pixels, return_dict=True)) > 0
     count = len(encoded.pooler_output[0])
     ids = torch.tensor([[1, *[4] * count, 9, 9, 9]])
-    prefill, out = counted(lambda: model(input_ids=ids, mm_encoder_outputs={"image": encoded}, logits_to_keep=1))
+    prefill, out = by_math(lambda: model(input_ids=ids, mm_encoder_outputs={"image": encoded}, logits_to_keep=1))
     assert prefill == prefill_flops(model.config, [ids.shape[1]] * 4)
-    decode, _ = counted(lambda: model(input_ids=ids[:, :1], past_key_values=out.past_key_values))
+    decode, _ = by_math(lambda: model(input_ids=ids[:, :1], past_key_values=out.past_key_values))
     assert decode == decode_flops(model.config, [ids.shape[1]] * 4, 1)

@@ -17,7 +17,7 @@ from PIL import Image
 from crop_core.localize.calibration import Calibration
 from crop_core.localize.protocol import Finding
 from crop_core.localize.reading import Floats, read
-from crop_core.measure.flops import decode_flops, prefill_flops, vision_flops
+from crop_core.measure.flops import decode_flops, prefill_flops
 from crop_core.measure.memory import weights_bytes
 from crop_core.models.protocol import Adapter, ModelError, PreparedInputs
 from crop_core.region import GRID, Region
@@ -56,7 +56,7 @@ class GridLocalizer:
         reading = read(self._probabilities(inputs), self._rule.doubt)
         confidence = self._rule.confidence(reading.log_covered)
         region = Region(*reading.numbers, *image.size, source="predicted", confidence=confidence)
-        return Finding(region, self._flops(inputs))
+        return Finding(region, lambda: self._flops(inputs))
 
     def probabilities(self, image: Image.Image, question: str) -> Floats:
         """(4, 8): what the locator thinks of each number for xmin, ymin, xmax and ymax."""
@@ -100,7 +100,7 @@ class GridLocalizer:
             later = (NUMBERS - 1) * prefill_flops(config, [])  # the head alone, on three more rows
         else:
             later = sum(decode_flops(config, layers, step) for step in range(1, NUMBERS))
-        return vision_flops(config) + prefill_flops(config, layers) + later
+        return self.adapter.vision_flops(inputs) + prefill_flops(config, layers) + later
 
 
 def number_ids(tokenizer: Any, name: str) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,10 +13,15 @@ from crop_core.region import Region
 
 @dataclass(frozen=True)
 class Finding:
-    """A region and the floating-point operations that finding it took (0 where no model ran)."""
+    """A region, and how to count what finding it took: that can take longer than finding it."""
 
     region: Region
-    flops: int = 0
+    count: Callable[[], int] | None = None
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations, 0 where no model ran."""
+        return self.count() if self.count else 0
 
 
 class Localizer(Protocol):

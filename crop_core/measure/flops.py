@@ -1,35 +1,30 @@
-"""Floating-point operations of a LLaVA-like model by formula, aware of how many tokens every decoder layer sees.
+"""Floating-point operations: of a language model by formula, aware of how many tokens every decoder layer sees, and of
+anything else as PyTorch counts them.
 
-A multiply and an add are two operations, as in torch.utils.flop_counter.FlopCounterMode with math attention (the causal
-half is not left out); only matrix products and the patch convolution count. tests/test_measure.py holds the formula and
-FlopCounterMode together.
+A multiply and an add are two operations, as in torch.utils.flop_counter.FlopCounterMode (the causal half is not left
+out); only matrix products and convolutions count. tests/test_measure.py holds formula and counter together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-def vision_flops(config: Any) -> int:
-    """CLIP tower and projector for one image, from a LlavaConfig.
-
-    All layers of the tower run, whichever one `vision_feature_layer` reads.
-    """
-    vision, width = config.vision_config, config.vision_config.hidden_size
-    patches = (vision.image_size // vision.patch_size) ** 2
-    tokens = patches + 1  # the class token
-    convolution = 2 * patches * vision.num_channels * vision.patch_size**2 * width
-    layer = tokens * (8 * width**2 + 4 * width * vision.intermediate_size) + 4 * tokens**2 * width
-    kept = patches if config.vision_feature_select_strategy == "default" else tokens
-    return convolution + vision.num_hidden_layers * layer + _projector(config, kept)
+_ON_CPU = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # which PyTorch's counter leaves out
 
 
-def _projector(config: Any, tokens: int) -> int:
-    chosen = config.vision_feature_layer
-    sources = 1 if isinstance(chosen, int) else len(chosen)
-    text = config.text_config.hidden_size
-    return 2 * tokens * text * (config.vision_config.hidden_size * sources + text)
+def counted(work: Callable[[], object]) -> int:
+    """What `work` takes; it runs once, slowed down by the counting."""
+    with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping={_ON_CPU: _attention}) as counter:
+        work()
+    return int(counter.get_total_flops())
+
+
+def _attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *args: Any, **kwargs: Any) -> int:
+    return int(sdpa_flop_count(query, key, value))
 
 
 def prefill_flops(config: Any, lengths: Sequence[int]) -> int:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from PIL import Image
 
 from crop_core.images import reduced, reduced_size
+from crop_core.measure.flops import counted
 from crop_core.models.protocol import ModelError, PreparedInputs, TokenLayout
 from crop_core.prune import DecoderStack
 
@@ -25,6 +26,7 @@ class HfAdapter:
     name: str
     model: Any
     processor: Any
+    _vision_flops: dict[tuple[tuple[int, ...], ...], int] = field(default_factory=dict, init=False, repr=False)
 
     fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template
     vision_keys = ("pixel_values",)  # what the processor makes for `encode`
@@ -100,6 +102,13 @@ class HfAdapter:
         """Vision tower and projector; pooler_output is a list of one (N, D) tensor."""
         with torch.no_grad():
             return self.model.model.get_image_features(**inputs.vision, return_dict=True)
+
+    def vision_flops(self, inputs: PreparedInputs) -> int:
+        """Floating-point operations of `encode`, counted once for tensors of these shapes."""
+        shapes = tuple(tuple(each.shape) for each in inputs.vision.values())
+        if shapes not in self._vision_flops:
+            self._vision_flops[shapes] = counted(lambda: self.encode(inputs))
+        return self._vision_flops[shapes]
 
     def _placed_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)

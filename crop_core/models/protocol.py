@@ -104,6 +104,9 @@ class Adapter(Protocol):
     def encode(self, inputs: PreparedInputs) -> Any:
         """Vision tower and projector: the ModelOutput that `mm_encoder_outputs` takes, pooler_output [(N, D)]."""
 
+    def vision_flops(self, inputs: PreparedInputs) -> int:
+        """Floating-point operations of `encode`; the first of its shapes takes as long as encoding."""
+
     def unknown_words(self, question: str) -> list[str]:
         """Words of the question that the tokenizer can only call unknown; empty for tokenizers that know all text."""
 
