@@ -76,9 +76,11 @@ class Task:
     config: CropConfig
     encoded: Encoded | None = None
     counts: Counts = field(init=False)
+    first: int = field(init=False)  # decoder layer that can be cut
 
     def __post_init__(self) -> None:
-        self.counts = _counts(self.config, self.adapter.layout(self.image.size).count, self.adapter.layers)
+        self.first = self.adapter.stack.first_prunable
+        self.counts = _counts(self.config, self.adapter.layout(self.image.size).count, self.adapter.layers, self.first)
 
     def encode(self) -> Encoded:
         """Preprocessing and the vision tower, for `encoded` of other tasks about the same image and question."""
@@ -145,9 +147,17 @@ class Task:
         prepared, features = encoded.prepared, encoded.features
         if compressor is None:
             inputs = {"input_ids": prepared.input_ids, "attention_mask": prepared.attention_mask}
+            if prepared.positions is not None:
+                inputs["position_ids"] = prepared.positions
             return {**inputs, "mm_encoder_outputs": {"image": copy.copy(features)}}, prepared.visual
         packed = compress_inputs(
-            self.adapter.model, prepared.input_ids, prepared.attention_mask, prepared.visual, features, [plan]
+            self.adapter.model,
+            prepared.input_ids,
+            prepared.attention_mask,
+            prepared.visual,
+            features,
+            [plan],
+            prepared.positions,
         )
         return packed.kwargs, packed.visual
 
@@ -155,7 +165,7 @@ class Task:
         """Hooks for the pruner, if any; inside: (M,) bool, the LLM input tokens that lie in the region."""
         if pruner is None:
             return None
-        cuts = schedule.cuts(self.counts.inner, self.adapter.layers, len(inside), self.counts.mean)
+        cuts = schedule.cuts(self.counts.inner, self.adapter.layers, len(inside), self.counts.mean, self.first)
         if not cuts:
             return None  # the budget leaves every token in every layer
         chosen = pruners.pruner(pruner, cuts, [inside], self.counts.inner.query_rows)
@@ -170,19 +180,19 @@ class Task:
         return self.adapter.vision_flops(prepared) + prefill_flops(config, lengths) + scoring
 
 
-def _counts(config: CropConfig, visual: int, layers: int) -> Counts:
+def _counts(config: CropConfig, visual: int, layers: int, first: int) -> Counts:
     """Budget arithmetic before any model runs; BudgetError or ConfigError for what cannot be."""
     parts = config.parts
     mean = config.budget.tokens(visual) if config.budget and (parts.compressor or parts.pruner) else None
-    inner = pruners.settings(parts.pruner, config.ilp, layers, visual, mean) if parts.pruner else config.ilp
+    inner = pruners.settings(parts.pruner, config.ilp, layers, visual, mean, first) if parts.pruner else config.ilp
     tokens: int | None = visual
     if parts.compressor:
         tokens = None if mean is None else schedule.plc_count(mean, visual)
     if parts.compressor and parts.pruner and mean is not None:
-        first_layer = schedule.resolved(inner, layers)[0][0]
+        first_layer = schedule.resolved(inner, layers, first)[0][0]
         tokens = schedule.plc_count_before_ilp(config.plc.overshoot, mean, layers, visual, first_layer)
     if parts.pruner:
-        schedule.cuts(inner, layers, tokens or visual, mean)
+        schedule.cuts(inner, layers, tokens or visual, mean, first)
     return Counts(visual, tokens, mean, inner)
 
 

@@ -17,11 +17,22 @@ from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
     LlavaOnevisionProcessor,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
     Qwen2Config,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Qwen2VLProcessor,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
     SiglipVisionConfig,
 )
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
+
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from crop_core.models.processors import _for_pictures
 
@@ -96,8 +107,58 @@ def llava_onevision(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def qwen_vl(
+    config_class: Any, model_class: Any, processor_class: Any, vision: dict[str, Any], patch: int = PATCH, **rope: Any
+) -> Any:
+    """A builder: 2 x 2 patches a token, positions in three sections of the head."""
+
+    def build(folder: Path) -> None:
+        places = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2], **rope}
+        config = config_class(
+            text_config={**TEXT, "head_dim": 8, "rope_parameters": places},
+            vision_config={"depth": 2, "hidden_size": 32, "num_heads": 2, "patch_size": patch, **vision},
+            image_token_id=4,
+            video_token_id=90,
+            vision_start_token_id=91,
+            vision_end_token_id=92,
+        )
+        lively(model_class(config)).save_pretrained(folder)
+        token = 4 * patch**2
+        images = Qwen2VLImageProcessorPil(
+            size={"shortest_edge": 4 * token, "longest_edge": 40 * token}, patch_size=patch
+        )
+        _for_pictures(processor_class)(
+            images, checkpoints.tokenizer(), chat_template=checkpoints.TEMPLATE
+        ).save_pretrained(folder)
+
+    return build
+
+
 FAMILIES: dict[str, Callable[[Path], Any]] = {
     "llava": lambda folder: checkpoints.save(folder, side=SIDE),
     "llava_next": llava_next,
     "llava_onevision": llava_onevision,
+    "qwen2_vl": qwen_vl(
+        Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor, {"embed_dim": 32, "mlp_ratio": 2}
+    ),
+    "qwen2_5_vl": qwen_vl(
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2_5_VLProcessor,
+        {"out_hidden_size": 32, "intermediate_size": 64, "window_size": 56, "fullatt_block_indexes": [1]},
+    ),
+    "qwen3_vl": qwen_vl(
+        Qwen3VLConfig,
+        Qwen3VLForConditionalGeneration,
+        Qwen3VLProcessor,
+        {
+            "out_hidden_size": 32,
+            "intermediate_size": 64,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0, 1],
+        },
+        patch=16,
+        mrope_interleaved=True,
+        mrope_section=[2, 1, 1],
+    ),
 }

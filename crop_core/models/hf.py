@@ -30,6 +30,7 @@ class HfAdapter:
 
     fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template
     vision_keys = ("pixel_values",)  # what the processor makes for `encode`
+    first_prunable = 1  # the layer from which on nothing is added to visual tokens
 
     def __post_init__(self) -> None:
         """Where a family reads what it needs of processor and config; ModelError for what it cannot use."""
@@ -66,11 +67,12 @@ class HfAdapter:
     @property
     def stack(self) -> DecoderStack:
         """The decoder layers, as the pruning hooks see them."""
-        return DecoderStack.of(self.model.model.language_model)
+        return DecoderStack.of(self.model.model.language_model, self.first_prunable)
 
     def prompt(self, question: str) -> str:
         """The chat prompt of one image and one question; special tokens typed into the question become spaces."""
-        question = _without(question, [*self.tokenizer.all_special_tokens, self.processor.image_token])
+        special = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        question = _without(question, [*self.tokenizer.all_special_tokens, *special, self.processor.image_token])
         if not self.processor.chat_template:
             return self.fallback_prompt.format(image=self.processor.image_token, question=question)
         content = [{"type": "image"}, {"type": "text", "text": question}]
@@ -88,7 +90,11 @@ class HfAdapter:
                 "correct its processor_config.json and its chat template."
             )
         vision = {key: self._placed_tensor(told[key]) for key in self.vision_keys}
-        return PreparedInputs(ids, torch.ones_like(ids), visual, vision, image.size)
+        return PreparedInputs(ids, torch.ones_like(ids), visual, vision, image.size, self._positions(ids, vision))
+
+    def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        """(4, 1, L) positions of a prompt; None where they are a plain count."""
+        return None
 
     def layout(self, image_size: tuple[int, int]) -> TokenLayout:
         """Where every visual token of a (width, height) image lies."""

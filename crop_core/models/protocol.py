@@ -59,6 +59,8 @@ class PreparedInputs:
     input_ids, attention_mask: (1, L) long; visual: (1, L) bool, True on the N image placeholders.
     vision: the image tensors that `encode` needs (LLaVA: pixel_values (1, 3, H, W)).
     image_size: (width, height) of the original image in pixels.
+    positions: (4, 1, L) for models with positions in the image (a count, then time, row and column), else None: the
+        model counts.
     """
 
     input_ids: torch.Tensor
@@ -66,6 +68,7 @@ class PreparedInputs:
     visual: torch.Tensor
     vision: dict[str, torch.Tensor]
     image_size: tuple[int, int]
+    positions: torch.Tensor | None = None
 
 
 class Adapter(Protocol):

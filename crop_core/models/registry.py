@@ -20,12 +20,19 @@ from transformers import (
     LlavaOnevisionForConditionalGeneration,
     LlavaOnevisionProcessor,
     LlavaProcessor,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+    Qwen2VLForConditionalGeneration,
+    Qwen2VLProcessor,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
 )
 
 from crop_core.models.llava import LlavaAdapter
 from crop_core.models.llava_next import LlavaNextAdapter, LlavaOnevisionAdapter
 from crop_core.models.processors import load_processor
 from crop_core.models.protocol import Adapter, ModelError
+from crop_core.models.qwen_vl import Qwen3VlAdapter, QwenVlAdapter
 
 DEFAULT_MODEL = "crop-tiny"
 DEFAULT_LOCALIZER = "crop-tiny-locator"
@@ -66,6 +73,19 @@ FAMILIES = {
         LlavaOnevisionForConditionalGeneration,
         LlavaOnevisionProcessor,
         LlavaOnevisionAdapter,
+    ),
+    "qwen2_vl": Family(
+        "Qwen2-VL", "Qwen/Qwen2-VL-7B-Instruct", Qwen2VLForConditionalGeneration, Qwen2VLProcessor, QwenVlAdapter
+    ),
+    "qwen2_5_vl": Family(
+        "Qwen2.5-VL",
+        "Qwen/Qwen2.5-VL-7B-Instruct",
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2_5_VLProcessor,
+        QwenVlAdapter,
+    ),
+    "qwen3_vl": Family(
+        "Qwen3-VL", "Qwen/Qwen3-VL-8B-Instruct", Qwen3VLForConditionalGeneration, Qwen3VLProcessor, Qwen3VlAdapter
     ),
 }
 

@@ -43,6 +43,6 @@ class FastvPruner:
         ]
 
 
-def schedule(layers: int, count: int, budget: float | None) -> IlpConfig:
-    """FastV's own cut and scoring for `count` visual tokens, a mean `budget` per layer or None."""
-    return IlpConfig(((latest_cut(LAYER, layers, count, budget), SHARE),), query_rows=ROWS)
+def schedule(layers: int, count: int, budget: float | None, first: int = 1) -> IlpConfig:
+    """FastV's own cut, at `first` or later, and scoring for `count` visual tokens, a mean `budget` per layer or None."""
+    return IlpConfig(((latest_cut(LAYER, layers, count, budget, first), SHARE),), query_rows=ROWS)

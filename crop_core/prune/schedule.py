@@ -24,27 +24,28 @@ class BudgetError(ConfigError):
     """A budget that a schedule cannot reach; the message names the least that it can."""
 
 
-def default_schedule(layers: int) -> tuple[tuple[int, float], ...]:
-    """(layer, share) of the default cuts for a model of `layers` decoder layers; of the very shallow only the first.
+def default_schedule(layers: int, first: int = 1) -> tuple[tuple[int, float], ...]:
+    """(layer, share) of the default cuts for `layers` decoder layers, none before `first`; of the very shallow only one.
 
     The early cut is at layer 2 as in FastV (Chen et al., arXiv 2403.06764), at 1 in shallow models. OURS: a late one
     after two thirds of the depth leaves a fifth of that. Layers in between, in which the text reads the image, get
     nearly half as many tokens again at the same mean.
     """
-    early, late = 2 if layers >= DEEP else 1, round(LATE * layers)
+    early, late = max(first, 2 if layers >= DEEP else 1), round(LATE * layers)
     return tuple(zip((early, late) if early < late else (early,), SHARES, strict=False))
 
 
-def resolved(config: IlpConfig, layers: int) -> tuple[tuple[int, float], ...]:
-    """The schedule of (layer, share) for a model of `layers` decoder layers; ConfigError for a cut behind the last
-    layer.
+def resolved(config: IlpConfig, layers: int, first: int = 1) -> tuple[tuple[int, float], ...]:
+    """The schedule of (layer, share) for a model of `layers` decoder layers; ConfigError for a cut behind the last one
+    or before `first`, the first that can be cut.
     """
-    schedule = config.schedule or default_schedule(layers)
-    if schedule[-1][0] >= layers:
-        raise ConfigError(
-            f"The ILP schedule cuts at layer {schedule[-1][0]}, but the model has {layers} decoder layers; "
-            f"cut at layers 1 to {layers - 1}."
-        )
+    schedule = config.schedule or default_schedule(layers, first)
+    for layer in (schedule[0][0], schedule[-1][0]):
+        if not first <= layer < layers:
+            raise ConfigError(
+                f"The ILP schedule cuts at layer {layer}, but this model of {layers} decoder layers allows "
+                f"{first} to {layers - 1}; cut there."
+            )
     return schedule
 
 
@@ -63,22 +64,23 @@ def reachable(first_layer: int, layers: int, count: int, budget: float) -> bool:
     return allowance(budget, layers) >= round(least_mean(first_layer, layers, count) * layers)
 
 
-def latest_cut(wanted: int, layers: int, count: int, budget: float | None) -> int:
-    """The layer up to `wanted` that is nearest to it and at which a cut meets the budget; 1 where none does."""
-    possible = range(1, min(wanted, layers - 1) + 1)
-    return max((at for at in possible if budget is None or reachable(at, layers, count, budget)), default=1)
+def latest_cut(wanted: int, layers: int, count: int, budget: float | None, first: int = 1) -> int:
+    """The layer up to `wanted` that is nearest to it and at which a cut meets the budget; `first` where none does."""
+    possible = range(first, min(wanted, layers - 1) + 1)
+    return max((at for at in possible if budget is None or reachable(at, layers, count, budget)), default=first)
 
 
 @lru_cache(maxsize=1024)
-def cuts(config: IlpConfig, layers: int, count: int, budget: float | None = None) -> Cuts:
+def cuts(config: IlpConfig, layers: int, count: int, budget: float | None = None, first: int = 1) -> Cuts:
     """(layer, tokens alive from it on) for `count` visual tokens at the LLM's input; layers where nothing changes are
     left out.
 
     With a budget (mean tokens per layer): the shares scaled together to the largest counts whose mean does not exceed
     it, and what rounding leaves handed to single cuts. Without: the shares as they are. At least one token stays.
-    Raises BudgetError when even one token after the first cut is too many, ConfigError for a cut behind the last layer.
+    Raises BudgetError when even one token after the first cut is too many, ConfigError for a cut behind the last layer
+    or before `first`.
     """
-    schedule = resolved(config, layers)
+    schedule = resolved(config, layers, first)
     at = [layer for layer, _ in schedule]
     shares = [share for _, share in schedule]
     if budget is None:

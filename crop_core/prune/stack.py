@@ -29,11 +29,14 @@ class DecoderStack:
     window: int | None = None
 
     @classmethod
-    def of(cls, text_model: Any) -> DecoderStack:
-        """From a transformers text model with `layers`, such as LlamaModel, MistralModel or Qwen2Model."""
+    def of(cls, text_model: Any, first_prunable: int = 1) -> DecoderStack:
+        """From a transformers text model with `layers`, such as LlamaModel, MistralModel or Qwen2Model.
+
+        first_prunable: more where a model treats the visual tokens of its first layers in a way of its own.
+        """
         config, layers = text_model.config, text_model.layers
         kinds = list(getattr(config, "layer_types", None) or ["full_attention"] * len(layers))
-        first = 1 + max(kinds.index(kind) for kind in set(kinds))
+        first = max(first_prunable, 1 + max(kinds.index(kind) for kind in set(kinds)))
         rope = sys.modules[type(layers[0].self_attn).__module__].apply_rotary_pos_emb
         return cls(layers, rope, config, first, _window(config, kinds))
 

@@ -1,0 +1,51 @@
+"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: the image in its own resolution, 2 x 2 patches a token, positions by row and column.
+
+Sources: Wang et al., Qwen2-VL, arXiv 2409.12191; Bai et al., Qwen2.5-VL, arXiv 2502.13923; Bai et al., Qwen3-VL, arXiv
+2511.21631.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+from crop_core.models.geometry import Framing, grid_layout
+from crop_core.models.hf import HfAdapter
+from crop_core.models.protocol import TokenLayout
+
+
+class QwenVlAdapter(HfAdapter):
+    """Every number of visual tokens between the processor's least and most pixels."""
+
+    vision_keys = ("pixel_values", "image_grid_thw")
+
+    def _layout(self, size: tuple[int, int]) -> TokenLayout:
+        """A row-major grid over the whole image, squashed to whole tokens."""
+        images = self.processor.image_processor
+        token = images.patch_size * images.merge_size  # pixels a side
+        resized = smart_resize(size[1], size[0], token, images.size["shortest_edge"], images.size["longest_edge"])
+        return grid_layout(size, Framing(pad_square=False, shortest_edge=None, resize=resized, crop=None), token)
+
+    def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        """(4, 1, L): a plain count, then the three of the model's own rule."""
+        kinds = (ids == self.image_token_id).int()
+        found, _ = self.model.model.get_rope_index(ids, kinds, image_grid_thw=vision["image_grid_thw"])
+        count = torch.arange(ids.shape[1], device=ids.device)
+        return torch.cat([count.expand(1, 1, -1), found])
+
+    def encode(self, inputs: Any) -> Any:
+        """Vision tower with its merger; pooler_output is a list of one (N, D) tensor."""
+        out = super().encode(inputs)
+        out.pooler_output = list(out.pooler_output)
+        return out
+
+
+class Qwen3VlAdapter(QwenVlAdapter):
+    """DeepStack: features of lower tower layers are added to the visual tokens after the first decoder layers, which
+    therefore stay whole.
+    """
+
+    def __post_init__(self) -> None:
+        self.first_prunable = len(self.model.config.vision_config.deepstack_visual_indexes)
