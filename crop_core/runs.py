@@ -146,19 +146,11 @@ class Task:
         """Keyword arguments for one generate, which changes them, and (1, L) bool: which input tokens are visual."""
         prepared, features = encoded.prepared, encoded.features
         if compressor is None:
-            inputs = {"input_ids": prepared.input_ids, "attention_mask": prepared.attention_mask}
+            inputs = {"input_ids": prepared.input_ids, "attention_mask": prepared.attention_mask, **prepared.tokens}
             if prepared.positions is not None:
                 inputs["position_ids"] = prepared.positions
             return {**inputs, "mm_encoder_outputs": {"image": copy.copy(features)}}, prepared.visual
-        packed = compress_inputs(
-            self.adapter.model,
-            prepared.input_ids,
-            prepared.attention_mask,
-            prepared.visual,
-            features,
-            [plan],
-            prepared.positions,
-        )
+        packed = compress_inputs(self.adapter.model, prepared, features, [plan])
         return packed.kwargs, packed.visual
 
     def _pruning(self, pruner: str | None, inside: NDArray[np.bool_], visual: torch.Tensor) -> LayerPruning | None:

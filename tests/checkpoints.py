@@ -30,8 +30,11 @@ TEMPLATE = (
 VOCABULARY = 96
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """Whole words in lower case; everything else is unknown. Spare ids have words, so that all can be decoded."""
+def tokenizer(**names: str) -> PreTrainedTokenizerFast:
+    """Whole words in lower case; everything else is unknown. Spare ids have words, so that all can be decoded.
+
+    names: more tokens that have a name, such as boi_token.
+    """
     words = [*SPECIAL, *WORDS]
     ids = {word: number for number, word in enumerate([*words, *(f"w{k}" for k in range(len(words), VOCABULARY))])}
     rules = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
@@ -39,7 +42,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     rules.pre_tokenizer = pre_tokenizers.Whitespace()
     return PreTrainedTokenizerFast(
         tokenizer_object=rules, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>",
-        extra_special_tokens={"image_token": "<image>"}, padding_side="left",
+        extra_special_tokens={"image_token": "<image>", **names}, padding_side="left",
     )  # fmt: skip
 
 

@@ -10,6 +10,17 @@ import checkpoints
 import torch
 from transformers import (
     CLIPVisionConfig,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3Processor,
+    Gemma3TextConfig,
+    GemmaConfig,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    Idefics3Processor,
+    InternVLConfig,
+    InternVLForConditionalGeneration,
+    InternVLProcessor,
     LlamaConfig,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
@@ -17,6 +28,9 @@ from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
     LlavaOnevisionProcessor,
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
+    PaliGemmaProcessor,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
@@ -28,13 +42,23 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
     Qwen3VLProcessor,
     SiglipVisionConfig,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
 )
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionConfig
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from crop_core.models.processors import _for_pictures
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfig
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
+
+from crop_core.models.processors import for_pictures
 
 SIDE, PATCH = 56, 14
 PINPOINTS = [[56, 112], [112, 56], [112, 112], [168, 56], [56, 168]]
@@ -97,7 +121,7 @@ def llava_onevision(folder: Path) -> None:
     )
     lively(LlavaOnevisionForConditionalGeneration(config)).save_pretrained(folder)
     images = LlavaOnevisionImageProcessorPil(size={"height": SIDE, "width": SIDE}, image_grid_pinpoints=PINPOINTS)
-    _for_pictures(LlavaOnevisionProcessor)(
+    for_pictures(LlavaOnevisionProcessor)(
         images,
         checkpoints.tokenizer(),
         num_image_tokens=(SIDE // PATCH) ** 2,
@@ -108,12 +132,12 @@ def llava_onevision(folder: Path) -> None:
 
 
 def qwen_vl(
-    config_class: Any, model_class: Any, processor_class: Any, vision: dict[str, Any], patch: int = PATCH, **rope: Any
+    config_class: Any, model_class: Any, processor_class: Any, vision: dict[str, Any], patch: int = PATCH, rope: Any = ()
 ) -> Any:
     """A builder: 2 x 2 patches a token, positions in three sections of the head."""
 
     def build(folder: Path) -> None:
-        places = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2], **rope}
+        places = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2], **dict(rope)}
         config = config_class(
             text_config={**TEXT, "head_dim": 8, "rope_parameters": places},
             vision_config={"depth": 2, "hidden_size": 32, "num_heads": 2, "patch_size": patch, **vision},
@@ -127,11 +151,75 @@ def qwen_vl(
         images = Qwen2VLImageProcessorPil(
             size={"shortest_edge": 4 * token, "longest_edge": 40 * token}, patch_size=patch
         )
-        _for_pictures(processor_class)(
+        for_pictures(processor_class)(
             images, checkpoints.tokenizer(), chat_template=checkpoints.TEMPLATE
         ).save_pretrained(folder)
 
     return build
+
+
+def idefics(config_class: Any, model_class: Any, vision_class: Any, images_class: Any) -> Any:
+    """A builder: tiles of 64 px with 4 x 4 tokens, markers of rows and columns between them."""
+
+    def build(folder: Path) -> None:
+        vision = vision_class(**{**TOWER, "image_size": 64, "patch_size": 8})
+        text = LlamaConfig(**{**TEXT, "vocab_size": 2 * checkpoints.VOCABULARY})  # the processor adds tokens
+        config = config_class(text_config=text, vision_config=vision, image_token_id=4, scale_factor=2)
+        lively(model_class(config)).save_pretrained(folder)
+        images = images_class(size={"longest_edge": 192}, max_image_size={"longest_edge": 64})
+        template = checkpoints.TEMPLATE
+        Idefics3Processor(images, checkpoints.tokenizer(), image_seq_len=16, chat_template=template).save_pretrained(
+            folder
+        )
+
+    return build
+
+
+def internvl(folder: Path) -> None:
+    """Tiles of 56 px with 2 x 2 tokens."""
+    vision = {**TOWER, "image_size": [SIDE, SIDE], "patch_size": [PATCH, PATCH]}
+    config = InternVLConfig(
+        text_config=Qwen2Config(**TEXT), vision_config=vision, image_token_id=4, image_seq_length=4, downsample_ratio=0.5
+    )
+    lively(InternVLForConditionalGeneration(config)).save_pretrained(folder)
+    images = GotOcr2ImageProcessorPil(size={"height": SIDE, "width": SIDE}, crop_to_patches=True, max_patches=6)
+    names = {"start_image_token": "w80", "end_image_token": "w81", "context_image_token": "<image>", "video_token": "w82"}
+    for_pictures(InternVLProcessor)(
+        images, checkpoints.tokenizer(**names), image_seq_length=4, chat_template=checkpoints.TEMPLATE
+    ).save_pretrained(folder)
+
+
+def gemma3(folder: Path) -> None:
+    """4 x 4 tokens of 2 x 2 patches; every other layer slides."""
+    kinds = ["sliding_attention", "full_attention"] * 2
+    config = Gemma3Config(
+        text_config=Gemma3TextConfig(**TEXT, head_dim=8, sliding_window=512, layer_types=kinds),
+        vision_config=SiglipVisionConfig(**{**TOWER, "image_size": 2 * SIDE}, vision_use_head=False),
+        image_token_id=4,
+        image_token_index=4,
+        mm_tokens_per_image=16,
+        boi_token_index=80,
+        eoi_token_index=81,
+    )
+    lively(Gemma3ForConditionalGeneration(config)).save_pretrained(folder)
+    images = Gemma3ImageProcessorPil(size={"height": 2 * SIDE, "width": 2 * SIDE})
+    tokenizer = checkpoints.tokenizer(boi_token="w80", eoi_token="w81")
+    template = checkpoints.TEMPLATE.replace("<image>", "w80")
+    Gemma3Processor(images, tokenizer, image_seq_length=16, chat_template=template).save_pretrained(folder)
+
+
+def paligemma(folder: Path) -> None:
+    """4 x 4 tokens, a prompt without a chat template."""
+    config = PaliGemmaConfig(
+        text_config=GemmaConfig(**TEXT, head_dim=8),
+        vision_config=SiglipVisionConfig(**TOWER, projection_dim=32, vision_use_head=False),
+        image_token_index=4,
+        projection_dim=32,
+    )
+    lively(PaliGemmaForConditionalGeneration(config)).save_pretrained(folder)
+    images = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE})
+    images.image_seq_length = (SIDE // PATCH) ** 2
+    PaliGemmaProcessor(images, checkpoints.tokenizer()).save_pretrained(folder)
 
 
 FAMILIES: dict[str, Callable[[Path], Any]] = {
@@ -158,7 +246,15 @@ FAMILIES: dict[str, Callable[[Path], Any]] = {
             "deepstack_visual_indexes": [0, 1],
         },
         patch=16,
-        mrope_interleaved=True,
-        mrope_section=[2, 1, 1],
+        rope={"mrope_interleaved": True, "mrope_section": [2, 1, 1]},
     ),
+    "smolvlm": idefics(
+        SmolVLMConfig, SmolVLMForConditionalGeneration, SmolVLMVisionConfig, SmolVLMImageProcessorPil
+    ),
+    "idefics3": idefics(
+        Idefics3Config, Idefics3ForConditionalGeneration, Idefics3VisionConfig, Idefics3ImageProcessorPil
+    ),
+    "internvl": internvl,
+    "gemma3": gemma3,
+    "paligemma": paligemma,
 }

@@ -19,7 +19,8 @@ class Masked:
 
     def __init__(self, model: Any, hidden: dict[int, torch.Tensor]) -> None:
         self.hidden = hidden
-        self.layers = model.model.language_model.layers
+        parts = dict(model.model.named_children())
+        self.layers = (parts.get("language_model") or parts["text_model"]).layers
         self.eager = model.config.text_config._attn_implementation == "eager"
 
     def __enter__(self) -> Masked:

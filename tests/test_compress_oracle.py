@@ -14,6 +14,7 @@ from crop_core.compress import CompressionError, CompressionPlan, compress_input
 from crop_core.compress.pooling import PoolingCompressor
 from crop_core.compress.random_subset import RandomCompressor
 from crop_core.config import CropConfig
+from crop_core.models.protocol import PreparedInputs
 from crop_core.prune import DecoderStack, LayerPruning
 from crop_core.prune.ilp import IlpPruner
 
@@ -30,7 +31,8 @@ def model(request):
 def compressed(model, inputs, plans):
     with torch.no_grad():
         encoded = model.model.get_image_features(pixel_values=inputs["pixel_values"], return_dict=True)
-    return compress_inputs(model, inputs["input_ids"], inputs["attention_mask"], inputs["visual"], encoded, plans)
+    prepared = PreparedInputs(inputs["input_ids"], inputs["attention_mask"], inputs["visual"], {}, (1, 1))
+    return compress_inputs(model, prepared, encoded, plans)
 
 
 def plain(inputs):

@@ -43,13 +43,8 @@ def assert_exact(one, other):
 def plain(inputs):
     """What the model itself would be given, and for Qwen also which tokens are an image's."""
     kinds = {} if inputs.positions is None else {"mm_token_type_ids": inputs.visual.int()}
-    return {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask, **inputs.vision, **kinds}
-
-
-def compressed(adapter, inputs, encoded, plan):
-    return compress_inputs(
-        adapter.model, inputs.input_ids, inputs.attention_mask, inputs.visual, encoded, [plan], inputs.positions
-    )
+    ids = {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask, **inputs.tokens}
+    return {**ids, **inputs.vision, **kinds}
 
 
 def test_the_list_is_that_of_the_registry():
@@ -73,7 +68,7 @@ def test_a_region_holds_tokens_of_every_view(case):
 
 def test_nothing_compressed_is_what_the_model_does_with_pixels(case):
     adapter, inputs, encoded = case
-    whole = compressed(adapter, inputs, encoded, CompressionPlan.identity(int(inputs.visual.sum())))
+    whole = compress_inputs(adapter.model, inputs, encoded, [CompressionPlan.identity(int(inputs.visual.sum()))])
     assert_exact(run(adapter.model, whole.kwargs), run(adapter.model, plain(inputs)))
 
 
@@ -81,7 +76,7 @@ def test_dropping_before_the_llm_equals_masking_everywhere(case):
     adapter, inputs, encoded = case
     group = np.where(np.arange(int(inputs.visual.sum())) % 3 == 0, -1, 0)
     group[group == 0] = np.arange((group == 0).sum())
-    fewer = compressed(adapter, inputs, encoded, CompressionPlan(group, np.zeros_like(group)))
+    fewer = compress_inputs(adapter.model, inputs, encoded, [CompressionPlan(group, np.zeros_like(group))])
     dropped = run(adapter.model, fewer.kwargs)
     hidden = inputs.visual.clone()
     hidden[0, inputs.visual[0].nonzero()[:, 0][torch.from_numpy(group >= 0)]] = False

@@ -8,12 +8,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 
 from crop_core.compress.protocol import CompressionError, CompressionPlan
+
+if TYPE_CHECKING:
+    from crop_core.models.protocol import PreparedInputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,14 +25,15 @@ class CompressedInputs:
 
     input_ids, attention_mask: (B, L') long. visual: (B, L') bool, the M visual tokens of each sample.
     position_ids: (B, L') long, or float32 where a pooled token lies between two; (4, B, L') for positions in the image.
-    encoded: the vision output, with nothing but its pooler_output, a list of (M, D) per sample, and such lists for every
-        level of its deepstack_features, where it has them.
+    tokens: what else the model must know of every prompt token, (B, L').
+    encoded: the vision output, with nothing but the features of the M tokens.
     """
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
     visual: torch.Tensor
     position_ids: torch.Tensor
+    tokens: dict[str, torch.Tensor]
     encoded: Any
 
     @property
@@ -40,58 +44,59 @@ class CompressedInputs:
             "attention_mask": self.attention_mask,
             "position_ids": self.position_ids,
             "mm_encoder_outputs": {"image": copy.copy(self.encoded)},
+            **self.tokens,
         }
 
 
 @torch.no_grad()
 def compress_inputs(
-    model: Any,
-    input_ids: torch.Tensor,
-    attention_mask: torch.Tensor,
-    visual: torch.Tensor,
-    encoded: Any,
-    plans: Sequence[CompressionPlan],
-    positions: torch.Tensor | None = None,
+    model: Any, prepared: PreparedInputs, encoded: Any, plans: Sequence[CompressionPlan]
 ) -> CompressedInputs:
     """Prompts (B, L) with N visual tokens each -> prompts with the M tokens of each sample's plan.
 
-    visual: (B, L) bool. encoded: vision output, pooler_output (N, D) per sample. positions: (4, B, L), the first a plain
-    count, None where there is nothing but this count. A pooled token takes the mean of its
-    members' features and of their positions, and its anchor's place in the order; the text keeps its positions, so that
-    decoding goes on from the uncompressed length. Raises CompressionError when a plan is not about the N tokens of its
-    sample.
+    encoded: vision output, pooler_output (N, D) per sample. A pooled token takes the mean of its members' features and
+    of their positions, and its anchor's place in the order; the text keeps its positions, so that decoding goes on from
+    the uncompressed length. Raises CompressionError when a plan is not about the N tokens of its sample.
     """
-    pad = model.generation_config.pad_token_id or 0
-    count = _counted(attention_mask)
-    places = count[None] if positions is None else positions  # (1 or 4, B, L)
-    rows, features, weighted = [], [], []
-    for plan, ids, mask, chosen, place, tokens in zip(
-        plans, input_ids, attention_mask, visual, places.transpose(0, 1), encoded.pooler_output, strict=True
-    ):
-        _check(plan, int(chosen.sum()), len(tokens))
-        weights = torch.from_numpy(plan.weights).to(tokens.device)  # (M, N) float64
-        weighted.append(weights)
-        features.append(_pooled(weights, tokens))
-        rows.append(_row(plan, weights, ids, mask, chosen, place))
-    stacked = [_left_padded([row[part] for row in rows], fill) for part, fill in enumerate((pad, 0, False, 0.0))]
-    ids, mask, chosen, place = stacked
-    place = place.transpose(0, 1)  # (1 or 4, B, L')
-    if positions is None:
-        place = place[0]
-    else:  # gaps in the count would be taken for several sequences in one row
-        place[0] = _counted(mask)
-    deep = getattr(encoded, "deepstack_features", None)  # Qwen3-VL: more features of the same tokens, by level
-    if deep is None:
-        return CompressedInputs(ids, mask, chosen, _whole(place), type(encoded)(pooler_output=features))
-    levels = [[_pooled(*pair) for pair in zip(weighted, level, strict=True)] for level in deep]
+    _check(plans, prepared.visual, encoded.pooler_output)
+    weights = [torch.from_numpy(plan.weights).to(prepared.visual.device) for plan in plans]  # (M, N) float64 each
+    if prepared.positions is None:
+        positions = _counted(prepared.attention_mask)[None]  # (1, B, L)
+    else:
+        positions = prepared.positions  # (4, B, L)
+    keep, moved = [], []
+    for sample, plan in enumerate(plans):
+        columns = prepared.visual[sample].nonzero()[:, 0]  # (N,)
+        anchors = columns[torch.from_numpy(plan.anchors).to(columns.device)]  # (M,)
+        keep.append(prepared.attention_mask[sample].bool() & ~prepared.visual[sample])
+        keep[-1][anchors] = True
+        moved.append(positions[:, sample].double())
+        moved[-1][:, anchors] = moved[-1][:, columns] @ weights[sample].mT
+
+    def narrowed(rows: Sequence[torch.Tensor], fill: float = 0) -> torch.Tensor:
+        return _left_padded([row[..., kept] for row, kept in zip(rows, keep, strict=True)], fill)
+
+    mask = narrowed(list(prepared.attention_mask))
+    place = narrowed(moved).transpose(0, 1)  # (1 or 4, B, L')
+    if prepared.positions is not None:
+        place[0] = _counted(mask)  # gaps in the count would be taken for several sequences in one row
     return CompressedInputs(
-        ids, mask, chosen, _whole(place), type(encoded)(pooler_output=features, deepstack_features=levels)
+        narrowed(list(prepared.input_ids), model.generation_config.pad_token_id or 0),
+        mask,
+        narrowed(list(prepared.visual)),
+        _whole(place if prepared.positions is not None else place[0]),
+        {name: narrowed(list(each)) for name, each in prepared.tokens.items()},
+        _pooled_output(encoded, weights),
     )
 
 
-def _pooled(weights: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """(M, N) weights of (N, D) features, summed in float32."""
-    return (weights.to(torch.float32) @ tokens.float()).to(tokens.dtype)
+def _check(plans: Sequence[CompressionPlan], visual: torch.Tensor, features: Any) -> None:
+    for plan, chosen, tokens in zip(plans, visual, features, strict=True):
+        if not len(plan.group) == int(chosen.sum()) == len(tokens):
+            raise CompressionError(
+                f"The plan is about {len(plan.group)} visual tokens, but the prompt has {int(chosen.sum())} "
+                f"placeholders and the image {len(tokens)} features."
+            )
 
 
 def _counted(attention_mask: torch.Tensor) -> torch.Tensor:
@@ -99,36 +104,29 @@ def _counted(attention_mask: torch.Tensor) -> torch.Tensor:
     return (attention_mask.cumsum(-1) - 1).masked_fill(attention_mask == 0, 0)
 
 
-def _check(plan: CompressionPlan, placeholders: int, features: int) -> None:
-    if not len(plan.group) == placeholders == features:
-        raise CompressionError(
-            f"The plan is about {len(plan.group)} visual tokens, but the prompt has {placeholders} placeholders "
-            f"and the image {features} features."
-        )
+def _pooled_output(encoded: Any, weights: Sequence[torch.Tensor]) -> Any:
+    """The vision output with M tokens per sample instead of N, in the form that the model wants: a list or one tensor.
 
-
-def _row(
-    plan: CompressionPlan,
-    weights: torch.Tensor,
-    ids: torch.Tensor,
-    mask: torch.Tensor,
-    visual: torch.Tensor,
-    place: torch.Tensor,
-) -> tuple[torch.Tensor, ...]:
-    """One prompt (L,) without padding and with M visual tokens: ids, mask, visual, float64 positions.
-
-    place: (1 or 4, L), and so many are the positions.
+    Qwen3-VL's deepstack_features are more features of the same tokens, by level.
     """
-    columns = visual.nonzero()[:, 0]  # (N,)
-    anchors = columns[torch.from_numpy(plan.anchors).to(columns.device)]  # (M,)
-    moved = place.double().clone()
-    moved[:, anchors] = place[:, columns].double() @ weights.mT
-    keep = mask.bool() & ~visual
-    keep[anchors] = True
-    return ids[keep], mask[keep], visual[keep], moved[:, keep]
+    output = type(encoded)(pooler_output=_pooled(weights, encoded.pooler_output))
+    if torch.is_tensor(encoded.pooler_output):
+        output.pooler_output = torch.cat(output.pooler_output)[None]  # (1, M of all samples, D)
+    levels = getattr(encoded, "deepstack_features", None)
+    if levels is not None:
+        output.deepstack_features = [_pooled(weights, level) for level in levels]
+    return output
 
 
-def _left_padded(rows: list[torch.Tensor], fill: float) -> torch.Tensor:
+def _pooled(weights: Sequence[torch.Tensor], features: Any) -> list[torch.Tensor]:
+    """(M, N) weights of (N, D) features, sample by sample, summed in float32."""
+    return [
+        (weight.to(each.device, torch.float32) @ each.float()).to(each.dtype)
+        for weight, each in zip(weights, features, strict=True)
+    ]
+
+
+def _left_padded(rows: Sequence[torch.Tensor], fill: float) -> torch.Tensor:
     """(..., L_b) rows -> (B, ..., longest), filled on the left."""
     longest = max(row.shape[-1] for row in rows)
     return torch.stack([F.pad(row, (longest - row.shape[-1], 0), value=fill) for row in rows])

@@ -7,7 +7,7 @@ centre crop. Knows nothing of models; tests/test_geometry.py checks the numbers 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +108,26 @@ def grid_layout(image_size: tuple[int, int], framing: Framing, patch: int, leadi
         _lead(row, leading, -1),
         _lead(col, leading, -1),
         visible,
+    )
+
+
+def tiled_layout(image_size: tuple[int, int], rows: int, columns: int, side: int) -> TokenLayout:
+    """rows x columns tiles of side x side tokens each, tile by tile, then side x side of an overview; all of them cover
+    the whole image. The overview is view 0, all tiles together are one grid, view 1; without tiles it stands alone.
+    """
+    whole = Framing(pad_square=False, shortest_edge=None, resize=(side, side), crop=None)
+    overview = grid_layout(image_size, whole, 1)
+    if not rows * columns:
+        return overview
+    tiles = grid_layout(image_size, replace(whole, resize=(rows * side, columns * side)), 1)
+    order = np.arange(tiles.count).reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1)  # tile by tile
+    return TokenLayout(
+        image_size,
+        np.concatenate([tiles.boxes[order], overview.boxes]),
+        np.concatenate([np.ones_like(tiles.view), overview.view]),
+        np.concatenate([tiles.row[order], overview.row]),
+        np.concatenate([tiles.col[order], overview.col]),
+        overview.visible,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from PIL import Image
@@ -29,7 +29,8 @@ class HfAdapter:
     _vision_flops: dict[tuple[tuple[int, ...], ...], int] = field(default_factory=dict, init=False, repr=False)
 
     fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template
-    vision_keys = ("pixel_values",)  # what the processor makes for `encode`
+    vision_keys: ClassVar[tuple[str, ...]] = ("pixel_values",)  # what the processor makes for `encode`
+    token_keys: ClassVar[tuple[str, ...]] = ()  # what it makes for every prompt token beside its id
     first_prunable = 1  # the layer from which on nothing is added to visual tokens
 
     def __post_init__(self) -> None:
@@ -67,7 +68,12 @@ class HfAdapter:
     @property
     def stack(self) -> DecoderStack:
         """The decoder layers, as the pruning hooks see them."""
-        return DecoderStack.of(self.model.model.language_model, self.first_prunable)
+        return DecoderStack.of(self.language_model, self.first_prunable)
+
+    @property
+    def language_model(self) -> Any:
+        """The decoder: its `layers` and its config."""
+        return self.model.model.language_model
 
     def prompt(self, question: str) -> str:
         """The chat prompt of one image and one question; special tokens typed into the question become spaces."""
@@ -90,7 +96,9 @@ class HfAdapter:
                 "correct its processor_config.json and its chat template."
             )
         vision = {key: self._placed_tensor(told[key]) for key in self.vision_keys}
-        return PreparedInputs(ids, torch.ones_like(ids), visual, vision, image.size, self._positions(ids, vision))
+        tokens = {key: told[key].to(self.device) for key in self.token_keys}
+        positions = self._positions(ids, vision)
+        return PreparedInputs(ids, torch.ones_like(ids), visual, vision, image.size, tokens, positions)
 
     def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """(4, 1, L) positions of a prompt; None where they are a plain count."""

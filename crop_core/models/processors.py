@@ -9,10 +9,10 @@ VIDEO = "video_processor"
 
 def load_processor(processor_class: Any, source: str, **how: Any) -> Any:
     """`processor_class.from_pretrained` of a folder or hub id, its image processor of the PIL backend."""
-    return _for_pictures(processor_class).from_pretrained(source, backend="pil", **how)
+    return for_pictures(processor_class).from_pretrained(source, backend="pil", **how)
 
 
-def _for_pictures(processor_class: Any) -> Any:
+def for_pictures(processor_class: Any) -> Any:
     """The class itself, or one of its name that takes None for its video processor."""
     if VIDEO not in processor_class.get_attributes():
         return processor_class

@@ -5,7 +5,7 @@ Knows nothing of regions, pruning or costs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,6 +59,7 @@ class PreparedInputs:
     input_ids, attention_mask: (1, L) long; visual: (1, L) bool, True on the N image placeholders.
     vision: the image tensors that `encode` needs (LLaVA: pixel_values (1, 3, H, W)).
     image_size: (width, height) of the original image in pixels.
+    tokens: what else the model must know of every prompt token, such as token_type_ids (1, L).
     positions: (4, 1, L) for models with positions in the image (a count, then time, row and column), else None: the
         model counts.
     """
@@ -68,6 +69,7 @@ class PreparedInputs:
     visual: torch.Tensor
     vision: dict[str, torch.Tensor]
     image_size: tuple[int, int]
+    tokens: dict[str, torch.Tensor] = field(default_factory=dict)
     positions: torch.Tensor | None = None
 
 

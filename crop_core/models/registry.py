@@ -14,25 +14,36 @@ import torch
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
+    Gemma3ForConditionalGeneration,
+    Gemma3Processor,
+    Idefics3ForConditionalGeneration,
+    Idefics3Processor,
+    InternVLForConditionalGeneration,
+    InternVLProcessor,
     LlavaForConditionalGeneration,
     LlavaNextForConditionalGeneration,
     LlavaNextProcessor,
     LlavaOnevisionForConditionalGeneration,
     LlavaOnevisionProcessor,
     LlavaProcessor,
+    PaliGemmaForConditionalGeneration,
+    PaliGemmaProcessor,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
     Qwen2VLForConditionalGeneration,
     Qwen2VLProcessor,
     Qwen3VLForConditionalGeneration,
     Qwen3VLProcessor,
+    SmolVLMForConditionalGeneration,
 )
 
+from crop_core.models.gemma import Gemma3Adapter, PaliGemmaAdapter
 from crop_core.models.llava import LlavaAdapter
 from crop_core.models.llava_next import LlavaNextAdapter, LlavaOnevisionAdapter
 from crop_core.models.processors import load_processor
 from crop_core.models.protocol import Adapter, ModelError
 from crop_core.models.qwen_vl import Qwen3VlAdapter, QwenVlAdapter
+from crop_core.models.tiled import IdeficsAdapter, InternVlAdapter
 
 DEFAULT_MODEL = "crop-tiny"
 DEFAULT_LOCALIZER = "crop-tiny-locator"
@@ -86,6 +97,33 @@ FAMILIES = {
     ),
     "qwen3_vl": Family(
         "Qwen3-VL", "Qwen/Qwen3-VL-8B-Instruct", Qwen3VLForConditionalGeneration, Qwen3VLProcessor, Qwen3VlAdapter
+    ),
+    "smolvlm": Family(  # its own processor differs in its videos alone, and would need num2words
+        "SmolVLM",
+        "HuggingFaceTB/SmolVLM2-2.2B-Instruct",
+        SmolVLMForConditionalGeneration,
+        Idefics3Processor,
+        IdeficsAdapter,
+    ),
+    "idefics3": Family(
+        "Idefics3",
+        "HuggingFaceM4/Idefics3-8B-Llama3",
+        Idefics3ForConditionalGeneration,
+        Idefics3Processor,
+        IdeficsAdapter,
+    ),
+    "internvl": Family(
+        "InternVL", "OpenGVLab/InternVL3-8B-hf", InternVLForConditionalGeneration, InternVLProcessor, InternVlAdapter
+    ),
+    "gemma3": Family(
+        "Gemma 3", "google/gemma-3-4b-it", Gemma3ForConditionalGeneration, Gemma3Processor, Gemma3Adapter
+    ),
+    "paligemma": Family(
+        "PaliGemma",
+        "google/paligemma2-3b-mix-448",
+        PaliGemmaForConditionalGeneration,
+        PaliGemmaProcessor,
+        PaliGemmaAdapter,
     ),
 }
 

@@ -1,0 +1,42 @@
+"""Gemma 3 and PaliGemma: one SigLIP view of the whole image, squashed to a square, to which the prompt is not causal.
+
+Sources: Gemma Team, Gemma 3, arXiv 2503.19786; Beyer et al., PaliGemma, arXiv 2407.07726.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from crop_core.models.geometry import Framing, grid_layout
+from crop_core.models.hf import HfAdapter
+from crop_core.models.protocol import ModelError, TokenLayout
+
+
+class Gemma3Adapter(HfAdapter):
+    """Patches pooled to image_seq_length tokens; the image's tokens see each other."""
+
+    token_keys = ("token_type_ids",)
+
+    def __post_init__(self) -> None:
+        if getattr(self.processor.image_processor, "do_pan_and_scan", None):
+            raise ModelError(f"{self.name} pans and scans its images, which is not supported; set do_pan_and_scan to false.")
+
+    @property
+    def tokens(self) -> int:
+        """Visual tokens of every image."""
+        return int(self.processor.image_seq_length)
+
+    def _layout(self, size: tuple[int, int]) -> TokenLayout:
+        """A row-major square grid over the whole image."""
+        side = math.isqrt(self.tokens)
+        return grid_layout(size, Framing(pad_square=False, shortest_edge=None, resize=(side, side), crop=None), 1)
+
+
+class PaliGemmaAdapter(Gemma3Adapter):
+    """One token a patch; image and question see each other."""
+
+    fallback_prompt = "{image}answer en {question}"
+
+    def __post_init__(self) -> None:
+        """Nothing that could not be used."""
