@@ -54,7 +54,7 @@ class CropEngine:
         localizer: str | Path | None = DEFAULT_LOCALIZER,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
-        attn: str = "sdpa",
+        attn: str | None = None,
     ) -> CropEngine:
         """Load the models (bundled name, local folder or hub id) and run them once, so that timing starts warm.
 

@@ -116,7 +116,9 @@ class Task:
         trace = _trace(layout, region, plan, steps, self.adapter.layers)
         flops = self._flops(trace, visual, encoded.prepared)
         if compressor:
-            flops += pooling_flops(self.adapter.model.config, plan.count, layout.count)
+            levels = 1 + len(getattr(encoded.features, "deepstack_features", None) or [])
+            rows = 1 if encoded.prepared.positions is None else len(encoded.prepared.positions)
+            flops += pooling_flops(self.adapter.model.config, plan.count, layout.count, levels, rows)
         times = (out.first_token - start, out.finished - start)
         return Run(out, trace, dict(timer.seconds), *times, flops)
 

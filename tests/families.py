@@ -10,6 +10,7 @@ import checkpoints
 import torch
 from transformers import (
     CLIPVisionConfig,
+    Gemma2Config,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
     Gemma3Processor,
@@ -51,9 +52,7 @@ from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionCo
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
-
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfig
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
@@ -96,9 +95,7 @@ def llava_next(folder: Path) -> None:
     )
     lively(LlavaNextForConditionalGeneration(config)).save_pretrained(folder)
     square = {"height": SIDE, "width": SIDE}
-    images = LlavaNextImageProcessorPil(
-        size={"shortest_edge": SIDE}, crop_size=square, image_grid_pinpoints=PINPOINTS
-    )
+    images = LlavaNextImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=square, image_grid_pinpoints=PINPOINTS)
     LlavaNextProcessor(
         images,
         checkpoints.tokenizer(),
@@ -132,7 +129,12 @@ def llava_onevision(folder: Path) -> None:
 
 
 def qwen_vl(
-    config_class: Any, model_class: Any, processor_class: Any, vision: dict[str, Any], patch: int = PATCH, rope: Any = ()
+    config_class: Any,
+    model_class: Any,
+    processor_class: Any,
+    vision: dict[str, Any],
+    patch: int = PATCH,
+    rope: Any = (),
 ) -> Any:
     """A builder: 2 x 2 patches a token, positions in three sections of the head."""
 
@@ -179,11 +181,20 @@ def internvl(folder: Path) -> None:
     """Tiles of 56 px with 2 x 2 tokens."""
     vision = {**TOWER, "image_size": [SIDE, SIDE], "patch_size": [PATCH, PATCH]}
     config = InternVLConfig(
-        text_config=Qwen2Config(**TEXT), vision_config=vision, image_token_id=4, image_seq_length=4, downsample_ratio=0.5
+        text_config=Qwen2Config(**TEXT),
+        vision_config=vision,
+        image_token_id=4,
+        image_seq_length=4,
+        downsample_ratio=0.5,
     )
     lively(InternVLForConditionalGeneration(config)).save_pretrained(folder)
     images = GotOcr2ImageProcessorPil(size={"height": SIDE, "width": SIDE}, crop_to_patches=True, max_patches=6)
-    names = {"start_image_token": "w80", "end_image_token": "w81", "context_image_token": "<image>", "video_token": "w82"}
+    names = {
+        "start_image_token": "w80",
+        "end_image_token": "w81",
+        "context_image_token": "<image>",
+        "video_token": "w82",
+    }
     for_pictures(InternVLProcessor)(
         images, checkpoints.tokenizer(**names), image_seq_length=4, chat_template=checkpoints.TEMPLATE
     ).save_pretrained(folder)
@@ -208,10 +219,10 @@ def gemma3(folder: Path) -> None:
     Gemma3Processor(images, tokenizer, image_seq_length=16, chat_template=template).save_pretrained(folder)
 
 
-def paligemma(folder: Path) -> None:
+def paligemma(folder: Path, text: Any = None) -> None:
     """4 x 4 tokens, a prompt without a chat template."""
     config = PaliGemmaConfig(
-        text_config=GemmaConfig(**TEXT, head_dim=8),
+        text_config=text or GemmaConfig(**TEXT, head_dim=8),
         vision_config=SiglipVisionConfig(**TOWER, projection_dim=32, vision_use_head=False),
         image_token_index=4,
         projection_dim=32,
@@ -248,13 +259,15 @@ FAMILIES: dict[str, Callable[[Path], Any]] = {
         patch=16,
         rope={"mrope_interleaved": True, "mrope_section": [2, 1, 1]},
     ),
-    "smolvlm": idefics(
-        SmolVLMConfig, SmolVLMForConditionalGeneration, SmolVLMVisionConfig, SmolVLMImageProcessorPil
-    ),
+    "smolvlm": idefics(SmolVLMConfig, SmolVLMForConditionalGeneration, SmolVLMVisionConfig, SmolVLMImageProcessorPil),
     "idefics3": idefics(
         Idefics3Config, Idefics3ForConditionalGeneration, Idefics3VisionConfig, Idefics3ImageProcessorPil
     ),
     "internvl": internvl,
     "gemma3": gemma3,
     "paligemma": paligemma,
+}
+
+VARIANTS: dict[str, Callable[[Path], Any]] = {  # other language models of a family
+    "paligemma2": lambda folder: paligemma(folder, Gemma2Config(**TEXT, head_dim=8, sliding_window=512)),
 }

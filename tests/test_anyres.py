@@ -21,8 +21,11 @@ ENDS = -1.0  # the colour that stands for the end of a row
 
 def next_tokens(image):
     """(N, 3) mean colours of LLaVA-NeXT's tokens, packed as its model does; 0..255, ENDS for ends of rows."""
-    made = LlavaNextImageProcessorPil(size={"shortest_edge": 112}, crop_size={"height": 112, "width": 112}, do_normalize=False,
-                                      image_grid_pinpoints=PINPOINTS)(image, return_tensors="pt")  # fmt: skip
+    square = {"height": 112, "width": 112}
+    images = LlavaNextImageProcessorPil(
+        size={"shortest_edge": 112}, crop_size=square, do_normalize=False, image_grid_pinpoints=PINPOINTS
+    )
+    made = images(image, return_tensors="pt")
     config = SimpleNamespace(
         vision_config=SimpleNamespace(image_size=112, patch_size=14), image_grid_pinpoints=PINPOINTS
     )
@@ -36,8 +39,9 @@ def next_tokens(image):
 
 def onevision_tokens(image):
     """The same of LLaVA-OneVision: tiles of 100 px hold seven patches of 14, and large canvases are shrunk."""
-    made = LlavaOnevisionImageProcessorPil(size={"height": 100, "width": 100}, do_normalize=False,
-                                           image_grid_pinpoints=MANY)(image, return_tensors="pt")  # fmt: skip
+    square = {"height": 100, "width": 100}
+    images = LlavaOnevisionImageProcessorPil(size=square, do_normalize=False, image_grid_pinpoints=MANY)
+    made = images(image, return_tensors="pt")
     config = SimpleNamespace(vision_config=SimpleNamespace(image_size=100, patch_size=14), image_grid_pinpoints=MANY)
     end = torch.full((3,), ENDS)
     packed, _ = LlavaOnevisionModel.pack_image_features(

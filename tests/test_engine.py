@@ -226,7 +226,7 @@ def test_a_given_region_needs_no_localizer(engine, folders):
         ({"budget": Budget(share=0.001)}, None, "0.064 visual tokens is not possible"),
         ({"method": "ilp", "budget": Budget(mean_tokens=8)}, None, "out of reach.*the least is 11.5"),
         ({"method": "fastv", "budget": Budget(mean_tokens=8)}, None, "at layer 1 of 6, the least is 11.5"),
-        ({"method": "ilp", "ilp": IlpConfig(((9, 0.5),))}, None, "cuts at layer 9, but the model has 6"),
+        ({"method": "ilp", "ilp": IlpConfig(((9, 0.5),))}, None, "cuts at layer 9, but this model of 6"),
         ({"localizer": "box"}, None, "no box was given"),
         ({}, Region.whole(100, 100), "belongs to an image of 100x100 pixels, this one has 200x120"),
     ],

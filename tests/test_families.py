@@ -3,25 +3,37 @@
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES
+from families import FAMILIES, VARIANTS
 from oracle import Masked, difference, new_tokens, run
 from PIL import Image
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from crop_core.compress import CompressionPlan, compress_inputs
+from crop_core.config import METHODS, Budget, CropConfig
+from crop_core.engine import CropEngine
+from crop_core.localize import WholeImage
 from crop_core.models import load, registry
 from crop_core.prune import LayerPruning
 from crop_core.prune.ilp import IlpPruner
 from crop_core.region import Region
+from crop_core.runs import Task
+from crop_core.trace import TokenTrace
 
 EXACT = 1e-5  # of the largest logit
 SIZES = [(200, 120), (90, 160)]
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def adapter(request, tmp_path_factory):
+@pytest.fixture(scope="module", params=[*FAMILIES, *VARIANTS])
+def folder(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    FAMILIES[request.param](folder)
-    return load(folder)
+    {**FAMILIES, **VARIANTS}[request.param](folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=[None, "eager"])
+def adapter(folder, request):
+    return load(folder, attn=request.param)
 
 
 def picture(size):
@@ -101,3 +113,26 @@ def test_pruning_inside_the_llm_equals_masking(case):
         masked = run(adapter.model, plain(inputs), forced=new_tokens(pruned, plain(inputs)))
     assert_exact(pruned, masked)
     assert float((pruned.logits[0] - run(adapter.model, plain(inputs)).logits[0]).abs().max()) > 0.1
+
+
+def test_every_method_runs_and_meets_its_budget(folder):
+    engine = CropEngine(load(folder), WholeImage())
+    region = Region(2, 2, 5, 5, 200, 120)
+    total = engine.adapter.layout((200, 120)).count
+    for method in METHODS:
+        config = CropConfig(method=method, budget=Budget(share=0.75), max_new_tokens=3, repeats=1)
+        found = engine.compare(picture((200, 120)), "what is left of the dog?", config, region)
+        trace = TokenTrace.from_json(found.crop.trace.to_json())
+        assert trace.visual_tokens == total
+        assert trace.mean_tokens <= 0.75 * total or method == "none"
+        assert found.crop.cost.flops < found.baseline.cost.flops or method == "none"
+
+
+@pytest.mark.parametrize("method", ["none", "ilp", "crop"])
+def test_flops_are_what_pytorch_counts(folder, method):
+    config = CropConfig(method=method, budget=Budget(share=0.75), max_new_tokens=1, repeats=1)
+    task = Task(load(folder), picture((200, 120)), "what is left of the dog?", config)
+    task.adapter.vision_flops(task.encode().prepared)  # which counts by encoding, the first time
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        run = task.crop(Region(2, 2, 5, 5, 200, 120))
+    assert run.flops == counter.get_total_flops()

@@ -8,8 +8,8 @@ ends with a token that has no place. Held against the real processors in tests/t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class AnyRes:
-    """side: pixels of the overview and of a tile. patch: pixels of a token. resolutions: (height, width) of the canvases.
-    most: as many tiles' worth of tokens are left of the canvas (LLaVA-OneVision shrinks more of them), None for all.
+    """side: pixels of the overview and of a tile. patch: pixels of a token. resolutions: (height, width) of canvases.
+    most: so many tiles' worth of tokens are left of the canvas (LLaVA-OneVision shrinks more of them), None for all.
     """
 
     side: int
@@ -65,8 +65,9 @@ class AnyRes:
 
 @dataclass(frozen=True)
 class Canvas:
-    """left, top: canvas pixels where the image begins. scale_x, scale_y: original pixels per canvas pixel. columns, rows:
-    (first, end) cells that are not left out. tokens_across, tokens_down: what they are shrunk to."""
+    """left, top: canvas pixels where the image begins. scale_x, scale_y: original pixels per canvas pixel. columns,
+    rows: (first, end) cells that are not left out. tokens_across, tokens_down: what they are shrunk to.
+    """
 
     left: int
     top: int
@@ -98,7 +99,7 @@ class Canvas:
 
 
 def _unpadded(width: int, height: int, across: int, down: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(first, end) columns and rows of an across x down canvas that hold something of the image, as the model counts."""
+    """(first, end) columns and rows of an across x down canvas that hold some of the image, as the model counts."""
     if width / height > across / down:
         spare = (down - int(round(height * (across / width), 7))) // 2
         return (0, across), (spare, down - spare)
@@ -106,11 +107,6 @@ def _unpadded(width: int, height: int, across: int, down: int) -> tuple[tuple[in
     return (spare, across - spare), (0, down)
 
 
-def _ended(cells: NDArray, value: float) -> NDArray:
+def _ended(cells: NDArray[Any], value: float) -> NDArray[Any]:
     """One more cell of `value` at the end of every row of (rows, columns, ...)."""
     return np.concatenate([cells, np.full((len(cells), 1, *cells.shape[2:]), value, dtype=cells.dtype)], axis=1)
-
-
-def resolutions(processor_pinpoints: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
-    """The (height, width) canvases of an image processor."""
-    return tuple((int(high), int(wide)) for high, wide in processor_pinpoints)

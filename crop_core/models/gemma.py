@@ -6,7 +6,7 @@ Sources: Gemma Team, Gemma 3, arXiv 2503.19786; Beyer et al., PaliGemma, arXiv 2
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import ClassVar
 
 from crop_core.models.geometry import Framing, grid_layout
 from crop_core.models.hf import HfAdapter
@@ -17,10 +17,13 @@ class Gemma3Adapter(HfAdapter):
     """Patches pooled to image_seq_length tokens; the image's tokens see each other."""
 
     token_keys = ("token_type_ids",)
+    text_types: ClassVar[tuple[str, ...]] = ("gemma3_text",)
 
     def __post_init__(self) -> None:
         if getattr(self.processor.image_processor, "do_pan_and_scan", None):
-            raise ModelError(f"{self.name} pans and scans its images, which is not supported; set do_pan_and_scan to false.")
+            raise ModelError(
+                f"{self.name} pans and scans its images, which is not supported; set do_pan_and_scan to false."
+            )
 
     @property
     def tokens(self) -> int:
@@ -36,6 +39,7 @@ class Gemma3Adapter(HfAdapter):
 class PaliGemmaAdapter(Gemma3Adapter):
     """One token a patch; image and question see each other."""
 
+    text_types = ("gemma", "gemma2")
     fallback_prompt = "{image}answer en {question}"
 
     def __post_init__(self) -> None:

@@ -6,7 +6,6 @@ A family is one file beside this one: what it can load, its pixels, its placehol
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -31,14 +30,23 @@ class HfAdapter:
     fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template
     vision_keys: ClassVar[tuple[str, ...]] = ("pixel_values",)  # what the processor makes for `encode`
     token_keys: ClassVar[tuple[str, ...]] = ()  # what it makes for every prompt token beside its id
+    vision_types: ClassVar[tuple[str, ...]] = ()  # config.model_type of the towers that are supported, empty for all
+    text_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2")  # and of the language models
     first_prunable = 1  # the layer from which on nothing is added to visual tokens
 
     def __post_init__(self) -> None:
         """Where a family reads what it needs of processor and config; ModelError for what it cannot use."""
 
-    @staticmethod
-    def check(name: str, config: Any) -> None:
+    @classmethod
+    def check(cls, name: str, config: Any) -> None:
         """ModelError for a checkpoint whose parts are not supported; called before its weights are read."""
+        vision, text = config.vision_config.model_type, config.text_config.model_type
+        if (cls.vision_types and vision not in cls.vision_types) or text not in cls.text_types:
+            known = f"{', '.join(cls.vision_types)} with {', '.join(cls.text_types)}".removeprefix(" with ")
+            raise ModelError(
+                f"{name} is a {config.model_type} model of the vision tower {vision} and the language model {text}; "
+                f"supported are {known}."
+            )
 
     @property
     def tokenizer(self) -> Any:
@@ -85,7 +93,7 @@ class HfAdapter:
         return self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
 
     def prepare(self, image: Image.Image, question: str) -> PreparedInputs:
-        """Input tensors (1, L) and what the tower reads, as the checkpoint's own processor makes them, on its device."""
+        """Input tensors (1, L) and what the tower reads, as the checkpoint's own processor makes them."""
         told = self.processor(images=[reduced(image)], text=[self.prompt(question)], return_tensors="pt")
         ids = told["input_ids"].to(self.device)
         visual = ids == self.image_token_id
@@ -95,7 +103,7 @@ class HfAdapter:
                 f"The processor of {self.name} makes {found} placeholders for {wanted} visual tokens of one image; "
                 "correct its processor_config.json and its chat template."
             )
-        vision = {key: self._placed_tensor(told[key]) for key in self.vision_keys}
+        vision = {key: self._on_device(told[key]) for key in self.vision_keys}
         tokens = {key: told[key].to(self.device) for key in self.token_keys}
         positions = self._positions(ids, vision)
         return PreparedInputs(ids, torch.ones_like(ids), visual, vision, image.size, tokens, positions)
@@ -124,7 +132,7 @@ class HfAdapter:
             self._vision_flops[shapes] = counted(lambda: self.encode(inputs))
         return self._vision_flops[shapes]
 
-    def _placed_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
+    def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def placed(self, prompt: str, tokens: int) -> torch.Tensor:
@@ -153,16 +161,6 @@ class HfAdapter:
     def token_text(self, token_id: int) -> str:
         """One generated token as text; special tokens show their own name."""
         return self.tokenizer.decode([token_id]) or str(self.tokenizer.convert_ids_to_tokens(token_id))
-
-
-def check_parts(name: str, config: Any, title: str, vision: Sequence[str], text: Sequence[str]) -> None:
-    """ModelError unless the vision tower and the language model of a config are of these model types."""
-    found = config.vision_config.model_type, config.text_config.model_type
-    if found[0] not in vision or found[1] not in text:
-        raise ModelError(
-            f"{name} is a {title} model of the vision tower {found[0]} and the language model {found[1]}; "
-            f"supported are {', '.join(vision)} with {', '.join(text)}."
-        )
 
 
 def _without(text: str, pieces: list[str]) -> str:

@@ -11,22 +11,15 @@ from PIL import Image
 
 from crop_core.images import reduced
 from crop_core.models.geometry import Framing, grid_layout
-from crop_core.models.hf import HfAdapter, check_parts
+from crop_core.models.hf import HfAdapter
 from crop_core.models.protocol import ModelError, PreparedInputs, TokenLayout
-
-VISION_TYPES = ("clip_vision_model",)
-TEXT_TYPES = ("llama", "mistral", "qwen2")
 
 
 class LlavaAdapter(HfAdapter):
     """Source: Liu et al., Improved Baselines with Visual Instruction Tuning, arXiv 2310.03744."""
 
+    vision_types = ("clip_vision_model",)
     fallback_prompt = "USER: {image}\n{question} ASSISTANT:"
-
-    @staticmethod
-    def check(name: str, config: Any) -> None:
-        """ModelError for a checkpoint whose parts are not supported; called before its weights are read."""
-        check_parts(name, config, "LLaVA", VISION_TYPES, TEXT_TYPES)
 
     def __post_init__(self) -> None:
         fill_processor(self.processor, self.model.config)

@@ -1,4 +1,4 @@
-"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: the image in its own resolution, 2 x 2 patches a token, positions by row and column.
+"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: the image in its own resolution, 2 x 2 patches a token, positions in the image.
 
 Sources: Wang et al., Qwen2-VL, arXiv 2409.12191; Bai et al., Qwen2.5-VL, arXiv 2502.13923; Bai et al., Qwen3-VL, arXiv
 2511.21631.
@@ -6,7 +6,7 @@ Sources: Wang et al., Qwen2-VL, arXiv 2409.12191; Bai et al., Qwen2.5-VL, arXiv 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
@@ -20,6 +20,7 @@ class QwenVlAdapter(HfAdapter):
     """Every number of visual tokens between the processor's least and most pixels."""
 
     vision_keys = ("pixel_values", "image_grid_thw")
+    text_types: ClassVar[tuple[str, ...]] = ("qwen2_vl_text", "qwen2_5_vl_text")
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
         """A row-major grid over the whole image, squashed to whole tokens."""
@@ -46,6 +47,8 @@ class Qwen3VlAdapter(QwenVlAdapter):
     """DeepStack: features of lower tower layers are added to the visual tokens after the first decoder layers, which
     therefore stay whole.
     """
+
+    text_types = ("qwen3_vl_text",)
 
     def __post_init__(self) -> None:
         self.first_prunable = len(self.model.config.vision_config.deepstack_visual_indexes)

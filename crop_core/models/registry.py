@@ -12,38 +12,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    Gemma3ForConditionalGeneration,
-    Gemma3Processor,
-    Idefics3ForConditionalGeneration,
-    Idefics3Processor,
-    InternVLForConditionalGeneration,
-    InternVLProcessor,
-    LlavaForConditionalGeneration,
-    LlavaNextForConditionalGeneration,
-    LlavaNextProcessor,
-    LlavaOnevisionForConditionalGeneration,
-    LlavaOnevisionProcessor,
-    LlavaProcessor,
-    PaliGemmaForConditionalGeneration,
-    PaliGemmaProcessor,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2_5_VLProcessor,
-    Qwen2VLForConditionalGeneration,
-    Qwen2VLProcessor,
-    Qwen3VLForConditionalGeneration,
-    Qwen3VLProcessor,
-    SmolVLMForConditionalGeneration,
-)
+from transformers import AutoConfig
 
-from crop_core.models.gemma import Gemma3Adapter, PaliGemmaAdapter
-from crop_core.models.llava import LlavaAdapter
-from crop_core.models.llava_next import LlavaNextAdapter, LlavaOnevisionAdapter
+from crop_core.models.families import FAMILIES, Family
 from crop_core.models.processors import load_processor
 from crop_core.models.protocol import Adapter, ModelError
-from crop_core.models.qwen_vl import Qwen3VlAdapter, QwenVlAdapter
-from crop_core.models.tiled import IdeficsAdapter, InternVlAdapter
 
 DEFAULT_MODEL = "crop-tiny"
 DEFAULT_LOCALIZER = "crop-tiny-locator"
@@ -53,78 +26,6 @@ _FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models"
 _BUNDLED = {
     DEFAULT_MODEL: "answers questions about the bundled pictures",
     DEFAULT_LOCALIZER: "localizer of the bundled pictures: answers with a region of the 8x8 grid",
-}
-
-
-@dataclass(frozen=True)
-class Family:
-    """One row of the registry: how checkpoints of a config.model_type are loaded, and a hub id to try."""
-
-    title: str
-    example: str
-    model_class: Any
-    processor_class: Any
-    adapter: Any
-
-
-FAMILIES = {
-    "llava": Family(
-        "LLaVA-1.5", "llava-hf/llava-1.5-7b-hf", LlavaForConditionalGeneration, LlavaProcessor, LlavaAdapter
-    ),
-    "llava_next": Family(
-        "LLaVA-NeXT",
-        "llava-hf/llava-v1.6-vicuna-7b-hf",
-        LlavaNextForConditionalGeneration,
-        LlavaNextProcessor,
-        LlavaNextAdapter,
-    ),
-    "llava_onevision": Family(
-        "LLaVA-OneVision",
-        "llava-hf/llava-onevision-qwen2-7b-ov-hf",
-        LlavaOnevisionForConditionalGeneration,
-        LlavaOnevisionProcessor,
-        LlavaOnevisionAdapter,
-    ),
-    "qwen2_vl": Family(
-        "Qwen2-VL", "Qwen/Qwen2-VL-7B-Instruct", Qwen2VLForConditionalGeneration, Qwen2VLProcessor, QwenVlAdapter
-    ),
-    "qwen2_5_vl": Family(
-        "Qwen2.5-VL",
-        "Qwen/Qwen2.5-VL-7B-Instruct",
-        Qwen2_5_VLForConditionalGeneration,
-        Qwen2_5_VLProcessor,
-        QwenVlAdapter,
-    ),
-    "qwen3_vl": Family(
-        "Qwen3-VL", "Qwen/Qwen3-VL-8B-Instruct", Qwen3VLForConditionalGeneration, Qwen3VLProcessor, Qwen3VlAdapter
-    ),
-    "smolvlm": Family(  # its own processor differs in its videos alone, and would need num2words
-        "SmolVLM",
-        "HuggingFaceTB/SmolVLM2-2.2B-Instruct",
-        SmolVLMForConditionalGeneration,
-        Idefics3Processor,
-        IdeficsAdapter,
-    ),
-    "idefics3": Family(
-        "Idefics3",
-        "HuggingFaceM4/Idefics3-8B-Llama3",
-        Idefics3ForConditionalGeneration,
-        Idefics3Processor,
-        IdeficsAdapter,
-    ),
-    "internvl": Family(
-        "InternVL", "OpenGVLab/InternVL3-8B-hf", InternVLForConditionalGeneration, InternVLProcessor, InternVlAdapter
-    ),
-    "gemma3": Family(
-        "Gemma 3", "google/gemma-3-4b-it", Gemma3ForConditionalGeneration, Gemma3Processor, Gemma3Adapter
-    ),
-    "paligemma": Family(
-        "PaliGemma",
-        "google/paligemma2-3b-mix-448",
-        PaliGemmaForConditionalGeneration,
-        PaliGemmaProcessor,
-        PaliGemmaAdapter,
-    ),
 }
 
 
@@ -156,17 +57,18 @@ def load(
     name: str | Path,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
-    attn: str = "sdpa",
+    attn: str | None = None,
 ) -> Adapter:
     """Load a model and its processor and return its adapter, in eval mode.
 
     name: a bundled name, a local folder, or a hub id ("owner/name").
     device: None means cuda when there is one, else cpu. dtype: None means float32 on cpu and bfloat16 elsewhere.
-    attn: "sdpa" or "eager". Raises ModelError, with one sentence, for anything that cannot be loaded.
+    attn: "sdpa" or "eager"; None means sdpa, or eager for language models that have no other (Gemma 2).
+    Raises ModelError, with one sentence, for anything that cannot be loaded.
     """
     where = _device(device)
     precision = _dtype(dtype, where)
-    if attn not in ATTENTIONS:
+    if attn not in (None, *ATTENTIONS):
         raise ModelError(f"The attention implementation {attn!r} is not supported; use one of {', '.join(ATTENTIONS)}.")
     source = _source(str(name))
     family = _family(str(name), source)
@@ -222,8 +124,11 @@ def _guarded(name: str, what: str, loader: Any, source: str, **kwargs: Any) -> A
 
 def _supported() -> str:
     bundled = [info.name for info in available() if info.kind == "bundled"]
-    families = [f"{row.title} checkpoints in safetensors (such as {row.example})" for row in FAMILIES.values()]
-    return "supported are " + ", ".join([*bundled, *families]) + ", as a hub id or a local folder"
+    *titles, last = [row.title for row in FAMILIES.values()]
+    return (
+        f"supported are {', '.join(bundled)}, and checkpoints in safetensors of {', '.join(titles)} and {last} "
+        f"(such as {FAMILIES['llava'].example}), as a hub id or a local folder"
+    )
 
 
 def _device(device: str | torch.device | None) -> torch.device:

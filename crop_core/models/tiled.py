@@ -1,7 +1,7 @@
 """SmolVLM, Idefics3 and InternVL: square tiles of the whole image, row by row, then an overview of it.
 
-Sources: Marafioti et al., SmolVLM, arXiv 2504.05299; Laurençon et al., Idefics3, arXiv 2408.12637; Chen et al., InternVL,
-arXiv 2312.14238. What marks rows and columns between the tiles is text, and is never pruned.
+Sources: Marafioti et al., SmolVLM, arXiv 2504.05299; Laurençon et al., Idefics3, arXiv 2408.12637; Chen et al.,
+InternVL, arXiv 2312.14238. What marks rows and columns between the tiles is text, and is never pruned.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class IdeficsAdapter(HfAdapter):
 
 class InternVlAdapter(HfAdapter):
     """The arrangement of tiles whose aspect ratio is nearest to the image's."""
+
+    text_types = ("llama", "qwen2", "qwen3")
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
         """Tiles, then the overview where there is more than one of them."""

@@ -37,6 +37,8 @@ def last_rows(
     queries, _ = rotate(queries, queries, *(part[:, -rows:] for part in rope))
     keys = keys.repeat_interleave(queries.shape[1] // keys.shape[1], dim=1)  # (B, H, Q, head_dim)
     logits = (queries @ keys.transpose(2, 3)).float() * attention.scaling  # (B, H, R, Q)
+    if cap := getattr(attention, "attn_logit_softcapping", None):  # Gemma 2
+        logits = cap * (logits / cap).tanh()
     return logits.masked_fill(~_open(mask, rows, keys), -torch.inf).softmax(-1).mean(dim=(1, 2))
 
 

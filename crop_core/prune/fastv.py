@@ -44,5 +44,5 @@ class FastvPruner:
 
 
 def schedule(layers: int, count: int, budget: float | None, first: int = 1) -> IlpConfig:
-    """FastV's own cut, at `first` or later, and scoring for `count` visual tokens, a mean `budget` per layer or None."""
+    """FastV's own cut, not before `first`, and scoring, for `count` visual tokens and a mean `budget` or None."""
     return IlpConfig(((latest_cut(LAYER, layers, count, budget, first), SHARE),), query_rows=ROWS)

@@ -17,7 +17,9 @@ PRUNERS: dict[str, Callable[[Cuts, Sequence[NDArray[np.bool_]], int], Pruner]] =
     "ilp": IlpPruner,
     "fastv": lambda cuts, region, query_rows: fastv.FastvPruner(cuts),
 }
-OWN_SCHEDULE: dict[str, Callable[[int, int, float | None, int], IlpConfig]] = {  # where the schedule is part of the method
+OWN_SCHEDULE: dict[
+    str, Callable[[int, int, float | None, int], IlpConfig]
+] = {  # where the schedule is part of the method
     "fastv": fastv.schedule,
 }
 
@@ -29,9 +31,7 @@ def pruner(name: str, cuts: Cuts, region: Sequence[NDArray[np.bool_]], query_row
     return PRUNERS[name](cuts, region, query_rows)
 
 
-def settings(
-    name: str, config: IlpConfig, layers: int, count: int, budget: float | None, first: int = 1
-) -> IlpConfig:
+def settings(name: str, config: IlpConfig, layers: int, count: int, budget: float | None, first: int = 1) -> IlpConfig:
     """The schedule and scoring of pruner `name`: the user's, unless the method has its own.
 
     For `layers` decoder layers of which `first` is the first that can be cut, `count` visual tokens and a mean `budget`

@@ -25,7 +25,7 @@ class BudgetError(ConfigError):
 
 
 def default_schedule(layers: int, first: int = 1) -> tuple[tuple[int, float], ...]:
-    """(layer, share) of the default cuts for `layers` decoder layers, none before `first`; of the very shallow only one.
+    """(layer, share) of the default cuts of `layers` decoder layers, none before `first`; very shallow models have one.
 
     The early cut is at layer 2 as in FastV (Chen et al., arXiv 2403.06764), at 1 in shallow models. OURS: a late one
     after two thirds of the depth leaves a fifth of that. Layers in between, in which the text reads the image, get
