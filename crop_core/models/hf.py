@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -83,10 +84,15 @@ class HfAdapter:
         """The decoder: its `layers` and its config."""
         return self.model.model.language_model
 
+    @cached_property
+    def _special(self) -> list[str]:
+        """What no question may hold."""
+        added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        return [*self.tokenizer.all_special_tokens, *added, self.processor.image_token]
+
     def prompt(self, question: str) -> str:
         """The chat prompt of one image and one question; special tokens typed into the question become spaces."""
-        special = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
-        question = _without(question, [*self.tokenizer.all_special_tokens, *special, self.processor.image_token])
+        question = _without(question, self._special)
         if not self.processor.chat_template:
             return self.fallback_prompt.format(image=self.processor.image_token, question=question)
         content = [{"type": "image"}, {"type": "text", "text": question}]
