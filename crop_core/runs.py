@@ -203,4 +203,5 @@ def _trace(
         np.asarray(plan.ring),
         layers,
         steps,
+        layout.view,
     )

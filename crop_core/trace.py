@@ -60,7 +60,9 @@ class TokenTrace:
     visible: px box of what reaches the model. in_region: (N,) bool. layers: L.
     group: (N,) int, the LLM input token 0..M-1 that each token went into, -1 when it was dropped before the LLM.
     ring: (N,) int, 0 = the region (all 0 where nothing was compressed), 1.. = rings from near to far.
-    steps: the cuts inside the LLM, by rising layer. Raises TraceError when these do not fit together.
+    steps: the cuts inside the LLM, by rising layer. view: (N,) int, the grid that each token belongs to where a model
+    sees the image more than once (0 an overview, 1 its tiles), -1 for tokens without a place; None stands for all 0.
+    Raises TraceError when these do not fit together.
     """
 
     image_size: tuple[int, int]
@@ -72,15 +74,19 @@ class TokenTrace:
     ring: Ints
     layers: int
     steps: list[PruneStep] = field(default_factory=list)
+    view: Ints = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        for name, kind in (("boxes", np.float64), ("in_region", np.bool_), ("group", np.int64), ("ring", np.int64)):
+        if self.view is None:
+            object.__setattr__(self, "view", np.zeros(len(self.group)))
+        kinds = {"boxes": np.float64, "in_region": np.bool_, "group": np.int64, "ring": np.int64, "view": np.int64}
+        for name, kind in kinds.items():
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
         count = len(self.group)
-        if self.boxes.shape != (count, 4) or self.in_region.shape != (count,) or self.ring.shape != (count,):
+        if self.boxes.shape != (count, 4) or {self.in_region.shape, self.ring.shape, self.view.shape} != {(count,)}:
             raise TraceError(
-                f"{count} tokens with boxes {self.boxes.shape}, in_region {self.in_region.shape} "
-                f"and ring {self.ring.shape}."
+                f"{count} tokens with boxes {self.boxes.shape}, in_region {self.in_region.shape}, "
+                f"ring {self.ring.shape} and view {self.view.shape}."
             )
         if not self.input_tokens or set(self.group.tolist()) - {-1} != set(range(self.input_tokens)):
             raise TraceError(
@@ -162,6 +168,7 @@ class TokenTrace:
             "ring": self.ring.tolist(),
             "layers": self.layers,
             "steps": [step.to_json() for step in self.steps],
+            "view": self.view.tolist(),
         }
 
     @classmethod
@@ -180,6 +187,7 @@ class TokenTrace:
             np.array(data["ring"], dtype=np.int64),
             data["layers"],
             [PruneStep.from_json(step) for step in data["steps"]],
+            np.array(data.get("view", [0] * len(data["group"])), dtype=np.int64),
         )
 
 

@@ -150,3 +150,13 @@ def test_stages_of_a_stream_are_known():
     assert StreamEvent("crop", "ca").text == "ca"
     with pytest.raises(ValueError, match="localize, baseline, crop, measure, done"):
         StreamEvent("thinking")
+
+
+def test_views_are_kept_and_one_is_taken_for_granted():
+    tiled = trace(view=[1, 1, 0, 0, 1, -1])
+    assert TokenTrace.from_json(json.loads(json.dumps(tiled.to_json()))).view.tolist() == [1, 1, 0, 0, 1, -1]
+    assert tiled.unpruned().view.tolist() == [1, 1, 0, 0, 1, -1]
+    older = {name: value for name, value in trace().to_json().items() if name != "view"}
+    assert TokenTrace.from_json(older).view.tolist() == trace().view.tolist() == [0] * 6
+    with pytest.raises(TraceError, match=r"view \(2,\)"):
+        trace(view=[0, 1])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -82,3 +84,15 @@ def test_rings_beyond_the_palette_share_its_last_colour() -> None:
     assert palette.ring_colour(99) == palette.RINGS[-1]
     assert palette.ring_colour(0) == palette.REGION
     assert palette.bgr("#0072b2") == (0xB2, 0x72, 0x00)
+
+
+def test_where_there_are_tiles_they_are_what_is_drawn() -> None:
+    how = trace(REGION, plc=False)
+    below = how.boxes[:, 1] >= 168  # the lower half is taken for the only tiles
+    tiled = replace(how, view=below.astype(int))
+    plain = overlays.canvas(picture())
+    drawn, whole = (overlays.pruning_picture(picture(), each, 11) for each in (tiled, how))
+    middle = len(plain) // 2
+    frame = round(0.7 * middle)  # the region's frame ends above
+    assert np.array_equal(drawn[:8], plain[:8]) and not np.array_equal(whole[:8], plain[:8])
+    assert np.array_equal(drawn[middle + frame :], whole[middle + frame :])

@@ -29,9 +29,12 @@ def canvas(image: Image.Image, side: int = SIDE) -> np.ndarray:
 
 
 def scaled_boxes(trace: TokenTrace, picture: np.ndarray) -> np.ndarray:
-    """Boxes of all tokens in pixels of `picture`: int (N, 4), -1 where a token has no place."""
+    """Boxes of all tokens in pixels of `picture`: int (N, 4), -1 where a token has no place or is of another view than
+    the finest (the tiles, where a model has an overview too).
+    """
     ratio = picture.shape[1] / trace.image_size[0]
-    return np.where(np.isfinite(trace.boxes), np.round(np.nan_to_num(trace.boxes) * ratio), -1).astype(int)
+    drawn = np.isfinite(trace.boxes) & (trace.view == trace.view.max())[:, None]
+    return np.where(drawn, np.maximum(np.round(np.nan_to_num(trace.boxes) * ratio), 0), -1).astype(int)
 
 
 def tint(picture: np.ndarray, mask: np.ndarray, colour: str, alpha: float, grey: bool = False) -> None:

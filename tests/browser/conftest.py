@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,11 +66,11 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"the app did not start:\n{log.read_text()}")
 
 
-@pytest.fixture(scope="session")
-def app(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the running app."""
-    port, log = free_port(), tmp_path_factory.mktemp("app") / "log.txt"
-    environment = {**os.environ, **models, "CROP_PORT": str(port), "GRADIO_TEMP_DIR": str(log.parent)}
+@contextmanager
+def running(models: dict[str, str], folder: Path) -> Iterator[str]:
+    """Address of an app of its own, started with this environment; its log goes to `folder`."""
+    port, log = free_port(), folder / "log.txt"
+    environment = {**os.environ, **models, "CROP_PORT": str(port), "GRADIO_TEMP_DIR": str(folder)}
     with log.open("wb") as out:
         process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=out, stderr=out)
     try:
@@ -78,6 +79,13 @@ def app(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ite
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def app(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the running app."""
+    with running(models, tmp_path_factory.mktemp("app")) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

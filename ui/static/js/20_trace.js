@@ -43,7 +43,9 @@ function parseTrace(json) {
   const alive = Array.from({ length: json.layers }, (_, layer) => died.filter((at) => at > layer).length);
   const area = (i) => (json.boxes[i][2] - json.boxes[i][0]) * (json.boxes[i][3] - json.boxes[i][1]);
   const order = json.boxes.map((_, i) => i).filter((i) => hasPlace(json.boxes[i])).sort((a, b) => area(b) - area(a));
+  const view = json.view || json.group.map(() => 0);
   return {
+    view, views: [...new Set(view)].filter((v) => v >= 0).sort(), seen: new Map(),
     total, inputs, died, members, diedAt, alive, order,
     boxes: json.boxes, group: json.group, ring: json.ring, inRegion: json.in_region, layers: json.layers, steps: json.steps,
     size: json.image_size, visible: json.visible, region: json.region,
@@ -51,6 +53,18 @@ function parseTrace(json) {
     lastRing: json.ring.reduce((most, ring) => Math.max(most, ring), 0),
     cuts: [...new Set(json.steps.map((step) => step.layer))],
   };
+}
+
+// The same trace with the tokens of one view alone in the picture, where a model sees the image more than once; what is
+// counted stays that of all of them.
+function inView(trace, view) {
+  if (!trace || trace.views.length < 2) return trace;
+  if (!trace.seen.has(view)) {
+    const boxes = trace.boxes.map((box, i) => (trace.view[i] === view ? box : null));
+    const order = trace.order.filter((i) => hasPlace(boxes[i]));
+    trace.seen.set(view, { ...trace, boxes, order, outlines: trace.members.map((list) => outline(boxes, list)) });
+  }
+  return trace.seen.get(view);
 }
 
 // Smallest token under a point in picture pixels, or -1.

@@ -1,25 +1,54 @@
 // Panels 2 and 3: what PLC made of the tokens, and which of them ILP leaves standing at each layer.
 
+// Which view of the image a panel shows, where the model has an overview and tiles; hidden where it has one.
+class ViewSwitch {
+  constructor(changed) {
+    this.changed = changed;
+    this.root = h("div", { class: "cx-views", role: "group", "aria-label": "View of the image" });
+  }
+
+  // The last view is the finest.
+  update(trace) {
+    if (trace && trace !== this.trace) this.view = trace.views[trace.views.length - 1];
+    this.trace = trace;
+    this.root.hidden = !trace || trace.views.length < 2;
+    if (!this.root.hidden) this.root.replaceChildren(...trace.views.map((view) => this.button(view)));
+  }
+
+  button(view) {
+    const count = this.trace.view.filter((v) => v === view).length;
+    const pick = () => ((this.view = view), this.update(this.trace), this.changed());
+    const pressed = String(view === this.view);
+    return h("button", { type: "button", class: "cx-button", "aria-pressed": pressed, onclick: pick }, `${view ? "Tiles" : "Overview"}, ${count} tokens`);
+  }
+
+  get shown() {
+    return inView(this.trace, this.view);
+  }
+}
+
 class CompressionPanel {
   constructor() {
     this.state = {};
     this.picture = new Picture("The visual tokens after compression", (ctx, p) => this.paint(ctx, p));
-    this.picture.lines = (x, y) => tokenTip(this.state.trace, x, y);
+    this.views = new ViewSwitch(() => this.picture.draw());
+    this.picture.lines = (x, y) => tokenTip(this.views.shown, x, y);
     this.caption = h("p", { class: "cx-caption" });
     this.legend = h("ul", { class: "cx-legend" });
-    this.root = h("div", {}, this.picture.root, this.caption, this.legend);
+    this.root = h("div", {}, this.picture.root, this.views.root, this.caption, this.legend);
   }
 
   update(state) {
     this.state = state;
     const { trace } = state;
+    this.views.update(trace);
     this.caption.textContent = trace ? compressionCaption(trace) : "Tokens outside the region are averaged in rings of growing windows.";
     this.legend.replaceChildren(...(trace && trace.members.some((list) => list.length > 1) ? ringRows(trace).map((row) => ringItem(row, trace)) : []));
     if (state.image) this.picture.show(state.image, state.size);
   }
 
   paint(ctx, { px, size, hover }) {
-    const { trace } = this.state;
+    const trace = this.views.shown;
     if (!trace) return drawGrid(ctx, px, size);
     drawGroups(ctx, px, trace);
     drawBorder(ctx, px, size, trace.visible);
@@ -55,13 +84,14 @@ class PruningPanel {
     this.state = {};
     this.layer = 0;
     this.picture = new Picture("The visual tokens alive at the chosen layer", (ctx, p) => this.paint(ctx, p));
-    this.picture.lines = (x, y) => tokenTip(this.state.trace, x, y);
+    this.views = new ViewSwitch(() => this.picture.draw());
+    this.picture.lines = (x, y) => tokenTip(this.views.shown, x, y);
     this.curve = new AliveCurve((layer) => this.go(layer));
     this.slider = h("input", { type: "range", min: 0, max: 0, value: 0, class: "cx-slider", "aria-label": "LLM layer", oninput: () => this.go(Number(this.slider.value)) });
     this.play = h("button", { type: "button", class: "cx-button cx-play", "aria-label": "Play the layers", onclick: () => this.toggle() });
     this.now = h("p", { class: "cx-caption cx-now" });
     this.controls = h("div", { class: "cx-controls" }, this.play, this.slider);
-    this.root = h("div", { class: "cx-pruning" }, this.picture.root, this.controls, this.now, this.curve.root);
+    this.root = h("div", { class: "cx-pruning" }, this.picture.root, this.views.root, this.controls, this.now, this.curve.root);
     this.setPlaying(false);
   }
 
@@ -69,6 +99,7 @@ class PruningPanel {
     const fresh = state.trace !== this.state.trace;
     this.state = state;
     const { trace } = state;
+    this.views.update(trace);
     this.controls.hidden = this.curve.root.hidden = !trace;
     if (trace && fresh) {
       this.setPlaying(false);
@@ -95,7 +126,7 @@ class PruningPanel {
   }
 
   paint(ctx, { px, size, hover }) {
-    const { trace } = this.state;
+    const trace = this.views.shown;
     if (!trace) return drawGrid(ctx, px, size);
     const alive = drawLayer(ctx, px, trace, this.layer);
     this.root.dataset.layer = this.layer;

@@ -1,0 +1,44 @@
+"""A model that sees the image twice: an overview and tiles, of which each picture shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import Watch, running
+from families import llava_next
+from playwright.sync_api import Browser, Page, expect
+from test_app import done, png, upload
+
+
+@pytest.fixture
+def page(browser: Browser, watch: Watch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The app on a random LLaVA-NeXT: 16 tokens of an overview, and twice as many of a picture of 2 to 1."""
+    folder = tmp_path_factory.mktemp("next")
+    llava_next(folder / "model")
+    with running({"CROP_MODEL": str(folder / "model")}, folder) as address:
+        page = browser.new_page()
+        watch.attach(page)
+        page.goto(address)
+        yield page
+        page.close()
+    assert watch.complaints == []
+
+
+def test_the_pictures_show_the_view_that_is_picked(page: Page) -> None:
+    expect(page.locator("#run")).to_be_visible()
+    upload(page, png(200, 100))
+    page.locator("#question textarea").fill("what is left of the dog?")
+    page.locator("#run").click()
+    done(page)
+    panel = page.locator(".cx-pruning")
+    overview, tiles = panel.locator(".cx-views button").all()
+    expect(overview).to_have_text("Overview, 16 tokens")
+    expect(tiles).to_have_text("Tiles, 32 tokens")
+    expect(tiles).to_have_attribute("aria-pressed", "true")
+    before, said = panel.locator("canvas").first.screenshot(), panel.locator(".cx-now").inner_text()
+    assert "of 52 alive" in said, "ends of rows are counted, and have no place"
+    overview.click()
+    expect(panel.locator(".cx-views button").first).to_have_attribute("aria-pressed", "true")
+    assert panel.locator("canvas").first.screenshot() != before
+    assert panel.locator(".cx-now").inner_text() == said
