@@ -127,9 +127,12 @@ class HfAdapter:
         raise NotImplementedError
 
     def encode(self, inputs: PreparedInputs) -> Any:
-        """Vision tower and projector; pooler_output is a list of one (N, D) tensor."""
+        """Vision tower and projector; pooler_output is a list of one (N, D) tensor, or (1, N, D)."""
         with torch.no_grad():
-            return self.model.model.get_image_features(**inputs.vision, return_dict=True)
+            out = self.model.model.get_image_features(**inputs.vision, return_dict=True)
+        found = out.pooler_output  # of a tensor the rows may be tiles
+        out.pooler_output = found.reshape(1, -1, found.shape[-1]) if torch.is_tensor(found) else list(found)
+        return out
 
     def vision_flops(self, inputs: PreparedInputs) -> int:
         """Floating-point operations of `encode`, counted once for tensors of these shapes."""

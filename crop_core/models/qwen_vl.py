@@ -6,7 +6,7 @@ Sources: Wang et al., Qwen2-VL, arXiv 2409.12191; Bai et al., Qwen2.5-VL, arXiv 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
@@ -35,12 +35,6 @@ class QwenVlAdapter(HfAdapter):
         found, _ = self.model.model.get_rope_index(ids, kinds, image_grid_thw=vision["image_grid_thw"])
         count = torch.arange(ids.shape[1], device=ids.device)
         return torch.cat([count.expand(1, 1, -1), found])
-
-    def encode(self, inputs: Any) -> Any:
-        """Vision tower with its merger; pooler_output is a list of one (N, D) tensor."""
-        out = super().encode(inputs)
-        out.pooler_output = list(out.pooler_output)
-        return out
 
 
 class Qwen3VlAdapter(QwenVlAdapter):

@@ -10,18 +10,34 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import transformers
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
 from transformers.models.idefics3.image_processing_pil_idefics3 import get_resize_output_image_size
 
 from crop_core.models.geometry import tiled_layout
 from crop_core.models.hf import HfAdapter
-from crop_core.models.protocol import PreparedInputs, TokenLayout
+from crop_core.models.protocol import ModelError, TokenLayout
+
+
+def tiles_of_any_number() -> bool:
+    """Whether SmolVLM and Idefics3 take any number of visual tokens: before transformers 5.23 they want whole tiles."""
+    return tuple(int(part) for part in transformers.__version__.split(".")[:2]) >= (5, 23)
 
 
 class IdeficsAdapter(HfAdapter):
     """Idefics3 and SmolVLM: the image grows to whole tiles in both directions."""
 
     vision_keys = ("pixel_values", "pixel_attention_mask")
+
+    @classmethod
+    def check(cls, name: str, config: Any) -> None:
+        """Also ModelError for a transformers that puts tiles of one size alone into the prompt."""
+        super().check(name, config)
+        if not tiles_of_any_number():
+            raise ModelError(
+                f"{name} is a {config.model_type} model, which needs transformers 5.23 or later, not "
+                f"{transformers.__version__}; with Python 3.11 or later pip installs it."
+            )
 
     @property
     def language_model(self) -> Any:
@@ -63,9 +79,3 @@ class InternVlAdapter(HfAdapter):
         many = rows * columns > 1
         side = math.isqrt(self.processor.image_seq_length)
         return tiled_layout(size, rows if many else 0, columns if many else 0, side)
-
-    def encode(self, inputs: PreparedInputs) -> Any:
-        """Vision tower and projector; pooler_output is (1, N, D), the tokens of all tiles in a row."""
-        out = super().encode(inputs)
-        out.pooler_output = out.pooler_output.reshape(1, -1, out.pooler_output.shape[-1])
-        return out
