@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES, VARIANTS
+from families import FAMILIES, VARIANTS, build
 from oracle import Masked, difference, new_tokens, run
 from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -14,7 +14,6 @@ from crop_core.config import METHODS, Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.localize import WholeImage
 from crop_core.models import load, registry
-from crop_core.models.tiled import tiles_of_any_number
 from crop_core.prune import LayerPruning
 from crop_core.prune.ilp import IlpPruner
 from crop_core.region import Region
@@ -28,9 +27,7 @@ SIZES = [(200, 120), (90, 160)]
 @pytest.fixture(scope="module", params=[*FAMILIES, *VARIANTS])
 def folder(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    if request.param in ("smolvlm", "idefics3") and not tiles_of_any_number():
-        pytest.skip("needs transformers 5.23")
-    {**FAMILIES, **VARIANTS}[request.param](folder)
+    build(request.param, folder)
     return folder
 
 

@@ -6,7 +6,7 @@ LLaVA-1.5 is in test_geometry.py, LLaVA-NeXT and LLaVA-OneVision in test_anyres.
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES
+from families import FAMILIES, build
 from test_geometry import ramp
 
 from crop_core.models import load
@@ -18,7 +18,7 @@ OTHERS = [name for name in FAMILIES if not name.startswith("llava")]
 @pytest.fixture(scope="module", params=OTHERS)
 def adapter(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    FAMILIES[request.param](folder)
+    build(request.param, folder)
     return load(folder)
 
 

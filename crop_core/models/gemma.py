@@ -41,6 +41,3 @@ class PaliGemmaAdapter(Gemma3Adapter):
 
     text_types = ("gemma", "gemma2")
     fallback_prompt = "{image}answer en {question}"
-
-    def __post_init__(self) -> None:
-        """Nothing that could not be used."""
