@@ -1,4 +1,4 @@
-"""The self-localizer in every family: a glimpse that misses nothing, attention that is the model's own, and the region."""
+"""The self-localizer in every family: a glimpse that misses nothing, attention that is the model's own, a region."""
 
 import numpy as np
 import pytest

@@ -17,6 +17,7 @@ from crop_core.bench.heldout import Item, held_out
 from crop_core.localize import GridLocalizer
 from crop_core.localize.calibration import KEY, Calibration, choose_doubt, covers, fit_confidence
 from crop_core.localize.reading import read
+from crop_core.localize.rule import Rule
 from crop_core.models import load
 
 CALIBRATION_SEEDS = 600_000
@@ -36,10 +37,10 @@ def fit(localizer: GridLocalizer, items: list[Item], coverage: float) -> Calibra
     return Calibration(doubt, round(scale, 4), round(shift, 4))
 
 
-def write(calibration: Calibration, folder: Path) -> None:
-    """Put the calibration into the checkpoint's config.json."""
+def write(told: Calibration | Rule, folder: Path, key: str = KEY) -> None:
+    """Put what was fitted into the checkpoint's config.json."""
     file = folder / "config.json"
-    config = json.loads(file.read_text()) | {KEY: calibration.to_json()}
+    config = json.loads(file.read_text()) | {key: told.to_json()}
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 

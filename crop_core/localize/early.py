@@ -21,8 +21,8 @@ from crop_core.prune.stack import DecoderStack
 Weights = NDArray[np.float32]
 
 
-class _Enough(Exception):  # noqa: N818 - no error: it ends a run that has told all that is asked
-    """The last layer that is read has been reached."""
+class _Enough(Exception):
+    """The last layer that is read has been reached; no error, but the way out of a run."""
 
 
 @torch.inference_mode()
@@ -69,9 +69,7 @@ def text_rows(visual: torch.Tensor) -> int:
     return int(visual[0].flip(0).int().argmax())
 
 
-def _weights(
-    stack: DecoderStack, number: int, hidden: torch.Tensor, kwargs: dict[str, Any], rows: int
-) -> torch.Tensor:
+def _weights(stack: DecoderStack, number: int, hidden: torch.Tensor, kwargs: dict[str, Any], rows: int) -> torch.Tensor:
     layer, rope = stack.layers[number], kwargs["position_embeddings"]
     keys = layer_keys(layer, hidden, rope, stack.rope)
     return head_rows(layer, hidden, rope, keys, kwargs.get("attention_mask"), rows, stack.rope)[0]
