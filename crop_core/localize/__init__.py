@@ -1,7 +1,8 @@
-"""Which region holds the answer: the paper's grid VLM, a box drawn by hand, or the whole image."""
+"""Which region holds the answer: the paper's grid VLM, the answering model's attention, a box drawn by hand, or all."""
 
+from crop_core.localize.attention import SELF, SelfLocalizer
 from crop_core.localize.fixed import KnownRegion, ManualBox, WholeImage
 from crop_core.localize.grid import GridLocalizer
 from crop_core.localize.protocol import Finding, Localizer
 
-__all__ = ["Finding", "GridLocalizer", "KnownRegion", "Localizer", "ManualBox", "WholeImage"]
+__all__ = ["SELF", "Finding", "GridLocalizer", "KnownRegion", "Localizer", "ManualBox", "SelfLocalizer", "WholeImage"]

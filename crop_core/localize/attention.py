@@ -24,6 +24,8 @@ from crop_core.measure.flops import keys_flops, layers_flops, pooling_flops, sco
 from crop_core.models.protocol import Adapter, PreparedInputs
 from crop_core.region import Region
 
+SELF = "self"  # its name where localizers go by name
+
 
 @dataclass(eq=False)
 class SelfLocalizer:
@@ -81,5 +83,6 @@ def glance(
 ) -> NDArray[np.float32]:
     """(T, 64): what each of the terms reads, whatever it weighs; see `heat.shares`."""
     inputs = compress_inputs(adapter.model, prepared, features, [glimpse.plan])
-    attention = early_attention(adapter, inputs, sorted({term.layer for term in terms}))
+    rows = text_rows(prepared.visual)  # not of `inputs`, whose last visual tokens may be gone
+    attention = early_attention(adapter, inputs, sorted({term.layer for term in terms}), rows)
     return shares(attention, glimpse.cells, terms)

@@ -26,8 +26,8 @@ class _Enough(Exception):
 
 
 @torch.inference_mode()
-def early_attention(adapter: Adapter, inputs: CompressedInputs, layers: Sequence[int]) -> dict[int, Weights]:
-    """By layer the attention weights (H, R, M) of the R text tokens behind the image to the M visual tokens.
+def early_attention(adapter: Adapter, inputs: CompressedInputs, layers: Sequence[int], rows: int) -> dict[int, Weights]:
+    """By layer the attention weights (H, R, M) of the last R = `rows` tokens to the M visual tokens.
 
     inputs: one prompt. layers: of the decoder, at least one. Raises ModelError for a layer that the model does not have
     and for a prompt that ends with the image. Hooks are state on the model: one request at a time.
@@ -36,7 +36,6 @@ def early_attention(adapter: Adapter, inputs: CompressedInputs, layers: Sequence
         raise ModelError(
             f"{adapter.name} has no layers {sorted(set(layers))}; its decoder has layers 0 to {adapter.layers - 1}."
         )
-    rows = text_rows(inputs.visual)
     if not rows:
         raise ModelError(f"The prompt of {adapter.name} ends with the image; put the question after the image.")
     stack, seen, last = adapter.stack, {}, max(layers)
@@ -65,7 +64,7 @@ def early_attention(adapter: Adapter, inputs: CompressedInputs, layers: Sequence
 
 
 def text_rows(visual: torch.Tensor) -> int:
-    """How many tokens of one prompt (1, L) come after its last visual token."""
+    """How many tokens come after the last visual one of a prompt (1, L)."""
     return int(visual[0].flip(0).int().argmax())
 
 
