@@ -9,7 +9,7 @@ import torch
 from crop_core.bench import heads
 from crop_core.localize.calibration import Calibration, covers
 from crop_core.localize.glimpse import Glimpse
-from crop_core.localize.heat import Term, heat, regions, shares
+from crop_core.localize.heat import ROWS, Term, heat, regions, shares
 from crop_core.localize.reading import read_regions
 from crop_core.localize.rule import KEY, Rule
 from crop_core.models import ModelError
@@ -81,12 +81,26 @@ def test_heat_is_the_weighted_log_of_attention_over_its_mean():
     attention = {1: rng.random((3, 5, 10)), 4: rng.random((3, 5, 10))}
     cells = rng.random((64, 10))
     terms = [Term(4, 2, "max", 0.5), Term(1, 0, "first", -1.0), Term(1, 2, "mean", 2.0), Term(4, 0, "last", 0.3)]
-    own = {"first": lambda a: a[0], "last": lambda a: a[-1], "mean": lambda a: a.mean(0), "max": lambda a: a.max(0)}
+    terms += [Term(1, 1, "last-1", 0.7), Term(1, 1, "last-2", -0.4)]
+    own = {
+        "first": lambda a: a[0],
+        "last": lambda a: a[-1],
+        "last-1": lambda a: a[-2],
+        "last-2": lambda a: a[-3],
+        "mean": lambda a: a.mean(0),
+        "max": lambda a: a.max(0),
+    }
     total = np.zeros(64)
     for layer, head, rows, weight in terms:
         fallen = own[rows](attention[layer][head] @ cells.T)
         total += weight * np.log(fallen / fallen.mean())
     assert heat(shares(attention, cells, terms), terms).ravel() == pytest.approx(total, abs=1e-5)
+
+
+def test_a_single_text_token_is_the_first_and_the_last():
+    attention = {0: np.random.default_rng(4).random((1, 1, 64))}
+    found = shares(attention, np.eye(64), [Term(0, 0, rows, 1.0) for rows in ROWS])
+    assert all(each == pytest.approx(found[0]) for each in found)
 
 
 def test_attention_of_zero_has_a_finite_heat():

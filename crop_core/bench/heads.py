@@ -32,7 +32,7 @@ from crop_core.region import GRID
 
 DEVELOPMENT_SEEDS = 700_000
 MODEL = Path("assets/models/crop-tiny")
-SHRINK = 0.78  # what stays of the terms in one round
+SHRINK = 0.7  # what stays of the terms in one round
 PENALTY = 3e-4  # of squared weights
 REGIONS = [box for box in product(range(GRID), repeat=4) if box[0] <= box[2] and box[1] <= box[3]]  # x0, y0, x1, y1
 
@@ -146,9 +146,9 @@ def _options() -> Any:
     parser.add_argument("--model", type=Path, default=MODEL, help="the model's folder")
     parser.add_argument("--per-kind", type=int, default=360, help="questions of each kind")
     parser.add_argument("--depth", type=int, default=7, help="layers that may be read")
-    parser.add_argument("--terms", type=int, default=72, help="heads and rows that are read, at most")
+    parser.add_argument("--terms", type=int, default=120, help="heads and rows that are read, at most")
     parser.add_argument("--side", type=int, default=GRID, help="parts of the glimpse, a side")
-    parser.add_argument("--coverage", type=float, default=0.85, help="share of the needed regions to be covered")
+    parser.add_argument("--coverage", type=float, default=0.8, help="share of the needed regions to be covered")
     return parser.parse_args()
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from crop_core.region import GRID
 
-ROWS = ("first", "mean", "last", "max")
+_FROM_END = {"last": 1, "last-1": 2, "last-2": 3}
+ROWS = ("first", "mean", "max", *_FROM_END)
 _LEAST = 1e-12  # of attention, which has no log at 0
 
 Floats = NDArray[np.float64]
@@ -26,8 +27,8 @@ Floats = NDArray[np.float64]
 class Term(NamedTuple):
     """One addend of the heat: the attention of a head in a layer, both from 0, and what it weighs.
 
-    rows: of the text tokens behind the image the "first", which in most prompts is before the question, the "last",
-    the "mean" of all of them, or in each cell the "max".
+    rows: of the text tokens behind the image the "first", which in most prompts is before the question, the "last" and
+    the two before it, the "mean" of all of them, or in each cell the "max". Fewer tokens: the first of them.
     """
 
     layer: int
@@ -59,8 +60,9 @@ def heat(shares: NDArray[np.floating], terms: Sequence[Term]) -> Floats:
 
 def _rows(attention: NDArray[np.floating], rows: str, cells: Floats) -> Floats:
     """(T, R, M) -> (T, 64)."""
-    if rows in ("first", "last"):
-        return attention[:, 0 if rows == "first" else -1] @ cells.T + _LEAST
+    if rows == "first" or rows in _FROM_END:
+        count = attention.shape[1]
+        return attention[:, -min(_FROM_END.get(rows, count), count)] @ cells.T + _LEAST
     spread = attention @ cells.T  # (T, R, 64)
     return (spread.mean(1) if rows == "mean" else spread.max(1)) + _LEAST
 
