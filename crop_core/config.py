@@ -128,10 +128,13 @@ class IlpConfig:
 
     Empty: the default cuts of the model's depth. With a budget the shares are relative: they are scaled together until
     the budget is met. query_rows: how many last text tokens of the prompt vote, by their attention, for what stays.
+    evict: after the last cut, what was dropped leaves the KV cache of the layers before it too, where later tokens
+    could have read it.
     """
 
     schedule: tuple[tuple[int, float], ...] = ()
     query_rows: int = 4
+    evict: bool = False
 
     def __post_init__(self) -> None:
         before_layer, before_share = 0, 1.0

@@ -24,7 +24,7 @@ from crop_core.localize import Finding, Localizer
 from crop_core.measure.flops import pooling_flops, prefill_flops, scoring_flops
 from crop_core.measure.timing import StageTimer, now
 from crop_core.models import Adapter, PreparedInputs, TokenLayout
-from crop_core.prune import LayerPruning, schedule
+from crop_core.prune import LayerPruning, VisualTokens, schedule
 from crop_core.prune import registry as pruners
 from crop_core.region import Region
 from crop_core.trace import PruneStep, TokenTrace
@@ -162,8 +162,9 @@ class Task:
         cuts = schedule.cuts(self.counts.inner, self.adapter.layers, len(inside), self.counts.mean, self.first)
         if not cuts:
             return None  # the budget leaves every token in every layer
-        chosen = pruners.pruner(pruner, cuts, [inside], self.counts.inner.query_rows)
-        return LayerPruning(self.adapter.stack, chosen, visual)
+        tokens = VisualTokens.of_one_image(torch.from_numpy(inside).to(visual.device))
+        chosen = pruners.pruner(pruner, cuts, [tokens], self.counts.inner.query_rows)
+        return LayerPruning(self.adapter.stack, chosen, visual, self.counts.inner.evict)
 
     def _flops(self, trace: TokenTrace, visual: torch.Tensor, prepared: PreparedInputs) -> int:
         """Vision, LLM prefill and scoring, for a prompt of which `visual` (1, L) marks the M visual tokens."""

@@ -14,7 +14,7 @@ from crop_core.config import METHODS, Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.localize import WholeImage
 from crop_core.models import load, registry
-from crop_core.prune import LayerPruning
+from crop_core.prune import LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
 from crop_core.region import Region
 from crop_core.runs import Task
@@ -102,7 +102,7 @@ def test_pruning_inside_the_llm_equals_masking(case):
     adapter, inputs, _ = case
     inside = Region(2, 2, 5, 5, *inputs.image_size).mask(adapter.layout(inputs.image_size).boxes)
     first = adapter.stack.first_prunable
-    pruner = IlpPruner(((first, 9), (first + 1, 2)), [inside])
+    pruner = IlpPruner(((first, 9), (first + 1, 2)), [VisualTokens.of_one_image(torch.from_numpy(inside))])
     with LayerPruning(adapter.stack, pruner, inputs.visual) as pruning:
         pruned = run(adapter.model, plain(inputs))
     hidden = {}
