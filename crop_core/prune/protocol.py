@@ -29,6 +29,10 @@ class VisualTokens:
     image: torch.Tensor
     images: int = 1
 
+    def to(self, device: torch.device) -> VisualTokens:
+        """The same on another device."""
+        return VisualTokens(self.inside.to(device), self.image.to(device), self.images)
+
     @classmethod
     def of_one_image(cls, inside: torch.Tensor) -> VisualTokens:
         """The tokens of a prompt with one image."""

@@ -107,6 +107,20 @@ def mean_tokens(cuts: Cuts, layers: int, count: int) -> float:
     return total / layers
 
 
+def split(total: int, counts: Sequence[int]) -> list[int]:
+    """`total` tokens handed to several images of `counts` visual tokens each, in proportion and at least one each."""
+    if len(counts) == 1:
+        return [total]
+    shares = [max(1, math.floor(total * count / sum(counts))) for count in counts]
+    while sum(shares) != total:
+        step = 1 if sum(shares) < total else -1
+        free = [i for i, share in enumerate(shares) if 1 <= share + step <= counts[i]]
+        if not free:
+            raise ConfigError(f"{total} visual tokens cannot be handed to images of {list(counts)}, at least one each.")
+        shares[max(free, key=lambda i: step * (total * counts[i] / sum(counts) - shares[i]))] += step
+    return shares
+
+
 def plc_count(budget: float, count: int, least: int = 1) -> int:
     """Tokens that compression alone leaves of `count` for a mean of `budget`."""
     return max(least, min(count, math.floor(budget + ROUNDING)))
