@@ -44,6 +44,8 @@ def spelled(tokenizer: Any, form: Format, size: tuple[int, int], name: str) -> S
     FeedError where numbers have no tokens of their own, or the text around them is not always the same tokens.
     """
     rows = form.candidates(size)
+    if not tokenizer.is_fast:
+        raise FeedError(f"{name} cannot be fed its answers in pieces: its tokenizer does not tell where tokens end.")
     answers = [_parts(tokenizer, form, [row[cell] for row in rows]) for cell in range(GRID)]  # (8, 9)
     numbers = tuple(tuple(parts[2 * index + 1] for parts in answers) for index in range(4))
     around = {parts[::2] for parts in answers}
