@@ -1,5 +1,7 @@
 """Which localizer a checkpoint makes, and those that write their answers: real generation, whatever comes out."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from checkpoints import save
@@ -41,6 +43,11 @@ def llava(folder):
     return load(folder)
 
 
+def writes(adapter, form, tokens=2):
+    """A written localizer that asks in words which the tokenizers know."""
+    return WrittenLocalizer(adapter, replace(form, prompt="{question}"), tokens)
+
+
 def says(localizer, monkeypatch, text):
     """Make a written localizer read a text of ours."""
     monkeypatch.setattr(localizer.adapter.tokenizer, "decode", lambda ids: text)
@@ -53,12 +60,8 @@ def test_a_config_that_names_the_format_is_fed(llava):
     assert isinstance(localizer, GridLocalizer)
     found = localizer.find(IMAGE, QUESTION)
     assert found.region.source == "predicted" and found.notices == ()
-    own = GridLocalizer(llava, BRACKETS, Calibration(0.1, 2.0, 0.5))
-    assert (
-        own.locate(IMAGE, QUESTION)
-        == found.region
-        != GridLocalizer(llava, BRACKETS, Calibration()).locate(IMAGE, QUESTION)
-    )
+    own, other = (GridLocalizer(llava, BRACKETS, each) for each in (Calibration(0.1, 2.0, 0.5), Calibration()))
+    assert own.locate(IMAGE, QUESTION) == found.region != other.locate(IMAGE, QUESTION)
 
 
 def test_a_grounding_model_needs_no_config(qwen):
@@ -89,7 +92,7 @@ def test_a_model_that_reads_its_prompt_in_a_way_of_its_own_writes(llava, monkeyp
 def test_what_is_written_is_counted(family, tmp_path):
     """Random weights write no box: the whole image, and the user is told; PyTorch counts the same work."""
     build(family, tmp_path)
-    localizer = WrittenLocalizer(load(tmp_path), BRACKETS, max_new_tokens=5)
+    localizer = writes(load(tmp_path), BRACKETS, 5)
     localizer.adapter.model.generation_config.eos_token_id = None
     localizer.adapter.vision_flops(localizer.adapter.prepare(IMAGE, QUESTION))
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
@@ -99,25 +102,34 @@ def test_what_is_written_is_counted(family, tmp_path):
     assert finding.flops == counter.get_total_flops()
 
 
+@pytest.mark.parametrize("size", [(200, 120), (90, 160), (640, 480), (9000, 900)])
+@pytest.mark.parametrize(("family", "patch"), [("qwen2_vl", 14), ("qwen2_5_vl", 14), ("qwen3_vl", 16)])
+def test_the_size_that_a_model_reads_is_what_its_processor_makes(family, patch, size, tmp_path):
+    build(family, tmp_path)
+    adapter = load(tmp_path)
+    _, rows, columns = adapter.prepare(Image.new("RGB", size), QUESTION).vision["image_grid_thw"][0].tolist()
+    assert adapter.input_size(size) == (columns * patch, rows * patch)
+
+
 @pytest.mark.parametrize(
     ("numbers", "grid"),
     [
-        ("28, 0, 56, 56", (1, 0, 1, 3)),  # of the 224 x 112 pixels that the model reads
-        ("0, 0, 224, 112", (0, 0, 7, 7)),
-        ("100, 50, 100, 50", (3, 3, 3, 3)),
+        ("49, 0, 98, 56", (2, 0, 3, 3)),  # of the 196 x 112 pixels that the model reads
+        ("0, 0, 196, 112", (0, 0, 7, 7)),
+        ("100, 50, 100, 50", (4, 3, 4, 3)),
         ("-9, -9, 1, 1", (0, 0, 0, 0)),
         ("5000, 5000, 9000, 9000", (7, 7, 7, 7)),
     ],
 )
 def test_pixels_are_those_that_the_model_reads(qwen, monkeypatch, numbers, grid):
-    assert qwen.input_size(IMAGE.size) == (224, 112)
-    found = says(WrittenLocalizer(qwen, BOXES["qwen2_5_vl"], 2), monkeypatch, BOX % numbers)
+    assert qwen.input_size(IMAGE.size) == (196, 112)
+    found = says(writes(qwen, BOXES["qwen2_5_vl"]), monkeypatch, BOX % numbers)
     assert found.region.grid == grid
     assert (found.region.source, found.region.confidence, found.notices) == ("predicted", None, [])
 
 
 def test_the_other_units(llava, monkeypatch):
-    brackets, thousandths = (WrittenLocalizer(llava, form, 2) for form in (BRACKETS, BOXES["qwen3_vl"]))
+    brackets, thousandths = (writes(llava, form) for form in (BRACKETS, BOXES["qwen3_vl"]))
     marked = "<|box_start|>(130,260),(370,490)<|box_end|>"
     assert says(brackets, monkeypatch, "[1, 2, 5, 7]").region.grid == (1, 2, 5, 7)
     assert says(brackets, monkeypatch, marked).region.grid == (1, 2, 2, 3)
