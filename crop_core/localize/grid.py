@@ -46,8 +46,8 @@ class GridLocalizer:
 
     def __post_init__(self) -> None:
         config, name = self.adapter.model.config, self.adapter.name
-        self._form = self.form or format_of(config, name) or DIGITS
         self._slots = slot_ids(self.adapter.tokenizer)
+        self._form = self.form or format_of(config, name, self._slots is not None) or DIGITS
         self._rule = self.calibration or Calibration.of(config, name)
         self._spelling = lru_cache(maxsize=16)(self._spelled)
         _check_fed(self.adapter, self._form, self._spelling((1000, 1000)))
@@ -77,7 +77,7 @@ class GridLocalizer:
 
     @torch.inference_mode()
     def _probabilities(self, inputs: PreparedInputs) -> tuple[Floats, list[Step]]:
-        if self._slots is not None and inputs.input_ids[0, -NUMBERS:].tolist() == self._slots:
+        if self._form == DIGITS and inputs.input_ids[0, -NUMBERS:].tolist() == self._slots:
             logits, steps = self._from_slots(inputs)
         else:
             feed = Feed(self.adapter, inputs, self._spelling(self._size(inputs.image_size)))
@@ -90,7 +90,7 @@ class GridLocalizer:
         out = self.adapter.model(
             input_ids=inputs.input_ids, mm_encoder_outputs=features, use_cache=False, logits_to_keep=NUMBERS
         )
-        digits = [tokens[0] for tokens in self._spelling((0, 0)).numbers[0]]
+        digits = [tokens[0] for tokens in self._spelling((0, 0)).numbers[0].numbers]
         length = inputs.input_ids.shape[1]
         return out.logits[0][:, digits].double(), [Step(length, length, NUMBERS)]
 
