@@ -18,8 +18,6 @@ from crop_core.localize.trie import Tokens, Trie
 from crop_core.models.protocol import Adapter, PreparedInputs
 from crop_core.region import GRID
 
-NUMBERS = 4
-
 
 class Step(NamedTuple):
     """One forward pass: new tokens, columns of the KV cache with them (hidden ones too), and rows of logits."""
@@ -61,7 +59,7 @@ class Feed:
     def _scores(self, new: list[int], trie: Trie, behind: Tokens) -> torch.Tensor:
         """(M,) float64 log-probabilities of a trie's numbers behind the `new` tokens, which they are fed with."""
         tokens = sorted({number[-1] for number in trie.numbers} | set(trie.tokens) | set(behind[:1]))
-        table = self._forward(new, trie).double().log_softmax(-1)[:, tokens].cpu().numpy()  # (1 + T, C)
+        table = self._forward(new, trie).float().log_softmax(-1)[:, tokens].double().cpu().numpy()  # (1 + T, C)
         columns = {token: column for column, token in enumerate(tokens)}
         return torch.from_numpy(trie.scores(table, columns, behind[0] if behind else -1))
 

@@ -35,7 +35,7 @@ class Format:
         """The user's text that asks for the region of a question."""
         return self.prompt.replace(QUESTION, question)
 
-    def say(self, numbers: Sequence[int | str]) -> str:
+    def say(self, numbers: Sequence[int]) -> str:
         """The answer that holds four numbers, xmin, ymin, xmax and ymax."""
         told = [f"{before}{number}" for before, number in zip(self.pieces, numbers, strict=False)]
         return "".join([*told, self.pieces[-1]])
@@ -97,6 +97,6 @@ def format_of(config: Any, name: str, slots: bool) -> Format | None:
     known = told.get(FORMAT) if isinstance(told, dict) else None
     if known is None:
         return DIGITS if slots else BOXES.get(config.model_type)
-    if known not in NAMED:
+    if str(known) not in NAMED:
         raise ModelError(f"The {KEY} in the config of {name} has the {FORMAT} {known!r}; use {' or '.join(NAMED)}.")
-    return NAMED[known]
+    return NAMED[str(known)]

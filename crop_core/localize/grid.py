@@ -3,8 +3,8 @@
 Source: Guo et al., CROP, EMNLP 2025 (arXiv 2505.21233), stage 1: four 0-based inclusive block coordinates
 [xmin, ymin, xmax, ymax] on an 8x8 grid. OURS: the choice is among the numbers that keep the region valid, the
 confidence, and how few forward passes it takes: one where the prompt ends with one slot token for each number, else
-four, since the text around the numbers is fed. A grounding model answers so in its own format, with the grid's edges
-for its numbers.
+four, since the text around the numbers is fed. A grounding model answers so in its own format, in which many numbers
+stand for one grid cell.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from crop_core.localize.calibration import Calibration
-from crop_core.localize.fed import NUMBERS, Feed, Step
+from crop_core.localize.fed import Feed, Step
 from crop_core.localize.formats import DIGITS, PIXELS, Format, format_of
 from crop_core.localize.protocol import Finding
 from crop_core.localize.reading import Floats, read
@@ -28,6 +28,7 @@ from crop_core.models.protocol import Adapter, PreparedInputs
 from crop_core.region import Region
 
 SLOTS = ("<xmin>", "<ymin>", "<xmax>", "<ymax>")
+NUMBERS = len(SLOTS)
 
 
 @dataclass(eq=False)
@@ -115,7 +116,7 @@ def slot_ids(tokenizer: Any) -> list[int] | None:
 
 
 def _check_fed(adapter: Adapter, form: Format, spelling: Spelling) -> None:
-    """FeedError for masks that do not fit a fed answer."""
+    """FeedError for a model whose masks do not fit a fed answer."""
     if form != DIGITS and adapter.token_keys:
         reason = "it treats the prompt and what it writes in different ways"
     elif not spelling.lone and adapter.stack.window is not None:

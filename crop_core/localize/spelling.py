@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -46,34 +47,41 @@ def spelled(tokenizer: Any, form: Format, size: tuple[int, int], name: str) -> S
     if not tokenizer.is_fast:
         raise FeedError(f"{name} cannot be fed its answers in pieces: its tokenizer does not tell where tokens end.")
     cells = form.cells(size)
-    longest = max(map(len, cells))
-    tried = sorted({*range(10), 10, 99, 100, *range(0, longest, max(longest // GRID, 1))} & set(range(longest)))
-    answers = [_parts(tokenizer, form, number) for number in tried]
-    around = {parts[::2] for parts in answers}
-    known = [{number: parts[2 * index + 1] for number, parts in zip(tried, answers, strict=True)} for index in range(4)]
+    answers = {number: _parts(tokenizer, form, number) for number in _tried(max(map(len, cells)))}
+    around = {parts[::2] for parts in answers.values()}
     steady = len(around) == 1 and all(map(all, around))  # the same text is the same tokens, and some
-    if not (steady and all(_by_digits(tokens) for tokens in known)):
+    known = [{number: parts[2 * index + 1] for number, parts in answers.items()} for index in range(4)]
+    if not (steady and all(map(_by_digits, known))):
         raise FeedError(
             f"{name} cannot be fed its answers in pieces: its tokenizer joins numbers with the text around them, or "
             "several of their digits; let it write them."
         )
     opening, *behind = around.pop()
-    tries = [
-        Trie.of([_digits(tokens, number) for number in range(len(row))])
-        for tokens, row in zip(known, cells, strict=True)
-    ]
+    digits = [tuple(tokens[0] for number, tokens in sorted(each.items()) if number < 10) for each in known]
+    tries = [_tree(each, len(row)) for each, row in zip(digits, cells, strict=True)]
     return Spelling(opening, tuple(tries), tuple(map(tuple, cells)), tuple(behind))
+
+
+def _tried(count: int) -> list[int]:
+    """Numbers below `count` that show how all of them are tokenized: every digit, and some of every length."""
+    some = {*range(10), 10, 99, 100, *range(0, count, max(count // GRID, 1)), count - 1}
+    return sorted(number for number in some if number < count)
 
 
 def _by_digits(known: dict[int, Tokens]) -> bool:
     """Whether every digit is one token of its own, and every number is its digits."""
-    digits = [known[number] for number in known if number < 10]
-    single = all(len(tokens) == 1 for tokens in digits) and len(set(digits)) == len(digits)
-    return single and all(tokens == _digits(known, number) for number, tokens in known.items())
+    digits = {known[number] for number in known if number < 10}
+    apart = all(len(tokens) == 1 for tokens in digits) and len(digits) == min(len(known), 10)
+    return apart and all(
+        tokens == tuple(token for digit in str(number) for token in known[int(digit)])
+        for number, tokens in known.items()
+    )
 
 
-def _digits(known: dict[int, Tokens], number: int) -> Tokens:
-    return tuple(token for digit in str(number) for token in known[int(digit)])
+@lru_cache(maxsize=64)
+def _tree(digits: Tokens, count: int) -> Trie:
+    """The numbers from 0 on, digit by digit."""
+    return Trie.of([tuple(digits[int(digit)] for digit in str(number)) for number in range(count)])
 
 
 def bare(tokenizer: Any, name: str) -> Spelling:
