@@ -59,6 +59,11 @@ class Measurement:
         """What the localizers found, an image each."""
         return [finding.region for finding in self.findings]
 
+    @property
+    def finding_notices(self) -> list[str]:
+        """What the localizers want to be known of their regions, each sentence once."""
+        return list(dict.fromkeys(notice for finding in self.findings for notice in finding.notices))
+
     def repeat(self, with_baseline: bool) -> None:
         """One repetition: localize, baseline, CROP; only the first keeps logits and tells of its tokens."""
         first = not self.crops
@@ -160,7 +165,7 @@ def compare(measured: Measurement) -> Comparison:
         method=config.method,
         budget=_budget(task),
         unknown_words=adapter.unknown_words(task.question),
-        notices=[*notices(crop.traces), *_about_history(task)],
+        notices=[*measured.finding_notices, *notices(crop.traces), *_about_history(task)],
         history=list(task.history),
     )
 

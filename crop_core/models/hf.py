@@ -146,6 +146,10 @@ class HfAdapter:
         own = self._layout if images == 1 else self._layout_of_several
         return own(reduced_size(image_size)).scaled(image_size)
 
+    def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of a (width, height) image as the processor gets it, or as the family resizes it."""
+        return reduced_size(image_size)
+
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
         """The same of an image that the processor gets in this size."""
         raise NotImplementedError

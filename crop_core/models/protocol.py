@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -88,6 +88,7 @@ class Adapter(Protocol):
     name: str
     model: Any
     tokenizer: Any
+    token_keys: ClassVar[tuple[str, ...]]  # of PreparedInputs.tokens
 
     @property
     def device(self) -> torch.device:
@@ -119,6 +120,9 @@ class Adapter(Protocol):
 
     def layout(self, image_size: tuple[int, int], images: int = 1) -> TokenLayout:
         """Place of every visual token of an image of (width, height) pixels that is one of so many."""
+
+    def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) in which the model reads an image of (width, height) pixels: what its text counts in."""
 
     def encode(self, inputs: PreparedInputs) -> Any:
         """Vision tower and projector: the ModelOutput that `mm_encoder_outputs` takes, pooler_output [(N, D)] with the
