@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
-from crop_core.localize import Finding, Localizer
+from crop_core.localize import Localizer
 from crop_core.measure.cost import Cost
 from crop_core.measure.memory import peak_meter, weights_bytes
 from crop_core.models import Adapter
 from crop_core.notices import notices
 from crop_core.records import Answer, Comparison, TokenProb
 from crop_core.region import Region
-from crop_core.runs import Run, Task
+from crop_core.runs import Located, Run, Task
 
 Progress = Callable[[str, list[int], Region | None], None]  # stage, ids of the answer so far, region once it is known
 
@@ -50,32 +51,38 @@ class Measurement:
     memory: bool = True
 
     def __post_init__(self) -> None:
-        self.findings: list[Finding] = []
+        self.located = Located([], 0.0)
         self.baselines: list[Timed] = []
         self.crops: list[Timed] = []
 
     @property
     def regions(self) -> list[Region]:
         """What the localizers found, an image each."""
-        return [finding.region for finding in self.findings]
+        return self.located.regions
 
     @property
     def finding_notices(self) -> list[str]:
         """What the localizers want to be known of their regions, each sentence once."""
-        return list(dict.fromkeys(notice for finding in self.findings for notice in finding.notices))
+        return list(dict.fromkeys(notice for finding in self.located.findings for notice in finding.notices))
 
     def repeat(self, with_baseline: bool) -> None:
         """One repetition: localize, baseline, CROP; only the first keeps logits and tells of its tokens."""
         first = not self.crops
         if first:
             self.progress("localize", [], None)
-        self.findings, seconds = self.task.localize(self.localizers)
+        located = self._locate()
         if with_baseline:
-            self.baselines.append(Timed(self._run("baseline", first)))
-        self.crops.append(Timed(self._run("crop", first), seconds))
+            self.baselines.append(Timed(self._run(self.task.baseline, "baseline", first)))
+        crop = partial(self.task.crop, located=located)
+        self.crops.append(Timed(self._run(crop, "crop", first), located.seconds))
 
-    def _run(self, stage: str, first: bool) -> Run:
-        run = self.task.baseline if stage == "baseline" else self.task.crop
+    def _locate(self) -> Located:
+        """What is kept of it holds no encoded image, which would be in nobody's peak."""
+        located = self.task.localize(self.localizers)
+        self.located = Located(located.findings, located.seconds)
+        return located
+
+    def _run(self, run: Callable[..., Run], stage: str, first: bool) -> Run:
         if not first:
             return run(self.regions, on_token=self._tick, keep_logits=False)
         self.progress(stage, [], self.regions[0])
@@ -87,14 +94,15 @@ class Measurement:
 
     def baseline_cost(self) -> Cost:
         """Cost of the median baseline."""
-        return self._cost(self.baselines, lambda: self._run("baseline", False), with_localizer=False)
+        return self._cost(
+            self.baselines, lambda: self._run(self.task.baseline, "baseline", False), with_localizer=False
+        )
 
     def crop_cost(self) -> Cost:
         """Cost of the median CROP run, its localizer included."""
 
         def work() -> None:
-            self.task.localize(self.localizers)
-            self._run("crop", False)
+            self._run(partial(self.task.crop, located=self._locate()), "crop", False)
 
         return self._cost(self.crops, work, with_localizer=True)
 
@@ -123,7 +131,7 @@ class Measurement:
             peak_bytes=peak,
             peak_method=method,
             flops=run.flops,
-            localizer_flops=sum(finding.flops for finding in self.findings) if with_localizer else 0,
+            localizer_flops=sum(finding.flops for finding in self.located.findings) if with_localizer else 0,
         )
 
     def _peak(self, again: Callable[[], object]) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from crop_core.compress import CompressionPlan, compress_inputs
 from crop_core.compress import registry as compressors
 from crop_core.config import CropConfig, IlpConfig
 from crop_core.generation import Generated, generate
-from crop_core.localize import Finding, Localizer
+from crop_core.localize import Finding, Localizer, Looker
 from crop_core.measure.flops import pooling_flops, prefill_flops, scoring_flops
 from crop_core.measure.timing import StageTimer, now
 from crop_core.models import Adapter, Images, PreparedInputs, TokenLayout, Turn, several
@@ -68,6 +68,23 @@ class Encoded:
     features: Any
 
 
+@dataclass(frozen=True)
+class Located:
+    """What localizers found, an image each, and the seconds that took. encoded: what one of them had encoded for itself
+    and for the answer, in encode_s more seconds, which are no part of `seconds`.
+    """
+
+    findings: list[Finding]
+    seconds: float
+    encoded: Encoded | None = None
+    encode_s: float = 0.0
+
+    @property
+    def regions(self) -> list[Region]:
+        """One an image."""
+        return [finding.region for finding in self.findings]
+
+
 @dataclass
 class Task:
     """A question about RGB images, one or several, and how to run it; ValueError for a budget that cannot be met.
@@ -101,12 +118,19 @@ class Task:
         prepared = self.adapter.prepare(self.images, self.question, self.history)
         return Encoded(prepared, self.adapter.encode(prepared))
 
-    def localize(self, localizers: Sequence[Localizer]) -> tuple[list[Finding], float]:
-        """The region in every image, by a localizer each, and the seconds that all of them took."""
-        start = now(self.adapter.device)
-        pairs = zip(localizers, several(self.images), strict=True)
+    def localize(self, localizers: Sequence[Localizer]) -> Located:
+        """The region in every image, by a localizer each. One that asks the answering model about a single image leaves
+        what was encoded to the run.
+        """
+        start, images = now(self.adapter.device), several(self.images)
+        if len(images) == 1 and isinstance(localizers[0], Looker) and localizers[0].adapter is self.adapter:
+            encoded = self.encoded or self.encode()
+            middle = now(self.adapter.device)
+            finding = localizers[0].look(encoded.prepared, encoded.features, images[0].size)
+            return Located([finding], now(self.adapter.device) - middle, encoded, middle - start)
+        pairs = zip(localizers, images, strict=True)
         findings = [localizer.find(image, self.question) for localizer, image in pairs]
-        return findings, now(self.adapter.device) - start
+        return Located(findings, now(self.adapter.device) - start)
 
     def baseline(self, regions: Regions, **how: Any) -> Run:
         """Every visual token in every layer; the regions, one an image, are only recorded. how: on_token, forced,
@@ -114,18 +138,21 @@ class Task:
         """
         return self._run(regions, None, None, **how)
 
-    def crop(self, regions: Regions, **how: Any) -> Run:
-        """With the compressor and pruner of the config."""
-        return self._run(regions, self.config.parts.compressor, self.config.parts.pruner, **how)
+    def crop(self, regions: Regions, located: Located | None = None, **how: Any) -> Run:
+        """With the compressor and pruner of the config; located: what was encoded for it already, in the run's time."""
+        return self._run(regions, self.config.parts.compressor, self.config.parts.pruner, located, **how)
 
     @torch.inference_mode()
-    def _run(self, regions: Regions, compressor: str | None, pruner: str | None, **how: Any) -> Run:
+    def _run(
+        self, regions: Regions, compressor: str | None, pruner: str | None, located: Located | None = None, **how: Any
+    ) -> Run:
         regions = [regions] if isinstance(regions, Region) else list(regions)
-        timer = StageTimer(self.adapter.device)
-        start = now(self.adapter.device)
+        timer, before = StageTimer(self.adapter.device), located.encode_s if located else 0.0
+        start = now(self.adapter.device) - before
         with timer.stage("encode"):
-            encoded = self.encoded or self.encode()
+            encoded = (located and located.encoded) or self.encoded or self.encode()
             layouts = self.layouts
+        timer.seconds["encode"] += before
         with timer.stage("compression") if compressor else nullcontext():
             plans = self._plans(compressor, layouts, regions)
             inputs, visual = self._inputs(compressor, encoded, CompressionPlan.joined(plans))

@@ -138,7 +138,7 @@ def test_flops_are_what_pytorch_counts(engine, compared, method):
     task = Task(engine.adapter, IMAGE, QUESTION, config(method, max_new_tokens=1))
     localizer = WholeImage() if method in NO_REGION else engine.localizer
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        (finding,), _ = task.localize([localizer])
+        (finding,) = task.localize([localizer]).findings
         run = task.crop(finding.region)
     assert run.flops + finding.flops == counter.get_total_flops()
     cost = compared[method].crop.cost

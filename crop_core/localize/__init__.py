@@ -2,7 +2,7 @@
 
 from crop_core.localize.fixed import KnownRegion, ManualBox, WholeImage
 from crop_core.localize.grid import GridLocalizer
-from crop_core.localize.protocol import Finding, Localizer
+from crop_core.localize.protocol import Finding, Localizer, Looker
 from crop_core.localize.registry import localizer_of
 from crop_core.localize.written import WrittenLocalizer
 
@@ -11,6 +11,7 @@ __all__ = [
     "GridLocalizer",
     "KnownRegion",
     "Localizer",
+    "Looker",
     "ManualBox",
     "WholeImage",
     "WrittenLocalizer",
