@@ -134,11 +134,12 @@ class LayerPruning:
         self.scoring_s += now(hidden.device) - begin
         for sample, step in enumerate(steps):
             self._note(sample, step)
-        keep = self._keep_mask(steps).to(hidden.device).gather(1, kept.index)  # (B, Q)
+        keep = self._keep_mask(steps).to(kept.index.device).gather(1, kept.index)  # (B, Q)
         if kept.valid is not None:
             keep &= kept.valid
         self._before = None
         self._kept[number], order = kept.narrowed(keep)
+        order = order.to(hidden.device)  # that of the layer before, where a model lies on several
         return hidden.gather(1, order[..., None].expand(-1, -1, hidden.shape[-1]))
 
     def _context(self, number: int, kept: Kept) -> PruneContext:
@@ -172,7 +173,7 @@ class LayerPruning:
             kwargs.get("attention_mask"),
             min(rows, text),
             self.stack.rope,
-        )  # (B, Q)
+        ).to(self.visual.device)  # (B, Q)
         full = torch.full(self.visual.shape, torch.nan, device=weights.device)
         if kept.valid is not None:
             weights = weights.masked_fill(~kept.valid, torch.nan)
