@@ -13,8 +13,13 @@ CUDA_METHOD = "torch.cuda.max_memory_allocated above what was allocated before t
 
 
 def weights_bytes(model: torch.nn.Module) -> int:
-    """Bytes of all parameters and buffers; those that share their memory (tied embeddings) count once."""
-    tensors = {tensor.data_ptr(): tensor for tensor in [*model.parameters(), *model.buffers()]}
+    """Bytes of all parameters and buffers, wherever they lie; what is shared (tied embeddings) counts once.
+
+    Weights that accelerate has put elsewhere are meta tensors in the model: they have a size but no memory to share.
+    """
+    tied = getattr(model, "all_tied_weights_keys", None) or {}  # of transformers: name -> whose it is
+    named = {tied.get(name, name): each for name, each in [*model.named_parameters(), *model.named_buffers()]}
+    tensors = {name if each.is_meta else each.data_ptr(): each for name, each in named.items()}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 

@@ -28,6 +28,12 @@ class Kept:
         batch, prompt = prompts.shape
         return cls(torch.arange(prompt, device=prompts.device).expand(batch, -1), None, prompt)
 
+    def on(self, device: torch.device) -> Kept:
+        """The same on another device, where a mask or table of layers that lie elsewhere is."""
+        if device == self.index.device:
+            return self
+        return Kept(self.index.to(device), None if self.valid is None else self.valid.to(device), self.prompt)
+
     def narrowed(self, keep: torch.Tensor) -> tuple[Kept, torch.Tensor]:
         """From (B, K) bool over the present slots: what is left, and (B, K') the present slots it comes from."""
         slots = int(keep.sum(1).max())
@@ -40,7 +46,7 @@ def narrow_rope(rope: tuple[torch.Tensor, torch.Tensor], kept: Kept) -> tuple[to
     """Rows of the prompt's cos and sin tables (1 or B, P, head_dim) that are left: (B, K, head_dim). Positions do not
     change.
     """
-    rows = kept.index[..., None]
+    rows = kept.on(rope[0].device).index[..., None]
     return tuple(part.expand(rows.shape[0], -1, -1).gather(1, rows.expand(-1, -1, part.shape[-1])) for part in rope)
 
 
@@ -58,6 +64,7 @@ def narrow_mask(mask: torch.Tensor | None, kept: Kept, queries: int, generated: 
     if mask is None:
         narrowed = _causal(queries, slots + generated, kept.index.device).expand(batch, 1, -1, -1)
     else:
+        kept = kept.on(mask.device)
         narrowed = _gathered(mask.expand(batch, -1, -1, -1), kept, generated)
     return narrowed if kept.valid is None else _closed(narrowed, kept.valid, generated)
 
