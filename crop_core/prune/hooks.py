@@ -16,12 +16,13 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from crop_core.measure.timing import now
 from crop_core.prune.attention import last_rows
-from crop_core.prune.narrow import Kept, narrow_mask, narrow_rope
+from crop_core.prune.narrow import Kept, narrow_mask, narrow_padding, narrow_rope
 from crop_core.prune.protocol import PruneContext, PruneError, Pruner
 from crop_core.prune.stack import DecoderStack
 from crop_core.trace import PruneStep
 
-ATTENTIONS = ("sdpa", "eager")  # those that the masking oracle has verified
+PADDED = ("flash_attention_2",)  # causal by themselves, with (B, P) masks of padding
+ATTENTIONS = ("sdpa", "eager", *PADDED)  # those that the masking oracle has verified, flash by a stand-in for its form
 
 
 class LayerPruning:
@@ -65,7 +66,7 @@ class LayerPruning:
             raise PruneError("This LayerPruning is already in use; make one per request.")
         if self.stack.attention not in ATTENTIONS:
             raise PruneError(
-                f"Pruning inside the LLM supports the attentions {' and '.join(ATTENTIONS)}, not "
+                f"Pruning inside the LLM supports the attentions {', '.join(ATTENTIONS)}, not "
                 f"{self.stack.attention}; load the model with one of them."
             )
         self._reset()
@@ -200,7 +201,10 @@ class LayerPruning:
         mask, rope = kwargs.get("attention_mask"), kwargs["position_embeddings"]
         key = (id(mask), id(rope), id(kept))
         if key not in self._narrowed:
-            narrowed = narrow_mask(mask, kept, queries, self._generated)
+            if self.stack.attention in PADDED:
+                narrowed = narrow_padding(mask, kept, self._generated)
+            else:
+                narrowed = narrow_mask(mask, kept, queries, self._generated)
             tables = narrow_rope(rope, kept) if self._prefill else rope
             self._narrowed[key] = (narrowed, tables, mask, rope)  # the last two only so that their ids stay theirs
         narrowed, rope = self._narrowed[key][:2]
