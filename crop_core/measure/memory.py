@@ -75,23 +75,28 @@ class CpuPeak(TorchDispatchMode):
 
 
 class CudaPeak:
-    """Context manager: `peak` is the allocator's maximum inside the block above what was allocated at its start."""
+    """Context manager: `peak` is the allocator's maximum inside the block above what was allocated at its start.
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    Of a model over several GPUs each one's own maximum, added up; weights that are brought in for a layer count.
+    """
+
+    def __init__(self) -> None:
+        self.devices = range(torch.cuda.device_count())
         self.peak = 0
 
     def __enter__(self) -> CudaPeak:
-        torch.cuda.synchronize(self.device)
-        torch.cuda.reset_peak_memory_stats(self.device)
-        self._before = torch.cuda.memory_allocated(self.device)
+        for device in self.devices:
+            torch.cuda.synchronize(device)
+            torch.cuda.reset_peak_memory_stats(device)
+        self._before = sum(map(torch.cuda.memory_allocated, self.devices))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        torch.cuda.synchronize(self.device)
-        self.peak = torch.cuda.max_memory_allocated(self.device) - self._before
+        for device in self.devices:
+            torch.cuda.synchronize(device)
+        self.peak = sum(map(torch.cuda.max_memory_allocated, self.devices)) - self._before
 
 
 def peak_meter(device: torch.device) -> tuple[CpuPeak | CudaPeak, str]:
     """A context manager whose `peak` is in bytes after it, and how it is found, in words."""
-    return (CudaPeak(device), CUDA_METHOD) if device.type == "cuda" else (CpuPeak(), CPU_METHOD)
+    return (CudaPeak(), CUDA_METHOD) if device.type == "cuda" else (CpuPeak(), CPU_METHOD)

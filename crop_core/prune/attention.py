@@ -26,8 +26,8 @@ def last_rows(
     float32.
 
     hidden: (B, Q, D) the layer's input. rope: cos and sin (1 or B, Q, head_dim). keys: (B, H_kv, Q, head_dim), rotated,
-    from the cache. mask: (1 or B, 1, Q, Q) bool or additive float, None = causal. Computes where the keys are; the
-    other tensors may be on the device of the layer before.
+    from the cache. mask: (1 or B, 1, Q, Q) bool or additive float; None = causal, (B, Q) = causal with padding.
+    Computes where the keys are; the other tensors may be on the device of the layer before.
     """
     attention, device = layer.self_attn, keys.device
     normed = layer.input_layernorm(hidden[:, -rows:].to(device))  # (B, R, D)
@@ -45,9 +45,10 @@ def last_rows(
 
 def _open(mask: torch.Tensor | None, rows: int, keys: torch.Tensor) -> torch.Tensor:
     """(1 or B, 1, R, Q) bool: which keys the last rows may see."""
-    if mask is None:
-        length = keys.shape[2]
-        column = torch.arange(length, device=keys.device)
-        return (column <= column[length - rows :, None])[None, None]
-    mask = mask[:, :, -rows:].to(keys.device)
-    return mask if mask.dtype == torch.bool else mask >= 0
+    if mask is not None and mask.dim() == 4:
+        mask = mask[:, :, -rows:].to(keys.device)
+        return mask if mask.dtype == torch.bool else mask >= 0
+    length = keys.shape[2]
+    column = torch.arange(length, device=keys.device)
+    causal = (column <= column[length - rows :, None])[None, None]
+    return causal if mask is None else causal & mask[:, None, None].to(keys.device).bool()

@@ -50,6 +50,22 @@ def narrow_rope(rope: tuple[torch.Tensor, torch.Tensor], kept: Kept) -> tuple[to
     return tuple(part.expand(rows.shape[0], -1, -1).gather(1, rows.expand(-1, -1, part.shape[-1])) for part in rope)
 
 
+def narrow_padding(mask: torch.Tensor | None, kept: Kept, generated: int) -> torch.Tensor | None:
+    """The mask of an attention that is causal by itself and is told of padding alone, such as FlashAttention's.
+
+    mask: (B, P + G) bool or integer (true = a token), or None without padding. Returns (B, K + G) bool, or None where
+    every slot is a token.
+    """
+    if mask is None and kept.valid is None:
+        return None
+    kept = kept if mask is None else kept.on(mask.device)
+    valid = torch.ones_like(kept.index, dtype=torch.bool) if kept.valid is None else kept.valid
+    new = valid.new_ones(len(valid), generated)
+    if mask is not None:
+        valid, new = valid & mask.bool().gather(1, kept.index), mask[:, kept.prompt :].bool()
+    return torch.cat([valid, new], dim=1)
+
+
 def narrow_mask(mask: torch.Tensor | None, kept: Kept, queries: int, generated: int) -> torch.Tensor | None:
     """The attention mask of a forward over what is left.
 
