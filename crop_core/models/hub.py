@@ -48,7 +48,8 @@ def download(repo: str, folder: Path) -> None:
             if isinstance(error, errors.HfHubHTTPError):
                 raise
             return  # the folder may be whole already; what is missing is told by whoever reads it
-        for name in filter(FILES.fullmatch, names):
+        wanted = filter(FILES.fullmatch, names)
+        for name in sorted(wanted, key=lambda name: name.endswith(".safetensors")):  # the small files first
             hf_hub_download(repo, name, revision=folder.name)
 
 

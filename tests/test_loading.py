@@ -1,0 +1,341 @@
+"""What cannot be loaded is one sentence, and what was loaded stays as it was; what is too large says so beforehand."""
+
+import errno
+import gc
+import json
+import re
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import torch
+from checkpoints import save
+from huggingface_hub import errors
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlavaForConditionalGeneration, PreTrainedModel
+
+from crop_core import units
+from crop_core.cli import main
+from crop_core.config import Budget, CropConfig
+from crop_core.engine import CropEngine
+from crop_core.measure.memory import weights_bytes
+from crop_core.models import ModelError, hub, load, registry, room
+from crop_core.models.folder import check_whole
+from crop_core.models.placement import Placement
+from crop_core.models.room import weights_needed
+from crop_core.region import Region
+
+IMAGE = Image.linear_gradient("L").resize((200, 120)).convert("RGB")
+QUESTION = "what is left of the dog?"
+REPO = "somebody/some-model"
+SHARD = "model-00002-of-00003.safetensors"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A checkpoint in three shards."""
+    folder = tmp_path_factory.mktemp("whole")
+    save(folder)
+    model = LlavaForConditionalGeneration.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="150KB")
+    assert (folder / SHARD).is_file()
+    return folder
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "copy")
+
+
+def remove(*patterns):
+    def broken(folder):
+        for path in [path for pattern in patterns for path in folder.glob(pattern)]:
+            path.unlink()
+
+    return broken
+
+
+def cut(name):
+    def broken(folder):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+
+    return broken
+
+
+def text_only(folder):
+    LlamaConfig().save_pretrained(folder)
+
+
+def pickled(folder):
+    remove("*.safetensors*")(folder)
+    torch.save({}, folder / "pytorch_model.bin")
+
+
+def unknown(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "llava_of_tomorrow"}))
+
+
+BROKEN = {
+    "a missing shard": (remove(SHARD), rf"1 of its 3 weight files are missing, such as {SHARD}; download or copy"),
+    "a shard cut off": (cut(SHARD), rf"^{SHARD} of .* is cut off or no weight file"),
+    "an index cut off": (cut("model.safetensors.index.json"), r"^model\.safetensors\.index\.json of .* is cut off"),
+    "a config cut off": (cut("config.json"), r"^config\.json of .* is cut off or no JSON"),
+    "no config": (remove("config.json"), r"holds no model \(no config\.json\); supported are"),
+    "no weights": (remove("*.safetensors*"), r"has a config\.json but no weights"),
+    "pickled weights": (pickled, r"keeps its weights in pytorch_model\.bin, and only safetensors are read; convert it"),
+    "no tokenizer": (remove("tokenizer*"), r"has no tokenizer \(no tokenizer\.json"),
+    "no processor": (remove("*processor*"), r"has no processor \(no processor_config\.json"),
+    "a tokenizer cut off": (cut("tokenizer.json"), r"^tokenizer\.json of .* is cut off"),
+    "text alone": (text_only, r"is a 'llama' model, which has no part that reads images; supported are .*LLaVA-1\.5"),
+    "another family": (unknown, r"is a 'llava_of_tomorrow' model, which is not supported; supported are .*LLaVA-1\.5"),
+}
+
+
+def answered(status):
+    """What the hub's client raises its errors with."""
+    return SimpleNamespace(headers={}, request=None, status_code=status)
+
+
+def refused(kind, status, said="Client Error for url https://internal.host/secret"):
+    return kind(said, response=answered(status))
+
+
+HUB = {
+    "gated": (refused(errors.GatedRepoError, 403), rf"gated: accept its terms at \S+/{REPO}, then log in"),
+    "not there": (refused(errors.RepositoryNotFoundError, 404), rf"has no model '{REPO}', or a private one"),
+    "no model in it": (refused(errors.RemoteEntryNotFoundError, 404), r"holds no model \(no config\.json\)"),
+    "broken": (refused(errors.HfHubHTTPError, 503), r"The hub does not give .* now \(HTTP 503\); try again later"),
+    "offline": (errors.OfflineModeIsEnabled("Cannot reach"), r"the hub cannot be reached; connect, or give a local"),
+    "not in the cache": (errors.LocalEntryNotFoundError("no connection"), r"not on this machine and the hub cannot be"),
+    "no network": (errors.HTTPError("[Errno -3] Temporary failure"), r"not on this machine and the hub cannot be"),
+    "no answer": (TimeoutError("timed out"), r"not on this machine and the hub cannot be reached"),
+    "a full disk": (OSError(errno.ENOSPC, "No space left on device"), r"disk is full.*HF_HOME"),
+    "something else": (
+        RuntimeError("Data processing error: x\nmore"),
+        r"broke off \(Data processing error: x\); start",
+    ),
+}
+
+
+@pytest.fixture
+def no_hub(monkeypatch):
+    """A hub that fails with an error."""
+
+    def make(error):
+        def fail(*given, **how):
+            raise error
+
+        monkeypatch.setattr(hub, "hf_hub_download", fail)
+
+    return make
+
+
+def sentence(name, **how):
+    with pytest.raises(ModelError) as caught:
+        load(name, **how)
+    message = str(caught.value)
+    assert message.endswith(".") and "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_folder_that_is_not_whole(case, copy):
+    breaks, expected = BROKEN[case]
+    breaks(copy)
+    assert re.search(expected, sentence(copy))
+
+
+@pytest.mark.parametrize("case", HUB)
+def test_a_hub_that_fails(case, no_hub):
+    error, expected = HUB[case]
+    no_hub(error)
+    message = sentence(REPO)
+    assert re.search(expected, message)
+    assert "internal" not in message
+
+
+def test_a_name_that_no_hub_allows():
+    assert "cannot be a hub id" in sentence("some body/--")
+
+
+def test_what_was_loaded_before_answers_as_before(whole, copy, tmp_path, no_hub):
+    engine = CropEngine(load(whole))
+    config = CropConfig(budget=Budget(share=0.5), max_new_tokens=3, repeats=1)
+
+    def told():
+        found = engine.compare(IMAGE, QUESTION, config, Region(2, 2, 5, 5, *IMAGE.size), memory=False)
+        return found.baseline.tokens, found.crop.tokens, found.crop.trace.to_json()
+
+    def alive():
+        gc.collect()
+        return sum(issubclass(type(each), PreTrainedModel) for each in gc.get_objects())
+
+    before, models = told(), alive()
+    for number, (breaks, _) in enumerate(BROKEN.values()):
+        folder = shutil.copytree(whole, tmp_path / str(number))
+        breaks(folder)
+        sentence(folder)
+        assert told() == before
+    for error, _ in HUB.values():
+        no_hub(error)
+        sentence(REPO)
+    sentence(lacking(copy))
+    assert told() == before
+    assert alive() == models
+    assert not any(layer._forward_pre_hooks or layer._forward_hooks for layer in engine.adapter.stack.layers)
+
+
+def lacking(folder):
+    """A folder that fails only once the model is there: its weights lack a tensor."""
+    index = json.loads((folder / "model.safetensors.index.json").read_text())
+    name = next(name for name in index["weight_map"] if name.endswith("linear_2.bias"))
+    file = folder / index["weight_map"].pop(name)
+    weights = load_file(file)
+    del weights[name]
+    save_file(weights, file, metadata={"format": "pt"})
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return folder
+
+
+class Hub:
+    """Stands in for the hub's client: repositories are folders, snapshots lie in a cache."""
+
+    def __init__(self, monkeypatch, source, cache):
+        self.source, self.cache, self.asked, self.reached = source, cache / "commit", [], True
+        self.cache.mkdir()
+        self.fails_at = None
+        monkeypatch.setattr(hub, "hf_hub_download", self.download)
+        monkeypatch.setattr(hub, "HfApi", lambda: self)
+
+    def download(self, repo, name, revision=None):
+        assert revision in (None, "commit")
+        self.asked.append(name)
+        if name == self.fails_at:
+            raise KeyboardInterrupt
+        if not (self.cache / name).is_file():
+            if not self.reached:
+                raise errors.LocalEntryNotFoundError("not in the cache")
+            shutil.copy(self.source / name, self.cache / name)
+        return str(self.cache / name)
+
+    def list_repo_files(self, repo, revision):
+        if not self.reached:
+            raise errors.OfflineModeIsEnabled("offline")
+        return [*(path.name for path in self.source.iterdir()), "modeling.py", "original/model.safetensors"]
+
+    def get_safetensors_metadata(self, repo, revision):
+        return SimpleNamespace(files_metadata={"": SimpleNamespace(tensors=check_whole("", self.source))})
+
+
+@pytest.fixture
+def working(monkeypatch, whole, tmp_path):
+    return Hub(monkeypatch, whole, tmp_path)
+
+
+def test_a_hub_id_is_downloaded_whole_and_without_code(working, whole):
+    adapter = load(REPO)
+    assert adapter.name == REPO
+    assert {path.name for path in working.cache.iterdir()} == {path.name for path in whole.iterdir()}
+    assert weights_bytes(adapter.model) == weights_bytes(load(whole).model)
+    working.reached = False
+    assert load(REPO).name == REPO, "without a connection from what is there"
+
+
+def test_an_interrupted_download_goes_on(working, capsys, tmp_path):
+    IMAGE.save(tmp_path / "picture.png")
+    working.fails_at = SHARD
+    assert main(["ask", str(tmp_path / "picture.png"), QUESTION, "--model", REPO, "--localizer", "whole"]) == 130
+    out, err = capsys.readouterr()
+    assert out == "" and err.endswith("goes on from there.\n")
+    working.reached = False
+    assert "weight files are missing" in sentence(REPO)
+    working.reached, working.fails_at = True, None
+    assert load(REPO).name == REPO
+
+
+def test_what_cannot_be_used_is_not_downloaded(working, monkeypatch, tmp_path):
+    monkeypatch.setattr(room, "free_bytes", lambda place: 1000)
+    assert "1000 B are free" in sentence(REPO)
+    assert working.asked == ["config.json"]
+    working.source = tmp_path / "text"
+    text_only(working.source)
+    (working.cache / "config.json").unlink()
+    assert "no part that reads images" in sentence(REPO)
+    assert set(working.asked) == {"config.json"}
+
+
+def test_what_the_weights_need_is_what_they_take(whole):
+    tensors = check_whole("it", whole)
+    adapter = load(whole)
+    parameters = sum(weight.numel() for weight in adapter.model.parameters())
+    assert weights_needed(tensors, torch.float32) == 4 * parameters
+    assert weights_needed(tensors, torch.bfloat16) == 2 * parameters
+    stored = sum(
+        each.numel() * each.element_size() for file in whole.glob("*.safetensors") for each in load_file(file).values()
+    )
+    assert weights_needed(tensors, torch.float32) == stored
+
+
+def test_quantized_weights_need_less_by_their_own_count(whole):
+    tensors = check_whole("it", whole)
+    layers = load(whole).language_model.layers
+    linear = sum(part.weight.numel() for part in layers.modules() if isinstance(part, torch.nn.Linear))
+    full = weights_needed(tensors, torch.bfloat16)
+    assert weights_needed(tensors, torch.bfloat16, "8bit") == full - linear
+    assert weights_needed(tensors, torch.bfloat16, "4bit") == full - 2 * linear + linear * 9 // 16
+
+
+@pytest.mark.parametrize(
+    ("how", "ways"),
+    [
+        ({}, "load it in bfloat16 or quantize it or spread it with the device 'auto' or use a smaller model"),
+        ({"dtype": "bfloat16"}, "quantize it or spread it with the device 'auto' or use a smaller model"),
+    ],
+)
+def test_a_model_too_large_says_how_much_it_needs(how, ways, whole, tmp_path, monkeypatch):
+    needed = weights_needed(check_whole("it", whole), Placement.of("cpu", **how).dtype) * 1.1
+    monkeypatch.setattr(room, "_MEMORY", tmp_path / "meminfo")
+    (tmp_path / "meminfo").write_text(f"MemTotal: 9 kB\nMemAvailable:   {int(needed / 1024)} kB\n")
+    assert f"needs about {units.size(int(needed))} of memory on cpu" in (said := sentence(whole, device="cpu", **how))
+    assert said.endswith(f"are free; {ways}.")
+    (tmp_path / "meminfo").write_text(f"MemAvailable: {int(needed / 1024) + 1} kB\n")
+    assert load(whole, device="cpu", **how)
+
+
+@pytest.mark.parametrize("known", ["", "MemFree: 3 kB\n", None])
+def test_where_free_memory_is_not_known_nothing_is_refused(known, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "_MEMORY", tmp_path / "meminfo")
+    if known is not None:
+        (tmp_path / "meminfo").write_text(known)
+    assert room.free_bytes(Placement.of("cpu")) is None
+    assert load(whole, device="cpu")
+
+
+def test_free_memory_of_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 5000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 300)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 100)
+    cuda = torch.device("cuda")
+    assert room.free_bytes(Placement(cuda, {"": cuda}, torch.bfloat16)) == 1200
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert room.free_bytes(Placement(None, "auto", torch.bfloat16)) is None
+    assert room.free_bytes(Placement(None, "auto", torch.bfloat16, "4bit")) == 2400
+
+
+@pytest.mark.parametrize(("name", "large", "shown"), [("folder", 1, True), ("folder", 2**30, False), (REPO, 1, True)])
+def test_progress_is_shown_where_it_takes_long(name, large, shown, working, whole, monkeypatch, capsys):
+    monkeypatch.setattr(registry, "LARGE", large)
+    load(whole if name == "folder" else name)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ("Loading weights" in err) == shown
+
+
+def test_bundled_models_load_in_silence(capsys):
+    load(registry.DEFAULT_MODEL)
+    assert capsys.readouterr() == ("", "")
