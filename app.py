@@ -24,7 +24,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"CROP Explorer: {error}")
     except KeyboardInterrupt:
-        sys.stderr.write("CROP Explorer: Interrupted; what was downloaded stays, the next start goes on from there.\n")
+        sys.stderr.write("CROP Explorer: Interrupted; files that were downloaded whole are kept.\n")
         sys.exit(130)
     bundled = settings.model in (None, DEFAULT_MODEL)
     app = build(engine, load_examples(EXAMPLES), bundled, settings.max_queue)

@@ -38,9 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"crop_core: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(
-            "crop_core: Interrupted; what was downloaded stays, and the next run goes on from there.", file=sys.stderr
-        )
+        print("crop_core: Interrupted; files that were downloaded whole are kept.", file=sys.stderr)
         return INTERRUPTED
     return 0
 

@@ -123,13 +123,15 @@ HUB = {
 
 @pytest.fixture
 def no_hub(monkeypatch):
-    """A hub that fails with an error."""
+    """A hub that fails with an error, when it is looked up or only when a file is wanted."""
 
-    def make(error):
+    def make(error, looked_up=False):
         def fail(*given, **how):
             raise error
 
         monkeypatch.setattr(hub, "hf_hub_download", fail)
+        if looked_up:
+            monkeypatch.setattr(hub, "HfApi", lambda: SimpleNamespace(model_info=fail))
 
     return make
 
@@ -149,10 +151,11 @@ def test_a_folder_that_is_not_whole(case, copy):
     assert re.search(expected, sentence(copy))
 
 
+@pytest.mark.parametrize("looked_up", [True, False])
 @pytest.mark.parametrize("case", HUB)
-def test_a_hub_that_fails(case, no_hub):
+def test_a_hub_that_fails(case, looked_up, no_hub):
     error, expected = HUB[case]
-    no_hub(error)
+    no_hub(error, looked_up)
     message = sentence(REPO)
     assert re.search(expected, message)
     assert "internal" not in message
@@ -211,21 +214,22 @@ class Hub:
         monkeypatch.setattr(hub, "hf_hub_download", self.download)
         monkeypatch.setattr(hub, "HfApi", lambda: self)
 
-    def download(self, repo, name, revision=None):
-        assert revision in (None, "commit")
+    def model_info(self, repo, timeout):
+        if not self.reached:
+            raise errors.OfflineModeIsEnabled("offline")
+        names = [*(path.name for path in self.source.iterdir()), "modeling.py", "original/model.safetensors"]
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in names])
+
+    def download(self, repo, name, revision="commit", local_files_only=False):
+        assert (revision, local_files_only) == ("commit", not self.reached)
         self.asked.append(name)
         if name == self.fails_at:
             raise KeyboardInterrupt
         if not (self.cache / name).is_file():
-            if not self.reached:
+            if local_files_only:
                 raise errors.LocalEntryNotFoundError("not in the cache")
             shutil.copy(self.source / name, self.cache / name)
         return str(self.cache / name)
-
-    def list_repo_files(self, repo, revision):
-        if not self.reached:
-            raise errors.OfflineModeIsEnabled("offline")
-        return [*(path.name for path in self.source.iterdir()), "modeling.py", "original/model.safetensors"]
 
     def get_safetensors_metadata(self, repo, revision):
         return SimpleNamespace(files_metadata={"": SimpleNamespace(tensors=check_whole("", self.source))})
@@ -245,12 +249,12 @@ def test_a_hub_id_is_downloaded_whole_and_without_code(working, whole):
     assert load(REPO).name == REPO, "without a connection from what is there"
 
 
-def test_an_interrupted_download_goes_on(working, capsys, tmp_path):
+def test_an_interrupted_download_keeps_what_came(working, capsys, tmp_path):
     IMAGE.save(tmp_path / "picture.png")
     working.fails_at = SHARD
     assert main(["ask", str(tmp_path / "picture.png"), QUESTION, "--model", REPO, "--localizer", "whole"]) == 130
     out, err = capsys.readouterr()
-    assert out == "" and err.endswith("goes on from there.\n")
+    assert out == "" and err.endswith("downloaded whole are kept.\n")
     working.reached = False
     assert "weight files are missing" in sentence(REPO)
     working.reached, working.fails_at = True, None

@@ -1,6 +1,6 @@
 """A checkpoint of the Hugging Face hub as a local folder: what is missing there is downloaded into the hub's own cache.
 
-Files come one by one, so that an interrupt acts at once; what has arrived stays, and the next call goes on from there.
+Files come one by one, so that an interrupt acts at once; those that have arrived whole stay, and are not asked for again.
 Every way in which this fails is one sentence. Knows nothing of what the files hold.
 """
 
@@ -17,39 +17,40 @@ from huggingface_hub import HfApi, errors, hf_hub_download
 from crop_core.models.protocol import ModelError
 
 FILES = re.compile(r"[^/]+\.(json|jinja|txt|model)|model[^/]*\.safetensors")  # no folders, no pickles, no code
+SECONDS = 10  # until a hub that does not answer counts as out of reach
 UNREACHED = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError, TimeoutError)
 
 
-def config_folder(repo: str) -> Path:
-    """The local folder of a repository's newest commit, or of the one that was downloaded last where the hub cannot be
-    reached; it holds config.json, and whatever else has been downloaded before.
+def look(repo: str) -> tuple[Path, list[str]]:
+    """The local folder of a repository, with config.json and whatever has been downloaded before, and the names of all
+    its files. Where the hub cannot be reached: the folder that was downloaded last, and no names.
     """
     with _told(repo):
-        return Path(hf_hub_download(repo, "config.json")).parent
+        try:
+            names = [each.rfilename for each in HfApi().model_info(repo, timeout=SECONDS).siblings or []]
+        except (*UNREACHED, errors.HTTPError) as error:
+            if isinstance(error, errors.HfHubHTTPError):  # it was reached, and refused
+                raise
+            names = []
+        return Path(hf_hub_download(repo, "config.json", local_files_only=not names)).parent, names
 
 
-def remote_tensors(repo: str, folder: Path) -> dict[str, Any] | None:
-    """What the headers of a repository's weights say, name -> dtype and shape, without the weights; None where that
-    cannot be known, as without a connection.
+def remote_tensors(repo: str, folder: Path) -> dict[str, Any]:
+    """What the headers of a repository's weights say, name -> dtype and shape, without the weights; nothing where that
+    cannot be known.
     """
     try:
         found = HfApi().get_safetensors_metadata(repo, revision=folder.name)
     except Exception:  # only a check beforehand depends on it
-        return None
+        return {}
     return {name: each for file in found.files_metadata.values() for name, each in file.tensors.items()}
 
 
-def download(repo: str, folder: Path) -> None:
-    """Everything that a model needs of the commit whose `config_folder` this is; without a connection nothing."""
+def download(repo: str, folder: Path, names: list[str]) -> None:
+    """Those of a repository's files that a model needs, into the folder that `look` found; small ones first."""
+    wanted = sorted(filter(FILES.fullmatch, names), key=lambda name: name.endswith(".safetensors"))
     with _told(repo):
-        try:
-            names = HfApi().list_repo_files(repo, revision=folder.name)
-        except (*UNREACHED, errors.HTTPError) as error:
-            if isinstance(error, errors.HfHubHTTPError):
-                raise
-            return  # the folder may be whole already; what is missing is told by whoever reads it
-        wanted = filter(FILES.fullmatch, names)
-        for name in sorted(wanted, key=lambda name: name.endswith(".safetensors")):  # the small files first
+        for name in wanted:
             hf_hub_download(repo, name, revision=folder.name)
 
 
@@ -79,4 +80,4 @@ def _sentence(repo: str, error: Exception) -> str:
     if isinstance(error, (*UNREACHED, errors.HTTPError)):
         return f"{repo} is not on this machine and the hub cannot be reached; connect, or give a local folder."
     reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-    return f"The download of {repo} broke off ({reason}); start again, it goes on from there."
+    return f"The download of {repo} broke off ({reason}); start again; files that came whole are kept."

@@ -88,10 +88,11 @@ def _found(name: str, place: Placement) -> tuple[Path, Family]:
         return folder, _family(name, folder)
     if name.startswith((".", "~", "/")) or name.count("/") != 1:
         raise ModelError(f"There is no model {name!r}; {_supported()}.")
-    folder = hub.config_folder(name)
+    folder, files = hub.look(name)
     family = _family(name, folder)
-    check_room(name, hub.remote_tensors(name, folder) or {}, place)
-    hub.download(name, folder)
+    if files and not any(folder.glob("*.safetensors")):
+        check_room(name, hub.remote_tensors(name, folder), place)
+    hub.download(name, folder, files)
     return folder, family
 
 
