@@ -1,7 +1,7 @@
 """A checkpoint of the Hugging Face hub as a local folder: what is missing there is downloaded into the hub's own cache.
 
-Files come one by one, so that an interrupt acts at once; those that have arrived whole stay, and are not asked for again.
-Every way in which this fails is one sentence. Knows nothing of what the files hold.
+Files come one by one, so that an interrupt acts at once; those that came whole stay, and are not asked for again. Every
+way in which this fails is one sentence. Knows nothing of what the files hold.
 """
 
 from __future__ import annotations
