@@ -20,7 +20,13 @@ def weights_bytes(model: torch.nn.Module) -> int:
     tied = getattr(model, "all_tied_weights_keys", None) or {}  # of transformers: name -> whose it is
     named = {tied.get(name, name): each for name, each in [*model.named_parameters(), *model.named_buffers()]}
     tensors = {name if each.is_meta else each.data_ptr(): each for name, each in named.items()}
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    return sum(tensor.numel() * tensor.element_size() + _scales(tensor) for tensor in tensors.values())
+
+
+def _scales(weight: torch.Tensor) -> int:
+    """Bytes of what belongs to a 4-bit weight of bitsandbytes: one number for each block of it."""
+    state = getattr(weight, "quant_state", None)
+    return 0 if state is None else int(state.absmax.nbytes)
 
 
 def kv_bytes(cache: Any) -> int:

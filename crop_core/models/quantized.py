@@ -7,6 +7,7 @@ what a region is judged by should not be rounded.
 from __future__ import annotations
 
 import importlib.util
+import logging
 from typing import Any
 
 import torch
@@ -35,6 +36,7 @@ def quantization(quantize: str | None, dtype: torch.dtype) -> Any:
         raise ModelError(f"Loading in {quantize} needs bitsandbytes, which is not installed; {_INSTALL}.")
     skipped = [rf"(.*\.)?{part}" for part in WHOLE]
     if quantize == "8bit":
+        logging.getLogger("bitsandbytes.autograd").setLevel(logging.ERROR)  # else a line for every product in bfloat16
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype, llm_int8_skip_modules=skipped
