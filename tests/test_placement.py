@@ -57,7 +57,7 @@ def test_layers_on_the_disk_change_nothing(folder, whole, tower):
     layer = offloaded.stack.layers[3]
     assert {weight.device.type for weight in layer.parameters()} == {"meta"}
     assert (offloaded.device, offloaded.dtype) == (torch.device("cpu"), torch.float32)
-    for method in ("crop", "ilp", "fastv"):
+    for method in ("crop", "fastv"):
         assert answers(offloaded, method) == answers(whole, method)
     assert not layer._forward_pre_hooks
     assert {weight.device.type for weight in layer.parameters()} == {"meta"}
@@ -85,18 +85,17 @@ def elsewhere(module, device):
     module.forward = moved
 
 
-@pytest.mark.parametrize(("first", "attn"), [(1, "sdpa"), (2, "sdpa"), (3, "sdpa"), (2, "eager")])
+@pytest.mark.parametrize(("first", "attn"), [(1, "eager"), (2, "sdpa")])
 def test_a_second_device(folder, first, attn, monkeypatch):
     adapter = load(folder, attn=attn)
-    told = {method: compared(adapter, method) for method in ("crop", "ilp")}
+    told = compared(adapter, "crop")
     with OtherDevice(monkeypatch):
         for layer in adapter.stack.layers[first:]:
             for part in [each for each in layer.modules() if not list(each.children())]:
                 elsewhere(part, OTHER)
             elsewhere(layer, OTHER)
         elsewhere(adapter.language_model.norm, torch.device("cpu"))
-        for method, one in told.items():
-            assert_same(one, compared(adapter, method))
+        assert_same(told, compared(adapter, "crop"))
 
 
 def assert_same(one, other):
