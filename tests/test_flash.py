@@ -110,12 +110,19 @@ def on_a_gpu(dtype=torch.bfloat16):
 
 def test_it_is_chosen_where_it_can_run_and_is_right(monkeypatch):
     monkeypatch.setattr(flash, "is_flash_attn_2_available", lambda: True)
-    chosen = {name for name, family in FAMILIES.items() if flash.choice(family, on_a_gpu())}
+    chosen = {name for name, family in FAMILIES.items() if flash.attention(None, family, on_a_gpu())}
     assert chosen == set(FAMILIES) - {"gemma3", "paligemma"}
-    assert flash.choice(FAMILIES["llava"], on_a_gpu(torch.float32)) is None
-    assert flash.choice(FAMILIES["llava"], Placement.of("cpu", "bfloat16")) is None
+    assert flash.attention(None, FAMILIES["llava"], on_a_gpu(torch.float32)) is None
+    assert flash.attention(None, FAMILIES["llava"], Placement.of("cpu", "bfloat16")) is None
     monkeypatch.setattr(flash, "is_flash_attn_2_available", lambda: False)
-    assert flash.choice(FAMILIES["llava"], on_a_gpu()) is None
+    assert flash.attention(None, FAMILIES["llava"], on_a_gpu()) is None
+
+
+def test_what_was_asked_for_is_taken_unless_it_would_be_wrong():
+    assert flash.attention("eager", FAMILIES["llava"], on_a_gpu()) == "eager"
+    assert flash.attention(flash.NAME, FAMILIES["llava"], on_a_gpu()) == flash.NAME
+    with pytest.raises(ModelError, match=r"not exact for PaliGemma, whose image tokens see later ones; use sdpa\."):
+        flash.attention(flash.NAME, FAMILIES["paligemma"], on_a_gpu())
 
 
 def test_asked_for_where_it_cannot_run_is_one_sentence():

@@ -9,21 +9,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from checkpoints import save
+from checkpoints import sharded
 from huggingface_hub import errors
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import LlamaConfig, LlavaForConditionalGeneration, PreTrainedModel
+from transformers import LlamaConfig, PreTrainedModel
 
-from crop_core import units
 from crop_core.cli import main
 from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.measure.memory import weights_bytes
 from crop_core.models import ModelError, hub, load, registry, room
 from crop_core.models.folder import check_whole
-from crop_core.models.placement import Placement
-from crop_core.models.room import weights_needed
 from crop_core.region import Region
 
 IMAGE = Image.linear_gradient("L").resize((200, 120)).convert("RGB")
@@ -35,13 +32,7 @@ SHARD = "model-00002-of-00003.safetensors"
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A checkpoint in three shards."""
-    folder = tmp_path_factory.mktemp("whole")
-    save(folder)
-    model = LlavaForConditionalGeneration.from_pretrained(folder)
-    (folder / "model.safetensors").unlink()
-    model.save_pretrained(folder, max_shard_size="150KB")
-    assert (folder / SHARD).is_file()
-    return folder
+    return sharded(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture
@@ -270,65 +261,6 @@ def test_what_cannot_be_used_is_not_downloaded(working, monkeypatch, tmp_path):
     (working.cache / "config.json").unlink()
     assert "no part that reads images" in sentence(REPO)
     assert set(working.asked) == {"config.json"}
-
-
-def test_what_the_weights_need_is_what_they_take(whole):
-    tensors = check_whole("it", whole)
-    adapter = load(whole)
-    parameters = sum(weight.numel() for weight in adapter.model.parameters())
-    assert weights_needed(tensors, torch.float32) == 4 * parameters
-    assert weights_needed(tensors, torch.bfloat16) == 2 * parameters
-    stored = sum(
-        each.numel() * each.element_size() for file in whole.glob("*.safetensors") for each in load_file(file).values()
-    )
-    assert weights_needed(tensors, torch.float32) == stored
-
-
-def test_quantized_weights_need_less_by_their_own_count(whole):
-    tensors = check_whole("it", whole)
-    layers = load(whole).language_model.layers
-    linear = sum(part.weight.numel() for part in layers.modules() if isinstance(part, torch.nn.Linear))
-    full = weights_needed(tensors, torch.bfloat16)
-    assert weights_needed(tensors, torch.bfloat16, "8bit") == full - linear
-    assert weights_needed(tensors, torch.bfloat16, "4bit") == full - 2 * linear + linear * 9 // 16
-
-
-@pytest.mark.parametrize(
-    ("how", "ways"),
-    [
-        ({}, "load it in bfloat16 or quantize it or spread it with the device 'auto' or use a smaller model"),
-        ({"dtype": "bfloat16"}, "quantize it or spread it with the device 'auto' or use a smaller model"),
-    ],
-)
-def test_a_model_too_large_says_how_much_it_needs(how, ways, whole, tmp_path, monkeypatch):
-    needed = weights_needed(check_whole("it", whole), Placement.of("cpu", **how).dtype) * 1.1
-    monkeypatch.setattr(room, "_MEMORY", tmp_path / "meminfo")
-    (tmp_path / "meminfo").write_text(f"MemTotal: 9 kB\nMemAvailable:   {int(needed / 1024)} kB\n")
-    assert f"needs about {units.size(int(needed))} of memory on cpu" in (said := sentence(whole, device="cpu", **how))
-    assert said.endswith(f"are free; {ways}.")
-    (tmp_path / "meminfo").write_text(f"MemAvailable: {int(needed / 1024) + 1} kB\n")
-    assert load(whole, device="cpu", **how)
-
-
-@pytest.mark.parametrize("known", ["", "MemFree: 3 kB\n", None])
-def test_where_free_memory_is_not_known_nothing_is_refused(known, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "_MEMORY", tmp_path / "meminfo")
-    if known is not None:
-        (tmp_path / "meminfo").write_text(known)
-    assert room.free_bytes(Placement.of("cpu")) is None
-    assert load(whole, device="cpu")
-
-
-def test_free_memory_of_gpus(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 5000))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 300)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 100)
-    cuda = torch.device("cuda")
-    assert room.free_bytes(Placement(cuda, {"": cuda}, torch.bfloat16)) == 1200
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert room.free_bytes(Placement(None, "auto", torch.bfloat16)) is None
-    assert room.free_bytes(Placement(None, "auto", torch.bfloat16, "4bit")) == 2400
 
 
 @pytest.mark.parametrize(("name", "large", "shown"), [("folder", 1, True), ("folder", 2**30, False), (REPO, 1, True)])

@@ -67,6 +67,13 @@ def test_weights_on_the_disk_weigh_as_much(folder, whole):
     assert weights_bytes(load(folder, device=spread(whole, "disk")).model) == weights_bytes(whole.model)
 
 
+def test_a_map_is_about_the_answering_model(folder, whole):
+    engine = CropEngine.from_pretrained(folder, device=spread(whole))
+    assert {weight.device.type for weight in engine.localizer.adapter.model.parameters()} == {"cpu"}
+    found = engine.compare(IMAGE, QUESTION, CropConfig(budget=Budget(share=0.5), max_new_tokens=2, repeats=1))
+    assert found.region.source == "predicted"
+
+
 def test_auto_without_a_gpu_is_the_cpu(folder, whole):
     adapter = load(folder, device="auto")
     assert (adapter.device, adapter.dtype) == (torch.device("cpu"), torch.float32)

@@ -26,10 +26,12 @@ def check_attention(attn: str | None, place: Placement) -> None:
         )
 
 
-def choice(family: Family, place: Placement) -> str | None:
-    """FlashAttention where it can run and is right for a family, None leaves the choice to transformers."""
+def attention(attn: str | None, family: Family, place: Placement) -> str | None:
+    """What was asked for; else FlashAttention where it can run and is right, None leaves the choice to transformers."""
     right = family.adapter.causal and family.model_class._supports_flash_attn
-    return NAME if right and _runs(place) else None
+    if attn == NAME and not right:
+        raise ModelError(f"{NAME} is not exact for {family.title}, whose image tokens see later ones; use sdpa.")
+    return NAME if attn is None and right and _runs(place) else attn
 
 
 def hide_positions(layers: Sequence[torch.nn.Module]) -> None:

@@ -18,7 +18,7 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED = ("pytorch_model*.bin", "*.pth", "*.pt", "*.ckpt", "*.gguf")  # weights that are not read
 TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json")
 PROCESSOR = ("processor_config.json", "preprocessor_config.json")
-READ = (*TOKENIZER[::2], *PROCESSOR, "tokenizer_config.json", "generation_config.json", "chat_template.json")
+JSON = (*PROCESSOR, "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.json")
 AGAIN = "download or copy it again"
 
 
@@ -47,7 +47,7 @@ def check_whole(name: str, folder: Path) -> dict[str, Stored]:
     for what, files in (("tokenizer", TOKENIZER), ("processor", PROCESSOR)):
         if not any((folder / file).is_file() for file in files):
             raise ModelError(f"{name} has no {what} (no {files[0]} or {files[1]}); {AGAIN}, with every file.")
-    for file in READ:
+    for file in JSON:
         if (folder / file).is_file():
             _json(name, folder / file)
     return tensors

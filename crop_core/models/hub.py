@@ -16,7 +16,7 @@ from huggingface_hub import HfApi, errors, hf_hub_download
 
 from crop_core.models.protocol import ModelError
 
-FILES = re.compile(r"[^/]+\.(json|jinja|txt|model)|model[^/]*\.safetensors")  # no folders, no pickles, no code
+FILES = re.compile(r"[^/]+\.(json|jinja|txt|model)|model(-\d+-of-\d+)?\.safetensors")  # no folders, pickles or code
 SECONDS = 10  # until a hub that does not answer counts as out of reach
 UNREACHED = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError, TimeoutError)
 

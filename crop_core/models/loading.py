@@ -23,7 +23,7 @@ from crop_core.models.processors import load_processor
 from crop_core.models.protocol import Adapter, ModelError
 from crop_core.models.quantized import quantization
 
-REFUSALS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError, MemoryError)
+REFUSALS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
 
 
 def load_config(name: str, folder: Path) -> Any:
@@ -34,7 +34,7 @@ def load_config(name: str, folder: Path) -> Any:
 def load_adapter(name: str, folder: Path, family: Family, place: Placement, attn: str | None) -> Adapter:
     """The adapter of a checkpoint, in eval mode; ModelError for what transformers cannot load."""
     processor = _guarded(name, "processor", partial(load_processor, family.processor_class), folder)
-    attn = attn or flash.choice(family, place)
+    attn = flash.attention(attn, family, place)
     model, info = _guarded(
         name,
         "model",

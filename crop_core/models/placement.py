@@ -33,10 +33,11 @@ class Placement:
         cls, device: Device | None = None, dtype: str | torch.dtype | None = None, quantize: str | None = None
     ) -> Placement:
         """From the arguments of `load`; ModelError for a device or dtype that cannot be used here."""
-        if device == AUTO or isinstance(device, Mapping):
-            where = None
-            spread: str | dict[str, Any] = AUTO if isinstance(device, str) else dict(device or {})
-        else:
+        where: torch.device | None = None
+        spread: str | dict[str, Any] = AUTO
+        if isinstance(device, Mapping):
+            spread = dict(device)
+        elif device != AUTO:
             where = _device(device)
             spread = {"": where}
         return cls(where, spread, _dtype(dtype, _kinds(spread)), quantize)
