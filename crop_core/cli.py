@@ -1,6 +1,7 @@
 """The command line: `ask` one question with and without CROP, `models` lists what can be loaded.
 
-Bad input is one sentence on stderr and exit code 2. torch is imported only once the arguments make sense.
+Bad input is one sentence on stderr and exit code 2, an interrupt one and 130. torch is imported only once the arguments
+make sense.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from crop_core.region import Region
 from crop_core.report import columns, comparison_table
 
 BAD_INPUT = 2  # the exit code of argparse
+INTERRUPTED = 130  # of a shell, for Ctrl-C
 EXAMPLE = """examples:
   python -m crop_core ask picture.png "what is left of the dog?"
   python -m crop_core ask picture.png "how many cats are there?" --budget 64 --method ilp
@@ -29,13 +31,16 @@ EXAMPLE = """examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, or 2 for bad input."""
+    """Run the command line and return its exit code: 0, 2 for bad input, or 130 when interrupted."""
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
     except ValueError as error:  # every error about what the user gave is one, with one sentence
         print(f"crop_core: {error}", file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:
+        print("crop_core: Interrupted; files that were downloaded whole are kept.", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
@@ -84,8 +89,9 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--seed", type=int, default=0, metavar="N", help="of the tokens that --method random keeps (0)")
     ask.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
     ask.add_argument("--locator", metavar="NAME", help="locator model, named like the model")
-    ask.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: cuda when there is one)")
+    ask.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ..., or auto: all (default: cuda or cpu)")
     ask.add_argument("--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: what suits the device)")
+    ask.add_argument("--quantize", choices=["8bit", "4bit"], help="fewer bits a weight, by bitsandbytes")
     ask.add_argument("--repeats", type=int, default=2, metavar="N", help="runs of each, first a warm-up (default: 2)")
     ask.add_argument("--json", metavar="FILE|-", help="write everything as one JSON object; -: print only that")
 
@@ -134,12 +140,10 @@ def _regions(arguments: argparse.Namespace, sizes: list[tuple[int, int]]) -> lis
 
 def _engine(arguments: argparse.Namespace, needs_locator: bool) -> Any:
     """The engine with what was asked for; a locator is loaded only when it has to find the region."""
-    from transformers.utils import logging
-
     from crop_core.engine import CropEngine
 
-    logging.disable_progress_bar()
-    options = {name: getattr(arguments, name) for name in ("model", "device", "dtype") if getattr(arguments, name)}
+    names = ("model", "device", "dtype", "quantize")
+    options = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
     if not needs_locator:
         options["localizer"] = None
     elif arguments.locator:

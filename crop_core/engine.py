@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from PIL import Image
 from crop_core.compare import Measurement, answer, compare
 from crop_core.config import CropConfig
 from crop_core.localize import KnownRegion, Localizer, WholeImage, localizer_of
-from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, Images, Turn, load, several
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, Device, Images, Turn, load, several
 from crop_core.records import Answer, Comparison, StreamEvent
 from crop_core.region import Region
 from crop_core.runs import Task
@@ -53,17 +53,21 @@ class CropEngine:
         cls,
         model: str | Path = DEFAULT_MODEL,
         localizer: str | Path | None = DEFAULT_LOCALIZER,
-        device: str | torch.device | None = None,
+        device: Device | None = None,
         dtype: str | torch.dtype | None = None,
         attn: str | None = None,
+        quantize: str | None = None,
     ) -> CropEngine:
         """Load the models (bundled name, local folder or hub id) and run them once, so that timing starts warm.
 
-        Device and dtype as in `crop_core.models.load`; raises ModelError with one sentence.
+        Device, dtype, attn and quantize as in `crop_core.models.load`, for both models, but that a mapping of modules
+        to devices is about the answering model; raises ModelError with one sentence.
         """
-        adapter = load(model, device, dtype, attn)
-        locator = None if localizer is None else localizer_of(load(localizer, device, dtype, attn))
-        return cls(adapter, locator)
+        adapter = load(model, device, dtype, attn, quantize)
+        if localizer is None:
+            return cls(adapter)
+        beside = adapter.device if isinstance(device, Mapping) else device
+        return cls(adapter, localizer_of(load(localizer, beside, dtype, attn, quantize)))
 
     def answer(
         self,

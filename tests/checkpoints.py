@@ -95,3 +95,13 @@ def save(
     built.save_pretrained(folder)
     processor(mode, side, strategy, template).save_pretrained(folder)
     return str(folder)
+
+
+def sharded(folder: Path) -> Path:
+    """The same in three files of weights, with an index."""
+    save(folder)
+    built = LlavaForConditionalGeneration.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    built.save_pretrained(folder, max_shard_size="150KB")
+    assert (folder / "model-00003-of-00003.safetensors").is_file()
+    return folder

@@ -166,9 +166,11 @@ def test_a_budget_is_a_number_or_a_share(budget: str, expected: Budget, double: 
 
 
 def test_method_repeats_and_models_are_passed_on(double: type[Double], picture: str) -> None:
-    models = ["--model", "a/b", "--locator", "c", "--device", "cpu", "--dtype", "float32"]
+    models = ["--model", "a/b", "--locator", "c", "--device", "auto", "--dtype", "float32", "--quantize", "8bit"]
     assert main(["ask", picture, QUESTION, "--method", "ilp", "--repeats", "3", *models]) == 0
-    assert double.loaded == {"model": "a/b", "localizer": "c", "device": "cpu", "dtype": "float32"}
+    assert double.loaded == {
+        "model": "a/b", "localizer": "c", "device": "auto", "dtype": "float32", "quantize": "8bit"
+    }  # fmt: skip
     assert double.asked[2].method == "ilp"
     assert double.asked[2].repeats == 3
 
@@ -237,6 +239,7 @@ def test_a_method_that_reads_no_region_needs_no_locator(
         (["--box", "nan,0,1,1"], "four numbers"),
         (["--method", "fastest"], "fastest"),
         (["--localizer", "gps"], "gps"),
+        (["--quantize", "2bit"], "2bit"),
         (["--repeats", "0"], "repeats"),
         (["--seed=-1"], "seed is -1"),
         (["--repeats", "x"], "repeats"),
@@ -302,6 +305,19 @@ def test_a_folder_without_a_model_and_an_unknown_model(
     assert "holds no model" in refused("ask", picture, QUESTION, "--model", str(tmp_path))
     assert "no model 'gpt'" in refused("ask", picture, QUESTION, "--model", "gpt")
     assert "no model 'gpt'" in refused("ask", picture, QUESTION, *folders, "--locator", "gpt")
+
+
+def test_an_interrupt_is_one_line(
+    double: type[Double], picture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(**options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Double, "from_pretrained", interrupted)
+    assert main(["ask", picture, QUESTION, "--json", "-"]) == 130
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "Interrupted" in err
 
 
 def test_a_command_is_needed(refused: Any) -> None:

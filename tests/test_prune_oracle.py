@@ -435,7 +435,7 @@ def test_attention_kinds_that_were_not_verified_are_refused(model, monkeypatch):
     stack = stack_of(model)
     monkeypatch.setattr(stack.config, "_attn_implementation_internal", "flex_attention")
     with (
-        pytest.raises(PruneError, match="sdpa and eager, not flex_attention"),
+        pytest.raises(PruneError, match="sdpa, eager, flash_attention_2, not flex_attention"),
         LayerPruning(stack, ilp(visual), visual),
     ):
         pass

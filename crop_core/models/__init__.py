@@ -1,5 +1,6 @@
 """One small adapter per family of vision-language models, behind one protocol; `load` finds it by config.model_type."""
 
+from crop_core.models.placement import Device
 from crop_core.models.protocol import Adapter, Images, ModelError, PreparedInputs, TokenLayout, Turn, several
 from crop_core.models.registry import DEFAULT_LOCALIZER, DEFAULT_MODEL, ModelInfo, available, load
 
@@ -7,6 +8,7 @@ __all__ = [
     "DEFAULT_LOCALIZER",
     "DEFAULT_MODEL",
     "Adapter",
+    "Device",
     "Images",
     "ModelError",
     "ModelInfo",

@@ -33,6 +33,7 @@ class HfAdapter:
     token_keys: ClassVar[tuple[str, ...]] = ()  # what it makes for every prompt token beside its id
     vision_types: ClassVar[tuple[str, ...]] = ()  # config.model_type of the towers that are supported, empty for all
     text_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2")  # and of the language models
+    causal: ClassVar[bool] = True  # whether no prompt token sees a later one; FlashAttention knows nothing else
     first_prunable = 1  # the layer from which on nothing is added to visual tokens
 
     def __post_init__(self) -> None:
@@ -56,8 +57,10 @@ class HfAdapter:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.model.device
+        """Where inputs go: the embedding's device, or the one that it computes on when its weights are elsewhere."""
+        embedding = self.model.get_input_embeddings()
+        where = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)  # of accelerate
+        return embedding.weight.device if where is None else torch.device(where)
 
     @property
     def dtype(self) -> torch.dtype:

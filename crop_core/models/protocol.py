@@ -92,7 +92,7 @@ class Adapter(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Where inputs go; the weights may lie on more devices."""
 
     @property
     def dtype(self) -> torch.dtype:

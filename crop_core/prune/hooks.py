@@ -16,12 +16,22 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from crop_core.measure.timing import Stopwatch
 from crop_core.prune.attention import last_rows
-from crop_core.prune.narrow import Kept, Prompts, later_mask, narrow_mask, narrow_rope, open_columns
+from crop_core.prune.narrow import (
+    Kept,
+    Prompts,
+    later_mask,
+    later_padding,
+    narrow_mask,
+    narrow_padding,
+    narrow_rope,
+    open_columns,
+)
 from crop_core.prune.protocol import Decision, PruneContext, PruneError, Pruner
 from crop_core.prune.stack import DecoderStack
 from crop_core.trace import PruneStep
 
-ATTENTIONS = ("sdpa", "eager")  # those that the masking oracle has verified
+PADDED = ("flash_attention_2",)  # causal by themselves, with (B, P) masks of padding
+ATTENTIONS = ("sdpa", "eager", *PADDED)  # those that the masking oracle has verified, flash by a stand-in for its form
 Arguments = dict[str, Any]
 
 
@@ -85,7 +95,7 @@ class LayerPruning:
             raise PruneError("This LayerPruning is already in use; make one per request.")
         if self.stack.attention not in ATTENTIONS:
             raise PruneError(
-                f"Pruning inside the LLM supports the attentions {' and '.join(ATTENTIONS)}, not "
+                f"Pruning inside the LLM supports the attentions {', '.join(ATTENTIONS)}, not "
                 f"{self.stack.attention}; load the model with one of them."
             )
         self._reset()
@@ -220,16 +230,20 @@ class LayerPruning:
         mask, rope = kwargs.get("attention_mask"), kwargs["position_embeddings"]
         key = (id(mask), id(rope), id(kept))
         if key not in self._narrowed:
-            if self.evict and not self._prefill:
-                narrowed = later_mask(mask, self._seen, queries, self._generated)
-            else:
-                narrowed = narrow_mask(mask, kept, queries, self._generated)
             tables = narrow_rope(rope, kept) if self._prefill else rope
+            narrowed = self._narrow_mask(mask, kept, queries)
             self._narrowed[key] = (narrowed, tables, mask, rope)  # the last two only so that their ids stay theirs
         narrowed, rope = self._narrowed[key][:2]
         changed = {"attention_mask": narrowed, "position_embeddings": rope}
         # Only tests for packed sequences read position_ids here, and gaps would mislead them.
         return {**kwargs, **changed, "position_ids": None} if self._prefill else {**kwargs, **changed}
+
+    def _narrow_mask(self, mask: torch.Tensor | None, kept: Kept, queries: int) -> torch.Tensor | None:
+        """For what is left, in the form that the model's attention takes."""
+        padded, generated = self.stack.attention in PADDED, self._generated
+        if self.evict and not self._prefill:
+            return later_padding(self._seen, generated) if padded else later_mask(mask, self._seen, queries, generated)
+        return narrow_padding(mask, kept, generated) if padded else narrow_mask(mask, kept, queries, generated)
 
 
 def _step(layer: int, decision: Decision, total: int, before: PruneStep | None) -> PruneStep:

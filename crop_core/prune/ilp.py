@@ -52,7 +52,7 @@ def best(
 
     scores: (M,). All of `alive` when there are no more than `count`; at least one an image.
     """
-    count = max(tokens.images, count)
+    count, tokens = max(tokens.images, count), tokens.to(alive.device)
     if len(alive) <= count:
         return alive
     order = alive[_rising(-scores[alive])]

@@ -123,12 +123,28 @@ def narrow_mask(mask: torch.Tensor | None, kept: Kept, queries: int, generated: 
     return narrowed if kept.valid is None else _closed(narrowed, kept.valid, generated)
 
 
+def narrow_padding(mask: torch.Tensor | None, kept: Kept, generated: int) -> torch.Tensor | None:
+    """The mask of an attention that is causal by itself and is told of padding alone, such as FlashAttention's.
+
+    mask: (B, P + G) bool or integer (true = a token), or None without padding. Returns (B, K + G) bool, or None where
+    every slot is a token.
+    """
+    if mask is None and kept.valid is None:
+        return None
+    kept = kept if mask is None else kept.to(mask.device)
+    valid = torch.ones_like(kept.index, dtype=torch.bool) if kept.valid is None else kept.valid
+    new = valid.new_ones(len(valid), generated)
+    if mask is not None:
+        valid, new = valid & mask.bool().gather(1, kept.index), mask[:, kept.prompt :].bool()
+    return torch.cat([valid, new], dim=1)
+
+
 def open_columns(mask: torch.Tensor | None, kept: Kept) -> torch.Tensor | None:
     """(B, K) bool: which of the slots left may be attended to by tokens to come, None for all; mask: as in
-    `narrow_mask`, of the prefill, whose last row sees all but padding.
+    `narrow_mask`, of the prefill, whose last row sees all but padding, or as in `narrow_padding`.
     """
-    if mask is None:
-        return kept.valid
+    if mask is None or mask.dim() == 2:
+        return narrow_padding(mask, kept, 0)
     kept = kept.to(mask.device)
     last = mask[:, 0, -1]  # (1 or B, P)
     seen = (last if last.dtype == torch.bool else last >= 0).expand(len(kept.index), -1).gather(1, kept.index)
@@ -143,11 +159,17 @@ def later_mask(mask: torch.Tensor | None, seen: torch.Tensor | None, queries: in
     """
     if seen is None:
         return mask
+    seen = seen if mask is None else seen.to(mask.device)
     keys = torch.cat([seen, seen.new_ones(len(seen), generated)], dim=1)  # (B, K + G)
     allowed = _causal(queries, keys.shape[1], keys.device) & keys[:, None, None, :]
     if mask is None or mask.dtype == torch.bool:
         return allowed
     return torch.zeros_like(allowed, dtype=mask.dtype).masked_fill(~allowed, torch.finfo(mask.dtype).min)
+
+
+def later_padding(seen: torch.Tensor | None, generated: int) -> torch.Tensor | None:
+    """The same for an attention that is told of padding alone: (B, K + G) bool, None for all."""
+    return None if seen is None else torch.cat([seen, seen.new_ones(len(seen), generated)], dim=1)
 
 
 def _causal(queries: int, keys: int, device: torch.device) -> torch.Tensor:

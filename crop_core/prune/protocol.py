@@ -30,7 +30,9 @@ class VisualTokens:
     images: int = 1
 
     def to(self, device: torch.device) -> VisualTokens:
-        """The same on another device."""
+        """The same on another device; itself on its own."""
+        if self.inside.device == device:
+            return self
         return VisualTokens(self.inside.to(device), self.image.to(device), self.images)
 
     @classmethod
