@@ -23,6 +23,9 @@ def main() -> None:
         engine = CropEngine.from_pretrained(**options)
     except ValueError as error:
         sys.exit(f"CROP Explorer: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("CROP Explorer: Interrupted; files that were downloaded whole are kept.\n")
+        sys.exit(130)
     bundled = settings.model in (None, DEFAULT_MODEL)
     app = build(engine, load_examples(EXAMPLES), bundled, settings.max_queue)
     options = launch_options(EXAMPLES, settings.max_upload_mb)

@@ -1,6 +1,7 @@
 """The command line: `ask` one question with and without CROP, `models` lists what can be loaded.
 
-Bad input is one sentence on stderr and exit code 2. torch is imported only once the arguments make sense.
+Bad input is one sentence on stderr and exit code 2, an interrupt one and 130. torch is imported only once the arguments
+make sense.
 """
 
 from __future__ import annotations
@@ -13,28 +14,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from crop_core.config import METHODS, Budget, CropConfig
+from crop_core.config import METHODS, Budget, CropConfig, IlpConfig
 from crop_core.images import check_question, open_image
 from crop_core.records import Comparison
 from crop_core.region import Region
 from crop_core.report import columns, comparison_table
 
 BAD_INPUT = 2  # the exit code of argparse
+INTERRUPTED = 130  # of a shell, for Ctrl-C
 EXAMPLE = """examples:
   python -m crop_core ask picture.png "what is left of the dog?"
   python -m crop_core ask picture.png "how many cats are there?" --budget 64 --method ilp
   python -m crop_core ask picture.png "what does the sign say?" --box 40,30,200,180 --json answer.json
+  python -m crop_core ask first.png "what differs?" --also second.png --then "which one is larger?" --model NAME
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, or 2 for bad input."""
+    """Run the command line and return its exit code: 0, 2 for bad input, or 130 when interrupted."""
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
     except ValueError as error:  # every error about what the user gave is one, with one sentence
         print(f"crop_core: {error}", file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:
+        print("crop_core: Interrupted; files that were downloaded whole are kept.", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
@@ -72,53 +78,72 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--budget", metavar="N|P%", help=budget)
     ask.add_argument("--method", choices=methods, default="crop", help="what to prune with (default: crop)")
     ask.add_argument("--localizer", choices=regions, default="grid", help="grid: the locator model; whole: no region")
-    ask.add_argument("--box", metavar="x0,y0,x1,y1", help="draw the region yourself: left,top,right,bottom in pixels")
+    box = "draw the region yourself: left,top,right,bottom in pixels; once for each image, in their order"
+    ask.add_argument("--box", metavar="x0,y0,x1,y1", action="append", default=[], help=box)
+    more = "another picture that the question is about; may be repeated"
+    ask.add_argument("--also", metavar="IMAGE", action="append", default=[], help=more)
+    then = "a further question about the same pictures, after the answer to the one before; may be repeated"
+    ask.add_argument("--then", metavar="QUESTION", action="append", default=[], help=then)
+    evict = "free the dropped tokens' keys and values in the layers before the last cut too"
+    ask.add_argument("--evict", action="store_true", help=evict)
     ask.add_argument("--seed", type=int, default=0, metavar="N", help="of the tokens that --method random keeps (0)")
     ask.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
     ask.add_argument("--locator", metavar="NAME", help="locator model, named like the model")
-    ask.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: cuda when there is one)")
+    ask.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ..., or auto: all (default: cuda or cpu)")
     ask.add_argument("--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: what suits the device)")
+    ask.add_argument("--quantize", choices=["8bit", "4bit"], help="fewer bits a weight, by bitsandbytes")
     ask.add_argument("--repeats", type=int, default=2, metavar="N", help="runs of each, first a warm-up (default: 2)")
     ask.add_argument("--json", metavar="FILE|-", help="write everything as one JSON object; -: print only that")
 
 
 def _ask(arguments: argparse.Namespace) -> None:
     """Cheap checks first, so that a typing error does not wait for a model to load."""
-    question = check_question(arguments.question)
-    image = open_image(arguments.image)
-    region = _region(arguments, *image.size)
+    questions = [check_question(text) for text in (arguments.question, *arguments.then)]
+    images = [open_image(path) for path in (arguments.image, *arguments.also)]
+    regions = _regions(arguments, [image.size for image in images])
     config = _config(arguments)
     _check_target(arguments.json)
-    needs_locator = region is None and config.parts.needs_region
-    result = _engine(arguments, needs_locator).compare(image, question, config, region)
+    needs_locator = None in regions and config.parts.needs_region
+    engine = _engine(arguments, needs_locator)
+    history: list[tuple[str, str]] = []
+    for question in questions:
+        result = engine.compare(images, question, config, regions, history=history)
+        history = [*history, (question, result.baseline.text)]
+        if arguments.json != "-":
+            print(comparison_table(result), end="\n" if question is questions[-1] else "\n\n")
     if arguments.json:
         _write(result, arguments.json)
-    if arguments.json != "-":
-        print(comparison_table(result))
 
 
 def _config(arguments: argparse.Namespace) -> CropConfig:
     config = CropConfig(
-        method=arguments.method, localizer=arguments.localizer, seed=arguments.seed, repeats=arguments.repeats
+        method=arguments.method,
+        localizer=arguments.localizer,
+        seed=arguments.seed,
+        repeats=arguments.repeats,
+        ilp=IlpConfig(evict=arguments.evict),
     )
     return config if arguments.budget is None else replace(config, budget=Budget.parse(arguments.budget))
 
 
-def _region(arguments: argparse.Namespace, width: int, height: int) -> Region | None:
-    """The region that the user chose; None leaves it to the locator."""
-    if arguments.box is not None:
-        return Region.from_box(arguments.box.split(","), width, height)
-    return Region.whole(width, height) if arguments.localizer == "whole" else None
+def _regions(arguments: argparse.Namespace, sizes: list[tuple[int, int]]) -> list[Region | None]:
+    """The region that the user chose in every image; None leaves it to the locator."""
+    if len(arguments.box) > len(sizes):
+        raise ValueError(f"There are {len(arguments.box)} boxes for {len(sizes)} image(s); give at most one for each.")
+    left = Region.whole if arguments.localizer == "whole" else lambda *size: None
+    boxes = [*arguments.box, *[None] * (len(sizes) - len(arguments.box))]
+    return [
+        left(*size) if box is None else Region.from_box(box.split(","), *size)
+        for box, size in zip(boxes, sizes, strict=True)
+    ]
 
 
 def _engine(arguments: argparse.Namespace, needs_locator: bool) -> Any:
     """The engine with what was asked for; a locator is loaded only when it has to find the region."""
-    from transformers.utils import logging
-
     from crop_core.engine import CropEngine
 
-    logging.disable_progress_bar()
-    options = {name: getattr(arguments, name) for name in ("model", "device", "dtype") if getattr(arguments, name)}
+    names = ("model", "device", "dtype", "quantize")
+    options = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
     if not needs_locator:
         options["localizer"] = None
     elif arguments.locator:

@@ -32,6 +32,15 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(" or ".join(allowed))
+        return value
+
+    return parse
+
+
 def _setting(default: Any, help: str, parse: Callable[[str], Any] = _text) -> Any:
     return field(default=default, metadata={"help": help, "parse": parse})
 
@@ -42,8 +51,13 @@ class Settings:
 
     model: str | None = _setting(None, "Answering model: a bundled name, a local folder or a hub id.")
     localizer: str | None = _setting(None, "Localizer model, named like the model; 'none' starts without one.")
-    device: str | None = _setting(None, "Device of both models, such as cpu or cuda; chosen by itself when empty.")
+    device: str | None = _setting(
+        None, "cpu, cuda, cuda:1, or auto for all of them at once; chosen by itself when empty."
+    )
     dtype: str | None = _setting(None, "float32, bfloat16 or float16; chosen for the device when empty.")
+    quantize: str | None = _setting(
+        None, "8bit or 4bit weights in both models, by bitsandbytes; none when empty.", _one_of("8bit", "4bit")
+    )
     host: str | None = _setting(None, "Address to listen on; this machine alone when empty, 0.0.0.0 for all.")
     port: int | None = _setting(
         None, "Port to listen on; the first free one from 7860 on when empty.", _whole_number(1, 65535)
@@ -73,7 +87,9 @@ class Settings:
     def engine_options(self) -> dict[str, str | None]:
         """Keyword arguments for CropEngine.from_pretrained: only what was set, so that its own defaults stand."""
         options: dict[str, str | None] = {
-            name: value for name in ("model", "localizer", "device", "dtype") if (value := getattr(self, name))
+            name: value
+            for name in ("model", "localizer", "device", "dtype", "quantize")
+            if (value := getattr(self, name))
         }
         if self.localizer == NO_LOCALIZER:
             options["localizer"] = None

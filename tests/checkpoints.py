@@ -89,6 +89,19 @@ def save(
     folder: Path, mode: str = "crop", side: int = 112, template: bool = True, strategy: str = "default", **shape: Any
 ) -> str:
     """A checkpoint folder; side 112 gives 8x8 visual tokens."""
-    model(side, strategy=strategy, **shape).save_pretrained(folder)
+    built = model(side, strategy=strategy, **shape)
+    if mode == "squash":
+        built.config.crop_region = {"format": "digits"}  # a locator
+    built.save_pretrained(folder)
     processor(mode, side, strategy, template).save_pretrained(folder)
     return str(folder)
+
+
+def sharded(folder: Path) -> Path:
+    """The same in three files of weights, with an index."""
+    save(folder)
+    built = LlavaForConditionalGeneration.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    built.save_pretrained(folder, max_shard_size="150KB")
+    assert (folder / "model-00003-of-00003.safetensors").is_file()
+    return folder

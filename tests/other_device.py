@@ -73,7 +73,9 @@ class OtherDevice(TorchDispatchMode):
         monkeypatch.setattr(torch, "tensor", _made_on)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        return _run(func, args, kwargs or {})
+        with self:
+            found = func.decompose(*args, **(kwargs or {}))  # in inference mode composite operators come in one piece
+        return _run(func, args, kwargs or {}) if found is NotImplemented else found
 
 
 def _made_on(data: Any, device: torch.device | None = None, **options: Any) -> torch.Tensor:

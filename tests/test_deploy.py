@@ -91,7 +91,7 @@ def imported() -> set[str]:
 
 
 def test_everything_that_is_imported_is_required() -> None:
-    packages = {"cv2": "opencv-python-headless", "PIL": "pillow"}
+    packages = {"cv2": "opencv-python-headless", "PIL": "pillow", "huggingface_hub": "huggingface-hub"}
     foreign = imported() - set(sys.stdlib_module_names) - {"crop_core", "ui"}
     assert "torch" in foreign
     assert {packages.get(name, name) for name in foreign} <= set(versions("requirements.txt"))

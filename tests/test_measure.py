@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import DynamicCache
 
 from crop_core.measure.flops import counted, decode_flops, prefill_flops
-from crop_core.measure.memory import CpuPeak, kv_bytes, weights_bytes
+from crop_core.measure.memory import CpuPeak, kv_bytes, peak_meter, weights_bytes
 from crop_core.measure.timing import StageTimer
 
 KIB = 1024
@@ -50,6 +50,25 @@ def test_weights_count_shared_storage_once():
     head = torch.nn.Linear(4, 10, bias=True)
     head.weight = embedding.weight
     assert weights_bytes(torch.nn.ModuleList([embedding, head])) == (40 + 10) * 4
+
+
+def test_weights_that_lie_elsewhere_count_and_tied_ones_once():
+    with torch.device("meta"):
+        model = torch.nn.ModuleList([torch.nn.Embedding(10, 4), torch.nn.Linear(4, 10), torch.nn.Linear(4, 4)])
+    model.all_tied_weights_keys = {"1.weight": "0.weight"}
+    assert weights_bytes(model) == (40 + 10 + 16 + 4) * 4
+
+
+def test_the_peak_of_several_gpus_is_added_up(monkeypatch):
+    for name in ("synchronize", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, lambda device: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: (100, 1000)[device])
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: (130, 1500)[device])
+    meter, _ = peak_meter(torch.device("cuda"))
+    with meter:
+        pass
+    assert meter.peak == 30 + 500
 
 
 def test_the_cache_is_summed_layer_by_layer():

@@ -19,18 +19,20 @@ def test_every_variable_is_read() -> None:
             "CROP_LOCALIZER": "other",
             "CROP_DEVICE": "cuda",
             "CROP_DTYPE": "float16",
+            "CROP_QUANTIZE": "4bit",
             "CROP_HOST": "0.0.0.0",
             "CROP_PORT": "8080",
             "CROP_MAX_UPLOAD_MB": "5",
             "CROP_MAX_QUEUE": "3",
         }
     )
-    assert settings == Settings("some/folder", "other", "cuda", "float16", "0.0.0.0", 8080, 5, 3)
+    assert settings == Settings("some/folder", "other", "cuda", "float16", "4bit", "0.0.0.0", 8080, 5, 3)
     assert settings.engine_options() == {
         "model": "some/folder",
         "localizer": "other",
         "device": "cuda",
         "dtype": "float16",
+        "quantize": "4bit",
     }
 
 
@@ -51,3 +53,8 @@ def test_no_localizer() -> None:
 def test_a_wrong_port_is_one_sentence(value: str) -> None:
     with pytest.raises(SettingsError, match=r"^CROP_PORT is '.*', and must be a whole number from 1 to 65535\.$"):
         Settings.from_env({"CROP_PORT": value})
+
+
+def test_a_wrong_quantization_is_one_sentence() -> None:
+    with pytest.raises(SettingsError, match=r"^CROP_QUANTIZE is '2bit', and must be 8bit or 4bit\.$"):
+        Settings.from_env({"CROP_QUANTIZE": "2bit"})

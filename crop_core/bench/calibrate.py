@@ -40,7 +40,8 @@ def fit(localizer: GridLocalizer, items: list[Item], coverage: float) -> Calibra
 def write(told: Calibration | Rule, folder: Path, key: str = KEY) -> None:
     """Put what was fitted into the checkpoint's config.json."""
     file = folder / "config.json"
-    config = json.loads(file.read_text()) | {key: told.to_json()}
+    config = json.loads(file.read_text())
+    config[key] = config.get(key, {}) | told.to_json()  # what else it says, such as the format, stays
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 

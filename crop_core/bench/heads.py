@@ -50,8 +50,9 @@ def seen(adapter: Adapter, items: list[Item], terms: list[Term], side: int = GRI
     """(Q, 64, T): what every term reads on every item; see `heat.shares`."""
     found = []
     for item in tqdm(items, mininterval=5):
-        prepared = adapter.prepare(item.scene.image, item.question.text)
-        glimpse = Glimpse.of(adapter.layout(prepared.image_size), side)
+        image = item.scene.image
+        prepared = adapter.prepare(image, item.question.text)
+        glimpse = Glimpse.of(adapter.layout(image.size), side)
         found.append(glance(adapter, prepared, adapter.encode(prepared), glimpse, terms).T)
     return np.stack(found).astype(np.float32)
 

@@ -14,7 +14,7 @@ from crop_core.bench import accuracy, localizer
 from crop_core.bench.examiner import ALL, Sheet, elsewhere
 from crop_core.bench.heldout import Item
 from crop_core.bench.workers import Setup, examine
-from crop_core.localize import SELF, Finding, GridLocalizer, SelfLocalizer
+from crop_core.localize import SELF, Finding, Localizer, SelfLocalizer, localizer_of
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, load
 from crop_core.region import Region
@@ -54,7 +54,7 @@ def costs(model: str, locator: str, items: Sequence[Item]) -> dict[str, dict[str
     and by the answering model where the image is encoded for the answer anyway.
     """
     adapter = load(model, "cpu", "float32")
-    trained, own = GridLocalizer(load(locator, "cpu", "float32")), SelfLocalizer(adapter)
+    trained, own = localizer_of(load(locator, "cpu", "float32")), SelfLocalizer(adapter)
     seconds: dict[str, list[float]] = {}
     flops: dict[str, list[int]] = {}
     for item in tqdm([items[0], *items], "localizers", mininterval=5):  # the first one is a warm-up
@@ -66,7 +66,7 @@ def costs(model: str, locator: str, items: Sequence[Item]) -> dict[str, dict[str
     return {name: {"seconds": median(seconds[name][1:]), "flops": median(flops[name][1:])} for name in seconds}
 
 
-def _ways(adapter: Adapter, trained: GridLocalizer, own: SelfLocalizer, item: Item) -> dict[str, Callable[[], Finding]]:
+def _ways(adapter: Adapter, trained: Localizer, own: SelfLocalizer, item: Item) -> dict[str, Callable[[], Finding]]:
     image, text = item.scene.image, item.question.text
     prepared = adapter.prepare(image, text)
     features = adapter.encode(prepared)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from crop_core.bench.examiner import Examiner, Sheet, runs
 from crop_core.bench.heldout import Item
-from crop_core.localize import SELF, GridLocalizer, SelfLocalizer
+from crop_core.localize import SELF, SelfLocalizer, localizer_of
 from crop_core.models import load
 
 
@@ -36,7 +36,7 @@ class Setup:
     def examiner(self) -> Examiner:
         """Models loaded, on the CPU."""
         adapter = load(self.model, "cpu")
-        locator = SelfLocalizer(adapter) if self.localizer == SELF else GridLocalizer(load(self.localizer, "cpu"))
+        locator = SelfLocalizer(adapter) if self.localizer == SELF else localizer_of(load(self.localizer, "cpu"))
         return Examiner(adapter, locator, runs(self.methods, self.budgets), self.ablated)
 
 

@@ -3,6 +3,20 @@
 from crop_core.localize.attention import SELF, SelfLocalizer
 from crop_core.localize.fixed import KnownRegion, ManualBox, WholeImage
 from crop_core.localize.grid import GridLocalizer
-from crop_core.localize.protocol import Finding, Localizer
+from crop_core.localize.protocol import Finding, Localizer, Looker
+from crop_core.localize.registry import localizer_of
+from crop_core.localize.written import WrittenLocalizer
 
-__all__ = ["SELF", "Finding", "GridLocalizer", "KnownRegion", "Localizer", "ManualBox", "SelfLocalizer", "WholeImage"]
+__all__ = [
+    "SELF",
+    "Finding",
+    "GridLocalizer",
+    "KnownRegion",
+    "Localizer",
+    "Looker",
+    "ManualBox",
+    "SelfLocalizer",
+    "WholeImage",
+    "WrittenLocalizer",
+    "localizer_of",
+]

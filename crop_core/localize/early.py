@@ -39,12 +39,13 @@ def early_attention(adapter: Adapter, inputs: CompressedInputs, layers: Sequence
     if not rows:
         raise ModelError(f"The prompt of {adapter.name} ends with the image; put the question after the image.")
     stack, seen, last = adapter.stack, {}, max(layers)
+    columns = inputs.visual[0].cpu().numpy()
 
     def before(number: int) -> Any:
         def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             hidden = args[0] if args else kwargs["hidden_states"]
             weights = _weights(stack, number, hidden, kwargs, rows)  # (H, R, L')
-            seen[number] = weights[..., inputs.visual[0]].cpu().numpy()
+            seen[number] = weights.cpu().numpy()[..., columns]
             if number == last:
                 raise _Enough
 

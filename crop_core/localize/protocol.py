@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
+from crop_core.models.protocol import Adapter, PreparedInputs
 from crop_core.region import Region
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A region, and how to count what finding it took: that can take longer than finding it."""
+    """A region, how to count what finding it took (that can take longer than finding it), and what a user must know."""
 
     region: Region
     count: Callable[[], int] | None = None
+    notices: Sequence[str] = ()
 
     @property
     def flops(self) -> int:
@@ -36,3 +38,15 @@ class Localizer(Protocol):
 
     def locate(self, image: Image.Image, question: str) -> Region:
         """The region alone."""
+
+
+@runtime_checkable
+class Looker(Protocol):
+    """A localizer that asks the answering model itself, from what that has made of the image already."""
+
+    @property
+    def adapter(self) -> Adapter:
+        """The answering model."""
+
+    def look(self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]) -> Finding:
+        """The region, and what it cost beside `adapter.prepare` and `adapter.encode`, whose results these are."""

@@ -13,9 +13,20 @@ CUDA_METHOD = "torch.cuda.max_memory_allocated above what was allocated before t
 
 
 def weights_bytes(model: torch.nn.Module) -> int:
-    """Bytes of all parameters and buffers; those that share their memory (tied embeddings) count once."""
-    tensors = {tensor.data_ptr(): tensor for tensor in [*model.parameters(), *model.buffers()]}
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    """Bytes of all parameters and buffers, wherever they lie; what is shared (tied embeddings) counts once.
+
+    Weights that accelerate has put elsewhere are meta tensors in the model: they have a size but no memory to share.
+    """
+    tied = getattr(model, "all_tied_weights_keys", None) or {}  # of transformers: name -> whose it is
+    named = {tied.get(name, name): each for name, each in [*model.named_parameters(), *model.named_buffers()]}
+    tensors = {name if each.is_meta else each.data_ptr(): each for name, each in named.items()}
+    return sum(tensor.numel() * tensor.element_size() + _scales(tensor) for tensor in tensors.values())
+
+
+def _scales(weight: torch.Tensor) -> int:
+    """Bytes of what belongs to a 4-bit weight of bitsandbytes: one number for each block of it."""
+    state = getattr(weight, "quant_state", None)
+    return 0 if state is None else int(state.absmax.nbytes)
 
 
 def kv_bytes(cache: Any) -> int:
@@ -70,23 +81,28 @@ class CpuPeak(TorchDispatchMode):
 
 
 class CudaPeak:
-    """Context manager: `peak` is the allocator's maximum inside the block above what was allocated at its start."""
+    """Context manager: `peak` is the allocator's maximum inside the block above what was allocated at its start.
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    Of a model over several GPUs each one's own maximum, added up; weights that are brought in for a layer count.
+    """
+
+    def __init__(self) -> None:
+        self.devices = range(torch.cuda.device_count())
         self.peak = 0
 
     def __enter__(self) -> CudaPeak:
-        torch.cuda.synchronize(self.device)
-        torch.cuda.reset_peak_memory_stats(self.device)
-        self._before = torch.cuda.memory_allocated(self.device)
+        for device in self.devices:
+            torch.cuda.synchronize(device)
+            torch.cuda.reset_peak_memory_stats(device)
+        self._before = sum(map(torch.cuda.memory_allocated, self.devices))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        torch.cuda.synchronize(self.device)
-        self.peak = torch.cuda.max_memory_allocated(self.device) - self._before
+        for device in self.devices:
+            torch.cuda.synchronize(device)
+        self.peak = sum(map(torch.cuda.max_memory_allocated, self.devices)) - self._before
 
 
 def peak_meter(device: torch.device) -> tuple[CpuPeak | CudaPeak, str]:
     """A context manager whose `peak` is in bytes after it, and how it is found, in words."""
-    return (CudaPeak(device), CUDA_METHOD) if device.type == "cuda" else (CpuPeak(), CPU_METHOD)
+    return (CudaPeak(), CUDA_METHOD) if device.type == "cuda" else (CpuPeak(), CPU_METHOD)

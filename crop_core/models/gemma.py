@@ -18,6 +18,7 @@ class Gemma3Adapter(HfAdapter):
 
     token_keys = ("token_type_ids",)
     text_types: ClassVar[tuple[str, ...]] = ("gemma3_text",)
+    causal = False
 
     def __post_init__(self) -> None:
         if getattr(self.processor.image_processor, "do_pan_and_scan", None):

@@ -6,22 +6,23 @@ The one place that knows the bundled names. Only safetensors weights are read an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig
 
+from crop_core.models import hub
 from crop_core.models.families import FAMILIES, Family
-from crop_core.models.processors import load_processor
+from crop_core.models.flash import check_attention
+from crop_core.models.folder import check_whole, read_config
+from crop_core.models.loading import bars, load_adapter, load_config
+from crop_core.models.placement import Device, Placement
 from crop_core.models.protocol import Adapter, ModelError
+from crop_core.models.quantized import quantization
+from crop_core.models.room import check_room
 
 DEFAULT_MODEL = "crop-tiny"
 DEFAULT_LOCALIZER = "crop-tiny-locator"
-ATTENTIONS = ("sdpa", "eager")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+LARGE = 2**30  # bytes of weights
 _FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models"
 _BUNDLED = {
     DEFAULT_MODEL: "answers questions about the bundled pictures",
@@ -55,71 +56,64 @@ def available() -> list[ModelInfo]:
 
 def load(
     name: str | Path,
-    device: str | torch.device | None = None,
+    device: Device | None = None,
     dtype: str | torch.dtype | None = None,
     attn: str | None = None,
+    quantize: str | None = None,
 ) -> Adapter:
     """Load a model and its processor and return its adapter, in eval mode.
 
-    name: a bundled name, a local folder, or a hub id ("owner/name").
-    device: None means cuda when there is one, else cpu. dtype: None means float32 on cpu and bfloat16 elsewhere.
-    attn: "sdpa" or "eager"; None means sdpa, or eager for language models that have no other (Gemma 2).
-    Raises ModelError, with one sentence, for anything that cannot be loaded.
+    name: a bundled name, a local folder, or a hub id ("owner/name"), which is downloaded where it is not there yet.
+    device: None means cuda when there is one, else cpu; "auto" spreads the model over all GPUs, the memory and the
+        disk, a mapping of module names to devices as it says (accelerate's device_map).
+    dtype: None means float32 on cpu and bfloat16 elsewhere.
+    attn: "sdpa", "eager" or "flash_attention_2"; None means the last where it is installed and can be used, else sdpa,
+        or eager for language models that have no other (Gemma 2).
+    quantize: "8bit" or "4bit" decoder layers, by bitsandbytes; None means none.
+    Raises ModelError, with one sentence, for anything that cannot be loaded; nothing that was loaded before changes.
     """
-    where = _device(device)
-    precision = _dtype(dtype, where)
-    if attn not in (None, *ATTENTIONS):
-        raise ModelError(f"The attention implementation {attn!r} is not supported; use one of {', '.join(ATTENTIONS)}.")
-    source = _source(str(name))
-    family = _family(str(name), source)
-    processor = _guarded(str(name), "processor", partial(load_processor, family.processor_class), source)
-    model, info = _guarded(
-        str(name),
-        "model",
-        family.model_class.from_pretrained,
-        source,
-        dtype=precision,
-        attn_implementation=attn,
-        use_safetensors=True,
-        output_loading_info=True,
-    )
-    if info["missing_keys"]:
-        raise ModelError(
-            f"The weights of {name} lack {len(info['missing_keys'])} tensors of a {family.title} model, "
-            f"such as {sorted(info['missing_keys'])[0]}; save the whole model again."
-        )
-    return family.adapter(str(name), model.to(where).eval(), processor)
+    place, name = Placement.of(device, dtype, quantize), str(name)
+    check_attention(attn, place)
+    quantization(place.quantize, place.dtype)  # refused before anything is downloaded
+    with bars(_takes_long(name)):
+        folder, family = _found(name, place)
+        check_room(name, check_whole(name, folder), place)
+        return load_adapter(name, folder, family, place, attn)
 
 
-def _source(name: str) -> str:
-    """The folder or hub id behind a name."""
+def _found(name: str, place: Placement) -> tuple[Path, Family]:
+    """The folder behind a name, and its family; of a hub id nothing but the config is downloaded to refuse it."""
     folder = _FOLDER / name if name in _BUNDLED else Path(name).expanduser()
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise ModelError(f"The folder {name} holds no model (no config.json); {_supported()}.")
-    looks_like_path = name.startswith((".", "~", "/")) or name.count("/") != 1
-    if not folder.is_dir() and looks_like_path:
+    if folder.is_dir():
+        return folder, _family(name, folder)
+    if name.startswith((".", "~", "/")) or name.count("/") != 1:
         raise ModelError(f"There is no model {name!r}; {_supported()}.")
-    return str(folder) if folder.is_dir() else name
+    folder, files = hub.look(name)
+    family = _family(name, folder)
+    if files and not any(folder.glob("*.safetensors")):
+        check_room(name, hub.remote_tensors(name, folder), place)
+    hub.download(name, folder, files)
+    return folder, family
 
 
-def _family(name: str, source: str) -> Family:
-    config = _guarded(name, "config", AutoConfig.from_pretrained, source)
-    if config.model_type not in FAMILIES:
-        raise ModelError(f"{name} is a {config.model_type!r} model, which is not supported; {_supported()}.")
-    family = FAMILIES[config.model_type]
-    family.adapter.check(name, config)
-    return family
+def _family(name: str, folder: Path) -> Family:
+    """By config.model_type, with its parts checked."""
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"The folder {name} holds no model (no config.json); {_supported()}.")
+    config = read_config(name, folder)
+    kind = config.get("model_type")
+    if kind not in FAMILIES:
+        why = "is not supported" if "vision_config" in config else "has no part that reads images"
+        raise ModelError(f"{name} is a {kind!r} model, which {why}; {_supported()}.")
+    FAMILIES[kind].adapter.check(name, load_config(name, folder))
+    return FAMILIES[kind]
 
 
-def _guarded(name: str, what: str, loader: Any, source: str, **kwargs: Any) -> Any:
-    """Call a from_pretrained; its many kinds of failure become one ModelError."""
-    try:
-        return loader(source, trust_remote_code=False, **kwargs)
-    except ModelError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise ModelError(f"The {what} of {name} cannot be loaded ({reason}); {_supported()}.") from error
+def _takes_long(name: str) -> bool:
+    """Whether loading is worth a progress bar: a hub id, or a local folder with large weights."""
+    if name in _BUNDLED or not Path(name).expanduser().is_dir():
+        return name not in _BUNDLED
+    return sum(file.stat().st_size for file in Path(name).expanduser().glob("*.safetensors")) > LARGE
 
 
 def _supported() -> str:
@@ -129,23 +123,3 @@ def _supported() -> str:
         f"supported are {', '.join(bundled)}, and checkpoints in safetensors of {', '.join(titles)} and {last} "
         f"(such as {FAMILIES['llava'].example}), as a hub id or a local folder"
     )
-
-
-def _device(device: str | torch.device | None) -> torch.device:
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        where = torch.device(device)
-        torch.empty(0, device=where)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"The device {str(device)!r} cannot be used here; use 'cpu', or 'cuda' with a GPU.") from error
-    return where
-
-
-def _dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
-    if dtype is None:
-        return torch.float32 if device.type == "cpu" else torch.bfloat16
-    found = DTYPES.get(str(dtype).removeprefix("torch."))
-    if found is None:
-        raise ModelError(f"The dtype {str(dtype)!r} is not supported; use one of {', '.join(DTYPES)}.")
-    return found
