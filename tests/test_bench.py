@@ -131,6 +131,7 @@ def measured(monkeypatch, asked):
     monkeypatch.setattr(command.cost, "measure", lambda *given: (costs, 0.7))
     monkeypatch.setattr(command, "examine", examine)
     monkeypatch.setattr(command.self_localizer, "examine", examine)
+    monkeypatch.setattr(command.self_localizer, "_plain", lambda model, items, sheets: sheets)
     monkeypatch.setattr(command.self_localizer, "costs", lambda *given: ways)
     monkeypatch.setattr(command, "majority_answers", lambda: {"place": "2"})
     return costs, ways
@@ -172,6 +173,13 @@ def test_the_answering_model_finds_the_regions_itself(folders, asked):
     image, text = asked[0].scene.image, asked[0].question.text
     assert found.found == SelfLocalizer(load(folders[0], "cpu")).locate(image, text)
     assert set(found.replies) == {BLIND, ALL, "crop 24"}
+
+
+def test_the_plain_rule_stands_beside_the_measured_one(folders, asked):
+    """They are the same for a checkpoint that says nothing."""
+    measured = self_localizer.measure(folders[0], (24.0,), asked, workers=1)
+    assert measured["beside"]["self, plain rule"]["iou"] == measured["iou"]
+    assert list(measured["runs"]) == [ALL, "crop 24"]
 
 
 def test_the_cost_of_finding_a_region(folders, asked):

@@ -11,6 +11,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from crop_core.compress import compress_inputs
+from crop_core.config import Budget, CropConfig
+from crop_core.engine import CropEngine
 from crop_core.localize import SelfLocalizer
 from crop_core.localize.calibration import Calibration
 from crop_core.localize.early import early_attention, text_rows
@@ -136,3 +138,14 @@ def test_picture_and_question_matter(adapter):
     other = picture().transpose(Image.Transpose.ROTATE_180)
     pairs = [(picture(), QUESTION), (other, QUESTION), (picture(), "where is the red cat?")]
     assert len({localizer.locate(*pair).confidence for pair in pairs}) == 3
+
+
+def test_the_engine_encodes_the_image_once_for_region_and_answer(adapter):
+    localizer = SelfLocalizer(adapter, Rule((Term(1, 2, "last", 1.0),)))
+    engine = CropEngine(adapter, localizer, warm_up=False)
+    config = CropConfig(budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
+    found = engine.answer(picture(), QUESTION, config, memory=False)
+    prepared = adapter.prepare(picture(), QUESTION)
+    assert found.trace.region == localizer.locate(picture(), QUESTION)
+    assert found.cost.localizer_flops == localizer.look(prepared, adapter.encode(prepared), picture().size).flops
+    assert found.cost.localizer_weights_bytes == 0

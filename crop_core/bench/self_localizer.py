@@ -15,6 +15,7 @@ from crop_core.bench.examiner import ALL, Sheet, elsewhere
 from crop_core.bench.heldout import Item
 from crop_core.bench.workers import Setup, examine
 from crop_core.localize import SELF, Finding, Localizer, SelfLocalizer, localizer_of
+from crop_core.localize.rule import Rule
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, load
 from crop_core.region import Region
@@ -23,17 +24,27 @@ METHOD = "crop"
 
 
 def measure(model: str, budgets: tuple[float, ...], items: Sequence[Item], workers: int) -> dict[str, Any]:
-    """`localizer.summary` of the regions that the answering model finds by itself; beside: the figures of the whole
-    image and of regions of the same sizes at random places; runs: exact answers with every token and of CROP.
+    """`localizer.summary` of the regions that the answering model finds by itself.
+
+    beside: the figures of the plain rule, which nothing was measured for, of the whole image, and of regions of the
+    same sizes at random places. runs: exact answers with every token and of CROP.
     """
     sheets = examine(Setup(model, SELF, (METHOD,), budgets), items, workers)
     found = accuracy.tallies(sheets, {})
     names = [ALL, *(f"{METHOD} {budget:g}" for budget in budgets)]
     return {
         **localizer.summary(sheets),
-        "beside": beside(sheets),
+        "beside": {"self, plain rule": localizer.figures(_plain(model, items, sheets)), **beside(sheets)},
         "runs": {name: found[name].to_json() for name in names},
     }
+
+
+def _plain(model: str, items: Sequence[Item], sheets: Sequence[Sheet]) -> list[Sheet]:
+    adapter = load(model, "cpu")
+    text = adapter.model.config.text_config
+    finder = SelfLocalizer(adapter, Rule.plain(text.num_hidden_layers, text.num_attention_heads))
+    pairs = zip(tqdm(items, "plain rule", mininterval=5), sheets, strict=True)
+    return [replace(sheet, found=finder.locate(item.scene.image, item.question.text)) for item, sheet in pairs]
 
 
 def beside(sheets: Sequence[Sheet]) -> dict[str, dict[str, float | None]]:
