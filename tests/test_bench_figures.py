@@ -149,5 +149,6 @@ def test_regions_that_read_nothing_are_what_a_localizer_has_to_beat():
     found = self_localizer.beside([sheet("color", small, small), sheet("whole", small, WHOLE, everything=True)])
     assert found["whole image"]["iou"] == pytest.approx((4 / 64 + 1) / 2)
     assert found["whole image"]["coverage"] == 1
+    assert found["whole image"]["confidence"] is found["random region"]["ece"] is None
     assert found["random region"]["iou"] < (1 + 4 / 64) / 2
     assert found["random region"]["coverage"] == 0

@@ -34,7 +34,7 @@ def measure(model: str, budgets: tuple[float, ...], items: Sequence[Item], worke
     names = [ALL, *(f"{METHOD} {budget:g}" for budget in budgets)]
     return {
         **localizer.summary(sheets),
-        "beside": {"self, plain rule": localizer.figures(_plain(model, items, sheets)), **beside(sheets)},
+        "beside": {"self, plain rule": unsure(_plain(model, items, sheets)), **beside(sheets)},
         "runs": {name: found[name].to_json() for name in names},
     }
 
@@ -51,9 +51,14 @@ def beside(sheets: Sequence[Sheet]) -> dict[str, dict[str, float | None]]:
     """Regions that take no look at the question: what a localizer has to beat."""
     places = random.Random(0)
     return {
-        "whole image": localizer.figures([replace(sheet, found=_whole(sheet.found)) for sheet in sheets]),
-        "random region": localizer.figures([replace(sheet, found=elsewhere(sheet.found, places)) for sheet in sheets]),
+        "whole image": unsure([replace(sheet, found=_whole(sheet.found)) for sheet in sheets]),
+        "random region": unsure([replace(sheet, found=elsewhere(sheet.found, places)) for sheet in sheets]),
     }
+
+
+def unsure(sheets: Sequence[Sheet]) -> dict[str, float | None]:
+    """`localizer.figures` of regions that come without a confidence of their own."""
+    return localizer.figures(sheets) | {"confidence": None, "ece": None}
 
 
 def _whole(region: Region) -> Region:
