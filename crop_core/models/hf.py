@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -33,6 +34,7 @@ class HfAdapter:
     token_keys: ClassVar[tuple[str, ...]] = ()  # what it makes for every prompt token beside its id
     vision_types: ClassVar[tuple[str, ...]] = ()  # config.model_type of the towers that are supported, empty for all
     text_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2")  # and of the language models
+    written_type = 0  # the token_type_ids of what the model itself writes
     first_prunable = 1  # the layer from which on nothing is added to visual tokens
 
     def __post_init__(self) -> None:
@@ -170,6 +172,11 @@ class HfAdapter:
     def token_text(self, token_id: int) -> str:
         """One generated token as text; special tokens show their own name."""
         return self.tokenizer.decode([token_id]) or str(self.tokenizer.convert_ids_to_tokens(token_id))
+
+    def save(self, folder: Path) -> None:
+        """Model and processor as a checkpoint folder, the weights in safetensors."""
+        self.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
 
 
 def _without(text: str, pieces: list[str]) -> str:

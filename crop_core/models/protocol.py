@@ -6,6 +6,7 @@ Knows nothing of regions, pruning or costs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,6 +80,7 @@ class Adapter(Protocol):
     name: str
     model: Any
     tokenizer: Any
+    written_type: int  # of PreparedInputs.tokens["token_type_ids"], for what the model itself writes
 
     @property
     def device(self) -> torch.device:
@@ -120,3 +122,6 @@ class Adapter(Protocol):
 
     def token_text(self, token_id: int) -> str:
         """How one generated token is shown."""
+
+    def save(self, folder: Path) -> None:
+        """Write model and processor as a checkpoint folder that `load` reads."""
