@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,16 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
             "are too few: some pictures are held out for the calibration and others are trained on; give more."
         )
     return kept, held
+
+
+def batches(examples: int, size: int, step: int, seed: int) -> list[int]:
+    """Indices of the `size` examples of a step: every epoch holds each once, in an order of its own."""
+    places = range(step * size, (step + 1) * size)
+    return [_order(examples, place // examples, seed)[place % examples] for place in places]
+
+
+@lru_cache(maxsize=2)
+def _order(examples: int, epoch: int, seed: int) -> list[int]:
+    order = list(range(examples))
+    random.Random(f"order {seed} {epoch}").shuffle(order)
+    return order

@@ -61,7 +61,7 @@ class Figures:
 def readable(examples: Iterable[Example], skipped: Skipped) -> Iterator[tuple[Example, Image.Image]]:
     """Examples with their pictures, those that cannot be read skipped. Raises TuneError at the end where none can."""
     any_of_them = False
-    for example in tqdm(examples, desc="regions", mininterval=5):
+    for example in tqdm(examples, desc="regions", mininterval=5, leave=None):
         try:
             yield example, example.open()
             any_of_them = True

@@ -7,10 +7,8 @@ batch is accumulated. Knows nothing of what a run begins with or leaves behind.
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from crop_core.images import ImageError
 from crop_core.localize.formats import BRACKETS
 from crop_core.models import Adapter
 from crop_core.tune.answer import Spelling, logits
-from crop_core.tune.data import Example, Skipped
+from crop_core.tune.data import Example, Skipped, batches
 from crop_core.tune.errors import TuneError
 from crop_core.tune.lora import Lora
 from crop_core.tune.settings import Settings
@@ -88,7 +86,7 @@ class Trainer:
     def _update(self) -> None:
         """One step. Dropout is seeded by it, so that a run that goes on draws what it would have drawn."""
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
-        batch = batch_of(len(self.examples), self.settings.batch, self.step, self.settings.seed)
+        batch = batches(len(self.examples), self.settings.batch, self.step, self.settings.seed)
         loss = sum(self._learn(self.examples[index]) for index in batch) / len(batch)
         if not math.isfinite(loss):
             raise TuneError(
@@ -141,16 +139,3 @@ class Trainer:
         self.lora.load(state["lora"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
-
-
-def batch_of(examples: int, size: int, step: int, seed: int) -> list[int]:
-    """Indices of the `size` examples of a step: every epoch holds each once, in an order of its own."""
-    places = range(step * size, (step + 1) * size)
-    return [_order(examples, place // examples, seed)[place % examples] for place in places]
-
-
-@lru_cache(maxsize=2)
-def _order(examples: int, epoch: int, seed: int) -> list[int]:
-    order = list(range(examples))
-    random.Random(f"order {seed} {epoch}").shuffle(order)
-    return order
