@@ -171,14 +171,14 @@ def test_only_the_decoder_layers_have_changed(base, trained):
 def started(base, examples, tmp_path):
     """A trainer of few steps with dropout, in a folder of its own; called again, it goes on."""
 
-    def start(**how):
+    def start(questions=48, **how):
         adapter = load(base)
         torch.manual_seed(0)
         settings = Settings(**{"steps": 6, "batch": 3, "rate": 1e-2, "dropout": 0.2, "save_every": 2, **how})
         lora = Lora(adapter, settings.rank, settings.alpha, settings.dropout)
         if settings.checkpointing:
             lora.checkpoint()
-        return Trainer(adapter, lora, examples, settings, tmp_path / "state.pt")
+        return Trainer(adapter, lora, examples[:questions], settings, tmp_path / "state.pt")
 
     return start
 
@@ -218,6 +218,11 @@ def test_other_settings_cannot_go_on(started):
         started(rate=0.5)
     with pytest.raises(TuneError, match="was begun with steps 6, not 7"):
         started(steps=7)
+    with pytest.raises(TuneError, match=r"was begun with data \w+, not"):
+        started(questions=40)
+    started().file.write_text("{}")
+    with pytest.raises(TuneError, match=r"state\.pt' holds no state"):
+        started()
 
 
 def test_checkpointing_changes_memory_alone(started):
@@ -250,11 +255,21 @@ def test_a_loss_that_is_not_finite_stops_with_a_sentence(started):
     assert started().step == 2
 
 
+def test_too_little_memory_is_one_sentence(started, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError
+
+    trainer = started()
+    monkeypatch.setattr(trainer.adapter.model, "forward", full)
+    with pytest.raises(TuneError, match=r"does not fit into the memory of cpu .*--checkpointing"):
+        trainer.run()
+
+
 def test_looks_at_held_out_questions_change_nothing(started, capsys):
     plain, watched = started(), started(eval_every=2)
     plain.run()
     plain.file.unlink()
-    watched.run(lambda: f"seen in training mode: {watched.adapter.model.training}")
+    watched.run(lambda: f"seen in training mode: {watched.adapter.stack.layers[0].training}")
     assert watched.losses == plain.losses
     assert capsys.readouterr().err.count("seen in training mode: False") == 3
 

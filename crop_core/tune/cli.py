@@ -99,8 +99,9 @@ def _eval(arguments: argparse.Namespace) -> None:
     figures = evaluate.by_kind(evaluate.find(localizer, examples, adapter.device, skipped))
     _tell(skipped, "pictures")
     if arguments.json:
-        where = {"model": arguments.model, "device": str(adapter.device), "dtype": str(adapter.dtype)}
-        write_json({**where, "figures": evaluate.to_json(figures)}, arguments.json)
+        told = {"model": arguments.model, "data": str(arguments.data)}
+        told |= {"device": str(adapter.device), "dtype": str(adapter.dtype)}
+        write_json({**told, "figures": evaluate.to_json(figures)}, arguments.json)
     if arguments.json != STDOUT:
         print(evaluate.table(figures))
 

@@ -6,6 +6,7 @@ list is parsed as a whole. A row that cannot be used is skipped, counted and tol
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -148,6 +149,14 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
             "are too few: some pictures are held out for the calibration and others are trained on; give more."
         )
     return kept, held
+
+
+def fingerprint(examples: Sequence[Example]) -> str:
+    """A short text that is another one for other examples, or for another order of them."""
+    digest = hashlib.sha256()
+    for each in examples:
+        digest.update(repr((str(each.image), each.question, each.grid)).encode())
+    return digest.hexdigest()[:12]
 
 
 def batches(examples: int, size: int, step: int, seed: int) -> list[int]:

@@ -6,13 +6,14 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from crop_core.localize import calibration
+from crop_core.localize import Localizer, calibration
 from crop_core.localize.calibration import Calibration
 from crop_core.models import Adapter
 from crop_core.tune import evaluate
@@ -59,26 +60,30 @@ def train(adapter: Adapter, examples: Sequence[Example], settings: Settings, out
     check_output(out)
     kept, held = split(examples, settings.held_out, settings.seed)
     mark(adapter, Calibration())
-    localizer = localizer_of(adapter)
+    look = partial(_glance, localizer_of(adapter), held[:GLANCE], adapter.device)
+    trainer = Trainer(adapter, _lora(adapter, settings), kept, settings, state_file(out))
+    trainer.run(look)
+    trainer.lora.merge()
+    rule = _calibrate(adapter, held[::2], settings.coverage, trainer.skipped)
+    mark(adapter, rule)
+    found = evaluate.find(localizer_of(adapter), held[1::2], adapter.device, trainer.skipped)
+    result = Result(trainer.losses, rule, evaluate.by_kind(found), trainer.skipped)
+    _write(adapter, out, _report(result, settings, len(kept), len(held)))
+    state_file(out).unlink(missing_ok=True)
+    return result
+
+
+def _lora(adapter: Adapter, settings: Settings) -> Lora:
     torch.manual_seed(settings.seed)
     lora = Lora(adapter, settings.rank, settings.alpha, settings.dropout)
     if settings.checkpointing:
         lora.checkpoint()
-    trainer = Trainer(adapter, lora, kept, settings, state_file(out))
+    return lora
 
-    def examine() -> str:
-        found = evaluate.Figures.of(evaluate.find(localizer, held[:GLANCE], adapter.device))
-        return f"mean IoU {found.iou:.3f} of {found.questions} held-out questions, {found.coverage:.1%} covered"
 
-    trainer.run(examine)
-    lora.merge()
-    rule = _calibrate(adapter, held[::2], settings.coverage, trainer.skipped)
-    mark(adapter, rule)
-    figures = evaluate.by_kind(evaluate.find(localizer_of(adapter), held[1::2], adapter.device, trainer.skipped))
-    result = Result(trainer.losses, rule, figures, trainer.skipped)
-    _write(adapter, out, _report(result, settings, len(kept), len(held)))
-    state_file(out).unlink(missing_ok=True)
-    return result
+def _glance(localizer: Localizer, examples: Sequence[Example], device: torch.device) -> str:
+    found = evaluate.Figures.of(evaluate.find(localizer, examples, device))
+    return f"mean IoU {found.iou:.3f} of {found.questions} held-out questions, {found.coverage:.1%} covered"
 
 
 def _calibrate(adapter: Adapter, examples: Sequence[Example], coverage: float, skipped: Skipped) -> Calibration:

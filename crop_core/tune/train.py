@@ -22,7 +22,7 @@ from crop_core.images import ImageError
 from crop_core.localize.formats import BRACKETS
 from crop_core.models import Adapter
 from crop_core.tune.answer import Spelling, logits
-from crop_core.tune.data import Example, Skipped, batches
+from crop_core.tune.data import Example, Skipped, batches, fingerprint
 from crop_core.tune.errors import TuneError
 from crop_core.tune.lora import Lora
 from crop_core.tune.settings import Settings
@@ -34,7 +34,7 @@ CLIP = 1.0  # the largest norm of a gradient
 class Trainer:
     """Trains `lora` on `examples` and keeps its state in `file`, from which it goes on if that is there.
 
-    losses: of every step so far, nats per token of the answer. Raises TuneError for a file of other settings.
+    losses: of every step so far, nats per token of the answer. Raises TuneError for a file of other settings or data.
     """
 
     adapter: Adapter
@@ -52,7 +52,7 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(self._parameters.values(), lr=self.settings.rate, weight_decay=0.0)
         warmup = round(self.settings.warmup * self.steps)
         self._schedule = get_cosine_schedule_with_warmup(self._optimizer, warmup, self.steps)
-        self._bound = {**self.settings.bound(), "model": self.adapter.name, "questions": len(self.examples)}
+        self._bound = {**self.settings.bound(), "model": self.adapter.name, "data": fingerprint(self.examples)}
         if self.file.exists():
             self._load()
 
@@ -64,7 +64,7 @@ class Trainer:
     def run(self, examine: Callable[[], str] | None = None) -> None:
         """Every step that is left. examine: called every `eval_every` steps; what it returns is shown on stderr.
 
-        Raises TuneError for a loss that is not finite; what was saved before it stays.
+        Raises TuneError for a loss that is not finite and for too little memory; what was saved before stays.
         """
         self.lora.train()
         with tqdm(total=self.steps, initial=self.step, desc="training", mininterval=5) as bar:
@@ -87,7 +87,13 @@ class Trainer:
         """One step. Dropout is seeded by it, so that a run that goes on draws what it would have drawn."""
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
         batch = batches(len(self.examples), self.settings.batch, self.step, self.settings.seed)
-        loss = sum(self._learn(self.examples[index]) for index in batch) / len(batch)
+        try:
+            loss = sum(self._learn(self.examples[index]) for index in batch) / len(batch)
+        except torch.OutOfMemoryError as error:
+            raise TuneError(
+                f"{self.adapter.name} does not fit into the memory of {self.adapter.device} while it is trained: use "
+                "--checkpointing, or a smaller model."
+            ) from error
         if not math.isfinite(loss):
             raise TuneError(
                 f"The loss of step {self.step + 1} is {loss}: begin again with a lower --rate than "
@@ -128,7 +134,10 @@ class Trainer:
         part.replace(self.file)
 
     def _load(self) -> None:
-        state: dict[str, Any] = torch.load(self.file, map_location="cpu", weights_only=True)
+        try:
+            state: dict[str, Any] = torch.load(self.file, map_location="cpu", weights_only=True)
+        except Exception as error:  # whatever a file that is none makes torch raise
+            raise TuneError(f"'{self.file}' holds no state of a training run; delete it to begin again.") from error
         for name, value in self._bound.items():
             if state["bound"][name] != value:
                 raise TuneError(
