@@ -6,7 +6,7 @@ total time is reported, all of its figures together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,6 +59,11 @@ class Measurement:
         """What the localizer found."""
         assert self.finding is not None  # noqa: S101  a run comes before its region is read
         return self.finding.region
+
+    @property
+    def finding_notices(self) -> Sequence[str]:
+        """What the localizer wants to be known of its region."""
+        return self.finding.notices if self.finding else ()
 
     def repeat(self, with_baseline: bool) -> None:
         """One repetition: localize, baseline, CROP; only the first keeps logits and tells of its tokens."""
@@ -161,7 +166,7 @@ def compare(measured: Measurement) -> Comparison:
         method=config.method,
         budget=_budget(task),
         unknown_words=adapter.unknown_words(task.question),
-        notices=notices(crop.trace),
+        notices=[*measured.finding_notices, *notices(crop.trace)],
     )
 
 

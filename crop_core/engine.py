@@ -16,7 +16,7 @@ from PIL import Image
 
 from crop_core.compare import Measurement, answer, compare
 from crop_core.config import CropConfig
-from crop_core.localize import GridLocalizer, KnownRegion, Localizer, WholeImage
+from crop_core.localize import KnownRegion, Localizer, WholeImage, localizer_of
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
 from crop_core.records import Answer, Comparison, StreamEvent
 from crop_core.region import Region
@@ -61,7 +61,7 @@ class CropEngine:
         Device and dtype as in `crop_core.models.load`; raises ModelError with one sentence.
         """
         adapter = load(model, device, dtype, attn)
-        locator = None if localizer is None else GridLocalizer(load(localizer, device, dtype, attn))
+        locator = None if localizer is None else localizer_of(load(localizer, device, dtype, attn))
         return cls(adapter, locator)
 
     def answer(

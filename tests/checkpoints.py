@@ -89,6 +89,9 @@ def save(
     folder: Path, mode: str = "crop", side: int = 112, template: bool = True, strategy: str = "default", **shape: Any
 ) -> str:
     """A checkpoint folder; side 112 gives 8x8 visual tokens."""
-    model(side, strategy=strategy, **shape).save_pretrained(folder)
+    built = model(side, strategy=strategy, **shape)
+    if mode == "squash":
+        built.config.crop_region = {"format": "digits"}  # a locator
+    built.save_pretrained(folder)
     processor(mode, side, strategy, template).save_pretrained(folder)
     return str(folder)

@@ -34,7 +34,8 @@ def fit(localizer: GridLocalizer, items: list[Item], coverage: float) -> Calibra
 def write(found: Calibration, folder: Path) -> None:
     """Put the calibration into the checkpoint's config.json."""
     file = folder / "config.json"
-    config = json.loads(file.read_text()) | {KEY: found.to_json()}
+    config = json.loads(file.read_text())
+    config[KEY] = config.get(KEY, {}) | found.to_json()  # what else it says, such as the format, stays
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 

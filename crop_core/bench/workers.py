@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from crop_core.bench.examiner import Examiner, Sheet, runs
 from crop_core.bench.heldout import Item
-from crop_core.localize import GridLocalizer
+from crop_core.localize import localizer_of
 from crop_core.models import load
 
 
@@ -32,7 +32,7 @@ class Setup:
 
     def examiner(self) -> Examiner:
         """Models loaded, on the CPU."""
-        locator = GridLocalizer(load(self.localizer, "cpu"))
+        locator = localizer_of(load(self.localizer, "cpu"))
         return Examiner(load(self.model, "cpu"), locator, runs(self.methods, self.budgets), self.ablated)
 
 

@@ -1,6 +1,7 @@
 """How numbers and confidence follow from a locator's probabilities, and fitting that on questions with known regions.
 
-Pure numpy. A checkpoint carries its fit in its config.json, under the key "crop_region": {"doubt", "scale", "shift"}.
+Pure numpy. A checkpoint carries its fit in its config.json, under the key "crop_region": {"doubt", "scale", "shift"},
+beside the format of its answers (formats.py).
 Source of the map: Platt, Probabilistic Outputs for Support Vector Machines, 1999.
 """
 
@@ -17,6 +18,7 @@ from crop_core.localize.reading import Floats, read
 from crop_core.models.protocol import ModelError
 
 KEY = "crop_region"
+FORMAT = "format"  # in it; see formats.py
 DOUBTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 _NEAREST = 1e-12  # a probability is at least this far from 0 and 1, where its logit has no end
 
@@ -44,7 +46,8 @@ class Calibration:
         """
         told = getattr(config, KEY, None)
         try:
-            return cls() if told is None else cls(**told)
+            values = {} if told is None else {key: value for key, value in dict(told).items() if key != FORMAT}
+            return cls(**values)
         except (TypeError, ValueError) as error:
             raise ModelError(
                 f"The {KEY} in the config of {name} cannot be read ({error}); it needs doubt, scale and shift."

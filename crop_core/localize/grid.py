@@ -1,49 +1,56 @@
-"""The paper's localizer: a small VLM that answers with the region as four grid numbers.
+"""The paper's localizer: a VLM that answers with the region as four numbers, read from its probabilities.
 
 Source: Guo et al., CROP, EMNLP 2025 (arXiv 2505.21233), stage 1: four 0-based inclusive block coordinates
-[xmin, ymin, xmax, ymax] on an 8x8 grid. OURS: decoding is constrained to the numbers that keep the region valid, the
-confidence, and a second, faster way to read the numbers: a prompt that ends with one slot token for each of them needs
-one forward pass instead of four. The checkpoint's own chat template is what asks for a region, with slots or without.
+[xmin, ymin, xmax, ymax] on an 8x8 grid. OURS: the choice is among the numbers that keep the region valid, the
+confidence, and how few forward passes it takes: one where the prompt ends with one slot token for each number, else
+four, since the text around the numbers is fed. A grounding model answers so in its own format, with the grid's edges
+for its numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
 from PIL import Image
 
 from crop_core.localize.calibration import Calibration
+from crop_core.localize.fed import NUMBERS, Feed, Step
+from crop_core.localize.formats import DIGITS, PIXELS, Format, format_of
 from crop_core.localize.protocol import Finding
 from crop_core.localize.reading import Floats, read
-from crop_core.measure.flops import decode_flops, prefill_flops
+from crop_core.localize.spelling import FeedError, Spelling, bare, spelled
+from crop_core.measure.flops import step_flops
 from crop_core.measure.memory import weights_bytes
-from crop_core.models.protocol import Adapter, ModelError, PreparedInputs
-from crop_core.region import GRID, Region
+from crop_core.models.protocol import Adapter, PreparedInputs
+from crop_core.region import Region
 
 SLOTS = ("<xmin>", "<ymin>", "<xmax>", "<ymax>")
-NUMBERS = len(SLOTS)
 
 
 @dataclass(eq=False)
 class GridLocalizer:
-    """One prefill where the prompt ends with the four SLOTS, else one and three single-token steps on its KV cache.
+    """One forward pass where the prompt ends with the four SLOTS, else four on a KV cache.
 
-    prompt: what goes into the chat template as the user's text; "{question}" stands for the question. calibration: how
-    numbers and confidence follow from the locator's probabilities; None means as the checkpoint's config says.
-    Raises ModelError when the locator's tokenizer has no token of its own for each of "0" to "7", and for a
-    calibration in the config that cannot be read.
+    form: in what words it is asked and answers; None means as the checkpoint's config says, and without a word there
+    four bare digits. calibration: how numbers and confidence follow from the locator's probabilities; None means as the
+    config says. Raises ModelError for a config that cannot be read and for a tokenizer that lacks a token for one of
+    "0" to "7", and FeedError, which is one, for a model that cannot be fed answers of this form.
     """
 
     adapter: Adapter
-    prompt: str = "{question}"
+    form: Format | None = None
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
-        self._ids = number_ids(self.adapter.tokenizer, self.adapter.name).to(self.adapter.device)
+        config, name = self.adapter.model.config, self.adapter.name
+        self._form = self.form or format_of(config, name) or DIGITS
         self._slots = slot_ids(self.adapter.tokenizer)
-        self._rule = self.calibration or Calibration.of(self.adapter.model.config, self.adapter.name)
+        self._rule = self.calibration or Calibration.of(config, name)
+        self._spelling = lru_cache(maxsize=16)(self._spelled)
+        _check_fed(self.adapter, self._spelling((1000, 1000)))
         self.weights_bytes = weights_bytes(self.adapter.model)
 
     def locate(self, image: Image.Image, question: str) -> Region:
@@ -53,71 +60,71 @@ class GridLocalizer:
     def find(self, image: Image.Image, question: str) -> Finding:
         """The region, and the FLOPs of everything that the locator ran for it."""
         inputs = self._prepare(image, question)
-        reading = read(self._probabilities(inputs), self._rule.doubt)
+        probabilities, steps = self._probabilities(inputs)
+        reading = read(probabilities, self._rule.doubt)
         confidence = self._rule.confidence(reading.log_covered)
         region = Region(*reading.numbers, *image.size, source="predicted", confidence=confidence)
-        return Finding(region, lambda: self._flops(inputs))
+        return Finding(region, lambda: self._flops(inputs, steps))
 
     def probabilities(self, image: Image.Image, question: str) -> Floats:
         """(4, 8): what the locator thinks of each number for xmin, ymin, xmax and ymax."""
-        return self._probabilities(self._prepare(image, question))
+        return self._probabilities(self._prepare(image, question))[0]
 
     def _prepare(self, image: Image.Image, question: str) -> PreparedInputs:
         for slot in SLOTS:
             question = question.replace(slot, " ")  # in the user's words they are nothing
-        return self.adapter.prepare(image, self.prompt.replace("{question}", question))
-
-    def _has_slots(self, inputs: PreparedInputs) -> bool:
-        return self._slots is not None and inputs.input_ids[0, -NUMBERS:].tolist() == self._slots
+        return self.adapter.prepare(image, self._form.ask(question))
 
     @torch.inference_mode()
-    def _probabilities(self, inputs: PreparedInputs) -> Floats:
-        step = {"input_ids": inputs.input_ids, "mm_encoder_outputs": {"image": self.adapter.encode(inputs)}}
-        logits = self._from_slots(step) if self._has_slots(inputs) else self._from_steps(step)
-        return logits.softmax(-1).cpu().numpy()
-
-    def _from_slots(self, step: dict[str, Any]) -> torch.Tensor:
-        """(4, 8) float64 logits, each row read at its slot's own position."""
-        out = self.adapter.model(**step, use_cache=False, logits_to_keep=NUMBERS)
-        return out.logits[0][:, self._ids].double()
-
-    def _from_steps(self, step: dict[str, Any]) -> torch.Tensor:
-        """(4, 8) float64 logits along the most likely numbers; minus infinity for those below the axis' first one."""
-        rows: list[torch.Tensor] = []
-        for index in range(NUMBERS):
-            out = self.adapter.model(**step, use_cache=True, logits_to_keep=1)
-            row = out.logits[0, -1, self._ids].double()  # (8,)
-            if index >= 2:
-                row[: int(rows[index - 2].argmax())] = -torch.inf
-            rows.append(row)
-            step = {"input_ids": self._ids[None, None, row.argmax()], "past_key_values": out.past_key_values}
-        return torch.stack(rows)
-
-    def _flops(self, inputs: PreparedInputs) -> int:
-        config = self.adapter.model.config
-        layers = [inputs.input_ids.shape[1]] * self.adapter.layers
-        if self._has_slots(inputs):
-            later = (NUMBERS - 1) * prefill_flops(config, [])  # the head alone, on three more rows
+    def _probabilities(self, inputs: PreparedInputs) -> tuple[Floats, list[Step]]:
+        if self._slots is not None and inputs.input_ids[0, -NUMBERS:].tolist() == self._slots:
+            logits, steps = self._from_slots(inputs)
         else:
-            later = sum(decode_flops(config, layers, step) for step in range(1, NUMBERS))
-        return self.adapter.vision_flops(inputs) + prefill_flops(config, layers) + later
+            feed = Feed(self.adapter, inputs, self._spelling(self._size(inputs.image_size)))
+            logits, steps = feed.logits(), feed.steps
+        return logits.softmax(-1).cpu().numpy(), steps
 
+    def _from_slots(self, inputs: PreparedInputs) -> tuple[torch.Tensor, list[Step]]:
+        """(4, 8) float64 logits, each row read at its slot's own position."""
+        features = {"image": self.adapter.encode(inputs)}
+        out = self.adapter.model(
+            input_ids=inputs.input_ids, mm_encoder_outputs=features, use_cache=False, logits_to_keep=NUMBERS
+        )
+        digits = [tokens[0] for tokens in self._spelling((0, 0)).numbers[0]]
+        length = inputs.input_ids.shape[1]
+        return out.logits[0][:, digits].double(), [Step(length, length, NUMBERS)]
 
-def number_ids(tokenizer: Any, name: str) -> torch.Tensor:
-    """Token ids (8,) of "0" to "7"; the last piece counts, so that a word-start mark before the digit is allowed."""
-    ids = []
-    for number in range(GRID):
-        pieces = tokenizer.encode(str(number), add_special_tokens=False)
-        if not pieces or tokenizer.decode(pieces[-1:]).strip() != str(number):
-            raise ModelError(
-                f"{name} cannot be a grid localizer: its tokenizer has no token for {number}; "
-                f"it needs one for each of 0 to {GRID - 1}."
-            )
-        ids.append(pieces[-1])
-    return torch.tensor(ids)
+    def _size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """What the spelling may depend on."""
+        return self.adapter.input_size(image_size) if self._form.unit == PIXELS else (0, 0)
+
+    def _spelled(self, size: tuple[int, int]) -> Spelling:
+        if self._form == DIGITS:
+            return bare(self.adapter.tokenizer, self.adapter.name)
+        return spelled(self.adapter.tokenizer, self._form, size, self.adapter.name)
+
+    def _flops(self, inputs: PreparedInputs, steps: list[Step]) -> int:
+        config, layers = self.adapter.model.config, self.adapter.layers
+        return self.adapter.vision_flops(inputs) + sum(step_flops(config, layers, *step) for step in steps)
 
 
 def slot_ids(tokenizer: Any) -> list[int] | None:
     """Token ids of the four SLOTS, None for a tokenizer that lacks one of them."""
     vocabulary = tokenizer.get_vocab()
     return [vocabulary[slot] for slot in SLOTS] if all(slot in vocabulary for slot in SLOTS) else None
+
+
+def _check_fed(adapter: Adapter, spelling: Spelling) -> None:
+    """FeedError for masks that do not fit candidates side by side."""
+    if spelling.lone:
+        return
+    if adapter.token_keys:
+        reason = "it treats the prompt and what it writes in different ways"
+    elif adapter.stack.window is not None:
+        reason = "it has a sliding window"
+    else:
+        return
+    raise FeedError(
+        f"{adapter.name} cannot be fed its answers in pieces: {reason}, and its numbers take several tokens; let it "
+        "write them."
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +13,11 @@ from crop_core.region import Region
 
 @dataclass(frozen=True)
 class Finding:
-    """A region, and how to count what finding it took: that can take longer than finding it."""
+    """A region, how to count what finding it took (that can take longer than finding it), and what a user must know."""
 
     region: Region
     count: Callable[[], int] | None = None
+    notices: Sequence[str] = ()
 
     @property
     def flops(self) -> int:

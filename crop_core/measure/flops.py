@@ -37,6 +37,11 @@ def decode_flops(config: Any, lengths: Sequence[int], step: int) -> int:
     return sum(_layer(config.text_config, 1, length + step) for length in lengths) + _head(config.text_config)
 
 
+def step_flops(config: Any, layers: int, queries: int, keys: int, rows: int) -> int:
+    """One forward pass of `queries` tokens that attend to `keys` tokens in each layer, and the logits of `rows`."""
+    return layers * _layer(config.text_config, queries, keys) + rows * _head(config.text_config)
+
+
 def scoring_flops(config: Any, rows: int, keys: int) -> int:
     """Attention weights of `rows` text tokens over `keys` tokens at one layer: their queries and the products."""
     text = config.text_config

@@ -124,6 +124,10 @@ class HfAdapter:
         """Where every visual token of a (width, height) image lies."""
         return self._layout(reduced_size(image_size)).scaled(image_size)
 
+    def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of a (width, height) image as the processor gets it, or as the family resizes it."""
+        return reduced_size(image_size)
+
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
         """The same of an image that the processor gets in this size."""
         raise NotImplementedError

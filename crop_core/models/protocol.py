@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -80,7 +80,8 @@ class Adapter(Protocol):
     name: str
     model: Any
     tokenizer: Any
-    written_type: int  # of PreparedInputs.tokens["token_type_ids"], for what the model itself writes
+    token_keys: ClassVar[tuple[str, ...]]  # of PreparedInputs.tokens
+    written_type: int  # of those, token_type_ids, for what the model itself writes
 
     @property
     def device(self) -> torch.device:
@@ -107,6 +108,9 @@ class Adapter(Protocol):
 
     def layout(self, image_size: tuple[int, int]) -> TokenLayout:
         """Place of every visual token of an image of (width, height) pixels."""
+
+    def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) in which the model reads an image of (width, height) pixels: what its text counts in."""
 
     def encode(self, inputs: PreparedInputs) -> Any:
         """Vision tower and projector: the ModelOutput that `mm_encoder_outputs` takes, pooler_output [(N, D)]."""

@@ -22,12 +22,23 @@ class QwenVlAdapter(HfAdapter):
     vision_keys = ("pixel_values", "image_grid_thw")
     text_types: ClassVar[tuple[str, ...]] = ("qwen2_vl_text", "qwen2_5_vl_text")
 
+    def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) in whole tokens."""
+        width, height = super().input_size(image_size)
+        images = self.processor.image_processor
+        pixels = images.size["shortest_edge"], images.size["longest_edge"]  # least and most, of the whole image
+        resized = smart_resize(height, width, self._token, *pixels)
+        return resized[1], resized[0]
+
+    @property
+    def _token(self) -> int:
+        """Pixels a side of one visual token."""
+        return self.processor.image_processor.patch_size * self.processor.image_processor.merge_size
+
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
         """A row-major grid over the whole image, squashed to whole tokens."""
-        images = self.processor.image_processor
-        token = images.patch_size * images.merge_size  # pixels a side
-        resized = smart_resize(size[1], size[0], token, images.size["shortest_edge"], images.size["longest_edge"])
-        return grid_layout(size, Framing(pad_square=False, shortest_edge=None, resize=resized, crop=None), token)
+        resized = self.input_size(size)[::-1]
+        return grid_layout(size, Framing(pad_square=False, shortest_edge=None, resize=resized, crop=None), self._token)
 
     def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """(4, 1, L): a plain count, then the three of the model's own rule."""

@@ -89,8 +89,8 @@ def _train(arguments: argparse.Namespace) -> None:
 def _eval(arguments: argparse.Namespace) -> None:
     check_target(arguments.json)
     examples = _examples(arguments)
+    from crop_core.localize import localizer_of
     from crop_core.tune import evaluate
-    from crop_core.tune.brackets import localizer_of
 
     adapter = _adapter(arguments)
     localizer = localizer_of(adapter)

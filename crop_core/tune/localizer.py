@@ -13,17 +13,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from crop_core.localize import Localizer, calibration
-from crop_core.localize.calibration import Calibration
+from crop_core.localize import GridLocalizer, Localizer, calibration
+from crop_core.localize.calibration import FORMAT, Calibration
+from crop_core.localize.formats import BRACKETS
+from crop_core.localize.spelling import FeedError
 from crop_core.models import Adapter
 from crop_core.tune import evaluate
-from crop_core.tune.brackets import localizer_of, mark
 from crop_core.tune.data import Example, Skipped, split
 from crop_core.tune.errors import TuneError
 from crop_core.tune.lora import Lora
 from crop_core.tune.settings import Settings
 from crop_core.tune.train import Trainer
 
+UNCALIBRATED = Calibration()
 GLANCE = 100  # held-out questions that are asked while training goes on
 
 
@@ -59,18 +61,28 @@ def train(adapter: Adapter, examples: Sequence[Example], settings: Settings, out
     """
     check_output(out)
     kept, held = split(examples, settings.held_out, settings.seed)
-    mark(adapter, Calibration())
-    look = partial(_glance, localizer_of(adapter), held[:GLANCE], adapter.device)
+    look = partial(_glance, _localizer(adapter), held[:GLANCE], adapter.device)
     trainer = Trainer(adapter, _lora(adapter, settings), kept, settings, state_file(out))
     trainer.run(look)
     trainer.lora.merge()
-    rule = _calibrate(adapter, held[::2], settings.coverage, trainer.skipped)
-    mark(adapter, rule)
-    found = evaluate.find(localizer_of(adapter), held[1::2], adapter.device, trainer.skipped)
+    rule = _calibrate(_localizer(adapter), held[::2], settings.coverage, trainer.skipped)
+    found = evaluate.find(_localizer(adapter, rule), held[1::2], adapter.device, trainer.skipped)
     result = Result(trainer.losses, rule, evaluate.by_kind(found), trainer.skipped)
+    adapter.model.config.crop_region = {FORMAT: "brackets", **rule.to_json()}
     _write(adapter, out, _report(result, settings, len(kept), len(held)))
     state_file(out).unlink(missing_ok=True)
     return result
+
+
+def _localizer(adapter: Adapter, rule: Calibration = UNCALIBRATED) -> GridLocalizer:
+    """What the model is, or becomes."""
+    try:
+        return GridLocalizer(adapter, BRACKETS, rule)
+    except FeedError as error:
+        raise TuneError(
+            f"{adapter.name} cannot be trained here: its tokenizer joins the numbers of an answer with the text around "
+            "them; choose another model."
+        ) from error
 
 
 def _lora(adapter: Adapter, settings: Settings) -> Lora:
@@ -86,8 +98,8 @@ def _glance(localizer: Localizer, examples: Sequence[Example], device: torch.dev
     return f"mean IoU {found.iou:.3f} of {found.questions} held-out questions, {found.coverage:.1%} covered"
 
 
-def _calibrate(adapter: Adapter, examples: Sequence[Example], coverage: float, skipped: Skipped) -> Calibration:
-    localizer, thought, needed = localizer_of(adapter), [], []
+def _calibrate(localizer: GridLocalizer, examples: Sequence[Example], coverage: float, skipped: Skipped) -> Calibration:
+    thought, needed = [], []
     for example, image in evaluate.readable(examples, skipped):
         thought.append(localizer.probabilities(image, example.question))
         needed.append(example.grid)

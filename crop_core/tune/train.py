@@ -21,7 +21,7 @@ from transformers import get_cosine_schedule_with_warmup
 from crop_core.images import ImageError
 from crop_core.localize.formats import BRACKETS
 from crop_core.models import Adapter
-from crop_core.tune.answer import Spelling, logits
+from crop_core.tune.answer import logits, spell
 from crop_core.tune.data import Example, Skipped, batches, fingerprint
 from crop_core.tune.errors import TuneError
 from crop_core.tune.lora import Lora
@@ -47,7 +47,6 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.steps = self.settings.updates(len(self.examples))
-        self._spelling = Spelling.of(self.adapter.tokenizer, BRACKETS, self.adapter.name)
         self._parameters = self.lora.parameters
         self._optimizer = torch.optim.AdamW(self._parameters.values(), lr=self.settings.rate, weight_decay=0.0)
         warmup = round(self.settings.warmup * self.steps)
@@ -112,7 +111,7 @@ class Trainer:
         except ImageError as error:
             self.skipped.add(str(example.image), error)
             return 0.0
-        answer = self._spelling.say(example.grid)
+        answer = spell(self.adapter.tokenizer, example.grid)
         inputs = self.adapter.prepare(image, BRACKETS.ask(example.question))
         found = logits(self.adapter, inputs, answer).float()
         loss = F.cross_entropy(found, torch.tensor(answer, device=found.device))

@@ -1,0 +1,30 @@
+"""Which localizer a loaded checkpoint makes."""
+
+from __future__ import annotations
+
+from crop_core.localize.formats import BOXES, NAMED, format_of
+from crop_core.localize.grid import SLOTS, GridLocalizer, slot_ids
+from crop_core.localize.protocol import Localizer
+from crop_core.localize.spelling import FeedError
+from crop_core.localize.written import WrittenLocalizer
+from crop_core.models.protocol import Adapter, ModelError
+
+
+def localizer_of(adapter: Adapter) -> Localizer:
+    """A localizer that is fed its answers where that is possible, else one that writes them.
+
+    Raises ModelError for a checkpoint that is no localizer, or whose "crop_region" cannot be read.
+    """
+    form = format_of(adapter.model.config, adapter.name)
+    if form is None:
+        if slot_ids(adapter.tokenizer) is None:
+            raise ModelError(
+                f"{adapter.name} cannot be a localizer: it is a {adapter.model.config.model_type} model without a "
+                f'"crop_region" that says its format ({" or ".join(NAMED)}) in its config.json, and without the tokens '
+                f"{' '.join(SLOTS)}; use crop-tiny-locator, a fine-tuned locator, or a model of {' or '.join(BOXES)}."
+            )
+        return GridLocalizer(adapter)
+    try:
+        return GridLocalizer(adapter, form)
+    except FeedError:
+        return WrittenLocalizer(adapter, form)
