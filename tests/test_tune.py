@@ -10,6 +10,8 @@ import torch
 from families import FAMILIES, VARIANTS, build
 from PIL import Image, ImageDraw
 from tokenizers import pre_tokenizers
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from crop_core.localize import GridLocalizer, localizer_of
 from crop_core.localize.formats import BRACKETS
@@ -85,11 +87,14 @@ def test_teacher_forcing_is_what_generation_would_think(family, tmp_path):
 
 @pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
 def test_a_localizer_reads_what_training_teaches(family, tmp_path):
-    """Its probabilities are those of the numbers where training puts them, along the most likely ones."""
+    """Its probabilities are those of the numbers where training puts them, along the most likely ones; PyTorch counts
+    the same work.
+    """
     build(family, tmp_path)
     adapter = load(tmp_path)
     adapter.processor.video_token_id = 90  # some take the tiny tokenizer's unknown token for a video's
-    thought = GridLocalizer(adapter, BRACKETS).probabilities(IMAGE, "where is the dog?")
+    finder = GridLocalizer(adapter, BRACKETS)
+    thought = finder.probabilities(IMAGE, "where is the dog?")
     said = [int(row.argmax()) for row in thought]
     inputs = adapter.prepare(IMAGE, BRACKETS.ask("where is the dog?"))
     with torch.no_grad():
@@ -99,6 +104,10 @@ def test_a_localizer_reads_what_training_teaches(family, tmp_path):
         if index >= 2:
             row[: said[index - 2]] = 0
         assert thought[index] == pytest.approx(row / row.sum(), abs=1e-5)
+    adapter.vision_flops(inputs)  # which counts by encoding, the first time
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        finding = finder.find(IMAGE, "where is the dog?")
+    assert finding.flops == counter.get_total_flops()
 
 
 def test_a_tokenizer_that_merges_numbers_is_refused(base, examples, tmp_path):

@@ -21,12 +21,23 @@ from crop_core.tune.settings import Settings
 DATA = "JSON Lines or a JSON list of image, question and boxes, or a file of Visual-CoT"
 TRAIN = """Fine-tunes a vision-language model with LoRA so that it answers with a region of the 8x8 grid. Needs peft.
 A run that was stopped goes on when the same command is given again."""
+EXAMPLE = """examples:
+  python -m crop_core localizer train rows.jsonl --model Qwen/Qwen2-VL-2B-Instruct --out my-locator
+  python -m crop_core localizer train viscot_363k.json --images data --model Qwen/Qwen2-VL-2B-Instruct --out my-locator
+  python -m crop_core localizer eval my-locator rows.jsonl --json figures.json
+A row: {"image": "street.jpg", "question": "what does the sign say?", "boxes": [[40, 30, 200, 180]]}
+"""
 EVAL = "Asks a localizer for the region of every question, and prints how well it overlaps with and covers the boxes."
 
 
 def add_commands(commands: Any) -> None:
     """The command `localizer` with its two commands, on the subparsers of the command line."""
-    parser = commands.add_parser("localizer", help="train a localizer on questions with boxes, or measure one")
+    parser = commands.add_parser(
+        "localizer",
+        help="train a localizer on questions with boxes, or measure one",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     own = parser.add_subparsers(required=True, metavar="command", parser_class=type(parser))
     train = own.add_parser("train", help="fine-tune a model into a localizer", description=TRAIN)
     _data_arguments(train)
