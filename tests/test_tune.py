@@ -110,11 +110,13 @@ def test_a_localizer_reads_what_training_teaches(family, tmp_path):
     assert finding.flops == counter.get_total_flops()
 
 
-def test_a_tokenizer_that_merges_numbers_is_refused(base, examples, tmp_path):
-    adapter = load(base)
-    adapter.tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    with pytest.raises(TuneError, match="cannot be trained here: its tokenizer joins the numbers"):
-        localizer.train(adapter, examples, QUICK, tmp_path / "out")
+def test_models_that_cannot_become_a_localizer_are_refused(base, examples, tmp_path):
+    merging = load(base)
+    merging.tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    with pytest.raises(TuneError, match=r"cannot be fed answers such as \[0, 1, 2, 3\]; choose"):
+        localizer.train(merging, examples, QUICK, tmp_path / "out")
+    with pytest.raises(TuneError, match="crop-tiny-locator answers in slots"):
+        localizer.train(load("crop-tiny-locator"), examples, QUICK, tmp_path / "out")
 
 
 def test_training_makes_a_localizer(base, examples, trained):
