@@ -14,15 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from crop_core.localize import GridLocalizer
 from crop_core.localize.formats import BOXES, BRACKETS
-from crop_core.localize.formats import QUESTION as QUESTION_PLACE
 from crop_core.models import load
 
 QUESTION = "what is left of the dog?"
 SIZE = (200, 120)
-FORMS = {  # with prompts of words that the tokenizers know
-    name: replace(form, prompt=QUESTION_PLACE)
-    for name, form in [("brackets", BRACKETS), ("pixels", BOXES["qwen2_5_vl"]), ("thousandths", BOXES["qwen3_vl"])]
-}
 FED = ["llava", "qwen2_5_vl", "qwen3_vl", "smolvlm"]
 
 
@@ -45,56 +40,63 @@ def adapter(folder, request):
     return adapter
 
 
+@pytest.fixture(params=["brackets", "boxes"])
+def form(request, adapter):
+    """The paper's, and that of grounding models, asked for in words that the tokenizers know."""
+    boxes = BOXES.get(adapter.model.config.model_type, BOXES["qwen2_5_vl"])
+    return replace(BRACKETS if request.param == "brackets" else boxes, prompt="{question}")
+
+
 def picture(seed=0):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*SIZE[::-1], 3), dtype=np.uint8))
 
 
-def written(adapter, inputs, answer):
-    """(T,) log-probabilities of the tokens of an answer, from one plain forward over prompt and answer."""
-    answer = adapter.tokenizer.encode(answer, add_special_tokens=False)
-    ids = torch.cat([inputs.input_ids, torch.tensor([answer])], 1)
+def following(adapter, inputs, text):
+    """(V,) log-probabilities behind a prompt and a text, from one plain forward over both."""
+    told = adapter.tokenizer.encode(text, add_special_tokens=False)
+    ids = torch.cat([inputs.input_ids, torch.tensor([told], dtype=torch.long)], 1)
     kinds = {} if inputs.positions is None else {"mm_token_type_ids": (ids == adapter.image_token_id).int()}
     with torch.no_grad():
-        logits = adapter.model(input_ids=ids, attention_mask=torch.ones_like(ids), **inputs.vision, **kinds).logits[0]
-    table = logits[-len(answer) - 1 : -1].double().log_softmax(-1)
-    return table[range(len(answer)), answer].tolist()
+        out = adapter.model(input_ids=ids, attention_mask=torch.ones_like(ids), **inputs.vision, **kinds)
+    return out.logits[0, -1].double().log_softmax(-1)
 
 
-def expected(localizer, form, image):
-    """(4, 8), every candidate written out behind the best ones before it."""
-    adapter = localizer.adapter
-    inputs = adapter.prepare(image, form.ask(QUESTION))
-    options = form.candidates(adapter.input_size(image.size))
-    several = any(len(text) > 1 for row in options for text in row)
-    best, table = [0, 0, 0, 0], torch.zeros(4, 8, dtype=torch.float64)
-    for index in range(4):
-        for cell in range(8):
-            numbers = [options[i][cell if i == index else best[i]] for i in range(4)]
-            logprobs = written(adapter, inputs, form.say(numbers))
-            start = len(adapter.tokenizer.encode(head(form, numbers, index), add_special_tokens=False))
-            table[index, cell] = sum(logprobs[start : start + len(numbers[index]) + several])
-        if index >= 2:
-            table[index, : best[index - 2]] = -torch.inf
-        best[index] = int(table[index].argmax())
+def scores(adapter, inputs, before, numbers, behind):
+    """Log-probability of each number between two texts, token by token; of what ends it where it could go on."""
+    begun = {text[:length] for text in numbers for length in range(len(text))}
+    after = {text: following(adapter, inputs, before + text) for text in begun}
+    end = adapter.tokenizer.encode(behind, add_special_tokens=False)[0]
+    ids = dict(zip("0123456789", adapter.tokenizer.convert_tokens_to_ids(list("0123456789")), strict=True))
+    found = []
+    for text in numbers:
+        digits = sum(after[text[:place]][ids[digit]] for place, digit in enumerate(text))
+        found.append(digits + (after[text][end] if text in begun else 0))
+    return torch.stack(found)
+
+
+def expected(adapter, form, image):
+    """(4, 8): what the model thinks of every number that can be written behind the best ones before it."""
+    inputs, said = adapter.prepare(image, form.ask(QUESTION)), ""
+    table = torch.full((4, 8), -torch.inf, dtype=torch.float64)
+    for index, cells in enumerate(form.cells(adapter.input_size(image.size))):
+        numbers = [str(number) for number in range(len(cells))]
+        said += form.pieces[index]
+        thought = scores(adapter, inputs, said, numbers, form.pieces[index + 1])
+        for cell in range(0 if index < 2 else int(table[index - 2].argmax()), 8):
+            table[index, cell] = thought[torch.tensor(cells) == cell].logsumexp(0)
+        best = torch.tensor(cells) == table[index].argmax()
+        said += numbers[int(thought.where(best, -torch.inf).argmax())]
     return table.softmax(-1).numpy()
 
 
-def head(form, numbers, index):
-    """The text of an answer in front of one of its numbers."""
-    return "".join(form.pieces[i] + numbers[i] for i in range(index)) + form.pieces[index]
-
-
-@pytest.mark.parametrize("name", FORMS)
-def test_the_table_is_that_of_whole_forward_passes(adapter, name):
-    localizer = GridLocalizer(adapter, FORMS[name])
-    found = localizer.probabilities(picture(), QUESTION)
-    assert found == pytest.approx(expected(localizer, FORMS[name], picture()), abs=1e-5)
+def test_the_table_is_that_of_whole_forward_passes(adapter, form):
+    found = GridLocalizer(adapter, form).probabilities(picture(), QUESTION)
+    assert found == pytest.approx(expected(adapter, form, picture()), abs=1e-5)
     assert found.max(1).min() < 0.999  # else anything that picks the same numbers would be equal
 
 
-@pytest.mark.parametrize("name", FORMS)
-def test_four_forward_passes_and_what_they_cost(adapter, name):
-    localizer, passes = GridLocalizer(adapter, FORMS[name]), []
+def test_four_forward_passes_and_what_they_cost(adapter, form):
+    localizer, passes = GridLocalizer(adapter, form), []
     adapter.vision_flops(adapter.prepare(picture(), QUESTION))  # which counts by encoding, the first time
     handle = adapter.language_model.register_forward_pre_hook(lambda *_: passes.append(1))
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
@@ -105,7 +107,7 @@ def test_four_forward_passes_and_what_they_cost(adapter, name):
     assert finding.region.source == "predicted" and 0 <= finding.region.confidence <= 1
 
 
-def test_the_picture_and_the_question_matter(adapter):
-    localizer = GridLocalizer(adapter, FORMS["brackets"])
+def test_the_picture_and_the_question_matter(adapter, form):
+    localizer = GridLocalizer(adapter, form)
     found = [localizer.probabilities(*pair) for pair in [(picture(), "red"), (picture(1), "red"), (picture(), "cat")]]
     assert min(abs(found[0] - other).max() for other in found[1:]) > 1e-3

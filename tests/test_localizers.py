@@ -77,7 +77,7 @@ def test_what_is_no_localizer_is_told_what_is(folder):
         CropEngine.from_pretrained(folder, folder)
 
 
-@pytest.mark.parametrize("told", [{"format": "poem"}, {"format": "brackets", "doubt": 7}])
+@pytest.mark.parametrize("told", [{"format": "poem"}, {"format": ["brackets"]}, {"format": "brackets", "doubt": 7}])
 def test_a_config_that_cannot_be_read_is_refused(llava, told):
     llava.model.config.crop_region = told
     with pytest.raises(ModelError, match="crop_region in the config of"):

@@ -1,11 +1,16 @@
 """Formats in words, and in the tokens of byte-level tokenizers as real models have them."""
 
+from functools import cache
+
+import numpy as np
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from crop_core.localize.formats import BOXES, BRACKETS, DIGITS
 from crop_core.localize.spelling import FeedError, spelled
+from crop_core.localize.trie import Trie
+from crop_core.localize.written import snapped
 
 PIXELS, THOUSANDTHS = BOXES["qwen2_5_vl"], BOXES["qwen3_vl"]
 SIZE = (644, 476)
@@ -15,6 +20,7 @@ CHUNKS = r"\p{N}{1,3}|[^\r\n\p{L}\p{N}]?\p{L}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+"
 JOINED = r"[\p{N},]+|[^\p{N},]+"
 
 
+@cache
 def tokenizer(words, trim=False):
     """Byte-level BPE with a tokenizer's rule for words, trained until answers are written in few tokens."""
     rules = Tokenizer(models.BPE())
@@ -22,28 +28,24 @@ def tokenizer(words, trim=False):
     rules.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
     rules.post_processor = processors.ByteLevel(trim_offsets=trim)
     rules.decoder = decoders.ByteLevel()
-    texts = [
-        form.say(row) for form in (PIXELS, THOUSANDTHS, BRACKETS) for row in zip(*form.candidates(SIZE), strict=True)
-    ]
+    forms = (PIXELS, THOUSANDTHS, BRACKETS)
+    texts = [form.say([number] * 4) for form in forms for number in range(len(form.cells(SIZE)[0]))]
     trainer = trainers.BpeTrainer(vocab_size=600, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    rules.train_from_iterator(texts * 20, trainer)
+    rules.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=rules)
 
 
-def test_candidates_are_the_edges_of_the_grid():
-    assert BRACKETS.candidates(SIZE) == [list("01234567")] * 4
-    low, high = ["0", "125", "250", "375", "500", "625", "750", "875"], ["125", "250", "375", "500", "625"]
-    assert THOUSANDTHS.candidates(SIZE)[0] == THOUSANDTHS.candidates(SIZE)[1] == low
-    assert THOUSANDTHS.candidates(SIZE)[2] == THOUSANDTHS.candidates(SIZE)[3] == [*high, "750", "875", "1000"]
-    left, top, right, bottom = PIXELS.candidates(SIZE)
-    assert (left[0], top[1], right[-1], bottom[-1]) == ("0", "60", "644", "476")
-
-
-def test_fractions_undo_the_candidates():
+def test_cells_are_those_of_the_snapped_box():
+    """Every number that can be written is of the cell that its box begins or ends with."""
     for form in (BRACKETS, THOUSANDTHS, PIXELS):
-        for cell, numbers in enumerate(zip(*form.candidates(SIZE), strict=True)):
-            found = form.fractions(list(map(int, numbers)), SIZE)
-            assert found == pytest.approx([cell / 8, cell / 8, (cell + 1) / 8, (cell + 1) / 8], abs=2e-3)
+        x0s, y0s, x1s, y1s = form.cells(SIZE)
+        assert all(set(cells) == set(range(8)) for cells in (x0s, y0s, x1s, y1s))
+        for x in range(len(x0s) - 1):
+            for y in {0, x % len(y0s), len(y0s) - 1}:
+                near = snapped(form.fractions((x, y, len(x1s) - 1, len(y1s) - 1), SIZE), *SIZE)
+                assert (near.x0, near.y0) == (x0s[x], y0s[y])
+                far = snapped(form.fractions((0, 0, x + 1, y), SIZE), *SIZE)
+                assert (far.x1, far.y1) == (x1s[x + 1], y1s[y])
 
 
 def test_words():
@@ -54,29 +56,28 @@ def test_words():
 
 
 @pytest.mark.parametrize("trim", [False, True])
-@pytest.mark.parametrize("words", [QWEN, GPT2, CHUNKS])
-@pytest.mark.parametrize("form", [BRACKETS, PIXELS, THOUSANDTHS], ids=lambda form: form.unit)
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [(BRACKETS, QWEN), (BRACKETS, GPT2), (BRACKETS, CHUNKS), (PIXELS, QWEN), (THOUSANDTHS, QWEN)],
+    ids=["cells", "cells, space first", "cells, three digits", "pixels", "thousandths"],
+)
 def test_the_parts_are_the_tokens_of_whole_answers(form, words, trim):
     tokens = tokenizer(words, trim)
     found = spelled(tokens, form, SIZE, "x")
-    candidates = form.candidates(SIZE)
-    for cells in [(0, 0, 0, 0), (1, 2, 5, 6), (0, 7, 3, 7)]:
-        told = list(found.opening)
-        for index, cell in enumerate(cells):
-            told += [*found.numbers[index][cell], *found.behind[index]]
-        answer = form.say([candidates[index][cell] for index, cell in enumerate(cells)])
-        assert told == tokens.encode(answer, add_special_tokens=False)
-    assert found.lone == all(len(each) == 1 for row in found.numbers for each in row)
+    assert [len(trie.numbers) for trie in found.numbers] == list(map(len, form.cells(SIZE)))
+    for numbers in [(0, 0, 0, 0), (1, 2, 5, 6), (0, 7, 3, 7), (17, 230, 401, 476), (99, 100, 101, 10)]:
+        if max(numbers) < len(found.numbers[0].numbers):
+            told = list(found.opening)
+            for index, number in enumerate(numbers):
+                told += [*found.numbers[index].numbers[number], *found.behind[index]]
+            assert told == tokens.encode(form.say(numbers), add_special_tokens=False)
+    assert found.lone == (form is BRACKETS)
 
 
-def test_digits_are_not_alone_where_a_number_has_several():
-    assert spelled(tokenizer(QWEN), BRACKETS, SIZE, "x").lone
-    assert len(spelled(tokenizer(QWEN), THOUSANDTHS, SIZE, "x").numbers[0][1]) == 3  # 125
-
-
-def test_numbers_that_are_joined_with_what_follows_are_refused():
-    with pytest.raises(FeedError, match="x cannot be fed"):
-        spelled(tokenizer(JOINED), BRACKETS, SIZE, "x")
+def test_numbers_that_are_joined_are_refused():
+    for form, words in [(BRACKETS, JOINED), (PIXELS, GPT2), (THOUSANDTHS, CHUNKS)]:  # the last two join digits
+        with pytest.raises(FeedError, match="x cannot be fed"):
+            spelled(tokenizer(words), form, SIZE, "x")
 
 
 def test_a_tokenizer_that_does_not_say_where_its_tokens_end_is_refused():
@@ -85,3 +86,13 @@ def test_a_tokenizer_that_does_not_say_where_its_tokens_end_is_refused():
 
     with pytest.raises(FeedError, match="does not tell"):
         spelled(Slow(), BRACKETS, SIZE, "x")
+
+
+def test_a_trie_holds_what_several_numbers_begin_with():
+    trie = Trie.of([(1,), (1, 2), (1, 2, 3), (3, 2), (4,)])
+    assert (trie.tokens, trie.parents, trie.depths) == ((1, 3, 2), (0, 0, 1), [1, 1, 2])
+    assert trie.paths == ((1,), (1, 3), (1, 3), (2,), ())
+    assert trie.ancestry().tolist() == [[True, False, False], [False, True, False], [True, False, True]]
+    table = np.log(np.array([[0.1, 0.2, 0.3, 0.4, 0.6], [0.5, 0.1, 1, 1, 0.7], [1, 1, 1, 1, 1], [1, 1, 0.9, 1, 0.8]]))
+    found = trie.scores(table, {1: 0, 2: 1, 3: 2, 4: 3, 9: 4}, end=9)
+    assert np.exp(found) == pytest.approx([0.1 * 0.7, 0.1 * 0.1 * 0.8, 0.1 * 0.1 * 0.9, 0.3, 0.4])

@@ -35,26 +35,28 @@ class Format:
         """The user's text that asks for the region of a question."""
         return self.prompt.replace(QUESTION, question)
 
-    def say(self, numbers: Sequence[int | str]) -> str:
+    def say(self, numbers: Sequence[int]) -> str:
         """The answer that holds four numbers, xmin, ymin, xmax and ymax."""
         told = [f"{before}{number}" for before, number in zip(self.pieces, numbers, strict=False)]
         return "".join([*told, self.pieces[-1]])
 
-    def candidates(self, size: tuple[int, int]) -> list[list[str]]:
-        """(4, 8) texts: how each grid cell 0 to 7 is written as xmin, ymin, xmax and ymax: the outer edge of the cell.
+    def cells(self, size: tuple[int, int]) -> list[list[int]]:
+        """Four lists, for xmin, ymin, xmax and ymax: the grid cell of each whole number that can be written, from 0 on.
 
-        size: (width, height) of the image as the model reads it, for PIXELS.
+        size: (width, height) of the image as the model reads it, for PIXELS. An edge on a line of the grid belongs to
+        the cell inside the box.
         """
         if self.unit == CELLS:
-            return [[str(cell) for cell in range(GRID)]] * 4
-        width, height = self._spans(size)
-        sides = ((width, 0), (height, 0), (width, 1), (height, 1))
-        return [[str(round(span * (cell + far) / GRID)) for cell in range(GRID)] for span, far in sides]
+            return [list(range(GRID))] * 4
+        spans = self._spans(size)
+        first = [[min(number * GRID // span, GRID - 1) for number in range(span + 1)] for span in spans]
+        last = [[max((number * GRID - 1) // span, 0) for number in range(span + 1)] for span in spans]
+        return [*first, *last]
 
     def fractions(self, numbers: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
         """(left, top, right, bottom) in parts of the image's sides, of four numbers with min before max; not clamped.
 
-        size: as for `candidates`.
+        size: as for `cells`.
         """
         width, height = self._spans(size)
         far = int(self.unit == CELLS)  # an inclusive cell ends where the next one begins
@@ -87,14 +89,14 @@ BOXES = {"qwen2_5_vl": Format(_LOCATE, _JSON, PIXELS), "qwen3_vl": Format(_LOCAT
 NAMED = {"brackets": BRACKETS, "digits": DIGITS}
 
 
-def format_of(config: Any, name: str) -> Format | None:
-    """The format that a checkpoint's config tells: by the name in its "crop_region", else by its model_type; None where
-    it tells none. ModelError for an unknown name.
+def format_of(config: Any, name: str, slots: bool) -> Format | None:
+    """The format of a checkpoint: that which the "crop_region" in its config names, DIGITS where it has slots for them,
+    else that of its model_type; None where nothing tells. ModelError for an unknown name.
     """
     told = getattr(config, KEY, None)
     known = told.get(FORMAT) if isinstance(told, dict) else None
     if known is None:
-        return BOXES.get(config.model_type)
-    if known not in NAMED:
+        return DIGITS if slots else BOXES.get(config.model_type)
+    if str(known) not in NAMED:
         raise ModelError(f"The {KEY} in the config of {name} has the {FORMAT} {known!r}; use {' or '.join(NAMED)}.")
-    return NAMED[known]
+    return NAMED[str(known)]

@@ -3,8 +3,8 @@
 Source: Guo et al., CROP, EMNLP 2025 (arXiv 2505.21233), stage 1: four 0-based inclusive block coordinates
 [xmin, ymin, xmax, ymax] on an 8x8 grid. OURS: the choice is among the numbers that keep the region valid, the
 confidence, and how few forward passes it takes: one where the prompt ends with one slot token for each number, else
-four, since the text around the numbers is fed. A grounding model answers so in its own format, with the grid's edges
-for its numbers.
+four, since the text around the numbers is fed. A grounding model answers so in its own format, in which many numbers
+stand for one grid cell.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from crop_core.localize.calibration import Calibration
-from crop_core.localize.fed import NUMBERS, Feed, Step
+from crop_core.localize.fed import Feed, Step
 from crop_core.localize.formats import DIGITS, PIXELS, Format, format_of
 from crop_core.localize.protocol import Finding
 from crop_core.localize.reading import Floats, read
@@ -28,6 +28,7 @@ from crop_core.models.protocol import Adapter, PreparedInputs
 from crop_core.region import Region
 
 SLOTS = ("<xmin>", "<ymin>", "<xmax>", "<ymax>")
+NUMBERS = len(SLOTS)
 
 
 @dataclass(eq=False)
@@ -46,8 +47,8 @@ class GridLocalizer:
 
     def __post_init__(self) -> None:
         config, name = self.adapter.model.config, self.adapter.name
-        self._form = self.form or format_of(config, name) or DIGITS
         self._slots = slot_ids(self.adapter.tokenizer)
+        self._form = self.form or format_of(config, name, self._slots is not None) or DIGITS
         self._rule = self.calibration or Calibration.of(config, name)
         self._spelling = lru_cache(maxsize=16)(self._spelled)
         _check_fed(self.adapter, self._spelling((1000, 1000)))
@@ -77,7 +78,7 @@ class GridLocalizer:
 
     @torch.inference_mode()
     def _probabilities(self, inputs: PreparedInputs) -> tuple[Floats, list[Step]]:
-        if self._slots is not None and inputs.input_ids[0, -NUMBERS:].tolist() == self._slots:
+        if self._form == DIGITS and inputs.input_ids[0, -NUMBERS:].tolist() == self._slots:
             logits, steps = self._from_slots(inputs)
         else:
             feed = Feed(self.adapter, inputs, self._spelling(self._size(inputs.image_size)))
@@ -90,7 +91,7 @@ class GridLocalizer:
         out = self.adapter.model(
             input_ids=inputs.input_ids, mm_encoder_outputs=features, use_cache=False, logits_to_keep=NUMBERS
         )
-        digits = [tokens[0] for tokens in self._spelling((0, 0)).numbers[0]]
+        digits = [tokens[0] for tokens in self._spelling((0, 0)).numbers[0].numbers]
         length = inputs.input_ids.shape[1]
         return out.logits[0][:, digits].double(), [Step(length, length, NUMBERS)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crop_core.localize.calibration import KEY
 from crop_core.localize.formats import BOXES, NAMED, format_of
 from crop_core.localize.grid import SLOTS, GridLocalizer, slot_ids
 from crop_core.localize.protocol import Localizer
@@ -15,15 +16,14 @@ def localizer_of(adapter: Adapter) -> Localizer:
 
     Raises ModelError for a checkpoint that is no localizer, or whose "crop_region" cannot be read.
     """
-    form = format_of(adapter.model.config, adapter.name)
+    kind = adapter.model.config.model_type
+    form = format_of(adapter.model.config, adapter.name, slot_ids(adapter.tokenizer) is not None)
     if form is None:
-        if slot_ids(adapter.tokenizer) is None:
-            raise ModelError(
-                f"{adapter.name} cannot be a localizer: it is a {adapter.model.config.model_type} model without a "
-                f'"crop_region" that says its format ({" or ".join(NAMED)}) in its config.json, and without the tokens '
-                f"{' '.join(SLOTS)}; use crop-tiny-locator, a fine-tuned locator, or a model of {' or '.join(BOXES)}."
-            )
-        return GridLocalizer(adapter)
+        raise ModelError(
+            f'{adapter.name} cannot be a localizer: it is a {kind} model without a "{KEY}" that says its format '
+            f"({' or '.join(NAMED)}) in its config.json, and without the tokens {' '.join(SLOTS)}; use "
+            f"crop-tiny-locator, a fine-tuned locator, or a model of {' or '.join(BOXES)}."
+        )
     try:
         return GridLocalizer(adapter, form)
     except FeedError:

@@ -6,16 +6,15 @@ Answers are tokenized whole, as a model writes them: behind its prompt, with no 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
 from crop_core.localize.formats import Format
+from crop_core.localize.trie import Tokens, Trie
 from crop_core.models.protocol import ModelError
 from crop_core.region import GRID
-
-Tokens = tuple[int, ...]
 
 
 class FeedError(ModelError):
@@ -24,45 +23,71 @@ class FeedError(ModelError):
 
 @dataclass(frozen=True)
 class Spelling:
-    """Token ids. opening: before the first number. numbers: (4, 8), of each number for each grid cell. behind: 4, what
-    comes after each number.
+    """Token ids. opening: before the first number. numbers: 4, the whole numbers from 0 on. cells: 4, the grid cell of
+    each of these numbers. behind: 4, what comes after each number.
     """
 
     opening: Tokens
-    numbers: tuple[tuple[Tokens, ...], ...]
+    numbers: tuple[Trie, ...]
+    cells: tuple[tuple[int, ...], ...]
     behind: tuple[Tokens, ...]
 
     @property
     def lone(self) -> bool:
         """Whether every number is one token."""
-        return all(len(tokens) == 1 for row in self.numbers for tokens in row)
+        return not any(trie.tokens for trie in self.numbers)
 
 
 def spelled(tokenizer: Any, form: Format, size: tuple[int, int], name: str) -> Spelling:
     """The spelling of a format with pieces, for an image that the model `name` reads in `size`.
 
-    FeedError where numbers have no tokens of their own, or the text around them is not always the same tokens.
+    FeedError where numbers have no tokens of their own, the text around them is not always the same tokens, or numbers
+    of several digits are not written digit by digit.
     """
-    rows = form.candidates(size)
     if not tokenizer.is_fast:
         raise FeedError(f"{name} cannot be fed its answers in pieces: its tokenizer does not tell where tokens end.")
-    answers = [_parts(tokenizer, form, [row[cell] for row in rows]) for cell in range(GRID)]  # (8, 9)
-    numbers = tuple(tuple(parts[2 * index + 1] for parts in answers) for index in range(4))
-    around = {parts[::2] for parts in answers}
+    cells = form.cells(size)
+    answers = {number: _parts(tokenizer, form, number) for number in _tried(max(map(len, cells)))}
+    around = {parts[::2] for parts in answers.values()}
     steady = len(around) == 1 and all(map(all, around))  # the same text is the same tokens, and some
-    if not (steady and all(all(row) and len(set(row)) == GRID for row in numbers)):
+    known = [{number: parts[2 * index + 1] for number, parts in answers.items()} for index in range(4)]
+    if not (steady and all(map(_by_digits, known))):
         raise FeedError(
-            f"{name} cannot be fed its answers in pieces: its tokenizer joins numbers with the text around them; "
-            "let it write them."
+            f"{name} cannot be fed its answers in pieces: its tokenizer joins numbers with the text around them, or "
+            "several of their digits; let it write them."
         )
     opening, *behind = around.pop()
-    return Spelling(opening, numbers, tuple(behind))
+    digits = [tuple(tokens[0] for number, tokens in sorted(each.items()) if number < 10) for each in known]
+    tries = [_tree(each, len(row)) for each, row in zip(digits, cells, strict=True)]
+    return Spelling(opening, tuple(tries), tuple(map(tuple, cells)), tuple(behind))
+
+
+def _tried(count: int) -> list[int]:
+    """Numbers below `count` that show how all of them are tokenized: every digit, and some of every length."""
+    some = {*range(10), 10, 99, 100, *range(0, count, max(count // GRID, 1)), count - 1}
+    return sorted(number for number in some if number < count)
+
+
+def _by_digits(known: dict[int, Tokens]) -> bool:
+    """Whether every digit is one token of its own, and every number is its digits."""
+    digits = {known[number] for number in known if number < 10}
+    apart = all(len(tokens) == 1 for tokens in digits) and len(digits) == min(len(known), 10)
+    return apart and all(
+        tokens == tuple(token for digit in str(number) for token in known[int(digit)])
+        for number, tokens in known.items()
+    )
+
+
+@lru_cache(maxsize=64)
+def _tree(digits: Tokens, count: int) -> Trie:
+    """The numbers from 0 on, digit by digit."""
+    return Trie.of([tuple(digits[int(digit)] for digit in str(number)) for number in range(count)])
 
 
 def bare(tokenizer: Any, name: str) -> Spelling:
     """Four single digits with nothing around them."""
-    digits = tuple((token,) for token in number_ids(tokenizer, name))
-    return Spelling((), (digits,) * 4, ((),) * 4)
+    digits = Trie.of([(token,) for token in number_ids(tokenizer, name)])
+    return Spelling((), (digits,) * 4, (tuple(range(GRID)),) * 4, ((),) * 4)
 
 
 def number_ids(tokenizer: Any, name: str) -> list[int]:
@@ -79,13 +104,13 @@ def number_ids(tokenizer: Any, name: str) -> list[int]:
     return ids
 
 
-def _parts(tokenizer: Any, form: Format, numbers: Sequence[str]) -> tuple[Tokens, ...]:
-    """Token ids of a whole answer's nine parts: text and numbers in turn.
+def _parts(tokenizer: Any, form: Format, number: int) -> tuple[Tokens, ...]:
+    """Token ids of the nine parts of a whole answer that says one number four times: text and numbers in turn.
 
     A token belongs to the part in which it ends, so that a number may begin with the space before it; a token that
     reaches from a number into the text behind leaves the number with fewer tokens or none, which `spelled` refuses.
     """
-    texts = [text for pair in zip(form.pieces, [*numbers, ""], strict=True) for text in pair][:-1]
+    texts = [text for piece in form.pieces for text in (piece, str(number))][:-1]
     ends = list(accumulate(map(len, texts)))
     told = tokenizer("".join(texts), add_special_tokens=False, return_offsets_mapping=True)
     parts: list[list[int]] = [[] for _ in texts]
