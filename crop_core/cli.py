@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from crop_core.config import METHODS, Budget, CropConfig
+from crop_core.config import METHODS, Budget, CropConfig, IlpConfig
 from crop_core.images import check_question, open_image
 from crop_core.json_target import check_target, write_json
 from crop_core.region import Region
@@ -24,6 +24,7 @@ EXAMPLE = """examples:
   python -m crop_core ask picture.png "what is left of the dog?"
   python -m crop_core ask picture.png "how many cats are there?" --budget 64 --method ilp
   python -m crop_core ask picture.png "what does the sign say?" --box 40,30,200,180 --json answer.json
+  python -m crop_core ask first.png "what differs?" --also second.png --then "which one is larger?" --model NAME
 """
 
 
@@ -73,7 +74,14 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--budget", metavar="N|P%", help=budget)
     ask.add_argument("--method", choices=methods, default="crop", help="what to prune with (default: crop)")
     ask.add_argument("--localizer", choices=regions, default="grid", help="grid: the locator model; whole: no region")
-    ask.add_argument("--box", metavar="x0,y0,x1,y1", help="draw the region yourself: left,top,right,bottom in pixels")
+    box = "draw the region yourself: left,top,right,bottom in pixels; once for each image, in their order"
+    ask.add_argument("--box", metavar="x0,y0,x1,y1", action="append", default=[], help=box)
+    more = "another picture that the question is about; may be repeated"
+    ask.add_argument("--also", metavar="IMAGE", action="append", default=[], help=more)
+    then = "a further question about the same pictures, after the answer to the one before; may be repeated"
+    ask.add_argument("--then", metavar="QUESTION", action="append", default=[], help=then)
+    evict = "free the dropped tokens' keys and values in the layers before the last cut too"
+    ask.add_argument("--evict", action="store_true", help=evict)
     ask.add_argument("--seed", type=int, default=0, metavar="N", help="of the tokens that --method random keeps (0)")
     ask.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
     ask.add_argument("--locator", metavar="NAME", help="locator model, named like the model")
@@ -85,31 +93,44 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
 
 def _ask(arguments: argparse.Namespace) -> None:
     """Cheap checks first, so that a typing error does not wait for a model to load."""
-    question = check_question(arguments.question)
-    image = open_image(arguments.image)
-    region = _region(arguments, *image.size)
+    questions = [check_question(text) for text in (arguments.question, *arguments.then)]
+    images = [open_image(path) for path in (arguments.image, *arguments.also)]
+    regions = _regions(arguments, [image.size for image in images])
     config = _config(arguments)
     check_target(arguments.json)
-    needs_locator = region is None and config.parts.needs_region
-    result = _engine(arguments, needs_locator).compare(image, question, config, region)
+    needs_locator = None in regions and config.parts.needs_region
+    engine = _engine(arguments, needs_locator)
+    history: list[tuple[str, str]] = []
+    for question in questions:
+        result = engine.compare(images, question, config, regions, history=history)
+        history = [*history, (question, result.baseline.text)]
+        if arguments.json != "-":
+            print(comparison_table(result), end="\n" if question is questions[-1] else "\n\n")
     if arguments.json:
         write_json(result.to_json(), arguments.json)
-    if arguments.json != "-":
-        print(comparison_table(result))
 
 
 def _config(arguments: argparse.Namespace) -> CropConfig:
     config = CropConfig(
-        method=arguments.method, localizer=arguments.localizer, seed=arguments.seed, repeats=arguments.repeats
+        method=arguments.method,
+        localizer=arguments.localizer,
+        seed=arguments.seed,
+        repeats=arguments.repeats,
+        ilp=IlpConfig(evict=arguments.evict),
     )
     return config if arguments.budget is None else replace(config, budget=Budget.parse(arguments.budget))
 
 
-def _region(arguments: argparse.Namespace, width: int, height: int) -> Region | None:
-    """The region that the user chose; None leaves it to the locator."""
-    if arguments.box is not None:
-        return Region.from_box(arguments.box.split(","), width, height)
-    return Region.whole(width, height) if arguments.localizer == "whole" else None
+def _regions(arguments: argparse.Namespace, sizes: list[tuple[int, int]]) -> list[Region | None]:
+    """The region that the user chose in every image; None leaves it to the locator."""
+    if len(arguments.box) > len(sizes):
+        raise ValueError(f"There are {len(arguments.box)} boxes for {len(sizes)} image(s); give at most one for each.")
+    left = Region.whole if arguments.localizer == "whole" else lambda *size: None
+    boxes = [*arguments.box, *[None] * (len(sizes) - len(arguments.box))]
+    return [
+        left(*size) if box is None else Region.from_box(box.split(","), *size)
+        for box, size in zip(boxes, sizes, strict=True)
+    ]
 
 
 def _engine(arguments: argparse.Namespace, needs_locator: bool) -> Any:

@@ -40,37 +40,36 @@ class Timed:
 class Measurement:
     """The runs of one request.
 
-    progress: hears of every stage and of every token, and may raise to end it. memory: whether peaks are measured,
-    which takes one more run each.
+    localizers: one an image. progress: hears of every stage and of every token, with the region in the first image, and
+    may raise to end it. memory: whether peaks are measured, which takes one more run each.
     """
 
     task: Task
-    localizer: Localizer
+    localizers: Sequence[Localizer]
     progress: Progress = lambda *_: None
     memory: bool = True
 
     def __post_init__(self) -> None:
-        self.finding: Finding | None = None
+        self.findings: list[Finding] = []
         self.baselines: list[Timed] = []
         self.crops: list[Timed] = []
 
     @property
-    def region(self) -> Region:
-        """What the localizer found."""
-        assert self.finding is not None  # noqa: S101  a run comes before its region is read
-        return self.finding.region
+    def regions(self) -> list[Region]:
+        """What the localizers found, an image each."""
+        return [finding.region for finding in self.findings]
 
     @property
-    def finding_notices(self) -> Sequence[str]:
-        """What the localizer wants to be known of its region."""
-        return self.finding.notices if self.finding else ()
+    def finding_notices(self) -> list[str]:
+        """What the localizers want to be known of their regions, each once."""
+        return list(dict.fromkeys(notice for finding in self.findings for notice in finding.notices))
 
     def repeat(self, with_baseline: bool) -> None:
         """One repetition: localize, baseline, CROP; only the first keeps logits and tells of its tokens."""
         first = not self.crops
         if first:
             self.progress("localize", [], None)
-        self.finding, seconds = self.task.localize(self.localizer)
+        self.findings, seconds = self.task.localize(self.localizers)
         if with_baseline:
             self.baselines.append(Timed(self._run("baseline", first)))
         self.crops.append(Timed(self._run("crop", first), seconds))
@@ -78,28 +77,28 @@ class Measurement:
     def _run(self, stage: str, first: bool) -> Run:
         run = self.task.baseline if stage == "baseline" else self.task.crop
         if not first:
-            return run(self.region, on_token=self._tick, keep_logits=False)
-        self.progress(stage, [], self.region)
-        return run(self.region, on_token=lambda ids: self.progress(stage, ids, self.region))
+            return run(self.regions, on_token=self._tick, keep_logits=False)
+        self.progress(stage, [], self.regions[0])
+        return run(self.regions, on_token=lambda ids: self.progress(stage, ids, self.regions[0]))
 
     def _tick(self, ids: list[int]) -> None:
         """A token that is only measured."""
-        self.progress("measure", [], self.region)
+        self.progress("measure", [], self.regions[0])
 
     def baseline_cost(self) -> Cost:
         """Cost of the median baseline."""
-        return self._cost(self.baselines, lambda: self._run("baseline", False), None)
+        return self._cost(self.baselines, lambda: self._run("baseline", False), with_localizer=False)
 
     def crop_cost(self) -> Cost:
         """Cost of the median CROP run, its localizer included."""
 
         def work() -> None:
-            self.task.localize(self.localizer)
+            self.task.localize(self.localizers)
             self._run("crop", False)
 
-        return self._cost(self.crops, work, self.finding)
+        return self._cost(self.crops, work, with_localizer=True)
 
-    def _cost(self, runs: list[Timed], again: Callable[[], object], finding: Finding | None) -> Cost:
+    def _cost(self, runs: list[Timed], again: Callable[[], object], with_localizer: bool) -> Cost:
         counted = runs[1:] or runs
         timed = sorted(counted, key=lambda each: each.total_s)[(len(counted) - 1) // 2]
         run, stages, new_tokens = timed.run, timed.run.stages, len(timed.run.generated.ids)
@@ -120,11 +119,11 @@ class Measurement:
             decode_s=stages["decode"],
             kv_bytes=run.generated.kv_bytes,
             weights_bytes=weights_bytes(adapter.model),
-            localizer_weights_bytes=self.localizer.weights_bytes if finding else 0,
+            localizer_weights_bytes=max(each.weights_bytes for each in self.localizers) if with_localizer else 0,
             peak_bytes=peak,
             peak_method=method,
             flops=run.flops,
-            localizer_flops=finding.flops if finding else 0,
+            localizer_flops=sum(finding.flops for finding in self.findings) if with_localizer else 0,
         )
 
     def _peak(self, again: Callable[[], object]) -> tuple[int, str]:
@@ -151,30 +150,42 @@ def compare(measured: Measurement) -> Comparison:
     task, adapter, config = measured.task, measured.task.adapter, measured.task.config
     for _ in range(config.repeats):
         measured.repeat(with_baseline=True)
-    region, baseline, crop = measured.region, measured.baselines[0].run, measured.crops[0].run
-    measured.progress("measure", [], region)
-    crop_fed_baseline, baseline_fed_crop = _crossed(task, region, baseline, crop)
+    regions, baseline, crop = measured.regions, measured.baselines[0].run, measured.crops[0].run
+    measured.progress("measure", [], regions[0])
+    crop_fed_baseline, baseline_fed_crop = _crossed(task, regions, baseline, crop)
     return Comparison(
         question=task.question,
         model=adapter.name,
         device=str(adapter.device),
         dtype=dtype_name(adapter),
-        region=region,
+        region=regions[0],
         baseline=_answer(adapter, baseline, measured.baseline_cost(), crop_fed_baseline),
         crop=_answer(adapter, crop, measured.crop_cost(), baseline_fed_crop),
         kl_first=first_token_kl(_logits(baseline), _logits(crop)),
         method=config.method,
         budget=_budget(task),
         unknown_words=adapter.unknown_words(task.question),
-        notices=[*measured.finding_notices, *notices(crop.trace)],
+        notices=[*measured.finding_notices, *notices(crop.traces), *_about_history(task)],
+        history=list(task.history),
     )
+
+
+def _about_history(task: Task) -> list[str]:
+    """What a follow-up question starts from."""
+    if not task.history:
+        return []
+    prompts = (task.adapter.prompt(task.question, len(task.layouts), turns) for turns in ((), task.history))
+    told = (
+        "" if len(set(prompts)) == 2 else f" {task.adapter.name} reads each question by itself, without earlier ones."
+    )
+    return [f"A follow-up: the image was read again in full, and the region is that of this question.{told}"]
 
 
 def _budget(task: Task) -> str:
     """What the budget comes to for this image, in words."""
     if task.counts.mean is None:
         return "ratios and shares of the settings"
-    return f"{task.counts.mean:g} of {task.counts.visual} visual tokens per layer"
+    return f"{task.counts.mean:g} of {sum(task.counts.visual)} visual tokens per layer"
 
 
 def dtype_name(adapter: Adapter) -> str:
@@ -188,12 +199,12 @@ def first_token_kl(baseline: torch.Tensor, crop: torch.Tensor) -> float:
     return max(0.0, float((log_p.exp() * (log_p - log_q)).nan_to_num(0.0, torch.inf).sum()))
 
 
-def _crossed(task: Task, region: Region, baseline: Run, crop: Run) -> tuple[torch.Tensor, torch.Tensor]:
+def _crossed(task: Task, regions: list[Region], baseline: Run, crop: Run) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits of CROP fed with the baseline's answer and of the baseline fed with CROP's; new runs unless they agree."""
     if baseline.generated.ids == crop.generated.ids:
         return _logits(crop), _logits(baseline)
-    fed_baseline = task.crop(region, forced=baseline.generated.ids)
-    fed_crop = task.baseline(region, forced=crop.generated.ids)
+    fed_baseline = task.crop(regions, forced=baseline.generated.ids)
+    fed_crop = task.baseline(regions, forced=crop.generated.ids)
     return _logits(fed_baseline), _logits(fed_crop)
 
 
@@ -210,7 +221,7 @@ def _answer(adapter: Adapter, run: Run, cost: Cost, other: torch.Tensor | None) 
     others: list[float | None] = [None] * len(ids) if other is None else [*_logprobs(other, ids)]
     texts = map(adapter.token_text, ids)
     tokens = [TokenProb(*each) for each in zip(texts, own, others, strict=True)]
-    return Answer(adapter.decode(ids), tokens, cost, run.trace)
+    return Answer(adapter.decode(ids), tokens, cost, run.traces[0], run.traces[1:])
 
 
 def _logprobs(logits: torch.Tensor, ids: list[int]) -> list[float]:

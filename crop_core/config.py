@@ -69,12 +69,15 @@ class Budget:
         except ValueError:
             raise ConfigError(f"The budget {text!r} is neither a number of tokens (64) nor a share (11.1%).") from None
 
-    def tokens(self, count: int) -> float:
-        """Mean tokens per layer for `count` visual tokens; ConfigError when that is below 1 or above `count`."""
+    def tokens(self, count: int, images: int = 1) -> float:
+        """Mean tokens per layer for `count` visual tokens of so many images; ConfigError when that is less than one an
+        image or above `count`.
+        """
         mean = self.share * count if self.share is not None else self.mean_tokens or 0.0
-        if not 1 <= mean <= count:
+        if not images <= mean <= count:
+            whose = "an image" if images == 1 else f"{images} images"
             raise ConfigError(
-                f"A budget of {mean:g} visual tokens is not possible for an image of {count}; give 1 to {count}."
+                f"A budget of {mean:g} visual tokens is not possible for {whose} of {count}; give {images} to {count}."
             )
         return mean
 
@@ -128,10 +131,13 @@ class IlpConfig:
 
     Empty: the default cuts of the model's depth. With a budget the shares are relative: they are scaled together until
     the budget is met. query_rows: how many last text tokens of the prompt vote, by their attention, for what stays.
+    evict: after the last cut, what was dropped leaves the KV cache of the layers before it too, where later tokens
+    could have read it.
     """
 
     schedule: tuple[tuple[int, float], ...] = ()
     query_rows: int = 4
+    evict: bool = False
 
     def __post_init__(self) -> None:
         before_layer, before_share = 0, 1.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from PIL import Image
 from crop_core.compare import Measurement, answer, compare
 from crop_core.config import CropConfig
 from crop_core.localize import KnownRegion, Localizer, WholeImage, localizer_of
-from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, Images, Turn, load, several
 from crop_core.records import Answer, Comparison, StreamEvent
 from crop_core.region import Region
 from crop_core.runs import Task
 
 BASELINE = CropConfig(method="none", budget=None, localizer="whole")
+Given = Region | Sequence[Region | None] | None  # one, one an image, or none
 WARM_UP = (Image.new("RGB", (64, 48), "gray"), "?")
 
 
@@ -66,45 +67,53 @@ class CropEngine:
 
     def answer(
         self,
-        image: Image.Image,
+        image: Images,
         question: str,
         config: CropConfig | None = None,
-        region: Region | None = None,
+        region: Given = None,
         memory: bool = True,
+        history: Sequence[Turn] = (),
     ) -> Answer:
-        """One answer about an RGB image: the baseline when config is None, else by the config. Else as `compare`."""
-        measured = self._request(image, question, config or BASELINE, region, memory)
+        """One answer: the baseline when config is None, else by the config. Else as `compare`."""
+        measured = self._request(image, question, config or BASELINE, region, memory, history)
         with self._lock:
             return answer(measured)
 
     def compare(
         self,
-        image: Image.Image,
+        image: Images,
         question: str,
         config: CropConfig | None = None,
-        region: Region | None = None,
+        region: Given = None,
         memory: bool = True,
+        history: Sequence[Turn] = (),
     ) -> Comparison:
-        """Both answers about an RGB image, with their costs and traces.
+        """Both answers about an RGB image or several, with their costs and traces.
 
-        region: used instead of the config's localizer; a method that needs no region reads neither. memory: False
-        leaves out the runs that measure peak memory, for benchmarks of accuracy. Raises ValueError (EngineError,
-        ConfigError, BudgetError) before any model runs, for a budget that cannot be met and a region that is missing or
-        belongs to another image.
+        region: used instead of the config's localizer; of several images a sequence with None where it is to be found.
+        A method that needs no region reads neither. memory: False leaves out the runs that measure peak memory, for
+        benchmarks of accuracy. history: earlier questions about the same images and their answers; the images are read
+        again in full, and get regions of this question. Raises ValueError (EngineError, ConfigError, BudgetError)
+        before any model runs, for a budget that cannot be met and a region that is missing or belongs to another image.
         """
-        measured = self._request(image, question, config or CropConfig(), region, memory)
+        measured = self._request(image, question, config or CropConfig(), region, memory, history)
         with self._lock:
             return compare(measured)
 
     def stream(
-        self, image: Image.Image, question: str, config: CropConfig | None = None, region: Region | None = None
+        self,
+        image: Images,
+        question: str,
+        config: CropConfig | None = None,
+        region: Given = None,
+        history: Sequence[Turn] = (),
     ) -> Iterator[StreamEvent]:
         """`compare`, told as it happens: localize, both answers token by token, measure, and done with the comparison.
 
         The work runs in a thread of its own, so that a slow reader does not slow what is timed. Closing the iterator
         ends it at the next token. Errors as `compare`, before the first event.
         """
-        work = _Work(self._request(image, question, config or CropConfig(), region), self._lock)
+        work = _Work(self._request(image, question, config or CropConfig(), region, True, history), self._lock)
         work.start()
         try:
             yield from work.events()
@@ -112,16 +121,23 @@ class CropEngine:
             work.cancel()
 
     def _request(
-        self, image: Image.Image, question: str, config: CropConfig, region: Region | None, memory: bool = True
+        self, image: Images, question: str, config: CropConfig, region: Given, memory: bool, history: Sequence[Turn]
     ) -> Measurement:
         """Everything that can be refused is refused here."""
-        if region is not None and (region.width, region.height) != image.size:
+        images = several(image)
+        if not images:
+            raise EngineError("There is no image; give at least one.")
+        regions = [region] * len(images) if region is None or isinstance(region, Region) else list(region)
+        if len(regions) != len(images) or (len(images) > 1 and isinstance(region, Region)):
             raise EngineError(
-                f"The region belongs to an image of {region.width}x{region.height} pixels, this one has "
-                f"{image.width}x{image.height}; draw the region again."
+                f"{len(images)} images need a region each, or None where it is to be found; give a sequence of "
+                f"{len(images)}."
             )
-        localizer = self._localizer(config, region)
-        return Measurement(Task(self.adapter, image, question, config), localizer, memory=memory)
+        for each, own in zip(images, regions, strict=True):
+            _check_size(each, own)
+        localizers = [self._localizer(config, own) for own in regions]
+        task = Task(self.adapter, images, question, config, history=tuple(history))
+        return Measurement(task, localizers, memory=memory)
 
     def _localizer(self, config: CropConfig, region: Region | None) -> Localizer:
         if not config.parts.needs_region:
@@ -147,6 +163,14 @@ class CropEngine:
             self.answer(image, question, replace(config, max_new_tokens=2))
         if self.localizer is not None:
             self.localizer.find(image, question)
+
+
+def _check_size(image: Image.Image, region: Region | None) -> None:
+    if region is not None and (region.width, region.height) != image.size:
+        raise EngineError(
+            f"The region belongs to an image of {region.width}x{region.height} pixels, this one has "
+            f"{image.width}x{image.height}; draw the region again."
+        )
 
 
 class _Work(threading.Thread):

@@ -1,20 +1,33 @@
-"""Sentences that a user must be told beside the figures of a comparison. Reads the trace alone."""
+"""Sentences that a user must be told beside the figures of a comparison. Reads the traces alone."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from crop_core.trace import TokenTrace
 
 
-def notices(trace: TokenTrace) -> list[str]:
-    """What is easily misread about a run: nothing saved, region tokens lost, a region that the model cannot see."""
+def notices(traces: Sequence[TokenTrace]) -> list[str]:
+    """What is easily misread about a run: nothing saved, region tokens lost, a region that the model cannot see.
+
+    traces: one an image.
+    """
     said = []
-    total = trace.visual_tokens
-    if trace.mean_tokens >= total:
+    total = sum(trace.visual_tokens for trace in traces)
+    if sum(trace.mean_tokens for trace in traces) >= total:
         said.append(
             f"Nothing was pruned: these settings keep all {total} visual tokens in every layer, so there is no saving."
         )
+    for number, trace in enumerate(traces, 1):
+        which = f"Image {number}: " if len(traces) > 1 else ""
+        said += [which + sentence for sentence in _about_region(trace)]
+    return said
+
+
+def _about_region(trace: TokenTrace) -> list[str]:
+    said = []
     if not trace.in_region.any():
         said.append(
             "No visual token lies in the region: it is smaller than a token, or the model does not see that part."

@@ -5,6 +5,7 @@ pictures.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,32 +39,48 @@ class TokenProb:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """One answer: its text, its tokens, what it cost and what happened to the visual tokens."""
+    """One answer: its text, its tokens, what it cost and what happened to the visual tokens.
+
+    trace: of the first image. others: of the images after it.
+    """
 
     text: str
     tokens: list[TokenProb]
     cost: Cost
     trace: TokenTrace
+    others: list[TokenTrace] = field(default_factory=list)
+
+    @property
+    def traces(self) -> list[TokenTrace]:
+        """One an image."""
+        return [self.trace, *self.others]
+
+    def total(self, name: str) -> float:
+        """A count of TokenTrace, such as "mean_tokens", summed over all images."""
+        return sum(getattr(trace, name) for trace in self.traces)
 
     def to_json(self, with_trace: bool = True) -> dict[str, Any]:
-        """answer, tokens, cost and, unless told otherwise, trace."""
+        """answer, tokens, cost and, unless told otherwise, trace and others."""
         data = {"answer": self.text, "tokens": [token.to_json() for token in self.tokens], "cost": self.cost.to_json()}
-        return {**data, "trace": self.trace.to_json()} if with_trace else data
+        traces = {"trace": self.trace.to_json(), "others": [trace.to_json() for trace in self.others]}
+        return {**data, **traces} if with_trace else data
 
     @classmethod
-    def from_json(cls, data: dict[str, Any], trace: TokenTrace | None = None) -> Answer:
-        """Inverse of `to_json`; `trace` stands in for one that was left out."""
+    def from_json(cls, data: dict[str, Any], traces: Sequence[TokenTrace] = ()) -> Answer:
+        """Inverse of `to_json`; `traces` stand in for those that were left out."""
         tokens = [TokenProb.from_json(token) for token in data["tokens"]]
-        return cls(data["answer"], tokens, Cost.from_json(data["cost"]), trace or TokenTrace.from_json(data["trace"]))
+        first, *others = traces or _traces(data)
+        return cls(data["answer"], tokens, Cost.from_json(data["cost"]), first, others)
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """The same question answered with every visual token (baseline) and with CROP.
 
-    kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget: what CROP was told, in
-    words.
-    unknown_words: words of the question outside the model's vocabulary. notices: what the user must be told besides.
+    region: in the first image; those in others are in their traces. kl_first: KL(baseline || crop) in nats of the first
+    token's distribution. method and budget: what CROP was told, in words. unknown_words: words of the question outside
+    the model's vocabulary. notices: what the user must be told besides. history: earlier questions about the same
+    images and their answers.
     """
 
     question: str
@@ -78,6 +95,7 @@ class Comparison:
     budget: str
     unknown_words: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    history: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def same(self) -> bool:
@@ -93,6 +111,7 @@ class Comparison:
         width, height = trace.image_size
         return {
             "question": self.question,
+            "history": [list(turn) for turn in self.history],
             "image": {"width": width, "height": height},
             "model": self.model,
             "device": self.device,
@@ -101,10 +120,10 @@ class Comparison:
             "budget": self.budget,
             "region": self.region.to_json(),
             "tokens": {
-                "visual": trace.visual_tokens,
-                "after_plc": trace.input_tokens,
-                "mean_per_layer": trace.mean_tokens,
-                "final": trace.final_tokens,
+                "visual": self.crop.total("visual_tokens"),
+                "after_plc": self.crop.total("input_tokens"),
+                "mean_per_layer": self.crop.total("mean_tokens"),
+                "final": self.crop.total("final_tokens"),
             },
             "baseline": self.baseline.to_json(with_trace=False),
             "crop": self.crop.to_json(with_trace=False),
@@ -113,12 +132,13 @@ class Comparison:
             "unknown_words": list(self.unknown_words),
             "notices": list(self.notices),
             "trace": trace.to_json(),
+            "others": [other.to_json() for other in self.crop.others],
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Comparison:
         """Inverse of `to_json`."""
-        trace = TokenTrace.from_json(data["trace"])
+        traces = _traces(data)
         kl = data["kl_first"]
         return cls(
             data["question"],
@@ -126,13 +146,14 @@ class Comparison:
             data["device"],
             data["dtype"],
             Region.from_json(data["region"]),
-            Answer.from_json(data["baseline"], trace.unpruned()),
-            Answer.from_json(data["crop"], trace),
+            Answer.from_json(data["baseline"], [trace.unpruned() for trace in traces]),
+            Answer.from_json(data["crop"], traces),
             math.inf if kl is None else kl,
             data["method"],
             data["budget"],
             data["unknown_words"],
             data["notices"],
+            [(question, answer) for question, answer in data.get("history", [])],
         )
 
 
@@ -150,6 +171,11 @@ class StreamEvent:
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise ValueError(f"The stage {self.stage!r} is not one of {', '.join(STAGES)}.")
+
+
+def _traces(data: dict[str, Any]) -> list[TokenTrace]:
+    """One an image; files of earlier versions know of one alone."""
+    return [TokenTrace.from_json(each) for each in (data["trace"], *data.get("others", []))]
 
 
 def _finite(value: float | None) -> float | None:

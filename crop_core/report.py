@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from crop_core import units
 from crop_core.config import METHODS
 from crop_core.records import Answer, Comparison
+from crop_core.region import Region
+from crop_core.trace import TokenTrace
 
 Row = tuple[str, ...]  # name, all tokens, the method, change
 
@@ -17,7 +19,7 @@ def comparison_table(result: Comparison) -> str:
     head = [
         ("Question", result.question),
         ("Model", f"{result.model} on {result.device}, {result.dtype}"),
-        ("Region", _region(result)),
+        *((f"Region{which}", _region(trace.region)) for which, trace in _images(result)),
         ("Method", f"{result.method}, budget {result.budget}"),
         ("All tokens", _answer(result.baseline)),
         (METHODS[result.method].name, _answer(result.crop)),
@@ -34,11 +36,17 @@ def columns(rows: Sequence[Row]) -> list[str]:
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _region(result: Comparison) -> str:
-    x0, y0, x1, y1 = result.region.grid
-    sure = "" if result.region.confidence is None else f", confidence {units.chance(result.region.confidence)}"
-    pixels = ",".join(f"{value:.0f}" for value in result.region.box)
-    return f"columns {x0}-{x1}, rows {y0}-{y1} of the grid; pixels {pixels}; {result.region.source}{sure}"
+def _images(result: Comparison) -> list[tuple[str, TokenTrace]]:
+    """What the words of an image end with, and its trace."""
+    traces = result.crop.traces
+    return [(f" {number}" if len(traces) > 1 else "", trace) for number, trace in enumerate(traces, 1)]
+
+
+def _region(region: Region) -> str:
+    x0, y0, x1, y1 = region.grid
+    sure = "" if region.confidence is None else f", confidence {units.chance(region.confidence)}"
+    pixels = ",".join(f"{value:.0f}" for value in region.box)
+    return f"columns {x0}-{x1}, rows {y0}-{y1} of the grid; pixels {pixels}; {region.source}{sure}"
 
 
 def _answer(answer: Answer) -> str:
@@ -47,11 +55,11 @@ def _answer(answer: Answer) -> str:
 
 
 def _tokens(result: Comparison) -> list[Row]:
-    trace = result.crop.trace
+    total = result.crop.total
     return [
-        _row("Visual tokens, mean", units.number, trace.visual_tokens, trace.mean_tokens),
-        _row("  into the LLM", units.number, trace.visual_tokens, trace.input_tokens),
-        _row("  after the last cut", units.number, trace.visual_tokens, trace.final_tokens),
+        _row("Visual tokens, mean", units.number, total("visual_tokens"), total("mean_tokens")),
+        _row("  into the LLM", units.number, total("visual_tokens"), total("input_tokens")),
+        _row("  after the last cut", units.number, total("visual_tokens"), total("final_tokens")),
     ]
 
 

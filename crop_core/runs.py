@@ -1,20 +1,19 @@
-"""One question about one image, run once: with every visual token (baseline) or with CROP, and what that run took.
+"""One question about its images, run once: with every visual token (baseline) or with CROP, and what that run took.
 
-Every run starts from the image itself, so that preprocessing and the vision tower are in its time, unless it is given
-what they made of it. Knows nothing of medians, streams or comparisons.
+Every run starts from the images themselves, so that preprocessing and the vision tower are in its time, unless it is
+given what they made of them. Knows nothing of medians, streams or comparisons.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 
 from crop_core.compress import CompressionPlan, compress_inputs
 from crop_core.compress import registry as compressors
@@ -23,41 +22,47 @@ from crop_core.generation import Generated, generate
 from crop_core.localize import Finding, Localizer
 from crop_core.measure.flops import pooling_flops, prefill_flops, scoring_flops
 from crop_core.measure.timing import StageTimer, now
-from crop_core.models import Adapter, PreparedInputs, TokenLayout
-from crop_core.prune import LayerPruning, schedule
+from crop_core.models import Adapter, Images, PreparedInputs, TokenLayout, Turn, several
+from crop_core.prune import LayerPruning, VisualTokens, schedule
 from crop_core.prune import registry as pruners
 from crop_core.region import Region
 from crop_core.trace import PruneStep, TokenTrace
 
+Regions = Region | Sequence[Region]  # one, or one an image
+
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run. stages: seconds by name; ttft_s and total_s do not contain the localizer."""
+    """One finished run. traces: one an image. stages: seconds by name; ttft_s and total_s are without the localizer."""
 
     generated: Generated
-    trace: TokenTrace
+    traces: list[TokenTrace]
     stages: dict[str, float]
     ttft_s: float
     total_s: float
     flops: int
 
+    @property
+    def mean_tokens(self) -> float:
+        """Mean visual tokens per decoder layer, of all images."""
+        return sum(trace.mean_tokens for trace in self.traces)
+
 
 @dataclass(frozen=True)
 class Counts:
-    """What a budget comes to. tokens: visual tokens that PLC leaves, None where its ratios decide. mean: per layer.
-
-    inner: how the pruner cuts and scores.
+    """What a budget comes to. visual: tokens of every image. tokens: what PLC leaves of each, None where its ratios
+    decide. mean: per layer, of all. inner: how the pruner cuts and scores.
     """
 
-    visual: int
-    tokens: int | None
+    visual: list[int]
+    tokens: list[int] | None
     mean: float | None
     inner: IlpConfig
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What preprocessing and the vision tower make of one question about one image; any number of runs may read it."""
+    """What preprocessing and the vision tower make of one question and its images; any number of runs may read it."""
 
     prepared: PreparedInputs
     features: Any
@@ -65,62 +70,78 @@ class Encoded:
 
 @dataclass
 class Task:
-    """A question about an RGB image, and how to run it; raises ValueError for a budget that cannot be met.
+    """A question about RGB images, one or several, and how to run it; ValueError for a budget that cannot be met.
 
-    encoded: of this image and question, from `encode`; runs then start from it, and its time is in none of theirs.
+    history: earlier questions about the same images and their answers. encoded: of these images and this question, from
+    `encode`; runs then start from it, and its time is in none of theirs.
     """
 
     adapter: Adapter
-    image: Image.Image
+    images: Images
     question: str
     config: CropConfig
     encoded: Encoded | None = None
+    history: Sequence[Turn] = ()
     counts: Counts = field(init=False)
     first: int = field(init=False)  # decoder layer that can be cut
 
     def __post_init__(self) -> None:
+        self.images = several(self.images)
         self.first = self.adapter.stack.first_prunable
-        self.counts = _counts(self.config, self.adapter.layout(self.image.size).count, self.adapter.layers, self.first)
+        self.counts = _counts(self.config, [each.count for each in self.layouts], self.adapter.layers, self.first)
+
+    @property
+    def layouts(self) -> list[TokenLayout]:
+        """Where the visual tokens of every image lie."""
+        images = several(self.images)
+        return [self.adapter.layout(image.size, len(images)) for image in images]
 
     def encode(self) -> Encoded:
-        """Preprocessing and the vision tower, for `encoded` of other tasks about the same image and question."""
-        prepared = self.adapter.prepare(self.image, self.question)
+        """Preprocessing and the vision tower, for `encoded` of other tasks about the same images and question."""
+        prepared = self.adapter.prepare(self.images, self.question, self.history)
         return Encoded(prepared, self.adapter.encode(prepared))
 
-    def localize(self, localizer: Localizer) -> tuple[Finding, float]:
-        """The region, and the seconds that it took."""
+    def localize(self, localizers: Sequence[Localizer]) -> tuple[list[Finding], float]:
+        """The region in every image, by a localizer each, and the seconds that all of them took."""
         start = now(self.adapter.device)
-        finding = localizer.find(self.image, self.question)
-        return finding, now(self.adapter.device) - start
+        pairs = zip(localizers, several(self.images), strict=True)
+        findings = [localizer.find(image, self.question) for localizer, image in pairs]
+        return findings, now(self.adapter.device) - start
 
-    def baseline(self, region: Region, **how: Any) -> Run:
-        """Every visual token in every layer; region is only recorded. how: on_token, forced, keep_logits."""
-        return self._run(region, None, None, **how)
+    def baseline(self, regions: Regions, **how: Any) -> Run:
+        """Every visual token in every layer; the regions, one an image, are only recorded. how: on_token, forced,
+        keep_logits.
+        """
+        return self._run(regions, None, None, **how)
 
-    def crop(self, region: Region, **how: Any) -> Run:
+    def crop(self, regions: Regions, **how: Any) -> Run:
         """With the compressor and pruner of the config."""
-        return self._run(region, self.config.parts.compressor, self.config.parts.pruner, **how)
+        return self._run(regions, self.config.parts.compressor, self.config.parts.pruner, **how)
 
     @torch.inference_mode()
-    def _run(self, region: Region, compressor: str | None, pruner: str | None, **how: Any) -> Run:
+    def _run(self, regions: Regions, compressor: str | None, pruner: str | None, **how: Any) -> Run:
+        regions = [regions] if isinstance(regions, Region) else list(regions)
         timer = StageTimer(self.adapter.device)
         start = now(self.adapter.device)
         with timer.stage("encode"):
             encoded = self.encoded or self.encode()
-            layout = self.adapter.layout(self.image.size)
+            layouts = self.layouts
         with timer.stage("compression") if compressor else nullcontext():
-            plan = self._plan(compressor, layout, region)
-            inputs, visual = self._inputs(compressor, encoded, plan)
-        pruning = self._pruning(pruner, plan.inside(region.mask(layout.boxes)), visual)
+            plans = self._plans(compressor, layouts, regions)
+            inputs, visual = self._inputs(compressor, encoded, CompressionPlan.joined(plans))
+        pruning = self._pruning(pruner, _tokens(layouts, regions, plans), visual)
         out, steps = self._generate(inputs, pruning, timer, how)
-        trace = _trace(layout, region, plan, steps, self.adapter.layers)
-        flops = self._flops(trace, visual, encoded.prepared)
+        traces = _traces(layouts, regions, plans, steps, self.adapter.layers)
+        flops = self._flops(traces, steps, visual, encoded.prepared)
         if compressor:
             levels = 1 + len(getattr(encoded.features, "deepstack_features", None) or [])
             rows = 1 if encoded.prepared.positions is None else len(encoded.prepared.positions)
-            flops += pooling_flops(self.adapter.model.config, plan.count, layout.count, levels, rows)
+            entered, total = (
+                sum(getattr(trace, name) for trace in traces) for name in ("input_tokens", "visual_tokens")
+            )
+            flops += pooling_flops(self.adapter.model.config, entered, total, levels, rows)
         times = (out.first_token - start, out.finished - start)
-        return Run(out, trace, dict(timer.seconds), *times, flops)
+        return Run(out, traces, dict(timer.seconds), *times, flops)
 
     def _generate(
         self, inputs: dict[str, Any], pruning: LayerPruning | None, timer: StageTimer, how: dict[str, Any]
@@ -137,10 +158,15 @@ class Task:
         timer.seconds["decode"] = out.finished - out.first_token
         return out, steps
 
-    def _plan(self, compressor: str | None, layout: TokenLayout, region: Region) -> CompressionPlan:
+    def _plans(
+        self, compressor: str | None, layouts: list[TokenLayout], regions: list[Region]
+    ) -> list[CompressionPlan]:
+        """What becomes of the visual tokens of every image before the LLM."""
         if compressor is None:
-            return CompressionPlan.identity(layout.count)
-        return compressors.compressor(compressor, self.config).plan(layout, region, self.counts.tokens)
+            return [CompressionPlan.identity(layout.count) for layout in layouts]
+        method = compressors.compressor(compressor, self.config)
+        counts: list[int] | list[None] = self.counts.tokens or [None] * len(layouts)
+        return [method.plan(*each) for each in zip(layouts, regions, counts, strict=True)]
 
     def _inputs(
         self, compressor: str | None, encoded: Encoded, plan: CompressionPlan
@@ -155,53 +181,82 @@ class Task:
         packed = compress_inputs(self.adapter.model, prepared, features, [plan])
         return packed.kwargs, packed.visual
 
-    def _pruning(self, pruner: str | None, inside: NDArray[np.bool_], visual: torch.Tensor) -> LayerPruning | None:
-        """Hooks for the pruner, if any; inside: (M,) bool, the LLM input tokens that lie in the region."""
+    def _pruning(self, pruner: str | None, tokens: VisualTokens, visual: torch.Tensor) -> LayerPruning | None:
+        """Hooks for the pruner, if any, of a prompt whose visual tokens are the True of (1, L)."""
         if pruner is None:
             return None
-        cuts = schedule.cuts(self.counts.inner, self.adapter.layers, len(inside), self.counts.mean, self.first)
+        inner, count = self.counts.inner, len(tokens.inside)
+        cuts = schedule.cuts(inner, self.adapter.layers, count, self.counts.mean, self.first, tokens.images)
         if not cuts:
             return None  # the budget leaves every token in every layer
-        chosen = pruners.pruner(pruner, cuts, [inside], self.counts.inner.query_rows)
-        return LayerPruning(self.adapter.stack, chosen, visual)
+        chosen = pruners.pruner(pruner, cuts, [tokens.to(visual.device)], inner.query_rows)
+        return LayerPruning(self.adapter.stack, chosen, visual, inner.evict)
 
-    def _flops(self, trace: TokenTrace, visual: torch.Tensor, prepared: PreparedInputs) -> int:
+    def _flops(
+        self, traces: list[TokenTrace], steps: list[PruneStep], visual: torch.Tensor, prepared: PreparedInputs
+    ) -> int:
         """Vision, LLM prefill and scoring, for a prompt of which `visual` (1, L) marks the M visual tokens."""
-        config, text = self.adapter.model.config, visual.shape[1] - trace.input_tokens
-        lengths = [text + int(alive) for alive in trace.alive_counts]
+        config, text = self.adapter.model.config, visual.shape[1] - sum(trace.input_tokens for trace in traces)
+        lengths = [text + int(alive) for alive in np.sum([trace.alive_counts for trace in traces], axis=0)]
         rows = min(self.counts.inner.query_rows, int(visual[0].flip(0).int().argmax()))  # text after the image
-        scoring = sum(scoring_flops(config, rows, lengths[step.layer - 1]) for step in trace.steps)
+        scoring = sum(scoring_flops(config, rows, lengths[step.layer - 1]) for step in steps)
         return self.adapter.vision_flops(prepared) + prefill_flops(config, lengths) + scoring
 
 
-def _counts(config: CropConfig, visual: int, layers: int, first: int) -> Counts:
-    """Budget arithmetic before any model runs; BudgetError or ConfigError for what cannot be."""
-    parts = config.parts
-    mean = config.budget.tokens(visual) if config.budget and (parts.compressor or parts.pruner) else None
-    inner = pruners.settings(parts.pruner, config.ilp, layers, visual, mean, first) if parts.pruner else config.ilp
-    tokens: int | None = visual
-    if parts.compressor:
-        tokens = None if mean is None else schedule.plc_count(mean, visual)
-    if parts.compressor and parts.pruner and mean is not None:
-        first_layer = schedule.resolved(inner, layers, first)[0][0]
-        tokens = schedule.plc_count_before_ilp(config.plc.overshoot, mean, layers, visual, first_layer)
+def _counts(config: CropConfig, visual: list[int], layers: int, first: int) -> Counts:
+    """Budget arithmetic before any model runs, of images of `visual` tokens each, of which at least one each stays;
+    BudgetError or ConfigError for what cannot be.
+    """
+    parts, total, images = config.parts, sum(visual), len(visual)
+    mean = config.budget.tokens(total, images) if config.budget and (parts.compressor or parts.pruner) else None
+    inner = config.ilp
     if parts.pruner:
-        schedule.cuts(inner, layers, tokens or visual, mean, first)
-    return Counts(visual, tokens, mean, inner)
+        inner = pruners.settings(parts.pruner, config.ilp, layers, total, mean, first, images)
+    entering = total
+    if parts.compressor and mean is not None:
+        entering = schedule.plc_count(mean, total, images)
+        if parts.pruner:
+            first_layer = schedule.resolved(inner, layers, first)[0][0]
+            entering = schedule.plc_count_before_ilp(config.plc.overshoot, mean, layers, total, first_layer, images)
+    if parts.pruner:
+        schedule.cuts(inner, layers, entering, mean, first, images)
+    left = schedule.split(entering, visual) if mean is not None or not parts.compressor else None
+    return Counts(visual, left, mean, inner)
 
 
-def _trace(
-    layout: TokenLayout, region: Region, plan: CompressionPlan, steps: list[PruneStep], layers: int
-) -> TokenTrace:
-    return TokenTrace(
-        layout.image_size,
-        layout.boxes,
-        layout.visible,
-        region,
-        region.mask(layout.boxes),
-        np.asarray(plan.group),
-        np.asarray(plan.ring),
-        layers,
-        steps,
-        layout.view,
-    )
+def _tokens(layouts: list[TokenLayout], regions: list[Region], plans: list[CompressionPlan]) -> VisualTokens:
+    """What is known of the LLM's visual input tokens, on the host; one is inside when all of its members are."""
+    inside = [
+        plan.inside(region.mask(layout.boxes)) for layout, region, plan in zip(layouts, regions, plans, strict=True)
+    ]
+    image = np.repeat(np.arange(len(plans)), [plan.count for plan in plans])
+    return VisualTokens(torch.from_numpy(np.concatenate(inside)), torch.from_numpy(image), len(plans))
+
+
+def _traces(
+    layouts: list[TokenLayout],
+    regions: list[Region],
+    plans: list[CompressionPlan],
+    steps: list[PruneStep],
+    layers: int,
+) -> list[TokenTrace]:
+    """A trace an image; each counts its own tokens from 0 on."""
+    traces, start = [], 0
+    for layout, region, plan in zip(layouts, regions, plans, strict=True):
+        own = [step.part(start, start + plan.count) for step in steps]
+        traces.append(
+            TokenTrace(
+                layout.image_size,
+                layout.boxes,
+                layout.visible,
+                region,
+                region.mask(layout.boxes),
+                np.asarray(plan.group),
+                np.asarray(plan.ring),
+                layers,
+                own,
+                layout.view,
+            )
+        )
+        start += plan.count
+    return traces

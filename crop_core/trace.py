@@ -42,6 +42,11 @@ class PruneStep:
                 f"A cut at layer {self.layer} needs a layer from 1 on and sorted, distinct tokens to keep."
             )
 
+    def part(self, start: int, end: int) -> PruneStep:
+        """The same cut for the tokens start..end-1 alone, counted from 0 on: those of one of several images."""
+        kept = self.kept[(self.kept >= start) & (self.kept < end)] - start
+        return PruneStep(self.layer, kept, self.scores[start:end])
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; a NaN score is null."""
         return {"layer": self.layer, "kept": self.kept.tolist(), "scores": numbers(self.scores)}

@@ -156,7 +156,7 @@ def qwen_vl(
             size={"shortest_edge": 4 * token, "longest_edge": 40 * token}, patch_size=patch
         )
         for_pictures(processor_class)(
-            images, checkpoints.tokenizer(), chat_template=checkpoints.TEMPLATE
+            images, checkpoints.tokenizer(), chat_template=checkpoints.TEMPLATE.replace("<image>", "w91<image>w92")
         ).save_pretrained(folder)
 
     return build

@@ -14,11 +14,12 @@ class Masked:
     """Context manager: in decoder layers from `layer` on, nothing but a token itself attends to `hidden` prompt
     columns.
 
-    hidden: {layer: (B, P) bool}. Its hooks know nothing of those under test.
+    hidden: {layer: (B, P) bool}. later: (B, P) bool, columns that in every layer no token after the prompt attends to.
+    Its hooks know nothing of those under test.
     """
 
-    def __init__(self, model: Any, hidden: dict[int, torch.Tensor]) -> None:
-        self.hidden = hidden
+    def __init__(self, model: Any, hidden: dict[int, torch.Tensor], later: torch.Tensor | None = None) -> None:
+        self.hidden, self.later = hidden, later
         parts = dict(model.model.named_children())
         self.layers = (parts.get("language_model") or parts["text_model"]).layers
         self.eager = model.config.text_config._attn_implementation == "eager"
@@ -42,6 +43,8 @@ class Masked:
             for layer, columns in self.hidden.items():
                 if number >= layer:
                     barred[:, : columns.shape[1]] |= columns
+            if self.later is not None and keys > self.later.shape[1]:
+                barred[:, : self.later.shape[1]] |= self.later
             rows, columns = torch.arange(keys - queries, keys)[:, None], torch.arange(keys)[None]
             barred = barred[:, None, None, :] & (rows != columns)
             given = kwargs["attention_mask"]

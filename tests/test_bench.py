@@ -94,7 +94,7 @@ def test_sharing_the_features_of_a_picture_changes_no_answer(setup, asked, sheet
         for name in ("crop 24", "fastv 24", ALL):
             task = Task(adapter, image, text, runs(setup.methods, setup.budgets)[name])
             run = task.crop(found.found, keep_logits=False)
-            assert found.replies[name] == Reply(adapter.decode(run.generated.ids), run.trace.mean_tokens)
+            assert found.replies[name] == Reply(adapter.decode(run.generated.ids), run.mean_tokens)
         grey = Task(adapter, Image.new("RGB", image.size, (127, 127, 127)), text, BASELINE)
         run = grey.crop(Region.whole(*image.size), keep_logits=False)
         assert found.replies[BLIND].text == adapter.decode(run.generated.ids)

@@ -25,6 +25,7 @@ class Double:
 
     loaded: dict[str, Any]
     asked: tuple[Any, ...]
+    whole: list[tuple[Any, ...]]
 
     @classmethod
     def from_pretrained(cls, **options: Any) -> type[Double]:
@@ -34,8 +35,12 @@ class Double:
         return cls
 
     @classmethod
-    def compare(cls, image: Image.Image, question: str, config: CropConfig, region: Any = None) -> Comparison:
+    def compare(
+        cls, images: list[Image.Image], question: str, config: CropConfig, regions: Any, history: Any = ()
+    ) -> Comparison:
+        image, region = images[0], regions[0]
         cls.asked = (image, question, config, region)
+        cls.whole.append((len(images), question, regions, list(history)))
         assert config.budget is not None
         config.budget.tokens(576)
         told = {"unknown_words": ["xylophone"], "notices": ["A notice."], "method": config.method}
@@ -44,6 +49,7 @@ class Double:
 
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> type[Double]:
+    Double.whole = []
     module = ModuleType("crop_core.engine")
     module.CropEngine = Double  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "crop_core.engine", module)
@@ -100,7 +106,7 @@ def test_ask_prints_both_answers_and_costs(
 def test_a_changed_answer_is_called_changed(
     double: type[Double], picture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Double, "compare", lambda *given: fake_records.comparison(changed=True))
+    monkeypatch.setattr(Double, "compare", lambda *given, **how: fake_records.comparison(changed=True))
     assert main(["ask", picture, QUESTION]) == 0
     out = capsys.readouterr().out
     assert "rabbit (" in out
@@ -139,7 +145,7 @@ def test_json_to_a_file_comes_besides_the_table(
 def test_the_json_is_strict_and_plain_ascii(
     double: type[Double], picture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Double, "compare", lambda *given: fake_records.comparison("où?", kl_first=float("inf")))
+    monkeypatch.setattr(Double, "compare", lambda *given, **how: fake_records.comparison("où?", kl_first=float("inf")))
     assert main(["ask", picture, "où?", "--json", "-"]) == 0
     out = capsys.readouterr().out
     assert out.isascii()
@@ -176,6 +182,30 @@ def test_a_region_of_ones_own_needs_no_locator(double: type[Double], picture: st
     assert double.loaded == {"localizer": None}
     assert double.asked[3].is_whole
     assert double.asked[3].source == "whole"
+
+
+def test_several_pictures_and_further_questions(
+    double: type[Double], picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.png"
+    Image.new("RGB", (64, 64)).save(other)
+    more = ["--also", str(other), "--box", "0,0,40,20", "--then", "and right?", "--evict"]
+    assert main(["ask", picture, QUESTION, *more]) == 0
+    (images, first, regions, before), (_, then, again, history) = double.whole
+    assert (images, first, then, before) == (2, QUESTION, "and right?", [])
+    assert regions[0].grid == (0, 0, 0, 0) and regions[1] is None and again == regions
+    assert history == [(QUESTION, "rabbit")], "the answer with every token"
+    assert double.asked[2].ilp.evict
+    assert double.loaded == {}, "the second picture has no box, so that the locator is needed"
+    assert capsys.readouterr().out.count("Verdict") == 2
+
+
+def test_a_box_too_many_is_refused(double: type[Double], picture: str, refused) -> None:
+    assert "2 boxes for 1 image" in refused("ask", picture, QUESTION, "--box", "0,0,9,9", "--box", "0,0,9,9")
+
+
+def test_a_further_question_is_checked_before_a_model_loads(double: type[Double], picture: str, refused) -> None:
+    assert "question is empty" in refused("ask", picture, QUESTION, "--then", " ")
 
 
 def test_a_method_that_reads_no_region_needs_no_locator(

@@ -138,7 +138,7 @@ def test_flops_are_what_pytorch_counts(engine, compared, method):
     task = Task(engine.adapter, IMAGE, QUESTION, config(method, max_new_tokens=1))
     localizer = WholeImage() if method in NO_REGION else engine.localizer
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        finding, _ = task.localize(localizer)
+        (finding,), _ = task.localize([localizer])
         run = task.crop(finding.region)
     assert run.flops + finding.flops == counter.get_total_flops()
     cost = compared[method].crop.cost
@@ -168,7 +168,7 @@ def test_the_crop_side_is_teacher_forced_under_pruning(engine, compared):
     ids = engine.adapter.tokenizer.convert_tokens_to_ids([token.text for token in result.baseline.tokens])
     run = task.crop(result.region, forced=ids)
     assert run.generated.ids == ids
-    assert run.trace.to_json() == result.crop.trace.to_json()
+    assert run.traces[0].to_json() == result.crop.trace.to_json()
     expected = [float(row.log_softmax(-1)[each]) for row, each in zip(run.generated.logits, ids, strict=True)]
     assert [token.other_logprob for token in result.baseline.tokens] == pytest.approx(expected, abs=1e-5)
     # the first token needs no forcing: both runs start from the same prompt
@@ -204,7 +204,7 @@ def test_an_encoded_image_gives_the_same_run_again_and_again(engine, compared, m
         shared = Task(engine.adapter, IMAGE, QUESTION, config(method), encoded).crop(region)
         assert shared.generated.ids == alone.generated.ids
         assert torch.equal(shared.generated.logits, alone.generated.logits)
-        assert shared.trace.to_json() == alone.trace.to_json()
+        assert shared.traces[0].to_json() == alone.traces[0].to_json()
 
 
 def test_a_given_region_needs_no_localizer(engine, folders):

@@ -14,8 +14,9 @@ from crop_core.config import METHODS, Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.localize import WholeImage
 from crop_core.models import load, registry
-from crop_core.prune import LayerPruning
+from crop_core.prune import LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
+from crop_core.records import Comparison
 from crop_core.region import Region
 from crop_core.runs import Task
 from crop_core.trace import TokenTrace
@@ -59,22 +60,30 @@ def plain(inputs):
     return {**ids, **inputs.vision, **kinds}
 
 
+def hidden_by(steps, visual):
+    """{layer: (1, L) bool} visual tokens that are gone from this layer on."""
+    hidden = {step.layer: visual.clone() for step in steps}
+    for step in steps:
+        hidden[step.layer][0, visual[0].nonzero()[:, 0][torch.from_numpy(step.kept)]] = False
+    return hidden
+
+
 def test_the_list_is_that_of_the_registry():
     assert set(FAMILIES) == set(registry.FAMILIES)
 
 
 def test_every_visual_token_has_one_place(case):
     adapter, inputs, encoded = case
-    layout = adapter.layout(inputs.image_size)
+    layout = adapter.layout(inputs.image_sizes[0])
     assert int(inputs.visual.sum()) == layout.count == len(encoded.pooler_output[0])
     left, top, right, bottom = layout.visible
-    assert 0 <= left < right <= inputs.image_size[0] and 0 <= top < bottom <= inputs.image_size[1]
+    assert 0 <= left < right <= inputs.image_sizes[0][0] and 0 <= top < bottom <= inputs.image_sizes[0][1]
 
 
 def test_a_region_holds_tokens_of_every_view(case):
     adapter, inputs, _ = case
-    layout = adapter.layout(inputs.image_size)
-    inside = Region(2, 2, 5, 5, *inputs.image_size).mask(layout.boxes)
+    layout = adapter.layout(inputs.image_sizes[0])
+    inside = Region(2, 2, 5, 5, *inputs.image_sizes[0]).mask(layout.boxes)
     assert set(layout.view[inside].tolist()) == set(layout.view.tolist()) - {-1}
 
 
@@ -98,21 +107,69 @@ def test_dropping_before_the_llm_equals_masking_everywhere(case):
     assert float((dropped.logits[0] - run(adapter.model, plain(inputs)).logits[0]).abs().max()) > 0.1
 
 
-def test_pruning_inside_the_llm_equals_masking(case):
+@pytest.mark.parametrize("evict", [False, True])
+def test_pruning_inside_the_llm_equals_masking(case, evict):
     adapter, inputs, _ = case
-    inside = Region(2, 2, 5, 5, *inputs.image_size).mask(adapter.layout(inputs.image_size).boxes)
+    inside = Region(2, 2, 5, 5, *inputs.image_sizes[0]).mask(adapter.layout(inputs.image_sizes[0]).boxes)
     first = adapter.stack.first_prunable
-    pruner = IlpPruner(((first, 9), (first + 1, 2)), [inside])
-    with LayerPruning(adapter.stack, pruner, inputs.visual) as pruning:
+    pruner = IlpPruner(((first, 9), (first + 1, 2)), [VisualTokens.of_one_image(torch.from_numpy(inside))])
+    with LayerPruning(adapter.stack, pruner, inputs.visual, evict) as pruning:
         pruned = run(adapter.model, plain(inputs))
-    hidden = {}
-    for step in pruning.steps[0]:
-        hidden[step.layer] = inputs.visual.clone()
-        hidden[step.layer][0, inputs.visual[0].nonzero()[:, 0][torch.from_numpy(step.kept)]] = False
-    with Masked(adapter.model, hidden):
+    hidden = hidden_by(pruning.steps[0], inputs.visual)
+    with Masked(adapter.model, hidden, hidden[first + 1] if evict else None):
         masked = run(adapter.model, plain(inputs), forced=new_tokens(pruned, plain(inputs)))
     assert_exact(pruned, masked)
     assert float((pruned.logits[0] - run(adapter.model, plain(inputs)).logits[0]).abs().max()) > 0.1
+
+
+def test_several_images_are_pruned_each_and_equal_masking(folder):
+    """A question about two images of unlike size: one run, exact, and at least one token left of each."""
+    adapter, images = load(folder), [picture(size) for size in SIZES]
+    inputs = adapter.prepare(images, "what is left of the dog?")
+    counts = [adapter.layout(size, 2).count for size in SIZES]
+    assert int(inputs.visual.sum()) == sum(counts)
+    whole = compress_inputs(adapter.model, inputs, adapter.encode(inputs), [CompressionPlan.identity(sum(counts))])
+    assert_exact(run(adapter.model, whole.kwargs), run(adapter.model, plain(inputs)))
+    inside = torch.zeros(sum(counts), dtype=torch.bool)
+    inside[: counts[0]] = True  # of the first image alone, so that only the quota saves the second
+    tokens = VisualTokens(inside, torch.arange(2).repeat_interleave(torch.tensor(counts)), 2)
+    first = adapter.stack.first_prunable
+    with LayerPruning(adapter.stack, IlpPruner(((first, 3),), [tokens]), inputs.visual) as pruning:
+        pruned = run(adapter.model, plain(inputs))
+    (step,) = pruning.steps[0]
+    assert [int((step.kept < counts[0]).sum()), int((step.kept >= counts[0]).sum())] == [2, 1]
+    with Masked(adapter.model, hidden_by([step], inputs.visual)):
+        masked = run(adapter.model, plain(inputs), forced=new_tokens(pruned, plain(inputs)))
+    assert_exact(pruned, masked)
+
+
+def test_several_images_meet_one_budget_by_every_method(folder):
+    engine = CropEngine(load(folder), WholeImage(), warm_up=False)
+    images = [picture(size) for size in SIZES]
+    total = sum(engine.adapter.layout(size, 2).count for size in SIZES)
+    for method in METHODS:
+        config = CropConfig(method=method, budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
+        found = engine.compare(images, "what is left?", config, [Region(2, 2, 5, 5, 200, 120), None], memory=False)
+        assert [trace.image_size for trace in found.crop.traces] == SIZES
+        assert found.crop.total("visual_tokens") == total
+        assert found.crop.total("mean_tokens") <= 0.75 * total or method == "none"
+        assert min(trace.final_tokens for trace in found.crop.traces) >= 1
+        assert Comparison.from_json(found.to_json()).to_json() == found.to_json()
+
+
+def test_a_follow_up_reads_the_image_again_with_its_own_region(folder):
+    engine = CropEngine(load(folder), warm_up=False)
+    image, turns = picture((200, 120)), [("what is left of the dog?", "the dog")]
+    config = CropConfig(budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
+    region = Region(0, 0, 3, 3, 200, 120)
+    found = engine.compare(image, "what is left?", config, region, memory=False, history=turns)
+    assert found.history == turns and found.crop.trace.region == region
+    assert found.baseline.trace.visual_tokens == engine.adapter.layout(image.size).count
+    (notice,) = [line for line in found.notices if line.startswith("A follow-up")]
+    told = engine.adapter.prepare(image, "what is left?", turns).input_ids
+    alone = engine.adapter.prepare(image, "what is left?").input_ids
+    assert torch.equal(told, alone) == ("reads each question by itself" in notice)
+    assert int((told == engine.adapter.image_token_id).sum()) == found.baseline.trace.visual_tokens
 
 
 def test_every_method_runs_and_meets_its_budget(folder):

@@ -49,7 +49,7 @@ def test_inputs_are_those_of_the_checkpoints_own_processor(mode, template, tmp_p
     assert torch.equal(inputs.input_ids, expected["input_ids"])
     assert torch.equal(inputs.vision["pixel_values"], expected["pixel_values"])
     assert inputs.visual.sum() == adapter.layout(IMAGE.size).count == 64
-    assert inputs.image_size == (200, 120)
+    assert inputs.image_sizes == ((200, 120),)
 
 
 @pytest.mark.parametrize(

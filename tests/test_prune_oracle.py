@@ -10,12 +10,12 @@ import pytest
 import torch
 from oracle import Masked, difference, new_tokens, run
 from tiny_models import VOCABULARY, tiny_config, tiny_inputs, tiny_llava
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache, MistralConfig
 
-from crop_core.prune import DecoderStack, LayerPruning, PruneContext, PruneError, registry
+from crop_core.prune import Decision, DecoderStack, LayerPruning, PruneContext, PruneError, VisualTokens, registry
 from crop_core.prune.fastv import FastvPruner
 from crop_core.prune.ilp import IlpPruner, best
-from crop_core.trace import PruneStep
 
 EXACT = 1e-5
 BATCHES = {"one": {}, "padded": {"before": (3, 6), "after": (5, 9)}}
@@ -39,11 +39,14 @@ class RandomPruner:
 
     def decide(self, context):
         rng = np.random.default_rng(self.seed + context.layer)
-        nothing = [np.full(total, np.nan) for total in context.total]
         return [
-            PruneStep(context.layer, np.sort(rng.choice(alive, count, replace=False)), scores)
-            for alive, count, scores in zip(context.alive, self.counts[context.layer], nothing, strict=True)
+            Decision(torch.from_numpy(np.sort(rng.choice(alive.numpy(), count, replace=False))))
+            for alive, count in zip(context.alive, self.counts[context.layer], strict=True)
         ]
+
+
+def told(inside):
+    return VisualTokens.of_one_image(torch.as_tensor(inside))
 
 
 def prepared(model, batch, **how):
@@ -56,8 +59,7 @@ def stack_of(model):
 
 
 def ilp(visual, cuts=((1, 9), (3, 2)), every=5):
-    regions = [np.arange(int(row.sum())) % every == 0 for row in visual]
-    return IlpPruner(tuple(cuts), regions)
+    return IlpPruner(tuple(cuts), [told(torch.arange(int(row.sum())) % every == 0) for row in visual])
 
 
 def hidden_by(pruning, visual):
@@ -70,11 +72,12 @@ def hidden_by(pruning, visual):
     return gone
 
 
-def assert_equals_oracle(model, inputs, visual, pruner):
+def assert_equals_oracle(model, inputs, visual, pruner, evict=False):
     plain = run(model, inputs)
-    with LayerPruning(stack_of(model), pruner, visual) as pruning:
+    with LayerPruning(stack_of(model), pruner, visual, evict) as pruning:
         pruned = run(model, inputs)
-    with Masked(model, hidden_by(pruning, visual)):
+    hidden = hidden_by(pruning, visual)
+    with Masked(model, hidden, hidden[max(hidden)] if evict else None):
         masked = run(model, inputs, forced=new_tokens(pruned, inputs))
     assert difference(pruned, masked) <= EXACT
     assert float((plain.logits[0] - pruned.logits[0]).abs().max()) > 0.1, "the check has no power"
@@ -104,7 +107,27 @@ def test_ragged_counts_without_padding_equal_masking(model):
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-def test_several_tokens_in_one_decode_step_equal_masking(model, batch):
+@pytest.mark.parametrize("cuts", [((1, 9), (3, 2)), ((2, 1),), ((1, 15), (2, 8), (3, 7))])
+def test_evicting_equals_masking_in_all_layers_once_the_prompt_is_read(model, batch, cuts):
+    inputs, visual = prepared(model, batch)
+    pruned, _ = assert_equals_oracle(model, inputs, visual, ilp(visual, cuts), evict=True)
+    lengths = {layer.keys.shape[2] for layer in pruned.past_key_values.layers}
+    assert lengths == {visual.shape[1] - 16 + cuts[-1][1] + 5}, "every layer holds what the last one does, and 5 steps"
+    with LayerPruning(stack_of(model), ilp(visual, cuts), visual):
+        kept = run(model, inputs)
+    assert difference(kept, pruned) > 1e-3, "the tokens that were left in the early layers matter"
+    assert float((kept.logits[0] - pruned.logits[0]).abs().max()) == 0, "but not to the first token"
+
+
+@pytest.mark.parametrize("counts", [{1: (12, 5), 3: (4, 5)}, {1: (3, 16)}, {2: (16, 1), 3: (2, 1)}])
+def test_evicting_ragged_counts_equals_masking(model, counts):
+    inputs, visual = prepared(model, "padded")
+    assert_equals_oracle(model, inputs, visual, RandomPruner(counts), evict=True)
+
+
+@pytest.mark.parametrize("evict", [False, True])
+@pytest.mark.parametrize("batch", BATCHES)
+def test_several_tokens_in_one_decode_step_equal_masking(model, batch, evict):
     inputs, visual = prepared(model, batch)
     new = torch.randint(5, VOCABULARY, (len(visual), 3), generator=torch.Generator().manual_seed(3))
     more = {"input_ids": new, "attention_mask": torch.cat([inputs["attention_mask"], torch.ones_like(new)], 1)}
@@ -116,9 +139,9 @@ def test_several_tokens_in_one_decode_step_equal_masking(model, batch):
         cache = model(**inputs, position_ids=place).past_key_values
         return model(**more, past_key_values=cache).logits
 
-    with LayerPruning(stack_of(model), RandomPruner({1: (6, 3)[: len(visual)]}), visual) as pruning:
+    with LayerPruning(stack_of(model), RandomPruner({1: (6, 3)[: len(visual)]}), visual, evict) as pruning:
         pruned = logits()
-    with Masked(model, hidden_by(pruning, visual)):
+    with Masked(model, hidden_by(pruning, visual), hidden_by(pruning, visual)[1] if evict else None):
         masked = logits()
     assert float((pruned - masked).abs().max()) <= EXACT
     assert float((pruned - logits()).abs().max()) > 0.1
@@ -128,7 +151,7 @@ def test_several_tokens_in_one_decode_step_equal_masking(model, batch):
 @pytest.mark.parametrize("cut", [(2, 5), (1, 9), (3, 1)])
 def test_fastv_equals_masking_at_prefill_and_every_decode_step(model, batch, cut):
     inputs, visual = prepared(model, batch)
-    _, pruning = assert_equals_oracle(model, inputs, visual, FastvPruner((cut,)))
+    _, pruning = assert_equals_oracle(model, inputs, visual, FastvPruner((cut,), [told([False] * 16)] * len(visual)))
     assert [[(step.layer, len(step.kept)) for step in steps] for steps in pruning.steps] == [[cut]] * len(visual)
 
 
@@ -138,7 +161,7 @@ def test_fastv_keeps_what_the_last_text_token_looks_at_in_the_layer_before():
     with torch.no_grad():
         place = (inputs["attention_mask"].cumsum(1) - 1).clamp(min=0)
         attention = model(**inputs, position_ids=place, output_attentions=True).attentions[1]  # layer 1: (B, H, P, P)
-    with LayerPruning(stack_of(model), FastvPruner(((2, 5),)), visual) as pruning:
+    with LayerPruning(stack_of(model), FastvPruner(((2, 5),), [told([False] * 16)] * 2), visual) as pruning:
         run(model, inputs, steps=1)
     for sample, (step,) in enumerate(pruning.steps):
         looked_at = attention[sample, :, -1].mean(0)[visual[sample]]
@@ -151,16 +174,17 @@ def test_fastv_by_hand():
 
     def attention(rows):
         asked.append(rows)
-        return [np.array([0.2, np.nan, 0.1, 0.15, 0.3, 0.2])]
+        return [torch.tensor([0.2, torch.nan, 0.1, 0.15, 0.3, 0.2])]
 
-    (step,) = FastvPruner(((2, 2),)).decide(PruneContext(2, [np.array([0, 2, 3, 4, 5])], [6], attention))
-    assert (step.layer, step.kept.tolist(), asked) == (2, [0, 4], [1])
+    pruner = FastvPruner(((2, 2),), [told([False, False, True, False, False, False])])
+    (decision,) = pruner.decide(PruneContext(2, [torch.tensor([0, 2, 3, 4, 5])], [6], attention))
+    assert (decision.kept.tolist(), asked) == ([0, 4], [1])
 
 
 def test_nothing_to_prune_is_plain_generate(model):
     inputs, visual = prepared(model, "padded")
     plain = run(model, inputs)
-    for pruner in (IlpPruner((), [np.ones(16, bool)] * 2), ilp(visual, ((1, 16), (2, 99)))):
+    for pruner in (IlpPruner((), [told([True] * 16)] * 2), ilp(visual, ((1, 16), (2, 99)))):
         with LayerPruning(stack_of(model), pruner, visual):
             assert difference(plain, run(model, inputs)) == 0
 
@@ -206,7 +230,7 @@ def test_best_takes_the_region_first_then_attention():
             continue
         region, scores = rng.random(total) < 0.4, rng.integers(0, 5, total).astype(float)
         count = int(rng.integers(0, total + 2))
-        kept = best(alive, scores, region, count)
+        kept = best(*map(torch.from_numpy, (alive, scores)), told(region), count).numpy()
         gone = np.setdiff1d(alive, kept)
         assert len(kept) == min(max(1, count), len(alive))
         assert (np.diff(kept) > 0).all() and np.isin(kept, alive).all()
@@ -219,7 +243,58 @@ def test_best_takes_the_region_first_then_attention():
 
 
 def test_equal_scores_keep_the_first_tokens():
-    assert best(np.arange(6), np.zeros(6), np.zeros(6, bool), 3).tolist() == [0, 1, 2]
+    assert best(torch.arange(6), torch.zeros(6), told([False] * 6), 3).tolist() == [0, 1, 2]
+
+
+def test_every_image_keeps_a_token_its_best_one():
+    """Three images of which the last is looked at least, and whose region lies in the first."""
+    image = torch.tensor([0, 0, 1, 1, 1, 2, 2])
+    tokens = VisualTokens(torch.tensor([True, True, False, False, False, False, False]), image, 3)
+    scores = torch.tensor([0.1, 0.2, 0.5, 0.9, 0.6, 0.02, 0.01])
+    assert best(torch.arange(7), scores, tokens, 4).tolist() == [0, 1, 3, 5]
+    assert best(torch.arange(7), scores, tokens, 4, by_region=False).tolist() == [1, 3, 4, 5]
+    assert best(torch.tensor([0, 2, 4, 6]), scores, tokens, 1).tolist() == [0, 4, 6], "never fewer than images"
+
+
+class NoWaiting(TorchDispatchMode):
+    """Nothing inside may need a tensor's values on the host, or a shape that depends on them."""
+
+    WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "bincount")
+
+    def __enter__(self):
+        self.patch = pytest.MonkeyPatch()
+        for name in ("numpy", "tolist", "cpu", "item", "__array__", "__bool__", "__int__", "__index__"):
+            self.patch.setattr(torch.Tensor, name, lambda *_, name=name, **how: pytest.fail(f"{name} waits"))
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        self.patch.undo()
+        super().__exit__(*error)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert not any(name in func.name() for name in self.WAITS), f"{func} waits for the device"
+        if func.name() == "aten::index.Tensor":
+            assert all(index.dtype != torch.bool for index in args[1] if index is not None), "a mask as an index waits"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("evict", [False, True])
+@pytest.mark.parametrize("batch", BATCHES)
+def test_nothing_waits_for_the_device_while_the_model_runs(model, batch, evict, monkeypatch):
+    inputs, visual = prepared(model, batch)
+    images = torch.arange(16) // 8
+    tokens = [VisualTokens(torch.arange(16) % 5 == 0, images, 2)] * len(visual)
+    pruning = LayerPruning(stack_of(model), IlpPruner(((1, 9), (3, 2)), tokens), visual, evict)
+    inside = pruning._at
+
+    def watched(*args):
+        with NoWaiting():
+            return inside(*args)
+
+    monkeypatch.setattr(pruning, "_at", watched)
+    with pruning:
+        run(model, inputs, steps=3)
+    assert len(pruning.steps[0]) == 2
 
 
 def hook_counts(model):
@@ -260,18 +335,17 @@ def test_a_pruner_that_revives_a_token_is_refused(model):
 
     class Reviving(RandomPruner):
         def decide(self, context):
-            return [PruneStep(context.layer, [context.layer], np.full(16, np.nan))]
+            return [Decision(torch.tensor([context.layer]))]
 
-    with (
-        LayerPruning(stack_of(model), Reviving({1: (1,), 2: (1,)}), visual),
-        pytest.raises(PruneError, match="already gone"),
-    ):
+    with LayerPruning(stack_of(model), Reviving({1: (1,), 2: (1,)}), visual) as pruning:
         run(model, inputs)
+    with pytest.raises(PruneError, match="already gone"):
+        pruning.steps  # noqa: B018
 
 
 def test_region_masks_of_another_length_are_refused(model):
     inputs, visual = prepared(model, "one")
-    pruner = IlpPruner(((1, 4),), [np.ones(15, bool)])
+    pruner = IlpPruner(((1, 4),), [told([True] * 15)])
     with LayerPruning(stack_of(model), pruner, visual), pytest.raises(PruneError, match=r"15.*16"):
         run(model, inputs)
 
@@ -332,19 +406,21 @@ def windowed(window):
     return tiny_llava(config=tiny_config(text=text))
 
 
-def test_a_sequence_that_reaches_the_sliding_window_is_refused_when_it_does():
+@pytest.mark.parametrize("evict", [False, True])
+def test_a_sequence_that_reaches_the_sliding_window_is_refused_when_it_does(evict):
     model = windowed(28)
     inputs, visual = prepared(model, "one")  # 24 tokens: the fourth decode step reaches 28
-    with LayerPruning(stack_of(model), ilp(visual), visual):
+    with LayerPruning(stack_of(model), ilp(visual), visual, evict):
         run(model, inputs, steps=3)
         with pytest.raises(PruneError, match="28 tokens reaches the model's sliding window of 28"):
             run(model, inputs, steps=6)
 
 
-def test_a_window_that_is_not_reached_changes_nothing():
+@pytest.mark.parametrize("evict", [False, True])
+def test_a_window_that_is_not_reached_changes_nothing(evict):
     model = windowed(64)
     inputs, visual = prepared(model, "padded")
-    assert_equals_oracle(model, inputs, visual, ilp(visual))
+    assert_equals_oracle(model, inputs, visual, ilp(visual), evict)
 
 
 def test_masks_of_several_attention_types_move_the_first_prunable_layer():
@@ -388,7 +464,7 @@ def test_a_batch_with_a_prompt_without_an_image_is_refused(model):
 
 
 def test_the_registry_names_its_pruners():
-    assert isinstance(registry.pruner("ilp", ((1, 3),), [np.ones(4, bool)], 2), IlpPruner)
-    assert registry.pruner("fastv", ((1, 3),), [np.ones(4, bool)], 2) == FastvPruner(((1, 3),))
+    assert isinstance(registry.pruner("ilp", ((1, 3),), [told([True] * 4)], 2), IlpPruner)
+    assert isinstance(registry.pruner("fastv", ((1, 3),), [told([True] * 4)], 2), FastvPruner)
     with pytest.raises(PruneError, match="choose one of ilp, fastv"):
         registry.pruner("magic", (), [], 1)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from packs import packed, rows_of, shrink
 
-from crop_core.prune import DecoderStack, LayerPruning
+from crop_core.prune import DecoderStack, LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
 from crop_core.region import Region
 from crop_core.tiny import packing
@@ -215,7 +215,8 @@ def test_a_question_about_the_whole_picture_is_pruned_as_by_ilp(left, tokenizer,
         inputs = torch.cat([embedded[:, :3], visual, embedded[:, 3:]], 1)
         chosen = torch.zeros(inputs.shape[:2], dtype=torch.bool)
         chosen[:, 3 : 3 + recipe.grid**2] = True
-        pruner = IlpPruner(((1, left),), [np.ones(recipe.grid**2, bool)], query_rows=len(pack.asking))
+        tokens = VisualTokens.of_one_image(torch.ones(recipe.grid**2, dtype=torch.bool))
+        pruner = IlpPruner(((1, left),), [tokens], query_rows=len(pack.asking))
         with LayerPruning(DecoderStack.of(plain), pruner, chosen) as pruning:
             alone = plain(inputs_embeds=inputs, use_cache=True).last_hidden_state
     seen = context.pruning.text[0, 0, 0, 3:] == 0

@@ -7,13 +7,18 @@ from crop_core.region import Region, RegionError
 from ui import controls
 
 SIZE = (640, 480)
-USUAL = ("crop", "192", "", controls.rings_text(PlcConfig()), "", "predicted", 2, 2, 5, 5)
+USUAL = ("crop", "192", "", controls.rings_text(PlcConfig()), "", False, "predicted", 2, 2, 5, 5)
 
 
 def changed(**values: object) -> tuple[object, ...]:
     """The usual values of the panel with some replaced, by name."""
-    names = ("method", "budget", "custom", "rings", "schedule", "mode", "x0", "y0", "x1", "y1")
+    names = ("method", "budget", "custom", "rings", "schedule", "evict", "mode", "x0", "y0", "x1", "y1")
     return tuple(values.get(name, usual) for name, usual in zip(names, USUAL, strict=True))
+
+
+def test_eviction_is_asked_for_by_its_box() -> None:
+    assert controls.read(changed(evict=True, schedule="2:0.5"), SIZE).config.ilp == IlpConfig(((2, 0.5),), evict=True)
+    assert not controls.read(changed(evict=None), SIZE).config.ilp.evict
 
 
 def test_the_usual_values_are_the_usual_config() -> None:

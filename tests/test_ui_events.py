@@ -14,7 +14,7 @@ from ui.events import BROKEN, Handlers
 from ui.examples import Example
 from ui.layout import build, launch_options
 
-SETTINGS = ("crop", "192", "", rings_text(PlcConfig()), "", "predicted", 2, 2, 5, 5)
+SETTINGS = ("crop", "192", "", rings_text(PlcConfig()), "", False, "predicted", 2, 2, 5, 5)
 KEPT = gr.skip()
 
 
@@ -57,7 +57,7 @@ def test_an_answer_is_streamed_and_kept_for_downloads(scene: str) -> None:
         ("scene", "why? " * 1000, {}),
         ("scene", "what?", {1: "custom", 2: "0"}),
         ("scene", "what?", {3: "nonsense"}),
-        ("scene", "what?", {5: "drawn", 6: 7}),
+        ("scene", "what?", {6: "drawn", 7: 7}),
         (__file__, "what?", {}),
         ("/does/not/exist.png", "what?", {}),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -18,6 +18,7 @@ RINGS_HELP = "Cells : tokens pooled into one, from near to far; “rest” is ev
 SCHEDULE_HELP = (
     "Layer : share of tokens alive from it on. Empty: one early and one late cut. A budget scales the shares."
 )
+EVICT_HELP = "Dropped tokens leave the KV cache of the layers before the last cut too, once the prompt is read."
 PULL = """(mode, ...cells) => {
   const box = window.cropExplorer.drawn();
   return box ? ['drawn', ...box] : [mode, ...cells];
@@ -110,8 +111,8 @@ def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Regi
 
 def read(values: Sequence[Any], size: tuple[int, int]) -> Wanted:
     """All settings in the order of `Panel.values`; ConfigError or RegionError with one sentence when one cannot be."""
-    method, budget, custom, rings, schedule, mode, *cells = values
-    plc, ilp = parse_rings(rings or ""), parse_schedule(schedule or "")
+    method, budget, custom, rings, schedule, evict, mode, *cells = values
+    plc, ilp = parse_rings(rings or ""), replace(parse_schedule(schedule or ""), evict=bool(evict))
     config = CropConfig(method=method, budget=parse_budget(budget, custom), plc=plc, ilp=ilp)
     return Wanted(config, parse_region(mode, cells, size))
 
@@ -137,6 +138,7 @@ class Panel:
             schedule = gr.Textbox(
                 "", label="ILP schedule", info=SCHEDULE_HELP, placeholder="2:0.5, 6:0.2", elem_id="schedule"
             )
+            evict = gr.Checkbox(False, label="Evict from early layers", info=EVICT_HELP, elem_id="evict")
         self.mode = gr.Radio(MODES, value="predicted", label="Region", elem_id="mode")
         with gr.Row(visible=False, elem_id="cells") as row:
             names = ("Left column", "Top row", "Right column", "Bottom row")
@@ -146,7 +148,7 @@ class Panel:
             ]
         budget.input(lambda choice: gr.Textbox(visible=choice == "custom"), budget, custom, **QUIET)
         self.row = row
-        self.values = [method, budget, custom, rings, schedule, self.mode, *self.cells]
+        self.values = [method, budget, custom, rings, schedule, evict, self.mode, *self.cells]
 
     def follow(self, explorer: gr.HTML) -> None:
         """Keeps the widgets and the region drawn in the explorer together, in the browser."""

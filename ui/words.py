@@ -76,22 +76,21 @@ def readout(
 
 def token_readouts(result: Comparison) -> list[Readout]:
     """Mean tokens per layer and tokens left after the last cut."""
-    base, crop = result.baseline.trace, result.crop.trace
-    total = base.visual_tokens
+    total, left = result.baseline.total("visual_tokens"), result.crop.total
     return [
         readout(
             "mean_tokens",
             "Visual tokens per layer",
-            base.mean_tokens,
-            crop.mean_tokens,
+            total,
+            left("mean_tokens"),
             number,
-            f"Mean over all {crop.layers} layers of the LLM; layers before a cut hold more.",
+            f"Mean over all {result.crop.trace.layers} layers of the LLM; layers before a cut hold more.",
         ),
         readout(
             "final_tokens",
             "After the last cut",
             total,
-            crop.final_tokens,
+            left("final_tokens"),
             number,
             "Visual tokens that the deepest layers still attend to.",
         ),
@@ -211,7 +210,7 @@ def verdict(result: Comparison) -> dict:
 
 def reduces_nothing(result: Comparison) -> bool:
     """Whether every visual token went through every layer after all."""
-    return result.crop.trace.mean_tokens >= result.crop.trace.visual_tokens - 1e-9
+    return result.crop.total("mean_tokens") >= result.crop.total("visual_tokens") - 1e-9
 
 
 def notices(result: Comparison) -> list[str]:

@@ -114,4 +114,4 @@ class Examiner:
 
     def _ask(self, image: Image.Image, text: str, config: CropConfig, encoded: Encoded, region: Region) -> Reply:
         run = Task(self.adapter, image, text, config, encoded).crop(region, keep_logits=False)
-        return Reply(self.adapter.decode(run.generated.ids), run.trace.mean_tokens)
+        return Reply(self.adapter.decode(run.generated.ids), run.mean_tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -54,6 +55,15 @@ class CompressionPlan:
         group = np.full(len(label), -1, dtype=np.int64)
         group[label >= 0] = np.argsort(np.argsort(_anchors(label >= 0, number)))[number]
         return cls(group, ring)
+
+    @classmethod
+    def joined(cls, plans: Sequence[CompressionPlan]) -> CompressionPlan:
+        """The plans of several images one after the other as one."""
+        if len(plans) == 1:
+            return plans[0]
+        starts = np.cumsum([0, *(plan.count for plan in plans)])
+        groups = [np.where(plan.group < 0, -1, plan.group + at) for plan, at in zip(plans, starts, strict=False)]
+        return cls(np.concatenate(groups), np.concatenate([plan.ring for plan in plans]))
 
     @property
     def count(self) -> int:

@@ -81,7 +81,7 @@ class GridLocalizer:
         if self._form == DIGITS and inputs.input_ids[0, -NUMBERS:].tolist() == self._slots:
             logits, steps = self._from_slots(inputs)
         else:
-            feed = Feed(self.adapter, inputs, self._spelling(self._size(inputs.image_size)))
+            feed = Feed(self.adapter, inputs, self._spelling(self._size(inputs.image_sizes[0])))
             logits, steps = feed.logits(), feed.steps
         return logits.softmax(-1).cpu().numpy(), steps
 

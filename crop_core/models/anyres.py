@@ -51,6 +51,14 @@ class AnyRes:
             overview.visible,
         )
 
+    def padded(self, image_size: tuple[int, int]) -> TokenLayout:
+        """One view of the image in the middle of a square, and the token that ends it."""
+        square = Framing(pad_square=True, shortest_edge=None, resize=(self.side, self.side), crop=None)
+        grid = grid_layout(image_size, square, self.patch)
+        boxes = np.pad(grid.boxes, ((0, 1), (0, 0)), constant_values=np.nan)
+        view, row, col = (np.append(part, -1) for part in (grid.view, grid.row, grid.col))
+        return TokenLayout(image_size, boxes, view, row, col, grid.visible)
+
     def _spans(self, ends: tuple[int, int], count: int, start: int, scale: float) -> tuple[Floats, Floats]:
         """(count,) first and last original pixels of `count` tokens over the canvas' cells from ends[0] to ends[1].
 

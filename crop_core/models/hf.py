@@ -6,17 +6,17 @@ A family is one file beside this one: what it can load, its pixels, its placehol
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from PIL import Image
 
 from crop_core.images import reduced, reduced_size
 from crop_core.measure.flops import counted
-from crop_core.models.protocol import ModelError, PreparedInputs, TokenLayout
+from crop_core.models.protocol import Images, ModelError, PreparedInputs, TokenLayout, Turn, several
 from crop_core.prune import DecoderStack
 
 
@@ -29,7 +29,7 @@ class HfAdapter:
     processor: Any
     _vision_flops: dict[tuple[tuple[int, ...], ...], int] = field(default_factory=dict, init=False, repr=False)
 
-    fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template
+    fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template, which read no earlier turns
     vision_keys: ClassVar[tuple[str, ...]] = ("pixel_values",)  # what the processor makes for `encode`
     token_keys: ClassVar[tuple[str, ...]] = ()  # what it makes for every prompt token beside its id
     vision_types: ClassVar[tuple[str, ...]] = ()  # config.model_type of the towers that are supported, empty for all
@@ -92,37 +92,61 @@ class HfAdapter:
         added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
         return [*self.tokenizer.all_special_tokens, *added, self.processor.image_token]
 
-    def prompt(self, question: str) -> str:
-        """The chat prompt of one image and one question; special tokens typed into the question become spaces."""
-        question = _without(question, self._special)
+    def prompt(self, question: str, images: int = 1, history: Sequence[Turn] = ()) -> str:
+        """The chat prompt of a question about so many images, after earlier turns; special tokens typed into it become
+        spaces.
+        """
+        said = [_without(text, self._special) for turn in history for text in turn] + [
+            _without(question, self._special)
+        ]
         if not self.processor.chat_template:
-            return self.fallback_prompt.format(image=self.processor.image_token, question=question)
-        content = [{"type": "image"}, {"type": "text", "text": question}]
-        return self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+            image = "\n".join([self.processor.image_token] * images)
+            return self.fallback_prompt.format(image=image, question=said[-1])
+        turns: list[dict[str, Any]] = [
+            {"role": "assistant" if number % 2 else "user", "content": [{"type": "text", "text": text}]}
+            for number, text in enumerate(said)
+        ]
+        turns[0]["content"] = [{"type": "image"}] * images + turns[0]["content"]
+        return self.processor.apply_chat_template(turns, add_generation_prompt=True)
 
-    def prepare(self, image: Image.Image, question: str) -> PreparedInputs:
+    def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
         """Input tensors (1, L) and what the tower reads, as the checkpoint's own processor makes them."""
-        told = self.processor(images=[reduced(image)], text=[self.prompt(question)], return_tensors="pt")
+        images = several(images)
+        prompt = self.prompt(question, len(images), history)
+        told = self.processor(images=[[reduced(each) for each in images]], text=[prompt], return_tensors="pt")
         ids = told["input_ids"].to(self.device)
-        visual = ids == self.image_token_id
-        found, wanted = int(visual.sum()), self.layout(image.size).count
-        if found != wanted:
-            raise ModelError(
-                f"The processor of {self.name} makes {found} placeholders for {wanted} visual tokens of one image; "
-                "correct its processor_config.json and its chat template."
-            )
         vision = {key: self._on_device(told[key]) for key in self.vision_keys}
         tokens = {key: told[key].to(self.device) for key in self.token_keys}
+        return self._prepared(ids, vision, images, tokens)
+
+    def _prepared(
+        self, ids: torch.Tensor, vision: dict[str, torch.Tensor], images: Sequence[Any], tokens: dict[str, torch.Tensor]
+    ) -> PreparedInputs:
+        """Checked: as many placeholders in ids (1, L) as visual tokens, and a length that the model can read."""
+        visual, sizes = ids == self.image_token_id, tuple(image.size for image in images)
+        found, wanted = int(visual.sum()), sum(self.layout(size, len(sizes)).count for size in sizes)
+        if found != wanted:
+            raise ModelError(
+                f"The processor of {self.name} makes {found} placeholders for {wanted} visual tokens of "
+                f"{len(images)} image(s); correct its processor_config.json and its chat template."
+            )
+        longest = getattr(self.model.config.text_config, "max_position_embeddings", None)
+        if longest and ids.shape[1] > longest:
+            raise ModelError(
+                f"The question and its {len(images)} image(s) take {ids.shape[1]} tokens, and {self.name} reads at "
+                f"most {longest}; ask about fewer or smaller images, or with fewer earlier turns."
+            )
         positions = self._positions(ids, vision)
-        return PreparedInputs(ids, torch.ones_like(ids), visual, vision, image.size, tokens, positions)
+        return PreparedInputs(ids, torch.ones_like(ids), visual, vision, sizes, tokens, positions)
 
     def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """(4, 1, L) positions of a prompt; None where they are a plain count."""
         return None
 
-    def layout(self, image_size: tuple[int, int]) -> TokenLayout:
-        """Where every visual token of a (width, height) image lies."""
-        return self._layout(reduced_size(image_size)).scaled(image_size)
+    def layout(self, image_size: tuple[int, int], images: int = 1) -> TokenLayout:
+        """Where every visual token of a (width, height) image lies that is one of so many."""
+        own = self._layout if images == 1 else self._layout_of_several
+        return own(reduced_size(image_size)).scaled(image_size)
 
     def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of a (width, height) image as the processor gets it, or as the family resizes it."""
@@ -132,12 +156,19 @@ class HfAdapter:
         """The same of an image that the processor gets in this size."""
         raise NotImplementedError
 
+    def _layout_of_several(self, size: tuple[int, int]) -> TokenLayout:
+        """The same where the image is not the only one, which makes no difference to most families."""
+        return self._layout(size)
+
     def encode(self, inputs: PreparedInputs) -> Any:
-        """Vision tower and projector; pooler_output is a list of one (N, D) tensor, or (1, N, D)."""
+        """Vision tower and projector; pooler_output is a list of one (N, D) tensor, or (1, N, D), of all images."""
         with torch.no_grad():
             out = self.model.model.get_image_features(**inputs.vision, return_dict=True)
         found = out.pooler_output  # of a tensor the rows may be tiles
-        out.pooler_output = found.reshape(1, -1, found.shape[-1]) if torch.is_tensor(found) else list(found)
+        out.pooler_output = found.reshape(1, -1, found.shape[-1]) if torch.is_tensor(found) else [_one(found)]
+        levels = getattr(out, "deepstack_features", None)
+        if levels is not None:
+            out.deepstack_features = [[_one(level)] for level in levels]
         return out
 
     def vision_flops(self, inputs: PreparedInputs) -> int:
@@ -150,16 +181,17 @@ class HfAdapter:
     def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
-    def placed(self, prompt: str, tokens: int) -> torch.Tensor:
-        """(1, L) ids of a prompt, its one image token repeated for each of `tokens` visual tokens."""
-        ids = self.tokenizer(prompt)["input_ids"]
-        if ids.count(self.image_token_id) != 1:
+    def placed(self, prompt: str, tokens: Sequence[int]) -> torch.Tensor:
+        """(1, L) ids of a prompt, the image token of each image repeated for each of its visual tokens."""
+        ids, counts = self.tokenizer(prompt)["input_ids"], iter(tokens)
+        if ids.count(self.image_token_id) != len(tokens):
             raise ModelError(
-                f"The prompt of {self.name} holds {ids.count(self.image_token_id)} images instead of one; correct its "
-                "chat template, its tokenizer's image token or image_token_id in config.json."
+                f"The prompt of {self.name} holds {ids.count(self.image_token_id)} images instead of {len(tokens)}; "
+                "correct its chat template, its tokenizer's image token or image_token_id in config.json."
             )
-        at = ids.index(self.image_token_id)
-        return torch.tensor([ids[:at] + [self.image_token_id] * tokens + ids[at + 1 :]])
+        return torch.tensor(
+            [[x for each in ids for x in [each] * (next(counts) if each == self.image_token_id else 1)]]
+        )
 
     def unknown_words(self, question: str) -> list[str]:
         """Words that the tokenizer maps to its unknown token, in order, each once."""
@@ -181,6 +213,11 @@ class HfAdapter:
         """Model and processor as a checkpoint folder, the weights in safetensors."""
         self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)
+
+
+def _one(features: Sequence[torch.Tensor]) -> torch.Tensor:
+    """(N, D) of the features (N_i, D) of several images."""
+    return features[0] if len(features) == 1 else torch.cat(list(features))
 
 
 def _without(text: str, pieces: list[str]) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 from crop_core.images import reduced
 from crop_core.models.geometry import Framing, grid_layout
 from crop_core.models.hf import HfAdapter
-from crop_core.models.protocol import ModelError, PreparedInputs, TokenLayout
+from crop_core.models.protocol import Images, ModelError, PreparedInputs, TokenLayout, Turn, several
 
 
 class LlavaAdapter(HfAdapter):
@@ -25,29 +25,21 @@ class LlavaAdapter(HfAdapter):
         fill_processor(self.processor, self.model.config)
         self.framing = Framing.of(self.processor.image_processor)
 
-    def prepare(self, image: Image.Image, question: str) -> PreparedInputs:
+    def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
         """As the processor does it; its checks, and its slow last steps, are done here."""
-        pixels = _pixels(self.processor.image_processor, reduced(image))
-        ids = self._ids(self.prompt(question), pixels.shape, self.layout(image.size).count).to(self.device)
-        return PreparedInputs(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            visual=ids == self.image_token_id,
-            vision={"pixel_values": pixels[None].to(self.device, self.dtype)},
-            image_size=image.size,
-        )
+        images = several(images)
+        pixels = [_pixels(self.processor.image_processor, reduced(image)) for image in images]
+        tokens = [self._placeholders(each.shape) for each in pixels]
+        ids = self.placed(self.prompt(question, len(images), history), tokens).to(self.device)
+        vision = {"pixel_values": torch.stack(pixels).to(self.device, self.dtype)}
+        return self._prepared(ids, vision, images, {})
 
-    def _ids(self, prompt: str, pixels: Sequence[int], tokens: int) -> torch.Tensor:
-        """(1, L) ids of a prompt, its image token repeated for each visual token of pixels (3, H, W)."""
+    def _placeholders(self, pixels: Sequence[int]) -> int:
+        """Visual tokens of an image of pixels (3, H, W), by the processor's own arithmetic."""
         patch = self.processor.patch_size
-        placeholders = (pixels[1] // patch) * (pixels[2] // patch) + self.processor.num_additional_image_tokens
-        placeholders -= self.processor.vision_feature_select_strategy == "default"  # the processor's own arithmetic
-        if placeholders != tokens:
-            raise ModelError(
-                f"The processor of {self.name} makes {placeholders} placeholders for {tokens} visual tokens; "
-                "correct patch_size and num_additional_image_tokens in processor_config.json."
-            )
-        return self.placed(prompt, tokens)
+        patches = (pixels[1] // patch) * (pixels[2] // patch)
+        without_class = self.processor.vision_feature_select_strategy == "default"
+        return patches + self.processor.num_additional_image_tokens - without_class
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
         """A row-major grid, after a class token where it is kept."""

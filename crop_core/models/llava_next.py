@@ -57,7 +57,9 @@ class LlavaNextAdapter(HfAdapter):
 
 
 class LlavaOnevisionAdapter(LlavaNextAdapter):
-    """SigLIP tower, which has no class token; a canvas of more than so many tiles' worth of tokens is shrunk."""
+    """SigLIP tower, which has no class token; a canvas of more than so many tiles' worth of tokens is shrunk, and of
+    several images there are overviews alone, padded to squares.
+    """
 
     vision_keys = ("pixel_values", "image_sizes", "batch_num_images")
     vision_types = ("siglip_vision_model",)
@@ -65,6 +67,9 @@ class LlavaOnevisionAdapter(LlavaNextAdapter):
 
     def _fill_processor(self, config: Any) -> None:
         """Its processor is complete."""
+
+    def _layout_of_several(self, size: tuple[int, int]) -> TokenLayout:
+        return self.anyres.padded(size)
 
     def _most(self, config: Any) -> int | None:
         return int(config.vision_aspect_ratio.removeprefix("anyres_max_"))

@@ -5,6 +5,7 @@ Knows nothing of regions, pruning or costs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crop_core.prune import DecoderStack
+
+Images = Image.Image | Sequence[Image.Image]  # RGB, one or several
+Turn = tuple[str, str]  # an earlier question about the same images and its answer
 
 
 class ModelError(ValueError):
@@ -55,11 +59,11 @@ class TokenLayout:
 
 @dataclass(frozen=True)
 class PreparedInputs:
-    """One question about one image, ready for the model, on its device.
+    """One question about one image or several, ready for the model, on its device.
 
-    input_ids, attention_mask: (1, L) long; visual: (1, L) bool, True on the N image placeholders.
-    vision: the image tensors that `encode` needs (LLaVA: pixel_values (1, 3, H, W)).
-    image_size: (width, height) of the original image in pixels.
+    input_ids, attention_mask: (1, L) long; visual: (1, L) bool, True on the N image placeholders, image by image.
+    vision: the image tensors that `encode` needs (LLaVA: pixel_values (images, 3, H, W)).
+    image_sizes: (width, height) of each original image in pixels.
     tokens: what else the model must know of every prompt token, such as token_type_ids (1, L).
     positions: (4, 1, L) for models with positions in the image (a count, then time, row and column), else None: the
         model counts.
@@ -69,9 +73,14 @@ class PreparedInputs:
     attention_mask: torch.Tensor
     visual: torch.Tensor
     vision: dict[str, torch.Tensor]
-    image_size: tuple[int, int]
+    image_sizes: tuple[tuple[int, int], ...]
     tokens: dict[str, torch.Tensor] = field(default_factory=dict)
     positions: torch.Tensor | None = None
+
+
+def several(images: Images) -> tuple[Image.Image, ...]:
+    """One image or several as several."""
+    return (images,) if isinstance(images, Image.Image) else tuple(images)
 
 
 class Adapter(Protocol):
@@ -103,17 +112,24 @@ class Adapter(Protocol):
     def stack(self) -> DecoderStack:
         """The decoder layers, as the pruning hooks see them."""
 
-    def prepare(self, image: Image.Image, question: str) -> PreparedInputs:
-        """Chat template, tokenizer and image processor of the checkpoint itself; the image is RGB."""
+    def prompt(self, question: str, images: int = 1, history: Sequence[Turn] = ()) -> str:
+        """The chat prompt of a question about so many images, after earlier turns where the model takes any."""
 
-    def layout(self, image_size: tuple[int, int]) -> TokenLayout:
-        """Place of every visual token of an image of (width, height) pixels."""
+    def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
+        """Chat template, tokenizer and image processor of the checkpoint itself, and the images once, in full: before
+        the first question of the history.
+        """
+
+    def layout(self, image_size: tuple[int, int], images: int = 1) -> TokenLayout:
+        """Place of every visual token of an image of (width, height) pixels that is one of so many."""
 
     def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) in which the model reads an image of (width, height) pixels: what its text counts in."""
 
     def encode(self, inputs: PreparedInputs) -> Any:
-        """Vision tower and projector: the ModelOutput that `mm_encoder_outputs` takes, pooler_output [(N, D)]."""
+        """Vision tower and projector: the ModelOutput that `mm_encoder_outputs` takes, pooler_output [(N, D)] with the
+        tokens of all images.
+        """
 
     def vision_flops(self, inputs: PreparedInputs) -> int:
         """Floating-point operations of `encode`; the first of its shapes takes as long as encoding."""

@@ -3,7 +3,7 @@ it.
 """
 
 from crop_core.prune.hooks import LayerPruning
-from crop_core.prune.protocol import PruneContext, PruneError, Pruner
+from crop_core.prune.protocol import Decision, PruneContext, PruneError, Pruner, VisualTokens
 from crop_core.prune.stack import DecoderStack
 
-__all__ = ["DecoderStack", "LayerPruning", "PruneContext", "PruneError", "Pruner"]
+__all__ = ["Decision", "DecoderStack", "LayerPruning", "PruneContext", "PruneError", "Pruner", "VisualTokens"]

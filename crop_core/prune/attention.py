@@ -34,7 +34,8 @@ def last_rows(
     if hasattr(attention, "q_norm"):
         queries = attention.q_norm(queries)
     queries = queries.transpose(1, 2)
-    queries, _ = rotate(queries, queries, *(part[:, -rows:] for part in rope))
+    queries, _ = rotate(queries, queries, *(part[:, -rows:].to(queries.device) for part in rope))
+    keys = keys.to(queries.device)  # a layer's cache may lie elsewhere than its weights
     keys = keys.repeat_interleave(queries.shape[1] // keys.shape[1], dim=1)  # (B, H, Q, head_dim)
     logits = (queries @ keys.transpose(2, 3)).float() * attention.scaling  # (B, H, R, Q)
     if cap := getattr(attention, "attn_logit_softcapping", None):  # Gemma 2
@@ -48,5 +49,5 @@ def _open(mask: torch.Tensor | None, rows: int, keys: torch.Tensor) -> torch.Ten
         length = keys.shape[2]
         column = torch.arange(length, device=keys.device)
         return (column <= column[length - rows :, None])[None, None]
-    mask = mask[:, :, -rows:]
+    mask = mask[:, :, -rows:].to(keys.device)
     return mask if mask.dtype == torch.bool else mask >= 0

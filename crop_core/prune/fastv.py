@@ -8,41 +8,40 @@ before K already cost more than the budget allows, the cut comes one layer earli
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from crop_core.config import IlpConfig
 from crop_core.prune.ilp import best
-from crop_core.prune.protocol import PruneContext
+from crop_core.prune.protocol import Decision, PruneContext, VisualTokens
 from crop_core.prune.schedule import latest_cut
-from crop_core.trace import PruneStep
 
 LAYER = 2  # K
 SHARE = 0.5  # 1 - R, where no budget is set
 ROWS = 1  # the last text token alone
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FastvPruner:
-    """cuts: (layer, visual tokens alive from it on)."""
+    """cuts: (layer, visual tokens alive from it on). tokens: per sample; their region is not read."""
 
     cuts: tuple[tuple[int, int], ...]
+    tokens: Sequence[VisualTokens]
 
     @property
     def layers(self) -> tuple[int, ...]:
         """The layers of the cuts."""
         return tuple(layer for layer, _ in self.cuts)
 
-    def decide(self, context: PruneContext) -> list[PruneStep]:
+    def decide(self, context: PruneContext) -> list[Decision]:
         """Per sample the tokens with the most attention; of equal ones the first. The scores are (M,)."""
         count = dict(self.cuts)[context.layer]
         return [
-            PruneStep(context.layer, best(alive, score, np.zeros(len(score), dtype=bool), count), score)
-            for alive, score in zip(context.alive, context.attention(ROWS), strict=True)
+            Decision(best(alive, score, tokens, count, by_region=False), score)
+            for alive, score, tokens in zip(context.alive, context.attention(ROWS), self.tokens, strict=True)
         ]
 
 
-def schedule(layers: int, count: int, budget: float | None, first: int = 1) -> IlpConfig:
+def schedule(layers: int, count: int, budget: float | None, first: int = 1, least: int = 1) -> IlpConfig:
     """FastV's own cut, not before `first`, and scoring, for `count` visual tokens and a mean `budget` or None."""
-    return IlpConfig(((latest_cut(LAYER, layers, count, budget, first), SHARE),), query_rows=ROWS)
+    return IlpConfig(((latest_cut(LAYER, layers, count, budget, first, least), SHARE),), query_rows=ROWS)

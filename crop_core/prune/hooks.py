@@ -1,7 +1,8 @@
 """The mechanism: takes visual tokens out of a running transformers model by forward pre-hooks on its decoder layers.
 
 From a cut on, hidden states, rotary tables and masks hold only what is left, and so does the KV cache of these layers.
-Kept tokens keep their positions; text is never taken out. Knows nothing of methods: a Pruner decides.
+Kept tokens keep their positions; text is never taken out. Nothing in here waits for a GPU while the model runs. Knows
+nothing of methods: a Pruner decides.
 """
 
 from __future__ import annotations
@@ -10,35 +11,41 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from crop_core.measure.timing import now
+from crop_core.measure.timing import Stopwatch
 from crop_core.prune.attention import last_rows
-from crop_core.prune.narrow import Kept, narrow_mask, narrow_rope
-from crop_core.prune.protocol import PruneContext, PruneError, Pruner
+from crop_core.prune.narrow import Kept, Prompts, later_mask, narrow_mask, narrow_rope, open_columns
+from crop_core.prune.protocol import Decision, PruneContext, PruneError, Pruner
 from crop_core.prune.stack import DecoderStack
 from crop_core.trace import PruneStep
 
 ATTENTIONS = ("sdpa", "eager")  # those that the masking oracle has verified
+Arguments = dict[str, Any]
 
 
 class LayerPruning:
     """Context manager: inside it, every prefill of the model is pruned, and the decode steps after it go on from there.
 
     stack: the decoder. pruner: decides at its layers. visual: (B, P) bool, True on the visual tokens of the prompts to
-    come. Hooks are state on the model: one request at a time. On exit, also by an exception, every hook is gone.
-    After a prefill `steps` holds, per sample, its PruneSteps, and `scoring_s` the seconds that deciding took.
+    come. evict: once the last cut is made, what it dropped leaves the KV cache of the layers before it as well, so that
+    no later token can read it anywhere (as GlimpsePrune does, Zeng et al., arXiv 2508.01548); the prefill stays as it
+    is. Hooks are state on the model: one request at a time. On exit, also by an exception, every hook is gone. After a
+    prefill `steps` holds, per sample, its PruneSteps, and `scoring_s` the seconds that deciding took.
     Raises PruneError for cuts before `stack.first_prunable` or behind the last layer, and during the run for a cache
     other than DynamicCache, chunked prefill, a sequence that reaches a sliding window, or an attention kind that was
     not verified.
     """
 
-    def __init__(self, stack: DecoderStack, pruner: Pruner, visual: torch.Tensor) -> None:
-        self.stack, self.pruner, self.visual = stack, pruner, visual
+    def __init__(self, stack: DecoderStack, pruner: Pruner, visual: torch.Tensor, evict: bool = False) -> None:
+        self.stack, self.pruner, self.evict = stack, pruner, evict
         self.cuts = pruner.layers
         self._check()
+        try:
+            self.prompts = Prompts.of(visual)
+        except ValueError:
+            raise PruneError("Every prompt of the batch needs at least one visual token to prune.") from None
         self._handles: list[Any] = []
         self._reset()
 
@@ -49,16 +56,29 @@ class LayerPruning:
                 f"The cuts at layers {list(self.cuts)} are not possible; this model allows layers {first} to {last}, "
                 "rising."
             )
-        if not bool(self.visual.any(dim=1).all()):
-            raise PruneError("Every prompt of the batch needs at least one visual token to prune.")
 
     def _reset(self) -> None:
-        self.steps: list[list[PruneStep]] = [[] for _ in self.visual]
-        self.scoring_s = 0.0
+        self._decided: list[tuple[int, list[Decision]]] = []  # by the layer of the cut
+        self._clock = Stopwatch()
         self._kept: dict[int, Kept] = {}  # by the layer of the cut
-        self._before: tuple[torch.Tensor, dict[str, Any]] | None = None  # input of the layer in front of a cut
+        self._before: tuple[torch.Tensor, Arguments] | None = None  # input of the layer in front of a cut
+        self._seen: torch.Tensor | None = None  # (B, K) what later tokens may attend to, when evicted
         self._prefill, self._generated = True, 0
         self._narrowed: dict[tuple[int, ...], tuple[Any, ...]] = {}  # masks and tables of this forward
+
+    @property
+    def steps(self) -> list[list[PruneStep]]:
+        """Per sample the cuts of the last prefill, by rising layer; PruneError where a pruner kept what was gone."""
+        steps: list[list[PruneStep]] = [[] for _ in self.prompts.total]
+        for layer, decisions in self._decided:
+            for own, total, decision in zip(steps, self.prompts.total, decisions, strict=True):
+                own.append(_step(layer, decision, total, own[-1] if own else None))
+        return steps
+
+    @property
+    def scoring_s(self) -> float:
+        """Seconds that scoring and deciding took in the last prefill."""
+        return self._clock.seconds
 
     def __enter__(self) -> LayerPruning:
         if self._handles:
@@ -70,7 +90,7 @@ class LayerPruning:
             )
         self._reset()
         for number, layer in enumerate(self.stack.layers):
-            if self.cuts and (number == 0 or number + 1 >= self.cuts[0]):
+            if self.cuts and (number == 0 or self.evict or number + 1 >= self.cuts[0]):
                 self._handles.append(layer.register_forward_pre_hook(self._hook(number), with_kwargs=True))
         return self
 
@@ -78,22 +98,22 @@ class LayerPruning:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._kept, self._before, self._narrowed = {}, None, {}
+        self._kept, self._before, self._seen, self._narrowed = {}, None, None, {}
 
     def _hook(self, number: int) -> Any:
-        def before_layer(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def before_layer(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Arguments) -> Any:
             hidden = args[0] if args else kwargs["hidden_states"]
             hidden, kwargs = self._at(number, hidden, kwargs)
             return ((hidden, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": hidden})
 
         return before_layer
 
-    def _at(self, number: int, hidden: torch.Tensor, kwargs: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:
+    def _at(self, number: int, hidden: torch.Tensor, kwargs: Arguments) -> tuple[torch.Tensor, Arguments]:
         """Input of decoder layer `number`: (B, Q, D) hidden states and its keyword arguments, over what is left."""
         if number == 0:
             self._start(hidden, kwargs.get("past_key_values"))
         if self._prefill and number in self.cuts:
-            hidden = self._cut(number, hidden)
+            hidden = self._cut(number, hidden, kwargs)
         kept = self._kept_at(number)
         if kept is not None:
             kwargs = self._narrow(kwargs, kept, hidden.shape[1])
@@ -104,62 +124,81 @@ class LayerPruning:
     def _start(self, hidden: torch.Tensor, cache: Any) -> None:
         """A forward begins: tell prefill from decode by the cache, refuse what cannot be exact."""
         _check_cache(cache)
-        past, new = cache.get_seq_length(0), hidden.shape[1]
-        if self.stack.window is not None and past + new >= self.stack.window:
-            raise PruneError(
-                f"The sequence of {past + new} tokens reaches the model's sliding window of {self.stack.window}; "
-                "ask a shorter question or do not prune inside the LLM."
-            )
-        self._narrowed = {}
+        past, new, length = cache.get_seq_length(0), hidden.shape[1], self.prompts.length
         if past == 0:
             self._reset()
-            if (hidden.shape[0], new) != tuple(self.visual.shape):
-                raise PruneError(
-                    f"The prefill has {hidden.shape[0]} x {new} tokens, but the prompts {len(self.visual)} x "
-                    f"{self.visual.shape[1]}; chunked prefill and repeated prompts cannot be pruned."
-                )
         elif not self._kept:
             raise PruneError("The cache was filled before the pruning hooks were on; start with an empty cache.")
-        self._prefill = past == 0
-        self._generated = 0 if self._prefill else past + new - self.visual.shape[1]
+        held = self._kept[self.cuts[-1]].index.shape[1] if past and self.evict else length  # of the prompt
+        self._prefill, self._narrowed = past == 0, {}
+        self._generated = past + new - held if past else 0
+        self._check_size(hidden, past + new - held)
+
+    def _check_size(self, hidden: torch.Tensor, more: int) -> None:
+        """The sequence is `more` tokens longer than the prompt."""
+        batch, length = len(self.prompts.total), self.prompts.length
+        if self.stack.window is not None and length + more >= self.stack.window:
+            raise PruneError(
+                f"The sequence of {length + more} tokens reaches the model's sliding window of {self.stack.window}; "
+                "ask a shorter question or do not prune inside the LLM."
+            )
+        if self._prefill and (hidden.shape[0], more) != (batch, 0):
+            raise PruneError(
+                f"The prefill has {hidden.shape[0]} x {length + more} tokens, but the prompts {batch} x {length}; "
+                "chunked prefill and repeated prompts cannot be pruned."
+            )
 
     def _kept_at(self, number: int) -> Kept | None:
+        """What is left in a layer; of decode steps after an eviction in every one."""
+        if self.evict and not self._prefill:
+            return self._kept[self.cuts[-1]]
         return self._kept.get(max((layer for layer in self.cuts if layer <= number), default=-1))
 
-    def _cut(self, number: int, hidden: torch.Tensor) -> torch.Tensor:
-        """Ask the pruner, note its steps, and take the hidden states (B, Q, D) -> (B, Q', D) of what stays."""
-        kept = self._kept_at(number - 1) or Kept.all_of(self.visual)
-        begin = now(hidden.device)
-        steps = self.pruner.decide(self._context(number, kept))
-        self.scoring_s += now(hidden.device) - begin
-        for sample, step in enumerate(steps):
-            self._note(sample, step)
-        keep = self._keep_mask(steps).to(hidden.device).gather(1, kept.index)  # (B, Q)
-        if kept.valid is not None:
-            keep &= kept.valid
+    def _cut(self, number: int, hidden: torch.Tensor, kwargs: Arguments) -> torch.Tensor:
+        """Ask the pruner, and take the hidden states (B, Q, D) -> (B, Q', D) of what stays."""
+        before = (self._kept_at(number - 1) or self.prompts.all()).to(hidden.device)
+        self._clock.start(hidden.device)
+        decisions = self.pruner.decide(self._context(number, before))
+        self._clock.stop()
+        self._decided.append((number, decisions))
         self._before = None
-        self._kept[number], order = kept.narrowed(keep)
-        return hidden.gather(1, order[..., None].expand(-1, -1, hidden.shape[-1]))
+        kept = self.prompts.to(hidden.device).keeping([each.kept.to(hidden.device) for each in decisions])
+        self._kept[number] = kept
+        if self.evict and number == self.cuts[-1]:
+            self._seen = open_columns(kwargs.get("attention_mask"), kept)
+            self._evict(kept, kwargs["past_key_values"])
+        return hidden.gather(1, before.slots_of(kept)[..., None].expand(-1, -1, hidden.shape[-1]))
+
+    def _evict(self, kept: Kept, cache: Any) -> None:
+        """Leave in every layer that has run the keys and values (B, H_kv, K, head_dim) of what is left."""
+        for number in range(self.cuts[-1]):
+            layer, present = cache.layers[number], self._kept_at(number) or self.prompts.all()
+            slots = present.to(layer.keys.device).slots_of(kept.to(layer.keys.device))[:, None, :, None]
+            layer.keys, layer.values = (
+                part.gather(2, slots.expand(-1, part.shape[1], -1, part.shape[3]))
+                for part in (layer.keys, layer.values)
+            )
+            if isinstance(layer, DynamicSlidingWindowLayer):
+                layer.cumulative_length = slots.shape[2]
 
     def _context(self, number: int, kept: Kept) -> PruneContext:
-        def attention(rows: int) -> list[NDArray[np.float64]]:
+        def attention(rows: int) -> list[torch.Tensor]:
             return self._attention(number - 1, kept, rows)
 
-        total = self.visual.sum(1).tolist()
-        alive = [self._alive(sample, total[sample]) for sample in range(len(total))]
+        total, device = self.prompts.total, kept.index.device
+        if self._decided:
+            alive = [each.kept.to(device) for each in self._decided[-1][1]]
+        else:
+            alive = [torch.arange(count, device=device) for count in total]
         return PruneContext(number, alive, total, attention)
 
-    def _alive(self, sample: int, total: int) -> NDArray[np.int64]:
-        return self.steps[sample][-1].kept if self.steps[sample] else np.arange(total)
-
-    def _attention(self, number: int, kept: Kept, rows: int) -> list[NDArray[np.float64]]:
+    def _attention(self, number: int, kept: Kept, rows: int) -> list[torch.Tensor]:
         """Per sample (M,) attention of the last text rows to its visual tokens in layer `number`; NaN for those
         gone.
         """
         assert self._before is not None  # noqa: S101 - the hook in front of every cut sets it
         hidden, kwargs = self._before
-        text = int(self.visual.flip(1).int().argmax(1).min())  # tokens after the last visual one, least of the batch
-        if not text:
+        if not self.prompts.after:
             raise PruneError(
                 "The prompt ends with the image, so that no text can score it; put the question after the image."
             )
@@ -170,42 +209,36 @@ class LayerPruning:
             kwargs["position_embeddings"],
             cache.layers[number].keys,
             kwargs.get("attention_mask"),
-            min(rows, text),
+            min(rows, self.prompts.after),
             self.stack.rope,
         )  # (B, Q)
-        full = torch.full(self.visual.shape, torch.nan, device=weights.device)
-        if kept.valid is not None:
-            weights = weights.masked_fill(~kept.valid, torch.nan)
-        full.scatter_(1, kept.index, weights)  # (B, P)
-        scores = full.double().cpu().numpy()
-        return [row[chosen] for row, chosen in zip(scores, self.visual.cpu().numpy(), strict=True)]
+        full = kept.spread(weights.to(kept.index.device), torch.nan)  # (B, P)
+        return [row[columns] for row, columns in zip(full, self.prompts.to(full.device).visual, strict=True)]
 
-    def _note(self, sample: int, step: PruneStep) -> None:
-        alive = self._alive(sample, int(self.visual[sample].sum()))
-        if not set(step.kept.tolist()) <= set(alive.tolist()):
-            raise PruneError(f"The pruner kept tokens at layer {step.layer} that are already gone.")
-        self.steps[sample].append(step)
-
-    def _keep_mask(self, steps: list[PruneStep]) -> torch.Tensor:
-        """(B, P) bool over the whole prompt: text, and the visual tokens that these steps keep."""
-        keep = ~self.visual.cpu()
-        for sample, step in enumerate(steps):
-            columns = self.visual[sample].cpu().nonzero()[:, 0]  # (M,)
-            keep[sample, columns[torch.from_numpy(step.kept)]] = True
-        return keep
-
-    def _narrow(self, kwargs: dict[str, Any], kept: Kept, queries: int) -> dict[str, Any]:
+    def _narrow(self, kwargs: Arguments, kept: Kept, queries: int) -> Arguments:
         """Keyword arguments of a decoder layer for what is left; layers that share a mask share the narrowed one."""
         mask, rope = kwargs.get("attention_mask"), kwargs["position_embeddings"]
         key = (id(mask), id(rope), id(kept))
         if key not in self._narrowed:
-            narrowed = narrow_mask(mask, kept, queries, self._generated)
+            if self.evict and not self._prefill:
+                narrowed = later_mask(mask, self._seen, queries, self._generated)
+            else:
+                narrowed = narrow_mask(mask, kept, queries, self._generated)
             tables = narrow_rope(rope, kept) if self._prefill else rope
             self._narrowed[key] = (narrowed, tables, mask, rope)  # the last two only so that their ids stay theirs
         narrowed, rope = self._narrowed[key][:2]
         changed = {"attention_mask": narrowed, "position_embeddings": rope}
         # Only tests for packed sequences read position_ids here, and gaps would mislead them.
         return {**kwargs, **changed, "position_ids": None} if self._prefill else {**kwargs, **changed}
+
+
+def _step(layer: int, decision: Decision, total: int, before: PruneStep | None) -> PruneStep:
+    """A decision as a record of the host."""
+    kept = decision.kept.cpu().numpy()
+    if before is not None and not np.isin(kept, before.kept).all():
+        raise PruneError(f"The pruner kept tokens at layer {layer} that are already gone.")
+    scores = np.full(total, np.nan) if decision.scores is None else decision.scores.double().cpu().numpy()
+    return PruneStep(layer, kept, scores)
 
 
 def _check_cache(cache: Any) -> None:

@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from crop_core.prune.protocol import PruneContext, PruneError
-from crop_core.trace import PruneStep
+from crop_core.prune.protocol import Decision, PruneContext, PruneError, VisualTokens
 
 
 @dataclass(frozen=True, eq=False)
 class IlpPruner:
-    """cuts: (layer, visual tokens alive from it on). region: per sample (M,) bool, the tokens that go last.
+    """cuts: (layer, visual tokens alive from it on). tokens: per sample, whose region tokens go last.
     query_rows: how many last text tokens of the prompt score, by their attention.
     """
 
     cuts: tuple[tuple[int, int], ...]
-    region: Sequence[NDArray[np.bool_]]
+    tokens: Sequence[VisualTokens]
     query_rows: int = 4
 
     @property
@@ -31,27 +29,46 @@ class IlpPruner:
         """The layers of the cuts."""
         return tuple(layer for layer, _ in self.cuts)
 
-    def decide(self, context: PruneContext) -> list[PruneStep]:
+    def decide(self, context: PruneContext) -> list[Decision]:
         """Tokens outside the region go first, least attention first; region tokens only when no other is left."""
-        if [len(region) for region in self.region] != context.total:
+        if [len(each.inside) for each in self.tokens] != context.total:
             raise PruneError(
-                f"The region masks cover {[len(region) for region in self.region]} visual tokens, the prompts have "
+                f"The region masks cover {[len(each.inside) for each in self.tokens]} visual tokens, the prompts have "
                 f"{context.total}."
             )
         count = dict(self.cuts)[context.layer]
         scores = context.attention(self.query_rows)
         return [
-            PruneStep(context.layer, best(alive, score, region, count), score)
-            for alive, score, region in zip(context.alive, scores, self.region, strict=True)
+            Decision(best(alive, score, tokens, count), score)
+            for alive, score, tokens in zip(context.alive, scores, self.tokens, strict=True)
         ]
 
 
 def best(
-    alive: NDArray[np.int64], scores: NDArray[np.float64], region: NDArray[np.bool_], count: int
-) -> NDArray[np.int64]:
-    """The `count` tokens of `alive` (K,) that stay, sorted: region tokens before others, then by score, then by place.
+    alive: torch.Tensor, scores: torch.Tensor, tokens: VisualTokens, count: int, by_region: bool = True
+) -> torch.Tensor:
+    """The `count` tokens of `alive` (K,) that stay, sorted: of every image its first, then region tokens before others
+    (unless told otherwise), then by score, then by place.
 
-    scores, region: (M,). All of `alive` when there are no more than `count`; at least one.
+    scores: (M,). All of `alive` when there are no more than `count`; at least one an image.
     """
-    order = np.lexsort((alive, -scores[alive], ~region[alive]))  # stable: two runs agree
-    return np.sort(alive[order[: max(1, count)]])
+    count = max(tokens.images, count)
+    if len(alive) <= count:
+        return alive
+    order = alive[_rising(-scores[alive])]
+    if by_region:
+        order = order[_rising(~tokens.inside[order])]
+    if tokens.images > 1:
+        order = order[_rising(~_first_of_image(tokens.image[order], tokens.images))]
+    return order[:count].sort().values
+
+
+def _rising(keys: torch.Tensor) -> torch.Tensor:
+    """Indices that sort (K,) keys, equal ones in the order in which they are."""
+    return keys.to(torch.uint8 if keys.dtype == torch.bool else keys.dtype).argsort(stable=True)
+
+
+def _first_of_image(image: torch.Tensor, images: int) -> torch.Tensor:
+    """(K,) bool: is it the first of its image in (K,) image numbers?"""
+    same = image[:, None] == torch.arange(images, device=image.device)  # (K, images)
+    return (same & (same.cumsum(0) == 1)).any(1)

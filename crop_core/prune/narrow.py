@@ -1,13 +1,70 @@
-"""From the full prompt to the tokens that are left: masks and rotary tables. Pure functions of tensors.
+"""From the full prompt to the tokens that are left: columns, masks and rotary tables. Pure functions of tensors.
 
-P is the prompt's length, K the slots left of it, G the tokens generated since, Q the tokens in this forward.
+P is the prompt's length, K the slots left of it, G the tokens generated since, Q the tokens in this forward. Shapes
+follow from what the host knows: nothing here waits for the device.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """A batch of B prompts of P columns, read on the host once, before the model runs.
+
+    visual, text: per sample its columns (M,) and (P - M,) long. after: columns behind the last visual one, the least
+    of the batch.
+    """
+
+    visual: list[torch.Tensor]
+    text: list[torch.Tensor]
+    length: int
+    after: int
+
+    @classmethod
+    def of(cls, visual: torch.Tensor) -> Prompts:
+        """From (B, P) bool, True on visual tokens; raises ValueError when a prompt has none."""
+        here, device = visual.cpu(), visual.device
+        if not bool(here.any(1).all()):
+            raise ValueError("a prompt without visual tokens")
+        own, text = ([row.nonzero()[:, 0].to(device) for row in rows] for rows in (here, ~here))
+        return cls(own, text, here.shape[1], int(here.flip(1).int().argmax(1).min()))
+
+    @property
+    def total(self) -> list[int]:
+        """M of every sample."""
+        return [len(columns) for columns in self.visual]
+
+    def to(self, device: torch.device) -> Prompts:
+        """The same with its columns on another device; itself on its own."""
+        if self.visual[0].device == device:
+            return self
+        visual, text = ([each.to(device) for each in columns] for columns in (self.visual, self.text))
+        return Prompts(visual, text, self.length, self.after)
+
+    def all(self) -> Kept:
+        """Nothing pruned yet."""
+        every = torch.arange(self.length, device=self.visual[0].device)
+        return Kept(every.expand(len(self.visual), -1), None, self.length)
+
+    def keeping(self, kept: Sequence[torch.Tensor]) -> Kept:
+        """The text and, per sample, the visual tokens `kept` (K,), indices into its M; shorter samples are filled up on
+        the left.
+        """
+        columns = zip(self.text, self.visual, kept, strict=True)
+        rows = [torch.cat([text, visual[own]]).sort().values for text, visual, own in columns]
+        slots = max(map(len, rows))
+        index = torch.stack([F.pad(row, (slots - len(row), 0)) for row in rows])  # (B, K)
+        if all(len(row) == slots for row in rows):
+            return Kept(index, None, self.length)
+        first = torch.tensor([slots - len(row) for row in rows])[:, None]
+        return Kept(index, (torch.arange(slots) >= first).to(index.device), self.length)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,25 +79,29 @@ class Kept:
     valid: torch.Tensor | None
     prompt: int
 
-    @classmethod
-    def all_of(cls, prompts: torch.Tensor) -> Kept:
-        """Every column of prompts shaped (B, P): nothing pruned yet."""
-        batch, prompt = prompts.shape
-        return cls(torch.arange(prompt, device=prompts.device).expand(batch, -1), None, prompt)
+    def spread(self, values: torch.Tensor, missing: float) -> torch.Tensor:
+        """(B, K) values of the slots as (B, P) values of the prompt's columns."""
+        index = self.index if self.valid is None else self.index.masked_fill(~self.valid, self.prompt)
+        full = values.new_full((len(index), self.prompt + 1), missing)  # the last column takes what fills up
+        return full.scatter_(1, index, values)[:, :-1]
 
-    def narrowed(self, keep: torch.Tensor) -> tuple[Kept, torch.Tensor]:
-        """From (B, K) bool over the present slots: what is left, and (B, K') the present slots it comes from."""
-        slots = int(keep.sum(1).max())
-        order = torch.argsort(keep.int(), dim=1, stable=True)[:, keep.shape[1] - slots :]  # gone first, both in order
-        valid = keep.gather(1, order)
-        return Kept(self.index.gather(1, order), None if bool(valid.all()) else valid, self.prompt), order
+    def slots_of(self, later: Kept) -> torch.Tensor:
+        """(B, K') the slots here of what is left later on; any slot for those that fill up."""
+        slots = torch.arange(self.index.shape[1], device=self.index.device).expand_as(self.index)
+        return self.spread(slots, 0).gather(1, later.index)
+
+    def to(self, device: torch.device) -> Kept:
+        """The same on another device; itself on its own."""
+        if self.index.device == device:
+            return self
+        return Kept(self.index.to(device), None if self.valid is None else self.valid.to(device), self.prompt)
 
 
 def narrow_rope(rope: tuple[torch.Tensor, torch.Tensor], kept: Kept) -> tuple[torch.Tensor, ...]:
     """Rows of the prompt's cos and sin tables (1 or B, P, head_dim) that are left: (B, K, head_dim). Positions do not
     change.
     """
-    rows = kept.index[..., None]
+    rows = kept.to(rope[0].device).index[..., None]
     return tuple(part.expand(rows.shape[0], -1, -1).gather(1, rows.expand(-1, -1, part.shape[-1])) for part in rope)
 
 
@@ -48,9 +109,8 @@ def narrow_mask(mask: torch.Tensor | None, kept: Kept, queries: int, generated: 
     """The attention mask of a forward over what is left.
 
     mask: (1 or B, 1, Q, P + G) bool (True = may attend) or additive float, or None for plain causal. queries: rows of
-    the
-    result: K in the prefill (generated 0), else the Q new tokens, which are the last of the G. Returns (B, 1, rows, K +
-    G), or None where plain causal still says it all.
+    the result: K in the prefill (generated 0), else the Q new tokens, which are the last of the G. Returns (B, 1, rows,
+    K + G), or None where plain causal still says it all.
     """
     if mask is None and kept.valid is None:
         return None
@@ -58,8 +118,36 @@ def narrow_mask(mask: torch.Tensor | None, kept: Kept, queries: int, generated: 
     if mask is None:
         narrowed = _causal(queries, slots + generated, kept.index.device).expand(batch, 1, -1, -1)
     else:
+        kept = kept.to(mask.device)
         narrowed = _gathered(mask.expand(batch, -1, -1, -1), kept, generated)
     return narrowed if kept.valid is None else _closed(narrowed, kept.valid, generated)
+
+
+def open_columns(mask: torch.Tensor | None, kept: Kept) -> torch.Tensor | None:
+    """(B, K) bool: which of the slots left may be attended to by tokens to come, None for all; mask: as in
+    `narrow_mask`, of the prefill, whose last row sees all but padding.
+    """
+    if mask is None:
+        return kept.valid
+    kept = kept.to(mask.device)
+    last = mask[:, 0, -1]  # (1 or B, P)
+    seen = (last if last.dtype == torch.bool else last >= 0).expand(len(kept.index), -1).gather(1, kept.index)
+    return seen if kept.valid is None else seen & kept.valid
+
+
+def later_mask(mask: torch.Tensor | None, seen: torch.Tensor | None, queries: int, generated: int) -> Any:
+    """The mask of a decode step on a cache of which every layer holds the same K slots and G new tokens.
+
+    mask: what the model made for that length, whose columns of the prompt mean nothing, for its kind alone. seen: (B,
+    K) bool or None for all. Returns (B, 1, Q, K + G) of the same kind.
+    """
+    if seen is None:
+        return mask
+    keys = torch.cat([seen, seen.new_ones(len(seen), generated)], dim=1)  # (B, K + G)
+    allowed = _causal(queries, keys.shape[1], keys.device) & keys[:, None, None, :]
+    if mask is None or mask.dtype == torch.bool:
+        return allowed
+    return torch.zeros_like(allowed, dtype=mask.dtype).masked_fill(~allowed, torch.finfo(mask.dtype).min)
 
 
 def _causal(queries: int, keys: int, device: torch.device) -> torch.Tensor:

@@ -1,4 +1,8 @@
-"""What a pruner sees and decides at a cut. Nothing here knows how tokens are taken out of a running model."""
+"""What a pruner sees and decides at a cut. Nothing here knows how tokens are taken out of a running model.
+
+All tensors are on the device of the layer in front of which is cut, and all sizes are known on the host, so that a
+decision can be made without waiting for the device.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from crop_core.trace import PruneStep
+import torch
 
 
 class PruneError(ValueError):
@@ -17,19 +18,51 @@ class PruneError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
+class VisualTokens:
+    """What is known of the M visual tokens of one prompt before the model runs.
+
+    inside: (M,) bool, those in the region. image: (M,) long, the number of the image that each belongs to, from 0 on.
+    images: how many there are; each keeps at least one token.
+    """
+
+    inside: torch.Tensor
+    image: torch.Tensor
+    images: int = 1
+
+    def to(self, device: torch.device) -> VisualTokens:
+        """The same on another device."""
+        return VisualTokens(self.inside.to(device), self.image.to(device), self.images)
+
+    @classmethod
+    def of_one_image(cls, inside: torch.Tensor) -> VisualTokens:
+        """The tokens of a prompt with one image."""
+        return cls(inside, torch.zeros_like(inside, dtype=torch.long))
+
+
+@dataclass(frozen=True, eq=False)
 class PruneContext:
     """The state in front of decoder layer `layer` during prefill, for the B samples of a batch.
 
-    alive: per sample (K,) int, sorted indices into its M visual tokens. total: per sample M.
-    attention: rows -> per sample (M,) float, the attention that the last `rows` text tokens of the prompt paid in layer
-    layer - 1 to each visual token, mean over heads and rows, NaN for tokens that are gone. Fewer rows when there is
-    less text.
+    alive: per sample (K,) long, sorted indices into its M visual tokens. total: per sample M.
+    attention: rows -> per sample (M,) float32, the attention that the last `rows` text tokens of the prompt paid in
+    layer layer - 1 to each visual token, mean over heads and rows, NaN for tokens that are gone. Fewer rows when there
+    is less text.
     """
 
     layer: int
-    alive: list[NDArray[np.int64]]
+    alive: list[torch.Tensor]
     total: list[int]
-    attention: Callable[[int], list[NDArray[np.float64]]]
+    attention: Callable[[int], list[torch.Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What stays of one sample: kept (K',) long, sorted, at least one and all of them alive; scores (M,) float, what
+    decided, NaN for tokens that are gone, or None for methods without scores.
+    """
+
+    kept: torch.Tensor
+    scores: torch.Tensor | None = None
 
 
 class Pruner(Protocol):
@@ -39,5 +72,5 @@ class Pruner(Protocol):
     def layers(self) -> tuple[int, ...]:
         """Rising decoder layers at which `decide` is asked, each before the layer runs."""
 
-    def decide(self, context: PruneContext) -> list[PruneStep]:
-        """Per sample what stays: at least one of `alive`, and nothing else."""
+    def decide(self, context: PruneContext) -> list[Decision]:
+        """Per sample what stays. Reading a tensor's values on the host makes every run wait; sizes are enough."""

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
 
 from crop_core.config import IlpConfig
 from crop_core.prune import fastv
 from crop_core.prune.ilp import IlpPruner
-from crop_core.prune.protocol import PruneError, Pruner
+from crop_core.prune.protocol import PruneError, Pruner, VisualTokens
 
 Cuts = tuple[tuple[int, int], ...]
-PRUNERS: dict[str, Callable[[Cuts, Sequence[NDArray[np.bool_]], int], Pruner]] = {
+PRUNERS: dict[str, Callable[[Cuts, Sequence[VisualTokens], int], Pruner]] = {
     "ilp": IlpPruner,
-    "fastv": lambda cuts, region, query_rows: fastv.FastvPruner(cuts),
+    "fastv": lambda cuts, tokens, query_rows: fastv.FastvPruner(cuts, tokens),
 }
 OWN_SCHEDULE: dict[
-    str, Callable[[int, int, float | None, int], IlpConfig]
+    str, Callable[[int, int, float | None, int, int], IlpConfig]
 ] = {  # where the schedule is part of the method
     "fastv": fastv.schedule,
 }
 
 
-def pruner(name: str, cuts: Cuts, region: Sequence[NDArray[np.bool_]], query_rows: int) -> Pruner:
-    """The pruner `name` for these cuts (layer, count), region masks (per sample (M,) bool) and text rows that score."""
+def pruner(name: str, cuts: Cuts, tokens: Sequence[VisualTokens], query_rows: int) -> Pruner:
+    """The pruner `name` for these cuts (layer, count), the tokens of every sample, and text rows that score."""
     if name not in PRUNERS:
         raise PruneError(f"The pruner {name!r} is not known; choose one of {', '.join(PRUNERS)}.")
-    return PRUNERS[name](cuts, region, query_rows)
+    return PRUNERS[name](cuts, tokens, query_rows)
 
 
-def settings(name: str, config: IlpConfig, layers: int, count: int, budget: float | None, first: int = 1) -> IlpConfig:
+def settings(
+    name: str, config: IlpConfig, layers: int, count: int, budget: float | None, first: int = 1, least: int = 1
+) -> IlpConfig:
     """The schedule and scoring of pruner `name`: the user's, unless the method has its own.
 
-    For `layers` decoder layers of which `first` is the first that can be cut, `count` visual tokens and a mean `budget`
-    of them per layer, None without one.
+    For `layers` decoder layers of which `first` is the first that can be cut, `count` visual tokens of which `least`
+    stay at least, and a mean `budget` of them per layer, None without one.
     """
-    return OWN_SCHEDULE[name](layers, count, budget, first) if name in OWN_SCHEDULE else config
+    if name not in OWN_SCHEDULE:
+        return config
+    return replace(OWN_SCHEDULE[name](layers, count, budget, first, least), evict=config.evict)

@@ -54,46 +54,48 @@ def allowance(budget: float, layers: int) -> int:
     return math.floor(budget * layers + ROUNDING)
 
 
-def least_mean(first_layer: int, layers: int, count: int) -> float:
-    """Least mean tokens per layer when `count` are whole before `first_layer` and one survives from it on."""
-    return (first_layer * count + layers - first_layer) / layers
+def least_mean(first_layer: int, layers: int, count: int, least: int = 1) -> float:
+    """Least mean tokens per layer when `count` are whole before `first_layer` and `least` survive from it on."""
+    return (first_layer * count + least * (layers - first_layer)) / layers
 
 
-def reachable(first_layer: int, layers: int, count: int, budget: float) -> bool:
+def reachable(first_layer: int, layers: int, count: int, budget: float, least: int = 1) -> bool:
     """Whether a first cut at `first_layer` can bring `count` tokens down to a mean of `budget` per layer."""
-    return allowance(budget, layers) >= round(least_mean(first_layer, layers, count) * layers)
+    return allowance(budget, layers) >= round(least_mean(first_layer, layers, count, least) * layers)
 
 
-def latest_cut(wanted: int, layers: int, count: int, budget: float | None, first: int = 1) -> int:
+def latest_cut(wanted: int, layers: int, count: int, budget: float | None, first: int = 1, least: int = 1) -> int:
     """The layer up to `wanted` that is nearest to it and at which a cut meets the budget; `first` where none does."""
     possible = range(first, min(wanted, layers - 1) + 1)
-    return max((at for at in possible if budget is None or reachable(at, layers, count, budget)), default=first)
+    return max((at for at in possible if budget is None or reachable(at, layers, count, budget, least)), default=first)
 
 
 @lru_cache(maxsize=1024)
-def cuts(config: IlpConfig, layers: int, count: int, budget: float | None = None, first: int = 1) -> Cuts:
+def cuts(
+    config: IlpConfig, layers: int, count: int, budget: float | None = None, first: int = 1, least: int = 1
+) -> Cuts:
     """(layer, tokens alive from it on) for `count` visual tokens at the LLM's input; layers where nothing changes are
     left out.
 
     With a budget (mean tokens per layer): the shares scaled together to the largest counts whose mean does not exceed
-    it, and what rounding leaves handed to single cuts. Without: the shares as they are. At least one token stays.
-    Raises BudgetError when even one token after the first cut is too many, ConfigError for a cut behind the last layer
-    or before `first`.
+    it, and what rounding leaves handed to single cuts. Without: the shares as they are. At least `least` tokens stay,
+    one an image. Raises BudgetError when even these after the first cut are too many, ConfigError for a cut behind the
+    last layer or before `first`.
     """
     schedule = resolved(config, layers, first)
     at = [layer for layer, _ in schedule]
     shares = [share for _, share in schedule]
     if budget is None:
-        alive = _scaled(shares, count, count)
+        alive = _scaled(shares, count, count, least)
     else:
-        if not reachable(at[0], layers, count, budget):
-            least = least_mean(at[0], layers, count)
+        if not reachable(at[0], layers, count, budget, least):
+            lowest = least_mean(at[0], layers, count, least)
             raise BudgetError(
                 f"A mean of {budget:g} visual tokens per layer is out of reach: with {count} tokens before the first "
-                f"cut, at layer {at[0]} of {layers}, the least is {least:.1f}; raise the budget or cut earlier."
+                f"cut, at layer {at[0]} of {layers}, the least is {lowest:.1f}; raise the budget or cut earlier."
             )
         lengths = [after - before for before, after in zip(at, [*at[1:], layers], strict=True)]
-        alive = _largest(shares, lengths, count, allowance(budget, layers) - at[0] * count)
+        alive = _largest(shares, lengths, count, allowance(budget, layers) - at[0] * count, least)
     before = [count, *alive]
     return tuple((layer, now) for layer, now, last in zip(at, alive, before, strict=False) if now < last)
 
@@ -105,31 +107,47 @@ def mean_tokens(cuts: Cuts, layers: int, count: int) -> float:
     return total / layers
 
 
-def plc_count(budget: float, count: int) -> int:
+def split(total: int, counts: Sequence[int]) -> list[int]:
+    """`total` tokens handed to several images of `counts` visual tokens each, in proportion and at least one each."""
+    if len(counts) == 1:
+        return [total]
+    shares = [max(1, math.floor(total * count / sum(counts))) for count in counts]
+    while sum(shares) != total:
+        step = 1 if sum(shares) < total else -1
+        free = [i for i, share in enumerate(shares) if 1 <= share + step <= counts[i]]
+        if not free:
+            raise ConfigError(f"{total} visual tokens cannot be handed to images of {list(counts)}, at least one each.")
+        shares[max(free, key=lambda i: step * (total * counts[i] / sum(counts) - shares[i]))] += step
+    return shares
+
+
+def plc_count(budget: float, count: int, least: int = 1) -> int:
     """Tokens that compression alone leaves of `count` for a mean of `budget`."""
-    return max(1, min(count, math.floor(budget + ROUNDING)))
+    return max(least, min(count, math.floor(budget + ROUNDING)))
 
 
-def plc_count_before_ilp(overshoot: float, budget: float, layers: int, count: int, first_layer: int) -> int:
+def plc_count_before_ilp(
+    overshoot: float, budget: float, layers: int, count: int, first_layer: int, least: int = 1
+) -> int:
     """Tokens that compression leaves of `count` when ILP follows: overshoot * budget, but never so many that ILP,
     which can cut only from `first_layer` on, would miss the budget."""
-    reachable = (allowance(budget, layers) - (layers - first_layer)) // first_layer
-    return max(1, min(count, math.floor(overshoot * budget + 0.5), reachable))
+    reachable = (allowance(budget, layers) - least * (layers - first_layer)) // first_layer
+    return max(least, min(count, math.floor(overshoot * budget + 0.5), reachable))
 
 
-def _scaled(shares: Sequence[float], scale: float, count: int) -> list[int]:
-    """floor(share * scale) per cut, at least 1 and at most `count`; falling because the shares fall."""
-    return [max(1, min(count, math.floor(share * scale + ROUNDING))) for share in shares]
+def _scaled(shares: Sequence[float], scale: float, count: int, least: int) -> list[int]:
+    """floor(share * scale) per cut, at least `least` and at most `count`; falling because the shares fall."""
+    return [max(least, min(count, math.floor(share * scale + ROUNDING))) for share in shares]
 
 
-def _largest(shares: Sequence[float], lengths: Sequence[int], count: int, room: int) -> list[int]:
+def _largest(shares: Sequence[float], lengths: Sequence[int], count: int, room: int, least: int) -> list[int]:
     """Largest scaled counts whose sum, weighted with the cuts' lengths in layers, is at most `room`."""
     low, high = 0.0, count / min(shares) + 1
     for _ in range(60):
         middle = (low + high) / 2
-        fits = _cost(_scaled(shares, middle, count), lengths) <= room
+        fits = _cost(_scaled(shares, middle, count, least), lengths) <= room
         low, high = (middle, high) if fits else (low, middle)
-    return _topped_up(_scaled(shares, low, count), lengths, count, room)
+    return _topped_up(_scaled(shares, low, count, least), lengths, count, room)
 
 
 def _topped_up(alive: list[int], lengths: Sequence[int], count: int, room: int) -> list[int]:

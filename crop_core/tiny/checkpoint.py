@@ -15,11 +15,10 @@ from crop_core.localize.grid import SLOTS
 
 PATCH = 14
 IMAGE_MEAN, IMAGE_STD = 0.5, 0.25
-_CHAT = (
-    "{% for message in messages %}{% if message['role'] == 'user' %}USER: "
-    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n{% endif %}{% endfor %}"
-    "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }} {% endif %}{% endfor %}"
-    "{% else %}{% for part in message['content'] %}{{ part['text'] }} {% endfor %}{% endif %}{% endfor %}"
+_CHAT = (  # the images, and the last question alone: these models learn no conversations
+    "USER: {% for message in messages %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>\n{% endif %}{% endfor %}{% endfor %}"
+    "{% for part in messages[-1]['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }} {% endif %}{% endfor %}"
     "{% if add_generation_prompt %}ROLE:{% endif %}"
 )
 
