@@ -16,7 +16,6 @@ import torch
 from crop_core.localize import GridLocalizer, Localizer, calibration
 from crop_core.localize.calibration import FORMAT, Calibration
 from crop_core.localize.formats import BRACKETS
-from crop_core.localize.grid import slot_ids
 from crop_core.localize.spelling import FeedError
 from crop_core.models import Adapter
 from crop_core.tune import evaluate
@@ -77,8 +76,6 @@ def train(adapter: Adapter, examples: Sequence[Example], settings: Settings, out
 
 def _localizer(adapter: Adapter, rule: Calibration = UNCALIBRATED) -> GridLocalizer:
     """What the model becomes."""
-    if slot_ids(adapter.tokenizer) is not None:
-        raise TuneError(f"{adapter.name} answers in slots, and is trained by crop_core.tiny; choose another model.")
     try:
         return GridLocalizer(adapter, BRACKETS, rule)
     except FeedError as error:
