@@ -61,7 +61,7 @@ class Measurement:
 
     @property
     def finding_notices(self) -> list[str]:
-        """What the localizers want to be known of their regions, each once."""
+        """What the localizers want to be known of their regions, each sentence once."""
         return list(dict.fromkeys(notice for finding in self.findings for notice in finding.notices))
 
     def repeat(self, with_baseline: bool) -> None:
