@@ -89,10 +89,11 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--evict", action="store_true", help=evict)
     ask.add_argument("--seed", type=int, default=0, metavar="N", help="of the tokens that --method random keeps (0)")
     ask.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
-    ask.add_argument("--locator", metavar="NAME", help="locator model, named like the model")
+    ask.add_argument("--locator", metavar="NAME", help="localizer, named like the model, or self: the answering model")
     ask.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ..., or auto: all (default: cuda or cpu)")
     ask.add_argument("--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: what suits the device)")
     ask.add_argument("--quantize", choices=["8bit", "4bit"], help="fewer bits a weight, by bitsandbytes")
+    ask.add_argument("--compiled", action="store_true", help="run parts of the model compiled, on a GPU")
     ask.add_argument("--repeats", type=int, default=2, metavar="N", help="runs of each, first a warm-up (default: 2)")
     ask.add_argument("--json", metavar="FILE|-", help="write everything as one JSON object; -: print only that")
 
@@ -143,7 +144,7 @@ def _engine(arguments: argparse.Namespace, needs_locator: bool) -> Any:
     """The engine with what was asked for; a locator is loaded only when it has to find the region."""
     from crop_core.engine import CropEngine
 
-    names = ("model", "device", "dtype", "quantize")
+    names = ("model", "device", "dtype", "quantize", "compiled")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
     if not needs_locator:
         options["localizer"] = None
