@@ -12,10 +12,10 @@ from PIL import Image
 from sheets import region, sheet
 
 from crop_core.bench import __main__ as command
-from crop_core.bench import cost, examples, tables, workers
+from crop_core.bench import cost, examples, self_localizer, tables, workers
 from crop_core.bench.examiner import ALL, BASELINE, BLIND, Examiner, Reply, runs
 from crop_core.bench.heldout import Item, held_out, majority_answers
-from crop_core.localize import GridLocalizer, WholeImage
+from crop_core.localize import SELF, GridLocalizer, SelfLocalizer, WholeImage
 from crop_core.models import load
 from crop_core.region import Region
 from crop_core.runs import Task
@@ -115,18 +115,30 @@ def test_the_number_of_workers_changes_no_answer(setup, asked, sheets):
     ]
 
 
-def test_the_result_file_says_everything(tmp_path, monkeypatch, asked):
+@pytest.fixture
+def measured(monkeypatch, asked):
+    """The command with everything that takes long replaced, and what stands in for the self-localizer's part."""
+
     def examine(setup, items, count):
         names = ["blind", *runs(setup.methods, setup.budgets)]
         small = region(0, 0, 1, 1, 0.9)
         return [sheet("place", small, small, **{name.replace(" ", "_"): "2" for name in names})]
 
+    ways = {"trained": {"seconds": 0.02, "flops": 2e9}}
     costs = {ALL: dict.fromkeys(cost.FIGURES, 1.0)}
     monkeypatch.setattr(command, "held_out", lambda per_kind: asked)
     monkeypatch.setattr(command.CropEngine, "from_pretrained", lambda *given: None)
     monkeypatch.setattr(command.cost, "measure", lambda *given: (costs, 0.7))
     monkeypatch.setattr(command, "examine", examine)
+    monkeypatch.setattr(command.self_localizer, "examine", examine)
+    monkeypatch.setattr(command.self_localizer, "_plain", lambda model, items, sheets: sheets)
+    monkeypatch.setattr(command.self_localizer, "costs", lambda *given: ways)
     monkeypatch.setattr(command, "majority_answers", lambda: {"place": "2"})
+    return costs, ways
+
+
+def test_the_result_file_says_everything(tmp_path, monkeypatch, measured):
+    costs, ways = measured
     monkeypatch.setattr("sys.argv", ["bench", "--out", str(tmp_path / "new" / "result.json")])
     command.main()
     told = json.loads((tmp_path / "new" / "result.json").read_text())
@@ -138,6 +150,43 @@ def test_the_result_file_says_everything(tmp_path, monkeypatch, asked):
     assert (told["ttft_ratio"], told["cost"], told["seed"]) == (0.7, costs, 0)
     assert {"command", "questions", "device", "dtype", "versions", "runs"} <= set(told)
     assert told["runs"]["fastv 64"] == {"overall": 1.0, "mean_tokens": 64.0, "by_kind": {"place": 1.0}}
+    own = told["self_localizer"]
+    assert set(told["localizer"]) < set(own) and own["cost"] == ways
+    assert list(own["runs"]) == [ALL, "crop 192", "crop 128", "crop 64"]
+    assert own["beside"]["whole image"]["iou"] == 4 / 64
+
+
+def test_one_part_alone_leaves_the_others_as_they_were(tmp_path, monkeypatch, measured):
+    file = tmp_path / "result.json"
+    monkeypatch.setattr("sys.argv", ["bench", "--out", str(file)])
+    command.main()
+    before = json.loads(file.read_text())
+    file.write_text(json.dumps({**before, "self_localizer": None, "seed": 7}))
+    monkeypatch.setattr("sys.argv", ["bench", "--only", "self_localizer", "--out", str(file)])
+    command.main()
+    assert json.loads(file.read_text()) == {**before, "seed": 7}
+
+
+def test_the_answering_model_finds_the_regions_itself(folders, asked):
+    setup = workers.Setup(folders[0], SELF, methods=("crop",), budgets=(24.0,))
+    found = setup.examiner()(asked[0])
+    image, text = asked[0].scene.image, asked[0].question.text
+    assert found.found == SelfLocalizer(load(folders[0], "cpu")).locate(image, text)
+    assert set(found.replies) == {BLIND, ALL, "crop 24"}
+
+
+def test_the_plain_rule_stands_beside_the_measured_one(folders, asked):
+    """They are the same for a checkpoint that says nothing."""
+    measured = self_localizer.measure(folders[0], (24.0,), asked, workers=1)
+    assert measured["beside"]["self, plain rule"]["iou"] == measured["iou"]
+    assert list(measured["runs"]) == [ALL, "crop 24"]
+
+
+def test_the_cost_of_finding_a_region(folders, asked):
+    found = self_localizer.costs(*folders, asked[:2])
+    assert list(found) == ["trained", "self", "self, image encoded"]
+    assert found["self, image encoded"]["flops"] < found["self"]["flops"]
+    assert all(cost["seconds"] > 0 for cost in found.values())
 
 
 def test_a_picture_is_encoded_once_for_all_its_runs(setup, asked, monkeypatch):

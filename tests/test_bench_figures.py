@@ -6,9 +6,10 @@ import random
 import pytest
 from sheets import WHOLE, region, sheet
 
-from crop_core.bench import accuracy, calibrate, localizer, publish, reliability, tables
+from crop_core.bench import accuracy, calibrate, localizer, publish, reliability, self_localizer, tables
 from crop_core.bench.examiner import ALL, BASELINE, elsewhere, normal, runs
 from crop_core.config import Budget
+from crop_core.localize import rule
 from crop_core.localize.calibration import KEY, Calibration
 
 
@@ -136,3 +137,17 @@ def test_a_calibration_is_written_where_the_localizer_reads_it(tmp_path):
     written = json.loads((tmp_path / "config.json").read_text())
     assert written["model_type"] == "llava"
     assert Calibration(**written[KEY]) == Calibration(0.1, 1.5, -0.25)
+    own = rule.Rule((rule.Term(1, 2, "last", 0.5),), bias=0.25)
+    calibrate.write(own, tmp_path, rule.KEY)
+    written = json.loads((tmp_path / "config.json").read_text())
+    assert KEY in written
+    assert rule.Rule.from_json(written[rule.KEY]) == own
+
+
+def test_regions_that_read_nothing_are_what_a_localizer_has_to_beat():
+    small = region(2, 2, 3, 3)
+    found = self_localizer.beside([sheet("color", small, small), sheet("whole", small, WHOLE, everything=True)])
+    assert found["whole image"]["iou"] == pytest.approx((4 / 64 + 1) / 2)
+    assert found["whole image"]["coverage"] == 1
+    assert found["random region"]["iou"] < (1 + 4 / 64) / 2
+    assert found["random region"]["coverage"] == 0

@@ -9,6 +9,9 @@ from torch.utils._pytree import tree_map_only
 
 from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
+from crop_core.localize import SelfLocalizer
+from crop_core.localize.heat import Term
+from crop_core.localize.rule import Rule
 from crop_core.measure.memory import weights_bytes
 from crop_core.models import load
 from crop_core.region import Region
@@ -16,6 +19,7 @@ from crop_core.region import Region
 IMAGE = Image.effect_mandelbrot((200, 120), (-2, -1, 1, 1), 50).convert("RGB")
 QUESTION = "what is left of the dog?"
 REGION = Region(2, 2, 5, 5, 200, 120)
+RULE = Rule((Term(1, 0, "last", 1.0), Term(3, 1, "mean", 1.0)))  # of layers here and elsewhere
 SPREAD = ["llava", "qwen2_5_vl", "internvl"]
 
 
@@ -59,6 +63,8 @@ def test_layers_on_the_disk_change_nothing(folder, whole, tower):
     assert (offloaded.device, offloaded.dtype) == (torch.device("cpu"), torch.float32)
     for method in ("crop", "fastv"):
         assert answers(offloaded, method) == answers(whole, method)
+    own = [SelfLocalizer(adapter, RULE).locate(IMAGE, QUESTION) for adapter in (offloaded, whole)]
+    assert own[0] == own[1]
     assert not layer._forward_pre_hooks
     assert {weight.device.type for weight in layer.parameters()} == {"meta"}
 
@@ -95,7 +101,7 @@ def elsewhere(module, device):
 @pytest.mark.parametrize(("first", "attn"), [(1, "eager"), (2, "sdpa")])
 def test_a_second_device(folder, first, attn, monkeypatch):
     adapter = load(folder, attn=attn)
-    told = compared(adapter, "crop")
+    told, own = compared(adapter, "crop"), SelfLocalizer(adapter, RULE).locate(IMAGE, QUESTION)
     with OtherDevice(monkeypatch):
         for layer in adapter.stack.layers[first:]:
             for part in [each for each in layer.modules() if not list(each.children())]:
@@ -103,6 +109,7 @@ def test_a_second_device(folder, first, attn, monkeypatch):
             elsewhere(layer, OTHER)
         elsewhere(adapter.language_model.norm, torch.device("cpu"))
         assert_same(told, compared(adapter, "crop"))
+        assert SelfLocalizer(adapter, RULE).locate(IMAGE, QUESTION) == own
 
 
 def assert_same(one, other):

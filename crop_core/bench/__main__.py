@@ -12,9 +12,9 @@ from typing import Any
 import torch
 import transformers
 
-from crop_core.bench import accuracy, cost, localizer
-from crop_core.bench.heldout import HELD_OUT_SEEDS, held_out, majority_answers
-from crop_core.bench.tables import accuracy_table, cost_table, localizer_table, reliability_table
+from crop_core.bench import accuracy, cost, localizer, self_localizer
+from crop_core.bench.heldout import HELD_OUT_SEEDS, Item, held_out, majority_answers
+from crop_core.bench.tables import accuracy_table, cost_table, localizer_table, reliability_table, self_tables
 from crop_core.bench.workers import Setup, examine
 from crop_core.engine import CropEngine
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
@@ -31,6 +31,9 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     items = held_out(options.per_kind)
+    if options.only:
+        told = json.loads(options.out.read_text())
+        return _write(options.out, told | {"self_localizer": _by_itself(options, items, told["localizer"])})
     engine = CropEngine.from_pretrained(options.model, options.localizer, "cpu", "float32")
     costs, ttft_ratio = cost.measure(engine, items[: options.cost_items], BUDGETS)
     sheets = examine(Setup(options.model, options.localizer, METHODS, BUDGETS, ABLATED), items, options.workers)
@@ -44,15 +47,28 @@ def main() -> None:
         "questions": len(items),
         "accuracy": accuracy.headline(found),
         "localizer": regions,
+        "self_localizer": _by_itself(options, items, regions),
         "retention": accuracy.retention(found, METHODS, BUDGETS),
         "ttft_ratio": ttft_ratio,
         "cost": costs,
         "runs": table,
         "subset": localizer.subset(sheets, SUBSET),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"\nwritten to {options.out}")
+    return _write(options.out, result)
+
+
+def _by_itself(options: argparse.Namespace, items: list[Item], trained: dict[str, Any]) -> dict[str, Any]:
+    """The part about the self-localizer, printed beside the figures of the trained one."""
+    found = self_localizer.measure(options.model, BUDGETS, items, options.workers)
+    found["cost"] = self_localizer.costs(options.model, options.localizer, items[: options.cost_items])
+    print(*self_tables(trained, found), sep="\n\n")
+    return found
+
+
+def _write(out: Path, result: dict[str, Any]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"\nwritten to {out}")
 
 
 def _options() -> argparse.Namespace:
@@ -63,6 +79,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--localizer", default=DEFAULT_LOCALIZER)
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each that answer the questions")
     parser.add_argument("--threads", type=int, default=2, help="threads of the runs whose cost is measured")
+    parser.add_argument(
+        "--only", choices=("self_localizer",), help="measure this part alone, and put it into the file of a whole run"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
 

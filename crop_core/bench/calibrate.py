@@ -16,6 +16,7 @@ from tqdm import tqdm
 from crop_core.bench.heldout import Item, held_out
 from crop_core.localize import GridLocalizer, calibration
 from crop_core.localize.calibration import KEY, Calibration
+from crop_core.localize.rule import Rule
 from crop_core.models import load
 
 CALIBRATION_SEEDS = 600_000
@@ -31,11 +32,11 @@ def fit(localizer: GridLocalizer, items: list[Item], coverage: float) -> Calibra
     return calibration.fit(probabilities, regions, coverage)
 
 
-def write(found: Calibration, folder: Path) -> None:
-    """Put the calibration into the checkpoint's config.json."""
+def write(told: Calibration | Rule, folder: Path, key: str = KEY) -> None:
+    """Put what was fitted into the checkpoint's config.json."""
     file = folder / "config.json"
     config = json.loads(file.read_text())
-    config[KEY] = config.get(KEY, {}) | found.to_json()  # what else it says, such as the format, stays
+    config[key] = config.get(key, {}) | told.to_json()  # what else it says, such as the format, stays
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 

@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crop_core.bench.tables import accuracy_table, cost_table, localizer_table, markdown, reliability_table
+from crop_core.bench.tables import (
+    accuracy_table,
+    cost_table,
+    localizer_table,
+    markdown,
+    reliability_table,
+    self_tables,
+)
 from crop_core.tiny.questions import KINDS
 
 RESULTS = Path("bench/results/bundled.json")
@@ -27,11 +34,15 @@ _PLACE = re.compile(r"(<!-- ([a-z ]+) -->).*?(<!-- end -->)", re.DOTALL)
 def fragments(result: Mapping[str, Any]) -> dict[str, str]:
     """Every figure that a text may ask for, by name."""
     subset, full = result["subset"], result["accuracy"]
+    regions, kept, finding = self_tables(result["localizer"], result["self_localizer"])
     return {
         "accuracy": _block(accuracy_table(result["runs"])),
         "by kind": _block(_by_kind(result["runs"])),
         "localizer": _block(localizer_table(result["localizer"])),
         "reliability": _block(reliability_table(result["localizer"])),
+        "self localizer": _block(regions),
+        "self accuracy": _block(kept),
+        "self cost": _block(finding),
         "cost": _block(cost_table(result["cost"])),
         "ratio": f"{result['ttft_ratio']:.2f}",
         "ece": f"{result['localizer']['ece']:.3f}",

@@ -48,7 +48,11 @@ def accuracy_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
 
 def localizer_table(summary: Mapping[str, Any]) -> str:
     """The localizer's figures, overall and by kind."""
-    rows = {"overall": summary, **summary["by_kind"]}
+    return regions_table({"overall": summary, **summary["by_kind"]})
+
+
+def regions_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """`localizer.figures` by name."""
     return markdown(
         ["localizer", *LOCALIZER.values()],
         [[name, *(_share(figures[key]) for key in LOCALIZER)] for name, figures in rows.items()],
@@ -82,6 +86,16 @@ def cost_table(costs: Mapping[str, Mapping[str, float]]) -> str:
     ]
     stages = ["localizer ms", "encode ms", "compress ms", "score ms"]
     return markdown(["cost", "first token ms", "total ms", *stages, "KV MB", "peak MB", "GFLOP"], rows)
+
+
+def self_tables(trained: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The self-localizer's regions beside others, and by kind; what CROP keeps with them; what finding them costs."""
+    regions = {"trained": trained, "self": own, **own["beside"]}
+    regions |= {f"self, {kind}": figures for kind, figures in own["by_kind"].items()}
+    finding = [
+        [name, f"{1000 * cost['seconds']:.1f}", f"{cost['flops'] / 1e9:.2f}"] for name, cost in own["cost"].items()
+    ]
+    return regions_table(regions), accuracy_table(own["runs"]), markdown(["localizer", "ms", "GFLOP"], finding)
 
 
 def _share(value: float | None) -> str:

@@ -16,13 +16,16 @@ from tqdm import tqdm
 
 from crop_core.bench.examiner import Examiner, Sheet, runs
 from crop_core.bench.heldout import Item
-from crop_core.localize import localizer_of
+from crop_core.localize import SELF, SelfLocalizer, localizer_of
 from crop_core.models import load
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What every process loads: models by name, folder or hub id, the runs, and the one repeated with other regions."""
+    """What every process loads: models by name, folder or hub id, the runs, and the one repeated with other regions.
+
+    localizer: a model too, or SELF for the answering one.
+    """
 
     model: str
     localizer: str
@@ -32,8 +35,9 @@ class Setup:
 
     def examiner(self) -> Examiner:
         """Models loaded, on the CPU."""
-        locator = localizer_of(load(self.localizer, "cpu"))
-        return Examiner(load(self.model, "cpu"), locator, runs(self.methods, self.budgets), self.ablated)
+        adapter = load(self.model, "cpu")
+        locator = SelfLocalizer(adapter) if self.localizer == SELF else localizer_of(load(self.localizer, "cpu"))
+        return Examiner(adapter, locator, runs(self.methods, self.budgets), self.ablated)
 
 
 def examine(setup: Setup, items: Sequence[Item], workers: int) -> list[Sheet]:

@@ -8,13 +8,14 @@ Source of the map: Platt, Probabilistic Outputs for Support Vector Machines, 199
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crop_core.localize.reading import Floats, read
+from crop_core.localize.reading import Floats, Reading, read
 from crop_core.models.protocol import ModelError
 
 KEY = "crop_region"
@@ -105,15 +106,17 @@ def choose_doubt(
     regions: ArrayLike,
     coverage: float,
     doubts: tuple[float | None, ...] = (None, *DOUBTS),
+    reader: Callable[[Floats, float | None], Reading] = read,
 ) -> float | None:
     """The doubt with the highest mean IoU of those whose share of covered regions is at least `coverage`; where none
     is, the one that covers most.
 
-    probabilities: (Q, 4, 8). regions: (Q, 4) inclusive true numbers [xmin, ymin, xmax, ymax].
+    probabilities: (Q, 4, 8), or what else the `reader` reads. regions: (Q, 4) inclusive true numbers [xmin, ymin, xmax,
+    ymax].
     """
     scored = []
     for doubt in doubts:
-        found = np.array([read(each, doubt).numbers for each in probabilities])
+        found = np.array([reader(each, doubt).numbers for each in probabilities])
         share = float(covers(found, regions).mean())
         scored.append((min(share, coverage), float(iou(found, regions).mean()), doubt))
     return max(scored, key=lambda each: each[:2])[2]

@@ -1,4 +1,4 @@
-"""From what a locator thinks of the four grid numbers to one region, and how sure that region is. Pure numpy.
+"""From what a locator thinks of the four grid numbers, or of all regions, to one region and how sure it is. Pure numpy.
 
 The edges of one axis are read together: of all pairs (first, last) only those with first <= last can be, so a region is
 always valid. OURS throughout; the paper (Guo et al., CROP, arXiv 2505.21233) takes the most likely numbers and has no
@@ -36,8 +36,7 @@ def read(probabilities: Floats, doubt: float | None = None) -> Reading:
     else each edge is the outermost number that the true edge lies at or beyond with a probability above `doubt`, so
     0.5 is the median and less doubt a wider region. Raises ValueError for a doubt outside 0 to 0.5.
     """
-    if doubt is not None and not 0 <= doubt <= 0.5:
-        raise ValueError(f"The doubt {doubt} is not possible; give 0 (widest) to 0.5 (median), or None.")
+    _check(doubt)
     numbers, log_covered = [0] * 4, 0.0
     for low, high in AXES:
         pairs = _pairs(probabilities[low], probabilities[high])
@@ -46,6 +45,27 @@ def read(probabilities: Floats, doubt: float | None = None) -> Reading:
         log_covered += math.log(max(float(pairs[first:, : last + 1].sum()), np.finfo(float).tiny))
     x0, y0, x1, y1 = numbers
     return Reading((x0, y0, x1, y1), min(log_covered, 0.0))
+
+
+def read_regions(probabilities: Floats, doubt: float | None = None) -> Reading:
+    """The region of one distribution over all regions.
+
+    probabilities: (8, 8, 8, 8) by xmin, ymin, xmax and ymax, 0 where these are no region. doubt: as in `read`; None
+    takes the most likely region. Raises ValueError for a doubt outside 0 to 0.5.
+    """
+    _check(doubt)
+    if doubt is None:
+        x0, y0, x1, y1 = (int(number) for number in np.unravel_index(probabilities.argmax(), probabilities.shape))
+    else:
+        x0, x1 = _outermost(probabilities.sum((1, 3)), doubt)
+        y0, y1 = _outermost(probabilities.sum((0, 2)), doubt)
+    covered = float(probabilities[x0:, y0:, : x1 + 1, : y1 + 1].sum())
+    return Reading((x0, y0, x1, y1), min(math.log(max(covered, np.finfo(float).tiny)), 0.0))
+
+
+def _check(doubt: float | None) -> None:
+    if doubt is not None and not 0 <= doubt <= 0.5:
+        raise ValueError(f"The doubt {doubt} is not possible; give 0 (widest) to 0.5 (median), or None.")
 
 
 def _pairs(first: Floats, last: Floats) -> Floats:

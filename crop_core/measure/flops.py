@@ -29,7 +29,12 @@ def _attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *
 
 def prefill_flops(config: Any, lengths: Sequence[int]) -> int:
     """The LLM over the prompt and the logits of its last token; lengths: tokens (text and visual) at each layer."""
-    return sum(_layer(config.text_config, length, length) for length in lengths) + _head(config.text_config)
+    return layers_flops(config, lengths) + _head(config.text_config)
+
+
+def layers_flops(config: Any, lengths: Sequence[int]) -> int:
+    """Decoder layers alone over the prompt; lengths as in `prefill_flops`."""
+    return sum(_layer(config.text_config, length, length) for length in lengths)
 
 
 def decode_flops(config: Any, lengths: Sequence[int], step: int) -> int:
@@ -46,6 +51,11 @@ def scoring_flops(config: Any, rows: int, keys: int) -> int:
     """Attention weights of `rows` text tokens over `keys` tokens at one layer: their queries and the products."""
     text = config.text_config
     return 2 * rows * text.hidden_size * _heads(text)[0] + 2 * rows * keys * _heads(text)[0]
+
+
+def keys_flops(config: Any, tokens: int) -> int:
+    """The keys of `tokens` tokens at one layer."""
+    return 2 * tokens * config.text_config.hidden_size * _heads(config.text_config)[1]
 
 
 def pooling_flops(config: Any, groups: int, tokens: int, levels: int = 1, positions: int = 1) -> int:

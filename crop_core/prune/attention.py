@@ -1,6 +1,6 @@
 """Attention of the prompt's last rows to every key of one layer, computed beside the model from what it has at hand.
 
-Only the queries of these rows are new work: the keys are already in the cache. Equals the rows of eager attention.
+Only the queries of these rows are new work where the keys are already in the cache. Equals the rows of eager attention.
 """
 
 from __future__ import annotations
@@ -11,23 +11,40 @@ import torch
 
 from crop_core.prune.stack import Rope
 
+RopeTables = tuple[torch.Tensor, torch.Tensor]
+
 
 @torch.no_grad()
 def last_rows(
     layer: Any,
     hidden: torch.Tensor,
-    rope: tuple[torch.Tensor, torch.Tensor],
+    rope: RopeTables,
     keys: torch.Tensor,
     mask: torch.Tensor | None,
     rows: int,
     rotate: Rope,
 ) -> torch.Tensor:
     """Attention weights of the last `rows` queries of a decoder layer in prefill, mean over heads and rows: (B, Q)
-    float32.
+    float32; else as `head_rows`.
+    """
+    return head_rows(layer, hidden, rope, keys, mask, rows, rotate).mean(dim=(1, 2))
+
+
+@torch.no_grad()
+def head_rows(
+    layer: Any,
+    hidden: torch.Tensor,
+    rope: RopeTables,
+    keys: torch.Tensor,
+    mask: torch.Tensor | None,
+    rows: int,
+    rotate: Rope,
+) -> torch.Tensor:
+    """Attention weights of the last `rows` queries of every head of a decoder layer in prefill: (B, H, R, Q) float32.
 
     hidden: (B, Q, D) the layer's input. rope: cos and sin (1 or B, Q, head_dim). keys: (B, H_kv, Q, head_dim), rotated,
-    from the cache. mask: (1 or B, 1, Q, Q) bool or additive float; None = causal, (B, Q) = causal with padding.
-    Computes where the keys are; the other tensors may be on the device of the layer before.
+    from the cache or `layer_keys`. mask: (1 or B, 1, Q, Q) bool or additive float; None = causal, (B, Q) = causal with
+    padding. Computes where the keys are; the other tensors may be on the device of the layer before.
     """
     attention, device = layer.self_attn, keys.device
     normed = layer.input_layernorm(hidden[:, -rows:].to(device))  # (B, R, D)
@@ -40,7 +57,20 @@ def last_rows(
     logits = (queries @ keys.transpose(2, 3)).float() * attention.scaling  # (B, H, R, Q)
     if cap := getattr(attention, "attn_logit_softcapping", None):  # Gemma 2
         logits = cap * (logits / cap).tanh()
-    return logits.masked_fill(~_open(mask, rows, keys), -torch.inf).softmax(-1).mean(dim=(1, 2))
+    return logits.masked_fill(~_open(mask, rows, keys), -torch.inf).softmax(-1)
+
+
+@torch.no_grad()
+def layer_keys(layer: Any, hidden: torch.Tensor, rope: RopeTables, rotate: Rope) -> torch.Tensor:
+    """The rotated keys (B, H_kv, Q, head_dim) that a decoder layer makes of its input (B, Q, D), for one that has not
+    run; else as `head_rows`. Where the layer computes: its parts take their inputs along.
+    """
+    attention = layer.self_attn
+    keys = attention.k_proj(layer.input_layernorm(hidden)).unflatten(-1, (-1, attention.head_dim))
+    if hasattr(attention, "k_norm"):
+        keys = attention.k_norm(keys)
+    keys = keys.transpose(1, 2)
+    return rotate(keys, keys, *(part.to(keys.device) for part in rope))[1]
 
 
 def _open(mask: torch.Tensor | None, rows: int, keys: torch.Tensor) -> torch.Tensor:
