@@ -1,4 +1,5 @@
-"""The command line: `ask` one question with and without CROP, `models` lists what can be loaded.
+"""The command line: `ask` one question with and without CROP, `models` lists what can be loaded, `localizer` (in
+crop_core/tune/cli.py) trains and measures localizers.
 
 Bad input is one sentence on stderr and exit code 2, an interrupt one and 130. torch is imported only once the arguments
 make sense.
@@ -7,18 +8,17 @@ make sense.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 from crop_core.config import METHODS, Budget, CropConfig, IlpConfig
 from crop_core.images import check_question, open_image
-from crop_core.records import Comparison
+from crop_core.json_target import check_target, write_json
 from crop_core.region import Region
 from crop_core.report import columns, comparison_table
+from crop_core.tune.cli import add_commands
 
 BAD_INPUT = 2  # the exit code of argparse
 INTERRUPTED = 130  # of a shell, for Ctrl-C
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _ask_arguments(ask)
     ask.set_defaults(run=_ask)
+    add_commands(commands)
     return parser
 
 
@@ -88,10 +89,11 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--evict", action="store_true", help=evict)
     ask.add_argument("--seed", type=int, default=0, metavar="N", help="of the tokens that --method random keeps (0)")
     ask.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
-    ask.add_argument("--locator", metavar="NAME", help="locator model, named like the model")
+    ask.add_argument("--locator", metavar="NAME", help="localizer, named like the model, or self: the answering model")
     ask.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ..., or auto: all (default: cuda or cpu)")
     ask.add_argument("--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: what suits the device)")
     ask.add_argument("--quantize", choices=["8bit", "4bit"], help="fewer bits a weight, by bitsandbytes")
+    ask.add_argument("--compiled", action="store_true", help="run parts of the model compiled, on a GPU")
     ask.add_argument("--repeats", type=int, default=2, metavar="N", help="runs of each, first a warm-up (default: 2)")
     ask.add_argument("--json", metavar="FILE|-", help="write everything as one JSON object; -: print only that")
 
@@ -102,7 +104,7 @@ def _ask(arguments: argparse.Namespace) -> None:
     images = [open_image(path) for path in (arguments.image, *arguments.also)]
     regions = _regions(arguments, [image.size for image in images])
     config = _config(arguments)
-    _check_target(arguments.json)
+    check_target(arguments.json)
     needs_locator = None in regions and config.parts.needs_region
     engine = _engine(arguments, needs_locator)
     history: list[tuple[str, str]] = []
@@ -112,7 +114,7 @@ def _ask(arguments: argparse.Namespace) -> None:
         if arguments.json != "-":
             print(comparison_table(result), end="\n" if question is questions[-1] else "\n\n")
     if arguments.json:
-        _write(result, arguments.json)
+        write_json(result.to_json(), arguments.json)
 
 
 def _config(arguments: argparse.Namespace) -> CropConfig:
@@ -142,33 +144,13 @@ def _engine(arguments: argparse.Namespace, needs_locator: bool) -> Any:
     """The engine with what was asked for; a locator is loaded only when it has to find the region."""
     from crop_core.engine import CropEngine
 
-    names = ("model", "device", "dtype", "quantize")
+    names = ("model", "device", "dtype", "quantize", "compiled")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
     if not needs_locator:
         options["localizer"] = None
     elif arguments.locator:
         options["localizer"] = arguments.locator
     return CropEngine.from_pretrained(**options)
-
-
-def _check_target(target: str | None) -> None:
-    if target in (None, "-"):
-        return
-    path = Path(str(target))
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ValueError(f"The JSON file '{path}' cannot be written: give a file in a folder that exists.")
-
-
-def _write(result: Comparison, target: str) -> None:
-    """One line of ASCII, so that every terminal and every reader takes it."""
-    text = json.dumps(result.to_json(), allow_nan=False)
-    if target == "-":
-        print(text)
-        return
-    try:
-        Path(target).write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"The JSON file '{target}' cannot be written: {error.strerror or error}.") from error
 
 
 def _models(arguments: argparse.Namespace) -> None:

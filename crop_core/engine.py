@@ -16,12 +16,14 @@ from PIL import Image
 
 from crop_core.compare import Measurement, answer, compare
 from crop_core.config import CropConfig
-from crop_core.localize import KnownRegion, Localizer, WholeImage, localizer_of
-from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, Device, Images, Turn, load, several
+from crop_core.localize import KnownRegion, Localizer, SelfLocalizer, WholeImage, localizer_of
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, SELF, Adapter, Device, Images, Turn, load, several
+from crop_core.models.compiled import compile_layers
 from crop_core.records import Answer, Comparison, StreamEvent
 from crop_core.region import Region
 from crop_core.runs import Task
 
+AUTO = "auto"
 BASELINE = CropConfig(method="none", budget=None, localizer="whole")
 Given = Region | Sequence[Region | None] | None  # one, one an image, or none
 WARM_UP = (Image.new("RGB", (64, 48), "gray"), "?")
@@ -52,20 +54,27 @@ class CropEngine:
     def from_pretrained(
         cls,
         model: str | Path = DEFAULT_MODEL,
-        localizer: str | Path | None = DEFAULT_LOCALIZER,
+        localizer: str | Path | None = AUTO,
         device: Device | None = None,
         dtype: str | torch.dtype | None = None,
         attn: str | None = None,
         quantize: str | None = None,
+        compiled: bool = False,
     ) -> CropEngine:
         """Load the models (bundled name, local folder or hub id) and run them once, so that timing starts warm.
 
-        Device, dtype, attn and quantize as in `crop_core.models.load`, for both models, but that a mapping of modules
-        to devices is about the answering model; raises ModelError with one sentence.
+        localizer: "self" for the answering model itself, None for none, "auto" for the bundled locator beside the
+        bundled model and else the model itself. compiled: parts of the decoder run compiled, see
+        `crop_core.models.compiled`. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models,
+        but that a mapping of modules to devices is about the answering model. Raises ModelError with one sentence.
         """
         adapter = load(model, device, dtype, attn, quantize)
-        if localizer is None:
-            return cls(adapter)
+        if compiled:
+            compile_layers(adapter.stack.layers)
+        if localizer == AUTO:
+            localizer = DEFAULT_LOCALIZER if adapter.name == DEFAULT_MODEL else SELF
+        if localizer is None or localizer == SELF:
+            return cls(adapter, SelfLocalizer(adapter) if localizer else None)
         beside = adapter.device if isinstance(device, Mapping) else device
         return cls(adapter, localizer_of(load(localizer, beside, dtype, attn, quantize)))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Union
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 ImageLike = Union[str, "PathLike[str]", bytes, bytearray, Image.Image, np.ndarray]
 
@@ -72,6 +72,16 @@ def open_image(source: ImageLike | None) -> Image.Image:
         path = _checked_path(source)
         return _decode(path, f"'{path.name}'")
     raise ImageError(f"A picture can be a path, bytes, a PIL image or an array, not {type(source).__name__}.")
+
+
+def picture_size(path: str | PathLike[str]) -> tuple[int, int]:
+    """(width, height) in pixels of the upright picture in a file, from its header alone; ImageError as `open_image`."""
+    file = _checked_path(path)
+    with _one_sentence(f"'{file.name}'"), Image.open(file, formats=_formats()) as image:
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        _check_size(width, height)
+    return (height, width) if turned else (width, height)
 
 
 def reduced(image: Image.Image, longest: int = ENOUGH) -> Image.Image:

@@ -41,6 +41,12 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _switch(value: str) -> bool:
+    if value not in ("0", "1"):
+        raise ValueError("0 or 1")
+    return value == "1"
+
+
 def _setting(default: Any, help: str, parse: Callable[[str], Any] = _text) -> Any:
     return field(default=default, metadata={"help": help, "parse": parse})
 
@@ -50,7 +56,9 @@ class Settings:
     """The settings of the app. Each field is the environment variable CROP_<NAME>; an empty one counts as not set."""
 
     model: str | None = _setting(None, "Answering model: a bundled name, a local folder or a hub id.")
-    localizer: str | None = _setting(None, "Localizer model, named like the model; 'none' starts without one.")
+    localizer: str | None = _setting(
+        None, "Localizer, named like the model; 'self' is the model itself, 'none' starts without one."
+    )
     device: str | None = _setting(
         None, "cpu, cuda, cuda:1, or auto for all of them at once; chosen by itself when empty."
     )
@@ -58,6 +66,7 @@ class Settings:
     quantize: str | None = _setting(
         None, "8bit or 4bit weights in both models, by bitsandbytes; none when empty.", _one_of("8bit", "4bit")
     )
+    compiled: bool = _setting(False, "1 to run parts of the model compiled, on a GPU; starts slower.", _switch)
     host: str | None = _setting(None, "Address to listen on; this machine alone when empty, 0.0.0.0 for all.")
     port: int | None = _setting(
         None, "Port to listen on; the first free one from 7860 on when empty.", _whole_number(1, 65535)
@@ -84,11 +93,11 @@ class Settings:
                     raise SettingsError(f"{name} is {value!r}, and must be {error}.") from None
         return cls(**found)
 
-    def engine_options(self) -> dict[str, str | None]:
+    def engine_options(self) -> dict[str, Any]:
         """Keyword arguments for CropEngine.from_pretrained: only what was set, so that its own defaults stand."""
-        options: dict[str, str | None] = {
+        options: dict[str, Any] = {
             name: value
-            for name in ("model", "localizer", "device", "dtype", "quantize")
+            for name in ("model", "localizer", "device", "dtype", "quantize", "compiled")
             if (value := getattr(self, name))
         }
         if self.localizer == NO_LOCALIZER:
@@ -104,6 +113,6 @@ def variable(name: str) -> str:
 def explained() -> dict[str, tuple[str, str]]:
     """Every environment variable with its default, as text, and its explanation."""
     return {
-        variable(each.name): ("" if each.default is None else str(each.default), each.metadata["help"])
+        variable(each.name): ("" if each.default is None else f"{each.default:d}", each.metadata["help"])
         for each in fields(Settings)
     }

@@ -78,11 +78,12 @@ def test_the_readme_explains_every_setting() -> None:
     assert rows == {name: f"{default or '–'} | {text}" for name, (default, text) in explained().items()}
 
 
-def imported() -> set[str]:
-    """Top-level modules that the app's own files import."""
+def imported(everywhere: bool = True) -> set[str]:
+    """Top-level modules that the app's own files import, or that merely importing these files imports."""
     found: set[str] = set()
     for path in [ROOT / "app.py", *(ROOT / "crop_core").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree) if everywhere else tree.body:
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -90,11 +91,28 @@ def imported() -> set[str]:
     return found
 
 
+def extras() -> dict[str, str]:
+    """Package -> versions, of everything that pyproject.toml names as optional."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    section = re.search(r"^\[project\.optional-dependencies\]\n(.*?)\n\n", project, re.MULTILINE | re.DOTALL)
+    assert section
+    return dict(re.findall(r'"([A-Za-z0-9_.-]+)([^"]*)"', section[1]))
+
+
 def test_everything_that_is_imported_is_required() -> None:
     packages = {"cv2": "opencv-python-headless", "PIL": "pillow", "huggingface_hub": "huggingface-hub"}
-    foreign = imported() - set(sys.stdlib_module_names) - {"crop_core", "ui"}
-    assert "torch" in foreign
-    assert {packages.get(name, name) for name in foreign} <= set(versions("requirements.txt"))
+    for modules, allowed in (
+        (imported(), {*versions("requirements.txt"), *extras()}),
+        (imported(everywhere=False), set(versions("requirements.txt"))),
+    ):
+        foreign = modules - set(sys.stdlib_module_names) - {"crop_core", "ui"}
+        assert "torch" in foreign
+        assert {packages.get(name, name) for name in foreign} <= allowed
+
+
+def test_what_is_optional_is_imported_and_tested() -> None:
+    assert set(extras()) <= imported()
+    assert extras().items() <= versions("requirements-dev.txt").items()
 
 
 def test_every_requirement_is_pinned_for_the_tests() -> None:

@@ -7,6 +7,7 @@ import torch
 from checkpoints import save
 from families import build
 from PIL import Image
+from tokenizers import pre_tokenizers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -16,6 +17,7 @@ from crop_core.localize import GridLocalizer, WrittenLocalizer, localizer_of
 from crop_core.localize import written as writing
 from crop_core.localize.calibration import Calibration
 from crop_core.localize.formats import BOXES, BRACKETS
+from crop_core.localize.spelling import FeedError
 from crop_core.models import ModelError, load
 from crop_core.models.llava import LlavaAdapter
 from crop_core.region import Region
@@ -82,10 +84,14 @@ def test_a_config_that_cannot_be_read_is_refused(llava, told):
         localizer_of(llava)
 
 
-def test_a_model_that_reads_its_prompt_in_a_way_of_its_own_writes(llava, monkeypatch):
-    llava.model.config.crop_region = {"format": "brackets"}
+def test_a_model_that_reads_its_prompt_in_a_way_of_its_own_writes_long_numbers(llava, monkeypatch):
     monkeypatch.setattr(LlavaAdapter, "token_keys", ("token_type_ids",))
-    assert isinstance(localizer_of(llava), WrittenLocalizer)
+    llava.model.config.crop_region = {"format": "brackets"}
+    assert isinstance(localizer_of(llava), GridLocalizer)
+    digits = [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
+    llava.tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(digits)
+    with pytest.raises(FeedError, match="in different ways, and its numbers take several tokens"):
+        GridLocalizer(llava, BOXES["qwen3_vl"])
 
 
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "gemma3"])

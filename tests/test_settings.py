@@ -20,19 +20,21 @@ def test_every_variable_is_read() -> None:
             "CROP_DEVICE": "cuda",
             "CROP_DTYPE": "float16",
             "CROP_QUANTIZE": "4bit",
+            "CROP_COMPILED": "1",
             "CROP_HOST": "0.0.0.0",
             "CROP_PORT": "8080",
             "CROP_MAX_UPLOAD_MB": "5",
             "CROP_MAX_QUEUE": "3",
         }
     )
-    assert settings == Settings("some/folder", "other", "cuda", "float16", "4bit", "0.0.0.0", 8080, 5, 3)
+    assert settings == Settings("some/folder", "other", "cuda", "float16", "4bit", True, "0.0.0.0", 8080, 5, 3)
     assert settings.engine_options() == {
         "model": "some/folder",
         "localizer": "other",
         "device": "cuda",
         "dtype": "float16",
         "quantize": "4bit",
+        "compiled": True,
     }
 
 

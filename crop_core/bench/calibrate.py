@@ -14,9 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from crop_core.bench.heldout import Item, held_out
-from crop_core.localize import GridLocalizer
-from crop_core.localize.calibration import KEY, Calibration, choose_doubt, covers, fit_confidence
-from crop_core.localize.reading import read
+from crop_core.localize import GridLocalizer, calibration
+from crop_core.localize.calibration import KEY, Calibration
 from crop_core.localize.rule import Rule
 from crop_core.models import load
 
@@ -30,11 +29,7 @@ def fit(localizer: GridLocalizer, items: list[Item], coverage: float) -> Calibra
         [localizer.probabilities(item.scene.image, item.question.text) for item in tqdm(items, mininterval=5)]
     )
     regions = np.array([item.region.grid for item in items])
-    doubt = choose_doubt(probabilities, regions, coverage)
-    readings = [read(each, doubt) for each in probabilities]
-    hit = covers([reading.numbers for reading in readings], regions)
-    scale, shift = fit_confidence([reading.log_covered for reading in readings], hit)
-    return Calibration(doubt, round(scale, 4), round(shift, 4))
+    return calibration.fit(probabilities, regions, coverage)
 
 
 def write(told: Calibration | Rule, folder: Path, key: str = KEY) -> None:
@@ -53,9 +48,9 @@ def main() -> None:
     parser.add_argument("--coverage", type=float, default=0.97, help="share of the needed regions to be covered")
     options = parser.parse_args()
     items = held_out(options.per_kind, CALIBRATION_SEEDS)
-    calibration = fit(GridLocalizer(load(options.locator)), items, options.coverage)
-    write(calibration, options.locator)
-    sys.stdout.write(f"{len(items)} questions: {calibration}\n")
+    found = fit(GridLocalizer(load(options.locator)), items, options.coverage)
+    write(found, options.locator)
+    sys.stdout.write(f"{len(items)} questions: {found}\n")
 
 
 if __name__ == "__main__":

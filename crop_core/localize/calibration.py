@@ -122,6 +122,18 @@ def choose_doubt(
     return max(scored, key=lambda each: each[:2])[2]
 
 
+def fit(probabilities: Floats, regions: ArrayLike, coverage: float) -> Calibration:
+    """The doubt of `choose_doubt`, and the confidence to go with it.
+
+    probabilities: (Q, 4, 8). regions: (Q, 4) inclusive true numbers. coverage: the share of regions to be covered.
+    """
+    doubt = choose_doubt(probabilities, regions, coverage)
+    readings = [read(each, doubt) for each in probabilities]
+    hit = covers([reading.numbers for reading in readings], regions)
+    scale, shift = fit_confidence([reading.log_covered for reading in readings], hit)
+    return Calibration(doubt, round(scale, 4), round(shift, 4))
+
+
 def covers(found: ArrayLike, true: ArrayLike) -> NDArray[np.bool_]:
     """(Q,) bool from inclusive boxes (Q, 4): does the found one hold all of the true one?"""
     a, b = np.asarray(found), np.asarray(true)

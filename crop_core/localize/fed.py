@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 
 from crop_core.localize.spelling import Spelling
 from crop_core.localize.trie import Tokens, Trie
@@ -73,7 +74,7 @@ class Feed:
 
     def _forward(self, new: list[int], trie: Trie) -> torch.Tensor:
         """(1 + T, V) logits behind the last of the `new` tokens, and behind each of the trie's T nodes."""
-        given: dict[str, Any] = {} if self.steps else {**self.inputs.tokens, **self._image()}
+        given: dict[str, Any] = {} if self.steps else self._first(len(new) + len(trie.tokens))
         positions = self._positions(len(new), trie)
         if self.inputs.positions is not None or not self.spelling.lone:
             given["position_ids"] = positions
@@ -92,8 +93,13 @@ class Feed:
         self.steps.append(Step(len(fresh), len(self._shown), 1 + len(trie.tokens)))
         return out.logits[0]
 
-    def _image(self) -> dict[str, Any]:
-        return {"mm_encoder_outputs": {"image": self.adapter.encode(self.inputs)}}
+    def _first(self, size: int) -> dict[str, Any]:
+        """What the first pass of `size` tokens is given besides: the image, and the kinds of tokens, of which those
+        behind the prompt are the model's own.
+        """
+        own, kind = size - self.inputs.input_ids.shape[1], self.adapter.written_type
+        kinds = {name: F.pad(each, (0, own), value=kind) for name, each in self.inputs.tokens.items()}
+        return {**kinds, "mm_encoder_outputs": {"image": self.adapter.encode(self.inputs)}}
 
     def _positions(self, new: int, trie: Trie) -> torch.Tensor:
         """(..., 1, new + T): of the prompt as they are known, of later text counting on, of nodes by their depth."""

@@ -51,7 +51,7 @@ class GridLocalizer:
         self._form = self.form or format_of(config, name, self._slots is not None) or DIGITS
         self._rule = self.calibration or Calibration.of(config, name)
         self._spelling = lru_cache(maxsize=16)(self._spelled)
-        _check_fed(self.adapter, self._form, self._spelling((1000, 1000)))
+        _check_fed(self.adapter, self._spelling((1000, 1000)))
         self.weights_bytes = weights_bytes(self.adapter.model)
 
     def locate(self, image: Image.Image, question: str) -> Region:
@@ -115,12 +115,17 @@ def slot_ids(tokenizer: Any) -> list[int] | None:
     return [vocabulary[slot] for slot in SLOTS] if all(slot in vocabulary for slot in SLOTS) else None
 
 
-def _check_fed(adapter: Adapter, form: Format, spelling: Spelling) -> None:
-    """FeedError for a model whose masks do not fit a fed answer."""
-    if form != DIGITS and adapter.token_keys:
+def _check_fed(adapter: Adapter, spelling: Spelling) -> None:
+    """FeedError for masks that do not fit candidates side by side."""
+    if spelling.lone:
+        return
+    if adapter.token_keys:
         reason = "it treats the prompt and what it writes in different ways"
-    elif not spelling.lone and adapter.stack.window is not None:
-        reason = "it has a sliding window, and its numbers take several tokens"
+    elif adapter.stack.window is not None:
+        reason = "it has a sliding window"
     else:
         return
-    raise FeedError(f"{adapter.name} cannot be fed its answers in pieces: {reason}; let it write them.")
+    raise FeedError(
+        f"{adapter.name} cannot be fed its answers in pieces: {reason}, and its numbers take several tokens; let it "
+        "write them."
+    )

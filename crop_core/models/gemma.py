@@ -41,4 +41,5 @@ class PaliGemmaAdapter(Gemma3Adapter):
     """One token a patch; image and question see each other."""
 
     text_types = ("gemma", "gemma2")
+    written_type = 1  # 0 is of the prompt, all of which sees all of it
     fallback_prompt = "{image}answer en {question}"

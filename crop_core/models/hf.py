@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -34,6 +35,7 @@ class HfAdapter:
     vision_types: ClassVar[tuple[str, ...]] = ()  # config.model_type of the towers that are supported, empty for all
     text_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2")  # and of the language models
     causal: ClassVar[bool] = True  # whether no prompt token sees a later one; FlashAttention knows nothing else
+    written_type = 0  # the token_type_ids of what the model itself writes
     first_prunable = 1  # the layer from which on nothing is added to visual tokens
 
     def __post_init__(self) -> None:
@@ -209,6 +211,11 @@ class HfAdapter:
     def token_text(self, token_id: int) -> str:
         """One generated token as text; special tokens show their own name."""
         return self.tokenizer.decode([token_id]) or str(self.tokenizer.convert_ids_to_tokens(token_id))
+
+    def save(self, folder: Path) -> None:
+        """Model and processor as a checkpoint folder, the weights in safetensors."""
+        self.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
 
 
 def _one(features: Sequence[torch.Tensor]) -> torch.Tensor:

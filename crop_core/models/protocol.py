@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -89,6 +90,7 @@ class Adapter(Protocol):
     model: Any
     tokenizer: Any
     token_keys: ClassVar[tuple[str, ...]]  # of PreparedInputs.tokens
+    written_type: int  # of those, token_type_ids, for what the model itself writes
 
     @property
     def device(self) -> torch.device:
@@ -140,3 +142,6 @@ class Adapter(Protocol):
 
     def token_text(self, token_id: int) -> str:
         """How one generated token is shown."""
+
+    def save(self, folder: Path) -> None:
+        """Write model and processor as a checkpoint folder that `load` reads."""
