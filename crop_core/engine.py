@@ -16,8 +16,8 @@ from PIL import Image
 
 from crop_core.compare import Measurement, answer, compare
 from crop_core.config import CropConfig
-from crop_core.localize import KnownRegion, Localizer, SelfLocalizer, WholeImage, localizer_of
-from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, SELF, Adapter, Device, Images, Turn, load, several
+from crop_core.localize import SELF, KnownRegion, Localizer, SelfLocalizer, WholeImage, localizer_of
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, Device, Images, Turn, load, several
 from crop_core.models.compiled import compile_layers
 from crop_core.records import Answer, Comparison, StreamEvent
 from crop_core.region import Region

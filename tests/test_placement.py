@@ -13,7 +13,7 @@ from crop_core.localize import SelfLocalizer
 from crop_core.localize.heat import Term
 from crop_core.localize.rule import Rule
 from crop_core.measure.memory import weights_bytes
-from crop_core.models import load
+from crop_core.models import DEFAULT_LOCALIZER, load
 from crop_core.region import Region
 
 IMAGE = Image.effect_mandelbrot((200, 120), (-2, -1, 1, 1), 50).convert("RGB")
@@ -74,7 +74,7 @@ def test_weights_on_the_disk_weigh_as_much(folder, whole):
 
 
 def test_a_map_is_about_the_answering_model(folder, whole):
-    engine = CropEngine.from_pretrained(folder, device=spread(whole))
+    engine = CropEngine.from_pretrained(folder, DEFAULT_LOCALIZER, device=spread(whole))
     assert {weight.device.type for weight in engine.localizer.adapter.model.parameters()} == {"cpu"}
     found = engine.compare(IMAGE, QUESTION, CropConfig(budget=Budget(share=0.5), max_new_tokens=2, repeats=1))
     assert found.region.source == "predicted"

@@ -149,3 +149,10 @@ def test_the_engine_encodes_the_image_once_for_region_and_answer(adapter):
     assert found.trace.region == localizer.locate(picture(), QUESTION)
     assert found.cost.localizer_flops == localizer.look(prepared, adapter.encode(prepared), picture().size).flops
     assert found.cost.localizer_weights_bytes == 0
+
+
+def test_a_rule_that_nobody_measured_is_said_to_be_a_guess(adapter):
+    (notice,) = SelfLocalizer(adapter).find(picture(), QUESTION).notices
+    assert "a guess" in notice and adapter.name in notice
+    layers, heads = adapter.layers, adapter.model.config.text_config.num_attention_heads
+    assert not SelfLocalizer(adapter, Rule.plain(layers, heads)).find(picture(), QUESTION).notices

@@ -19,12 +19,16 @@ from crop_core.localize.early import early_attention, text_rows
 from crop_core.localize.glimpse import Glimpse
 from crop_core.localize.heat import Term, shares
 from crop_core.localize.protocol import Finding
-from crop_core.localize.rule import Rule
+from crop_core.localize.rule import KEY, Rule
 from crop_core.measure.flops import keys_flops, layers_flops, pooling_flops, scoring_flops
 from crop_core.models.protocol import Adapter, PreparedInputs
 from crop_core.region import Region
 
 SELF = "self"  # its name where localizers go by name
+UNMEASURED = (
+    "The region is a guess: {name} found it itself by attention heads that nobody has measured on it; draw the region or "
+    "choose a localizer to be surer."
+)
 
 
 @dataclass(eq=False)
@@ -38,7 +42,10 @@ class SelfLocalizer:
     weights_bytes: int = 0
 
     def __post_init__(self) -> None:
-        self._rule = self.rule or Rule.of(self.adapter.model.config, self.adapter.name)
+        config, name = self.adapter.model.config, self.adapter.name
+        self._rule = self.rule or Rule.of(config, name)
+        measured = self.rule is not None or getattr(config, KEY, None) is not None
+        self._notices = () if measured else (UNMEASURED.format(name=name),)
 
     def locate(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image, source "predicted"; its confidence is None unless the rule is calibrated."""
@@ -48,7 +55,7 @@ class SelfLocalizer:
         """The region, and the FLOPs of everything that was run for it, the encoding of the image included."""
         prepared = self.adapter.prepare(image, question)
         found = self.look(prepared, self.adapter.encode(prepared), image.size)
-        return Finding(found.region, lambda: self.adapter.vision_flops(prepared) + found.flops)
+        return Finding(found.region, lambda: self.adapter.vision_flops(prepared) + found.flops, found.notices)
 
     def look(self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]) -> Finding:
         """The region for a question and an image (width, height) that is encoded already, with the FLOPs of the glimpse
@@ -61,7 +68,7 @@ class SelfLocalizer:
         reading = self._rule.read(glance(self.adapter, prepared, features, glimpse, self._rule.terms))
         confidence = self._rule.confidence(reading)
         region = Region(*reading.numbers, *image_size, source="predicted", confidence=confidence)
-        return Finding(region, lambda: self._flops(prepared, features, glimpse))
+        return Finding(region, lambda: self._flops(prepared, features, glimpse), self._notices)
 
     def _flops(self, prepared: PreparedInputs, features: Any, glimpse: Glimpse) -> int:
         """Pooling, the layers below the last one that is read, and the keys and scores of those that are."""

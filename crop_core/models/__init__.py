@@ -2,12 +2,11 @@
 
 from crop_core.models.placement import Device
 from crop_core.models.protocol import Adapter, Images, ModelError, PreparedInputs, TokenLayout, Turn, several
-from crop_core.models.registry import DEFAULT_LOCALIZER, DEFAULT_MODEL, SELF, ModelInfo, available, load
+from crop_core.models.registry import DEFAULT_LOCALIZER, DEFAULT_MODEL, ModelInfo, available, load
 
 __all__ = [
     "DEFAULT_LOCALIZER",
     "DEFAULT_MODEL",
-    "SELF",
     "Adapter",
     "Device",
     "Images",

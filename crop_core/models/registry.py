@@ -22,7 +22,6 @@ from crop_core.models.room import check_room
 
 DEFAULT_MODEL = "crop-tiny"
 DEFAULT_LOCALIZER = "crop-tiny-locator"
-SELF = "self"  # in place of a localizer's name: the answering model itself
 LARGE = 2**30  # bytes of weights
 _FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models"
 _BUNDLED = {
