@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 
 from crop_core.bench import accuracy, cost, localizer, self_localizer
-from crop_core.bench.heldout import HELD_OUT_SEEDS, Item, held_out, majority_answers
+from crop_core.bench.circumstances import circumstances
+from crop_core.bench.heldout import Item, held_out, majority_answers
 from crop_core.bench.tables import accuracy_table, cost_table, localizer_table, reliability_table, self_tables
 from crop_core.bench.workers import Setup, examine
 from crop_core.engine import CropEngine
@@ -43,7 +41,10 @@ def main() -> None:
     tables = (accuracy_table(table), localizer_table(regions), reliability_table(regions), cost_table(costs))
     print(*tables, f"first token, {ABLATED} over {accuracy.ALL}: {ttft_ratio:.2f}", sep="\n\n")
     result = {
-        **_circumstances(options),
+        **circumstances(
+            "crop_core.bench",
+            f"cpu, {options.workers} processes of one thread; cost: one of {options.threads} threads",
+        ),
         "questions": len(items),
         "accuracy": accuracy.headline(found),
         "localizer": regions,
@@ -84,21 +85,6 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
-
-
-def _circumstances(options: argparse.Namespace) -> dict[str, Any]:
-    """How to measure the same again."""
-    return {
-        "command": " ".join(["python -m crop_core.bench", *sys.argv[1:]]),
-        "seed": HELD_OUT_SEEDS,
-        "device": f"cpu, {options.workers} processes of one thread; cost: one of {options.threads} threads",
-        "dtype": "float32",
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
-    }
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from crop_core.bench import eviction
 from crop_core.bench.tables import (
     accuracy_table,
     cost_table,
@@ -23,6 +24,7 @@ from crop_core.bench.tables import (
 from crop_core.tiny.questions import KINDS
 
 RESULTS = Path("bench/results/bundled.json")
+EVICTION = Path("bench/results/eviction.json")
 TEXTS = (
     Path("README.md"),
     Path("assets/models/crop-tiny/README.md"),
@@ -70,9 +72,15 @@ def _block(table: str) -> str:
     return f"\n\n{table}\n\n"
 
 
+def measured() -> dict[str, str]:
+    """Every figure of the kept results, by name."""
+    evicting = eviction.table(json.loads(EVICTION.read_text())["runs"])
+    return {**fragments(json.loads(RESULTS.read_text())), "eviction": _block(evicting)}
+
+
 def main() -> None:
     """Fill every text."""
-    known = fragments(json.loads(RESULTS.read_text()))
+    known = measured()
     for file in TEXTS:
         file.write_text(fill(file.read_text(), known))
     sys.stdout.write(f"filled {', '.join(map(str, TEXTS))} from {RESULTS}\n")

@@ -26,8 +26,8 @@ from crop_core.region import Region
 
 SELF = "self"  # its name where localizers go by name
 UNMEASURED = (
-    "The region is a guess: {name} found it itself, by attention heads that nobody has measured on it; draw the region, "
-    "or choose another localizer, to be surer."
+    "The region is a guess: {name} found it itself, by attention heads that nobody has measured on it; to be surer, "
+    "draw the region or choose another localizer."
 )
 
 
