@@ -6,7 +6,6 @@ The vision features are computed once, and every copy reads them; compression an
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -63,20 +62,19 @@ def repeated(encoded: Encoded, copies: int) -> Encoded:
 
 
 def _plan(task: Task, region: Region) -> CompressionPlan:
-    (layout,), counts, compressor = task.layouts, task.counts, task.config.parts.compressor
+    (layout,), compressor = task.layouts, task.config.parts.compressor
     if compressor is None:
         return CompressionPlan.identity(layout.count)
-    return compressors.compressor(compressor, task.config).plan(
-        layout, region, None if counts.tokens is None else counts.tokens[0]
-    )
+    count = task.counts.tokens[0] if task.counts.tokens else None
+    return compressors.compressor(compressor, task.config).plan(layout, region, count)
 
 
 def _pruning(task: Task, plan: CompressionPlan, region: Region, visual: torch.Tensor) -> LayerPruning | None:
     counts, pruner = task.counts, task.config.parts.pruner
-    if pruner is None:
+    cuts = pruner and schedule.cuts(counts.inner, task.adapter.layers, plan.count, counts.mean, task.first)
+    if not pruner or not cuts:
         return None
-    cuts = schedule.cuts(counts.inner, task.adapter.layers, plan.count, counts.mean, task.first)
     inside = torch.from_numpy(plan.inside(region.mask(task.layouts[0].boxes)))
-    tokens: Sequence[VisualTokens] = [VisualTokens.of_one_image(inside.to(visual.device))] * len(visual)
+    tokens = [VisualTokens.of_one_image(inside.to(visual.device))] * len(visual)
     chosen = pruners.pruner(pruner, cuts, tokens, counts.inner.query_rows)
     return LayerPruning(task.adapter.stack, chosen, visual, counts.inner.evict)

@@ -24,6 +24,7 @@ from crop_core.bench.gpu.variants import BASELINE, Setting, Variant, localizer, 
 from crop_core.bench.gpu.words import QUESTION
 from crop_core.config import Budget
 from crop_core.localize import Localizer
+from crop_core.models import ModelError
 from crop_core.region import Region
 from crop_core.runs import Encoded, Task
 
@@ -66,8 +67,6 @@ class Session:
         refused: dict[str, str] = {}
         benches = self._benches(refused)
         prepare(benches, self.tell, refused)
-        for name, why in refused.items():
-            self.tell(f"left out: {name}: {why}")
         benches = [bench for bench in benches if bench.variant.name not in refused]
 
         def keep() -> None:
@@ -76,6 +75,8 @@ class Session:
 
         about = facts(self.adapter, benches[0].task)
         alternate(benches, self.options.rounds, self.tell, keep)
+        if refused:
+            raise ModelError("left out: " + "; ".join(f"{name}: {why}" for name, why in refused.items()))
 
     def _benches(self, refused: dict[str, str]) -> list[Bench]:
         options, made = self.options, dict[str, Localizer]()
