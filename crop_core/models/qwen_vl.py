@@ -12,15 +12,20 @@ import torch
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from crop_core.models.geometry import Framing, grid_layout
-from crop_core.models.hf import HfAdapter
+from crop_core.models.pixels import FromBytes
 from crop_core.models.protocol import TokenLayout
 
 
-class QwenVlAdapter(HfAdapter):
+class QwenVlAdapter(FromBytes):
     """Every number of visual tokens between the processor's least and most pixels."""
 
     vision_keys = ("pixel_values", "image_grid_thw")
     text_types: ClassVar[tuple[str, ...]] = ("qwen2_vl_text", "qwen2_5_vl_text")
+    behind_channels = 1  # frames, rows and columns of a patch in one
+
+    def _channels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(patches, channels, pixels of a channel)."""
+        return pixels.unflatten(1, (len(self.processor.image_processor.image_mean), -1))
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
         """A row-major grid over the whole image, squashed to whole tokens."""
