@@ -2,6 +2,7 @@
 
 import json
 from statistics import median
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -48,7 +49,7 @@ def test_full_size_is_the_published_size(name):
     assert adapter.unknown_words(QUESTION) == []
 
 
-METHODS = ("fastv", "ilp", "crop-evict")
+METHODS = ("fastv", "crop-evict")
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +58,23 @@ def out(tmp_path_factory):
     path = tmp_path_factory.mktemp("bench") / "gpu.json"
     assert command.main([*TINY, "--methods", *METHODS, "--rounds", "1", "--out", str(path)]) == 0
     before = json.loads(path.read_text())
-    again = ["--models", "llava-next-7b", "--methods", *METHODS, "crop", "--rounds", "0", "--profile", "--batches"]
+    again = [
+        "--models",
+        "llava-next-7b",
+        "--methods",
+        *METHODS,
+        "ilp",
+        "crop",
+        "--rounds",
+        "0",
+        "--profile",
+        "--batches",
+    ]
     assert command.main([*TINY, *again, "--out", str(path)]) == 0
     return before, json.loads(path.read_text()), path
 
 
-NAMES = {
-    "none",
-    "fastv",
-    *(f"{method} {localizer}" for method in ("ilp", "crop-evict") for localizer in ("free", "grid")),
-}
+NAMES = {"none", "fastv", "crop-evict free", "crop-evict grid"}
 
 
 @pytest.mark.parametrize("name", command.ANSWERING)
@@ -144,7 +152,12 @@ def test_batches_of_every_method_up_to_what_may_be_tried(out):
         (rate,) = own["rates"]
         assert rate["batch"] == 3 and rate["total_s"] > rate["prefill_s"] > 0 and rate["decode_tokens_per_s"] > 0
     single = out[1]["models"]["llava-next-7b"]["runs"]["variants"]
-    assert section["variants"]["ilp"]["rates"][0]["kv_bytes"] == 3 * single["ilp free"]["kv_bytes"]
+    assert section["variants"]["crop-evict"]["rates"][0]["kv_bytes"] == 3 * single["crop-evict free"]["kv_bytes"]
+    assert (
+        section["variants"]["crop-evict"]["rates"][0]["prefill_flops"] == 3 * single["crop-evict free"]["prefill_flops"]
+    )
+    found = [goal["variant"] for goal in out[1]["models"]["llava-next-7b"]["goals"] if goal["goal"].startswith("batch")]
+    assert found == ["ilp", "crop", "crop-evict"]
 
 
 @pytest.mark.parametrize("name", ["llava-next-7b", "qwen2.5-vl-7b"])
@@ -184,13 +197,14 @@ def test_the_largest_batch_is_found_within_a_step(limit):
 
 
 def test_running_out_of_memory_ends_a_search_and_nothing_else_does(monkeypatch):
-    def run(batches, copies):
+    def work(batches, copies):
         if copies > 5:
             raise errors[copies % 2]
+        return SimpleNamespace(generate=lambda tokens: None, flops=1)
 
     adapter, image = build("llava-1.5-7b", CPU, torch.float32, tiny=True), picture("llava-1.5-7b", tiny=True)
     batches = Batches(Task(adapter, image, QUESTION, variants.CropConfig("none")), None, None)
-    monkeypatch.setattr(Batches, "_run", run)
+    monkeypatch.setattr(Batches, "_work", work)
     errors = [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
     assert largest(batches.fits, 64) == 5
     errors = [RuntimeError("index out of range")] * 2
@@ -272,7 +286,7 @@ def test_goals_by_hand():
         peak_bytes=31, prefill_flops=160, localizer_flops=50, flops=250,
     )  # fmt: skip
     found = {"none": {**base, **ratios(base, base)}, "ilp free": {**own, **ratios(own, base)}}
-    told = {goal["goal"]: (goal["value"], goal["met"]) for goal in goals(found, {})}
+    told = {goal["goal"]: (goal["value"], goal["met"]) for goal in goals(found, {}, {})}
     assert told["ttft_ratio"] == (0.4, True)
     assert told["memory_ratio"] == (0.31, False)
     assert told["prefill_over_flops"] == (pytest.approx(0.2425 / 0.2), False)
@@ -280,8 +294,13 @@ def test_goals_by_hand():
     assert set(told) == set(GOALS)
     assert found["ilp free"]["flops_ratio"] == 0.3
     gpu = {"waits": {"cudaStreamSynchronize": 7}, "reads": {"aten::nonzero": 1}}
-    told = goals(found, {"none": gpu, "ilp": {"waits": {"cudaStreamSynchronize": 9}, "reads": {}}})
-    assert told[-1] == {"variant": "ilp", "goal": "waits", "value": 2, "most": 0, "met": False}
+    told = goals({}, {"none": gpu, "ilp": {"waits": {"cudaStreamSynchronize": 9}, "reads": {}}}, {})
+    assert told == [{"variant": "ilp", "goal": "waits", "value": 2, "most": 0, "met": False}]
+    rates = {"none": (2.0, 100), "fastv": (1.0, 50), "plc": (0.5, 20)}
+    batches = {name: {"rates": [{"batch": 3, "prefill_s": s, "prefill_flops": f}]} for name, (s, f) in rates.items()}
+    told = goals({}, {}, {**batches, "ilp": {"largest_batch": 0}})
+    goal = {"variant": "plc", "goal": "batch_prefill_over_flops", "value": 1.25, "most": 1.15, "met": False}
+    assert told == [goal]
 
 
 def test_rounds_are_summed_up_by_their_medians():

@@ -49,34 +49,39 @@ class Batches:
 
     def fits(self, copies: int) -> bool:
         """Whether a whole answer of so many copies stays within the device's memory."""
-        fitted = self._tried(copies)
-        self._free()  # out here nothing of a failed run is alive any more
-        return fitted
+        return self._timed(copies, 1) is not None
 
-    def _tried(self, copies: int) -> bool:
-        try:
-            self._run(copies)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            return False
-        return True
-
-    def rates(self, copies: int) -> dict[str, Any]:
-        """Medians of REPEATS runs of so many copies; the clock starts with the prefill."""
-        runs = [self._run(copies) for _ in range(REPEATS + 1)][1:]
-        self._free()
+    def rates(self, copies: int) -> dict[str, Any] | None:
+        """Medians of REPEATS runs of so many copies, after one that is not counted; the clock starts with the prefill,
+        which contains the scoring. None where memory does not last for one after the other.
+        """
+        timed = self._timed(copies, REPEATS + 1)
+        if timed is None:
+            return None
+        flops, runs = timed
         steps = copies * (NEW_TOKENS - 1)
         return {
             "batch": copies,
-            "prefill_s": median(run.first_token - run.started for run in runs),
-            "total_s": median(run.finished - run.started for run in runs),
-            "decode_tokens_per_s": median(steps / (run.finished - run.first_token) for run in runs),
+            "prefill_s": median(run.first_token - run.started for run in runs[1:]),
+            "total_s": median(run.finished - run.started for run in runs[1:]),
+            "decode_tokens_per_s": median(steps / (run.finished - run.first_token) for run in runs[1:]),
             "kv_bytes": runs[0].kv_bytes,
+            "prefill_flops": flops,
         }
 
-    def _run(self, copies: int) -> Generated:
-        return Prefilled.of(self.task, self.encoded, self.region, copies).generate(NEW_TOKENS)
+    def _timed(self, copies: int, times: int) -> tuple[int, list[Generated]] | None:
+        """FLOPs of the prefill, and so many runs; None when memory is not enough."""
+        self._free()  # out here nothing of an earlier run that failed is alive any more
+        try:
+            work = self._work(copies)
+            return work.flops, [work.generate(NEW_TOKENS) for _ in range(times)]
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            return None
+
+    def _work(self, copies: int) -> Prefilled:
+        return Prefilled.of(self.task, self.encoded, self.region, copies)
 
     def _free(self) -> None:
         gc.collect()

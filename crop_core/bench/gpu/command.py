@@ -33,21 +33,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    ended = [_measure(name, told, options, results) for name in told.models]
+    ended = []
+    for name in told.models:
+        ended.append(_measure(name, told, options, results))
+        _free(options.device)
     sys.stdout.write(report(results.data))
     return 0 if all(ended) else 1
 
 
 def _measure(name: str, told: argparse.Namespace, options: Options, results: Results) -> bool:
-    """All sections of one model; afterwards its memory is free again."""
-    session = Session(name, options, results)
+    """All sections of one model, as far as they can be; whether all came to their ends."""
+    try:
+        session = Session(name, options, results)
+    except (ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{name} cannot be built: {error}\n")
+        return False
     wanted = ((told.rounds, session.runs), (told.profile, session.profile), (told.batches, session.batches))
     ended = [session.guarded(section) for asked, section in wanted if asked]
-    del session, wanted
-    gc.collect()
-    if options.device.type == "cuda":
-        torch.cuda.empty_cache()
     return all(ended)
+
+
+def _free(device: torch.device) -> None:
+    """What the last model held."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _options(told: argparse.Namespace, arguments: Sequence[str]) -> Options:

@@ -8,6 +8,7 @@ from typing import Any
 from crop_core.bench.gpu.variants import BASELINE, METHODS
 
 Row = Mapping[str, Any]
+OURS = ("ilp", "plc", "crop")  # of config.METHODS, those that the goals are about
 GOALS = {  # figure of `ratios`: the most that it may be
     "ttft_ratio": 0.45,
     "memory_ratio": 0.30,
@@ -19,6 +20,7 @@ GOAL_WORDS = {
     "memory_ratio": "peak memory above the weights, of the baseline's, localizer included",
     "prefill_over_flops": "prefill's share of the baseline's over what its FLOPs predict",
     "scoring_share": "scoring's share of its prefill",
+    "batch_prefill_over_flops": "the same in the largest batch that all methods fit, scoring included",
     "waits": "waits for the device in the pruned prefill beyond the plain one's",
 }
 
@@ -46,20 +48,29 @@ def with_ratios(variants: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, A
     return {name: {**own, **ratios(own, base)} for name, own in variants.items()}
 
 
-def goals(variants: Mapping[str, Row], profiles: Mapping[str, Row]) -> list[dict[str, Any]]:
+def goals(variants: Mapping[str, Row], profiles: Mapping[str, Row], batches: Mapping[str, Row]) -> list[dict[str, Any]]:
     """{variant, goal, value, most, met} for every goal and every variant of CROP that it is about."""
     found = []
     for name, own in variants.items():
-        compressor_or_pruner = METHODS[own["method"]][0]
-        if compressor_or_pruner not in ("ilp", "plc", "crop"):
-            continue
-        figures = [each for each in GOALS if each != "scoring_share" or compressor_or_pruner == "ilp"]
-        found += [_goal(name, figure, own[figure], GOALS[figure]) for figure in figures]
+        method = METHODS[own["method"]][0]
+        if method in OURS:
+            figures = [each for each in GOALS if each != "scoring_share" or method == "ilp"]
+            found += [_goal(name, figure, own[figure], GOALS[figure]) for figure in figures]
+    common = {name: own["rates"][0] for name, own in batches.items() if own.get("rates")}
+    for name, rate in common.items():
+        if METHODS[name][0] in OURS and BASELINE in common and rate["batch"] == common[BASELINE]["batch"]:
+            value = _over_flops(rate, common[BASELINE])
+            found.append(_goal(name, "batch_prefill_over_flops", value, GOALS["prefill_over_flops"]))
     plain = waits(profiles.get(BASELINE, {}))
     for name, seen in profiles.items():
-        if name != BASELINE and "waits" in seen:
+        if name != BASELINE and BASELINE in profiles:
             found.append(_goal(name, "waits", waits(seen) - plain, 0))
     return found
+
+
+def _over_flops(own: Row, base: Row) -> float:
+    """Of two prefills of the same batch."""
+    return (own["prefill_s"] / base["prefill_s"]) / (own["prefill_flops"] / base["prefill_flops"])
 
 
 def waits(profile: Row) -> int:

@@ -14,6 +14,7 @@ import torch
 from crop_core.compress import CompressedInputs, CompressionPlan, compress_inputs
 from crop_core.compress import registry as compressors
 from crop_core.generation import Generated, generate
+from crop_core.measure.flops import prefill_flops
 from crop_core.models import PreparedInputs
 from crop_core.prune import LayerPruning, VisualTokens, schedule
 from crop_core.prune import registry as pruners
@@ -23,26 +24,38 @@ from crop_core.runs import Encoded, Task
 
 @dataclass(frozen=True)
 class Prefilled:
-    """B prompts as the language model gets them, and the hooks of the method, if it has any."""
+    """B prompts as the language model gets them. cuts: (layer, visual tokens alive from it on). pruning: the hooks
+    that make them, None without cuts.
+    """
 
     task: Task
     packed: CompressedInputs
+    cuts: schedule.Cuts
     pruning: LayerPruning | None
 
     @classmethod
     @torch.inference_mode()
     def of(cls, task: Task, encoded: Encoded, region: Region, copies: int = 1) -> Prefilled:
         """`copies` of the prompt of a task about one image."""
-        plan = _plan(task, region)
-        several = repeated(encoded, copies)
+        plan, several = _plan(task, region), repeated(encoded, copies)
         packed = compress_inputs(task.adapter.model, several.prepared, several.features, [plan] * copies)
-        return cls(task, packed, _pruning(task, plan, region, packed.visual))
+        cuts = _cuts(task, plan.count)
+        return cls(task, packed, cuts, _pruning(task, cuts, plan, region, packed.visual) if cuts else None)
 
     @torch.inference_mode()
     def generate(self, tokens: int) -> Generated:
         """Greedy decoding of so many tokens of every prompt; `ids` are those of all prompts, step by step."""
         with self.pruning or nullcontext():
             return generate(self.task.adapter, self.packed.kwargs, tokens, keep_logits=False)
+
+    @property
+    def flops(self) -> int:
+        """Of the language model's prefill of all copies, scoring not included."""
+        copies, length = self.packed.input_ids.shape
+        lengths, text = [length] * self.task.adapter.layers, length - int(self.packed.visual[0].sum())
+        for layer, alive in self.cuts:
+            lengths[layer:] = [text + alive] * (len(lengths) - layer)
+        return copies * prefill_flops(self.task.adapter.model.config, lengths)
 
 
 def repeated(encoded: Encoded, copies: int) -> Encoded:
@@ -69,12 +82,17 @@ def _plan(task: Task, region: Region) -> CompressionPlan:
     return compressors.compressor(compressor, task.config).plan(layout, region, count)
 
 
-def _pruning(task: Task, plan: CompressionPlan, region: Region, visual: torch.Tensor) -> LayerPruning | None:
-    counts, pruner = task.counts, task.config.parts.pruner
-    cuts = pruner and schedule.cuts(counts.inner, task.adapter.layers, plan.count, counts.mean, task.first)
-    if not pruner or not cuts:
-        return None
-    inside = torch.from_numpy(plan.inside(region.mask(task.layouts[0].boxes)))
+def _cuts(task: Task, count: int) -> schedule.Cuts:
+    """Of a prompt with `count` visual tokens."""
+    if task.config.parts.pruner is None:
+        return ()
+    return schedule.cuts(task.counts.inner, task.adapter.layers, count, task.counts.mean, task.first)
+
+
+def _pruning(
+    task: Task, cuts: schedule.Cuts, plan: CompressionPlan, region: Region, visual: torch.Tensor
+) -> LayerPruning:
+    inner, inside = task.counts.inner, torch.from_numpy(plan.inside(region.mask(task.layouts[0].boxes)))
     tokens = [VisualTokens.of_one_image(inside.to(visual.device))] * len(visual)
-    chosen = pruners.pruner(pruner, cuts, tokens, counts.inner.query_rows)
-    return LayerPruning(task.adapter.stack, chosen, visual, counts.inner.evict)
+    chosen = pruners.pruner(task.config.parts.pruner or "", cuts, tokens, inner.query_rows)
+    return LayerPruning(task.adapter.stack, chosen, visual, inner.evict)

@@ -8,13 +8,14 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from crop_core.bench.gpu.llm import Prefilled
 from crop_core.measure.timing import now
 
 TOP = 12
-# One record a wait: each read or write of host memory that is not pinned ends with one of the first two.
+# Each copy to or from host memory that is not pinned ends with a wait of the stream.
 WAITS = ("cudaStreamSynchronize", "cudaEventSynchronize", "cudaDeviceSynchronize")
 READS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero")  # what makes the host wait on a GPU
 COPIES = "Memcpy "
@@ -50,9 +51,10 @@ def _first_token(work: Prefilled) -> None:
 
 
 def _top(seen: Any, cuda: bool) -> list[dict[str, Any]]:
-    """Name, calls and own milliseconds of what takes longest, on the device where there is one."""
+    """Name, calls and own milliseconds of the operators that take longest: of their kernels on a GPU."""
     own = "self_device_time_total" if cuda else "self_cpu_time_total"  # microseconds
-    found = sorted(seen.key_averages(), key=lambda each: -getattr(each, own))[:TOP]
+    operators = [each for each in seen.key_averages() if each.device_type == DeviceType.CPU]  # kernels are their parts
+    found = sorted(operators, key=lambda each: -getattr(each, own))[:TOP]
     return [{"name": each.key, "calls": each.count, "ms": getattr(each, own) / 1000} for each in found]
 
 

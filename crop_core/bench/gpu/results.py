@@ -38,8 +38,7 @@ class Results:
         """Sections of a model in place of those of the same names."""
         row = self.data["models"].setdefault(model, {})
         row.update(sections)
-        variants, profiles = (row.get(name, {}).get("variants", {}) for name in ("runs", "profile"))
-        row["goals"] = goals(variants, profiles)
+        row["goals"] = goals(*(row.get(name, {}).get("variants", {}) for name in ("runs", "profile", "batches")))
         self._write(self.path, json.dumps(self.data, indent=1) + "\n")
         self._write(self.path.with_suffix(".md"), report(self.data))
 

@@ -125,7 +125,8 @@ class Session:
             self._put(batches={"variants": found, "most": self.options.most})
         common = min(own["largest_batch"] for own in found.values())
         for method, own in found.items():
-            own["rates"] = [searched[method].rates(each) for each in sorted({common, own["largest_batch"]} - {0})]
+            rates = [searched[method].rates(each) for each in sorted({common, own["largest_batch"]} - {0})]
+            own["rates"] = [each for each in rates if each]
             self._put(batches={"variants": found, "most": self.options.most})
             self.tell(f"rates of {method}")
 
