@@ -32,7 +32,7 @@ class LlavaAdapter(HfAdapter):
         processor = self.processor.image_processor
         pixels = [_bytes(processor, reduced(image)) for image in images]
         tokens = [self._placeholders(each.shape) for each in pixels]
-        ids = self.placed(self.prompt(question, len(images), history), tokens).to(self.device)
+        ids = self.placed(self.prompt(question, len(images), history), tokens)
         vision = {"pixel_values": normalized(torch.stack(pixels).to(self.device), processor, self.dtype)}
         return self._prepared(ids, vision, images, {})
 

@@ -33,7 +33,7 @@ class FromBytes(HfAdapter):
         pixels = normalized(self._channels(found), processor, self.dtype, self.behind_channels)
         vision["pixel_values"] = pixels.reshape(found.shape)
         tokens = [self.layout(image.size, len(images)).count for image in images]
-        ids = self.placed(self.prompt(question, len(images), history), tokens).to(self.device)
+        ids = self.placed(self.prompt(question, len(images), history), tokens)
         return self._prepared(ids, vision, images, {})
 
     def _channels(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -37,8 +37,8 @@ class QwenVlAdapter(FromBytes):
     def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """(4, 1, L): a plain count, then the three of the model's own rule."""
         kinds = (ids == self.image_token_id).int()
-        found, _ = self.model.model.get_rope_index(ids, kinds, image_grid_thw=vision["image_grid_thw"])
-        count = torch.arange(ids.shape[1], device=ids.device)
+        found, _ = self.model.model.get_rope_index(ids, kinds, image_grid_thw=vision["image_grid_thw"].cpu())
+        count = torch.arange(ids.shape[1])
         return torch.cat([count.expand(1, 1, -1), found])
 
 
