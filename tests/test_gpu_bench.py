@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from other_device import OTHER, OtherDevice
 
 from crop_core.bench.gpu import command, session, variants
 from crop_core.bench.gpu.batches import STEP, Batches, largest, out_of_memory
@@ -179,6 +180,25 @@ def test_copies_of_a_prompt_are_answered_as_the_engine_answers_one(name, method)
         not torch.equal(run.generated.logits, task.crop(Region(0, 6, 7, 7, *image.size)).generated.logits)
         or method == "none"
     )
+
+
+def answers(name, device):
+    """Of every method to two copies of a prompt; without inference mode, in which the other device cannot be."""
+    adapter, image = build(name, CPU, torch.float32, tiny=True), picture(name, tiny=True)
+    adapter.model.to(device)
+    count, region = adapter.layout(image.size).count, Region(2, 2, 5, 5, *image.size)
+    for variant in variants.variants(adapter, count, Budget(share=0.3), list(variants.METHODS), ["free"]):
+        task = Task(adapter, image, QUESTION, variant.config)
+        work = Prefilled.of.__wrapped__(Prefilled, task, task.encode(), region, 2)
+        assert work.packed.input_ids.device == device
+        yield Prefilled.generate.__wrapped__(work, 3).ids
+
+
+@pytest.mark.parametrize("name", ["llava-1.5-7b", "llava-next-7b", "qwen2.5-vl-7b"])
+def test_every_tensor_is_where_the_model_is(name, monkeypatch):
+    wanted = list(answers(name, CPU))
+    with torch.no_grad(), OtherDevice(monkeypatch):
+        assert list(answers(name, OTHER)) == wanted
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 3, 7, 31, 100, 255, 256, 300])
