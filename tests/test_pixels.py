@@ -34,8 +34,8 @@ def test_prepared_inputs_are_the_processors(adapter, images):
 
 
 @pytest.mark.parametrize(("rescale", "normalize"), [(True, True), (True, False), (False, True), (False, False)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_every_byte_of_every_channel(rescale, normalize, dtype):
+@pytest.mark.parametrize(("dtype", "parts"), [(torch.float32, 1), (torch.bfloat16, 2), (torch.float32, 1000)])
+def test_every_byte_of_every_channel(rescale, normalize, dtype, parts):
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     processor = CLIPImageProcessorPil(
@@ -45,5 +45,5 @@ def test_every_byte_of_every_channel(rescale, normalize, dtype):
     wanted = torch.as_tensor(
         processor(pixels.numpy(), return_tensors="np", input_data_format="channels_first")["pixel_values"][0]
     )
-    assert torch.equal(normalized(pixels, processor, dtype), wanted.to(dtype))
-    assert torch.equal(normalized(pixels.flatten(1), processor, dtype, 1), wanted.flatten(1).to(dtype))
+    told = normalized(pixels.flatten(1).repeat(parts, 1, 1), processor, dtype)
+    assert torch.equal(told, wanted.flatten(1).to(dtype).repeat(parts, 1, 1))

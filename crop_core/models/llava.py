@@ -30,11 +30,11 @@ class LlavaAdapter(HfAdapter):
         """As the processor does it; its checks, and its slow last steps, are done here."""
         images = several(images)
         processor = self.processor.image_processor
-        pixels = [_bytes(processor, reduced(image)) for image in images]
+        pixels = torch.stack([_bytes(processor, reduced(image)) for image in images])
         tokens = [self._placeholders(each.shape) for each in pixels]
         ids = self.placed(self.prompt(question, len(images), history), tokens)
-        vision = {"pixel_values": normalized(torch.stack(pixels).to(self.device), processor, self.dtype)}
-        return self._prepared(ids, vision, images, {})
+        found = normalized(pixels.flatten(2).to(self.device), processor, self.dtype).reshape(pixels.shape)
+        return self._prepared(ids, {"pixel_values": found}, images, {})
 
     def _placeholders(self, pixels: Sequence[int]) -> int:
         """Visual tokens of an image of pixels (3, H, W), by the processor's own arithmetic."""

@@ -21,10 +21,9 @@ class QwenVlAdapter(FromBytes):
 
     vision_keys = ("pixel_values", "image_grid_thw")
     text_types: ClassVar[tuple[str, ...]] = ("qwen2_vl_text", "qwen2_5_vl_text")
-    behind_channels = 1  # frames, rows and columns of a patch in one
 
     def _channels(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(patches, channels, pixels of a channel)."""
+        """(patches, channels, frames times rows times columns)."""
         return pixels.unflatten(1, (len(self.processor.image_processor.image_mean), -1))
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
