@@ -63,23 +63,15 @@ def compress_inputs(
     _check(plans, visual, encoded.pooler_output)
     positions = _counted(there)[None] if prepared.positions is None else prepared.positions.cpu()  # (1 or 4, B, L)
     bags = [_Bags.of(plan) for plan in plans]
-    kept, moved = [], []
-    for sample, plan in enumerate(plans):
-        columns = visual[sample].nonzero()[:, 0]  # (N,)
-        anchors = columns[torch.from_numpy(plan.anchors)]  # (M,)
-        stays = there[sample].bool() & ~visual[sample]
-        stays[anchors] = True
-        kept.append(stays.nonzero()[:, 0])
-        moved.append(positions[:, sample].double())
-        moved[-1][:, anchors] = bags[sample].means(moved[-1][:, columns].mT).mT
+    samples = zip(plans, bags, visual, there, positions.unbind(1), strict=True)
+    kept, moved = zip(*(_left(*sample) for sample in samples), strict=True)
     index = _left_padded(kept, 0)  # (B, L') columns of the prompt
+    mask = _left_padded([row[columns] for row, columns in zip(there, kept, strict=True)], 0)
+    place = _left_padded(moved, 0).transpose(0, 1)  # (1 or 4, B, L')
 
     def narrowed(rows: torch.Tensor, fill: int = 0) -> torch.Tensor:
-        where = index.to(rows.device)
-        return rows.gather(1, where).masked_fill(mask.to(rows.device) == 0, fill)
+        return rows.gather(1, index.to(rows.device)).masked_fill(mask.to(rows.device) == 0, fill)
 
-    mask = _left_padded([there[sample, row] for sample, row in enumerate(kept)], 0)
-    place = _left_padded([own[:, row] for own, row in zip(moved, kept, strict=True)], 0).transpose(0, 1)
     if prepared.positions is not None:
         place[0] = _counted(mask)  # gaps in the count would be taken for several sequences in one row
     device = prepared.input_ids.device
@@ -91,6 +83,20 @@ def compress_inputs(
         {name: narrowed(each) for name, each in prepared.tokens.items()},
         _pooled_output(encoded, bags),
     )
+
+
+def _left(
+    plan: CompressionPlan, bags: _Bags, visual: torch.Tensor, there: torch.Tensor, positions: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a plan leaves of one prompt of (L,) visual tokens and mask: its columns (L',), and their (1 or 4, L')
+    float64 positions.
+    """
+    columns = visual.nonzero()[:, 0]  # (N,)
+    anchors = columns[torch.from_numpy(plan.anchors)]  # (M,)
+    stays, moved = there.bool() & ~visual, positions.double()
+    stays[anchors] = True
+    moved[:, anchors] = bags.means(moved[:, columns].mT).mT
+    return stays.nonzero()[:, 0], moved[:, stays]
 
 
 @dataclass(frozen=True, eq=False)

@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tiny", action="store_true", help="models of the same classes with a few thousand weights, to try the script"
     )
-    parser.add_argument("--profile", action="store_true", help="also profile one plain and one pruned prefill")
+    parser.add_argument("--profile", action="store_true", help="also profile the prefills of none, ilp and crop")
     parser.add_argument(
         "--batches", action="store_true", help="also find the largest batch of every method, and its rates"
     )

@@ -19,8 +19,8 @@ GOAL_WORDS = {
     "ttft_ratio": "time to first token, of the baseline's, localizer included",
     "memory_ratio": "peak memory above the weights, of the baseline's, localizer included",
     "prefill_over_flops": "prefill's share of the baseline's over what its FLOPs predict",
+    "batch_prefill_over_flops": "the same of the largest batch that all methods fit, scoring included",
     "scoring_share": "scoring's share of its prefill",
-    "batch_prefill_over_flops": "the same in the largest batch that all methods fit, scoring included",
     "waits": "waits for the device in the pruned prefill beyond the plain one's",
 }
 

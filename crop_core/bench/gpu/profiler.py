@@ -24,9 +24,9 @@ COPIES = "Memcpy "
 def prefill_profile(work: Prefilled) -> dict[str, Any]:
     """From the start of `model.generate` to the first token, after one run that is not looked at.
 
-    ops: the TOP operators and kernels by their own time. waits: by name, counts of the runtime's waits; reads: of
-    operators that read a tensor on the host; copies: of transfers by direction. places: file and line of every wait
-    (GPU alone).
+    ops: the TOP operators by their own time. waits: by name, counts of the runtime's waits; reads: of operators that
+    read a tensor on the host; copies: of transfers by direction. places: file and line of every wait. There are waits,
+    copies and places on a GPU alone.
     """
     device = work.task.adapter.device
     cuda = device.type == "cuda"

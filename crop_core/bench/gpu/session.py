@@ -20,7 +20,7 @@ from crop_core.bench.gpu.llm import Prefilled
 from crop_core.bench.gpu.profiler import prefill_profile
 from crop_core.bench.gpu.results import Results
 from crop_core.bench.gpu.runs import Bench, alternate, facts, prepare
-from crop_core.bench.gpu.variants import BASELINE, Setting, Variant, localizer, variants
+from crop_core.bench.gpu.variants import BASELINE, FREE, Setting, Variant, localizer, variants
 from crop_core.bench.gpu.words import QUESTION
 from crop_core.config import Budget
 from crop_core.localize import Localizer
@@ -29,7 +29,6 @@ from crop_core.region import Region
 from crop_core.runs import Encoded, Task
 
 PROFILED = (BASELINE, "ilp", "crop")
-FREE = (2, 2, 5, 5)  # cells of the region that sections without a localizer read
 
 
 @dataclass(frozen=True)
@@ -106,20 +105,23 @@ class Session:
         return found
 
     def profile(self) -> None:
-        """Section "profile": one plain and one pruned prefill."""
+        """Section "profile": the prefills of PROFILED."""
         found: dict[str, Any] = {}
-        for method, task in self._tasks().items():
+        tasks = self._tasks()
+        encoded = self._encoded(tasks[BASELINE])
+        for method, task in tasks.items():
             if method in PROFILED:
-                found[method] = prefill_profile(Prefilled.of(task, self._encoded(task), self._region()))
+                found[method] = prefill_profile(Prefilled.of(task, encoded, self._region()))
                 self.tell(f"profile of {method}")
                 self._put(profile={"variants": found})
 
     def batches(self) -> None:
         """Section "batches": the largest batch of every method, then rates at the least of these and at its own."""
         found: dict[str, Any] = {}
-        searched: dict[str, Batches] = {}
-        for method, task in self._tasks().items():
-            searched[method] = Batches(task, self._encoded(task), self._region())
+        tasks = self._tasks()
+        encoded = self._encoded(tasks[BASELINE])
+        searched = {method: Batches(task, encoded, self._region()) for method, task in tasks.items()}
+        for method in tasks:
             found[method] = {"largest_batch": largest(searched[method].fits, self.options.most)}
             self.tell(f"largest batch of {method}: {found[method]['largest_batch']}")
             self._put(batches={"variants": found, "most": self.options.most})
@@ -132,6 +134,7 @@ class Session:
 
     @torch.inference_mode()
     def _encoded(self, task: Task) -> Encoded:
+        """Image and question, which are the same in every task."""
         return task.encode()
 
     def _region(self) -> Region:

@@ -29,6 +29,7 @@ METHODS = {  # name: (a key of config.METHODS, whether dropped tokens leave the 
     "crop-evict": ("crop", True),
 }
 NEW_TOKENS = 32
+FREE = (2, 2, 5, 5)  # cells of the region that costs nothing
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def _locator(setting: Setting) -> Adapter:
 
 
 LOCALIZERS: dict[str, Factory] = {
-    "free": lambda adapter, setting: KnownRegion(Region(2, 2, 5, 5, *setting.image_size)),
+    "free": lambda adapter, setting: KnownRegion(Region(*FREE, *setting.image_size)),
     "slots": lambda adapter, setting: GridLocalizer(load(DEFAULT_LOCALIZER, setting.device, setting.dtype)),
     "grid": lambda adapter, setting: GridLocalizer(_locator(setting), BRACKETS.prompt),
 }
