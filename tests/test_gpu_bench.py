@@ -256,13 +256,13 @@ def test_what_cannot_run_is_left_out_and_said(tmp_path, monkeypatch, capsys):
     def broken(adapter, setting):
         raise ModelError("This localizer reads tea leaves.")
 
-    monkeypatch.setitem(variants.LOCALIZERS, "grid", broken)
+    monkeypatch.setitem(variants.LOCALIZERS, "grid", ("reads tea leaves", broken))
     path = tmp_path / "gpu.json"
     assert command.main([*ONE, "crop", "--rounds", "1", "--out", str(path)]) == 1
     runs = json.loads(path.read_text())["models"]["llava-1.5-7b"]["runs"]
     assert runs["refused"] == {"crop grid": "This localizer reads tea leaves."}
     assert set(runs["variants"]) == {"none", "crop free"}
-    assert "tea leaves" in capsys.readouterr().out
+    assert "This localizer reads tea leaves." in capsys.readouterr().out
 
 
 def test_a_section_that_fails_does_not_end_the_others(tmp_path, monkeypatch, capsys):

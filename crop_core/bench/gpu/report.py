@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crop_core.bench.gpu.derived import GOAL_WORDS
-from crop_core.bench.gpu.variants import EXPLAINED
+from crop_core.bench.gpu.variants import LOCALIZERS
 from crop_core.bench.tables import markdown
 
 Row = Mapping[str, Any]
@@ -31,7 +31,7 @@ _INTRODUCTION = (
 
 
 def _localizers() -> str:
-    return "\n".join(["Localizers:", "", *(f"- {name}: {text}" for name, text in EXPLAINED.items())])
+    return "\n".join(["Localizers:", "", *(f"- {name}: {text}" for name, (text, _) in LOCALIZERS.items())])
 
 
 def _model(model: Row) -> list[str]:

@@ -50,15 +50,19 @@ def _locator(setting: Setting) -> Adapter:
     return build(LOCATOR, setting.device, setting.dtype, setting.attn, setting.tiny)
 
 
-LOCALIZERS: dict[str, Factory] = {
-    "free": lambda adapter, setting: KnownRegion(Region(*FREE, *setting.image_size)),
-    "slots": lambda adapter, setting: GridLocalizer(load(DEFAULT_LOCALIZER, setting.device, setting.dtype)),
-    "grid": lambda adapter, setting: GridLocalizer(_locator(setting), BRACKETS.prompt),
-}
-EXPLAINED = {
-    "free": "a region that is known: what pruning costs without finding one",
-    "slots": "the bundled locator, a few million parameters, one forward pass",
-    "grid": f"a random model of {LOCATOR}'s size, 576 visual tokens, four forward passes",
+LOCALIZERS: dict[str, tuple[str, Factory]] = {  # name: (what it is, how it is made)
+    "free": (
+        "a region that is known: what pruning costs without finding one",
+        lambda adapter, setting: KnownRegion(Region(*FREE, *setting.image_size)),
+    ),
+    "slots": (
+        "the bundled locator, a few million parameters, one forward pass",
+        lambda adapter, setting: GridLocalizer(load(DEFAULT_LOCALIZER, setting.device, setting.dtype)),
+    ),
+    "grid": (
+        f"a random model of the size of {LOCATOR}, at most 576 visual tokens, four forward passes",
+        lambda adapter, setting: GridLocalizer(_locator(setting), BRACKETS.prompt),
+    ),
 }
 
 
@@ -103,4 +107,4 @@ def _config(adapter: Adapter, count: int, budget: Budget, method: str, evict: bo
 
 def localizer(name: str, adapter: Adapter, setting: Setting) -> Localizer:
     """The localizer of that name; one that reads nothing for NO_LOCALIZER."""
-    return WholeImage() if name == NO_LOCALIZER else LOCALIZERS[name](adapter, setting)
+    return WholeImage() if name == NO_LOCALIZER else LOCALIZERS[name][1](adapter, setting)
