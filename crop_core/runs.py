@@ -20,7 +20,7 @@ from crop_core.compress import registry as compressors
 from crop_core.config import CropConfig, IlpConfig
 from crop_core.generation import Generated, generate
 from crop_core.localize import Finding, Localizer, Looker
-from crop_core.measure.flops import pooling_flops, prefill_flops, scoring_flops
+from crop_core.measure.flops import prefill_flops, scoring_flops
 from crop_core.measure.timing import StageTimer, now
 from crop_core.models import Adapter, Images, PreparedInputs, TokenLayout, Turn, several
 from crop_core.prune import LayerPruning, VisualTokens, schedule
@@ -160,13 +160,6 @@ class Task:
         out, steps = self._generate(inputs, pruning, timer, how)
         traces = _traces(layouts, regions, plans, steps, self.adapter.layers)
         flops = self._flops(traces, steps, visual, encoded.prepared)
-        if compressor:
-            levels = 1 + len(getattr(encoded.features, "deepstack_features", None) or [])
-            rows = 1 if encoded.prepared.positions is None else len(encoded.prepared.positions)
-            entered, total = (
-                sum(getattr(trace, name) for trace in traces) for name in ("input_tokens", "visual_tokens")
-            )
-            flops += pooling_flops(self.adapter.model.config, entered, total, levels, rows)
         times = (out.first_token - start, out.finished - start)
         return Run(out, traces, dict(timer.seconds), *times, flops)
 

@@ -1,6 +1,6 @@
 """A second device for tests on machines without one: torch calls it "meta", it computes on the CPU all the same.
 
-As on a GPU, an operation on tensors of both devices is an error, but for copies and single numbers.
+As on a GPU, an operation on tensors of both devices is an error, but for copies, indices and single numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_leaves, tree_map
 
 OTHER = torch.device("meta")
-_COPIES = ("aten::_to_copy", "aten::copy_")
+_COPIES = ("aten::_to_copy", "aten::copy_", "aten::index")
 _tensor = torch.tensor
 
 
@@ -36,6 +36,10 @@ class There(torch.Tensor):
     @staticmethod
     def __tensor_unflatten__(inner: dict[str, torch.Tensor], *_: Any) -> There:
         return There(inner["here"])
+
+    def tolist(self) -> Any:
+        """Read on the host."""
+        return self.here.tolist()
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:

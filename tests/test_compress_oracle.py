@@ -15,7 +15,7 @@ from crop_core.compress.pooling import PoolingCompressor
 from crop_core.compress.random_subset import RandomCompressor
 from crop_core.config import CropConfig
 from crop_core.models.protocol import PreparedInputs
-from crop_core.prune import DecoderStack, LayerPruning
+from crop_core.prune import DecoderStack, LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
 
 EXACT = 1e-5
@@ -178,8 +178,8 @@ def test_pooling_and_pruning_together_equal_masking(model, batch):
     inputs = tiny_inputs(model, **BATCHES[batch])
     plans = [random_plan(3 + sample, 10 - 3 * sample) for sample in range(len(inputs["visual"]))]
     packed = compressed(model, inputs, plans)
-    regions = [np.arange(plan.count) % 3 == 0 for plan in plans]
-    pruner = IlpPruner(((1, 8), (3, 2)), regions)
+    tokens = [VisualTokens.of_one_image(torch.arange(plan.count) % 3 == 0) for plan in plans]
+    pruner = IlpPruner(((1, 8), (3, 2)), tokens)
     with LayerPruning(DecoderStack.of(model.model.language_model), pruner, packed.visual) as pruning:
         ours = run(model, packed.kwargs)
     hidden = {}

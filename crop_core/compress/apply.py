@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -58,36 +59,67 @@ def compress_inputs(
     of their positions, and its anchor's place in the order; the text keeps its positions, so that decoding goes on from
     the uncompressed length. Raises CompressionError when a plan is not about the N tokens of its sample.
     """
-    _check(plans, prepared.visual, encoded.pooler_output)
-    weights = [torch.from_numpy(plan.weights).to(prepared.visual.device) for plan in plans]  # (M, N) float64 each
-    if prepared.positions is None:
-        positions = _counted(prepared.attention_mask)[None]  # (1, B, L)
-    else:
-        positions = prepared.positions  # (4, B, L)
-    keep, moved = [], []
-    for sample, plan in enumerate(plans):
-        columns = prepared.visual[sample].nonzero()[:, 0]  # (N,)
-        anchors = columns[torch.from_numpy(plan.anchors).to(columns.device)]  # (M,)
-        keep.append(prepared.attention_mask[sample].bool() & ~prepared.visual[sample])
-        keep[-1][anchors] = True
-        moved.append(positions[:, sample].double())
-        moved[-1][:, anchors] = moved[-1][:, columns] @ weights[sample].mT
+    visual, there = prepared.visual.cpu(), prepared.attention_mask.cpu()  # from here on the host knows all places
+    _check(plans, visual, encoded.pooler_output)
+    positions = _counted(there)[None] if prepared.positions is None else prepared.positions.cpu()  # (1 or 4, B, L)
+    bags = [_Bags.of(plan) for plan in plans]
+    samples = zip(plans, bags, visual, there, positions.unbind(1), strict=True)
+    kept, moved = zip(*(_left(*sample) for sample in samples), strict=True)
+    index = _left_padded(kept, 0)  # (B, L') columns of the prompt
+    mask = _left_padded([row[columns] for row, columns in zip(there, kept, strict=True)], 0)
+    place = _left_padded(moved, 0).transpose(0, 1)  # (1 or 4, B, L')
 
-    def narrowed(rows: Sequence[torch.Tensor], fill: float = 0) -> torch.Tensor:
-        return _left_padded([row[..., kept] for row, kept in zip(rows, keep, strict=True)], fill)
+    def narrowed(rows: torch.Tensor, fill: int = 0) -> torch.Tensor:
+        return rows.gather(1, index.to(rows.device)).masked_fill(mask.to(rows.device) == 0, fill)
 
-    mask = narrowed(list(prepared.attention_mask))
-    place = narrowed(moved).transpose(0, 1)  # (1 or 4, B, L')
     if prepared.positions is not None:
         place[0] = _counted(mask)  # gaps in the count would be taken for several sequences in one row
+    device = prepared.input_ids.device
     return CompressedInputs(
-        narrowed(list(prepared.input_ids), model.generation_config.pad_token_id or 0),
-        mask,
-        narrowed(list(prepared.visual)),
-        _whole(place if prepared.positions is not None else place[0]),
-        {name: narrowed(list(each)) for name, each in prepared.tokens.items()},
-        _pooled_output(encoded, weights),
+        narrowed(prepared.input_ids, model.generation_config.pad_token_id or 0),
+        mask.to(device),
+        narrowed(visual).to(device),
+        _whole(place if prepared.positions is not None else place[0]).to(device),
+        {name: narrowed(each) for name, each in prepared.tokens.items()},
+        _pooled_output(encoded, bags),
     )
+
+
+def _left(
+    plan: CompressionPlan, bags: _Bags, visual: torch.Tensor, there: torch.Tensor, positions: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a plan leaves of one prompt of (L,) visual tokens and mask: its columns (L',), and their (1 or 4, L')
+    float64 positions.
+    """
+    columns = visual.nonzero()[:, 0]  # (N,)
+    anchors = columns[torch.from_numpy(plan.anchors)]  # (M,)
+    stays, moved = there.bool() & ~visual, positions.double()
+    stays[anchors] = True
+    moved[:, anchors] = bags.means(moved[:, columns].mT).mT
+    return stays.nonzero()[:, 0], moved[:, stays]
+
+
+@dataclass(frozen=True, eq=False)
+class _Bags:
+    """The members of every input token of a plan, one after the other. members: (N',) long. starts: (M,) long."""
+
+    members: torch.Tensor
+    starts: torch.Tensor
+
+    @classmethod
+    def of(cls, plan: CompressionPlan) -> _Bags:
+        """On the host."""
+        order = np.argsort(plan.group, kind="stable")
+        members = order[np.count_nonzero(plan.group < 0) :]  # those that are dropped come first
+        return cls(torch.from_numpy(members), torch.from_numpy(np.searchsorted(plan.group[members], range(plan.count))))
+
+    def means(self, rows: torch.Tensor) -> torch.Tensor:
+        """(M, D) means of the members' rows (N, D), where and in the precision that these are; summed in float32, or
+        in float64 where they are.
+        """
+        members, starts = self.members.to(rows.device), self.starts.to(rows.device)
+        wide = rows if rows.dtype == torch.float64 else rows.float()
+        return F.embedding_bag(members, wide, starts, mode="mean").to(rows.dtype)
 
 
 def _check(plans: Sequence[CompressionPlan], visual: torch.Tensor, features: Any) -> None:
@@ -104,26 +136,23 @@ def _counted(attention_mask: torch.Tensor) -> torch.Tensor:
     return (attention_mask.cumsum(-1) - 1).masked_fill(attention_mask == 0, 0)
 
 
-def _pooled_output(encoded: Any, weights: Sequence[torch.Tensor]) -> Any:
+def _pooled_output(encoded: Any, bags: Sequence[_Bags]) -> Any:
     """The vision output with M tokens per sample instead of N, in the form that the model wants: a list or one tensor.
 
     Qwen3-VL's deepstack_features are more features of the same tokens, by level.
     """
-    output = type(encoded)(pooler_output=_pooled(weights, encoded.pooler_output))
+    output = type(encoded)(pooler_output=_pooled(bags, encoded.pooler_output))
     if torch.is_tensor(encoded.pooler_output):
         output.pooler_output = torch.cat(output.pooler_output)[None]  # (1, M of all samples, D)
     levels = getattr(encoded, "deepstack_features", None)
     if levels is not None:
-        output.deepstack_features = [_pooled(weights, level) for level in levels]
+        output.deepstack_features = [_pooled(bags, level) for level in levels]
     return output
 
 
-def _pooled(weights: Sequence[torch.Tensor], features: Any) -> list[torch.Tensor]:
-    """(M, N) weights of (N, D) features, sample by sample, summed in float32."""
-    return [
-        (weight.to(each.device, torch.float32) @ each.float()).to(each.dtype)
-        for weight, each in zip(weights, features, strict=True)
-    ]
+def _pooled(bags: Sequence[_Bags], features: Any) -> list[torch.Tensor]:
+    """(N, D) features averaged to (M, D), sample by sample."""
+    return [own.means(each) for own, each in zip(bags, features, strict=True)]
 
 
 def _left_padded(rows: Sequence[torch.Tensor], fill: float) -> torch.Tensor:

@@ -20,7 +20,7 @@ from crop_core.localize.glimpse import Glimpse
 from crop_core.localize.heat import Term, shares
 from crop_core.localize.protocol import Finding
 from crop_core.localize.rule import KEY, Rule
-from crop_core.measure.flops import keys_flops, layers_flops, pooling_flops, scoring_flops
+from crop_core.measure.flops import keys_flops, layers_flops, scoring_flops
 from crop_core.models.protocol import Adapter, PreparedInputs
 from crop_core.region import Region
 
@@ -68,21 +68,14 @@ class SelfLocalizer:
         reading = self._rule.read(glance(self.adapter, prepared, features, glimpse, self._rule.terms))
         confidence = self._rule.confidence(reading)
         region = Region(*reading.numbers, *image_size, source="predicted", confidence=confidence)
-        return Finding(region, lambda: self._flops(prepared, features, glimpse), self._notices)
+        return Finding(region, lambda: self._flops(prepared, glimpse), self._notices)
 
-    def _flops(self, prepared: PreparedInputs, features: Any, glimpse: Glimpse) -> int:
-        """Pooling, the layers below the last one that is read, and the keys and scores of those that are."""
+    def _flops(self, prepared: PreparedInputs, glimpse: Glimpse) -> int:
+        """The layers below the last one that is read, and the keys and scores of those that are."""
         config, rule = self.adapter.model.config, self._rule
-        pooled, total = glimpse.plan.count, len(glimpse.plan.group)
-        length = prepared.input_ids.shape[1] - total + pooled
-        levels = 1 + len(getattr(features, "deepstack_features", None) or [])
-        positions = 1 if prepared.positions is None else len(prepared.positions)
+        length = prepared.input_ids.shape[1] - len(glimpse.plan.group) + glimpse.plan.count
         reading = keys_flops(config, length) + scoring_flops(config, text_rows(prepared.visual), length)
-        return (
-            pooling_flops(config, pooled, total, levels, positions)
-            + layers_flops(config, [length] * rule.layers[-1])
-            + len(rule.layers) * reading
-        )
+        return layers_flops(config, [length] * rule.layers[-1]) + len(rule.layers) * reading
 
 
 def glance(

@@ -58,11 +58,6 @@ def keys_flops(config: Any, tokens: int) -> int:
     return 2 * tokens * config.text_config.hidden_size * _heads(config.text_config)[1]
 
 
-def pooling_flops(config: Any, groups: int, tokens: int, levels: int = 1, positions: int = 1) -> int:
-    """Features of `tokens` visual tokens, of so many levels, and their rows of positions averaged into `groups`."""
-    return 2 * groups * tokens * (levels * config.text_config.hidden_size + positions)
-
-
 def _layer(text: Any, queries: int, keys: int) -> int:
     """Projections, attention and the gated MLP of one decoder layer."""
     query_width, key_width = _heads(text)

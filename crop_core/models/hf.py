@@ -117,15 +117,16 @@ class HfAdapter:
         images = several(images)
         prompt = self.prompt(question, len(images), history)
         told = self.processor(images=[[reduced(each) for each in images]], text=[prompt], return_tensors="pt")
-        ids = told["input_ids"].to(self.device)
         vision = {key: self._on_device(told[key]) for key in self.vision_keys}
         tokens = {key: told[key].to(self.device) for key in self.token_keys}
-        return self._prepared(ids, vision, images, tokens)
+        return self._prepared(told["input_ids"], vision, images, tokens)
 
     def _prepared(
         self, ids: torch.Tensor, vision: dict[str, torch.Tensor], images: Sequence[Any], tokens: dict[str, torch.Tensor]
     ) -> PreparedInputs:
-        """Checked: as many placeholders in ids (1, L) as visual tokens, and a length that the model can read."""
+        """Checked: as many placeholders in ids (1, L), on the host, as visual tokens, and a length that the model can
+        read.
+        """
         visual, sizes = ids == self.image_token_id, tuple(image.size for image in images)
         found, wanted = int(visual.sum()), sum(self.layout(size, len(sizes)).count for size in sizes)
         if found != wanted:
@@ -140,10 +141,12 @@ class HfAdapter:
                 f"most {longest}; ask about fewer or smaller images, or with fewer earlier turns."
             )
         positions = self._positions(ids, vision)
-        return PreparedInputs(ids, torch.ones_like(ids), visual, vision, sizes, tokens, positions)
+        here, mask, visual = (each.to(self.device) for each in (ids, torch.ones_like(ids), visual))
+        where = None if positions is None else positions.to(self.device)
+        return PreparedInputs(here, mask, visual, vision, sizes, tokens, where)
 
     def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
-        """(4, 1, L) positions of a prompt; None where they are a plain count."""
+        """(4, 1, L) positions of a prompt, on the host; None where they are a plain count."""
         return None
 
     def layout(self, image_size: tuple[int, int], images: int = 1) -> TokenLayout:

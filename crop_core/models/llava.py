@@ -12,6 +12,7 @@ from PIL import Image
 from crop_core.images import reduced
 from crop_core.models.geometry import Framing, grid_layout
 from crop_core.models.hf import HfAdapter
+from crop_core.models.pixels import BYTES, normalized
 from crop_core.models.protocol import Images, ModelError, PreparedInputs, TokenLayout, Turn, several
 
 
@@ -28,11 +29,12 @@ class LlavaAdapter(HfAdapter):
     def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
         """As the processor does it; its checks, and its slow last steps, are done here."""
         images = several(images)
-        pixels = [_pixels(self.processor.image_processor, reduced(image)) for image in images]
+        processor = self.processor.image_processor
+        pixels = torch.stack([_bytes(processor, reduced(image)) for image in images])
         tokens = [self._placeholders(each.shape) for each in pixels]
-        ids = self.placed(self.prompt(question, len(images), history), tokens).to(self.device)
-        vision = {"pixel_values": torch.stack(pixels).to(self.device, self.dtype)}
-        return self._prepared(ids, vision, images, {})
+        ids = self.placed(self.prompt(question, len(images), history), tokens)
+        found = normalized(pixels.flatten(2).to(self.device), processor, self.dtype).reshape(pixels.shape)
+        return self._prepared(ids, {"pixel_values": found}, images, {})
 
     def _placeholders(self, pixels: Sequence[int]) -> int:
         """Visual tokens of an image of pixels (3, H, W), by the processor's own arithmetic."""
@@ -48,17 +50,10 @@ class LlavaAdapter(HfAdapter):
         return grid_layout(size, self.framing, self.processor.patch_size, leading)
 
 
-def _pixels(processor: Any, image: Image.Image) -> torch.Tensor:
-    """(3, H, W) float32 exactly as the image processor makes them; its slow last steps are done by torch."""
-    told = processor(image, do_rescale=False, do_normalize=False)["pixel_values"][0]  # (3, H, W) uint8
-    pixels = torch.from_numpy(np.ascontiguousarray(told)).double()  # often a view of (H, W, 3)
-    if processor.do_rescale:
-        pixels *= processor.rescale_factor
-    pixels = pixels.float()
-    if processor.do_normalize:
-        mean, std = (torch.tensor(values).reshape(-1, 1, 1) for values in (processor.image_mean, processor.image_std))
-        pixels.sub_(mean).div_(std)
-    return pixels
+def _bytes(processor: Any, image: Image.Image) -> torch.Tensor:
+    """(3, H, W) uint8 as the image processor makes them before its last steps."""
+    told = processor(image, **BYTES)["pixel_values"][0]
+    return torch.from_numpy(np.ascontiguousarray(told))  # often a view of (H, W, 3)
 
 
 def fill_processor(processor: Any, config: Any) -> None:

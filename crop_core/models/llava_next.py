@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from crop_core.models.anyres import AnyRes
-from crop_core.models.hf import HfAdapter
 from crop_core.models.llava import fill_processor
+from crop_core.models.pixels import FromBytes
 from crop_core.models.protocol import ModelError, TokenLayout
 
 
-class LlavaNextAdapter(HfAdapter):
+class LlavaNextAdapter(FromBytes):
     """CLIP tower without its class token; all tokens of the canvas are kept."""
 
     vision_keys: ClassVar[tuple[str, ...]] = ("pixel_values", "image_sizes")

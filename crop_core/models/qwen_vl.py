@@ -12,11 +12,11 @@ import torch
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from crop_core.models.geometry import Framing, grid_layout
-from crop_core.models.hf import HfAdapter
+from crop_core.models.pixels import FromBytes
 from crop_core.models.protocol import TokenLayout
 
 
-class QwenVlAdapter(HfAdapter):
+class QwenVlAdapter(FromBytes):
     """Every number of visual tokens between the processor's least and most pixels."""
 
     vision_keys = ("pixel_values", "image_grid_thw")
@@ -35,6 +35,10 @@ class QwenVlAdapter(HfAdapter):
         """Pixels a side of one visual token."""
         return self.processor.image_processor.patch_size * self.processor.image_processor.merge_size
 
+    def _channels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(patches, channels, frames times rows times columns)."""
+        return pixels.unflatten(1, (len(self.processor.image_processor.image_mean), -1))
+
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
         """A row-major grid over the whole image, squashed to whole tokens."""
         resized = self.input_size(size)[::-1]
@@ -43,8 +47,8 @@ class QwenVlAdapter(HfAdapter):
     def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """(4, 1, L): a plain count, then the three of the model's own rule."""
         kinds = (ids == self.image_token_id).int()
-        found, _ = self.model.model.get_rope_index(ids, kinds, image_grid_thw=vision["image_grid_thw"])
-        count = torch.arange(ids.shape[1], device=ids.device)
+        found, _ = self.model.model.get_rope_index(ids, kinds, image_grid_thw=vision["image_grid_thw"].cpu())
+        count = torch.arange(ids.shape[1])
         return torch.cat([count.expand(1, 1, -1), found])
 
 

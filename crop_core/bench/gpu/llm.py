@@ -1,0 +1,98 @@
+"""The language model's part alone, for B copies of one prompt: what batches and the profiler run.
+
+The vision features are computed once, and every copy reads them; compression and the hooks are the engine's own.
+"""
+
+from __future__ import annotations
+
+import copy
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from crop_core.compress import CompressedInputs, CompressionPlan, compress_inputs
+from crop_core.compress import registry as compressors
+from crop_core.generation import Generated, generate
+from crop_core.measure.flops import prefill_flops
+from crop_core.models import PreparedInputs
+from crop_core.prune import LayerPruning, VisualTokens, schedule
+from crop_core.prune import registry as pruners
+from crop_core.region import Region
+from crop_core.runs import Encoded, Task
+
+
+@dataclass(frozen=True)
+class Prefilled:
+    """B prompts as the language model gets them. cuts: (layer, visual tokens alive from it on). pruning: the hooks
+    that make them, None without cuts.
+    """
+
+    task: Task
+    packed: CompressedInputs
+    cuts: schedule.Cuts
+    pruning: LayerPruning | None
+
+    @classmethod
+    @torch.inference_mode()
+    def of(cls, task: Task, encoded: Encoded, region: Region, copies: int = 1) -> Prefilled:
+        """`copies` of the prompt of a task about one image."""
+        plan, several = _plan(task, region), repeated(encoded, copies)
+        packed = compress_inputs(task.adapter.model, several.prepared, several.features, [plan] * copies)
+        cuts = _cuts(task, plan.count)
+        return cls(task, packed, cuts, _pruning(task, cuts, plan, region, packed.visual) if cuts else None)
+
+    @torch.inference_mode()
+    def generate(self, tokens: int) -> Generated:
+        """Greedy decoding of so many tokens of every prompt; `ids` are those of all prompts, step by step."""
+        with self.pruning or nullcontext():
+            return generate(self.task.adapter, self.packed.kwargs, tokens, keep_logits=False)
+
+    @property
+    def flops(self) -> int:
+        """Of the language model's prefill of all copies, scoring not included."""
+        copies, length = self.packed.input_ids.shape
+        lengths, text = [length] * self.task.adapter.layers, length - int(self.packed.visual[0].sum())
+        for layer, alive in self.cuts:
+            lengths[layer:] = [text + alive] * (len(lengths) - layer)
+        return copies * prefill_flops(self.task.adapter.model.config, lengths)
+
+
+def repeated(encoded: Encoded, copies: int) -> Encoded:
+    """The same prompt and features so many times, the features without a copy in memory."""
+    one, features = encoded.prepared, copy.copy(encoded.features)
+    features.pooler_output = [features.pooler_output[0]] * copies
+    prepared = PreparedInputs(
+        one.input_ids.repeat(copies, 1),
+        one.attention_mask.repeat(copies, 1),
+        one.visual.repeat(copies, 1),
+        {},
+        one.image_sizes * copies,
+        {name: each.repeat(copies, 1) for name, each in one.tokens.items()},
+        None if one.positions is None else one.positions.repeat(1, copies, 1),
+    )
+    return Encoded(prepared, features)
+
+
+def _plan(task: Task, region: Region) -> CompressionPlan:
+    (layout,), compressor = task.layouts, task.config.parts.compressor
+    if compressor is None:
+        return CompressionPlan.identity(layout.count)
+    count = task.counts.tokens[0] if task.counts.tokens else None
+    return compressors.compressor(compressor, task.config).plan(layout, region, count)
+
+
+def _cuts(task: Task, count: int) -> schedule.Cuts:
+    """Of a prompt with `count` visual tokens."""
+    if task.config.parts.pruner is None:
+        return ()
+    return schedule.cuts(task.counts.inner, task.adapter.layers, count, task.counts.mean, task.first)
+
+
+def _pruning(
+    task: Task, cuts: schedule.Cuts, plan: CompressionPlan, region: Region, visual: torch.Tensor
+) -> LayerPruning:
+    inner, inside = task.counts.inner, torch.from_numpy(plan.inside(region.mask(task.layouts[0].boxes)))
+    tokens = [VisualTokens.of_one_image(inside.to(visual.device))] * len(visual)
+    chosen = pruners.pruner(task.config.parts.pruner or "", cuts, tokens, inner.query_rows)
+    return LayerPruning(task.adapter.stack, chosen, visual, inner.evict)

@@ -1,0 +1,132 @@
+"""The results as Markdown: what was measured, how, and which goals are met. Reads the JSON alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crop_core.bench.gpu.derived import GOAL_WORDS
+from crop_core.bench.gpu.variants import LOCALIZERS
+from crop_core.bench.tables import markdown
+
+Row = Mapping[str, Any]
+_MS = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s", "prefill_s")
+_HEAD = ["variant", "mean tokens", "first token ms", "total ms", "localizer ms", "encode ms", "compress ms", "score ms"]
+_HEAD += ["prefill ms", "decode tokens/s", "KV MB", "peak MB", "TFLOP", "TTFT ratio", "memory ratio", "prefill/FLOPs"]
+
+
+def report(results: Row) -> str:
+    """All models, one section each."""
+    parts = ["# Full size, random weights", _INTRODUCTION, _localizers()]
+    for name, model in results["models"].items():
+        parts += [f"## {name}", *_model(model)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_INTRODUCTION = (
+    "Written by `bench/gpu.py`. Medians over alternating rounds after a warm-up; the localizer is in the time to the "
+    "first token, in the total, in the peak and in the FLOPs. Memory is above the weights, those of the localizer "
+    "included. Ratios are to the baseline `none`."
+)
+
+
+def _localizers() -> str:
+    return "\n".join(["Localizers:", "", *(f"- {name}: {text}" for name, (text, _) in LOCALIZERS.items())])
+
+
+def _model(model: Row) -> list[str]:
+    found = []
+    if "runs" in model:
+        found += [_about(model["facts"]), _circumstances(model["runs"]), _runs(model["runs"]["variants"])]
+        found += [f"Refused, {name}: {why}" for name, why in model["runs"]["refused"].items()]
+    if model.get("goals"):
+        found.append(_goals(model["goals"]))
+    if "batches" in model:
+        found += [_circumstances(model["batches"]), _batches(model["batches"])]
+    if "profile" in model:
+        found += [_circumstances(model["profile"]), _profiles(model["profile"]["variants"])]
+    return found
+
+
+def _about(facts: Row) -> str:
+    width, height = facts["image"]
+    return (
+        f"{facts['parameters']:,} parameters, {facts['weights_bytes'] / 1e9:.1f} GB; an image of {width} x {height}, "
+        f"{facts['visual_tokens']} visual and {facts['text_tokens']} text tokens, {facts['layers']} decoder layers."
+    )
+
+
+def _circumstances(section: Row) -> str:
+    how = section["circumstances"]
+    versions = ", ".join(f"{name} {version}" for name, version in how["versions"].items())
+    return (
+        f"`{how['command']}` on {how['device_name']}, {how['dtype']}, {how['attention']} attention, budget "
+        f"{how['budget']}, {versions}; {how['date']}."
+    )
+
+
+def _runs(variants: Row) -> str:
+    def cells(name: str, own: Row) -> list[str]:
+        return [
+            name,
+            f"{own['mean_tokens']:.0f}",
+            *(f"{1000 * own[each]['median']:.1f}" for each in _MS),
+            f"{own['decode_tokens_per_s']['median']:.1f}",
+            *(f"{own[each] / 1e6:.1f}" for each in ("kv_bytes", "peak_bytes")),
+            f"{(own['flops'] + own['localizer_flops']) / 1e12:.3g}",
+            *(f"{own[each]:.2f}" for each in ("ttft_ratio", "memory_ratio", "prefill_over_flops")),
+        ]
+
+    return markdown(_HEAD, [cells(name, own) for name, own in variants.items()])
+
+
+def _goals(goals: list[Row]) -> str:
+    """A row for every variant, a column for every goal; what is missed is said to be."""
+    cells = {(each["variant"], each["goal"]): _cell(each) for each in goals}
+    names, columns = dict.fromkeys(each["variant"] for each in goals), dict.fromkeys(each["goal"] for each in goals)
+    most = {each["goal"]: each["most"] for each in goals}
+    about = "\n".join(f"- {name}: at most {most[name]:g}; {GOAL_WORDS[name]}" for name in columns)
+    table = markdown(
+        ["goals", *columns], [[name, *(cells.get((name, each), "") for each in columns)] for name in names]
+    )
+    return f"{about}\n\n{table}"
+
+
+def _cell(goal: Row) -> str:
+    return f"{goal['value']:.3g}{'' if goal['met'] else ' missed'}"
+
+
+def _batches(section: Row) -> str:
+    rows = [
+        [
+            name,
+            f"{own['largest_batch']}{' or more' if own['largest_batch'] == section['most'] else ''}",
+            str(rate["batch"]),
+            *(f"{1000 * rate[each]:.0f}" for each in ("prefill_s", "total_s")),
+            f"{rate['decode_tokens_per_s']:.0f}",
+            f"{rate['kv_bytes'] / 1e6:.1f}",
+        ]
+        for name, own in section["variants"].items()
+        for rate in own.get("rates", [])
+    ]
+    about = "Batches of the language model's part alone: copies of one prompt, vision features computed once."
+    head = ["variant", "largest batch", "batch", "prefill ms", "total ms", "decode tokens/s", "KV MB"]
+    return f"{about}\n\n{markdown(head, rows)}"
+
+
+def _profiles(profiles: Row) -> str:
+    rows = [
+        [name, each["name"][:60], str(each["calls"]), f"{each['ms']:.2f}"]
+        for name, own in profiles.items()
+        for each in own["ops"]
+    ]
+    waits = [
+        f"- {name}: " + (", ".join(f"{count} x {what}" for what, count in _all(own).items()) or "none")
+        for name, own in profiles.items()
+    ]
+    table = markdown(["prefill of", "operator or kernel", "calls", "own ms"], rows)
+    return "\n".join(["Waits and transfers between the start of generate and the first token:", "", *waits, "", table])
+
+
+def _all(profile: Row) -> dict[str, int]:
+    return {**profile["waits"], **profile["reads"], **profile["copies"], **profile["places"]}
