@@ -22,20 +22,8 @@ from crop_core.region import Region
 from crop_core.runs import Task
 
 CPU = torch.device("cpu")
-TINY = [
-    "--tiny",
-    "--device",
-    "cpu",
-    "--budget",
-    "30%",
-    "--localizers",
-    "free",
-    "grid",
-    "written",
-    "self",
-    "--most-batch",
-    "3",
-]
+FINDERS = ("free", "grid", "written", "self")
+TINY = ["--tiny", "--device", "cpu", "--budget", "30%", "--localizers", *FINDERS, "--most-batch", "3"]
 LLAMA = {"7b": (4096, 11008, 32), "13b": (5120, 13824, 40)}  # width, width of the MLP, layers
 PUBLISHED = {"qwen2.5-vl-7b": 8_292_166_656, LOCATOR: 2_208_985_600}  # of the checkpoints' safetensors
 TOKENS = {"llava-1.5": 576, "llava-next": 576 + 48 * 48 + 48, "qwen2.5-vl": 48 * 48, "qwen2-vl": 24 * 24}
@@ -88,7 +76,7 @@ def out(tmp_path_factory):
     return before, json.loads(path.read_text()), path
 
 
-NAMES = {"none", "fastv", "crop-evict free", "crop-evict grid"}
+NAMES = {"none", "fastv", *(f"crop-evict {name}" for name in FINDERS)}
 
 
 @pytest.mark.parametrize("name", command.ANSWERING)
@@ -111,10 +99,8 @@ def test_every_model_has_every_figure(out, name):
         assert own["peak_bytes"] > own["kv_bytes"] > 0
         assert own["mean_tokens"] <= (1 if own is base else 0.3) * facts["visual_tokens"]
         assert {each: own[each] for each in ratios(own, base)} == ratios(own, base)
-        if own["localizer"] == "grid":
-            assert own["localizer_flops"] > 0 and own["localizer_weights_bytes"] > 0
-        else:
-            assert own["localizer_flops"] == own["localizer_weights_bytes"] == 0
+        assert (own["localizer_flops"] > 0) == (own["localizer"] in ("grid", "written", "self"))
+        assert (own["localizer_weights_bytes"] > 0) == (own["localizer"] in ("grid", "written"))
     assert base["ttft_ratio"] == base["memory_ratio"] == base["prefill_over_flops"] == 1
 
 
@@ -274,7 +260,7 @@ def test_what_cannot_run_is_left_out_and_said(tmp_path, monkeypatch, capsys):
     assert command.main([*ONE, "crop", "--rounds", "1", "--out", str(path)]) == 1
     runs = json.loads(path.read_text())["models"]["llava-1.5-7b"]["runs"]
     assert runs["refused"] == {"crop grid": "This localizer reads tea leaves."}
-    assert set(runs["variants"]) == {"none", "crop free"}
+    assert set(runs["variants"]) == {"none", "crop free", "crop written", "crop self"}
     assert "This localizer reads tea leaves." in capsys.readouterr().out
 
 
