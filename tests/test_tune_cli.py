@@ -92,6 +92,12 @@ def test_train_then_eval(base, squares, tmp_path, capsys):
     assert figures["iou"] > 0.9
 
 
+def test_eval_of_where_a_model_looks_itself(base, squares, capsys):
+    assert main(["localizer", "eval", base, str(squares), "--self", "--device", "cpu", "--json", "-"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["figures"]["all"]["questions"] == 24
+
+
 @pytest.fixture
 def refused(capsys):
     """Run a command line that is refused, and return its one sentence."""

@@ -36,7 +36,7 @@ def configs() -> dict[str, CropConfig]:
     table = {"all tokens": BASELINE}
     for method in METHODS:
         for budget in BUDGETS:
-            plain = CropConfig(method=method, budget=Budget(mean_tokens=budget))
+            plain = replace(BASELINE, method=method, budget=Budget(mean_tokens=budget))
             table[f"{method} {budget:g}"] = plain
             table[f"{method} {budget:g}{EVICTING}"] = replace(plain, ilp=IlpConfig(evict=True))
     return table

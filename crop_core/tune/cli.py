@@ -48,6 +48,7 @@ def add_commands(commands: Any) -> None:
     measure = own.add_parser("eval", help="measure a localizer", description=EVAL)
     measure.add_argument("model", metavar="MODEL", help="localizer: bundled name, folder or hub id")
     _data_arguments(measure)
+    measure.add_argument("--self", action="store_true", help="where the model itself looks, as an answering model")
     measure.add_argument("--json", metavar="FILE|-", help="write the figures as JSON; -: print only that")
     measure.set_defaults(run=_eval)
 
@@ -100,11 +101,11 @@ def _train(arguments: argparse.Namespace) -> None:
 def _eval(arguments: argparse.Namespace) -> None:
     check_target(arguments.json)
     examples = _examples(arguments)
-    from crop_core.localize import localizer_of
+    from crop_core.localize import SelfLocalizer, localizer_of
     from crop_core.tune import evaluate
 
     adapter = _adapter(arguments)
-    localizer = localizer_of(adapter)
+    localizer = SelfLocalizer(adapter) if arguments.self else localizer_of(adapter)
     localizer.find(Image.new("RGB", (64, 48), "gray"), "?")  # a first call is slower, and is not what is measured
     skipped = Skipped()
     figures = evaluate.by_kind(evaluate.find(localizer, examples, adapter.device, skipped))
