@@ -182,18 +182,18 @@ def _about_history(task: Task) -> list[str]:
     """What a follow-up question starts from."""
     if not task.history:
         return []
-    prompts = (task.adapter.prompt(task.question, len(task.layouts), turns) for turns in ((), task.history))
-    told = (
-        "" if len(set(prompts)) == 2 else f" {task.adapter.name} reads each question by itself, without earlier ones."
-    )
-    return [f"A follow-up: the image was read again in full, and the region is that of this question.{told}"]
+    images = len(task.layouts)
+    what = "image was" if images == 1 else "images were"
+    alone = task.adapter.prompt(task.question, images) == task.adapter.prompt(task.question, images, task.history)
+    told = f" {task.adapter.name} reads each question by itself, without earlier ones." if alone else ""
+    return [f"A follow-up: the {what} read again in full, and the region is that of this question.{told}"]
 
 
 def _budget(task: Task) -> str:
     """What the budget comes to for this image, in words."""
     if task.counts.mean is None:
         return "ratios and shares of the settings"
-    return f"{task.counts.mean:g} of {sum(task.counts.visual)} visual tokens per layer"
+    return f"{task.counts.mean:.4g} of {sum(task.counts.visual)} visual tokens per layer"
 
 
 def dtype_name(adapter: Adapter) -> str:

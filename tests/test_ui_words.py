@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,3 +128,12 @@ def test_the_end_of_the_answer_is_named() -> None:
     chips = words.token_chips(comparison().baseline.tokens, "here", "there")
     assert [chip["text"] for chip in chips] == ["rabbit", "(end)"]
     assert np.isclose(chips[0]["own"], 0.94)
+
+
+def test_a_localizer_without_weights_of_its_own_has_its_share_of_the_time() -> None:
+    result = comparison()
+    cost = replace(result.crop.cost, localizer_weights_bytes=0, localizer_s=0.25)
+    for flops, said in ((10**9, "250 ms of it is the localizer"), (0, "")):
+        told = replace(result.crop, cost=replace(cost, localizer_flops=flops))
+        rows = {row.key: row for row in words.cost_readouts(replace(result, crop=told))}
+        assert rows["ttft"].localizer == rows["total"].localizer == said

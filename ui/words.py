@@ -100,7 +100,7 @@ def token_readouts(result: Comparison) -> list[Readout]:
 def cost_readouts(result: Comparison) -> list[Readout]:
     """Times, memory and work of both runs, the localizer always included in CROP's."""
     b, c = result.baseline.cost, result.crop.cost
-    looked_for_s = c.localizer_s if c.localizer_weights_bytes else 0.0  # a region that was given takes no model
+    looked_for_s = c.localizer_s if c.localizer_flops else 0.0  # a region that was given takes no model
     return [
         readout(
             "ttft",

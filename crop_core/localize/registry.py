@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crop_core.localize.attention import SELF
 from crop_core.localize.calibration import KEY
 from crop_core.localize.formats import BOXES, NAMED, format_of
 from crop_core.localize.grid import SLOTS, GridLocalizer, slot_ids
@@ -22,7 +23,8 @@ def localizer_of(adapter: Adapter) -> Localizer:
         raise ModelError(
             f'{adapter.name} cannot be a localizer: it is a {kind} model without a "{KEY}" that says its format '
             f"({' or '.join(NAMED)}) in its config.json, and without the tokens {' '.join(SLOTS)}; use "
-            f"crop-tiny-locator, a fine-tuned locator, or a model of {' or '.join(BOXES)}."
+            f"crop-tiny-locator, {SELF!r} for the answering model itself, a fine-tuned locator, or a model of "
+            f"{' or '.join(BOXES)}."
         )
     try:
         return GridLocalizer(adapter, form)
