@@ -10,12 +10,14 @@ import copy
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 
-from crop_core.compress import CompressionPlan, compress_inputs
+from crop_core.compress import CompressionPlan, Picture, compress_inputs
 from crop_core.compress import registry as compressors
 from crop_core.config import CropConfig, IlpConfig
 from crop_core.generation import Generated, generate
@@ -23,6 +25,7 @@ from crop_core.localize import Finding, Localizer, Looker
 from crop_core.measure.flops import prefill_flops, scoring_flops
 from crop_core.measure.timing import StageTimer, now
 from crop_core.models import Adapter, Images, PreparedInputs, TokenLayout, Turn, several
+from crop_core.models.protocol import Tower
 from crop_core.prune import LayerPruning, VisualTokens, schedule
 from crop_core.prune import registry as pruners
 from crop_core.region import Region
@@ -66,6 +69,7 @@ class Encoded:
 
     prepared: PreparedInputs
     features: Any
+    watched: Any = None  # what the adapter kept of its tower, for methods that read it
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,18 @@ class Task:
         images = several(self.images)
         return [self.adapter.layout(image.size, len(images)) for image in images]
 
-    def encode(self) -> Encoded:
-        """Preprocessing and the vision tower, for `encoded` of other tasks about the same images and question."""
+    def encode(self, watch: bool = False) -> Encoded:
+        """Preprocessing and the vision tower, for `encoded` of other tasks about the same images and question; watch:
+        also for methods that read the tower, where this task's own does not.
+        """
         prepared = self.adapter.prepare(self.images, self.question, self.history)
-        return Encoded(prepared, self.adapter.encode(prepared))
+        with self.adapter.watch() if watch or self._reads_tower else nullcontext() as watched:
+            return Encoded(prepared, self.adapter.encode(prepared), watched)
+
+    @property
+    def _reads_tower(self) -> bool:
+        compressor = self.config.parts.compressor
+        return compressor is not None and compressors.reads_tower(compressor)
 
     def localize(self, localizers: Sequence[Localizer]) -> Located:
         """The region in every image, by a localizer each. One that asks the answering model about a single image leaves
@@ -154,7 +166,7 @@ class Task:
             layouts = self.layouts
         timer.seconds["encode"] += before
         with timer.stage("compression") if compressor else nullcontext():
-            plans = self._plans(compressor, layouts, regions)
+            plans = self._plans(compressor, self._pictures(layouts, regions, encoded))
             inputs, visual = self._inputs(compressor, encoded, CompressionPlan.joined(plans))
         pruning = self._pruning(pruner, _tokens(layouts, regions, plans), visual)
         out, steps = self._generate(inputs, pruning, timer, how)
@@ -178,15 +190,30 @@ class Task:
         timer.seconds["decode"] = out.finished - out.first_token
         return out, steps
 
-    def _plans(
-        self, compressor: str | None, layouts: list[TokenLayout], regions: list[Region]
-    ) -> list[CompressionPlan]:
+    def _pictures(self, layouts: list[TokenLayout], regions: list[Region], encoded: Encoded) -> list[Picture]:
+        """Every image as a compressor may read it."""
+        ends = np.cumsum([0, *(layout.count for layout in layouts)])
+        spans = [slice(*each) for each in pairwise(ends)]
+
+        def features(number: int) -> torch.Tensor:
+            return encoded.features.pooler_output[0][spans[number]]
+
+        def tower(number: int) -> Tower:
+            return self.adapter.towers(encoded.watched, encoded.prepared)[number]
+
+        question = partial(self.adapter.embedded, self.question)
+        return [
+            Picture(layout, region, partial(features, number), partial(tower, number), question)
+            for number, (layout, region) in enumerate(zip(layouts, regions, strict=True))
+        ]
+
+    def _plans(self, compressor: str | None, pictures: list[Picture]) -> list[CompressionPlan]:
         """What becomes of the visual tokens of every image before the LLM."""
         if compressor is None:
-            return [CompressionPlan.identity(layout.count) for layout in layouts]
+            return [CompressionPlan.identity(picture.layout.count) for picture in pictures]
         method = compressors.compressor(compressor, self.config)
-        counts: list[int] | list[None] = self.counts.tokens or [None] * len(layouts)
-        return [method.plan(*each) for each in zip(layouts, regions, counts, strict=True)]
+        counts: list[int] | list[None] = self.counts.tokens or [None] * len(pictures)
+        return [method.plan(*each) for each in zip(pictures, counts, strict=True)]
 
     def _inputs(
         self, compressor: str | None, encoded: Encoded, plan: CompressionPlan

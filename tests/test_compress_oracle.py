@@ -10,7 +10,7 @@ import torch
 from oracle import Masked, difference, new_tokens, run
 from tiny_models import tiny_inputs, tiny_llava
 
-from crop_core.compress import CompressionError, CompressionPlan, compress_inputs, registry
+from crop_core.compress import CompressionError, CompressionPlan, Picture, compress_inputs, registry
 from crop_core.compress.pooling import PoolingCompressor
 from crop_core.compress.random_subset import RandomCompressor
 from crop_core.config import CropConfig
@@ -45,7 +45,7 @@ def labelled(*labels):
 
 def random_subset(count, seed=0, total=TOKENS):
     """The method "random" on an image of `total` tokens in a row; it reads neither their places nor a region."""
-    return RandomCompressor(seed).plan(SimpleNamespace(row=np.zeros(total)), None, count)
+    return RandomCompressor(seed).plan(Picture(SimpleNamespace(row=np.zeros(total)), None), count)
 
 
 def random_plan(seed, groups, dropped=0):

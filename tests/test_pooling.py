@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from crop_core.compress.picture import Picture
 from crop_core.compress.pooling import PoolingCompressor, in_sight, rings
 from crop_core.compress.protocol import CompressionError, CompressionPlan
 from crop_core.config import PlcConfig, Ring
@@ -39,7 +40,7 @@ def test_every_count_from_one_to_all_is_met_exactly(layout):
     compressor = PoolingCompressor()
     total = len(layout.row)
     for count in {1, 2, 3, 4, 5, 6, 7, 17, total // 3, total // 2, total - 1, total}:
-        plan = compressor.plan(layout, REGION, count)
+        plan = compressor.plan(Picture(layout, REGION), count)
         assert plan.count == count
         assert sorted(set(plan.group.tolist())) == list(range(count)), "nothing is dropped"
         assert np.allclose(plan.weights.sum(axis=1), 1)
@@ -48,13 +49,13 @@ def test_every_count_from_one_to_all_is_met_exactly(layout):
 @pytest.mark.parametrize("count", [0, 577, -1])
 def test_impossible_counts_are_refused_with_the_range(count):
     with pytest.raises(CompressionError, match="1 to 576"):
-        PoolingCompressor().plan(grid(), REGION, count)
+        PoolingCompressor().plan(Picture(grid(), REGION), count)
 
 
 @pytest.mark.parametrize("count", [100, 192, 288, 400])
 def test_the_region_stays_whole_and_groups_are_windows_of_one_ring(count):
     layout = grid(pad=0.25)
-    plan = PoolingCompressor().plan(layout, REGION, count)
+    plan = PoolingCompressor().plan(Picture(layout, REGION), count)
     for number in range(plan.count):
         members = np.flatnonzero(plan.group == number)
         assert len(set(plan.ring[members])) == 1
@@ -66,23 +67,23 @@ def test_the_region_stays_whole_and_groups_are_windows_of_one_ring(count):
 
 def test_a_region_larger_than_the_count_leaves_one_token_per_ring_besides():
     layout = grid()
-    plan = PoolingCompressor().plan(layout, Region(0, 0, 6, 6, 480, 480), 64)
+    plan = PoolingCompressor().plan(Picture(layout, Region(0, 0, 6, 6, 480, 480)), 64)
     outside = {number for number, ring in zip(plan.group, plan.ring, strict=True) if ring > 0}
     assert len(outside) == len(set(plan.ring.tolist()) - {0})
     assert plan.inside(plan.ring == 0).sum() == 64 - len(outside)
 
 
 def test_one_token_pools_everything_and_is_no_region_token():
-    plan = PoolingCompressor().plan(grid(), REGION, 1)
+    plan = PoolingCompressor().plan(Picture(grid(), REGION), 1)
     assert plan.inside(plan.ring == 0).tolist() == [False]
-    two = PoolingCompressor().plan(grid(), REGION, 2)
+    two = PoolingCompressor().plan(Picture(grid(), REGION), 2)
     assert sorted(two.inside(two.ring == 0).tolist()) == [False, True]
 
 
 def test_without_a_count_no_window_exceeds_its_ratio_and_far_windows_are_larger():
     config = PlcConfig((Ring(1, 4), Ring(2, 9), Ring(float("inf"), 36)))
     layout = grid(leading=1)
-    plan = PoolingCompressor(config).plan(layout, Region(0, 1, 1, 2, 480, 480))
+    plan = PoolingCompressor(config).plan(Picture(layout, Region(0, 1, 1, 2, 480, 480)))
     sizes = {ring: [] for ring in range(4)}
     for number in range(plan.count):
         members = np.flatnonzero(plan.group == number)
@@ -111,15 +112,15 @@ def test_padding_and_tokens_without_a_place_are_in_the_last_ring_even_beside_the
 
 def test_windows_are_square_where_nothing_interrupts_them():
     layout = grid(16)
-    plan = PoolingCompressor(PlcConfig((Ring(float("inf"), 16),))).plan(layout, Region(0, 0, 0, 0, 480, 480))
+    plan = PoolingCompressor(PlcConfig((Ring(float("inf"), 16),))).plan(Picture(layout, Region(0, 0, 0, 0, 480, 480)))
     far = plan.group[-1]
     rows, cols = np.divmod(np.flatnonzero(plan.group == far), 16)
     assert np.ptp(rows) == np.ptp(cols) == 3
 
 
 def test_a_plan_is_numbered_by_anchors_and_two_plans_agree():
-    plan = PoolingCompressor().plan(grid(), REGION, 150)
-    again = PoolingCompressor().plan(grid(), REGION, 150)
+    plan = PoolingCompressor().plan(Picture(grid(), REGION), 150)
+    again = PoolingCompressor().plan(Picture(grid(), REGION), 150)
     assert (plan.group == again.group).all()
     assert (np.diff(plan.anchors) > 0).all()
     assert (plan.group[plan.anchors] == np.arange(150)).all()

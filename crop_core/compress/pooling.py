@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from crop_core.compress.picture import Picture
 from crop_core.compress.protocol import CompressionError, CompressionPlan
 from crop_core.config import PlcConfig
 from crop_core.region import GRID, Region
@@ -36,11 +37,13 @@ class PoolingCompressor:
 
     config: PlcConfig = field(default_factory=PlcConfig)
 
-    def plan(self, layout: TokenLayout, region: Region, count: int | None = None) -> CompressionPlan:
-        """Groups of `layout`'s N tokens: exactly `count` (1..N), or, for None, windows of at most the rings' ratios.
+    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+        """Groups of the N tokens by where they lie: exactly `count` (1..N), or, for None, windows of at most the rings'
+        ratios.
 
         Raises CompressionError for a count outside 1..N.
         """
+        layout, region = picture.layout, picture.region
         total = len(layout.row)
         if count is not None and not 1 <= count <= total:
             raise CompressionError(f"{total} visual tokens cannot be pooled into {count}; give 1 to {total}.")

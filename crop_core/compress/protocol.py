@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crop_core.region import Region
-
-if TYPE_CHECKING:  # the layout's module imports torch, which a plan has no need of
-    from crop_core.models.protocol import TokenLayout
+if TYPE_CHECKING:
+    from crop_core.compress.picture import Picture
 
 
 class CompressionError(ValueError):
@@ -90,8 +88,8 @@ class CompressionPlan:
 class Compressor(Protocol):
     """Acts before the LLM: one method, one file, one row in the registry."""
 
-    def plan(self, layout: TokenLayout, region: Region, count: int | None) -> CompressionPlan:
-        """Which of the N tokens of `layout` become one; exactly `count` input tokens, or as many as its ratios give."""
+    def plan(self, picture: Picture, count: int | None) -> CompressionPlan:
+        """Which of the N tokens of an image become one; exactly `count` input tokens, or as many as its ratios give."""
 
 
 def _anchors(there: NDArray[np.bool_], number: NDArray[np.int64]) -> NDArray[np.int64]:

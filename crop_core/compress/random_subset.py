@@ -7,15 +7,11 @@ subset is drawn once, before the LLM, so that every layer holds the same tokens;
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crop_core.compress.picture import Picture
 from crop_core.compress.protocol import CompressionError, CompressionPlan
-from crop_core.region import Region
-
-if TYPE_CHECKING:
-    from crop_core.models.protocol import TokenLayout
 
 
 @dataclass(frozen=True)
@@ -28,12 +24,12 @@ class RandomCompressor:
     seed: int = 0
     share: float = 1 / 3
 
-    def plan(self, layout: TokenLayout, region: Region, count: int | None = None) -> CompressionPlan:
-        """Exactly `count` (1..N) of `layout`'s N tokens, each as it is and all in ring 0; the region is not read.
+    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+        """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N.
         """
-        total = len(layout.row)
+        total = len(picture.layout.row)
         if count is None:
             count = max(1, int(self.share * total))
         if not 1 <= count <= total:

@@ -13,6 +13,12 @@ COMPRESSORS: dict[str, Callable[[CropConfig], Compressor]] = {
     "pooling": lambda config: PoolingCompressor(config.plc),
     "random": lambda config: RandomCompressor(config.seed),
 }
+READ_TOWER: set[str] = set()  # those that read what the vision tower attends to
+
+
+def reads_tower(name: str) -> bool:
+    """Whether the compressor `name` needs `Picture.tower`."""
+    return name in READ_TOWER
 
 
 def compressor(name: str, config: CropConfig) -> Compressor:

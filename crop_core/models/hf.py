@@ -16,7 +16,7 @@ import torch
 
 from crop_core.images import reduced, reduced_size
 from crop_core.measure.flops import counted
-from crop_core.models.protocol import Images, ModelError, PreparedInputs, TokenLayout, Turn, several
+from crop_core.models.protocol import Images, ModelError, PreparedInputs, TokenLayout, Tower, Turn, several
 from crop_core.prune import DecoderStack
 
 
@@ -176,6 +176,23 @@ class HfAdapter:
         if levels is not None:
             out.deepstack_features = [[_one(level)] for level in levels]
         return out
+
+    def watch(self) -> Any:
+        """Families with a class token say what is kept."""
+        raise ModelError(
+            f"{self.name} is a {self.model.config.model_type} model, whose vision tower has no class token that can be "
+            "read; choose a method that reads none."
+        )
+
+    def towers(self, watched: Any, inputs: PreparedInputs) -> list[Tower]:
+        """What `watch` kept, by image."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def embedded(self, question: str) -> torch.Tensor:
+        """(T, D) embeddings of a question's own tokens, special ones typed into it left out."""
+        ids = self.tokenizer.encode(_without(question, self._special), add_special_tokens=False)
+        return self.model.get_input_embeddings()(torch.tensor(ids, dtype=torch.long, device=self.device))
 
     def vision_flops(self, inputs: PreparedInputs) -> int:
         """Floating-point operations of `encode`, counted once for tensors of these shapes."""

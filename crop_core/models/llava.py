@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from crop_core.images import reduced
 from crop_core.models.geometry import Framing, grid_layout
 from crop_core.models.hf import HfAdapter
 from crop_core.models.pixels import BYTES, normalized
-from crop_core.models.protocol import Images, ModelError, PreparedInputs, TokenLayout, Turn, several
+from crop_core.models.protocol import Images, ModelError, PreparedInputs, TokenLayout, Tower, Turn, several
+from crop_core.models.tower import Watch
 
 
 class LlavaAdapter(HfAdapter):
@@ -35,6 +37,19 @@ class LlavaAdapter(HfAdapter):
         ids = self.placed(self.prompt(question, len(images), history), tokens)
         found = normalized(pixels.flatten(2).to(self.device), processor, self.dtype).reshape(pixels.shape)
         return self._prepared(ids, {"pixel_values": found}, images, {})
+
+    def watch(self) -> Watch:
+        """The class token of the CLIP tower."""
+        return Watch(self.model.model.vision_tower)
+
+    def towers(self, watched: Watch, inputs: PreparedInputs) -> list[Tower]:
+        """A token a patch; the class token, where it is kept, is none."""
+        attention, keys = watched.looked()
+        leading = self.layout(inputs.image_sizes[0]).count - attention.shape[1]
+        return [
+            Tower(F.pad(own, (leading, 0), value=torch.nan), F.pad(key, (0, 0, leading, 0)))
+            for own, key in zip(attention, keys, strict=True)
+        ]
 
     def _placeholders(self, pixels: Sequence[int]) -> int:
         """Visual tokens of an image of pixels (3, H, W), by the processor's own arithmetic."""

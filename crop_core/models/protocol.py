@@ -83,6 +83,16 @@ def several(images: Images) -> tuple[Image.Image, ...]:
     return (images,) if isinstance(images, Image.Image) else tuple(images)
 
 
+@dataclass(frozen=True, eq=False)
+class Tower:
+    """What the vision tower thinks of each visual token: attention (N,) float32, the class token's in the penultimate
+    layer, mean over heads; keys (N, W) of that layer. NaN and zeros for tokens that are no patch.
+    """
+
+    attention: torch.Tensor
+    keys: torch.Tensor
+
+
 class Adapter(Protocol):
     """One loaded model of one family; the only place that knows the family's processor and module names."""
 
@@ -130,6 +140,15 @@ class Adapter(Protocol):
         """Vision tower and projector: the ModelOutput that `mm_encoder_outputs` takes, pooler_output [(N, D)] with the
         tokens of all images.
         """
+
+    def watch(self) -> Any:
+        """Context manager around `encode` that keeps what `towers` reads; ModelError where there is nothing to read."""
+
+    def towers(self, watched: Any, inputs: PreparedInputs) -> list[Tower]:
+        """What the tower thinks of the tokens of every image."""
+
+    def embedded(self, question: str) -> torch.Tensor:
+        """(T, D) embeddings of a question's own tokens, without the prompt around them."""
 
     def vision_flops(self, inputs: PreparedInputs) -> int:
         """Floating-point operations of `encode`; the first of its shapes takes as long as encoding."""

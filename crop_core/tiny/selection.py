@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crop_core.compress.picture import Picture
 from crop_core.compress.pooling import PoolingCompressor
 from crop_core.models.geometry import Framing, grid_layout
 from crop_core.region import GRID, Region
@@ -43,9 +44,8 @@ class Selection:
         """`count` tokens of each picture of these sizes in px, as PLC leaves them around any region."""
         side = (recipe.side, recipe.side)
         framing = Framing(pad_square=recipe.pad, shortest_edge=None, resize=side, crop=None)
-        plans = [
-            PoolingCompressor().plan(grid_layout(size, framing, PATCH), _any_region(size, rng), count) for size in sizes
-        ]
+        pictures = [Picture(grid_layout(size, framing, PATCH), _any_region(size, rng)) for size in sizes]
+        plans = [PoolingCompressor().plan(picture, count) for picture in pictures]
         return cls(torch.from_numpy(np.stack([plan.weights for plan in plans])).float())
 
     @property

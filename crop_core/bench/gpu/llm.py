@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress import CompressedInputs, CompressionPlan, compress_inputs
+from crop_core.compress import CompressedInputs, CompressionPlan, Picture, compress_inputs
 from crop_core.compress import registry as compressors
 from crop_core.generation import Generated, generate
 from crop_core.measure.flops import prefill_flops
@@ -79,7 +79,7 @@ def _plan(task: Task, region: Region) -> CompressionPlan:
     if compressor is None:
         return CompressionPlan.identity(layout.count)
     count = task.counts.tokens[0] if task.counts.tokens else None
-    return compressors.compressor(compressor, task.config).plan(layout, region, count)
+    return compressors.compressor(compressor, task.config).plan(Picture(layout, region), count)
 
 
 def _cuts(task: Task, count: int) -> schedule.Cuts:

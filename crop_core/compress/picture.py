@@ -1,0 +1,38 @@
+"""What a compressor may read of one image and the question about it. Knows nothing of models and methods.
+
+Everything beyond the places of the tokens is made only when it is asked for, so that a method pays for what it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crop_core.compress.protocol import CompressionError
+from crop_core.region import Region
+
+if TYPE_CHECKING:  # a plan by places alone needs no torch
+    import torch
+
+    from crop_core.models.protocol import TokenLayout, Tower
+
+
+def _absent() -> None:
+    raise CompressionError("This method reads more of an image than where its tokens lie; run it through the engine.")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """layout: where the N visual tokens lie. region: the question's.
+
+    features: makes the (N, D) tokens as the LLM would read them. tower: makes what the vision tower thinks of each of
+    them; raises ModelError for towers without a class token. question: makes the (T, D) embeddings of the question's
+    own tokens. All on the model's device.
+    """
+
+    layout: TokenLayout
+    region: Region
+    features: Callable[[], torch.Tensor] = _absent  # type: ignore[assignment]
+    tower: Callable[[], Tower] = _absent  # type: ignore[assignment]
+    question: Callable[[], torch.Tensor] = _absent  # type: ignore[assignment]
