@@ -91,7 +91,8 @@ class Located:
 
 @dataclass
 class Task:
-    """A question about RGB images, one or several, and how to run it; ValueError for a budget that cannot be met.
+    """A question about RGB images, one or several, and how to run it; ValueError for a budget that cannot be met,
+    ModelError for a method that reads a class token where the model has none.
 
     history: earlier questions about the same images and their answers. encoded: of these images and this question, from
     `encode`; runs then start from it, and its time is in none of theirs.
@@ -109,6 +110,8 @@ class Task:
     def __post_init__(self) -> None:
         self.images = several(self.images)
         self.first = self.adapter.stack.first_prunable
+        if self._reads_tower:
+            self.adapter.watch()  # ModelError before anything runs
         self.counts = _counts(self.config, [each.count for each in self.layouts], self.adapter.layers, self.first)
 
     @property

@@ -68,15 +68,20 @@ class PoolingCompressor:
 def rings(layout: TokenLayout, region: Region, config: PlcConfig) -> Ints:
     """(N,) ring of every token: 0 in the region, then by the distance of its centre from the region in grid cells (the
     larger of across and down); the last ring for tokens without a place or outside what the model sees."""
-    inside = region.mask(layout.boxes)
     visible = in_sight(layout)
+    edges = np.cumsum([ring.width for ring in config.rings])
+    ring = 1 + np.searchsorted(edges[:-1], distance(layout, region))
+    return np.where(region.mask(layout.boxes) & visible, 0, ring).astype(np.int64)
+
+
+def distance(layout: TokenLayout, region: Region) -> NDArray[np.float64]:
+    """(N,) from the region to every token's centre in grid cells, the larger of across and down; infinite for tokens
+    that are not in sight.
+    """
     centre = (layout.boxes[:, :2] + layout.boxes[:, 2:]) / 2  # (N, 2) px
     box, cell = np.array(region.box), np.array([region.width, region.height]) / GRID
     away = np.maximum(box[:2] - centre, centre - box[2:]) / cell  # (N, 2) cells
-    distance = np.where(visible, away.max(axis=1, initial=0.0), np.inf)
-    edges = np.cumsum([ring.width for ring in config.rings])
-    ring = 1 + np.searchsorted(edges[:-1], distance)
-    return np.where(inside & visible, 0, ring).astype(np.int64)
+    return np.where(in_sight(layout), away.max(axis=1, initial=0.0), np.inf)
 
 
 def in_sight(layout: TokenLayout) -> NDArray[np.bool_]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crop_core.compress.picture import Picture
-from crop_core.compress.protocol import CompressionError, CompressionPlan
+from crop_core.compress.protocol import CompressionPlan
+from crop_core.compress.subset import kept, wanted
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,5 @@ class RandomCompressor:
         Raises CompressionError for a count outside 1..N.
         """
         total = len(picture.layout.row)
-        if count is None:
-            count = max(1, int(self.share * total))
-        if not 1 <= count <= total:
-            raise CompressionError(f"{count} of {total} visual tokens cannot be kept; give 1 to {total}.")
-        label = np.full(total, -1, dtype=np.int64)
-        kept = np.random.default_rng(self.seed).permutation(total)[:count]
-        label[kept] = kept
-        return CompressionPlan.of(label, np.zeros(total, dtype=np.int64))
+        kept_count = wanted(count, int(self.share * total), total)
+        return kept(np.random.default_rng(self.seed).permutation(total)[:kept_count], total)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from crop_core.compress.cdpruner import CdPrunerCompressor
+from crop_core.compress.divprune import DivPruneCompressor
 from crop_core.compress.pooling import PoolingCompressor
 from crop_core.compress.protocol import CompressionError, Compressor
 from crop_core.compress.random_subset import RandomCompressor
+from crop_core.compress.region_only import RegionCompressor
+from crop_core.compress.visionzip import VisionZipCompressor
+from crop_core.compress.vispruner import VisPrunerCompressor
 from crop_core.config import CropConfig
 
 COMPRESSORS: dict[str, Callable[[CropConfig], Compressor]] = {
     "pooling": lambda config: PoolingCompressor(config.plc),
     "random": lambda config: RandomCompressor(config.seed),
+    "region": lambda config: RegionCompressor(),
+    "visionzip": lambda config: VisionZipCompressor(),
+    "divprune": lambda config: DivPruneCompressor(),
+    "cdpruner": lambda config: CdPrunerCompressor(),
+    "vispruner": lambda config: VisPrunerCompressor(),
 }
-READ_TOWER: set[str] = set()  # those that read what the vision tower attends to
+READ_TOWER = {"visionzip", "vispruner"}  # those that read what the vision tower attends to
 
 
 def reads_tower(name: str) -> bool:

@@ -1,0 +1,40 @@
+"""Region only: nothing but the region's tokens enters the LLM.
+
+Source: the ablation of the paper that prunes instead of compressing (Guo et al., CROP, EMNLP 2025, arXiv 2505.21233).
+OURS: with a count the region is filled up with the tokens nearest to it, or thinned evenly, so that the count is met.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crop_core.compress.picture import Picture
+from crop_core.compress.pooling import distance, in_sight
+from crop_core.compress.protocol import CompressionPlan
+from crop_core.compress.subset import kept, wanted
+
+DIGITS = 9  # of a grid cell, so that rounding breaks no tie
+
+
+@dataclass(frozen=True)
+class RegionCompressor:
+    """Keeps tokens by their distance from the region in grid cells, ties by place; of a region of more tokens than
+    that, the middle one of each of `count` equal runs. Tokens without a place or out of sight are the farthest.
+    """
+
+    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+        """Exactly `count` (1..N) of the N tokens, or, for None, the region's, at least the one nearest to it; each as
+        it is and all in ring 0.
+
+        Raises CompressionError for a count outside 1..N.
+        """
+        layout, total = picture.layout, len(picture.layout.row)
+        inside = picture.region.mask(layout.boxes) & in_sight(layout)
+        nearest = np.lexsort((distance(layout, picture.region).round(DIGITS), ~inside))  # stable
+        own = int(inside.sum())
+        number = wanted(count, own, total)
+        if own > number:
+            nearest = nearest[(2 * np.arange(number) + 1) * own // (2 * number)]
+        return kept(nearest[:number], total)

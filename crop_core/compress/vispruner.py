@@ -1,0 +1,52 @@
+"""VisPruner: half of what stays is what the class token attends to, the other half what is left without duplicates.
+
+Source: Zhang et al., VisPruner, ICCV 2025, arXiv 2412.01818. Differs from its code: features are compared after the
+projector instead of before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from crop_core.compress.picture import Picture
+from crop_core.compress.protocol import CompressionPlan
+from crop_core.compress.subset import by_attention, directions, kept, wanted
+
+
+@dataclass(frozen=True)
+class VisPrunerCompressor:
+    """Keeps the most attended tokens, `important` of the count rounded down, and thins the others in rounds.
+
+    In a round the others, by falling attention at first, are dealt in turn to two halves; of the first half go the
+    tokens with the largest cosine to any of the second, at most `dropped` a round, ties by order; what is left of the
+    first half comes before the second. share: where no count is given, 64 of LLaVA-1.5's 576 as in the paper.
+    """
+
+    important: float = 0.5
+    dropped: int = 8
+    share: float = 1 / 9
+
+    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+        """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
+
+        Raises CompressionError for a count outside 1..N, ModelError for a vision tower without a class token.
+        """
+        total = len(picture.layout.row)
+        number = wanted(count, int(self.share * total), total)
+        first = int(self.important * number)
+        order, features = by_attention(picture.tower().attention), picture.features()
+        others = thinned(directions(features), order[first:].to(features.device), number - first, self.dropped)
+        return kept(torch.cat([order[:first].to(features.device), others]).cpu().numpy(), total)
+
+
+def thinned(rows: torch.Tensor, others: torch.Tensor, count: int, dropped: int) -> torch.Tensor:
+    """(count,) long: which of the places `others` (R,) in directions (N, D) are left."""
+    cosines = rows @ rows.mT  # (N, N)
+    while len(others) > count:
+        half, second = others[::2], others[1::2]
+        alike = cosines[half[:, None], second].amax(1)
+        number = min(dropped, len(others) - count)
+        others = torch.cat([half[alike.argsort(descending=True, stable=True)[number:]], second])
+    return others
