@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from families import build
+from other_device import OTHER, OtherDevice
 from PIL import Image
 from test_pooling import grid
 
@@ -223,6 +224,24 @@ def test_tokens_that_are_all_the_same_are_still_so_many(name):
     same = seen([[1.0, 2.0]] * 6, [0.5] * 6, [[0.0, 0.0]] * 6, [[1.0, 1.0]])
     for count in range(1, 7):
         assert registry.compressor(name, CropConfig()).plan(same, count).count == count
+
+
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("tower_there", [False, True])
+def test_the_tower_may_lie_on_another_device_than_the_features(name, tower_there, monkeypatch):
+    """The question's embeddings lie with the tower."""
+    picture, method = random_picture(0), registry.compressor(name, CropConfig())
+    expected = method.plan(picture, 9).group
+
+    def placed(tensor, there):
+        return tensor.to(OTHER) if there else tensor
+
+    with OtherDevice(monkeypatch):
+        features, question = placed(picture.features(), not tower_there), placed(picture.question(), tower_there)
+        attention, keys = (placed(each, tower_there) for each in (picture.tower().attention, picture.tower().keys))
+        tower = SimpleNamespace(attention=attention, keys=keys)
+        spread = Picture(picture.layout, picture.region, lambda: features, lambda: tower, lambda: question)
+        assert np.array_equal(method.plan(spread, 9).group, expected)
 
 
 @pytest.fixture(scope="module", params=["default", "full"])
