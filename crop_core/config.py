@@ -34,18 +34,16 @@ METHODS = {
     "ilp": Method("ILP alone: prune inside the LLM", None, "ilp"),
     "fastv": Method("FastV: prune inside the LLM by attention alone, no region", None, "fastv", "FastV", False),
     "random": Method("Random: drop tokens at random before the LLM, no region", "random", None, "Random", False),
-    "region": Method("Region only: keep the region's tokens, or those nearest to it", "region", None, "Region only"),
+    "region": Method("Region only: keep the region or the tokens nearest to it", "region", None, "Region only"),
     "visionzip": Method(
-        "VisionZip: pool what the class token does not attend to, no region", "visionzip", None, "VisionZip", False
+        "VisionZip: pool what the class token ignores, no region", "visionzip", None, "VisionZip", False
     ),
-    "divprune": Method(
-        "DivPrune: keep the least alike tokens before the LLM, no region", "divprune", None, "DivPrune", False
-    ),
+    "divprune": Method("DivPrune: keep the least alike tokens, no region", "divprune", None, "DivPrune", False),
     "cdpruner": Method(
-        "CDPruner: unlike tokens near the LLM's embeddings of the question", "cdpruner", None, "CDPruner", False
+        "CDPruner: relevant, unlike tokens by LLM embeddings, no region", "cdpruner", None, "CDPruner", False
     ),
     "vispruner": Method(
-        "VisPruner: keep attended tokens and no duplicates, no region", "vispruner", None, "VisPruner", False
+        "VisPruner: keep attended tokens and unlike ones, no region", "vispruner", None, "VisPruner", False
     ),
     "none": Method("No pruning: every visual token in every layer", None, None, "No pruning", False),
 }

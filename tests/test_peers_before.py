@@ -111,6 +111,7 @@ def test_cdpruner_takes_what_is_relevant_and_new():
     assert left(CdPrunerCompressor().plan(seen(features, question=question), 2)) == [0, 1]
     relevant = relevance(torch.eye(2)[[0, 0, 1]], torch.eye(2)[:1])
     assert relevant.tolist() == [1, 1, 0]
+    assert relevance(torch.eye(2), torch.tensor([[0.6, 0.8]])).tolist() == [0, 1], "scaled"
     assert relevance(torch.eye(2), torch.empty(0, 2)).tolist() == [1, 1], "a question without words"
     chosen = most_volume(torch.eye(2)[[0, 1, 0, 0]], torch.tensor([1.0, 0.5, 0.7, 0.9]), 4)
     assert chosen.tolist() == [0, 1, 3, 2], "duplicates last, the more relevant first"
@@ -221,8 +222,8 @@ def test_counts_outside_are_refused_and_none_is_the_paper_s_share(name, expected
 
 @pytest.mark.parametrize("name", sorted(set(PEERS) - {"region"}))
 def test_tokens_that_are_all_the_same_are_still_so_many(name):
-    same = seen([[1.0, 2.0]] * 6, [0.5] * 6, [[0.0, 0.0]] * 6, [[1.0, 1.0]])
-    for count in range(1, 7):
+    same = seen([[1.0, 2.0]] * 20, [0.5] * 20, [[0.0, 0.0]] * 20, [[1.0, 1.0]])
+    for count in range(1, 21):
         assert registry.compressor(name, CropConfig()).plan(same, count).count == count
 
 

@@ -31,5 +31,5 @@ class RandomCompressor:
         Raises CompressionError for a count outside 1..N.
         """
         total = len(picture.layout.row)
-        kept_count = wanted(count, int(self.share * total), total)
-        return kept(np.random.default_rng(self.seed).permutation(total)[:kept_count], total)
+        number = wanted(count, int(self.share * total), total)
+        return kept(np.random.default_rng(self.seed).permutation(total)[:number], total)
