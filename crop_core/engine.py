@@ -107,8 +107,8 @@ class CropEngine:
         A method that needs no region reads neither. memory: False leaves out the runs that measure peak memory, for
         benchmarks of accuracy. history: earlier questions about the same images and their answers; the images are read
         again in full, and get regions of this question. Raises ValueError (EngineError, ConfigError, BudgetError,
-        ModelError) before any model runs, for a budget that cannot be met, a region that is missing or belongs to another
-        image, and a method that reads a class token where the model has none.
+        ModelError) before any model runs, for a budget that cannot be met, a region that is missing or belongs to
+        another image, and a method that reads a class token where the model has none.
         """
         measured = self._request(image, question, config or CropConfig(), region, memory, history)
         with self._lock:

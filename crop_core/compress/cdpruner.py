@@ -1,9 +1,9 @@
 """CDPruner: relevant tokens that are unlike each other stay, by a determinantal point process given the question.
 
 Source: Zhang et al., CDPruner, NeurIPS 2025, arXiv 2506.10967; greedy MAP by Chen et al., 2018, arXiv 1709.05135.
-Differs from it: relevance to the question is by the LLM's own embeddings, the mean cosine of a token's feature to those
-of the question's tokens, since LLaVA checkpoints do not hold CLIP's text tower, of which the paper takes the negated
-cosine. What its figures owe to that tower is not shown by this one.
+Differs from its code: relevance to the question is by the LLM's own embeddings, the mean cosine of a token's feature to
+those of the question's tokens, since LLaVA checkpoints do not hold CLIP's text tower, of which the code takes the
+negated cosine; tokens without a place (newlines), which the code always keeps, take part like all others.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ TINY = 1e-6  # gains up to this are rounding
 class CdPrunerCompressor:
     """Greedy: always the token that adds most to the determinant of the kept ones' kernel r_i cos(v_i, v_j) r_j, ties
     by place; r is the relevance, scaled to 0..1. Once none adds any (more tokens than dimensions, say), the most
-    relevant. Tokens without a place take part like all others. share: where no count is given, 64 of LLaVA-1.5's 576 as
-    in the paper.
+    relevant. share: where no count is given, 64 of LLaVA-1.5's 576 as in the paper.
     """
 
     share: float = 1 / 9

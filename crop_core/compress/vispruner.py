@@ -17,7 +17,7 @@ from crop_core.compress.subset import by_attention, directions, kept, wanted
 
 @dataclass(frozen=True)
 class VisPrunerCompressor:
-    """Keeps the most attended tokens, the share `important` (less than 1) of the count rounded down, and thins the others in rounds.
+    """Keeps the most attended tokens, a share `important` (less than 1) of the count, rounded down; thins the others.
 
     In a round the others, by falling attention at first, are dealt in turn to two halves; of the first half go the
     tokens with the largest cosine to any of the second, at most `dropped` a round, ties by order; what is left of the
