@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from crop_core.budget import Counts, counts
 from crop_core.compress import CompressionPlan, Picture, compress_inputs
 from crop_core.compress import registry as compressors
-from crop_core.config import CropConfig, IlpConfig
+from crop_core.config import CropConfig
 from crop_core.generation import Generated, generate
 from crop_core.localize import Finding, Localizer, Looker
-from crop_core.measure.flops import prefill_flops, scoring_flops
+from crop_core.measure.flops import counted, prefill_flops, scoring_flops
 from crop_core.measure.timing import StageTimer, now
 from crop_core.models import Adapter, Images, PreparedInputs, TokenLayout, Turn, several
 from crop_core.models.protocol import Tower
@@ -49,18 +50,6 @@ class Run:
     def mean_tokens(self) -> float:
         """Mean visual tokens per decoder layer, of all images."""
         return sum(trace.mean_tokens for trace in self.traces)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What a budget comes to. visual: tokens of every image. tokens: what PLC leaves of each, None where its ratios
-    decide. mean: per layer, of all. inner: how the pruner cuts and scores.
-    """
-
-    visual: list[int]
-    tokens: list[int] | None
-    mean: float | None
-    inner: IlpConfig
 
 
 @dataclass(frozen=True)
@@ -112,7 +101,7 @@ class Task:
         self.first = self.adapter.stack.first_prunable
         if self._reads_tower:
             self.adapter.watch()  # ModelError before anything runs
-        self.counts = _counts(self.config, [each.count for each in self.layouts], self.adapter.layers, self.first)
+        self.counts = counts(self.config, [each.count for each in self.layouts], self.adapter.layers, self.first)
 
     @property
     def layouts(self) -> list[TokenLayout]:
@@ -169,12 +158,13 @@ class Task:
             layouts = self.layouts
         timer.seconds["encode"] += before
         with timer.stage("compression") if compressor else nullcontext():
-            plans = self._plans(compressor, self._pictures(layouts, regions, encoded))
+            pictures = self._pictures(layouts, regions, encoded)
+            plans = self._plans(compressor, pictures)
             inputs, visual = self._inputs(compressor, encoded, CompressionPlan.joined(plans))
         pruning = self._pruning(pruner, _tokens(layouts, regions, plans), visual)
         out, steps = self._generate(inputs, pruning, timer, how)
         traces = _traces(layouts, regions, plans, steps, self.adapter.layers)
-        flops = self._flops(traces, steps, visual, encoded.prepared)
+        flops = self._flops(traces, steps, visual, encoded.prepared) + self._plan_flops(compressor, pictures)
         times = (out.first_token - start, out.finished - start)
         return Run(out, traces, dict(timer.seconds), *times, flops)
 
@@ -218,6 +208,12 @@ class Task:
         counts: list[int] | list[None] = self.counts.tokens or [None] * len(pictures)
         return [method.plan(*each) for each in zip(pictures, counts, strict=True)]
 
+    def _plan_flops(self, compressor: str | None, pictures: list[Picture]) -> int:
+        """What a compressor multiplies itself, counted by PyTorch in a plan of its own, which is in nobody's time."""
+        if compressor is None or compressor in compressors.BY_PLACE:
+            return 0
+        return counted(lambda: self._plans(compressor, pictures))
+
     def _inputs(
         self, compressor: str | None, encoded: Encoded, plan: CompressionPlan
     ) -> tuple[dict[str, Any], torch.Tensor]:
@@ -251,27 +247,6 @@ class Task:
         rows = min(self.counts.inner.query_rows, int(visual[0].flip(0).int().argmax()))  # text after the image
         scoring = sum(scoring_flops(config, rows, lengths[step.layer - 1]) for step in steps)
         return self.adapter.vision_flops(prepared) + prefill_flops(config, lengths) + scoring
-
-
-def _counts(config: CropConfig, visual: list[int], layers: int, first: int) -> Counts:
-    """Budget arithmetic before any model runs, of images of `visual` tokens each, of which at least one each stays;
-    BudgetError or ConfigError for what cannot be.
-    """
-    parts, total, images = config.parts, sum(visual), len(visual)
-    mean = config.budget.tokens(total, images) if config.budget and (parts.compressor or parts.pruner) else None
-    inner = config.ilp
-    if parts.pruner:
-        inner = pruners.settings(parts.pruner, config.ilp, layers, total, mean, first, images)
-    entering = total
-    if parts.compressor and mean is not None:
-        entering = schedule.plc_count(mean, total, images)
-        if parts.pruner:
-            first_layer = schedule.resolved(inner, layers, first)[0][0]
-            entering = schedule.plc_count_before_ilp(config.plc.overshoot, mean, layers, total, first_layer, images)
-    if parts.pruner:
-        schedule.cuts(inner, layers, entering, mean, first, images)
-    left = schedule.split(entering, visual) if mean is not None or not parts.compressor else None
-    return Counts(visual, left, mean, inner)
 
 
 def _tokens(layouts: list[TokenLayout], regions: list[Region], plans: list[CompressionPlan]) -> VisualTokens:

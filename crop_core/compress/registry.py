@@ -24,6 +24,7 @@ COMPRESSORS: dict[str, Callable[[CropConfig], Compressor]] = {
     "vispruner": lambda config: VisPrunerCompressor(),
 }
 READ_TOWER = {"visionzip", "vispruner"}  # those that read what the vision tower attends to
+BY_PLACE = {"pooling", "random", "region"}  # those that read where tokens lie alone, and multiply nothing
 
 
 def reads_tower(name: str) -> bool:
