@@ -61,7 +61,7 @@ def test_budgets_in_words():
         (lambda: IlpConfig(((2, 0.0),)), "more than 0"),
         (lambda: IlpConfig(((2, 1.1),)), "at most 1"),
         (lambda: IlpConfig(query_rows=0), "at least 1"),
-        (lambda: CropConfig(method="magic"), "crop, plc, ilp, fastv, random, none"),
+        (lambda: CropConfig(method="magic"), "crop, plc, ilp, fastv, pyramiddrop, sparsevlm, dart, random, none"),
         (lambda: CropConfig(localizer="oracle"), "grid, box, whole"),
         (lambda: CropConfig(max_new_tokens=0), "at least 1"),
         (lambda: CropConfig(repeats=0), "at least 1"),
