@@ -5,8 +5,10 @@ import itertools
 import checkpoints
 import pytest
 import torch
-from oracle import run
+from families import FAMILIES, VARIANTS, build
+from oracle import Masked, new_tokens, run
 from PIL import Image
+from test_families import assert_exact, hidden_by, picture, plain
 from test_prune_oracle import BATCHES, NoWaiting, assert_equals_oracle, prepared, stack_of
 from tiny_models import tiny_inputs, tiny_llava
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -14,7 +16,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from crop_core.config import METHODS, Budget, ConfigError, CropConfig, method_of
 from crop_core.engine import CropEngine
-from crop_core.prune import LayerPruning, PruneContext, PruneError, VisualTokens, dart, pyramiddrop, registry, sparsevlm
+from crop_core.models import load
+from crop_core.prune import (
+    Decision,
+    LayerPruning,
+    PruneContext,
+    PruneError,
+    VisualTokens,
+    dart,
+    pyramiddrop,
+    registry,
+    sparsevlm,
+)
 from crop_core.prune.schedule import BudgetError, allowance, cuts, mean_tokens, rising
 from crop_core.records import Comparison
 from crop_core.region import Region
@@ -266,6 +279,46 @@ def test_dart_cuts_once_where_fastv_does():
 def test_places_rise_and_stay_within_the_layers():
     assert rising([0.4, 0.4, 9.0], 8) == (1, 2)
     assert rising([1, 2, 3], 6, first=3) == (3, 4, 5)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
+def test_peers_are_exact_in_every_family(family, tmp_path):
+    """Masks, rotary tables, norms and caps of each: what is read ahead and before is the model's own attention."""
+    build(family, tmp_path)
+    adapter = load(tmp_path, attn="eager")
+    inputs, first = adapter.prepare(picture((200, 120)), "what is left of the dog?"), adapter.stack.first_prunable
+    tokens = VisualTokens.of_one_image(torch.zeros(int(inputs.visual.sum()), dtype=torch.bool))
+    with torch.no_grad():
+        rows = adapter.model(**plain(inputs), output_attentions=True).attentions
+    steps = {}
+    for name in PEERS:
+        pruner = registry.pruner(name, ((first, 5), (first + 1, 2)), [tokens], 4)
+        with LayerPruning(adapter.stack, pruner, inputs.visual) as pruning:
+            pruned = run(adapter.model, plain(inputs), steps=2)
+        with Masked(adapter.model, hidden_by(pruning.steps[0], inputs.visual)):
+            forced = new_tokens(pruned, plain(inputs))
+            assert_exact(pruned, run(adapter.model, plain(inputs), steps=2, forced=forced))
+        steps[name] = pruning.steps[0]
+    ahead = rows[first][0, :, -1, inputs.visual[0]].mean(0)
+    assert torch.allclose(torch.from_numpy(steps["pyramiddrop"][0].scores).float(), ahead, atol=1e-5)
+    with LayerPruning(adapter.stack, TextRows(first), inputs.visual):
+        run(adapter.model, plain(inputs), steps=1)
+    behind = int(inputs.visual[0].flip(0).int().argmax())
+    before = rows[first - 1][0, :, -behind:][..., inputs.visual[0]].mean(0)
+    assert torch.allclose(TextRows.seen, before, atol=1e-5)
+
+
+class TextRows:
+    """Keeps one token and what it read."""
+
+    seen = None
+
+    def __init__(self, layer):
+        self.layers = (layer,)
+
+    def decide(self, context):
+        (TextRows.seen,) = context.text_attention()
+        return [Decision(torch.tensor([0]))]
 
 
 @pytest.fixture(scope="module")
