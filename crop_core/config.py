@@ -182,7 +182,7 @@ def _joined(before: Method, inside: Method) -> Method:
         f"{before.label}; then {inside.label}",
         before.compressor,
         inside.pruner,
-        f"{before.name} {JOINT} {inside.name}",
+        f" {JOINT} ".join(dict.fromkeys((before.name, inside.name))),  # "plc+ilp" is CROP, and once
         before.needs_region or inside.needs_region,
     )
 

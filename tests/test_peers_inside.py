@@ -356,7 +356,8 @@ def test_a_joint_method_is_made_of_both():
     assert (both.compressor, both.pruner, both.name, both.needs_region) == ("pooling", "fastv", "CROP + FastV", True)
     assert both.label == f"{METHODS['plc'].label}; then {METHODS['fastv'].label}"
     assert not method_of("random+dart").needs_region
-    assert CropConfig(method="plc+ilp").parts.pruner == METHODS["crop"].pruner
+    whole = CropConfig(method="plc+ilp").parts
+    assert (whole.pruner, whole.name) == (METHODS["crop"].pruner, "CROP")
 
 
 @pytest.mark.parametrize(

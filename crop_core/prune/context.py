@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -45,21 +44,20 @@ class Sight:
 
     def attention(self, rows: int) -> list[torch.Tensor]:
         """As in PruneContext; PruneError where no text follows the image."""
-        return [heads.mean(dim=(0, 1)) for heads in self._spread(self._rows_before(self._some(rows)))]
+        return self._spread(self._rows_before(self._some(rows)).mean(dim=(1, 2)))
 
     def ahead(self, rows: int) -> list[torch.Tensor]:
         """As in PruneContext; PruneError where no text follows the image."""
         layer, rows = self.stack.layers[self.layer], self._some(rows)
         hidden, kwargs = self.here()
         keys = layer_keys(layer, hidden, kwargs["position_embeddings"], self.stack.rope)
-        weights = self._rows(self.layer, (hidden, kwargs), keys, rows)
-        return [heads.mean(dim=(0, 1)) for heads in self._spread(weights)]
+        return self._spread(self._rows(self.layer, (hidden, kwargs), keys, rows).mean(dim=(1, 2)))
 
     def text_attention(self) -> list[torch.Tensor]:
         """As in PruneContext; PruneError where no text follows an image."""
         self._some(1)
-        found = self._spread(self._rows_before(max(self.prompts.behind)))
-        return [heads.mean(0)[-rows:] for heads, rows in zip(found, self.prompts.behind, strict=True)]
+        found = self._spread(self._rows_before(max(self.prompts.behind)).mean(1))
+        return [rows[-text:] for rows, text in zip(found, self.prompts.behind, strict=True)]
 
     def states(self) -> Pairs:
         """As in PruneContext."""
@@ -89,24 +87,18 @@ class Sight:
         return head_rows(self.stack.layers[number], hidden, rope, keys, mask, rows, self.stack.rope)
 
     def _spread(self, weights: torch.Tensor) -> list[torch.Tensor]:
-        """(B, H, R, Q) over what is left as per sample (H, R, M), NaN for visual tokens that are gone."""
-        weights = weights.to(self.kept.index.device)
-        found = []
-        for own, columns, slots, alive in zip(weights, self.prompts.visual, self._slots, self.alive, strict=True):
-            full = own.new_full((*own.shape[:2], len(columns)), torch.nan)
-            full[..., alive] = own[..., slots]
-            found.append(full)
-        return found
+        """(B, ..., Q) over what is left as per sample (..., M), NaN for visual tokens that are gone."""
+        full = self.kept.spread(weights.to(self.kept.index.device), torch.nan)  # (B, ..., P)
+        return [own[..., columns] for own, columns in zip(full, self.prompts.visual, strict=True)]
 
     def _split(self, values: torch.Tensor) -> Pairs:
         """(B, Q, F) of what is left: per sample the alive visual tokens' (K, F) and (T, F) of the text behind them."""
-        values = values.to(self.kept.index.device)
+        values, slots = values.to(self.kept.index.device), self._slots()
         return [
-            (own[slots], own[len(own) - text :])
-            for own, slots, text in zip(values, self._slots, self.prompts.behind, strict=True)
+            (own[visual], own[len(own) - text :])
+            for own, visual, text in zip(values, slots, self.prompts.behind, strict=True)
         ]
 
-    @cached_property
     def _slots(self) -> list[torch.Tensor]:
         """Per sample (K,) the slots of `kept` that hold its alive visual tokens."""
         slots = torch.arange(self.kept.index.shape[1], device=self.kept.index.device).expand_as(self.kept.index)

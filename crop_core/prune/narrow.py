@@ -85,10 +85,11 @@ class Kept:
     prompt: int
 
     def spread(self, values: torch.Tensor, missing: float) -> torch.Tensor:
-        """(B, K) values of the slots as (B, P) values of the prompt's columns."""
+        """(B, ..., K) values of the slots as (B, ..., P) values of the prompt's columns."""
         index = self.index if self.valid is None else self.index.masked_fill(~self.valid, self.prompt)
-        full = values.new_full((len(index), self.prompt + 1), missing)  # the last column takes what fills up
-        return full.scatter_(1, index, values)[:, :-1]
+        index = index.view(len(index), *[1] * (values.dim() - 2), -1).expand_as(values)
+        full = values.new_full((*values.shape[:-1], self.prompt + 1), missing)  # the last column takes what fills up
+        return full.scatter_(-1, index, values)[..., :-1]
 
     def slots_of(self, later: Kept) -> torch.Tensor:
         """(B, K') the slots here of what is left later on; any slot for those that fill up."""
