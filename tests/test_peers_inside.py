@@ -107,7 +107,7 @@ def test_attention_ahead_of_a_later_cut_is_what_the_layer_then_pays(model):
     with LayerPruning(stack_of(eager), peer("pyramiddrop", ((1, 9),), 2), visual), torch.no_grad():
         attention = eager(**inputs, position_ids=place, output_attentions=True).attentions[3]  # (B, H, Q, Q)
     for sample, (first, second) in enumerate(pruning.steps):
-        text = (9, 5)[::-1][sample]  # tokens behind the image
+        text = BATCHES["padded"]["after"][sample]
         wanted = attention[sample, :, -1, -text - 9 : -text].mean(0)
         assert torch.allclose(torch.from_numpy(second.scores[first.kept]).float(), wanted, atol=1e-6)
 
