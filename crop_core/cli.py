@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from crop_core.config import METHODS, Budget, CropConfig, IlpConfig
+from crop_core.config import METHODS, Budget, ConfigError, CropConfig, IlpConfig, method_of
 from crop_core.images import check_question, open_image
 from crop_core.json_target import check_target, write_json
 from crop_core.region import Region
@@ -74,10 +74,11 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("question", metavar="QUESTION", help="what to ask, up to 500 characters")
     default = str(CropConfig().budget).replace("%", "%%")
     budget = f"mean number of visual tokens per layer (64), or a share of all (25%%); default: {default}"
-    methods = [name for name in METHODS if name != "none"]
+    methods = ", ".join(name for name in METHODS if name != "none")
+    method = f"what to prune with: {methods}, or two joined as in plc+fastv (default: crop)"
     regions = ["grid", "whole"]
     ask.add_argument("--budget", metavar="N|P%", help=budget)
-    ask.add_argument("--method", choices=methods, default="crop", help="what to prune with (default: crop)")
+    ask.add_argument("--method", type=_method, metavar="NAME", default="crop", help=method)
     ask.add_argument("--localizer", choices=regions, default="grid", help="grid: the locator model; whole: no region")
     box = "draw the region yourself: left,top,right,bottom in pixels; once for each image, in their order"
     ask.add_argument("--box", metavar="x0,y0,x1,y1", action="append", default=[], help=box)
@@ -96,6 +97,17 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--compiled", action="store_true", help="run parts of the model compiled, on a GPU")
     ask.add_argument("--repeats", type=int, default=2, metavar="N", help="runs of each, first a warm-up (default: 2)")
     ask.add_argument("--json", metavar="FILE|-", help="write everything as one JSON object; -: print only that")
+
+
+def _method(name: str) -> str:
+    """A name that is a method's, but "none": every answer is given with every visual token as well."""
+    try:
+        parts = method_of(name)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not (parts.compressor or parts.pruner):
+        raise argparse.ArgumentTypeError(f"The method {name!r} prunes nothing; choose one that does, such as crop.")
+    return name
 
 
 def _ask(arguments: argparse.Namespace) -> None:

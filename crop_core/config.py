@@ -33,6 +33,13 @@ METHODS = {
     "plc": Method("PLC alone: pool outside the region before the LLM", "pooling", None),
     "ilp": Method("ILP alone: prune inside the LLM", None, "ilp"),
     "fastv": Method("FastV: prune inside the LLM by attention alone, no region", None, "fastv", "FastV", False),
+    "pyramiddrop": Method(
+        "PyramidDrop: halve inside the LLM three times, no region", None, "pyramiddrop", "PyramidDrop", False
+    ),
+    "sparsevlm": Method(
+        "SparseVLM: prune inside the LLM by the text that matters, no region", None, "sparsevlm", "SparseVLM", False
+    ),
+    "dart": Method("DART: keep what is least alike inside the LLM, no region", None, "dart", "DART", False),
     "random": Method("Random: drop tokens at random before the LLM, no region", "random", None, "Random", False),
     "region": Method("Region only: keep the region or the tokens nearest to it", "region", None, "Region only"),
     "visionzip": Method(
@@ -47,6 +54,7 @@ METHODS = {
     ),
     "none": Method("No pruning: every visual token in every layer", None, None, "No pruning", False),
 }
+JOINT = "+"
 LOCALIZERS = {"grid": "the locator model", "box": "a box drawn by hand", "whole": "the whole image"}
 
 
@@ -163,9 +171,37 @@ class IlpConfig:
             raise ConfigError(f"ILP needs at least 1 text row to score with, not {self.query_rows}.")
 
 
+def method_of(name: str) -> Method:
+    """The method of a key of METHODS, or of two joined as "plc+fastv": one that only compresses before the LLM, then
+    one that only prunes inside it. ConfigError for any other name.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    before = {key: one for key, one in METHODS.items() if one.compressor and not one.pruner}
+    inside = {key: one for key, one in METHODS.items() if one.pruner and not one.compressor}
+    left, _, right = name.partition(JOINT)
+    if left not in before or right not in inside:
+        raise ConfigError(
+            f"The method {name!r} is not known; choose one of {', '.join(METHODS)}, or join one of {', '.join(before)} "
+            f"and one of {', '.join(inside)} by {JOINT!r}."
+        )
+    return _joined(before[left], inside[right])
+
+
+def _joined(before: Method, inside: Method) -> Method:
+    return Method(
+        f"{before.label}; then {inside.label}",
+        before.compressor,
+        inside.pruner,
+        f" {JOINT} ".join(dict.fromkeys((before.name, inside.name))),  # "plc+ilp" is CROP, and once
+        before.needs_region or inside.needs_region,
+    )
+
+
 @dataclass(frozen=True)
 class CropConfig:
-    """One run. method: a key of METHODS. budget: None lets the PLC ratios and ILP shares stand as they are.
+    """One run. method: a name that `method_of` knows. budget: None lets the PLC ratios and ILP shares stand as they
+    are.
 
     localizer: a key of LOCALIZERS, used when no region is given and the method needs one. seed: what the method
     "random" draws its tokens from. max_new_tokens: longest answer. repeats: how often each run is done; the first of
@@ -182,7 +218,7 @@ class CropConfig:
     repeats: int = 2
 
     def __post_init__(self) -> None:
-        _one_of("method", self.method, METHODS)
+        method_of(self.method)
         _one_of("localizer", self.localizer, LOCALIZERS)
         if self.seed < 0:
             raise ConfigError(f"The seed is {self.seed}; give 0 or more.")
@@ -193,7 +229,7 @@ class CropConfig:
     @property
     def parts(self) -> Method:
         """The compressor and pruner that the method names."""
-        return METHODS[self.method]
+        return method_of(self.method)
 
 
 def _one_of(name: str, value: Any, allowed: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from crop_core import units
-from crop_core.config import METHODS
+from crop_core.config import method_of
 from crop_core.records import Answer, Comparison
 from crop_core.region import Region
 from crop_core.trace import TokenTrace
@@ -22,10 +22,10 @@ def comparison_table(result: Comparison) -> str:
         *((f"Region{which}", _region(trace.region)) for which, trace in _images(result)),
         ("Method", f"{result.method}, budget {result.budget}"),
         ("All tokens", _answer(result.baseline)),
-        (METHODS[result.method].name, _answer(result.crop)),
+        (method_of(result.method).name, _answer(result.crop)),
         ("Verdict", f"{'same answer' if result.same else 'answer changed'}, first token KL {result.kl_first:.2g} nats"),
     ]
-    rows = [("", "all tokens", METHODS[result.method].name, ""), *_tokens(result), *_costs(result)]
+    rows = [("", "all tokens", method_of(result.method).name, ""), *_tokens(result), *_costs(result)]
     lines = [*columns(head), "", *columns(rows)]
     return "\n".join([*lines, *(f"Note: {line}" for line in _notes(result))])
 

@@ -23,12 +23,13 @@ from crop_core.compress import registry as compressors
 from crop_core.config import CropConfig
 from crop_core.generation import Generated, generate
 from crop_core.localize import Finding, Localizer, Looker
-from crop_core.measure.flops import counted, prefill_flops, scoring_flops
+from crop_core.measure.flops import counted, prefill_flops
 from crop_core.measure.timing import StageTimer, now
 from crop_core.models import Adapter, Images, PreparedInputs, TokenLayout, Turn, several
 from crop_core.models.protocol import Tower
 from crop_core.prune import LayerPruning, VisualTokens, schedule
 from crop_core.prune import registry as pruners
+from crop_core.prune.protocol import CutSize
 from crop_core.region import Region
 from crop_core.trace import PruneStep, TokenTrace
 
@@ -164,7 +165,8 @@ class Task:
         pruning = self._pruning(pruner, _tokens(layouts, regions, plans), visual)
         out, steps = self._generate(inputs, pruning, timer, how)
         traces = _traces(layouts, regions, plans, steps, self.adapter.layers)
-        flops = self._flops(traces, steps, visual, encoded.prepared) + self._plan_flops(compressor, pictures)
+        flops = self._flops(pruner, traces, steps, visual, self.adapter.vision_flops(encoded.prepared))
+        flops += self._plan_flops(compressor, pictures)
         times = (out.first_token - start, out.finished - start)
         return Run(out, traces, dict(timer.seconds), *times, flops)
 
@@ -239,14 +241,18 @@ class Task:
         return LayerPruning(self.adapter.stack, chosen, visual, inner.evict)
 
     def _flops(
-        self, traces: list[TokenTrace], steps: list[PruneStep], visual: torch.Tensor, prepared: PreparedInputs
+        self, pruner: str | None, traces: list[TokenTrace], steps: list[PruneStep], visual: torch.Tensor, vision: int
     ) -> int:
         """Vision, LLM prefill and scoring, for a prompt of which `visual` (1, L) marks the M visual tokens."""
-        config, text = self.adapter.model.config, visual.shape[1] - sum(trace.input_tokens for trace in traces)
-        lengths = [text + int(alive) for alive in np.sum([trace.alive_counts for trace in traces], axis=0)]
-        rows = min(self.counts.inner.query_rows, int(visual[0].flip(0).int().argmax()))  # text after the image
-        scoring = sum(scoring_flops(config, rows, lengths[step.layer - 1]) for step in steps)
-        return self.adapter.vision_flops(prepared) + prefill_flops(config, lengths) + scoring
+        config, alive = self.adapter.model.config, np.sum([trace.alive_counts for trace in traces], axis=0).tolist()
+        text = visual.shape[1] - sum(trace.input_tokens for trace in traces)
+        behind = int(visual[0].flip(0).int().argmax())
+        sizes = [
+            CutSize(behind, alive[at - 1], text + alive[at - 1], alive[at]) for at in (each.layer for each in steps)
+        ]
+        rows = self.counts.inner.query_rows
+        scoring = sum(pruners.flops(pruner, config, rows, size) for size in sizes) if pruner else 0
+        return vision + prefill_flops(config, [text + count for count in alive]) + scoring
 
 
 def _tokens(layouts: list[TokenLayout], regions: list[Region], plans: list[CompressionPlan]) -> VisualTokens:

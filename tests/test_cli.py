@@ -210,6 +210,12 @@ def test_a_further_question_is_checked_before_a_model_loads(double: type[Double]
     assert "question is empty" in refused("ask", picture, QUESTION, "--then", " ")
 
 
+def test_two_methods_can_be_joined(double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", picture, QUESTION, "--method", "random+dart"]) == 0
+    assert (double.loaded, double.asked[2].method) == ({"localizer": None}, "random+dart")
+    assert capsys.readouterr().out.count("Random + DART") == 2
+
+
 def test_a_method_that_reads_no_region_needs_no_locator(
     double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,6 +244,8 @@ def test_a_method_that_reads_no_region_needs_no_locator(
         (["--box=-5,0,100,100"], "outside the image"),
         (["--box", "nan,0,1,1"], "four numbers"),
         (["--method", "fastest"], "fastest"),
+        (["--method", "fastv+plc"], "or join one of plc, random"),
+        (["--method", "none"], "prunes nothing"),
         (["--localizer", "gps"], "gps"),
         (["--quantize", "2bit"], "2bit"),
         (["--repeats", "0"], "repeats"),

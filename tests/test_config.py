@@ -63,7 +63,7 @@ def test_budgets_in_words():
         (lambda: IlpConfig(query_rows=0), "at least 1"),
         (
             lambda: CropConfig(method="magic"),
-            "choose one of crop, plc, ilp, fastv, random, ",
+            "choose one of crop, plc, ilp, fastv, ",
         ),
         (lambda: CropConfig(localizer="oracle"), "grid, box, whole"),
         (lambda: CropConfig(max_new_tokens=0), "at least 1"),

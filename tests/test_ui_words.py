@@ -96,6 +96,13 @@ def test_a_method_that_is_not_crop_is_called_by_its_name() -> None:
     assert "with the localizer" in words.run_notes(comparison())["crop"]
 
 
+def test_two_methods_joined_are_called_by_both_names() -> None:
+    result = comparison(method="random+dart", changed=True, slower=True)
+    assert words.verdict(result)["title"] == "Random + DART changed the answer"
+    assert "localizer" not in words.run_notes(result)["crop"]
+    assert "with the localizer" in words.run_notes(comparison(method="plc+dart"))["crop"]
+
+
 def test_verdict_of_a_changed_answer_tells_both_ways() -> None:
     said = words.verdict(comparison(changed=True))
     assert said["tone"] == "changed"

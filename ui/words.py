@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from crop_core.config import METHODS
+from crop_core.config import method_of
 from crop_core.units import chance, flops, number, seconds, size
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def kl_line(value: float) -> str:
 
 def method_name(method: str) -> str:
     """What the pruned run of a method is called: CROP, or the method that CROP is compared with."""
-    return METHODS[method].name
+    return method_of(method).name
 
 
 def verdict(result: Comparison) -> dict:
@@ -223,7 +223,7 @@ def notices(result: Comparison) -> list[str]:
         not reduces_nothing(result)
         and change(result.baseline.cost.total_s, result.crop.cost.total_s, "time")[1] == "loss"
     ):
-        paid = "the localizer and the pruning" if METHODS[result.method].needs_region else "the pruning"
+        paid = "the localizer and the pruning" if method_of(result.method).needs_region else "the pruning"
         name = method_name(result.method)
         lines.append(f"{name} was slower here: what it saves in the LLM does not pay for {paid}.")
     return list(dict.fromkeys(lines))
@@ -232,7 +232,7 @@ def notices(result: Comparison) -> list[str]:
 def run_notes(result: Comparison) -> dict[str, str]:
     """One line under each answer: its tokens and its total time."""
     base, crop = result.baseline, result.crop
-    localizer = " with the localizer" if METHODS[result.method].needs_region else ""
+    localizer = " with the localizer" if method_of(result.method).needs_region else ""
     return {
         "baseline": f"{number(base.trace.visual_tokens)} visual tokens in every layer · {seconds(base.cost.total_s)}",
         "crop": f"{number(crop.trace.mean_tokens)} visual tokens per layer on average, "

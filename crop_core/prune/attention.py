@@ -15,22 +15,6 @@ RopeTables = tuple[torch.Tensor, torch.Tensor]
 
 
 @torch.no_grad()
-def last_rows(
-    layer: Any,
-    hidden: torch.Tensor,
-    rope: RopeTables,
-    keys: torch.Tensor,
-    mask: torch.Tensor | None,
-    rows: int,
-    rotate: Rope,
-) -> torch.Tensor:
-    """Attention weights of the last `rows` queries of a decoder layer in prefill, mean over heads and rows: (B, Q)
-    float32; else as `head_rows`.
-    """
-    return head_rows(layer, hidden, rope, keys, mask, rows, rotate).mean(dim=(1, 2))
-
-
-@torch.no_grad()
 def head_rows(
     layer: Any,
     hidden: torch.Tensor,

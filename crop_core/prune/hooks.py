@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from crop_core.measure.timing import Stopwatch
-from crop_core.prune.attention import last_rows
+from crop_core.prune.context import Sight
 from crop_core.prune.narrow import (
     Kept,
     Prompts,
@@ -26,7 +26,7 @@ from crop_core.prune.narrow import (
     narrow_rope,
     open_columns,
 )
-from crop_core.prune.protocol import Decision, PruneContext, PruneError, Pruner
+from crop_core.prune.protocol import Decision, PruneError, Pruner
 from crop_core.prune.stack import DecoderStack
 from crop_core.trace import PruneStep
 
@@ -168,7 +168,7 @@ class LayerPruning:
         """Ask the pruner, and take the hidden states (B, Q, D) -> (B, Q', D) of what stays."""
         before = (self._kept_at(number - 1) or self.prompts.all()).to(hidden.device)
         self._clock.start(hidden.device)
-        decisions = self.pruner.decide(self._context(number, before))
+        decisions = self.pruner.decide(self._sight(number, before, hidden, kwargs).context())
         self._clock.stop()
         self._decided.append((number, decisions))
         self._before = None
@@ -191,39 +191,20 @@ class LayerPruning:
             if isinstance(layer, DynamicSlidingWindowLayer):
                 layer.cumulative_length = slots.shape[2]
 
-    def _context(self, number: int, kept: Kept) -> PruneContext:
-        def attention(rows: int) -> list[torch.Tensor]:
-            return self._attention(number - 1, kept, rows)
-
-        total, device = self.prompts.total, kept.index.device
+    def _sight(self, number: int, kept: Kept, hidden: torch.Tensor, kwargs: Arguments) -> Sight:
+        """What can be read in front of a cut; kept: what is left so far, where hidden (B, Q, D) is."""
+        assert self._before is not None  # noqa: S101 - the hook in front of every cut sets it
+        prompts, device = self.prompts.to(hidden.device), hidden.device
         if self._decided:
             alive = [each.kept.to(device) for each in self._decided[-1][1]]
         else:
-            alive = [torch.arange(count, device=device) for count in total]
-        return PruneContext(number, alive, total, attention)
+            alive = [torch.arange(count, device=device) for count in prompts.total]
 
-    def _attention(self, number: int, kept: Kept, rows: int) -> list[torch.Tensor]:
-        """Per sample (M,) attention of the last text rows to its visual tokens in layer `number`; NaN for those
-        gone.
-        """
-        assert self._before is not None  # noqa: S101 - the hook in front of every cut sets it
-        hidden, kwargs = self._before
-        if not self.prompts.after:
-            raise PruneError(
-                "The prompt ends with the image, so that no text can score it; put the question after the image."
-            )
-        layer, cache = self.stack.layers[number], kwargs["past_key_values"]
-        weights = last_rows(
-            layer,
-            hidden,
-            kwargs["position_embeddings"],
-            cache.layers[number].keys,
-            kwargs.get("attention_mask"),
-            min(rows, self.prompts.after),
-            self.stack.rope,
-        )  # (B, Q)
-        full = kept.spread(weights.to(kept.index.device), torch.nan)  # (B, P)
-        return [row[columns] for row, columns in zip(full, self.prompts.to(full.device).visual, strict=True)]
+        def here() -> tuple[torch.Tensor, Arguments]:
+            so_far = self._kept_at(number - 1)
+            return hidden, kwargs if so_far is None else self._narrow(kwargs, so_far, hidden.shape[1])
+
+        return Sight(self.stack, number, prompts, kept, alive, self._before, here)
 
     def _narrow(self, kwargs: Arguments, kept: Kept, queries: int) -> Arguments:
         """Keyword arguments of a decoder layer for what is left; layers that share a mask share the narrowed one."""

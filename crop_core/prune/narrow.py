@@ -18,14 +18,14 @@ import torch.nn.functional as F
 class Prompts:
     """A batch of B prompts of P columns, read on the host once, before the model runs.
 
-    visual, text: per sample its columns (M,) and (P - M,) long. after: columns behind the last visual one, the least
-    of the batch.
+    visual, text: per sample its columns (M,) and (P - M,) long. behind: per sample how many columns follow its last
+    visual one.
     """
 
     visual: list[torch.Tensor]
     text: list[torch.Tensor]
     length: int
-    after: int
+    behind: list[int]
 
     @classmethod
     def of(cls, visual: torch.Tensor) -> Prompts:
@@ -34,7 +34,12 @@ class Prompts:
         if not bool(here.any(1).all()):
             raise ValueError("a prompt without visual tokens")
         own, text = ([row.nonzero()[:, 0].to(device) for row in rows] for rows in (here, ~here))
-        return cls(own, text, here.shape[1], int(here.flip(1).int().argmax(1).min()))
+        return cls(own, text, here.shape[1], here.flip(1).int().argmax(1).tolist())
+
+    @property
+    def after(self) -> int:
+        """Columns behind the last visual one, the least of the batch."""
+        return min(self.behind)
 
     @property
     def total(self) -> list[int]:
@@ -46,7 +51,7 @@ class Prompts:
         if self.visual[0].device == device:
             return self
         visual, text = ([each.to(device) for each in columns] for columns in (self.visual, self.text))
-        return Prompts(visual, text, self.length, self.after)
+        return Prompts(visual, text, self.length, self.behind)
 
     def all(self) -> Kept:
         """Nothing pruned yet."""
@@ -80,10 +85,11 @@ class Kept:
     prompt: int
 
     def spread(self, values: torch.Tensor, missing: float) -> torch.Tensor:
-        """(B, K) values of the slots as (B, P) values of the prompt's columns."""
+        """(B, ..., K) values of the slots as (B, ..., P) values of the prompt's columns."""
         index = self.index if self.valid is None else self.index.masked_fill(~self.valid, self.prompt)
-        full = values.new_full((len(index), self.prompt + 1), missing)  # the last column takes what fills up
-        return full.scatter_(1, index, values)[:, :-1]
+        index = index.view(len(index), *[1] * (values.dim() - 2), -1).expand_as(values)
+        full = values.new_full((*values.shape[:-1], self.prompt + 1), missing)  # the last column takes what fills up
+        return full.scatter_(-1, index, values)[..., :-1]
 
     def slots_of(self, later: Kept) -> torch.Tensor:
         """(B, K') the slots here of what is left later on; any slot for those that fill up."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+
+Pairs = list[tuple[torch.Tensor, torch.Tensor]]  # per sample (K, F) of visual tokens and (T, F) of text tokens
 
 
 class PruneError(ValueError):
@@ -41,6 +43,10 @@ class VisualTokens:
         return cls(inside, torch.zeros_like(inside, dtype=torch.long))
 
 
+def _not_given(*_: Any) -> Any:
+    raise PruneError("This cut was described without what the pruner reads; give it to the PruneContext.")
+
+
 @dataclass(frozen=True, eq=False)
 class PruneContext:
     """The state in front of decoder layer `layer` during prefill, for the B samples of a batch.
@@ -49,12 +55,23 @@ class PruneContext:
     attention: rows -> per sample (M,) float32, the attention that the last `rows` text tokens of the prompt paid in
     layer layer - 1 to each visual token, mean over heads and rows, NaN for tokens that are gone. Fewer rows when there
     is less text.
+    ahead: the same in layer `layer` itself, which has not run: by its norm and projections on its input.
+    text_attention: -> per sample (T, M) float32, the attention of each of the T text tokens behind its last image in
+    layer layer - 1, mean over heads; NaN as before.
+    states, keys: -> per sample the pair of its alive visual tokens (K, F), as in `alive`, and of the T text tokens (T,
+    F): hidden states at the input of `layer`, and keys of layer layer - 1 as the cache holds them, all heads in one
+    row.
+    Each is computed when it is called.
     """
 
     layer: int
     alive: list[torch.Tensor]
     total: list[int]
     attention: Callable[[int], list[torch.Tensor]]
+    ahead: Callable[[int], list[torch.Tensor]] = _not_given
+    text_attention: Callable[[], list[torch.Tensor]] = _not_given
+    states: Callable[[], Pairs] = _not_given
+    keys: Callable[[], Pairs] = _not_given
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +82,18 @@ class Decision:
 
     kept: torch.Tensor
     scores: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class CutSize:
+    """One prompt at a cut, in tokens: text behind its last image, visual ones alive before it, all of the prompt before
+    it, and visual ones kept.
+    """
+
+    text: int
+    visual: int
+    tokens: int
+    kept: int
 
 
 class Pruner(Protocol):

@@ -70,6 +70,21 @@ def latest_cut(wanted: int, layers: int, count: int, budget: float | None, first
     return max((at for at in possible if budget is None or reachable(at, layers, count, budget, least)), default=first)
 
 
+def rising(places: Sequence[float], layers: int, first: int = 1) -> tuple[int, ...]:
+    """The layers nearest to `places`, each behind the one before and none before `first`; those behind the last of
+    `layers` are left out.
+    """
+    at: list[int] = []
+    for place in places:
+        at.append(max(round(place), at[-1] + 1 if at else first))
+    return tuple(layer for layer in at if layer < layers)
+
+
+def meets(config: IlpConfig, layers: int, count: int, budget: float, first: int = 1, least: int = 1) -> bool:
+    """Whether the shares as they are leave a mean of at most `budget` of `count` visual tokens."""
+    return mean_tokens(cuts(config, layers, count, None, first, least), layers, count) <= budget + ROUNDING
+
+
 @lru_cache(maxsize=1024)
 def cuts(
     config: IlpConfig, layers: int, count: int, budget: float | None = None, first: int = 1, least: int = 1

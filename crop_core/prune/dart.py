@@ -1,0 +1,86 @@
+"""DART: one early cut that keeps a few pivots and what is least like them, no attention.
+
+Source: Wen et al., Stop Looking for Important Tokens in Multimodal Language Models: Duplication Matters More, EMNLP
+2025, arXiv 2502.11494. The paper's rule: after layer 2, the pivots are the 4 visual and the 4 text tokens with the
+largest L1 norm of their key; in turn, each keeps an equal quota of the visual tokens that are least cosine-similar to
+it in hidden states; 77.8 % of the visual tokens go. OURS: keys are those in the cache, of the layer before the cut, and
+text pivots are from behind the image; visual pivots take their turn before text ones, largest first; what does not
+divide goes to the first of them, so that counts are exact; hidden states are compared as they are, where the public
+code applies the model's last norm; of equal tokens the first is taken. Where whole layers already cost more than the
+budget allows, the cut comes earlier, as FastV's here. An image of which nothing would stay keeps its largest key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from crop_core.config import IlpConfig
+from crop_core.prune.ilp import best
+from crop_core.prune.protocol import CutSize, Decision, PruneContext, VisualTokens
+from crop_core.prune.schedule import latest_cut
+
+LAYER = 2
+SHARE = 1 - 0.778
+PIVOTS = 4  # of the visual tokens, and as many of the text
+
+
+@dataclass(frozen=True, eq=False)
+class DartPruner:
+    """cuts: (layer, visual tokens alive from it on). tokens: per sample; their region is not read."""
+
+    cuts: tuple[tuple[int, int], ...]
+    tokens: Sequence[VisualTokens]
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers of the cuts."""
+        return tuple(layer for layer, _ in self.cuts)
+
+    def decide(self, context: PruneContext) -> list[Decision]:
+        """Per sample the visual pivots and what they and the text pivots keep. There are no scores."""
+        count = dict(self.cuts)[context.layer]
+        read = zip(context.alive, context.total, context.states(), context.keys(), self.tokens, strict=True)
+        decisions = []
+        for alive, total, states, keys, tokens in read:
+            norm, text_norm = (part.float().abs().sum(1) for part in keys)  # (K,), (T,)
+            wanted = min(len(alive), max(tokens.images, count))
+            order = norm / (1 + norm.max()) + chosen(*states, norm, text_norm, wanted)  # what is chosen: from 1 on
+            full = order.new_zeros(total).index_copy(0, alive, order)
+            decisions.append(Decision(best(alive, full, tokens, count, by_region=False)))
+        return decisions
+
+
+def chosen(
+    visual: torch.Tensor, text: torch.Tensor, visual_norm: torch.Tensor, text_norm: torch.Tensor, count: int
+) -> torch.Tensor:
+    """(K,) bool, the `count` visual tokens that stay; of hidden states (K, D) and (T, D), and norms (K,) and (T,)."""
+    own, other = largest(visual_norm, min(PIVOTS, count)), largest(text_norm, PIVOTS)
+    pivots = F.normalize(torch.cat([visual[own], text[other]]).float(), dim=1)  # (V, D)
+    alike = pivots @ F.normalize(visual.float(), dim=1).T  # (V, K)
+    taken = torch.zeros_like(visual_norm, dtype=torch.bool).index_fill(0, own, True)
+    each, more = divmod(count - len(own), len(pivots))
+    for number, row in enumerate(alike):
+        least = row.masked_fill(taken, torch.inf).argsort(stable=True)[: each + (number < more)]
+        taken = taken.index_fill(0, least, True)
+    return taken
+
+
+def largest(values: torch.Tensor, count: int) -> torch.Tensor:
+    """Indices of the `count` largest of (K,), of equal ones the first; all where there are fewer."""
+    return values.argsort(descending=True, stable=True)[:count]
+
+
+def schedule(layers: int, count: int, budget: float | None, first: int = 1, least: int = 1) -> IlpConfig:
+    """DART's own cut, not before `first`, for `count` visual tokens and a mean `budget` or None."""
+    return IlpConfig(((latest_cut(LAYER, layers, count, budget, first, least), SHARE),))
+
+
+def flops(config: Any, size: CutSize) -> int:
+    """Of deciding at one cut: the similarity of every pivot to every visual token."""
+    pivots = min(PIVOTS, size.kept) + min(PIVOTS, size.text)
+    return 2 * pivots * size.visual * int(config.text_config.hidden_size)

@@ -1,0 +1,62 @@
+"""PyramidDrop: three cuts over the depth, each keeping half of what is left, by what the question's end looks at.
+
+Source: Xing et al., PyramidDrop, CVPR 2025, arXiv 2410.17247. The paper's rule: at 1/4, 1/2 and 3/4 of the depth half
+of the visual tokens go, those with the least attention from the last instruction token, which the norm and the q and k
+projections of the layer behind the cut make of its input; mean over heads. OURS: the last token of the prompt stands
+for that of the instruction. Where halving misses a budget, the three cuts come earlier together, as little as it takes;
+where it misses it at the earliest layers too, and to meet a budget exactly, the shares are scaled. Of an image's tokens
+at least one stays. Kept tokens keep their positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crop_core.config import IlpConfig
+from crop_core.measure.flops import keys_flops, scoring_flops
+from crop_core.prune.ilp import best
+from crop_core.prune.protocol import CutSize, Decision, PruneContext, VisualTokens
+from crop_core.prune.schedule import meets, rising
+
+DEPTHS = (1 / 4, 1 / 2, 3 / 4)
+SHARES = (1 / 2, 1 / 4, 1 / 8)
+ROWS = 1  # the last text token alone
+
+
+@dataclass(frozen=True, eq=False)
+class PyramidDropPruner:
+    """cuts: (layer, visual tokens alive from it on). tokens: per sample; their region is not read."""
+
+    cuts: tuple[tuple[int, int], ...]
+    tokens: Sequence[VisualTokens]
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers of the cuts."""
+        return tuple(layer for layer, _ in self.cuts)
+
+    def decide(self, context: PruneContext) -> list[Decision]:
+        """Per sample the tokens with the most attention ahead; of equal ones the first. The scores are (M,)."""
+        count = dict(self.cuts)[context.layer]
+        return [
+            Decision(best(alive, score, tokens, count, by_region=False), score)
+            for alive, score, tokens in zip(context.alive, context.ahead(ROWS), self.tokens, strict=True)
+        ]
+
+
+def schedule(layers: int, count: int, budget: float | None, first: int = 1, least: int = 1) -> IlpConfig:
+    """The latest cuts, none before `first`, at which halving `count` visual tokens meets a mean `budget` or None."""
+    own = rising([depth * layers for depth in DEPTHS], layers, first)
+    for at in range(own[0], first - 1, -1):
+        places = rising([place * at / own[0] for place in own], layers, at)
+        config = IlpConfig(tuple(zip(places, SHARES, strict=False)), query_rows=ROWS)
+        if budget is None or meets(config, layers, count, budget, first, least):
+            break
+    return config
+
+
+def flops(config: Any, size: CutSize) -> int:
+    """Of scoring at one cut: the keys of every token in the layer ahead, and one row of attention."""
+    return keys_flops(config, size.tokens) + scoring_flops(config, ROWS, size.tokens)
