@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from crop_core.bench.heldout import Item
+from crop_core.compress.registry import reads_tower
 from crop_core.config import Budget, CropConfig
 from crop_core.localize import Localizer
 from crop_core.models import Adapter
@@ -87,13 +88,14 @@ class Examiner:
     ) -> None:
         self.adapter, self.localizer = adapter, localizer
         self.table, self.ablated = table, ablated
+        self._watch = any(reads_tower(config.parts.compressor or "") for config in table.values())
         self._grey: dict[tuple[int, int], Any] = {}  # vision features of grey pictures by size
 
     def __call__(self, item: Item) -> Sheet:
         """Every run of one item."""
         image, question = item.scene.image, item.question
         found = self.localizer.locate(image, question.text)
-        encoded = Task(self.adapter, image, question.text, BASELINE).encode()
+        encoded = Task(self.adapter, image, question.text, BASELINE).encode(self._watch)
         replies = {BLIND: self._blind(image.size, question.text)}
         for name, config in self.table.items():
             replies[name] = self._ask(image, question.text, replace(config, seed=item.seed), encoded, found)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crop_core.bench import eviction
+from crop_core.bench import eviction, methods
 from crop_core.bench.tables import (
     accuracy_table,
     cost_table,
@@ -25,6 +25,7 @@ from crop_core.tiny.questions import KINDS
 
 RESULTS = Path("bench/results/bundled.json")
 EVICTION = Path("bench/results/eviction.json")
+COMPARED = Path("bench/results/methods.json")
 TEXTS = (
     Path("README.md"),
     Path("assets/models/crop-tiny/README.md"),
@@ -75,7 +76,9 @@ def _block(table: str) -> str:
 def measured() -> dict[str, str]:
     """Every figure of the kept results, by name."""
     evicting = eviction.table(json.loads(EVICTION.read_text())["runs"])
-    return {**fragments(json.loads(RESULTS.read_text())), "eviction": _block(evicting)}
+    compared = methods.table(json.loads(COMPARED.read_text())["runs"])
+    known = fragments(json.loads(RESULTS.read_text()))
+    return {**known, "eviction": _block(evicting), "methods": _block(compared)}
 
 
 def main() -> None:
