@@ -12,7 +12,6 @@ budget allows, the cut comes earlier, as FastV's here. An image of which nothing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ import torch.nn.functional as F
 
 from crop_core.config import IlpConfig
 from crop_core.prune.ilp import best
-from crop_core.prune.protocol import CutSize, Decision, PruneContext, VisualTokens
+from crop_core.prune.protocol import CutSize, Decision, PruneContext, Scheduled
 from crop_core.prune.schedule import latest_cut
 
 LAYER = 2
@@ -30,20 +29,12 @@ PIVOTS = 4  # of the visual tokens, and as many of the text
 
 
 @dataclass(frozen=True, eq=False)
-class DartPruner:
-    """cuts: (layer, visual tokens alive from it on). tokens: per sample; their region is not read."""
-
-    cuts: tuple[tuple[int, int], ...]
-    tokens: Sequence[VisualTokens]
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """The layers of the cuts."""
-        return tuple(layer for layer, _ in self.cuts)
+class DartPruner(Scheduled):
+    """The region of the tokens is not read."""
 
     def decide(self, context: PruneContext) -> list[Decision]:
         """Per sample the visual pivots and what they and the text pivots keep. There are no scores."""
-        count = dict(self.cuts)[context.layer]
+        count = self.count(context)
         read = zip(context.alive, context.total, context.states(), context.keys(), self.tokens, strict=True)
         decisions = []
         for alive, total, states, keys, tokens in read:

@@ -8,12 +8,11 @@ before K already cost more than the budget allows, the cut comes one layer earli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crop_core.config import IlpConfig
 from crop_core.prune.ilp import best
-from crop_core.prune.protocol import Decision, PruneContext, VisualTokens
+from crop_core.prune.protocol import Decision, PruneContext, Scheduled
 from crop_core.prune.schedule import latest_cut
 
 LAYER = 2  # K
@@ -22,20 +21,12 @@ ROWS = 1  # the last text token alone
 
 
 @dataclass(frozen=True, eq=False)
-class FastvPruner:
-    """cuts: (layer, visual tokens alive from it on). tokens: per sample; their region is not read."""
-
-    cuts: tuple[tuple[int, int], ...]
-    tokens: Sequence[VisualTokens]
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """The layers of the cuts."""
-        return tuple(layer for layer, _ in self.cuts)
+class FastvPruner(Scheduled):
+    """The region of the tokens is not read."""
 
     def decide(self, context: PruneContext) -> list[Decision]:
         """Per sample the tokens with the most attention; of equal ones the first. The scores are (M,)."""
-        count = dict(self.cuts)[context.layer]
+        count = self.count(context)
         return [
             Decision(best(alive, score, tokens, count, by_region=False), score)
             for alive, score, tokens in zip(context.alive, context.attention(ROWS), self.tokens, strict=True)

@@ -6,28 +6,18 @@ layers, guided by the region, without training. Ours: the rule and the schedule,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from crop_core.prune.protocol import Decision, PruneContext, PruneError, VisualTokens
+from crop_core.prune.protocol import Decision, PruneContext, PruneError, Scheduled, VisualTokens
 
 
 @dataclass(frozen=True, eq=False)
-class IlpPruner:
-    """cuts: (layer, visual tokens alive from it on). tokens: per sample, whose region tokens go last.
-    query_rows: how many last text tokens of the prompt score, by their attention.
-    """
+class IlpPruner(Scheduled):
+    """Tokens of the region go last. query_rows: how many last text tokens of the prompt score, by their attention."""
 
-    cuts: tuple[tuple[int, int], ...]
-    tokens: Sequence[VisualTokens]
     query_rows: int = 4
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """The layers of the cuts."""
-        return tuple(layer for layer, _ in self.cuts)
 
     def decide(self, context: PruneContext) -> list[Decision]:
         """Tokens outside the region go first, least attention first; region tokens only when no other is left."""
@@ -36,7 +26,7 @@ class IlpPruner:
                 f"The region masks cover {[len(each.inside) for each in self.tokens]} visual tokens, the prompts have "
                 f"{context.total}."
             )
-        count = dict(self.cuts)[context.layer]
+        count = self.count(context)
         scores = context.attention(self.query_rows)
         return [
             Decision(best(alive, score, tokens, count), score)

@@ -6,7 +6,7 @@ decision can be made without waiting for the device.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -105,3 +105,22 @@ class Pruner(Protocol):
 
     def decide(self, context: PruneContext) -> list[Decision]:
         """Per sample what stays. Reading a tensor's values on the host makes every run wait; sizes are enough."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scheduled:
+    """What pruners have in common whose cuts are known beforehand. cuts: (layer, visual tokens alive from it on).
+    tokens: per sample.
+    """
+
+    cuts: tuple[tuple[int, int], ...]
+    tokens: Sequence[VisualTokens]
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers of the cuts."""
+        return tuple(layer for layer, _ in self.cuts)
+
+    def count(self, context: PruneContext) -> int:
+        """Visual tokens that stay at this cut."""
+        return dict(self.cuts)[context.layer]

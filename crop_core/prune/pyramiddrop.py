@@ -10,14 +10,13 @@ at least one stays. Kept tokens keep their positions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crop_core.config import IlpConfig
 from crop_core.measure.flops import keys_flops, scoring_flops
 from crop_core.prune.ilp import best
-from crop_core.prune.protocol import CutSize, Decision, PruneContext, VisualTokens
+from crop_core.prune.protocol import CutSize, Decision, PruneContext, Scheduled
 from crop_core.prune.schedule import meets, rising
 
 DEPTHS = (1 / 4, 1 / 2, 3 / 4)
@@ -26,20 +25,12 @@ ROWS = 1  # the last text token alone
 
 
 @dataclass(frozen=True, eq=False)
-class PyramidDropPruner:
-    """cuts: (layer, visual tokens alive from it on). tokens: per sample; their region is not read."""
-
-    cuts: tuple[tuple[int, int], ...]
-    tokens: Sequence[VisualTokens]
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """The layers of the cuts."""
-        return tuple(layer for layer, _ in self.cuts)
+class PyramidDropPruner(Scheduled):
+    """The region of the tokens is not read."""
 
     def decide(self, context: PruneContext) -> list[Decision]:
         """Per sample the tokens with the most attention ahead; of equal ones the first. The scores are (M,)."""
-        count = dict(self.cuts)[context.layer]
+        count = self.count(context)
         return [
             Decision(best(alive, score, tokens, count, by_region=False), score)
             for alive, score, tokens in zip(context.alive, context.ahead(ROWS), self.tokens, strict=True)

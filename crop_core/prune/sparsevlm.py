@@ -12,7 +12,6 @@ comes earlier where it must for a budget, and the shares are scaled to it. Of an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ import torch
 from crop_core.config import IlpConfig
 from crop_core.measure.flops import scoring_flops
 from crop_core.prune.ilp import best
-from crop_core.prune.protocol import CutSize, Decision, PruneContext, VisualTokens
+from crop_core.prune.protocol import CutSize, Decision, PruneContext, Scheduled
 from crop_core.prune.schedule import latest_cut, rising
 
 DEPTHS = (2 / 32, 6 / 32, 15 / 32)
@@ -29,22 +28,14 @@ SHARES = (300 / 576, 200 / 576, 110 / 576)
 
 
 @dataclass(frozen=True, eq=False)
-class SparseVlmPruner:
-    """cuts: (layer, visual tokens alive from it on). tokens: per sample; their region is not read."""
-
-    cuts: tuple[tuple[int, int], ...]
-    tokens: Sequence[VisualTokens]
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """The layers of the cuts."""
-        return tuple(layer for layer, _ in self.cuts)
+class SparseVlmPruner(Scheduled):
+    """The region of the tokens is not read."""
 
     def decide(self, context: PruneContext) -> list[Decision]:
         """Per sample the tokens with the most attention from its raters; of equal ones the first. The scores are
         (M,).
         """
-        count = dict(self.cuts)[context.layer]
+        count = self.count(context)
         scores = [
             rated(rows, raters(*states))
             for rows, states in zip(context.text_attention(), context.states(), strict=True)
