@@ -110,12 +110,13 @@ class Task:
         images = several(self.images)
         return [self.adapter.layout(image.size, len(images)) for image in images]
 
-    def encode(self, watch: bool = False) -> Encoded:
+    def encode(self, watch: bool | None = None) -> Encoded:
         """Preprocessing and the vision tower, for `encoded` of other tasks about the same images and question; watch:
-        also for methods that read the tower, where this task's own does not.
+        whether for methods that read the tower, None as this task's own does.
         """
         prepared = self.adapter.prepare(self.images, self.question, self.history)
-        with self.adapter.watch() if watch or self._reads_tower else nullcontext() as watched:
+        watch = self._reads_tower if watch is None else watch
+        with self.adapter.watch() if watch else nullcontext() as watched:
             return Encoded(prepared, self.adapter.encode(prepared), watched)
 
     @property
@@ -155,7 +156,7 @@ class Task:
         timer, before = StageTimer(self.adapter.device), located.encode_s if located else 0.0
         start = now(self.adapter.device) - before
         with timer.stage("encode"):
-            encoded = (located and located.encoded) or self.encoded or self.encode()
+            encoded = (located and located.encoded) or self.encoded or self.encode(None if compressor else False)
             layouts = self.layouts
         timer.seconds["encode"] += before
         with timer.stage("compression") if compressor else nullcontext():

@@ -6,7 +6,10 @@ from families import FAMILIES, build
 from PIL import Image
 
 from crop_core.compress import CompressionError, Picture
+from crop_core.config import Budget, CropConfig
 from crop_core.models import ModelError, load
+from crop_core.region import Region
+from crop_core.runs import Task
 
 IMAGES = [Image.effect_noise(size, 90).convert("RGB") for size in ((200, 120), (90, 160))]
 
@@ -50,3 +53,15 @@ def test_a_question_s_own_tokens_are_embedded_without_special_ones(adapter):
 def test_a_picture_of_places_alone_has_nothing_else():
     with pytest.raises(CompressionError, match="run it through the engine"):
         Picture(None, None).features()
+
+
+def test_a_baseline_keeps_nothing_of_the_tower(adapter, monkeypatch):
+    """Its time and memory are those of a model without the method beside it."""
+    config = CropConfig("visionzip", Budget(mean_tokens=8), max_new_tokens=1)
+    task, watched = Task(adapter, IMAGES[0], "what is left?", config), []
+    watch = adapter.watch
+    monkeypatch.setattr(adapter, "watch", lambda: watched.append(1) or watch())
+    task.baseline(Region.whole(*IMAGES[0].size))
+    assert not watched
+    task.crop(Region.whole(*IMAGES[0].size))
+    assert len(watched) == 1
