@@ -28,11 +28,8 @@ def trials(
         raise ConfigError(f"The seeds are {list(seeds)}; give at least one, each 0 or more.")
     sizes = _different([_budget(text) for text in budgets], "budget", "192")
     names = _different(_names(methods), "method", "crop")
-    return [
-        ALL,
-        BLIND,
-        *(Trial(name, size, seed, region) for name in names for size in sizes for seed in _of(name, seeds)),
-    ]
+    own = [Trial(name, size, seed, region) for name in names for size in sizes for seed in _seeds(name, seeds)]
+    return [ALL, BLIND, *own]
 
 
 def published() -> list[Trial]:
@@ -68,7 +65,7 @@ def _budget(text: str) -> str:
     return f"{100 * budget.share:g}%" if budget.share is not None else f"{budget.mean_tokens:g}"
 
 
-def _of(method: str, seeds: Sequence[int]) -> Sequence[int]:
+def _seeds(method: str, seeds: Sequence[int]) -> Sequence[int]:
     return list(dict.fromkeys(seeds)) if method_of(method).draws else seeds[:1]
 
 

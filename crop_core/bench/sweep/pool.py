@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import connection, get_context
@@ -74,10 +75,8 @@ class _Worker:
         """The next work, if there is any."""
         self.work = waiting.popleft() if waiting else None
         if self.work:
-            try:
+            with suppress(OSError):  # of a process that has died, which `finish` finds out
                 self.pipe.send(self.work)
-            except OSError:
-                pass  # it has died; `finish` finds that out
 
     def finish(self) -> tuple[Work, Outcome | None]:
         """The work with its outcome, None from a process that has died; raises what it raised."""

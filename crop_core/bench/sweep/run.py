@@ -28,7 +28,7 @@ def missing(examples: Sequence[Example], trials: Sequence[Trial], done: set[tupl
 def sweep(
     setup: Equipment, examples: Sequence[Example], trials: Sequence[Trial], folder: Path, pool: Pool
 ) -> list[Skipped]:
-    """Records of all examples in all trials, in a folder that `store.claim` has taken; what is there is not asked again.
+    """Records of all examples in all trials, in a folder that `store.claim` has taken; those that it has stay.
 
     Returns what was skipped. Whatever ends it, Ctrl-C or an error, loses nothing that was answered. SweepError where
     the first HOPELESS examples are skipped, or all.

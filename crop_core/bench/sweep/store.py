@@ -46,7 +46,7 @@ def schema() -> pa.Schema:
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """Every record of a folder once, in the order of writing; SweepError for a part that cannot be read, and for none."""
+    """Every record of a folder once; SweepError for a part that cannot be read, and for a folder without any."""
     check_installed()
     import pyarrow as pa
 
@@ -59,7 +59,8 @@ def read(folder: Path) -> pd.DataFrame:
 def done(folder: Path) -> set[tuple[str, str]]:
     """(example, name of the trial) of every record; empty where there is none."""
     check_installed()
-    return {pair for file in _files(folder) for pair in zip(*(_table(file, KEY)[key].to_pylist() for key in KEY))}
+    columns = [_table(file).select(KEY).to_pydict() for file in _files(folder)]
+    return {pair for each in columns for pair in zip(*each.values(), strict=True)}
 
 
 def write_part(folder: Path, records: Sequence[Record]) -> None:
@@ -113,16 +114,13 @@ def claim(folder: Path, identity: Mapping[str, Any], session: Mapping[str, Any])
                     "give another folder by --out."
                 )
     elif _files(folder):
-        raise SweepError(
-            f"There are records in '{folder}' but no {FACTS} that says of what; give a new folder by --out."
-        )
+        raise SweepError(f"No {FACTS} says what the records in '{folder}' are of; give a new folder by --out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for torn in folder.glob("*.writing"):
             torn.unlink()
-        _replace(
-            folder / FACTS, json.dumps({**told, "sessions": [*told["sessions"], session]}, indent=1).encode() + b"\n"
-        )
+        told["sessions"] = [*told["sessions"], session]
+        _replace(folder / FACTS, json.dumps(told, indent=1).encode() + b"\n")
     except OSError as error:
         raise SweepError(f"The folder '{folder}' cannot be written: {error.strerror or error}.") from error
 
@@ -132,7 +130,7 @@ def _files(folder: Path) -> list[Path]:
     return [*([whole] if whole.exists() else []), *sorted(folder.glob(PARTS))]
 
 
-def _table(file: Path, columns: list[str] | None = None) -> pa.Table:
+def _table(file: Path) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -145,7 +143,7 @@ def _table(file: Path, columns: list[str] | None = None) -> pa.Table:
         ) from error
     if not found.schema.equals(schema()):
         raise SweepError(f"'{file}' holds no records of this version; delete it, or give another folder by --out.")
-    return found.select(columns) if columns else found
+    return found
 
 
 def _write(table: pa.Table, file: Path) -> None:
