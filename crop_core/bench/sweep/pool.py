@@ -1,6 +1,6 @@
-"""Pools on this machine: the process itself, or several of one thread each.
+"""Pools on this machine: the process itself, or several. Knows nothing of models.
 
-Small models on a CPU gain more from processes than from threads. A process that dies is replaced and its example asked
+A process that dies is replaced and its example asked
 again; one over which TRIES processes died is skipped.
 """
 
@@ -21,7 +21,7 @@ _spawn = get_context("spawn")  # a fork of a process that runs torch's threads m
 
 
 def pool_of(workers: int) -> Pool:
-    """Of so many workers; one is this process, with all of torch's threads."""
+    """Of so many workers; one is this process."""
     return alone if workers == 1 else partial(processes, workers=workers)
 
 
@@ -99,10 +99,7 @@ class _Worker:
 
 def _serve(setup: Equipment, pipe: Any) -> None:
     """What a process does: an outcome for every work that comes, until no more can come."""
-    import torch
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
-    torch.set_num_threads(1)
     try:
         examine = setup.examiner()
         while True:
