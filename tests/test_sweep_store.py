@@ -1,6 +1,5 @@
 """The folder of a sweep: what is read is what was written, whatever happened in between."""
 
-import json
 import math
 from dataclasses import asdict, replace
 
@@ -21,7 +20,8 @@ def test_what_was_written_is_read(tmp_path):
     frame = store.read(tmp_path)
     first = frame.iloc[0].to_dict()
     for name, value in asdict(told).items():
-        assert first[name] == pytest.approx(value, rel=1e-6, nan_ok=True), name
+        wanted = value if isinstance(value, str) else pytest.approx(value, rel=1e-6, nan_ok=True)
+        assert first[name] == wanted, name
     assert first["score"] == 0.3 and first["mean_tokens"] == 63.9285714, "judged to the last digit"
     assert list(frame.columns) == list(asdict(told))
     assert store.done(tmp_path) == {("0", "all tokens"), ("1", "all tokens")}
@@ -113,21 +113,17 @@ def test_a_folder_that_cannot_be_is_one_sentence(tmp_path):
 
 def test_without_pyarrow_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(SweepError, match='pip install "pandas>=2.2" "pyarrow>=17"'):
+    with pytest.raises(SweepError, match=r'pip install "pandas>=2\.2" "pyarrow>=17"'):
         store.done(tmp_path)
 
 
 def test_a_benchmark_of_28_000_records_is_small_and_quickly_read(tmp_path):
     draw = np.random.default_rng(0)
+    noisy = ("ttft_s", "total_s", "compression_s", "scoring_s", "logprob", "kl_first")
     trials = [Trial("crop", str(budget)) for budget in range(1, 48)]
     for start in range(0, 600, 100):
-        found = [
-            record(each, trial, ttft_s=draw.gamma(9, 0.01), total_s=draw.gamma(9, 0.01), logprob=-draw.gamma(0.3), kl_first=draw.gamma(0.2), compression_s=draw.gamma(2, 0.001), scoring_s=draw.gamma(2, 0.001))
-            for each in toys(600)[start : start + 100]
-            for trial in trials
-        ]  # fmt: skip
-        store.write_part(tmp_path, found)
+        asked = [(each, trial) for each in toys(600)[start : start + 100] for trial in trials]
+        store.write_part(tmp_path, [record(*each, **{name: draw.gamma(2) for name in noisy}) for each in asked])
     store.compact(tmp_path, map(str, range(600)), [each.name for each in trials])
     assert len(store.read(tmp_path)) == 28_200
     assert (tmp_path / store.WHOLE).stat().st_size < 1_000_000
-    assert json.dumps(sorted(store.done(tmp_path))[0]) == '["0", "crop 1"]'
