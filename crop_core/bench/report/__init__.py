@@ -1,0 +1,1 @@
+"""What the records of a sweep say: statistics, tables, figures and one page. Knows nothing of models."""
