@@ -24,7 +24,11 @@ BUDGETS = ("192", "128", "64")
 
 def trials(methods: Mapping[str, Sequence[float]], budgets: Sequence[str]) -> dict[Trial, float]:
     """The chance of a right answer in every trial, all tokens and blind among them."""
-    pruned = {Trial(name, budget): chance for name, row in methods.items() for budget, chance in zip(budgets, row, strict=True)}
+    pruned = {
+        Trial(name, budget): chance
+        for name, row in methods.items()
+        for budget, chance in zip(budgets, row, strict=True)
+    }
     return {ALL: 0.957, BLIND: 0.168, **pruned}
 
 

@@ -74,7 +74,9 @@ def _check_budgets(records: pd.DataFrame) -> None:
     """Every answer of a pruned trial took its budget or at most SLACK less."""
     for (trial, budget), rows in records.groupby(["trial", "budget"], observed=True, sort=False):
         if budget:
-            _check_budget(str(trial), str(budget), rows["visual_tokens"].to_numpy(float), rows["mean_tokens"].to_numpy(float))
+            _check_budget(
+                str(trial), str(budget), rows["visual_tokens"].to_numpy(float), rows["mean_tokens"].to_numpy(float)
+            )
 
 
 def _check_budget(trial: str, budget: str, visual: np.ndarray, mean: np.ndarray) -> None:

@@ -5,7 +5,7 @@ Colours are Okabe and Ito's; dashes and markers tell the lines apart in grey.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crop_core.bench.report.look import INK, faint, plain, styled
@@ -37,8 +37,8 @@ def accuracy(summary: Summary, model: str = "") -> go.Figure:
 def divergence(summary: Summary, model: str = "") -> go.Figure:
     """Agreement with the reply with every token, and mean KL of the first token, against mean tokens."""
     panels = [
-        ("same reply as with every token", _mean_tokens, lambda run: run.agreement.value),
-        ("KL of the first token, nats", _mean_tokens, lambda run: run.kl_first_mean),
+        ("same reply as with every token", _mean_tokens, _agreement),
+        ("KL of the first token, nats", _mean_tokens, _kl),
     ]
     figure = _panels(summary, panels)
     figure.update_xaxes(title="mean visual tokens per layer", type="log", **_ticks(summary))
@@ -72,7 +72,7 @@ def costs(summary: Summary, model: str = "") -> go.Figure:
     return styled(figure, "Score against what it costs", summary, model, 560)
 
 
-def _panels(summary: Summary, panels: list[tuple[str, Value, Value]]) -> go.Figure:
+def _panels(summary: Summary, panels: Sequence[tuple[str, Value, Value]]) -> go.Figure:
     """Panels side by side, each with a line per method, under one legend."""
     from plotly.subplots import make_subplots
 
@@ -124,7 +124,7 @@ def _band(summary: Summary, method: str) -> go.Scatter:
 def _reference(figure: go.Figure, name: str, value: float, dash: str) -> None:
     figure.add_hline(
         y=value, line={"dash": dash, "color": INK, "width": 1.5}, annotation_text=f"{name} {value:.1%}",
-        annotation_position="bottom right",
+        annotation_position="top left",
     )  # fmt: skip
 
 
@@ -155,3 +155,11 @@ def _kv(run: RunSummary) -> float:
 
 def _ttft(run: RunSummary) -> float:
     return 1000 * run.ttft_s
+
+
+def _agreement(run: RunSummary) -> float:
+    return run.agreement.value
+
+
+def _kl(run: RunSummary) -> float:
+    return run.kl_first_mean

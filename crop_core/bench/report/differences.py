@@ -25,21 +25,25 @@ class Difference:
 
 def differences(records: pd.DataFrame, budget: str) -> list[Difference]:
     """Questions with unlike scores at a budget, with found regions and the first seed; those that most methods get
-    right first. Scores with every token are shown, but do not count.
+    right first. Replies with every token are shown, but do not count.
     """
-    first = records["seed"] == records["seed"].groupby([records["method"], records["budget"]], observed=True).transform("min")
-    rows = records[(records["budget"] == budget) & (records["region"] == "found") & ~records["evict"] & first]
-    spread = rows.groupby("example", observed=True)["score"].agg(["min", "max", "mean"])
-    unlike = spread[spread["min"] < spread["max"]].reset_index()
-    unlike = unlike.sort_values(["mean", "example"], ascending=[False, True])
-    base = records[records["trial"] == ALL.name].set_index("example")
-    by_example = dict(tuple(rows.groupby("example", observed=True)))
-    return [_difference(base.loc[example], by_example[example]) for example in unlike["example"]]
+    rows = records[(records["budget"] == budget) & (records["region"] == "found") & ~records["evict"]]
+    rows = rows.astype({"example": str, "method": str}).sort_values("seed").drop_duplicates(["example", "method"])
+    cells = rows.pivot(index="example", columns="method", values=["score", "reply"])
+    score = cells["score"].astype(float)
+    unlike = score[score.min(axis=1) < score.max(axis=1)].mean(axis=1).sort_values(ascending=False, kind="stable").index
+    base = records[records["trial"] == ALL.name].astype({"example": str}).set_index("example").loc[unlike]
+    found = {ALL: (base["reply"], base["score"])}
+    for method in sorted(score.columns, key=_place):
+        found[Trial(method, budget)] = cells["reply"][method].loc[unlike], score[method].loc[unlike]
+    columns = [list(zip(map(str, replies), map(float, scores), strict=True)) for replies, scores in found.values()]
+    facts = zip(unlike, base["kind"], base["gold"], zip(*columns, strict=True), strict=True)
+    return [
+        Difference(each, str(kind), str(gold), dict(zip(found, row, strict=True))) for each, kind, gold, row in facts
+    ]
 
 
-def _difference(base: pd.Series, rows: pd.DataFrame) -> Difference:
-    replies = {ALL: (str(base["reply"]), float(base["score"]))}
-    order = {name: place for place, name in enumerate(METHODS)}
-    for row in sorted(rows.itertuples(), key=lambda row: (order.get(row.method, len(order)), row.method)):
-        replies[Trial(str(row.method), str(row.budget))] = (str(row.reply), float(row.score))
-    return Difference(str(base.name), str(base["kind"]), str(base["gold"]), replies)
+def _place(method: str) -> tuple[int, str]:
+    """As METHODS lists them, then by name."""
+    names = list(METHODS)
+    return (names.index(method) if method in METHODS else len(names)), method

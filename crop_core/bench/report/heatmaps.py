@@ -44,7 +44,7 @@ def kinds(summary: Summary, budget: str, model: str = "") -> go.Figure:
     figure = styled(
         go.Figure(grid), f"Kept of each kind at {budget_name(budget)}", summary, model, 190 + ROW * len(runs)
     )
-    return figure.update_yaxes(autorange="reversed")
+    return figure.update_yaxes(autorange="reversed", showgrid=False).update_xaxes(showgrid=False)
 
 
 def pairs(summary: Summary, standing: Standing, model: str = "") -> go.Figure:
@@ -65,7 +65,7 @@ def pairs(summary: Summary, standing: Standing, model: str = "") -> go.Figure:
         zmin=-most or -1,
         zmax=most or 1,
         colorscale=BETTER_OR_WORSE,
-        text=[[f"{cell[0]:+.0f}{'*' if cell[1] else ''}" if cell else "" for cell in row] for row in found],
+        text=[[f"{cell[0]:+.1f}{'*' if cell[1] else ''}" if cell else "" for cell in row] for row in found],
         texttemplate="%{text}",
         hovertemplate="%{y} minus %{x}: %{z:+.1f} points<extra></extra>",
         colorbar={"title": "points", "thickness": 10},
@@ -74,7 +74,7 @@ def pairs(summary: Summary, standing: Standing, model: str = "") -> go.Figure:
     )
     title = f"Row minus column at {budget_name(standing.budget)}, points (* beyond chance)"
     figure = styled(go.Figure(grid), title, summary, model, 210 + ROW * len(methods))
-    return figure.update_yaxes(autorange="reversed")
+    return figure.update_yaxes(autorange="reversed", showgrid=False).update_xaxes(showgrid=False)
 
 
 def _none(value: float) -> float | None:

@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from crop_core.bench.report import curves, heatmaps, table, words
+from crop_core.bench.report.definitions import definitions
 from crop_core.bench.report.differences import Difference, differences
 from crop_core.bench.report.names import budget_name, run_name
 from crop_core.bench.report.page import SCRIPT, STYLE
@@ -45,7 +46,7 @@ def report(summary: Summary, records: pd.DataFrame, facts: Mapping[str, Any]) ->
         *_tables(summary),
         *_questions(summary, records),
         _section("run", "What was run", _definitions(_flat(facts))),
-        _section("read", "How to read it", _definitions(words.how_to_read(summary))),
+        _section("read", "How to read it", _definitions(definitions(summary))),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -86,7 +87,7 @@ def _questions(summary: Summary, records: pd.DataFrame) -> Iterator[str]:
     yield '<h2 id="questions">Questions on which methods differ</h2>'
     for budget in summary.budgets:
         found = differences(records, budget)
-        shown = f"{min(SHOWN, len(found))} of {len(found)}, those that most methods get wrong last"
+        shown = f"{min(SHOWN, len(found))} of {len(found)}, those first that most methods get right"
         body = _replies(found[:SHOWN]) if found else "<p>None.</p>"
         yield f"<details><summary>At {budget_name(budget)}: {shown}</summary>{body}</details>"
 

@@ -43,7 +43,7 @@ def run_name(run: Trial) -> str:
 
 
 def budget_name(budget: str) -> str:
-    """"64 tokens" or "25 %"."""
+    """ "64 tokens" or "25 %"."""
     return str(Budget.parse(budget))
 
 

@@ -26,6 +26,7 @@ dt { font-weight: 600 } dd { margin: 0; overflow-wrap: anywhere }
 details summary { cursor: pointer; color: var(--accent) }
 @media print { nav { display: none } .scroll { overflow: visible; max-height: none } body { max-width: none }
   table { font-size: 7pt } th, td { padding: 1pt 3pt; white-space: normal } figure { break-inside: avoid } }
+.cartesianlayer [class*=tick] text, .infolayer text { fill: var(--ink) !important }
 figure { margin: 1rem 0; overflow-x: auto }
 """
 

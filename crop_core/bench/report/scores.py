@@ -6,7 +6,7 @@ A run is a trial whatever its seed: seeds of one question are not independent, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 IDENTITY = ["method", "budget", "region", "evict", "blind"]  # of a run: the fields of a Trial but its seed
+TEXTS = ("example", "group", "kind", "dataset", "method", "budget", "region")
 AVERAGED = (
     "score", "same", "kl_first", "logprob", "visual_tokens", "mean_tokens", "final_tokens", "kv_bytes", "ttft_s",
     "total_s", "flops",
@@ -54,15 +55,6 @@ class Scores:
                 found.setdefault(run.budget, []).append(column)
         return {budget: found[budget] for budget in sorted(found, key=lambda text: -self._tokens(text))}
 
-    @property
-    def clustered(self) -> bool:
-        """Whether some questions are not independent of each other."""
-        return int(self.clusters.max()) + 1 < len(self.clusters)
-
-    def column(self, run: Trial) -> int | None:
-        """Where a run is; None where it was not made."""
-        return self.runs.index(run) if run in self.runs else None
-
     def _tokens(self, budget: str) -> float:
         return tokens_of(budget, float(np.median(self.columns["visual_tokens"])))
 
@@ -75,7 +67,7 @@ def tokens_of(budget: str, visual: float) -> float:
 
 def scores(records: pd.DataFrame) -> Scores:
     """Records that passed `checks.check` as arrays, the same whatever the order of their rows."""
-    frame = records.astype({name: str for name in ("example", "group", "kind", "dataset", "method", "budget", "region")})
+    frame = records.astype(dict.fromkeys(TEXTS, str) | dict.fromkeys(AVERAGED, float))
     frame["cluster"] = np.where(frame["group"] != "", "group " + frame["group"], "example " + frame["example"])
     cells = frame.groupby(["example", *IDENTITY])[list(AVERAGED)].mean().unstack(IDENTITY).sort_index()
     questions = frame.drop_duplicates("example").set_index("example").loc[cells.index]
@@ -110,6 +102,6 @@ def _ordered(runs: list[Trial]) -> tuple[Trial, ...]:
         at = names.index(run.method) if run.method in names else len(names)
         variant = run.region != "found", run.evict, run.region
         size = -tokens_of(run.budget, 576) if run.budget else 0.0  # only the order counts
-        return replace(run, seed=0) != ALL, run != BLIND, at, run.method, *variant, size
+        return run != ALL, run != BLIND, at, run.method, *variant, size
 
     return tuple(sorted(runs, key=place))

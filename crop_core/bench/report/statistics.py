@@ -95,15 +95,12 @@ def means(values: np.ndarray, clusters: np.ndarray) -> list[Estimate]:
     """
     groups = int(clusters.max()) + 1
     ends = percentiles(resampled(values, clusters), groups)
-    each = cluster_sums(values, clusters) / np.bincount(clusters)[:, None]
-    found = []
-    for column, mean, low, high in zip(values.T, values.mean(axis=0).tolist(), *ends, strict=True):
-        alike = float(np.ptp(each[:, len(found)])) < 1e-12
-        if alike or (groups == len(clusters) and is_binary(column)):
-            found.append(Estimate(mean, *wilson(mean, groups), WILSON))
-        else:
-            found.append(Estimate(mean, float(low), float(high), BOOTSTRAP))
-    return found
+    alike = np.ptp(cluster_sums(values, clusters) / np.bincount(clusters)[:, None], axis=0) < 1e-12
+    by_wilson = alike | ((groups == len(clusters)) & np.isin(values, (0.0, 1.0)).all(axis=0))
+    return [
+        Estimate(mean, *wilson(mean, groups), WILSON) if exact else Estimate(mean, float(low), float(high), BOOTSTRAP)
+        for mean, exact, low, high in zip(values.mean(axis=0).tolist(), by_wilson, *ends, strict=True)
+    ]
 
 
 def kept(values: np.ndarray, base: int, clusters: np.ndarray) -> list[Estimate]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crop_core.bench.report.checks import check
 from crop_core.bench.report.ranking import Pair, Standing, kind_rivals, standings
 from crop_core.bench.report.scores import AVERAGED, IDENTITY, RecordsError, Scores, scores
 from crop_core.bench.report.statistics import Estimate, kept, means
@@ -87,7 +89,7 @@ class Summary:
     @property
     def budgets(self) -> tuple[str, ...]:
         """At which methods compete, large ones first."""
-        return tuple(dict.fromkeys(run.run.budget for run in self._ordered))
+        return tuple(dict.fromkeys(run.run.budget for run in sorted(self.competing, key=lambda run: -run.mean_tokens)))
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -99,10 +101,6 @@ class Summary:
         """Runs of methods at a budget, with found regions and nothing evicted, method by method."""
         return tuple(run for run in self.runs if run.run.budget and run.run.region == "found" and not run.run.evict)
 
-    @property
-    def _ordered(self) -> list[RunSummary]:
-        return sorted(self.competing, key=lambda run: -run.mean_tokens)
-
     def to_json(self) -> dict[str, Any]:
         """Plain values; None for what is not known."""
         found: dict[str, Any] = _plain(self)
@@ -112,9 +110,12 @@ class Summary:
 def summarise(
     records: pd.DataFrame, metric: Metric | None = None, majority: Mapping[str, str] | None = None
 ) -> Summary:
-    """The summary of records that passed `checks.check`. metric: whose official figures are wanted. majority: what is
+    """The summary of records, which `checks.check` looks over first. metric: whose official figures are wanted. majority: what is
     answered most often, by kind, scored by equality with `gold`, case and the width of spaces aside.
     """
+    if find_spec("scipy") is None:
+        raise RecordsError('Statistics need scipy, which is not installed: run pip install "scipy>=1.13".')
+    check(records)
     found = scores(records)
     counts = {str(kind): int(count) for kind, count in zip(*np.unique(found.kinds, return_counts=True), strict=True)}
     return Summary(
@@ -131,9 +132,7 @@ def summarise(
 
 
 def _runs(found: Scores, official: Mapping[Trial, Mapping[str, float]]) -> tuple[RunSummary, ...]:
-    base = found.column(ALL)
-    if base is None:
-        raise RecordsError(f"The records lack the trial {ALL.name!r}, which every other is compared with.")
+    base = found.runs.index(ALL)
     columns, clusters = found.columns, found.clusters
     change = columns["logprob"] - columns["logprob"][:, [base]]
     average = {name: columns[name].mean(axis=0).tolist() for name in AVERAGED}
@@ -194,8 +193,13 @@ def _majority(records: pd.DataFrame, answers: Mapping[str, str]) -> dict[str, fl
     if not answers:
         return {}
     rows = records.drop_duplicates("example")
-    hits = [_normal(answers.get(kind, "")) == _normal(gold) for kind, gold in zip(rows["kind"], rows["gold"], strict=True)]
-    by_kind = {str(kind): float(share) for kind, share in rows.assign(hit=hits).groupby("kind", observed=True)["hit"].mean().items()}
+    hits = [
+        _normal(answers.get(kind, "")) == _normal(gold) for kind, gold in zip(rows["kind"], rows["gold"], strict=True)
+    ]
+    by_kind = {
+        str(kind): float(share)
+        for kind, share in rows.assign(hit=hits).groupby("kind", observed=True)["hit"].mean().items()
+    }
     return {"": float(np.mean(hits)), **by_kind}
 
 

@@ -38,7 +38,9 @@ def methods_table(summary: Summary) -> Table:
         runs = [summary.of(Trial(method, budget)) for budget in summary.budgets]
         stars = ["*" if (budget, method) in tied else "" for budget in summary.budgets]
         rows.append((method_name(method), *(_score(run, star) for run, star in zip(runs, stars, strict=True))))
-    references = [(run_name(run.run), *[_score(run)] * len(summary.budgets)) for run in (summary.full, summary.blind) if run]
+    references = [
+        (run_name(run.run), *[_score(run)] * len(summary.budgets)) for run in (summary.full, summary.blind) if run
+    ]
     return Table(("method", *map(budget_name, summary.budgets)), (*references, *rows))
 
 
@@ -51,7 +53,10 @@ def full_table(summary: Summary) -> Table:
 def kinds_table(summary: Summary) -> Table:
     """Score of every run on every kind of question, and of the most frequent answer where it is known."""
     kinds = tuple(summary.kinds)
-    rows = [(run_name(run.run), percent(run.accuracy.value), *(percent(run.by_kind[kind].value) for kind in kinds)) for run in summary.runs]
+    rows = [
+        (run_name(run.run), percent(run.accuracy.value), *(percent(run.by_kind[kind].value) for kind in kinds))
+        for run in summary.runs
+    ]
     if summary.majority:
         rows.append(("most frequent answer", *(percent(summary.majority[kind]) for kind in ("", *kinds))))
     return Table(("run", "all", *(f"{kind} ({count})" for kind, count in summary.kinds.items())), tuple(rows))
@@ -59,16 +64,16 @@ def kinds_table(summary: Summary) -> Table:
 
 def pairs_table(summary: Summary) -> Table:
     """Every pair of methods at every budget: difference in points with its interval, p, and p corrected by Holm."""
-    rows = [
-        (budget_name(standing.budget), *_pair(pair)) for standing in summary.standings for pair in standing.pairs
-    ]
+    rows = [(budget_name(standing.budget), *_pair(pair)) for standing in summary.standings for pair in standing.pairs]
     return Table(("budget", "first", "second", "points", "95 %", "p", "corrected", "differ"), tuple(rows))
 
 
 def rivals_table(summary: Summary) -> Table:
     """Kinds on which another method is above CROP, at every budget; corrected over all methods and kinds there."""
     rows = [
-        (budget_name(budget), pair.kind or "all", *_pair(pair)) for budget, pairs in summary.rivals.items() for pair in pairs
+        (budget_name(budget), pair.kind or "all", *_pair(pair))
+        for budget, pairs in summary.rivals.items()
+        for pair in pairs
     ]
     return Table(("budget", "kind", "first", "second", "points", "95 %", "p", "corrected", "differ"), tuple(rows))
 
@@ -126,4 +131,11 @@ def _official(run: RunSummary, names: tuple[str, ...]) -> tuple[str, ...]:
 def _pair(pair: Pair) -> tuple[str, ...]:
     ends = "" if math.isnan(pair.low) else f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}"
     names = method_name(pair.first), method_name(pair.second)
-    return (*names, f"{100 * pair.difference:+.1f}", ends, p_value(pair.p), p_value(pair.corrected), "yes" if pair.differs else "no")
+    return (
+        *names,
+        f"{100 * pair.difference:+.1f}",
+        ends,
+        p_value(pair.p),
+        p_value(pair.corrected),
+        "yes" if pair.differs else "no",
+    )
