@@ -149,9 +149,9 @@ def _session(arguments: argparse.Namespace, identity: dict[str, Any]) -> dict[st
 def _pool(arguments: argparse.Namespace) -> Pool:
     if arguments.ray is None:
         return pool_of(arguments.workers)
-    from crop_core.bench.sweep.on_ray import ray_pool
+    from crop_core.bench.sweep.on_ray import on_ray
 
-    return ray_pool(arguments.ray or None)
+    return on_ray(arguments.ray or None)
 
 
 def _tell(skipped: Sequence[Skipped]) -> None:
