@@ -91,7 +91,7 @@ def _asked(toy: Toy, example: Example, trials: Sequence[Trial]) -> Outcome:
 def record(example: Example, trial: Trial = ALL, **changed: object) -> Record:
     """What some model might have said."""
     told = {name: getattr(trial, name) for name in ("method", "budget", "seed", "region", "evict", "blind")}
-    return replace(RECORD, example=example.id, kind=example.kind, trial=trial.name, **told, **changed)
+    return replace(RECORD, **{"example": example.id, "kind": example.kind, "trial": trial.name, **told, **changed})
 
 
 def toys(count: int) -> list[Example]:

@@ -39,7 +39,7 @@ def complete(examples, plan=PLAN):
 @pytest.mark.parametrize("ask", [pool.alone, TWO], ids=["alone", "two"])
 def test_every_example_is_asked_once_and_what_is_there_is_not_asked_again(tmp_path, log, ask):
     examples, out = toys(7), tmp_path / "out"
-    store.claim(out, {}, {})
+    store.claim(out, {})
     assert sweep(Toy(log), examples, PLAN, out, ask) == []
     assert pairs(out) == complete(examples)
     assert len(list(log.iterdir())) == 7
@@ -58,7 +58,7 @@ def test_only_what_is_missing_is_asked():
 
 def test_a_killed_worker_is_replaced_and_its_example_asked_again(tmp_path, log):
     examples, out = toys(9), tmp_path / "out"
-    store.claim(out, {}, {})
+    store.claim(out, {})
     assert sweep(Toy(log, kills=(("3", 1), ("5", 1))), examples, PLAN, out, TWO) == []
     assert pairs(out) == complete(examples)
     assert len(list(log.glob("3.*"))) == len(list(log.glob("5.*"))) == 2
@@ -66,7 +66,7 @@ def test_a_killed_worker_is_replaced_and_its_example_asked_again(tmp_path, log):
 
 def test_an_example_that_always_kills_is_skipped_and_told(tmp_path, log):
     examples, out = toys(6), tmp_path / "out"
-    store.claim(out, {}, {})
+    store.claim(out, {})
     skipped = sweep(Toy(log, kills=(("2", 99),)), examples, PLAN, out, TWO)
     assert skipped == [Skipped("2", "2 workers were killed while they answered it")]
     assert pairs(out) == complete([each for each in examples if each.id != "2"])
@@ -76,7 +76,7 @@ def test_an_example_that_always_kills_is_skipped_and_told(tmp_path, log):
 @pytest.mark.parametrize("ask", [pool.alone, TWO], ids=["alone", "two"])
 def test_what_cannot_be_asked_is_skipped_and_told(tmp_path, log, ask):
     examples, out = toys(4), tmp_path / "out"
-    store.claim(out, {}, {})
+    store.claim(out, {})
     assert sweep(Toy(log, refuses="1"), examples, PLAN, out, ask) == [Skipped("1", "it cannot be read")]
     assert pairs(out) == complete([examples[0], *examples[2:]])
     with pytest.raises(
@@ -103,7 +103,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path, log):
     code = (
         "from pathlib import Path; from sweeping import Toy, toys; from crop_core.bench.sweep import pool, run, store;"
         "from crop_core.bench.sweep.plan import trials;"
-        f"store.claim(Path({str(out)!r}), {{}}, {{}});"
+        f"store.claim(Path({str(out)!r}), {{}});"
         f"run.sweep(Toy(Path({str(log)!r}), pause=0.1), toys(60), trials(['crop', 'fastv'], ['64']),"
         f" Path({str(out)!r}), pool.pool_of(2))"
     )

@@ -76,19 +76,23 @@ def test_a_torn_and_a_foreign_part_are_told_in_one_sentence(tmp_path):
 
 def test_what_was_being_written_when_the_process_ended_is_as_if_it_never_was(tmp_path):
     (tmp_path / "part-1.parquet.writing").write_bytes(b"PAR1 half of it")
-    store.claim(tmp_path, {"model": "a"}, {})
+    store.claim(tmp_path, {"model": "a"})
+    assert store.done(tmp_path) == set()
+    store.begin(tmp_path, {})
     assert [file.name for file in tmp_path.iterdir()] == [store.FACTS]
 
 
 def test_a_folder_is_of_one_sweep(tmp_path):
     folder = tmp_path / "new" / "sweep"
-    store.claim(folder, {"model": "a", "localizer": None}, {"command": "one"})
-    store.claim(folder, {"model": "a", "localizer": None}, {"command": "two"})
+    store.claim(folder, {"model": "a", "localizer": None})
+    store.begin(folder, {"command": "one"})
+    store.claim(folder, {"model": "a", "localizer": None})
+    store.begin(folder, {"command": "two"})
     told = store.facts(folder)
     assert (told["model"], told["localizer"]) == ("a", None)
     assert [each["command"] for each in told["sessions"]] == ["one", "two"]
     with pytest.raises(SweepError, match="of the localizer None, not 'self'; give another folder"):
-        store.claim(folder, {"model": "a", "localizer": "self"}, {})
+        store.claim(folder, {"model": "a", "localizer": "self"})
     assert store.facts(folder) == told
 
 
@@ -96,19 +100,19 @@ def test_a_folder_is_of_one_sweep(tmp_path):
 def test_facts_that_cannot_be_read_are_one_sentence(tmp_path, content):
     (tmp_path / store.FACTS).write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(SweepError, match="cannot be read"):
-        store.claim(tmp_path, {"model": "a"}, {})
+        store.claim(tmp_path, {"model": "a"})
 
 
 def test_records_of_nobody_knows_what_are_not_gone_on_with(tmp_path):
     store.write_part(tmp_path, [RECORD])
     with pytest.raises(SweepError, match=r"No sweep\.json says"):
-        store.claim(tmp_path, {"model": "a"}, {})
+        store.claim(tmp_path, {"model": "a"})
 
 
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SweepError, match="cannot be written"):
-        store.claim(tmp_path / "file" / "sweep", {}, {})
+        store.claim(tmp_path / "file" / "sweep", {})
 
 
 def test_without_pyarrow_it_says_what_to_install(monkeypatch, tmp_path):

@@ -44,5 +44,5 @@ def _tests(summary: Summary) -> str:
     used = sorted({pair.test for standing in summary.standings for pair in standing.pairs}) or ["paired"]
     return (
         f"Two methods on the same questions by the {' or '.join(used)} test, corrected by Holm over all pairs at a "
-        f"budget; they tie when the corrected p is {ALPHA:g} or more. That is a difference not shown, not equality shown."
+        f"budget; they tie when the corrected p is {ALPHA:g} or more. That shows no difference, not that there is none."
     )

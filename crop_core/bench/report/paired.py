@@ -17,7 +17,7 @@ from itertools import product
 
 import numpy as np
 
-from crop_core.bench.report.statistics import SEED, cluster_sums, is_binary
+from crop_core.bench.report.statistics import SEED, cluster_sums
 
 FLIPS = 19_999
 MCNEMAR, SIGN_FLIP = "exact McNemar", "cluster sign-flip permutation"
@@ -47,7 +47,7 @@ def sign_flip(sums: np.ndarray, flips: int = FLIPS, seed: int = SEED) -> np.ndar
 def _every(sums: np.ndarray) -> float:
     """p by every way to turn the clusters that differ."""
     sums = sums[sums != 0]
-    signs = np.array(list(product((1, -1), repeat=len(sums)))).reshape(-1, len(sums))
+    signs = np.array(list(product((1.0, -1.0), repeat=len(sums))))  # (2^clusters, clusters)
     return float(np.mean(np.abs(signs @ sums) >= abs(sums.sum()) - _NEAR))
 
 
@@ -64,7 +64,7 @@ def _drawn(sums: np.ndarray, flips: int, seed: int) -> np.ndarray:
 def tests(values: np.ndarray, pairs: Sequence[tuple[int, int]], clusters: np.ndarray) -> tuple[list[float], str]:
     """p of every pair of columns of values (E, R), and the name of the test that suits them."""
     used = values[:, sorted({column for pair in pairs for column in pair})]
-    if int(clusters.max()) + 1 == len(clusters) and is_binary(used):
+    if int(clusters.max()) + 1 == len(clusters) and np.isin(used, (0.0, 1.0)).all():
         return [_mcnemar(values[:, first], values[:, second]) for first, second in pairs], MCNEMAR
     firsts, seconds = (list(side) for side in zip(*pairs, strict=True))
     return sign_flip(cluster_sums(values[:, firsts] - values[:, seconds], clusters)).tolist(), SIGN_FLIP

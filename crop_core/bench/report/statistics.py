@@ -41,11 +41,6 @@ def wilson(share: float, count: float) -> tuple[float, float]:
     return max(0.0, float(low)), min(1.0, float(high))
 
 
-def is_binary(values: np.ndarray) -> bool:
-    """Whether there are only zeros and ones."""
-    return bool(np.isin(values, (0.0, 1.0)).all())
-
-
 def cluster_sums(values: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """(E, R) values to (G, R) sums by cluster; clusters: (E,) numbers 0..G-1."""
     sums = np.zeros((int(clusters.max()) + 1, values.shape[1]))

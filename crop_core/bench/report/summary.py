@@ -110,8 +110,10 @@ class Summary:
 def summarise(
     records: pd.DataFrame, metric: Metric | None = None, majority: Mapping[str, str] | None = None
 ) -> Summary:
-    """The summary of records, which `checks.check` looks over first. metric: whose official figures are wanted. majority: what is
-    answered most often, by kind, scored by equality with `gold`, case and the width of spaces aside.
+    """The summary of records; RecordsError or MissedBudget by `checks.check`, which looks them over first.
+
+    metric: whose official figures are wanted. majority: what is answered most often, by kind, scored by equality with
+    `gold`, case and the width of spaces aside.
     """
     if find_spec("scipy") is None:
         raise RecordsError('Statistics need scipy, which is not installed: run pip install "scipy>=1.13".')

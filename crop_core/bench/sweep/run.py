@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -26,15 +27,24 @@ def missing(examples: Sequence[Example], trials: Sequence[Trial], done: set[tupl
 
 
 def sweep(
-    setup: Equipment, examples: Sequence[Example], trials: Sequence[Trial], folder: Path, pool: Pool
+    setup: Equipment,
+    examples: Sequence[Example],
+    trials: Sequence[Trial],
+    folder: Path,
+    pool: Pool,
+    session: Mapping[str, Any] | None = None,
 ) -> list[Skipped]:
     """Records of all examples in all trials, in a folder that `store.claim` has taken; those that it has stay.
 
-    Returns what was skipped. Whatever ends it, Ctrl-C or an error, loses nothing that was answered. SweepError where
-    the first HOPELESS examples are skipped, or all.
+    session: what is told of this run in the folder, where anything is missing. Returns what was skipped. Whatever ends
+    it, Ctrl-C or an error, loses nothing that was answered. SweepError where the first HOPELESS examples are skipped,
+    or all.
     """
     works = missing(examples, trials, store.done(folder))
-    skipped = _ask(setup, works, folder, pool) if works else []
+    skipped: list[Skipped] = []
+    if works:
+        store.begin(folder, session or {})
+        skipped = _ask(setup, works, folder, pool)
     store.compact(folder, [each.id for each in examples], [trial.name for trial in trials])
     return skipped
 

@@ -100,11 +100,10 @@ def facts(folder: Path) -> dict[str, Any]:
     return told
 
 
-def claim(folder: Path, identity: Mapping[str, Any], session: Mapping[str, Any]) -> None:
-    """Make the folder, or go on in one of the same sweep: `identity` is what all of its sessions must share, `session`
-    what is told of this one. SweepError for the folder of another sweep, and for one that cannot be written.
+def claim(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Make the folder, or go on in one of the same sweep; `identity` is what all of its sessions must share. SweepError
+    for the folder of another sweep, and for one that cannot be written.
     """
-    told = {**identity, "sessions": []}
     if (folder / FACTS).exists():
         told = facts(folder)
         for name, value in identity.items():
@@ -113,16 +112,26 @@ def claim(folder: Path, identity: Mapping[str, Any], session: Mapping[str, Any])
                     f"The records in '{folder}' are of the {name} {told.get(name)!r}, not {value!r}; "
                     "give another folder by --out."
                 )
-    elif _files(folder):
+        return
+    if _files(folder):
         raise SweepError(f"No {FACTS} says what the records in '{folder}' are of; give a new folder by --out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for torn in folder.glob("*.writing"):
-            torn.unlink()
-        told["sessions"] = [*told["sessions"], session]
-        _replace(folder / FACTS, json.dumps(told, indent=1).encode() + b"\n")
+        _write_facts(folder, {**identity, "sessions": []})
     except OSError as error:
         raise SweepError(f"The folder '{folder}' cannot be written: {error.strerror or error}.") from error
+
+
+def begin(folder: Path, session: Mapping[str, Any]) -> None:
+    """Tell in a claimed folder what is run now: command, device, versions."""
+    for torn in folder.glob("*.writing"):
+        torn.unlink()
+    told = facts(folder)
+    _write_facts(folder, {**told, "sessions": [*told["sessions"], session]})
+
+
+def _write_facts(folder: Path, told: Mapping[str, Any]) -> None:
+    _replace(folder / FACTS, json.dumps(told, indent=1).encode() + b"\n")
 
 
 def _files(folder: Path) -> list[Path]:
