@@ -151,7 +151,7 @@ def _pool(arguments: argparse.Namespace) -> Pool:
         return pool_of(arguments.workers)
     from crop_core.bench.sweep.on_ray import on_ray
 
-    return on_ray(arguments.ray or None)
+    return on_ray(arguments.ray or None, gpus=arguments.device != "cpu")
 
 
 def _tell(skipped: Sequence[Skipped]) -> None:
