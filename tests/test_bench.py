@@ -194,12 +194,17 @@ def test_the_command_measures_every_part_and_what_it_writes_can_be_published(tmp
     lines = {line.split("|")[1].strip(): line for line in known["accuracy"].splitlines() if "|" in line}
     assert [cell.strip() for cell in lines["crop 64"].split("|")[2:5]] == ["64", "90.0%", "90.0%"]
     assert lines["majority"].split("|")[3].strip() in ("0.0%", "10.0%", "20.0%")
-    (session,) = store.facts(tmp_path)["sessions"]
-    assert session["command"].endswith(options.removeprefix("bench "))
+    monkeypatch.setattr("sys.argv", [*options.split(), "--only", "sweep"])
+    command.main()
+    (session,) = store.facts(tmp_path)["sessions"]  # the second one starts anew
+    assert session["command"].endswith(f"{options.removeprefix('bench ')} --only sweep")
     assert {"device", "dtype", "versions"} <= set(session)
     rows = {row["run"]: row for row in publish.methods(tmp_path)["runs"]}
     assert set(rows) == {trial.name for trial in plan.published()}
     assert rows["crop 64"]["accuracy"] == 0.9 and rows["crop 64"]["by_kind"]["count"] == 0
+    monkeypatch.setattr("sys.argv", [*options.split(), "--go-on", "--only", "sweep"])
+    monkeypatch.setattr(command, "pool_of", lambda workers: None)  # nothing is missing, and nobody is asked
+    command.main()
 
 
 @pytest.fixture(autouse=True)

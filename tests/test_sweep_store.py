@@ -123,7 +123,7 @@ def test_without_pyarrow_it_says_what_to_install(monkeypatch, tmp_path):
 
 def test_a_benchmark_of_28_000_records_is_small_and_quickly_read(tmp_path):
     draw = np.random.default_rng(0)
-    noisy = ("ttft_s", "total_s", "compression_s", "scoring_s", "logprob", "kl_first")
+    noisy = ("ttft_s", "total_s", "encode_s", "compression_s", "scoring_s", "logprob", "kl_first")
     trials = [Trial("crop", str(budget)) for budget in range(1, 48)]
     for start in range(0, 600, 100):
         asked = [(each, trial) for each in toys(600)[start : start + 100] for trial in trials]

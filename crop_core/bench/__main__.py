@@ -1,7 +1,8 @@
 """`make bench`: what the README says of the bundled models, measured again into bench/results: the sweep of
-`crop_core.bench.sweep.plan.published`, which goes on where it was stopped, and what answers and regions cost.
+`crop_core.bench.sweep.plan.published`, and what answers and regions cost.
 
-`python -m crop_core.bench.publish` puts it into the README and the model cards.
+Records that are there may be of other code, and are measured anew unless --go-on is given. `python -m
+crop_core.bench.publish` puts the figures into the README and the model cards.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ def main() -> None:
 def _sweep(options: argparse.Namespace) -> str:
     data, trials = world(options.per_kind * len(KINDS)), published()
     identity = {"model": options.model, "localizer": options.localizer, "dataset": data.name, "precision": "float32"}
+    if not options.go_on:
+        store.clear(options.out)
     store.claim(options.out, identity)
     setup = Setup(data.name, data.metric, data.longest, options.model, options.localizer, "cpu", "float32", threads=1)
     session = circumstances("crop_core.bench", f"cpu, {options.workers} processes of one thread")
@@ -90,6 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--localizer", default=DEFAULT_LOCALIZER)
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each that answer the questions")
     parser.add_argument("--threads", type=int, default=2, help="threads of the runs whose cost is measured")
+    parser.add_argument("--go-on", action="store_true", help="keep what a sweep that was stopped has recorded")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
