@@ -67,7 +67,7 @@ def test_it_goes_on_and_more_can_be_added(asked, out, capsys):
     sessions = len(store.facts(out)["sessions"])
     assert main([*asked, "--methods", "fastv", "--budgets", "24", "--out", str(out)]) == 0
     said = capsys.readouterr()
-    assert "1 questions were skipped (9: " in said.err and "broken.png" in said.err
+    assert "of the questions, 1 skipped (9: " in said.err and "broken.png" in said.err
     assert "FastV 24" in said.out and "CROP 24" in said.out, "what was measured before is in the report too"
     assert len(store.facts(out)["sessions"]) == sessions + 1
     assert len(store.read(out)) == 27

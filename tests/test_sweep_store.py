@@ -84,8 +84,10 @@ def test_what_was_being_written_when_the_process_ended_is_as_if_it_never_was(tmp
 
 def test_a_folder_is_of_one_sweep(tmp_path):
     folder = tmp_path / "new" / "sweep"
-    store.claim(folder, {"model": "a", "localizer": None})
+    store.claim(folder, {"model": "typo", "localizer": None})
+    store.claim(folder, {"model": "a", "localizer": None})  # nothing was recorded of the other
     store.begin(folder, {"command": "one"})
+    store.write_part(folder, [RECORD])
     store.claim(folder, {"model": "a", "localizer": None})
     store.begin(folder, {"command": "two"})
     told = store.facts(folder)
@@ -98,6 +100,7 @@ def test_a_folder_is_of_one_sweep(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "[1]", "{", "\udcff"])
 def test_facts_that_cannot_be_read_are_one_sentence(tmp_path, content):
+    store.write_part(tmp_path, [RECORD])
     (tmp_path / store.FACTS).write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(SweepError, match="cannot be read"):
         store.claim(tmp_path, {"model": "a"})
@@ -105,7 +108,7 @@ def test_facts_that_cannot_be_read_are_one_sentence(tmp_path, content):
 
 def test_records_of_nobody_knows_what_are_not_gone_on_with(tmp_path):
     store.write_part(tmp_path, [RECORD])
-    with pytest.raises(SweepError, match=r"No sweep\.json says"):
+    with pytest.raises(SweepError, match=r"sweep\.json' cannot be read"):
         store.claim(tmp_path, {"model": "a"})
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crop_core import rows
 from crop_core.bench.sweep import plan, store
 from crop_core.bench.sweep.pool import pool_of
 from crop_core.bench.sweep.run import sweep
@@ -22,7 +23,6 @@ from crop_core.bench.sweep.work import Pool, Skipped, SweepError
 if TYPE_CHECKING:
     from crop_core.bench.data.protocol import Dataset
 
-TOLD = 3  # reasons of what was skipped
 ABOUT = """Asks every question of a dataset by every method at every budget, with all visual tokens and blindly besides,
 and reports how much each keeps. Needs pandas, pyarrow and scipy. What was answered stays: the same command goes on
 where it was stopped, and other methods, budgets and seeds may be added to the same --out."""
@@ -155,10 +155,11 @@ def _pool(arguments: argparse.Namespace) -> Pool:
 
 
 def _tell(skipped: Sequence[Skipped]) -> None:
+    told = rows.Skipped()
+    for each in skipped:
+        told.add(each.example, each.reason)
     if skipped:
-        reasons = "; ".join(f"{each.example}: {each.reason.rstrip('.')}" for each in skipped[:TOLD])
-        more = "; ..." if len(skipped) > TOLD else ""
-        print(f"crop_core: {len(skipped)} questions were skipped ({reasons}{more}).", file=sys.stderr)
+        print(f"crop_core: of the questions, {told}.", file=sys.stderr)
 
 
 def _list(text: str) -> list[str]:

@@ -102,9 +102,9 @@ def facts(folder: Path) -> dict[str, Any]:
 
 def claim(folder: Path, identity: Mapping[str, Any]) -> None:
     """Make the folder, or go on in one of the same sweep; `identity` is what all of its sessions must share. SweepError
-    for the folder of another sweep, and for one that cannot be written.
+    for a folder with records of another sweep, or of nobody knows which, and for one that cannot be written.
     """
-    if (folder / FACTS).exists():
+    if _files(folder):
         told = facts(folder)
         for name, value in identity.items():
             if told.get(name) != value:
@@ -113,8 +113,6 @@ def claim(folder: Path, identity: Mapping[str, Any]) -> None:
                     "give another folder by --out."
                 )
         return
-    if _files(folder):
-        raise SweepError(f"No {FACTS} says what the records in '{folder}' are of; give a new folder by --out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_facts(folder, {**identity, "sessions": []})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Union
+from typing import Protocol
 
 from crop_core.bench.data.protocol import Example
 from crop_core.bench.sweep.record import Record
@@ -31,7 +31,7 @@ class Skipped:
 
 
 Work = tuple[Example, tuple[Trial, ...]]
-Outcome = Union[list[Record], Skipped]  # noqa: UP007  read at run time by Python 3.10
+Outcome = list[Record] | Skipped
 Examine = Callable[[Example, tuple[Trial, ...]], Outcome]
 
 
