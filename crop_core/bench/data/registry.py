@@ -95,16 +95,27 @@ def _split(name: str, split: str | None, splits: Sequence[str]) -> str:
 
 
 def _whole(examples: Sequence[Example], skipped: Skipped) -> Iterator[Example]:
-    """Those with answers and an id of their own."""
+    """Those with answers and an id of their own, all of which can be written to a file."""
     seen: set[str] = set()
     for each in examples:
-        if each.id in seen:
+        if not _can_be_written(each):
+            skipped.add(ascii(each.id).strip("'"), "it holds half a character, which no file can")
+        elif each.id in seen:
             skipped.add(each.id, "another question has this id")
         elif not each.answers or not all(isinstance(answer, str) for answer in each.answers):
             skipped.add(each.id, "it has no answers that are texts")
         else:
             seen.add(each.id)
             yield each
+
+
+def _can_be_written(example: Example) -> bool:
+    """False for texts with a lone surrogate, which JSON can spell."""
+    try:
+        "".join(map(str, (example.id, example.group, example.kind, *example.answers))).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _pictured(examples: Sequence[Example], skipped: Skipped) -> Iterator[Example]:
