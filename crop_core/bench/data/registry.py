@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crop_core.bench.data import docvqa, files, gqa, mme, pope, scienceqa, textvqa, viscot, vqav2
@@ -72,19 +72,25 @@ def dataset(
         if path is not None or images is not None or split is not None:
             raise DatasetError("The bundled world is drawn, not read; leave out the path, the images and the split.")
         made = world(limit)
-        return Dataset(name, made.examples, judge or made.metric, made.longest)
-    if name not in SOURCES:
+    elif name not in SOURCES:
         raise DatasetError(f"The dataset {name!r} is not known; choose one of {', '.join(NAMES)}.")
-    if path is None:
+    elif path is None:
         raise DatasetError(f"The dataset {name!r} is read from this machine; give its folder with --path.")
+    else:
+        split = _split(name, split, SOURCES[name].splits)
+        made = _read(name, LocalCopy(Path(path), split, None if images is None else Path(images)), limit)
+    return replace(made, metric=judge) if judge else made
+
+
+def _read(name: str, copy: LocalCopy, limit: int | None) -> Dataset:
     source = SOURCES[name]
-    copy = LocalCopy(Path(path), _split(name, split, source.splits), None if images is None else Path(images))
     examples = _drawn(list(_whole(source.load(copy), copy.skipped)), limit, source.by_picture)
     examples = list(_pictured(examples, copy.skipped))
     if not examples:
-        raise DatasetError(f"Nothing of '{path}' can be used: {copy.skipped if copy.skipped.count else 'it is empty'}.")
-    judge = judge or metric_of(source.metric or files.usual_metric(examples))
-    return Dataset(name, examples, judge, source.longest, str(copy.skipped) if copy.skipped.count else "")
+        why = copy.skipped if copy.skipped.count else "it is empty"
+        raise DatasetError(f"Nothing of '{copy.path}' can be used: {why}.")
+    metric = metric_of(source.metric or files.usual_metric(examples))
+    return Dataset(name, examples, metric, source.longest, str(copy.skipped) if copy.skipped.count else "")
 
 
 def _split(name: str, split: str | None, splits: Sequence[str]) -> str:
@@ -95,16 +101,27 @@ def _split(name: str, split: str | None, splits: Sequence[str]) -> str:
 
 
 def _whole(examples: Sequence[Example], skipped: Skipped) -> Iterator[Example]:
-    """Those with answers and an id of their own."""
+    """Those with answers and an id of their own, all of which can be written to a file."""
     seen: set[str] = set()
     for each in examples:
-        if each.id in seen:
+        if not _can_be_written(each):
+            skipped.add(ascii(each.id).strip("'"), "it holds half a character, which no file can")
+        elif each.id in seen:
             skipped.add(each.id, "another question has this id")
         elif not each.answers or not all(isinstance(answer, str) for answer in each.answers):
             skipped.add(each.id, "it has no answers that are texts")
         else:
             seen.add(each.id)
             yield each
+
+
+def _can_be_written(example: Example) -> bool:
+    """False for texts with a lone surrogate, which JSON can spell."""
+    try:
+        "".join(map(str, (example.id, example.group, example.kind, *example.answers))).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _pictured(examples: Sequence[Example], skipped: Skipped) -> Iterator[Example]:

@@ -43,17 +43,15 @@ class Mme:
         """Points: `total`, `perception` and `cognition` of the subtasks that were asked, then each of these; last the
         `accuracy` of all questions, in percent.
         """
-        points = {kind: _points(records[records["kind"] == kind]) for kind in (*PERCEPTION, *COGNITION)}
-        points = {kind: each for kind, each in points.items() if each is not None}
+        asked = [kind for kind in (*PERCEPTION, *COGNITION) if (records["kind"] == kind).any()]
+        points = {kind: _points(records[records["kind"] == kind]) for kind in asked}
         perception = sum(points.get(kind, 0.0) for kind in PERCEPTION)
         cognition = sum(points.get(kind, 0.0) for kind in COGNITION)
         totals = {"total": perception + cognition, "perception": perception, "cognition": cognition}
         return totals | points | {"accuracy": percent(records)}
 
 
-def _points(records: pd.DataFrame) -> float | None:
-    """0 to 200 of one subtask, None for one that was not asked."""
-    if not len(records):
-        return None
+def _points(records: pd.DataFrame) -> float:
+    """0 to 200 of one subtask."""
     pictures = records.groupby(["group", "seed"], observed=True)["score"].min()
     return percent(records) + 100 * float(pictures.mean())
