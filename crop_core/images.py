@@ -116,7 +116,9 @@ def check_question(text: str | None, longest: int = MAX_QUESTION) -> str:
     if text is not None and not isinstance(text, str):
         raise QuestionError(f"A question is a text, not {type(text).__name__}.")
     spaced = " ".join((text or "").split())
-    cleaned = " ".join("".join(c for c in spaced if _is_text(c)).split())
+    cleaned = spaced  # printable characters are text, all of them
+    if not spaced.isprintable():
+        cleaned = " ".join("".join(c for c in spaced if _is_text(c)).split())
     if not cleaned.strip(_JOINERS):
         raise QuestionError("The question is empty: type what you would like to know about the picture.")
     if len(cleaned) > longest:

@@ -112,6 +112,11 @@ def test_the_figures_show_the_summary(rows):
     assert curves.costs(summary).data[0].x[0] == run.kv_bytes / 1e6
 
 
+def test_a_kind_is_text_in_figures_too():
+    rows = frame([record("a", trial, kind="<b>&</b>") for trial in (ALL, Trial("crop", "64"))])
+    assert heatmaps.kinds(summarise(rows), "64").data[0].x[0] == "&lt;b&gt;&amp;&lt;/b&gt; (1)"
+
+
 def test_a_method_has_one_look_in_all_figures(rows):
     summary = summarise(rows)
     looks = {}

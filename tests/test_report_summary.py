@@ -153,6 +153,14 @@ def test_nothing_right_with_every_token_keeps_an_unknown_share():
     assert found.to_json()["runs"][1]["kept"]["value"] is None
 
 
+def test_questions_of_a_single_picture_count_as_one():
+    found = summarise(answers((ALL, [1, 0]), (CROP, [1, 0]), (FASTV, [0, 0]), kinds=("",), group="one"))
+    assert methods_table(found).rows[1] == ("CROP", "50.0%* (5% to 95%)")
+    assert words.headline(found)[0] == "With every visual token 50.0% (5.5% to 94.5%); made up, 2 questions, groups: 1."
+    assert kinds_table(found).head == ("run", "all", "no kind (2)")
+    assert found.rivals == {}, "there is one kind"
+
+
 def test_json_has_plain_values_only(large):
     plain = json.loads(json.dumps(large.to_json(), allow_nan=False))
     assert plain["runs"][2]["name"] == "crop 192"

@@ -21,12 +21,17 @@ def test_all_tokens_and_blind_come_first_then_methods_by_budget():
 def test_seeds_are_for_methods_that_draw():
     found = plan.trials(["fastv", "random", "random+fastv"], ["64"], [3, 5, 3])
     assert [(each.method, each.seed) for each in found[2:]] == [
-        ("fastv", 3),
+        ("fastv", 0),
         ("random", 3),
         ("random", 5),
         ("random+fastv", 3),
         ("random+fastv", 5),
     ]
+
+
+def test_what_a_model_cannot_run_is_taken_away():
+    found = plan.trials(["all", "-visionzip", "plc+fastv", "-plc+fastv"], ["64"])
+    assert [each.method for each in found[2:]] == [name for name in PRUNING if name != "visionzip"]
 
 
 def test_every_method_and_no_trial_twice():
@@ -43,6 +48,8 @@ def test_every_method_and_no_trial_twice():
         ((["fastv+crop"],), "'fastv\\+crop' is not known"),
         ((["none"],), "'none' prunes nothing"),
         (([],), "no method"),
+        ((["crop", "-crop"],), "no method"),
+        ((["all", "-corp"],), "'corp' is not known"),
         ((["crop"], []), "no budget"),
         ((["crop"], ["many"]), "'many' is neither"),
         ((["crop"], ["0"]), "at least 1"),
@@ -69,4 +76,4 @@ def test_a_localizer_is_needed_where_a_region_is_read():
     assert plan.needs_localizer(plan.trials(["fastv", "crop"]))
     assert plan.needs_localizer([Trial("crop", "64", region="elsewhere")])
     assert not plan.needs_localizer(plan.trials(["fastv", "random"]))
-    assert not plan.needs_localizer(plan.trials(["crop"], region="self"))
+    assert not plan.needs_localizer([ALL, Trial("crop", "64", region="self"), Trial("crop", "64", region="needed")])

@@ -59,7 +59,7 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan_arguments(parser: argparse.ArgumentParser) -> None:
-    methods = "names with commas between, two joined as in plc+fastv, or all (default: all)"
+    methods = "names with commas between, two joined as in plc+fastv, all, or all,-dart: all but that (default: all)"
     budgets = "mean visual tokens per layer or shares of all, such as 64,25%% (default: 192,128,64)"
     seeds = "of what methods draw at random, such as 0,1,2 (default: 0)"
     parser.add_argument("--methods", metavar="NAMES", default=plan.EVERY, help=methods)

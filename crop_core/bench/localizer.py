@@ -62,7 +62,7 @@ def beside(rows: pd.DataFrame, plain: Mapping[str, Sequence[int]]) -> dict[str, 
     same sizes at random places.
     """
     places = random.Random(0)
-    cells = {
+    cells: dict[str, Sequence[Sequence[int]]] = {
         "self, plain rule": [plain[example] for example in rows["example"]],
         "whole image": [WHOLE] * len(rows),
         "random region": [_moved(region, places) for region in rows[REGION].to_numpy().tolist()],

@@ -12,6 +12,7 @@ from crop_core.bench.report.look import plain, styled
 from crop_core.bench.report.names import budget_name, method_name
 from crop_core.bench.report.ranking import Standing
 from crop_core.bench.report.summary import Summary
+from crop_core.bench.report.table import kind_names
 from crop_core.bench.sweep.trial import Trial
 
 if TYPE_CHECKING:
@@ -26,10 +27,9 @@ def kinds(summary: Summary, budget: str, model: str = "") -> go.Figure:
     import plotly.graph_objects as go
 
     runs = [run for method in summary.methods if (run := summary.of(Trial(method, budget)))]
-    names = list(summary.kinds)
-    values = [[_none(run.kept_by_kind[kind]) for kind in names] + [_none(run.kept.value)] for run in runs]
+    values = [[_none(run.kept_by_kind[kind]) for kind in summary.kinds] + [_none(run.kept.value)] for run in runs]
     grid = go.Heatmap(
-        x=[*(f"{plain(kind)} ({summary.kinds[kind]})" for kind in names), "<b>all</b>"],
+        x=[*map(plain, kind_names(summary)), "<b>all</b>"],
         y=[method_name(run.run.method) for run in runs],
         z=values,
         zmin=0,

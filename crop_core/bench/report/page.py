@@ -24,7 +24,8 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem }
 dt { font-weight: 600 } dd { margin: 0; overflow-wrap: anywhere }
 @media (max-width: 600px) { dl { grid-template-columns: 1fr } dd { margin-bottom: .5rem } .pane { min-width: 640px } }
 details summary { cursor: pointer; color: var(--accent) }
-@media print { nav { display: none } .scroll { overflow: visible; max-height: none } body { max-width: none }
+@media print { nav { display: none } thead th { position: static }
+  .scroll { overflow: visible; max-height: none } body { max-width: none }
   table { font-size: 7pt } th, td { padding: 1pt 3pt; white-space: normal } figure { break-inside: avoid } }
 .cartesianlayer [class*=tick] text, .infolayer text { fill: var(--ink) !important }
 figure { margin: 1rem 0; overflow-x: auto }
@@ -46,4 +47,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     body.append(...[...body.rows].sort((a, b) => down * compare(value(a, at), value(b, at))));
   }));
 }
+const plots = () => document.querySelectorAll(".js-plotly-plot");
+addEventListener("beforeprint", () => plots().forEach(plot => Plotly.relayout(plot, { width: 680 })));
+addEventListener("afterprint", () => plots().forEach(plot => Plotly.relayout(plot, { width: null, autosize: true })));
 """

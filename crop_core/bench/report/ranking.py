@@ -59,14 +59,17 @@ def kind_rivals(scores: Scores, ours: str) -> dict[str, list[Pair]]:
     """By budget, the kinds of question on which another method has a higher mean score than the method `ours`.
 
     In each pair the other is first. The family that is corrected is every other method on every kind at that budget.
-    Empty without `ours`.
+    Empty without `ours`, and where all questions are of one kind.
     """
-    found = {}
+    found: dict[str, list[Pair]] = {}
+    kinds = np.unique(scores.kinds).tolist()
+    if len(kinds) < 2:
+        return found
     for budget, columns in scores.compared.items():
         mine = [column for column in columns if scores.runs[column].method == ours]
         others = [(column, mine[0]) for column in columns if mine and column != mine[0]]
         if others:
-            every = [pair for kind in np.unique(scores.kinds) for pair in _pairs(scores, others, str(kind))]
+            every = [pair for kind in kinds for pair in _pairs(scores, others, kind)]
             found[budget] = [pair for pair in _corrected(every) if pair.difference > 0]
     return found
 

@@ -48,15 +48,20 @@ class Scores:
 
     @cached_property
     def compared(self) -> dict[str, list[int]]:
-        """Columns of the runs that compete, by budget, large budgets first: found regions, nothing evicted."""
+        """Columns of the runs that compete, by budget, large budgets first."""
         found: dict[str, list[int]] = {}
         for column, run in enumerate(self.runs):
-            if run.budget and run.region == "found" and not run.evict:
+            if competes(run):
                 found.setdefault(run.budget, []).append(column)
         return {budget: found[budget] for budget in sorted(found, key=lambda text: -self._tokens(text))}
 
     def _tokens(self, budget: str) -> float:
         return tokens_of(budget, float(np.median(self.columns["visual_tokens"])))
+
+
+def competes(run: Trial) -> bool:
+    """Whether it is compared with others at its budget: the region is found as a user's is, and nothing is evicted."""
+    return bool(run.budget) and run.region == "found" and not run.evict
 
 
 def tokens_of(budget: str, visual: float) -> float:

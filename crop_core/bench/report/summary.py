@@ -12,7 +12,7 @@ import numpy as np
 
 from crop_core.bench.report.checks import check
 from crop_core.bench.report.ranking import Pair, Standing, kind_rivals, standings
-from crop_core.bench.report.scores import AVERAGED, IDENTITY, RecordsError, Scores, scores
+from crop_core.bench.report.scores import AVERAGED, IDENTITY, RecordsError, Scores, competes, scores
 from crop_core.bench.report.statistics import Estimate, kept, means
 from crop_core.bench.sweep.trial import ALL, BLIND, Trial
 
@@ -99,7 +99,7 @@ class Summary:
     @property
     def competing(self) -> tuple[RunSummary, ...]:
         """Runs of methods at a budget, with found regions and nothing evicted, method by method."""
-        return tuple(run for run in self.runs if run.run.budget and run.run.region == "found" and not run.run.evict)
+        return tuple(run for run in self.runs if competes(run.run))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; None for what is not known."""

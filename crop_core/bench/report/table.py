@@ -16,6 +16,7 @@ COLUMNS = (
     "run", "seeds", "score", "95 %", "kept", "95 %", "agrees", "KL mean", "KL median", "log-prob. change",
     "mean tokens", "final tokens", "first token ms", "total ms", "KV MB", "GFLOP",
 )  # fmt: skip
+UNNAMED = "no kind"  # questions of a data set that names none
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def kinds_table(summary: Summary) -> Table:
     ]
     if summary.majority:
         rows.append(("most frequent answer", *(percent(summary.majority[kind]) for kind in ("", *kinds))))
-    return Table(("run", "all", *(f"{kind} ({count})" for kind, count in summary.kinds.items())), tuple(rows))
+    return Table(("run", "all", *kind_names(summary)), tuple(rows))
 
 
 def pairs_table(summary: Summary) -> Table:
@@ -71,11 +72,16 @@ def pairs_table(summary: Summary) -> Table:
 def rivals_table(summary: Summary) -> Table:
     """Kinds on which another method is above CROP, at every budget; corrected over all methods and kinds there."""
     rows = [
-        (budget_name(budget), pair.kind or "all", *_pair(pair))
+        (budget_name(budget), pair.kind or UNNAMED, *_pair(pair))
         for budget, pairs in summary.rivals.items()
         for pair in pairs
     ]
     return Table(("budget", "kind", "first", "second", "points", "95 %", "p", "corrected", "differ"), tuple(rows))
+
+
+def kind_names(summary: Summary) -> tuple[str, ...]:
+    """Kinds of question, each with how many there are."""
+    return tuple(f"{kind or UNNAMED} ({count})" for kind, count in summary.kinds.items())
 
 
 def percent(value: float) -> str:

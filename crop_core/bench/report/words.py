@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from crop_core.bench.report.names import budget_name, method_name
 from crop_core.bench.report.ranking import Pair, Standing
 from crop_core.bench.report.summary import OURS, Summary
-from crop_core.bench.report.table import interval, p_value, percent
+from crop_core.bench.report.table import UNNAMED, interval, p_value, percent
 from crop_core.bench.sweep.trial import Trial
 
 
@@ -23,7 +23,7 @@ def headline(summary: Summary) -> list[str]:
 
 
 def _questions(summary: Summary) -> str:
-    groups = f" in {summary.clusters} groups" if summary.clusters < summary.questions else ""
+    groups = f", groups: {summary.clusters}" if summary.clusters < summary.questions else ""
     return f"{summary.questions} questions{groups}"
 
 
@@ -41,12 +41,13 @@ def _rivals(budget: str, pairs: Sequence[Pair]) -> str:
     """Where others are above OURS on a kind: beyond chance, and at all."""
     at, ours = f"By kind, at {budget_name(budget)}", method_name(OURS)
     sure = [
-        f"{method_name(pair.first)} on {pair.kind or 'all'} (p {p_value(pair.corrected)})"
+        f"{method_name(pair.first)} on {pair.kind or UNNAMED} (p {p_value(pair.corrected)})"
         for pair in pairs
         if pair.differs
     ]
     kinds = sorted(
-        {pair.kind or "all" for pair in pairs if not pair.differs} - {pair.kind for pair in pairs if pair.differs}
+        {pair.kind or UNNAMED for pair in pairs if not pair.differs}
+        - {pair.kind or UNNAMED for pair in pairs if pair.differs}
     )
     if sure:
         return f"{at}, {_listed(sure)} beat {ours}."

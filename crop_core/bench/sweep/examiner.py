@@ -26,7 +26,7 @@ from crop_core.localize import Localizer, SelfLocalizer
 from crop_core.measure.timing import now
 from crop_core.models import Adapter
 from crop_core.region import GRID, Region
-from crop_core.runs import Encoded, Located, Run, Task
+from crop_core.runs import Located, Run, Task
 
 GREY = (127, 127, 127)
 NOWHERE = (-1, -1, -1, -1)
@@ -81,51 +81,48 @@ class Examiner:
     def __call__(self, example: Example, trials: Sequence[Trial]) -> Outcome:
         """A record for each trial, in their order, or why there is none."""
         try:
-            sitting = Sitting.of(self, example, trials)
+            sitting = Sitting(self, example, trials)
             return [sitting.record(trial) for trial in trials]
         except (ValueError, torch.OutOfMemoryError) as error:
             return Skipped(example.id, " ".join(str(error).split()))
 
 
 class Sitting:
-    """One example while it is examined: its picture encoded, the answer with every token known."""
+    """One example while it is examined: its picture encoded, the answer with every token known.
 
-    def __init__(self, examiner: Examiner, example: Example, image: Image.Image, watch: bool) -> None:
-        self.examiner, self.example, self.image = examiner, example, image
-        self.whole = Place(Region.whole(*image.size))
-        self._places: dict[str, Place] = {"whole": self.whole}
-        self.encoded = self._encode(image, watch)
-        self.full = self._task(ALL, image).crop(self.whole.region, self.encoded)
-        self._answer = self.full.generated.ids
+    Raises what forbids any of the trials before anything runs.
+    """
 
-    @classmethod
-    def of(cls, examiner: Examiner, example: Example, trials: Sequence[Trial]) -> Sitting:
-        """The picture opened and encoded with all that these trials read."""
+    def __init__(self, examiner: Examiner, example: Example, trials: Sequence[Trial]) -> None:
+        self.examiner, self.example, self.image = examiner, example, example.open()
+        self._tasks = {trial: self._task(trial) for trial in (ALL, *trials)}
         compressors = [method_of(trial.method).compressor for trial in trials]
-        return cls(examiner, example, example.open(), any(name and reads_tower(name) for name in compressors))
+        self.encoded = self._encode(ALL, any(name and reads_tower(name) for name in compressors))
+        self.whole = Place(Region.whole(*self.image.size))
+        self._places: dict[str, Place] = {"whole": self.whole}
+        self.full = self._tasks[ALL].crop(self.whole.region, self.encoded)
+        self._answer = self.full.generated.ids
 
     def record(self, trial: Trial) -> Record:
         """The example in one trial."""
-        image, encoded = self.image, self.encoded
-        if trial.blind:
-            image = Image.new("RGB", image.size, GREY)
-            encoded = self._encode(image, False)
+        encoded = self._encode(trial, False) if trial.blind else self.encoded
         place = self._place(trial.region) if method_of(trial.method).needs_region else self.whole
-        again = partial(self._task(trial, image).crop, place.region, encoded)
+        again = partial(self._tasks[trial].crop, place.region, encoded)
         run = self.full if trial == ALL else again()
         logits = logits_for(self._answer, run, again)
         return self._written(trial, place, run, first_token_kl(logits_of(self.full), logits_of(run)), logits)
 
-    def _task(self, trial: Trial, image: Image.Image) -> Task:
+    def _task(self, trial: Trial) -> Task:
+        image = Image.new("RGB", self.image.size, GREY) if trial.blind else self.image
         config = config_of(trial, self.example, self.examiner.longest)
         return Task(self.examiner.adapter, image, self.example.question, config)
 
-    def _encode(self, image: Image.Image, watch: bool) -> Located:
-        """The encoded picture with the seconds that took, as a run counts them."""
-        adapter = self.examiner.adapter
-        start = now(adapter.device)
-        encoded = self._task(ALL, image).encode(watch)
-        return Located([], 0.0, encoded, now(adapter.device) - start)
+    def _encode(self, trial: Trial, watch: bool) -> Located:
+        """The trial's encoded picture with the seconds that took, as a run counts them."""
+        device = self.examiner.adapter.device
+        start = now(device)
+        encoded = self._tasks[trial].encode(watch)
+        return Located([], 0.0, encoded, now(device) - start)
 
     def _place(self, source: str) -> Place:
         if source not in self._places:
@@ -147,8 +144,7 @@ class Sitting:
     def _located(self, localizer: Localizer | None) -> Place:
         if localizer is None:
             raise SweepError("There is no localizer to find a region")
-        encoded: Encoded | None = self.encoded.encoded
-        task = Task(self.examiner.adapter, self.image, self.example.question, CropConfig(method="none"), encoded)
+        task = replace(self._tasks[ALL], encoded=self.encoded.encoded)
         located = task.localize([localizer])
         return Place(located.regions[0], located.seconds, located.findings[0].flops)
 

@@ -12,24 +12,22 @@ from crop_core.config import METHODS, Budget, ConfigError, method_of
 
 EVERY = "all"
 NONE = "none"
+MINUS = "-"
 BUDGETS = ("192", "128", "64")
 ABLATED = Trial("crop", "64")  # asked again with the needed region, and with one of the found size elsewhere
 
 
-def trials(
-    methods: Iterable[str], budgets: Iterable[str] = BUDGETS, seeds: Sequence[int] = (0,), region: str = "found"
-) -> list[Trial]:
-    """Every token, blindly, then each method at each budget with each seed; one seed for methods that draw nothing.
+def trials(methods: Iterable[str], budgets: Iterable[str] = BUDGETS, seeds: Sequence[int] = (0,)) -> list[Trial]:
+    """Every token, blindly, then each method at each budget, with each seed where the method draws.
 
-    methods: as `method_of` names them, or "all". budgets: as `Budget.parse` reads them. ConfigError for a name, a
-    budget or a seed that cannot be, or none at all.
+    methods: as `method_of` names them, "all", and with a minus what is left out of it. budgets: as `Budget.parse` reads
+    them. ConfigError for a name, a budget or a seed that cannot be, or none at all.
     """
     if not seeds or min(seeds) < 0:
         raise ConfigError(f"The seeds are {list(seeds)}; give at least one, each 0 or more.")
     sizes = _different([_budget(text) for text in budgets], "budget", "192")
-    names = _different(_names(methods), "method", "crop")
-    own = [Trial(name, size, seed, region) for name in names for size in sizes for seed in _seeds(name, seeds)]
-    return [ALL, BLIND, *own]
+    names = _different(_names(list(methods)), "method", "crop")
+    return [ALL, BLIND, *(Trial(name, size, seed) for name in names for size in sizes for seed in _seeds(name, seeds))]
 
 
 def published() -> list[Trial]:
@@ -49,14 +47,19 @@ def needs_localizer(plan: Iterable[Trial]) -> bool:
     return any(method_of(trial.method).needs_region and trial.region in ("found", "elsewhere") for trial in plan)
 
 
-def _names(methods: Iterable[str]) -> list[str]:
-    """Names of methods that prune, "all" spelled out."""
+def _names(methods: Sequence[str]) -> list[str]:
+    """Names of methods that prune, "all" spelled out, and those with a minus taken away."""
+    without = {name[1:] for name in methods if name.startswith(MINUS)}
     names: list[str] = []
     for name in methods:
-        names += [each for each in METHODS if each != NONE] if name == EVERY else [name]
-        if name != EVERY and not (method_of(name).compressor or method_of(name).pruner):
+        if name == EVERY:
+            names += [each for each in METHODS if each != NONE]
+        elif not name.startswith(MINUS):
+            names.append(name)
+    for name in (*names, *without):
+        if not (method_of(name).compressor or method_of(name).pruner):
             raise ConfigError(f"The method {name!r} prunes nothing and is in every sweep; leave it out.")
-    return names
+    return [name for name in names if name not in without]
 
 
 def _budget(text: str) -> str:
@@ -66,7 +69,7 @@ def _budget(text: str) -> str:
 
 
 def _seeds(method: str, seeds: Sequence[int]) -> Sequence[int]:
-    return list(dict.fromkeys(seeds)) if method_of(method).draws else seeds[:1]
+    return list(dict.fromkeys(seeds)) if method_of(method).draws else (0,)
 
 
 def _different(values: list[str], what: str, such: str) -> list[str]:

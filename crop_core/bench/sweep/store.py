@@ -59,7 +59,7 @@ def read(folder: Path) -> pd.DataFrame:
 def done(folder: Path) -> set[tuple[str, str]]:
     """(example, name of the trial) of every record; empty where there is none."""
     check_installed()
-    columns = [_table(file).select(KEY).to_pydict() for file in _files(folder)]
+    columns = [_table(file, KEY).to_pydict() for file in _files(folder)]
     return {pair for each in columns for pair in zip(*each.values(), strict=True)}
 
 
@@ -139,18 +139,21 @@ def _files(folder: Path) -> list[Path]:
     return [*([whole] if whole.exists() else []), *sorted(folder.glob(PARTS))]
 
 
-def _table(file: Path) -> pa.Table:
+def _table(file: Path, columns: list[str] | None = None) -> pa.Table:
+    """All columns, or these; SweepError for a file that is torn or holds something else."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        found = pq.read_table(file, partitioning=None)
+        with pq.ParquetFile(file) as part:
+            ours = part.schema_arrow.equals(schema())
+            found = part.read(columns) if ours else None
     except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
         raise SweepError(
-            f"'{file}' cannot be read ({str(error).splitlines()[0].rstrip('.')}); delete it, and the same command asks "
-            "its questions again."
+            f"'{file}' cannot be read ({reason}); delete it, and the same command asks its questions again."
         ) from error
-    if not found.schema.equals(schema()):
+    if found is None:
         raise SweepError(f"'{file}' holds no records of this version; delete it, or give another folder by --out.")
     return found
 
