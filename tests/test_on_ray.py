@@ -77,7 +77,7 @@ def log(tmp_path):
 
 def swept(equipment, asked, out, ask):
     """What was skipped, and the records but for their times."""
-    store.claim(out, {}, {})
+    store.claim(out, {})
     skipped = sweep(equipment, asked, PLAN, out, ask)
     return skipped, store.read(out).drop(columns=list(TIMES))
 
