@@ -43,7 +43,7 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
 )
 def test_where_nothing_listens_there_is_no_cluster(address):
     said = refusal(address)
-    assert said.startswith(f"No Ray cluster at '{address}': ") and said.endswith("`ray start` printed.")
+    assert said.startswith(f"No Ray cluster at '{address}': ") and "`ray start` printed" in said
 
 
 def test_what_listens_and_is_no_cluster_is_not_waited_for(monkeypatch):
@@ -77,7 +77,7 @@ def log(tmp_path):
 
 def swept(equipment, asked, out, ask):
     """What was skipped, and the records but for their times."""
-    store.claim(out, {}, {})
+    store.claim(out, {})
     skipped = sweep(equipment, asked, PLAN, out, ask)
     return skipped, store.read(out).drop(columns=list(TIMES))
 

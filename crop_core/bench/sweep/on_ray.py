@@ -3,7 +3,8 @@
 Source: https://docs.ray.io, `ray.init` and actors. What a cluster needs: every machine the same versions of Python,
 Ray and this project, the project in the same folder or installed, and the data and the models that are named by a path
 at the same path (relative ones are read from the folder of the process that asks). That process runs on one of the
-cluster's machines, makes no answers itself and is the only one that writes records.
+cluster's machines, makes no answers itself and is the only one that writes records. Since Ray 2.60 `ray start` asks for
+a token where there is one in ~/.ray; who joins such a cluster by its address sets RAY_AUTH_MODE=token.
 
 A work is given to a worker that has started and is free, one at a time, so that a machine that is lost takes one
 example with it. Ray is an optional requirement, imported where it is needed.
@@ -177,8 +178,8 @@ def _cluster(address: str | None) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS")
     problem = _unreachable(address) if address else _barred("auto")
     if problem and address:
-        reason = problem.rstrip(".")
-        raise SweepError(f"No Ray cluster at {address!r}: {reason}; give the host:port that `ray start` printed.")
+        advice = "give the host:port that `ray start` printed, and set RAY_AUTH_MODE=token where it wants a token"
+        raise SweepError(f"No Ray cluster at {address!r}: {problem.rstrip('.')}; {advice}.")
     try:
         if problem:
             ray.init("local", include_dashboard=False, object_store_memory=STORE, **_QUIET)
