@@ -146,7 +146,7 @@ def test_an_end_is_cut_off(model) -> None:
 def test_a_likelihood_is_a_loss_and_whether_it_is_greedy(model) -> None:
     (answer,) = model.generate_until([request(0, {"max_new_tokens": 2})])
     choices = [answer.text, "red", lambda row: row["target"]]
-    greedy, red, called = model.loglikelihood([request(0, choice) for choice in choices])
+    greedy, red, called = (found.text for found in model.loglikelihood([request(0, choice) for choice in choices]))
     judged = model.asker.judge([model.task_dict["colours"]["test"][0]["image"]], QUESTION, "red")
     assert greedy[1]
     assert red == called == (judged.loss, judged.greedy)

@@ -59,16 +59,18 @@ class CropLmms(lmms):
             counts = TokenCounts(output_tokens=len(asked.run.generated.ids))
             yield GenerationResult(wanted.cut(asked.text), counts)
 
-    def loglikelihood(self, requests: list[Instance]) -> Iterator[tuple[float, bool]]:
+    def loglikelihood(self, requests: list[Instance]) -> Iterator[GenerationResult]:
         """For every request the loss (mean negative log-probability of a token, nats) of its continuation, and whether
         it is the greedy answer. A loss, as of lmms-eval's own models: its multiple-choice tasks take the least.
+
+        The pair is wrapped because lmms-eval 0.7 makes a text of a bare one, and then cannot read it.
         """
         for place, (context, target, to_visual, *where) in self._each(requests):
             continuation = text(target(self._document(where)) if callable(target) else target, "continuation", place)
             images, question = self._images(to_visual, where, place), text(context, "question", place)
             asked = self.asker.judge(images, question, continuation)
             self._keep("loglikelihood", where, asked)
-            yield asked.loss, asked.greedy
+            yield GenerationResult((asked.loss, asked.greedy))
 
     def generate_until_multi_round(self, requests: list[Instance]) -> NoReturn:
         """Not offered."""
