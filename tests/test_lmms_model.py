@@ -153,11 +153,14 @@ def test_a_likelihood_is_a_loss_and_whether_it_is_greedy(model) -> None:
     assert not red[1]
 
 
-def test_settings_that_nobody_reads_are_told_once(model, caplog: pytest.LogCaptureFixture) -> None:
-    list(model.generate_until([request(k, {"max_new_tokens": 1, "image_aspect_ratio": "pad"}) for k in range(2)]))
-    assert [record.message for record in caplog.records if record.name == "crop_core.lmms.model"] == [
-        "Nothing here reads the task's setting image_aspect_ratio."
-    ]
+def test_what_must_be_known_is_told_once(model, folder, plug_in, caplog: pytest.LogCaptureFixture) -> None:
+    """Settings that nobody reads, and what a localizer says of its regions; here that nobody measured its heads."""
+    own = plug_in.CropLmms(pretrained=str(folder / "answers"), localizer="self", budget=32, device="cpu")
+    own.task_dict = model.task_dict
+    list(own.generate_until([request(k, {"max_new_tokens": 1, "image_aspect_ratio": "pad"}) for k in range(2)]))
+    setting, guess = [record.message for record in caplog.records if record.name == "crop_core.lmms.model"]
+    assert setting == "Nothing here reads the task's setting image_aspect_ratio."
+    assert "guess" in guess
 
 
 def test_what_cannot_be_asked_is_one_sentence(model, plug_in) -> None:

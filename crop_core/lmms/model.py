@@ -39,7 +39,7 @@ class CropLmms(lmms):
         options = settings.engine_options()
         engine = CropEngine.from_pretrained(**{**options, "device": options["device"] or _own_gpu()})
         self.asker = Asker(engine.adapter, engine.localizer or WholeImage(), settings.config)
-        self._ignored: set[str] = set()
+        self._told: set[str] = set()
 
     @property
     def device(self) -> torch.device:
@@ -52,7 +52,7 @@ class CropLmms(lmms):
         """
         for place, (context, settings, to_visual, *where) in self._each(requests):
             wanted = Wanted.of(settings, place)
-            self._tell_ignored(wanted)
+            self._tell(f"Nothing here reads the task's setting {name}." for name in wanted.ignored)
             images, question = self._images(to_visual, where, place), text(context, "question", place)
             asked = self.asker.answer(images, question, wanted.longest)
             self._keep("generate_until", where, asked)
@@ -100,15 +100,16 @@ class CropLmms(lmms):
         return pictures(to_visual(self._document(where)), place)
 
     def _keep(self, kind: str, where: Iterable[Any], asked: Asked) -> None:
+        self._tell(notice for finding in asked.located.findings for notice in finding.notices)
         number, task, split = where
         self.ledger.add({"task": task, "split": split, "doc_id": number, "request": kind}, asked.facts())
 
-    def _tell_ignored(self, wanted: Wanted) -> None:
-        """Each name once."""
-        new = set(wanted.ignored) - self._ignored
-        if new:
-            self._ignored |= new
-            logging.getLogger(__name__).warning("Nothing here reads the task's setting %s.", ", ".join(sorted(new)))
+    def _tell(self, sentences: Iterable[str]) -> None:
+        """Each once in all requests."""
+        for sentence in sentences:
+            if sentence not in self._told:
+                self._told.add(sentence)
+                logging.getLogger(__name__).warning(sentence)
 
     def _log_means(self) -> None:
         """lmms-eval shows them and writes them beside the results."""
