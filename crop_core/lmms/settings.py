@@ -40,8 +40,8 @@ class LmmsSettings:
     def __post_init__(self) -> None:
         if self.budget and not self._prunes:
             raise LmmsError(f"The method {self.method!r} prunes nothing; leave out budget={self.budget}.")
-        if self.config and self.trace is not None:
-            check_target(self.trace)
+        _ = self.config  # its errors come before a model is loaded
+        check_target(self.trace)
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> LmmsSettings:
