@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image
 
 from crop_core.config import CropConfig
-from crop_core.lmms.errors import BudgetMissed
 from crop_core.likelihood import logits_of, logprobs
+from crop_core.lmms.errors import BudgetMissed
 from crop_core.lmms.requests import continuation_ids
 from crop_core.localize import Localizer, WholeImage
 from crop_core.models import Adapter
