@@ -126,7 +126,7 @@ class Measurement:
             prefill_s=stages["prefill"],
             decode_s=stages["decode"],
             kv_bytes=run.generated.kv_bytes,
-            weights_bytes=weights_bytes(adapter.model),
+            weights_bytes=weights_bytes(adapter.model) + (self.task.added_bytes if with_localizer else 0),
             localizer_weights_bytes=max(each.weights_bytes for each in self.localizers) if with_localizer else 0,
             peak_bytes=peak,
             peak_method=method,

@@ -20,6 +20,8 @@ import torch
 from crop_core.budget import Counts, counts
 from crop_core.compress import CompressionPlan, Picture, compress_inputs
 from crop_core.compress import registry as compressors
+from crop_core.compress.queries import Queries
+from crop_core.compress.trained import TrainedPlc, trained_plc
 from crop_core.config import CropConfig
 from crop_core.generation import Generated, generate
 from crop_core.localize import Finding, Localizer, Looker
@@ -82,7 +84,7 @@ class Located:
 @dataclass
 class Task:
     """A question about RGB images, one or several, and how to run it; ValueError for a budget that cannot be met,
-    ModelError for a method that reads a class token where the model has none.
+    ModelError for a method that reads a class token, or needs a learned PLC, where the model has none.
 
     history: earlier questions about the same images and their answers. encoded: of these images and this question, from
     `encode`; runs then start from it, and its time is in none of theirs.
@@ -96,12 +98,15 @@ class Task:
     history: Sequence[Turn] = ()
     counts: Counts = field(init=False)
     first: int = field(init=False)  # decoder layer that can be cut
+    trained: TrainedPlc | None = field(init=False, default=None)  # for methods that need one
 
     def __post_init__(self) -> None:
         self.images = several(self.images)
         self.first = self.adapter.stack.first_prunable
         if self._reads_tower:
             self.adapter.watch()  # ModelError before anything runs
+        if compressors.is_learned(self.config.parts.compressor or ""):
+            self.trained = trained_plc(self.adapter)
         self.counts = counts(self.config, [each.count for each in self.layouts], self.adapter.layers, self.first)
 
     @property
@@ -118,6 +123,11 @@ class Task:
         watch = self._reads_tower if watch is None else watch
         with self.adapter.watch() if watch else nullcontext() as watched:
             return Encoded(prepared, self.adapter.encode(prepared), watched)
+
+    @property
+    def added_bytes(self) -> int:
+        """What `crop` needs of weights beside the model's."""
+        return self.trained.weights_bytes if self.trained else 0
 
     @property
     def _reads_tower(self) -> bool:
@@ -164,7 +174,8 @@ class Task:
             plans = self._plans(compressor, pictures)
             inputs, visual = self._inputs(compressor, encoded, CompressionPlan.joined(plans))
         pruning = self._pruning(pruner, _tokens(layouts, regions, plans), visual)
-        out, steps = self._generate(inputs, pruning, timer, how)
+        with self.trained.applied() if self.trained and compressor else nullcontext():
+            out, steps = self._generate(inputs, pruning, timer, how)
         traces = _traces(layouts, regions, plans, steps, self.adapter.layers)
         flops = self._flops(pruner, traces, steps, visual, self.adapter.vision_flops(encoded.prepared))
         flops += self._plan_flops(compressor, pictures)
@@ -197,9 +208,13 @@ class Task:
         def tower(number: int) -> Tower:
             return self.adapter.towers(encoded.watched, encoded.prepared)[number]
 
+        def queries() -> Queries:
+            assert self.trained is not None  # noqa: S101  methods that ask for them have one
+            return self.trained.queries
+
         question = partial(self.adapter.embedded, self.question)
         return [
-            Picture(layout, region, partial(features, number), partial(tower, number), question)
+            Picture(layout, region, partial(features, number), partial(tower, number), question, queries)
             for number, (layout, region) in enumerate(zip(layouts, regions, strict=True))
         ]
 
