@@ -20,7 +20,6 @@ import torch
 from crop_core.budget import Counts, counts
 from crop_core.compress import CompressionPlan, Picture, compress_inputs
 from crop_core.compress import registry as compressors
-from crop_core.compress.queries import Queries
 from crop_core.compress.trained import TrainedPlc, trained_plc
 from crop_core.config import CropConfig
 from crop_core.generation import Generated, generate
@@ -125,11 +124,6 @@ class Task:
             return Encoded(prepared, self.adapter.encode(prepared), watched)
 
     @property
-    def added_bytes(self) -> int:
-        """What `crop` needs of weights beside the model's."""
-        return self.trained.weights_bytes if self.trained else 0
-
-    @property
     def _reads_tower(self) -> bool:
         compressor = self.config.parts.compressor
         return compressor is not None and compressors.reads_tower(compressor)
@@ -208,11 +202,8 @@ class Task:
         def tower(number: int) -> Tower:
             return self.adapter.towers(encoded.watched, encoded.prepared)[number]
 
-        def queries() -> Queries:
-            assert self.trained is not None  # noqa: S101  methods that ask for them have one
-            return self.trained.queries
-
         question = partial(self.adapter.embedded, self.question)
+        queries = partial(getattr, self.trained, "queries")
         return [
             Picture(layout, region, partial(features, number), partial(tower, number), question, queries)
             for number, (layout, region) in enumerate(zip(layouts, regions, strict=True))

@@ -1,6 +1,7 @@
 """Training of the learned PLC: which regions and questions it sees, what it distils, and that it learns."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -83,21 +84,23 @@ def test_what_is_distilled_is_what_the_model_says_of_every_token(training, folde
         assert torch.allclose(said.softmax(-1), expected.softmax(-1), atol=0.02), "in bfloat16"
 
 
-def test_it_starts_as_the_model_behind_pooling_and_learns(training, tmp_path, folder):
+def test_it_starts_as_the_model_behind_pooling_and_learns(folder, tmp_path):
+    """The same few scenes again and again; before the first step nothing is changed."""
+    plan = replace(PLAN, fresh=0, steps=40)
     with torch.no_grad():
-        before = [training(step)[1] for step in range(3)]
-        said = training.changes.state_dict()
-    assert all(not weight.any() for name, weight in said.items() if name.endswith("up"))
-    learned, stats = plc.train(load(folder), plc.replace(PLAN, steps=40), tmp_path / "plc.pt")
+        fresh = plc.PlcTraining(load(folder), plan)
+        before = [fresh(step)[1]["loss"] for step in range(3)]
+    assert not any(weight.any() for name, weight in fresh.changes.state_dict().items() if name.endswith("up"))
+    learned, stats = plc.train(load(folder), plan, tmp_path / "plc.pt")
     with torch.no_grad():
-        after = [learned(step)[1] for step in range(3)]
-    assert sum(each["loss"] for each in after) < 0.8 * sum(each["loss"] for each in before)
+        after = [learned(step)[1]["loss"] for step in range(3)]
+    assert sum(after) < 0.9 * sum(before)
     assert stats.keys() == {"answer", "loss", "kl"}
 
 
 def test_the_command_writes_what_a_model_reads(folder, tmp_path, monkeypatch):
     def small(steps):
-        return plc.replace(PLAN, steps=steps)
+        return replace(PLAN, steps=steps)
 
     small.steps = 1
     monkeypatch.setattr(plc, "PlcPlan", small)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -47,10 +48,10 @@ class LowRank(nn.Module):
             yield
 
 
-def projections(layers: Sequence[nn.Module]) -> dict[str, nn.Linear]:
+def projections(layers: Sequence[Any]) -> dict[str, nn.Linear]:
     """The attention projections of decoder layers by name, "LAYER/PROJECTION"."""
     return {
-        f"{number}/{name}": layer.self_attn.get_submodule(name)  # type: ignore[operator]
+        f"{number}/{name}": getattr(layer.self_attn, name)
         for number, layer in enumerate(layers)
         for name in PROJECTIONS
     }

@@ -50,7 +50,7 @@ class Homes:
         away = np.abs(middle[:, None] - place).max(-1)
         far = np.where(region[:, None] == inside, np.nan_to_num(away), np.inf)
         anchor = region & (mean.max(1) == 1) & anchors
-        return cls(*map(torch.from_numpy, (mean.astype("f"), far.astype("f"), region.astype("l"), anchor)))
+        return cls(*map(torch.from_numpy, (mean.astype("f"), far.astype("f"), region.astype(np.int64), anchor)))
 
     @classmethod
     def stack(cls, homes: Sequence[Homes]) -> Homes:

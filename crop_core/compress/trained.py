@@ -6,6 +6,7 @@ The changes hold in runs of the methods that need them and in no other.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,26 +64,28 @@ class TrainedPlc:
         """The model computes with the changed weights; at the end, and after an error, its own are back, the very same
         tensors.
         """
-        before = [linear.weight for linear, _ in self.changed]
+        before = [(linear, linear.weight) for linear, _ in self.changed]
         try:
             for linear, weight in self.changed:
                 linear.weight = weight
             yield
         finally:
-            for (linear, _), weight in zip(self.changed, before, strict=True):
-                linear.weight = weight
+            for linear, own in before:
+                linear.weight = own
 
 
 _loaded: WeakKeyDictionary[Adapter, TrainedPlc] = WeakKeyDictionary()
+_loading = threading.Lock()  # nobody merges into weights that a run of another thread has exchanged
 
 
 def trained_plc(adapter: Adapter) -> TrainedPlc:
     """The learned PLC of a model, read the first time; ModelError for a model without one, or with one that does not
     fit.
     """
-    if adapter not in _loaded:
-        _loaded[adapter] = _read(adapter)
-    return _loaded[adapter]
+    with _loading:
+        if adapter not in _loaded:
+            _loaded[adapter] = _read(adapter)
+        return _loaded[adapter]
 
 
 def save_plc(folder: Path, queries: Queries, changes: LowRank, facts: Mapping[str, Any]) -> None:

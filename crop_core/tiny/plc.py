@@ -44,11 +44,12 @@ _NEAR = 0.5  # overlap with a region from which on it will do for another questi
 @dataclass(frozen=True)
 class PlcPlan:
     """How long and how hard. A step compresses `batch` pictures to as many tokens, from `least` to `most`, mostly few;
-    `fresh` of them are new, the others of the last `memory`. Up to `questions` are asked about each. In a share `bare`
-    of the steps nothing of the region is retained, so that the same weights can do without anchors.
+    `fresh` of them are new, the others of the last `memory`. Of up to `questions` about each, up to `asked` that share
+    a region are asked. In a share `bare` of the steps nothing of the region is retained, so that the same weights can
+    do without anchors. distilled: what the divergence counts beside the right answers.
     """
 
-    steps: int = 1100
+    steps: int = 1000
     batch: int = 8
     fresh: int = 1
     memory: int = 800
@@ -104,6 +105,8 @@ class Lessons:
         questions = sample_questions(rng, scene, self.plan.questions)
         seen = encode_patches(model.vision_tower, torch.tensor(square)[None])
         tokens = model.multi_modal_projector(seen)  # (1, N, D)
+        if not questions:  # of a picture of which little is left
+            return Lesson(scene, tokens[0].half(), [], [])
         pack = self.packer.pack([scene], [questions], rng)
         logits = answers(self.adapter, self.packer, tokens, torch.arange(tokens.shape[1])[None], pack)
         lengths = pack.segment[pack.label != IGNORED].bincount(minlength=len(questions)).tolist()
@@ -217,9 +220,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     adapter, plan = load(options.model, "cpu", "float32", "sdpa"), PlcPlan(steps=options.steps)
-    training, said = train(adapter, plan, options.work / "plc.pt")
-    facts = {"trained": {**asdict(plan), "first_seed": FIRST_SEED, "last": said}}
-    save_plc(options.out or options.work / Path(options.model).name, training.queries, training.changes, facts)
+    training, _ = train(adapter, plan, options.work / "plc.pt")
+    out = options.out or options.work / Path(options.model).name
+    save_plc(out, training.queries, training.changes, {"trained": {**asdict(plan), "first_seed": FIRST_SEED}})
 
 
 if __name__ == "__main__":
