@@ -44,6 +44,10 @@ METHODS = {
     "random": Method(
         "Random: drop tokens at random before the LLM, no region", "random", None, "Random", False, draws=True
     ),
+    "learned": Method(
+        "Learned PLC: queries read the region and the rest apart, anchors stay", "learned", None, "Learned PLC"
+    ),
+    "queries": Method("Learned PLC without anchors: queries alone", "queries", None, "Queries alone"),
     "region": Method("Region only: keep the region or the tokens nearest to it", "region", None, "Region only"),
     "visionzip": Method(
         "VisionZip: pool what the class token ignores, no region", "visionzip", None, "VisionZip", False
@@ -128,11 +132,13 @@ class Ring:
 class PlcConfig:
     """Pre-LLM compression. rings: near to far, the last infinitely wide; a budget makes their ratios relative.
 
-    overshoot: with ILP after it, PLC leaves this many times the budget and ILP prunes the rest.
+    overshoot: with ILP after it, PLC leaves this many times the budget and ILP prunes the rest. region_ratio: as a
+    ring's, of the region where none of its tokens are retained (the method "queries").
     """
 
     rings: tuple[Ring, ...] = (Ring(1, 4), Ring(2, 9), Ring(math.inf, 36))
     overshoot: float = 2.0
+    region_ratio: float = 4.0
 
     def __post_init__(self) -> None:
         if (
@@ -145,6 +151,8 @@ class PlcConfig:
             )
         if not 1 <= self.overshoot < math.inf:
             raise ConfigError(f"A PLC overshoot of {self.overshoot:g} is not possible; give 1 or more.")
+        if not 1 <= self.region_ratio < math.inf:
+            raise ConfigError(f"A region ratio of {self.region_ratio:g} is not possible; give 1 or more.")
 
 
 @dataclass(frozen=True)
