@@ -1,8 +1,8 @@
 """`python -m crop_core.bench.plc`: what the learned PLC of the bundled model is worth beside pooling PLC, and which of
 its parts.
 
-The same held-out questions and predicted regions for all; printed and kept in bench/results/plc.json. Not the questions
-of the other tables: these are for choosing between variants.
+The same held-out questions and predicted regions for all; printed and kept in bench/results/plc.json. They are those of
+the development split, not those of the README's tables of methods.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from crop_core.runs import Task
 
 RESULTS = Path("bench/results/plc.json")
 BUDGETS = (192.0, 128.0, 64.0)
-FIRST_SEED = 900_000  # of scenes that no other table asks about
+FIRST_SEED = 900_000  # of the development split's scenes
 LONGEST = 8  # tokens of an answer, its end included
 CONFIDENCE = 1.96  # standard errors of a 95 % interval
 
