@@ -110,7 +110,7 @@ PRESETS = {str(tokens): Budget(share=tokens / PAPER_TOKENS) for tokens in (192, 
 
 @dataclass(frozen=True)
 class Ring:
-    """A ring around the region: `width` in grid cells (math.inf: the rest), `ratio` tokens pooled into one."""
+    """A ring around the region: `width` in grid cells (math.inf: the rest), of `ratio` tokens one is left."""
 
     width: float
     ratio: float
@@ -119,18 +119,19 @@ class Ring:
         if not self.width > 0:
             raise ConfigError(f"A ring of width {self.width:g} is not possible; give more than 0 grid cells.")
         if not 1 <= self.ratio < math.inf:
-            raise ConfigError(f"A pooling ratio of {self.ratio:g} is not possible; give 1 (nothing pooled) or more.")
+            raise ConfigError(f"A ring's ratio of {self.ratio:g} is not possible; give 1 (every token left) or more.")
 
 
 @dataclass(frozen=True)
 class PlcConfig:
     """Pre-LLM compression. rings: near to far, the last infinitely wide; a budget makes their ratios relative.
 
-    overshoot: with ILP after it, PLC leaves this many times the budget and ILP prunes the rest.
+    overshoot: with a pruner after it, PLC leaves this many times the budget and the pruner meets it; None: as many as
+    suit the pruner, see `prune.registry.OVERSHOOT`.
     """
 
     rings: tuple[Ring, ...] = (Ring(1, 4), Ring(2, 9), Ring(math.inf, 36))
-    overshoot: float = 2.0
+    overshoot: float | None = None
 
     def __post_init__(self) -> None:
         if (
@@ -141,7 +142,7 @@ class PlcConfig:
             raise ConfigError(
                 "The last PLC ring, and only the last, must be infinitely wide, so that every token has a ring."
             )
-        if not 1 <= self.overshoot < math.inf:
+        if self.overshoot is not None and not 1 <= self.overshoot < math.inf:
             raise ConfigError(f"A PLC overshoot of {self.overshoot:g} is not possible; give 1 or more.")
 
 

@@ -81,11 +81,17 @@ def test_a_paired_interval_by_hand():
 
 
 def test_figures_are_differences_question_by_question():
-    scores = {REFERENCE: {64.0: [Score(1, True), Score(2, False)]}, "new": {64.0: [Score(0, True), Score(2, True)]}}
-    found = search.summary(scores)["new"]["64"]
+    old = {128.0: [Score(1, True), Score(2, True)], 64.0: [Score(1, True), Score(2, False)]}
+    new = {128.0: [Score(1, True), Score(2, True)], 64.0: [Score(0, True), Score(2, True)]}
+    rows = search.summary({REFERENCE: old, "new": new})
+    found, everything = rows["new"]["64"], rows["new"]["all"]
     assert found["exact"]["mean"] == 1 and found["kl"]["mean"] == 1
     assert found["exact"]["more"][0] == 0.5 and found["kl"]["more"][0] == -0.5
-    assert "100.0% (+50.0%" in search.table(search.summary(scores))
+    assert everything["exact"]["more"] == search.paired([0, 0.5]) and everything["kl"]["more"] == search.paired(
+        [-0.5, 0]
+    )
+    assert rows[REFERENCE]["all"]["kl"]["more"] == (0, 0, 0)
+    assert "100.0% (+50.0%" in search.table(rows)
 
 
 def test_with_the_whole_budget_nothing_moves():

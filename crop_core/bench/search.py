@@ -125,17 +125,22 @@ def paired(differences: Sequence[float]) -> tuple[float, float, float]:
 
 
 def figures(scores: Mapping[float, Sequence[Score]], other: Mapping[float, Sequence[Score]]) -> dict[str, Any]:
-    """By budget the share of exact answers and the mean KL, and by how much both are above the other's."""
+    """By budget, and over "all" of them: exact answers and KL, and by how much both are above the other's."""
+    columns = {f"{budget:g}": ([own], [other[budget]]) for budget, own in scores.items()}
+    columns["all"] = ([*scores.values()], [other[budget] for budget in scores])
     return {
-        f"{budget:g}": {
-            key: {
-                "mean": mean(getattr(each, key) for each in own),
-                "more": paired([getattr(a, key) - getattr(b, key) for a, b in zip(own, other[budget], strict=True)]),
-            }
-            for key in ("exact", "kl")
-        }
-        for budget, own in scores.items()
+        name: {key: _compared(_by_question(mine, key), _by_question(theirs, key)) for key in ("exact", "kl")}
+        for name, (mine, theirs) in columns.items()
     }
+
+
+def _by_question(runs: Sequence[Sequence[Score]], key: str) -> list[float]:
+    """Means over runs of the same questions."""
+    return [mean(float(getattr(each, key)) for each in row) for row in zip(*runs, strict=True)]
+
+
+def _compared(own: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
+    return {"mean": mean(own), "more": paired([a - b for a, b in zip(own, other, strict=True)])}
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -160,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m crop_core.bench.search", description=__doc__)
     parser.add_argument("--per-kind", type=int, default=16, help="development questions of each kind, in all rounds")
     parser.add_argument("--first", type=int, default=40, help="questions of the first round")
-    parser.add_argument("--held-out", type=int, default=36, help="held-out questions of each kind")
+    parser.add_argument("--held-out", type=int, default=60, help="held-out questions of each kind")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
