@@ -35,7 +35,7 @@ def test_the_table_holds_valid_settings_with_and_without_pruning():
 
 def test_a_score_by_hand():
     """KL of (0.5, 0.5) to (0.8, 0.2) is 0.5 ln(0.625) + 0.5 ln(2.5)."""
-    full = torch.tensor([0.5, 0.5]).log()
+    full = torch.tensor([[0.5, 0.5]]).log()
     logits = torch.tensor([[0.8, 0.2], [0.1, 0.9]]).log()
     found = search.score(logits, full, [0, 1])
     assert found.kl == pytest.approx(0.5 * math.log(0.625) + 0.5 * math.log(2.5)) and found.exact

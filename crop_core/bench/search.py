@@ -21,14 +21,15 @@ from tqdm import tqdm
 
 from crop_core.bench.candidates import CANDIDATES, REFERENCE, Candidate
 from crop_core.bench.circumstances import circumstances
-from crop_core.bench.examiner import BASELINE
 from crop_core.bench.heldout import Item, held_out
-from crop_core.bench.tables import markdown
-from crop_core.config import Budget
+from crop_core.bench.markdown import markdown
+from crop_core.config import Budget, CropConfig
+from crop_core.likelihood import first_token_kl, logits_of
 from crop_core.localize import Localizer, localizer_of
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
-from crop_core.runs import Run, Task
+from crop_core.runs import Task
 
+BASELINE = CropConfig(method="none", budget=None, localizer="whole")
 RESULTS = Path("bench/results/search.json")
 DEVELOPMENT, HELD_OUT = 700_000, 800_000  # first seeds of scenes; the benchmark's begin at 0, training's at a million
 BUDGETS = (192.0, 128.0, 64.0)
@@ -62,12 +63,12 @@ class Searcher:
             image, text = item.scene.image, item.question.text
             encoded, region = Task(self.adapter, image, text, BASELINE).encode(), self.localizer.locate(image, text)
             gold = self._gold(item.question.answer)
-            full = _logits(Task(self.adapter, image, text, BASELINE, encoded).baseline(region, forced=gold[:1]))[0]
+            full = logits_of(Task(self.adapter, image, text, BASELINE, encoded).baseline(region, forced=gold[:1]))
             for name, candidate in candidates.items():
                 for budget in self.budgets:
                     config = replace(candidate.config, budget=Budget(mean_tokens=budget))
                     run = Task(self.adapter, image, text, config, encoded).crop(candidate.region(region), forced=gold)
-                    found[name][budget].append(score(_logits(run), full, gold))
+                    found[name][budget].append(score(logits_of(run), full, gold))
         return found
 
     def _gold(self, answer: str) -> list[int]:
@@ -77,17 +78,9 @@ class Searcher:
         return [*own, end[0] if isinstance(end, list) else end]
 
 
-def _logits(run: Run) -> torch.Tensor:
-    """(T, V), which are kept unless told otherwise."""
-    assert run.generated.logits is not None  # noqa: S101
-    return run.generated.logits
-
-
 def score(logits: torch.Tensor, full: torch.Tensor, gold: Sequence[int]) -> Score:
-    """logits: (T, V) that led to the T right tokens `gold`. full: (V,) with every visual token, for the first."""
-    before, after = full.log_softmax(-1), logits[0].log_softmax(-1)
-    kl = float((before.exp() * (before - after)).sum())
-    return Score(min(kl, MOST), logits.argmax(-1).tolist() == list(gold))
+    """logits: (T, V) that led to the T right tokens `gold`. full: (1, V) with every visual token, for the first."""
+    return Score(min(first_token_kl(full, logits), MOST), logits.argmax(-1).tolist() == list(gold))
 
 
 def overall(scores: Mapping[float, Sequence[Score]]) -> float:
