@@ -30,8 +30,8 @@ class Method:
 
 
 METHODS = {
-    "crop": Method("PLC and ILP: keep what differs before the LLM, then prune inside it", "distinct", "ilp"),
-    "plc": Method("PLC alone: keep what differs before the LLM, most of it in the region", "distinct", None),
+    "crop": Method("PLC and ILP: pool before the LLM, then prune inside it", "pooling", "ilp"),
+    "plc": Method("PLC alone: pool outside the region before the LLM", "pooling", None),
     "ilp": Method("ILP alone: prune inside the LLM", None, "ilp"),
     "fastv": Method("FastV: prune inside the LLM by attention alone, no region", None, "fastv", "FastV", False),
     "pyramiddrop": Method(
@@ -44,7 +44,7 @@ METHODS = {
     "random": Method(
         "Random: drop tokens at random before the LLM, no region", "random", None, "Random", False, draws=True
     ),
-    "pool": Method("Pooling: keep the region, pool what lies around it", "pooling", None, "Pooling"),
+    "distinct": Method("Distinct: keep what differs, most of it in the region", "distinct", None, "Distinct"),
     "region": Method("Region only: keep the region or the tokens nearest to it", "region", None, "Region only"),
     "visionzip": Method(
         "VisionZip: pool what the class token ignores, no region", "visionzip", None, "VisionZip", False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from crop_core.config import CropConfig, IlpConfig, PlcConfig, Ring
 from crop_core.region import GRID, Region
 
-POOLED, CHOSEN = "pool", "plc"  # methods before the LLM
+POOLED, CHOSEN = "plc", "distinct"  # methods before the LLM
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Candidate:
     unsure: float = math.inf
 
     @property
-    def stages(self) -> int:
-        """1 for compression alone, 2 with pruning behind it."""
-        return 1 if self.config.parts.pruner is None else 2
+    def sort(self) -> tuple[bool, bool]:
+        """What it is ranked among: whether it pools, and whether ILP follows."""
+        return self.config.parts.compressor == "pooling", self.config.parts.pruner is not None
 
     def region(self, found: Region) -> Region:
         """What the candidate takes for the found region."""
@@ -54,20 +54,20 @@ def alone(method: str, ratios: tuple[float, float, float] | None = None) -> Cand
     return Candidate(CropConfig(method, None, plc))
 
 
-REFERENCE = "pool x2 + ilp"  # CROP's default before the search
+REFERENCE = "plc x2 + ilp"  # CROP's default before the search
 CANDIDATES = {
     REFERENCE: both(POOLED, 2),
-    "pool x1.33 + ilp": both(POOLED, 4 / 3),
-    "pool": alone(POOLED),
-    "pool x1.33 + ilp, whole if unsure": both(POOLED, 4 / 3, margin=GRID, unsure=0.9),
-    "plc x2 + ilp": both(CHOSEN, 2),
-    "plc x1.33 + ilp": both(CHOSEN, 4 / 3),
-    "plc x1.2 + ilp": both(CHOSEN, 1.2),
-    "plc x1.2 + ilp, 1 row": both(CHOSEN, 1.2, IlpConfig(query_rows=1)),
-    "plc x1.2 + ilp, margin 1": both(CHOSEN, 1.2, margin=1),
-    "plc x1.2 + ilp, margin 1 if unsure": both(CHOSEN, 1.2, margin=1, unsure=0.9),
-    "plc": alone(CHOSEN),
-    "plc, flat rings": alone(CHOSEN, (16, 16, 16)),
-    "plc, steep rings": alone(CHOSEN, (16, 81, 1296)),
+    "plc x1.5 + ilp": both(POOLED, 1.5),
+    "plc x1.33 + ilp": both(POOLED, 4 / 3),
+    "plc x1.2 + ilp": both(POOLED, 1.2),
+    "plc x1.33 + ilp, margin 1": both(POOLED, 4 / 3, margin=1),
+    "plc x1.33 + ilp, whole if unsure": both(POOLED, 4 / 3, margin=GRID, unsure=0.9),
+    "plc": alone(POOLED),
+    "distinct x2 + ilp": both(CHOSEN, 2),
+    "distinct x1.33 + ilp": both(CHOSEN, 4 / 3),
+    "distinct x1.2 + ilp": both(CHOSEN, 1.2),
+    "distinct x1.2 + ilp, 1 row": both(CHOSEN, 1.2, IlpConfig(query_rows=1)),
+    "distinct": alone(CHOSEN),
+    "distinct, flat rings": alone(CHOSEN, (16, 16, 16)),
     "divprune": alone("divprune"),
 }

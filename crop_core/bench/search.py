@@ -1,8 +1,9 @@
 """`python -m crop_core.bench.search`: which settings of CROP answer best, and are they better than the reference?
 
-The candidates are compared on development questions in rounds, after each of which the worse half of those with and of
-those without ILP goes, and the others get as many questions again. The best of both are then held against the reference
-on other questions, pair by pair. Neither are the benchmark's own. Printed and kept in bench/results/search.json.
+The candidates are compared on development questions in rounds, after each of which the worse half of every sort (with
+pooling or choice, with or without ILP) goes, and the others get as many questions again. The best of every sort is then
+held against the reference on other questions, pair by pair. Neither are the benchmark's own. Printed and kept in
+bench/results/search.json.
 """
 
 from __future__ import annotations
@@ -89,10 +90,12 @@ def overall(scores: Mapping[float, Sequence[Score]]) -> float:
 
 
 def better_half(scores: Scores, candidates: Mapping[str, Candidate]) -> list[str]:
-    """The reference, and of the others the better half, at least one, of those with and of those without ILP."""
+    """The reference, and of the others the better half of every sort, at least one."""
     ranked = sorted((name for name in scores if name != REFERENCE), key=lambda name: overall(scores[name]))
-    groups = [[name for name in ranked if candidates[name].stages == stages] for stages in (1, 2)]
-    return [REFERENCE, *(name for group in groups for name in group[: max(1, len(group) // 2)])]
+    sorts: dict[tuple[bool, bool], list[str]] = {}
+    for name in ranked:
+        sorts.setdefault(candidates[name].sort, []).append(name)
+    return [REFERENCE, *(name for sort in sorted(sorts) for name in sorts[sort][: max(1, len(sorts[sort]) // 2)])]
 
 
 def halved(searcher: Searcher, candidates: Mapping[str, Candidate], items: Sequence[Item], first: int) -> list[Scores]:
