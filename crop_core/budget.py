@@ -31,14 +31,13 @@ def counts(config: CropConfig, visual: list[int], layers: int, first: int) -> Co
     parts, total, images = config.parts, sum(visual), len(visual)
     mean = config.budget.tokens(total, images) if config.budget and (parts.compressor or parts.pruner) else None
     inner, entering = config.ilp, total
-    overshoot = (config.plc.overshoot or pruners.overshoot(parts.pruner)) if parts.pruner else 1.0
     if parts.compressor and mean is not None:
-        entering = schedule.plc_count(mean * overshoot, total, images)
+        entering = schedule.plc_count(mean * (config.plc.overshoot if parts.pruner else 1), total, images)
     if parts.pruner:
         inner = pruners.settings(parts.pruner, config.ilp, layers, entering, mean, first, images)
         if parts.compressor and mean is not None:
             at = schedule.resolved(inner, layers, first)[0][0]
-            entering = schedule.plc_count_before_ilp(overshoot, mean, layers, total, at, images)
+            entering = schedule.plc_count_before_ilp(config.plc.overshoot, mean, layers, total, at, images)
         schedule.cuts(inner, layers, entering, mean, first, images)
     left = schedule.split(entering, visual) if mean is not None or not parts.compressor else None
     return Counts(visual, left, mean, inner)

@@ -45,6 +45,10 @@ METHODS = {
         "Random: drop tokens at random before the LLM, no region", "random", None, "Random", False, draws=True
     ),
     "distinct": Method("Distinct: keep what differs, most of it in the region", "distinct", None, "Distinct"),
+    "learned": Method(
+        "Learned PLC: queries read the region and the rest apart, anchors stay", "learned", None, "Learned PLC"
+    ),
+    "queries": Method("Learned PLC without anchors: queries alone", "queries", None, "Queries alone"),
     "region": Method("Region only: keep the region or the tokens nearest to it", "region", None, "Region only"),
     "visionzip": Method(
         "VisionZip: pool what the class token ignores, no region", "visionzip", None, "VisionZip", False
@@ -129,12 +133,13 @@ class Ring:
 class PlcConfig:
     """Pre-LLM compression. rings: near to far, the last infinitely wide; a budget makes their ratios relative.
 
-    overshoot: with a pruner after it, PLC leaves this many times the budget and the pruner meets it; None: as many as
-    suit the pruner, see `prune.registry.OVERSHOOT`.
+    overshoot: with ILP after it, PLC leaves this many times the budget and ILP prunes the rest. region_ratio: as a
+    ring's, of the region where none of its tokens are retained (the method "queries").
     """
 
     rings: tuple[Ring, ...] = (Ring(1, 4), Ring(2, 9), Ring(math.inf, 36))
-    overshoot: float | None = None
+    overshoot: float = 2.0
+    region_ratio: float = 4.0
 
     def __post_init__(self) -> None:
         if (
@@ -145,8 +150,10 @@ class PlcConfig:
             raise ConfigError(
                 "The last PLC ring, and only the last, must be infinitely wide, so that every token has a ring."
             )
-        if self.overshoot is not None and not 1 <= self.overshoot < math.inf:
+        if not 1 <= self.overshoot < math.inf:
             raise ConfigError(f"A PLC overshoot of {self.overshoot:g} is not possible; give 1 or more.")
+        if not 1 <= self.region_ratio < math.inf:
+            raise ConfigError(f"A region ratio of {self.region_ratio:g} is not possible; give 1 or more.")
 
 
 @dataclass(frozen=True)

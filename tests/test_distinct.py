@@ -104,7 +104,7 @@ def test_counts_outside_are_refused_and_equal_tokens_are_still_so_many():
 
 def test_the_engine_meets_the_budget_with_the_rule_s_tokens(tmp_path):
     engine = CropEngine.from_pretrained(checkpoints.save(tmp_path, layers=2), None)
-    config = CropConfig(method="plc", budget=Budget(mean_tokens=24), max_new_tokens=2, repeats=1)
+    config = CropConfig(method="distinct", budget=Budget(mean_tokens=24), max_new_tokens=2, repeats=1)
     trace = engine.compare(IMAGE, QUESTION, config, REGION, memory=False).crop.trace
     inputs = engine.adapter.prepare(IMAGE, QUESTION)
     features = engine.adapter.encode(inputs).pooler_output[0]

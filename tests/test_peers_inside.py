@@ -34,7 +34,7 @@ from crop_core.region import Region
 from crop_core.runs import Task
 
 PEERS = ("pyramiddrop", "sparsevlm", "dart")
-JOINT = ("pool+pyramiddrop", "random+dart")
+JOINT = ("plc+pyramiddrop", "random+dart")
 NAN = torch.nan
 
 
@@ -351,7 +351,7 @@ def test_flops_are_what_pytorch_counts(engine, name):
     assert found.flops == counter.get_total_flops()
 
 
-@pytest.mark.parametrize(("name", "at"), [("pyramiddrop", [1, 2, 3]), ("pool+pyramiddrop", [2, 3, 4])])
+@pytest.mark.parametrize(("name", "at"), [("pyramiddrop", [1, 2, 3]), ("plc+pyramiddrop", [2, 3, 4])])
 def test_a_pruner_behind_a_compressor_plans_for_what_enters_it(engine, name, at):
     """Halving 64 tokens of 6 layers at 2, 3 and 4 is a mean of 32 and at 1, 2 and 3 one of 22.7; of 48 it is 24."""
     config = CropConfig(method=name, budget=Budget(mean_tokens=24), max_new_tokens=1, repeats=1)
@@ -361,7 +361,7 @@ def test_a_pruner_behind_a_compressor_plans_for_what_enters_it(engine, name, at)
 
 def test_a_joint_method_is_made_of_both():
     both = method_of("plc+fastv")
-    assert (both.compressor, both.pruner, both.name, both.needs_region) == ("distinct", "fastv", "CROP + FastV", True)
+    assert (both.compressor, both.pruner, both.name, both.needs_region) == ("pooling", "fastv", "CROP + FastV", True)
     assert both.label == f"{METHODS['plc'].label}; then {METHODS['fastv'].label}"
     assert not method_of("random+dart").needs_region
     whole = CropConfig(method="plc+ilp").parts

@@ -5,8 +5,7 @@ import random
 
 import pytest
 
-from crop_core.budget import counts
-from crop_core.config import Budget, ConfigError, CropConfig, IlpConfig, PlcConfig
+from crop_core.config import ConfigError, IlpConfig
 from crop_core.prune import fastv
 from crop_core.prune.schedule import (
     BudgetError,
@@ -179,24 +178,3 @@ def test_layers_that_must_stay_whole_are_not_cut():
     assert fastv.schedule(36, 576, 100, first=3).schedule[0][0] == 3
     with pytest.raises(ConfigError, match="cuts at layer 2, but this model of 36 decoder layers allows 3 to 35"):
         cuts(IlpConfig(((2, 0.5),)), 36, 576, 100, first=3)
-
-
-@pytest.mark.parametrize(
-    ("layers", "visual", "budget", "entering", "late"),
-    [(14, 576, 64, 77, (9, 40)), (32, 576, 64, 77, (21, 39)), (32, 2880, 320, 384, (21, 197))],
-)
-def test_crop_compresses_to_a_fifth_above_the_budget_and_cuts_once_late(layers, visual, budget, entering, late):
-    """By hand: what is left of budget * layers behind layers * entering, for the layers from two thirds on."""
-    assert late[1] == (budget * layers - late[0] * entering) // (layers - late[0])
-    found = counts(CropConfig(budget=Budget(budget)), [visual], layers, 1)
-    assert found.tokens == [entering]
-    assert cuts(found.inner, layers, entering, found.mean) == (late,)
-
-
-def test_other_pruners_and_users_have_an_overshoot_of_their_own():
-    def entering(method, overshoot=None):
-        config = CropConfig(method, Budget(64), PlcConfig(overshoot=overshoot))
-        return counts(config, [576], 32, 1).tokens
-
-    assert [entering("plc+fastv"), entering("plc+fastv", 1.5), entering("crop", 1.5)] == [[128], [96], [96]]
-    assert [entering("plc"), entering("plc", 3)] == [[64], [64]]

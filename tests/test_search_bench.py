@@ -29,8 +29,8 @@ def test_a_region_grows_inside_the_picture_where_it_is_unsure():
 
 def test_the_table_holds_valid_settings_with_and_without_pruning():
     assert CANDIDATES[REFERENCE].config.parts.compressor == "pooling"
-    assert {each.stages for each in CANDIDATES.values()} == {1, 2}
-    assert (alone("pool").stages, both("pool", 2).stages) == (1, 2)
+    assert {each.sort for each in CANDIDATES.values()} == {(True, True), (True, False), (False, True), (False, False)}
+    assert (alone("plc").sort, both("distinct", 2).sort) == ((True, False), (False, True))
 
 
 def test_a_score_by_hand():
@@ -48,10 +48,10 @@ def flat(kl):
     return {64.0: [Score(kl, True)]}
 
 
-def test_the_better_half_of_both_kinds_goes_on_and_the_reference_always():
-    candidates = {REFERENCE: both("pool", 2), **{f"b{i}": both("plc", 2) for i in range(4)}, "a": alone("plc")}
+def test_the_better_half_of_every_sort_goes_on_and_the_reference_always():
+    candidates = {REFERENCE: both("plc", 2), **{f"b{i}": both("distinct", 2) for i in range(4)}, "a": alone("plc")}
     scores = {name: flat(kl) for name, kl in zip(candidates, (9, 3, 1, 4, 2, 5), strict=True)}
-    assert search.better_half(scores, candidates) == [REFERENCE, "a", "b1", "b3"]
+    assert search.better_half(scores, candidates) == [REFERENCE, "b1", "b3", "a"]
     assert search.overall({64.0: [Score(1, True)], 128.0: [Score(2, True)]}) == 1.5
 
 

@@ -20,7 +20,7 @@ QUOTED = 48  # characters of an answer that the verdict repeats
 KL_WORDS = ((0.001, "not moved"), (0.02, "hardly moved"), (0.15, "slightly moved"), (0.7, "clearly moved"))
 INTRO = (
     "Ask a question about a picture and see contextual-region pruning of visual tokens at work: "
-    "which region is looked at, which tokens are left, and which are dropped at which layer."
+    "which region is looked at, which tokens are pooled, and which are dropped at which layer."
 )
 WORLD = (
     "The bundled models know one small world: cartoon objects (animals, food, vehicles, things), coloured shapes, and "

@@ -33,13 +33,6 @@ OWN_WORK: dict[str, Callable[[Any, CutSize], int]] = {  # where scoring is more 
     "sparsevlm": sparsevlm.flops,
     "dart": dart.flops,
 }
-OVERSHOOT = {"ilp": 1.2}  # ILP then cuts once, late, by what the text has read; its early cut would know little
-USUAL_OVERSHOOT = 2.0  # of methods that cut early, or more often
-
-
-def overshoot(name: str) -> float:
-    """How many times the budget a compressor leaves to pruner `name` when nothing else is said."""
-    return OVERSHOOT.get(name, USUAL_OVERSHOOT)
 
 
 def pruner(name: str, cuts: Cuts, tokens: Sequence[VisualTokens], query_rows: int) -> Pruner:
