@@ -63,6 +63,8 @@ METHODS = {
     "none": Method("No pruning: every visual token in every layer", None, None, "No pruning", False),
 }
 JOINT = "+"
+OVERSHOOT = {"distinct": 1.2}  # by compressor; found by `crop_core.bench.search`, as that twice is right for pooling
+USUAL_OVERSHOOT = 2.0
 LOCALIZERS = {"grid": "the locator model", "box": "a box drawn by hand", "whole": "the whole image"}
 
 
@@ -133,12 +135,13 @@ class Ring:
 class PlcConfig:
     """Pre-LLM compression. rings: near to far, the last infinitely wide; a budget makes their ratios relative.
 
-    overshoot: with ILP after it, PLC leaves this many times the budget and ILP prunes the rest. region_ratio: as a
+    overshoot: with a pruner after it, a compressor leaves this many times the budget, and the pruner meets it; None: as
+    many as suit the compressor, see OVERSHOOT. region_ratio: as a
     ring's, of the region where none of its tokens are retained (the method "queries").
     """
 
     rings: tuple[Ring, ...] = (Ring(1, 4), Ring(2, 9), Ring(math.inf, 36))
-    overshoot: float = 2.0
+    overshoot: float | None = None
     region_ratio: float = 4.0
 
     def __post_init__(self) -> None:
@@ -150,7 +153,7 @@ class PlcConfig:
             raise ConfigError(
                 "The last PLC ring, and only the last, must be infinitely wide, so that every token has a ring."
             )
-        if not 1 <= self.overshoot < math.inf:
+        if self.overshoot is not None and not 1 <= self.overshoot < math.inf:
             raise ConfigError(f"A PLC overshoot of {self.overshoot:g} is not possible; give 1 or more.")
         if not 1 <= self.region_ratio < math.inf:
             raise ConfigError(f"A region ratio of {self.region_ratio:g} is not possible; give 1 or more.")
@@ -238,6 +241,13 @@ class CropConfig:
         for name, value in (("max_new_tokens", self.max_new_tokens), ("repeats", self.repeats)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; give at least 1.")
+
+    @property
+    def overshoot(self) -> float:
+        """How many times the budget the compressor leaves: 1 where no pruner follows."""
+        if self.parts.pruner is None:
+            return 1.0
+        return self.plc.overshoot or OVERSHOOT.get(self.parts.compressor or "", USUAL_OVERSHOOT)
 
     @property
     def parts(self) -> Method:
