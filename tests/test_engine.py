@@ -26,11 +26,11 @@ from crop_core.runs import Task
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 OTHER = Image.effect_noise((90, 160), 90).convert("RGB")
 QUESTION = "what is left of the dog?"
-PEERS = ("visionzip", "divprune", "cdpruner", "vispruner")  # which multiply while they plan
+PEERS = ("distinct", "visionzip", "divprune", "cdpruner", "vispruner")  # which multiply while they plan
 LEARNED = ("learned", "queries")  # which do so too, and change the model
 BEFORE = ("crop", "plc", "random", "region", *LEARNED, *PEERS)  # with a compressor
 METHODS = ("crop", "plc", "ilp", "fastv", "random", "region", *LEARNED, *PEERS, "none")
-NO_REGION = ("fastv", "random", *PEERS, "none")
+NO_REGION = ("fastv", "random", *PEERS[1:], "none")
 SMALL = CropConfig(budget=Budget(mean_tokens=24), max_new_tokens=4)
 REGION = Region(2, 2, 4, 4, 200, 120)
 

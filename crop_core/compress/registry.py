@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crop_core.compress.cdpruner import CdPrunerCompressor
+from crop_core.compress.distinct import DistinctCompressor
 from crop_core.compress.divprune import DivPruneCompressor
 from crop_core.compress.learned import LearnedCompressor
 from crop_core.compress.pooling import PoolingCompressor
@@ -17,6 +18,7 @@ from crop_core.config import CropConfig
 
 COMPRESSORS: dict[str, Callable[[CropConfig], Compressor]] = {
     "pooling": lambda config: PoolingCompressor(config.plc),
+    "distinct": lambda config: DistinctCompressor(config.plc),
     "random": lambda config: RandomCompressor(config.seed),
     "region": lambda config: RegionCompressor(),
     "visionzip": lambda config: VisionZipCompressor(),
