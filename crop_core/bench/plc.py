@@ -22,11 +22,13 @@ from tqdm import tqdm
 
 from crop_core.bench.circumstances import circumstances
 from crop_core.bench.heldout import Item, held_out
-from crop_core.bench.tables import markdown
-from crop_core.compare import first_token_kl
+from crop_core.bench.markdown import markdown
+from crop_core.bench.metrics.exact import normal
+from crop_core.bench.report.statistics import wilson
 from crop_core.compress.queries import Queries
 from crop_core.compress.trained import TrainedPlc
 from crop_core.config import Budget, CropConfig
+from crop_core.likelihood import first_token_kl
 from crop_core.localize import localizer_of
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load
 from crop_core.runs import Task
@@ -84,7 +86,7 @@ def replies(items: Iterable[Item], model: str, locator: str) -> dict[str, list[R
         everything = CropConfig(method="none", budget=None, max_new_tokens=LONGEST)
         encoded = Task(*ask, everything).encode()
         before = Task(*ask, everything, encoded).baseline(region).generated
-        found.setdefault("all tokens", []).append(Reply(is_right(adapter.decode(before.ids), item), 0.0))
+        found.setdefault("all tokens", []).append(Reply(_right(adapter.decode(before.ids), item), 0.0))
         for budget in BUDGETS:
             for variant in VARIANTS:
                 config = CropConfig(method=variant.method, budget=Budget(budget), max_new_tokens=LONGEST)
@@ -92,21 +94,13 @@ def replies(items: Iterable[Item], model: str, locator: str) -> dict[str, list[R
                 task.trained = task.trained and variant.part(task.trained)
                 after = task.crop(region).generated
                 assert before.logits is not None and after.logits is not None  # noqa: S101  kept unless told otherwise
-                reply = Reply(is_right(adapter.decode(after.ids), item), first_token_kl(before.logits, after.logits))
+                reply = Reply(_right(adapter.decode(after.ids), item), first_token_kl(before.logits, after.logits))
                 found.setdefault(f"{variant.title} {budget:g}", []).append(reply)
     return found
 
 
-def is_right(text: str, item: Item) -> bool:
-    """Whether the reply is the answer; case and the width of spaces aside."""
-    return text.lower().split() == item.question.answer.lower().split()
-
-
-def interval(share: float, count: int) -> tuple[float, float]:
-    """95 % interval of a share of so many answers by Wilson, 1927."""
-    z2 = CONFIDENCE**2 / count
-    middle, half = share + z2 / 2, CONFIDENCE * math.sqrt(share * (1 - share) / count + z2 / (4 * count))
-    return (middle - half) / (1 + z2), (middle + half) / (1 + z2)
+def _right(text: str, item: Item) -> bool:
+    return normal(text) == normal(item.question.answer)
 
 
 def difference(ours: Sequence[Reply], other: Sequence[Reply]) -> tuple[float, float]:
@@ -120,7 +114,7 @@ def figures(found: dict[str, list[Reply]]) -> dict[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = {}
     for name, own in found.items():
         exact, kl = (statistics.fmean(values) for values in ([r.right for r in own], [r.kl for r in own]))
-        table[name] = {"exact": exact, "interval": interval(exact, len(own)), "kl": kl}
+        table[name] = {"exact": exact, "interval": wilson(exact, len(own)), "kl": kl}
         pooling = found.get(f"{VARIANTS[0].title} {name.rsplit(' ', 1)[1]}")
         if pooling:
             table[name]["beyond_pooling"] = difference(own, pooling)

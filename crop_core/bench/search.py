@@ -151,6 +151,18 @@ def _cell(figures: Mapping[str, Any]) -> str:
     return f"{exact:.1%} ({gain:+.1%}, {low:+.1%} to {high:+.1%}; {nats:+.3f} nats, {least:+.3f} to {most:+.3f})"
 
 
+def short_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Markdown: exact answers by budget, the mean KL over all, and by how much both are above the reference's."""
+    head = ["settings", *(f"{budget:g} tokens" for budget in BUDGETS), "all three", "difference", "KL", "difference"]
+    rows = []
+    for name, found in runs.items():
+        exact, nats = found["all"]["exact"], found["all"]["kl"]
+        shares = [f"{found[column]['exact']['mean']:.1%}" for column in (*(f"{each:g}" for each in BUDGETS), "all")]
+        gain = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * each for each in exact["more"]))
+        rows.append([name, *shares, gain, f"{nats['mean']:.3f}", "{:+.3f} ({:+.3f} to {:+.3f})".format(*nats["more"])])
+    return markdown(head, rows)
+
+
 def summary(scores: Scores) -> dict[str, Any]:
     """All candidates of a round beside its reference."""
     return {name: figures(own, scores[REFERENCE]) for name, own in scores.items()}
