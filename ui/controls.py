@@ -23,6 +23,10 @@ PULL = """(mode, ...cells) => {
   const box = window.cropExplorer.drawn();
   return box ? ['drawn', ...box] : [mode, ...cells];
 }"""
+ASK_PULL = """(...values) => {
+  const box = window.cropExplorer.drawn();
+  return box ? [...values.slice(0, -5), 'drawn', ...box] : values;
+}"""
 PUSH = "(mode, ...cells) => { window.cropExplorer.set(mode, cells); }"
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -107,6 +111,11 @@ def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Regi
         said = "The drawn region is incomplete; draw it on the picture or give all four cells, 0 to 7."
         raise RegionError(said) from None
     return Region(x0, y0, x1, y1, *size, "drawn")
+
+
+def without_drawn(mode: str) -> Any:
+    """The region mode for another picture: a region that was drawn belongs to the one before."""
+    return "predicted" if mode == "drawn" else gr.skip()
 
 
 def read(values: Sequence[Any], size: tuple[int, int]) -> Wanted:

@@ -8,10 +8,11 @@ from typing import Any
 import gradio as gr
 
 from ui import words
-from ui.components import ExampleStrip, ExplorerView, PictureInput
-from ui.controls import Panel
+from ui.components import ExplorerView, PictureInput, Strip
+from ui.controls import ASK_PULL, Panel
 from ui.events import Engine, Handlers, message
 from ui.examples import Example, strip_html
+from ui.history import History
 from ui.theme import css, theme
 
 HIDE_FILES_AFTER = (3600, 24 * 3600)  # seconds: look for old uploads every hour, delete those older than a day
@@ -58,7 +59,7 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     strip = None
     if examples:
         gr.HTML("<h2 class='side-title'>Examples</h2>", elem_id="examples-title", apply_default_css=False)
-        strip = ExampleStrip(strip_html(examples), elem_id="examples")
+        strip = Strip(strip_html(examples), elem_id="examples")
     if bundled:
         gr.HTML(WORLD, elem_id="world", apply_default_css=False)
     return {"picture": picture, "question": question, "run": run, "note": note, "panel": panel, "strip": strip}
@@ -67,6 +68,7 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
 def output_column() -> dict[str, Any]:
     """The explorer, and below it figures and downloads."""
     explorer = ExplorerView(elem_id="explorer")
+    runs = Strip("", elem_id="runs")
     with gr.Accordion("Figures and downloads", open=False, elem_id="extras"):
         with gr.Row():
             times = gr.Plot(label="Where the time goes", show_label=False, elem_id="times")
@@ -76,28 +78,39 @@ def output_column() -> dict[str, Any]:
             record = gr.DownloadButton("Result and trace (JSON)", interactive=False, elem_id="save-record")
     return {
         "explorer": explorer,
-        "extras": [times, alive, picture, record],
-        "state": gr.State(time_to_live=FORGET_AFTER),
+        "runs": runs,
+        "extras": [runs, times, alive, picture, record],
+        "history": gr.State(History(), time_to_live=FORGET_AFTER),
     }
 
 
 def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
-    """Connects events and handlers. Both ways to ask share one place in the model's queue."""
-    panel, explorer, note, state = inputs["panel"], outputs["explorer"], inputs["note"], outputs["state"]
-    shown, asked = [explorer, note, state], [inputs["picture"], inputs["question"]]
+    """Connects events and handlers. All ways to ask share one place in the model's queue."""
+    panel, explorer, note, history = inputs["panel"], outputs["explorer"], inputs["note"], outputs["history"]
+    picture, question, run, strip = (inputs[name] for name in ("picture", "question", "run", "strip"))
+    shown, asked, mode = [explorer, note, history], [picture, question], panel.mode
     model: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    inputs["picture"].upload(handlers.preview, inputs["picture"], [explorer, note], **private)
-    ask: dict[str, Any] = {"fn": handlers.ask, "inputs": [*asked, *panel.values], "outputs": shown, **model}
-    runs = [gr.on([inputs["run"].click, inputs["question"].submit], api_name="ask", **ask)]
-    if inputs["strip"] is not None:
-        chosen = inputs["strip"].select(handlers.show_example, None, asked, **private)
+    picture.upload(handlers.preview, [picture, mode], [explorer, note, mode], **private)
+    ask: dict[str, Any] = {
+        "fn": handlers.ask,
+        "inputs": [history, *asked, *panel.values],
+        "outputs": shown,
+        **model,
+    }
+    runs = [
+        gr.on([run.click, question.submit], api_name="ask", **ask),
+        explorer.submit(js=ASK_PULL, api_visibility="private", **ask),
+    ]
+    asking = [run.click, question.submit, explorer.submit]
+    if strip is not None:
+        asking.append(strip.select)
+        chosen = strip.select(handlers.show_example, mode, [*asked, mode], **private)
         runs.append(chosen.then(api_visibility="private", **ask))
-    downloads = outputs["extras"][-2:]
-    asking = [inputs["run"].click, inputs["question"].submit, *([inputs["strip"].select] if inputs["strip"] else [])]
-    gr.on(asking, handlers.withdraw, None, downloads, queue=False, **private)
-    for run in runs:
-        run.then(handlers.extras, state, outputs["extras"], **private)
+    runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **private))
+    gr.on(asking, handlers.withdraw, None, outputs["extras"][-2:], queue=False, **private)
+    for each in runs:
+        each.then(handlers.extras, history, outputs["extras"], **private)
     panel.follow(explorer)
 
 

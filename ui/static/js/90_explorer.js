@@ -9,8 +9,9 @@ function panel(number, title, body) {
 }
 
 class Explorer {
-  constructor(root, onDraw) {
-    this.region = new RegionPanel(onDraw || (() => {}));
+  // onDraw: hears of the cells of every region that the user makes; onAsk: of the wish to have it answered.
+  constructor(root, onDraw, onAsk) {
+    this.region = new RegionPanel(onDraw || (() => {}), onAsk || (() => {}));
     this.compression = new CompressionPanel();
     this.pruning = new PruningPanel();
     this.answers = new Answers();
