@@ -104,11 +104,11 @@ def _factor(size: tuple[int, int], longest: int) -> int:
     return -(-max(size) // longest)
 
 
-def check_question(text: str | None) -> str:
+def check_question(text: str | None, longest: int = MAX_QUESTION) -> str:
     """Clean a question: white space becomes single spaces, control characters go.
 
     Returns:
-        The question, 1 to `MAX_QUESTION` characters.
+        The question, 1 to `longest` characters.
 
     Raises:
         QuestionError: nothing is left, or it is too long.
@@ -116,12 +116,14 @@ def check_question(text: str | None) -> str:
     if text is not None and not isinstance(text, str):
         raise QuestionError(f"A question is a text, not {type(text).__name__}.")
     spaced = " ".join((text or "").split())
-    cleaned = " ".join("".join(c for c in spaced if _is_text(c)).split())
+    cleaned = spaced  # printable characters are text, all of them
+    if not spaced.isprintable():
+        cleaned = " ".join("".join(c for c in spaced if _is_text(c)).split())
     if not cleaned.strip(_JOINERS):
         raise QuestionError("The question is empty: type what you would like to know about the picture.")
-    if len(cleaned) > MAX_QUESTION:
+    if len(cleaned) > longest:
         raise QuestionError(
-            f"The question has {len(cleaned)} characters, and at most {MAX_QUESTION} are allowed: please shorten it."
+            f"The question has {len(cleaned)} characters, and at most {longest} are allowed: please shorten it."
         )
     return cleaned
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from crop_core.bench.examiner import ALL
+from crop_core.bench.markdown import markdown
 from crop_core.tiny.questions import KINDS
 
 LOCALIZER = {
@@ -17,17 +18,6 @@ LOCALIZER = {
     "ece": "ECE",
 }
 STAGES = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s")
-
-
-def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table with aligned columns."""
-    lines = [list(head), *(list(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    texts = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([texts[0], rule, *texts[1:]])
 
 
 def accuracy_table(runs: Mapping[str, Mapping[str, Any]]) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 from PIL import Image
 
 from crop_core.json_target import STDOUT, check_target, write_json
-from crop_core.tune.data import Example, Skipped, read
+from crop_core.rows import Skipped
+from crop_core.tune.data import Example, read
 from crop_core.tune.errors import TuneError
 from crop_core.tune.settings import Settings
 

@@ -1,30 +1,27 @@
 """Questions with the grid cells that hold their answers, from a JSON Lines file or a JSON list.
 
-Rows are read one by one and pictures only when they are asked for, so that hundreds of thousands of rows fit; a JSON
-list is parsed as a whole. A row that cannot be used is skipped, counted and told.
+Pictures are read only when they are asked for. A row that cannot be used is skipped, counted and told.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from crop_core.images import check_question, open_image, picture_size
 from crop_core.region import Region
+from crop_core.rows import RowsError, Skipped, usable
 from crop_core.tune.errors import TuneError
 from crop_core.tune.layouts import Box, Row, parse
 
 HELD_OUT_MOST = 1000  # questions: enough for figures of a percent or two
-_TOLD = 3  # reasons that are told of all
 
 
 @dataclass(frozen=True)
@@ -41,24 +38,6 @@ class Example:
         return open_image(self.image)
 
 
-@dataclass
-class Skipped:
-    """How many rows or pictures could not be used, and why the first ones could not."""
-
-    count: int = 0
-    reasons: list[str] = field(default_factory=list)
-
-    def add(self, where: str, why: Exception) -> None:
-        """Count one more."""
-        self.count += 1
-        if len(self.reasons) < _TOLD:
-            self.reasons.append(f"{where}: {str(why).rstrip('.')}")
-
-    def __str__(self) -> str:
-        more = "; ..." if self.count > len(self.reasons) else ""
-        return f"{self.count} skipped ({'; '.join(self.reasons)}{more})"
-
-
 def read(file: Path, images: Path | None = None, limit: int | None = None) -> tuple[list[Example], Skipped]:
     """The usable rows of a file, at most the first `limit` of them, and what was skipped on the way.
 
@@ -67,43 +46,13 @@ def read(file: Path, images: Path | None = None, limit: int | None = None) -> tu
     """
     skipped = Skipped()
     root = images or file.parent
-    found = list(islice(_usable(file, root, skipped), limit))
+    try:
+        found = list(islice(usable(file, lambda where, row: _example(parse(row), root), skipped), limit))
+    except RowsError as error:
+        raise TuneError(str(error)) from error
     if not found:
         raise TuneError(f"No row of '{file}' can be used: {skipped if skipped.count else 'there is none'}.")
     return found, skipped
-
-
-def _usable(file: Path, root: Path, skipped: Skipped) -> Iterator[Example]:
-    for where, text in _rows(file):
-        try:
-            yield _example(parse(_json(text) if isinstance(text, str) else text), root)
-        except ValueError as error:  # what is wrong with a row, its question or its picture
-            skipped.add(where, error)
-
-
-def _rows(file: Path) -> Iterator[tuple[str, Any]]:
-    """(place, text of a row), or (place, row) of a file that is one JSON list."""
-    try:
-        with file.open(encoding="utf-8-sig") as lines:
-            first = lines.read(1)
-            lines.seek(0)
-            if first == "[":
-                yield from ((f"row {number}", row) for number, row in enumerate(json.load(lines), 1))
-            else:
-                yield from ((f"line {number}", line) for number, line in enumerate(lines, 1) if line.strip())
-    except json.JSONDecodeError as error:
-        raise TuneError(f"'{file}' is no JSON list ({error}); give such a list, or one JSON object a line.") from error
-    except UnicodeDecodeError as error:
-        raise TuneError(f"'{file}' is not a text in UTF-8; give one JSON object a line.") from error
-    except OSError as error:
-        raise TuneError(f"The data '{file}' cannot be read: {error.strerror or error}.") from error
-
-
-def _json(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise TuneError(f"{line.strip()[:60]!r} is no JSON ({error})") from error
 
 
 def _example(row: Row, root: Path) -> Example:

@@ -18,7 +18,8 @@ from crop_core.localize.calibration import covers, iou
 from crop_core.measure.timing import now
 from crop_core.region import GRID, Region
 from crop_core.report import columns
-from crop_core.tune.data import Example, Skipped
+from crop_core.rows import Skipped
+from crop_core.tune.data import Example
 from crop_core.tune.errors import TuneError
 
 ALL = "all"

@@ -18,8 +18,9 @@ from crop_core.localize.calibration import FORMAT, Calibration
 from crop_core.localize.formats import BRACKETS
 from crop_core.localize.spelling import FeedError
 from crop_core.models import Adapter
+from crop_core.rows import Skipped
 from crop_core.tune import evaluate
-from crop_core.tune.data import Example, Skipped, split
+from crop_core.tune.data import Example, split
 from crop_core.tune.errors import TuneError
 from crop_core.tune.lora import Lora
 from crop_core.tune.settings import Settings

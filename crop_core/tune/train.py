@@ -21,8 +21,9 @@ from transformers import get_cosine_schedule_with_warmup
 from crop_core.images import ImageError
 from crop_core.localize.formats import BRACKETS
 from crop_core.models import Adapter
+from crop_core.rows import Skipped
 from crop_core.tune.answer import logits, spell
-from crop_core.tune.data import Example, Skipped, batches, fingerprint
+from crop_core.tune.data import Example, batches, fingerprint
 from crop_core.tune.errors import TuneError
 from crop_core.tune.lora import Lora
 from crop_core.tune.settings import Settings

@@ -65,9 +65,12 @@ class Metric(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """name: as the command line names it. longest: tokens that an answer may take, its end included."""
+    """name: as the command line names it. longest: tokens that an answer may take, its end included. skipped: what
+    could not be used and why, to be told once; "" for nothing.
+    """
 
     name: str
     examples: Sequence[Example]
     metric: Metric
     longest: int = 16
+    skipped: str = ""

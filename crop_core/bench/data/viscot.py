@@ -1,0 +1,58 @@
+"""Visual-CoT's benchmark (Shao et al., arXiv 2403.16999): questions with the box that holds the answer.
+
+The files of `viscot_benchmark/benchmark/` (see crop_core/tune/layouts.py) and the pictures in `cot/DATASET/`, as its
+README lays them out. The last turn is the answer, the box becomes the region that is needed, and kinds are the
+datasets that it was made of. The original shows the model the box's part of the picture as a second one; here it does
+not, and the request for a short answer is ours. Rows with impossible boxes are skipped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from crop_core.bench.data.local import LocalCopy
+from crop_core.bench.data.prompts import asked
+from crop_core.bench.data.protocol import DatasetError, Example
+from crop_core.images import picture_size
+from crop_core.rows import RowsError, usable
+from crop_core.tune.data import cells
+from crop_core.tune.layouts import parse
+
+_FILES = ("*.json", "benchmark/*.json", "viscot_benchmark/benchmark/*.json")
+_PICTURES = ("cot", "playground/data/cot", "data/cot", "../playground/data/cot")
+
+
+def load(copy: LocalCopy) -> list[Example]:
+    """Every usable row of every file; DatasetError without files."""
+    images = copy.images or copy.pictures(*_PICTURES).parent
+    files = [copy.path] if copy.path.is_file() else next(filter(None, map(sorted, map(copy.path.glob, _FILES))), [])
+    if not files:
+        looked = " or ".join(f"'{each}'" for each in _FILES)
+        raise DatasetError(f"There is no file {looked} in '{copy.path}'; give the folder of Visual-CoT's benchmark.")
+    try:
+        return [
+            example
+            for file in files
+            for example in usable(file, lambda where, row: _example(row, images), copy.skipped)
+        ]
+    except RowsError as error:
+        raise DatasetError(str(error)) from error
+
+
+def _example(row: Any, images: Path) -> Example:
+    parsed = parse(row)
+    image = images / parsed.images[0]
+    try:
+        answer, number = row["conversations"][-1]["value"], row["question_id"]
+    except (LookupError, TypeError) as error:
+        raise DatasetError("the row has no answer or no question_id") from error
+    return Example(
+        id=f"{parsed.kind} {number}",
+        question=asked(parsed.question),
+        answers=(str(answer),),
+        image=image,
+        kind=parsed.kind,
+        group=parsed.images[0],
+        needed=cells(parsed.boxes, parsed.size or picture_size(image)),
+    )
