@@ -44,8 +44,9 @@ lint: $(DEV)  ## ruff and mypy
 test: lint  ## lint, then every test, those in a browser included
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(APP)  ## accuracy, localizer and cost tables of the bundled models
+bench: $(DEV)  ## measure the bundled models again, and put the figures into README and model cards
 	$(BIN)/python -m crop_core.bench $(ARGS)
+	$(BIN)/python -m crop_core.bench.publish
 
 train: $(APP)  ## train the bundled models again (resumable; hours on a CPU)
 	$(BIN)/python -m crop_core.tiny $(ARGS)

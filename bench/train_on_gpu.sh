@@ -3,7 +3,7 @@
 #
 #   bench/train_on_gpu.sh FOLDER [MINUTES [OPTION...]]
 #
-# FOLDER gets models/ (what would go into assets/models), bundled.json (the figures), log.txt, and training/ (checkpoints:
+# FOLDER gets models/ (what would go into assets/models), results/ (the figures), log.txt, and training/ (checkpoints:
 # the same call goes on from the last one). MINUTES limits the training of this call; 0, the default, does not. OPTIONs go
 # to `python -m crop_core.tiny`, for example `--start assets/models`. PYTHON is the interpreter (.venv/bin/python), whose
 # torch must be one for the GPU; WORKERS is the number of processes that prepare batches (all processors but one).
@@ -58,5 +58,5 @@ step "calibrating"
 "$python" -m crop_core.bench.calibrate --locator "$locator"
 step "measuring"
 "$python" -m crop_core.bench --model "$folder/models/crop-tiny" --localizer "$locator" --workers "$workers" \
-    --out "$folder/bundled.json"
+    --out "$folder/results"
 step "done: $folder"

@@ -1,5 +1,5 @@
 """The command line: `ask` one question with and without CROP, `models` lists what can be loaded, `localizer` (in
-crop_core/tune/cli.py) trains and measures localizers.
+crop_core/tune/cli.py) trains and measures localizers, `bench` (in crop_core/bench/cli.py) measures methods.
 
 Bad input is one sentence on stderr and exit code 2, an interrupt one and 130. torch is imported only once the arguments
 make sense.
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
+from crop_core.bench.cli import add_command
 from crop_core.config import METHODS, Budget, ConfigError, CropConfig, IlpConfig, method_of
 from crop_core.images import check_question, open_image
 from crop_core.json_target import check_target, write_json
@@ -38,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:  # every error about what the user gave is one, with one sentence
         print(f"crop_core: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("crop_core: Interrupted; files that were downloaded whole are kept.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"crop_core: {stop or 'Interrupted; files that were downloaded whole are kept.'}", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _ask_arguments(ask)
     ask.set_defaults(run=_ask)
     add_commands(commands)
+    add_command(commands)
     return parser
 
 

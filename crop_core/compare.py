@@ -12,6 +12,7 @@ from functools import partial
 
 import torch
 
+from crop_core.likelihood import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.localize import Localizer
 from crop_core.measure.cost import Cost
 from crop_core.measure.memory import peak_meter, weights_bytes
@@ -160,7 +161,8 @@ def compare(measured: Measurement) -> Comparison:
         measured.repeat(with_baseline=True)
     regions, baseline, crop = measured.regions, measured.baselines[0].run, measured.crops[0].run
     measured.progress("measure", [], regions[0])
-    crop_fed_baseline, baseline_fed_crop = _crossed(task, regions, baseline, crop)
+    crop_fed_baseline = logits_for(baseline.generated.ids, crop, partial(task.crop, regions))
+    baseline_fed_crop = logits_for(crop.generated.ids, baseline, partial(task.baseline, regions))
     return Comparison(
         question=task.question,
         model=adapter.name,
@@ -169,7 +171,7 @@ def compare(measured: Measurement) -> Comparison:
         region=regions[0],
         baseline=_answer(adapter, baseline, measured.baseline_cost(), crop_fed_baseline),
         crop=_answer(adapter, crop, measured.crop_cost(), baseline_fed_crop),
-        kl_first=first_token_kl(_logits(baseline), _logits(crop)),
+        kl_first=first_token_kl(logits_of(baseline), logits_of(crop)),
         method=config.method,
         budget=_budget(task),
         unknown_words=adapter.unknown_words(task.question),
@@ -201,38 +203,10 @@ def dtype_name(adapter: Adapter) -> str:
     return str(adapter.dtype).removeprefix("torch.")
 
 
-def first_token_kl(baseline: torch.Tensor, crop: torch.Tensor) -> float:
-    """KL(baseline || crop) in nats of the first token's distribution, from logits (T, V)."""
-    log_p, log_q = (logits[0].double().log_softmax(-1) for logits in (baseline, crop))
-    return max(0.0, float((log_p.exp() * (log_p - log_q)).nan_to_num(0.0, torch.inf).sum()))
-
-
-def _crossed(task: Task, regions: list[Region], baseline: Run, crop: Run) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits of CROP fed with the baseline's answer and of the baseline fed with CROP's; new runs unless they agree."""
-    if baseline.generated.ids == crop.generated.ids:
-        return _logits(crop), _logits(baseline)
-    fed_baseline = task.crop(regions, forced=baseline.generated.ids)
-    fed_crop = task.baseline(regions, forced=crop.generated.ids)
-    return _logits(fed_baseline), _logits(fed_crop)
-
-
-def _logits(run: Run) -> torch.Tensor:
-    """(T, V) logits of a run that kept them."""
-    logits = run.generated.logits
-    assert logits is not None  # noqa: S101  first runs and forced runs keep them
-    return logits
-
-
 def _answer(adapter: Adapter, run: Run, cost: Cost, other: torch.Tensor | None) -> Answer:
     ids = run.generated.ids
-    own = _logprobs(_logits(run), ids)
-    others: list[float | None] = [None] * len(ids) if other is None else [*_logprobs(other, ids)]
+    own = logprobs(logits_of(run), ids)
+    others: list[float | None] = [None] * len(ids) if other is None else [*logprobs(other, ids)]
     texts = map(adapter.token_text, ids)
     tokens = [TokenProb(*each) for each in zip(texts, own, others, strict=True)]
     return Answer(adapter.decode(ids), tokens, cost, run.traces[0], run.traces[1:])
-
-
-def _logprobs(logits: torch.Tensor, ids: list[int]) -> list[float]:
-    """Log-probability in nats of each of the T tokens `ids` under logits (T, V)."""
-    table = logits.double().log_softmax(-1)
-    return table[torch.arange(len(ids)), torch.tensor(ids)].tolist()

@@ -18,7 +18,7 @@ class Method:
     """A way to save visual tokens: a compressor before the LLM, a pruner inside it, either may be missing.
 
     label: what it does. name: what its answers and figures are called. needs_region: False where no region is read, so
-    that none is looked for.
+    that none is looked for. draws: whether the seed decides what is kept.
     """
 
     label: str
@@ -26,6 +26,7 @@ class Method:
     pruner: str | None
     name: str = "CROP"
     needs_region: bool = True
+    draws: bool = False
 
 
 METHODS = {
@@ -40,7 +41,9 @@ METHODS = {
         "SparseVLM: prune inside the LLM by the text that matters, no region", None, "sparsevlm", "SparseVLM", False
     ),
     "dart": Method("DART: keep what is least alike inside the LLM, no region", None, "dart", "DART", False),
-    "random": Method("Random: drop tokens at random before the LLM, no region", "random", None, "Random", False),
+    "random": Method(
+        "Random: drop tokens at random before the LLM, no region", "random", None, "Random", False, draws=True
+    ),
     "region": Method("Region only: keep the region or the tokens nearest to it", "region", None, "Region only"),
     "visionzip": Method(
         "VisionZip: pool what the class token ignores, no region", "visionzip", None, "VisionZip", False
@@ -195,6 +198,7 @@ def _joined(before: Method, inside: Method) -> Method:
         inside.pruner,
         f" {JOINT} ".join(dict.fromkeys((before.name, inside.name))),  # "plc+ilp" is CROP, and once
         before.needs_region or inside.needs_region,
+        before.draws or inside.draws,
     )
 
 

@@ -1,51 +1,73 @@
 """The benchmark's own arithmetic: figures, tables, and the texts that they are put into."""
 
 import json
+import math
 import random
+from dataclasses import asdict
 
+import pandas as pd
 import pytest
-from sheets import WHOLE, region, sheet
+from sweeping import record, toys
 
-from crop_core.bench import accuracy, calibrate, localizer, publish, reliability, self_localizer, tables
-from crop_core.bench.examiner import ALL, BASELINE, elsewhere, normal, runs
-from crop_core.config import Budget
+from crop_core.bench import calibrate, localizer, publish, reliability, tables
+from crop_core.bench.report.summary import summarise
+from crop_core.bench.sweep.trial import ALL, BLIND, Trial
 from crop_core.localize import rule
 from crop_core.localize.calibration import KEY, Calibration
+
+WHOLE = (0, 0, 7, 7)
+CROP = Trial("crop", "64")
+
+
+def rows(*told):
+    """Records of (kind, region, needed region, confidence, whether everything is needed), a question each."""
+    columns = ("kind", "found", "needed", "confidence", "everything")
+    frame = pd.DataFrame([dict(zip(columns, each, strict=True)) for each in told])
+    for names, column in ((localizer.REGION, "found"), (localizer.NEEDED, "needed")):
+        frame[names] = frame[column].tolist()
+    return frame.assign(example=[str(number) for number in range(len(told))])
 
 
 @pytest.mark.parametrize(
     ("a", "b", "iou", "covers"),
     [
-        (region(0, 0, 3, 3), region(0, 0, 3, 3), 1.0, True),
-        (region(0, 0, 3, 3), region(2, 2, 5, 5), 4 / 28, False),
-        (region(0, 0, 7, 7), region(2, 2, 3, 3), 4 / 64, True),
-        (region(0, 0, 1, 1), region(5, 5, 6, 6), 0.0, False),
+        ((0, 0, 3, 3), (0, 0, 3, 3), 1.0, True),
+        ((0, 0, 3, 3), (2, 2, 5, 5), 4 / 28, False),
+        ((0, 0, 7, 7), (2, 2, 3, 3), 4 / 64, True),
+        ((0, 0, 1, 1), (5, 5, 6, 6), 0.0, False),
     ],
 )
 def test_iou_and_coverage(a, b, iou, covers):
-    assert localizer.iou(a, b) == pytest.approx(iou)
-    assert localizer.covers(a, b) is covers
+    found = localizer.figures(rows(("count", a, b, 0.5, False)))
+    assert found["iou"] == pytest.approx(iou)
+    assert found["coverage"] == covers
 
 
 def test_the_localizer_is_judged_on_the_whole_image_and_on_everything_else_apart():
-    small, corner = region(2, 2, 3, 3, 0.5), region(0, 0, 1, 1, 0.5)
+    small, corner = (2, 2, 3, 3), (0, 0, 1, 1)
     found = localizer.summary(
-        [
-            sheet("whole", WHOLE, WHOLE, everything=True),
-            sheet("whole", small, WHOLE, everything=True),
-            sheet("count", WHOLE, small),  # wrongly the whole image, but it covers
-            sheet("count", WHOLE, WHOLE),  # boxes in opposite corners: the whole image is right
-            sheet("color", small, small),
-            sheet("color", corner, small),
-        ]
+        rows(
+            ("whole", WHOLE, WHOLE, 0.5, True),
+            ("whole", small, WHOLE, 0.5, True),
+            ("count", WHOLE, small, 0.5, False),  # wrongly the whole image, but it covers
+            ("count", WHOLE, WHOLE, 0.5, False),  # boxes in opposite corners: the whole image is right
+            ("color", small, small, 0.5, False),
+            ("color", corner, small, 0.5, False),
+        )
     )
     assert found["whole_image"] == 1 / 2
     assert found["whole_image_wrongly"] == 1 / 4
     assert found["coverage"] == 4 / 6
     assert found["iou"] == pytest.approx((1 + 4 / 64 + 4 / 64 + 1 + 1 + 0) / 6)
+    assert found["ece"] == pytest.approx(4 / 6 - 0.5)
     assert found["by_kind"]["whole"]["whole_image_wrongly"] is None
     assert found["by_kind"]["color"]["whole_image"] is None
     assert found["by_kind"]["color"]["coverage"] == 1 / 2
+
+
+def test_regions_without_a_confidence_have_no_calibration():
+    found = localizer.figures(rows(("color", WHOLE, WHOLE, math.nan, False), ("color", WHOLE, WHOLE, 0.5, False)))
+    assert found["confidence"] is found["ece"] is None
 
 
 def test_calibration_error_by_hand():
@@ -65,53 +87,51 @@ def test_calibration_that_is_right_has_no_error_and_none_without_cases():
     assert reliability.ece(reliability.bins([])) is None
 
 
-def test_answers_of_several_words_are_compared_without_case_and_spacing():
-    assert normal("  Hot  tea\ttoday ") == "hot tea today"
-    assert sheet(answer="hot tea today", crop_64="Hot tea  today").is_right("crop 64")
-    assert not sheet(answer="hot tea today", crop_64="hot tea").is_right("crop 64")
-
-
-def test_a_random_region_has_the_same_size_and_stays_inside():
-    places = {elsewhere(region(2, 3, 6, 4), random.Random(seed)).grid for seed in range(60)}
-    assert len(places) > 5
-    assert {(x1 - x0, y1 - y0) for x0, y0, x1, y1 in places} == {(4, 1)}
-
-
-def test_runs_are_every_method_at_every_budget():
-    table = runs(["ilp", "random"], [192, 64])
-    assert list(table) == [ALL, "ilp 192", "ilp 64", "random 192", "random 64"]
-    assert table[ALL] is BASELINE
-    assert table["random 64"].budget == Budget(mean_tokens=64)
-
-
-def test_accuracy_retention_and_tables_are_what_was_counted():
-    said = [
-        sheet("count", answer="2", all_tokens="2", blind="3", crop_64="2"),
-        sheet("count", answer="3", all_tokens="3", blind="3", crop_64="2"),
-        sheet("exist", answer="no", all_tokens="yes", blind="yes", crop_64="yes"),
-        sheet("exist", answer="yes", all_tokens="yes", blind="yes", crop_64="yes"),
+def test_accuracy_and_eviction_tables_are_what_was_counted(monkeypatch):
+    monkeypatch.setattr(tables, "KINDS", ("count", "exist"))
+    evicting = Trial("crop", "64", evict=True)
+    right = {ALL: "1110", BLIND: "0011", CROP: "1100", evicting: "1010"}
+    found = []
+    for number, example in enumerate(toys(4)):
+        kind = "count" if number < 2 else "exist"
+        for trial, scores in right.items():
+            tokens = 64.0 if trial.budget else 576.0
+            said = {"kind": kind, "gold": "2", "group": "", "reply": scores[number], "score": float(scores[number])}
+            sizes = {"visual_tokens": 576, "mean_tokens": tokens, "kv_bytes": 2_000_000 // (1 + trial.evict)}
+            found.append(asdict(record(example, trial, **(said | sizes))))
+    frame = pd.DataFrame(found)
+    summary = summarise(frame, majority={"count": "2", "exist": "no"})
+    lines = tables.accuracy_table(summary, [ALL, CROP]).splitlines()
+    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]] == [
+        ["all tokens", "576", "75.0%", "100.0%", "100%", "50%"],
+        ["majority", "", "50.0%", "66.7%", "100%", "0%"],
+        ["crop 64", "64", "50.0%", "66.7%", "100%", "0%"],
     ]
-    found = accuracy.tallies(said, {"count": "2", "exist": "no"})
-    by_kind = {"count": 1.0, "exist": 0.5}
-    assert accuracy.headline(found) == {"overall": 0.75, "blind": 0.5, "majority": 0.5, "by_kind": by_kind}
-    assert accuracy.retention(found, ["crop"], [64.0]) == {"crop": {"64": pytest.approx(2 / 3)}}
-    assert next(iter(found)) == ALL
-    lines = tables.accuracy_table({name: tally.to_json() for name, tally in found.items()}).splitlines()
-    assert lines[-1].startswith("| crop 64    | 64          | 50.0% | 66.7%")
-    assert tables.markdown(["a", "bb"], [["1", "2"]]).splitlines()[-1] == "| 1 | 2  |"
-    shown = localizer.summary([sheet(found=region(0, 0, 3, 7, 0.85)), sheet(found=region(0, 0, 7, 7, 0.95))])
+    assert "majority" not in tables.accuracy_table(summary, [ALL, CROP], majority=False)
+    assert tables.kinds_table(summary, {"a": ALL, "b": CROP}).splitlines()[-1] == "| all   | 75.0% | 50.0% |"
+    lines = tables.eviction_table(frame, [ALL, CROP, evicting]).splitlines()
+    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]] == [
+        ["all tokens", "75.0%", "2.00", ""],
+        ["crop 64", "50.0%", "2.00", ""],
+        ["crop 64, evicting", "50.0%", "1.00", "50.0%"],
+    ]
+    with pytest.raises(ValueError, match="lack the trial 'fastv 64'"):
+        tables.accuracy_table(summary, [Trial("fastv", "64")])
+
+
+def test_region_tables_show_what_was_found():
+    shown = localizer.summary(
+        rows(("count", (0, 0, 3, 7), WHOLE, 0.85, False), ("count", WHOLE, WHOLE, 0.95, False)),
+    )
     assert "| overall   | 0.75     | 0.50 " in tables.localizer_table(shown)
     assert "| 0.8 to 0.9 | 1         | 0.85            | 0.00       |" in tables.reliability_table(shown)
 
 
 def test_the_subset_is_the_first_questions_of_each_kind():
-    sheets = [
-        sheet("count", answer="2", all_tokens="2"),
-        sheet("count", answer="2", all_tokens="3"),
-        sheet("exist", found=region(0, 0, 3, 7), answer="no", all_tokens="no"),
-    ]
-    subset = localizer.subset(sheets, per_kind=1)
-    assert subset == {"per_kind": 1, "right": 2, "answers": ["2", "no"], "iou": 0.75}
+    kinds = [("0", "count"), ("1", "count"), ("2", "exist"), ("3", "exist")]
+    told = [(example, kind, trial) for example, kind in kinds for trial in ("all tokens", "crop 64")]
+    first = localizer.first_of_each_kind(pd.DataFrame(told, columns=["example", "kind", "trial"]), 1)
+    assert first["example"].tolist() == ["0", "0", "2", "2"]
 
 
 def test_publishing_fills_the_places_and_nothing_else():
@@ -145,10 +165,23 @@ def test_a_calibration_is_written_where_the_localizer_reads_it(tmp_path):
 
 
 def test_regions_that_read_nothing_are_what_a_localizer_has_to_beat():
-    small = region(2, 2, 3, 3)
-    found = self_localizer.beside([sheet("color", small, small), sheet("whole", small, WHOLE, everything=True)])
+    small = (2, 2, 3, 3)
+    told = rows(("color", small, small, 0.5, False), ("whole", small, WHOLE, 0.5, True))
+    found = localizer.beside(told, {"0": [2, 2, 3, 4], "1": WHOLE})
     assert found["whole image"]["iou"] == pytest.approx((4 / 64 + 1) / 2)
     assert found["whole image"]["coverage"] == 1
+    assert found["self, plain rule"]["iou"] == pytest.approx((4 / 6 + 1) / 2)
     assert found["whole image"]["confidence"] is found["random region"]["ece"] is None
     assert found["random region"]["iou"] < (1 + 4 / 64) / 2
     assert found["random region"]["coverage"] == 0
+    assert told[localizer.REGION].to_numpy().tolist() == [[*small], [*small]], "they stay what they were"
+
+
+def test_a_random_region_has_the_same_size_and_stays_inside():
+    corner = (2, 3, 6, 4)
+    frame = pd.concat([rows(("color", corner, corner, 0.5, False))] * 60)
+    places = random.Random(1)
+    moved = {localizer._moved(region, places) for region in frame[localizer.REGION].to_numpy().tolist()}
+    assert len(moved) > 5
+    assert {(x1 - x0, y1 - y0) for x0, y0, x1, y1 in moved} == {(4, 1)}
+    assert all(x0 >= 0 and x1 < 8 and y0 >= 0 and y1 < 8 for x0, y0, x1, y1 in moved)

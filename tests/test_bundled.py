@@ -6,18 +6,24 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from crop_core.bench.examiner import normal
+from crop_core.bench import localizer, publish
 from crop_core.bench.heldout import Item, held_out
-from crop_core.bench.localizer import iou
+from crop_core.bench.metrics.exact import normal
+from crop_core.bench.sweep import store
+from crop_core.bench.sweep.trial import ALL
 from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
-from crop_core.localize import SelfLocalizer
+from crop_core.localize import SelfLocalizer, calibration
 from crop_core.measure.flops import prefill_flops
 from crop_core.region import Region
 from crop_core.tiny.cutout import cut_out
 
 ASSETS = Path(__file__).parents[1] / "assets"
 ITEMS = held_out(2)  # the fixed subset of the model card
+
+
+def iou(found: Region, needed: Region) -> float:
+    return float(calibration.iou([found.grid], [needed.grid])[0])
 
 
 def is_right(answer: str, item: Item) -> bool:
@@ -62,8 +68,8 @@ def test_the_figures_of_the_card_come_out_again(engine):
     assert right >= 0.9 * len(ITEMS)
     assert mean >= 0.75
     assert f"{right} of {len(ITEMS)} right with all tokens, mean IoU {mean:.4f}" in card
-    measured = json.loads((ASSETS.parent / "bench" / "results" / "bundled.json").read_text())
-    assert answers == measured["subset"]["answers"]
+    first = localizer.first_of_each_kind(store.read(ASSETS.parent / publish.RESULTS), publish.SUBSET)
+    assert answers == first[first["trial"] == ALL.name]["reply"].tolist()
 
 
 def test_the_boxes_hold_what_the_question_needs(engine):

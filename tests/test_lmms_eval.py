@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from crop_core.bench.examiner import normal
 from crop_core.bench.heldout import held_out
+from crop_core.bench.metrics.exact import normal
 from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
 

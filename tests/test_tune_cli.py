@@ -3,11 +3,11 @@
 import json
 
 import checkpoints
+import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
 from crop_core.bench import localizer as bench
-from crop_core.bench.examiner import Sheet
 from crop_core.bench.heldout import held_out
 from crop_core.cli import main
 from crop_core.localize import GridLocalizer
@@ -40,11 +40,10 @@ def test_the_bundled_locator_has_the_figures_of_the_benchmark(items, world, caps
     told = json.loads(capsys.readouterr().out)
     assert (told["model"], told["device"], told["dtype"]) == (LOCATOR, "cpu", "torch.float32")
     finder = GridLocalizer(load(LOCATOR, "cpu"))
-    sheets = []
-    for item in items:
-        found = finder.locate(item.scene.image, item.question.text)
-        sheets.append(Sheet(item.question.kind, "", item.region, False, found, {}))
-    wanted = bench.summary(sheets)
+    found = pd.DataFrame({"kind": [item.question.kind for item in items], "everything": False, "confidence": 0.5})
+    found[bench.REGION] = [finder.locate(item.scene.image, item.question.text).grid for item in items]
+    found[bench.NEEDED] = [item.region.grid for item in items]
+    wanted = bench.summary(found)
     for kind, figures in {"all": wanted, **wanted["by_kind"]}.items():
         assert told["figures"][kind]["iou"] == pytest.approx(figures["iou"], abs=1e-12)
         assert told["figures"][kind]["coverage"] == pytest.approx(figures["coverage"], abs=1e-12)

@@ -1,4 +1,9 @@
-"""`make bench`: accuracy, localizer and cost of the bundled models, printed and kept in bench/results/bundled.json."""
+"""`make bench`: what the README says of the bundled models, measured again into bench/results: the sweep of
+`crop_core.bench.sweep.plan.published`, and what answers and regions cost.
+
+Records that are there may be of other code, and are measured anew unless --go-on is given. `python -m
+crop_core.bench.publish` puts the figures into the README and the model cards.
+"""
 
 from __future__ import annotations
 
@@ -9,67 +14,75 @@ from typing import Any
 
 import torch
 
-from crop_core.bench import accuracy, cost, localizer, self_localizer
+from crop_core.bench import cost, self_localizer
 from crop_core.bench.circumstances import circumstances
+from crop_core.bench.data.world import world
 from crop_core.bench.heldout import Item, held_out, majority_answers
-from crop_core.bench.tables import accuracy_table, cost_table, localizer_table, reliability_table, self_tables
-from crop_core.bench.workers import Setup, examine
+from crop_core.bench.outcome import outcome
+from crop_core.bench.publish import BESIDE, COST, RESULTS
+from crop_core.bench.sweep import store
+from crop_core.bench.sweep.plan import BUDGETS, published
+from crop_core.bench.sweep.pool import pool_of
+from crop_core.bench.sweep.run import sweep
+from crop_core.bench.sweep.setup import Setup
 from crop_core.engine import CropEngine
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
+from crop_core.tiny.questions import KINDS
 
-RESULTS = Path("bench/results/bundled.json")
-METHODS = ("ilp", "plc", "crop", "random", "fastv")
-BUDGETS = (192.0, 128.0, 64.0)
-ABLATED = "crop 64"
-SUBSET = 2  # questions of each kind by which anybody can check the model cards in a minute
+PARTS = ("sweep", "beside", "cost")
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure and write, a part after the other."""
     options = _options()
-    torch.set_num_threads(options.threads)
     items = held_out(options.per_kind)
-    if options.only:
-        told = json.loads(options.out.read_text())
-        return _write(options.out, told | {"self_localizer": _by_itself(options, items, told["localizer"])})
-    engine = CropEngine.from_pretrained(options.model, options.localizer, "cpu", "float32")
-    costs, ttft_ratio = cost.measure(engine, items[: options.cost_items], BUDGETS)
-    sheets = examine(Setup(options.model, options.localizer, METHODS, BUDGETS, ABLATED), items, options.workers)
-    found = accuracy.tallies(sheets, majority_answers())
-    regions = localizer.summary(sheets)
-    table = {name: tally.to_json() for name, tally in found.items()}
-    tables = (accuracy_table(table), localizer_table(regions), reliability_table(regions), cost_table(costs))
-    print(*tables, f"first token, {ABLATED} over {accuracy.ALL}: {ttft_ratio:.2f}", sep="\n\n")
-    result = {
-        **circumstances(
-            "crop_core.bench",
-            f"cpu, {options.workers} processes of one thread; cost: one of {options.threads} threads",
-        ),
-        "questions": len(items),
-        "accuracy": accuracy.headline(found),
-        "localizer": regions,
-        "self_localizer": _by_itself(options, items, regions),
-        "retention": accuracy.retention(found, METHODS, BUDGETS),
-        "ttft_ratio": ttft_ratio,
-        "cost": costs,
-        "runs": table,
-        "subset": localizer.subset(sheets, SUBSET),
+    for part in options.only or PARTS:
+        if part == "sweep":
+            print(_sweep(options))
+        elif part == "beside":
+            _write(options.out / BESIDE, _beside(options, items))
+        else:
+            _write(options.out / COST, _cost(options, items[: options.cost_items]))
+
+
+def _sweep(options: argparse.Namespace) -> str:
+    data, trials = world(options.per_kind * len(KINDS)), published()
+    identity = {"model": options.model, "localizer": options.localizer, "dataset": data.name, "precision": "float32"}
+    if not options.go_on:
+        store.clear(options.out)
+    store.claim(options.out, identity)
+    setup = Setup(data.name, data.metric, data.longest, options.model, options.localizer, "cpu", "float32", threads=1)
+    session = circumstances("crop_core.bench", f"cpu, {options.workers} processes of one thread")
+    skipped = sweep(setup, data.examples, trials, options.out, pool_of(options.workers), session)
+    return outcome(options.out, data, trials, {each.example for each in skipped})
+
+
+def _beside(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
+    """What stands beside the records, question by question: the most frequent answers, the plain rule's regions."""
+    torch.set_num_threads(1)
+    ids = [f"{item.seed} {item.question.kind}" for item in items]
+    regions = self_localizer.plain_regions(options.model, items)
+    return {
+        **circumstances("crop_core.bench", "cpu, one thread"),
+        "majority": majority_answers(),
+        "plain": dict(zip(ids, regions, strict=True)),
     }
-    return _write(options.out, result)
 
 
-def _by_itself(options: argparse.Namespace, items: list[Item], trained: dict[str, Any]) -> dict[str, Any]:
-    """The part about the self-localizer, printed beside the figures of the trained one."""
-    found = self_localizer.measure(options.model, BUDGETS, items, options.workers)
-    found["cost"] = self_localizer.costs(options.model, options.localizer, items[: options.cost_items])
-    print(*self_tables(trained, found), sep="\n\n")
-    return found
+def _cost(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
+    torch.set_num_threads(options.threads)
+    engine = CropEngine.from_pretrained(options.model, options.localizer, "cpu", "float32")
+    return {
+        **circumstances("crop_core.bench", f"cpu, one process of {options.threads} threads"),
+        "answers": cost.measure(engine, items, [float(budget) for budget in BUDGETS]),
+        "localizers": self_localizer.costs(options.model, options.localizer, items),
+    }
 
 
 def _write(out: Path, result: dict[str, Any]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"\nwritten to {out}")
+    out.write_text(json.dumps(result, indent=None) + "\n", encoding="utf-8")
+    print(f"written to {out}")
 
 
 def _options() -> argparse.Namespace:
@@ -80,9 +93,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--localizer", default=DEFAULT_LOCALIZER)
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each that answer the questions")
     parser.add_argument("--threads", type=int, default=2, help="threads of the runs whose cost is measured")
-    parser.add_argument(
-        "--only", choices=("self_localizer",), help="measure this part alone, and put it into the file of a whole run"
-    )
+    parser.add_argument("--go-on", action="store_true", help="keep what a sweep that was stopped has recorded")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
 

@@ -9,14 +9,11 @@ from typing import Any
 import torch
 import transformers
 
-from crop_core.bench.heldout import HELD_OUT_SEEDS
-
 
 def circumstances(module: str, device: str, dtype: str = "float32") -> dict[str, Any]:
-    """Command, seed of the held-out questions, device, dtype and versions of `python -m module` as it was called."""
+    """Command, device, dtype and versions of `python -m module` as it was called."""
     return {
         "command": " ".join([f"python -m {module}", *sys.argv[1:]]),
-        "seed": HELD_OUT_SEEDS,
         "device": device,
         "dtype": dtype,
         "versions": {

@@ -1,19 +1,20 @@
-"""What answering costs with every visual token and with CROP, localizer included: medians over alternating runs."""
+"""What answering costs with every visual token and with CROP, localizer included: alternating, warmed up runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from tqdm import tqdm
 
-from crop_core.bench.examiner import ALL, LONGEST
+from crop_core.bench.data.world import LONGEST
 from crop_core.bench.heldout import Item
+from crop_core.bench.sweep.trial import ALL
 from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.measure.cost import Cost
 
-Figures = dict[str, float]
+Figures = dict[str, list[float]]  # a value per run
 FIGURES = (
     "ttft_s",
     "total_s",
@@ -29,24 +30,34 @@ FIGURES = (
 
 def measure(
     engine: CropEngine, items: Sequence[Item], budgets: Sequence[float], method: str = "crop"
-) -> tuple[dict[str, Figures], float]:
-    """Median figures of the baseline and of `method` at each budget, and what the time to the first token at the last
-    budget is to that of the baseline runs beside it. Every baseline run stands beside a pruned one.
+) -> dict[str, Figures]:
+    """Figures of the baseline and of `method` at each budget. Every pruned run has a baseline run beside it; those of
+    the baseline come in the order of the budgets.
     """
-    costs: dict[str, list[Cost]] = {}
-    ratio = 1.0
+    costs: dict[str, list[Cost]] = {ALL.name: []}
     for budget in budgets:
         config = CropConfig(method=method, budget=Budget(mean_tokens=budget), max_new_tokens=LONGEST)
         found = [
             engine.compare(item.scene.image, item.question.text, config)
             for item in tqdm(items, desc=f"cost {budget:g}", mininterval=5)
         ]
-        baseline, pruned = [each.baseline.cost for each in found], [each.crop.cost for each in found]
-        costs.setdefault(ALL, []).extend(baseline)
-        costs[f"{method} {budget:g}"] = pruned
-        ratio = _median(pruned, "ttft_s") / _median(baseline, "ttft_s")
-    return {name: {figure: _median(group, figure) for figure in FIGURES} for name, group in costs.items()}, ratio
+        costs[ALL.name].extend(each.baseline.cost for each in found)
+        costs[f"{method} {budget:g}"] = [each.crop.cost for each in found]
+    return {
+        name: {figure: [_value(cost, figure) for cost in group] for figure in FIGURES} for name, group in costs.items()
+    }
 
 
-def _median(costs: Sequence[Cost], figure: str) -> float:
-    return float(median(getattr(cost, figure) + (cost.localizer_flops if figure == "flops" else 0) for cost in costs))
+def medians(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, dict[str, float]]:
+    """The median of every figure of every run."""
+    return {name: {figure: float(median(values)) for figure, values in run.items()} for name, run in runs.items()}
+
+
+def ttft_ratio(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> float:
+    """The median time to the first token of the last run to that of the baseline runs beside it."""
+    last = list(runs.values())[-1]["ttft_s"]
+    return median(last) / median(runs[ALL.name]["ttft_s"][-len(last) :])
+
+
+def _value(cost: Cost, figure: str) -> float:
+    return float(getattr(cost, figure) + (cost.localizer_flops if figure == "flops" else 0))

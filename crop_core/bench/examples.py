@@ -17,16 +17,22 @@ from typing import Any
 
 from PIL import Image
 
-from crop_core.bench.examiner import ALL, Sheet
+from crop_core.bench.data import world
+from crop_core.bench.data.protocol import Example
 from crop_core.bench.heldout import Item, one_of_each_kind
-from crop_core.bench.workers import Setup
+from crop_core.bench.metrics.exact import Exact
+from crop_core.bench.sweep.record import Record
+from crop_core.bench.sweep.setup import Setup
+from crop_core.bench.sweep.trial import ALL, Trial
+from crop_core.bench.sweep.work import Skipped, SweepError
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
 from crop_core.tiny.questions import KINDS
 
 FOLDER = Path("assets/examples")
 FIRST_SEED = 500_000  # apart from the scenes of the accuracy table
 SEARCH_SEED = 700_000
-PRUNED = "crop 64"
+PRUNED = Trial("crop", "64")
+Replies = dict[str, Record]  # by trial
 
 
 def choose(per_kind: int = 2) -> list[Item]:
@@ -38,9 +44,9 @@ def choose(per_kind: int = 2) -> list[Item]:
     return items
 
 
-def fails(sheet: Sheet) -> bool:
+def fails(replies: Replies) -> bool:
     """Right with every visual token, wrong with CROP."""
-    return sheet.is_right(ALL) and not sheet.is_right(PRUNED)
+    return replies[ALL.name].score == 1 and replies[PRUNED.name].score < 1
 
 
 def compressed(image: Image.Image) -> bytes:
@@ -55,22 +61,27 @@ def shown(image: Image.Image) -> Image.Image:
     return Image.open(io.BytesIO(compressed(image))).convert("RGB")
 
 
-def failures(examiner: Callable[[Item], Sheet], wanted: int, scenes: int) -> list[tuple[Item, Sheet]]:
+def shown_example(item: Item) -> Example:
+    """The item with the picture as it is shown."""
+    return replace(world.example(item), image=lambda: shown(item.scene.image))
+
+
+def failures(ask: Callable[[Item], Replies], wanted: int, scenes: int) -> list[tuple[Item, Replies]]:
     """The first `wanted` questions on which pruning fails, a kind and a scene each, among `scenes` scenes."""
 
-    def search() -> Iterable[tuple[Item, Sheet]]:
+    def search() -> Iterable[tuple[Item, Replies]]:
         kinds: set[str] = set()
         for seed in range(SEARCH_SEED, SEARCH_SEED + scenes):
             for kind, item in one_of_each_kind(seed, "example").items():
-                if kind not in kinds and fails(sheet := examiner(item)):
+                if kind not in kinds and fails(replies := ask(item)):
                     kinds.add(kind)
-                    yield item, sheet
+                    yield item, replies
                     break
 
     return list(islice(search(), wanted))
 
 
-def entry(image: str, item: Item, sheet: Sheet) -> dict[str, Any]:
+def entry(image: str, item: Item, replies: Replies) -> dict[str, Any]:
     """An example as examples.json holds it."""
     question = item.question
     return {
@@ -78,21 +89,21 @@ def entry(image: str, item: Item, sheet: Sheet) -> dict[str, Any]:
         "question": question.text,
         "answer": question.answer,
         "kind": question.kind,
-        "pruning_fails": fails(sheet),
-        "measured": {name: sheet.replies[name].text for name in (ALL, PRUNED)},
+        "pruning_fails": fails(replies),
+        "measured": {trial.name: replies[trial.name].reply for trial in (ALL, PRUNED)},
     }
 
 
-def write(examples: Iterable[tuple[Item, Sheet]], folder: Path = FOLDER) -> None:
+def write(examples: Iterable[tuple[Item, Replies]], folder: Path = FOLDER) -> None:
     """The pictures, in place of those that were there, and examples.json."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("*.png"), *folder.glob("*.jpg")):
         old.unlink()
     entries = []
-    for number, (item, sheet) in enumerate(examples, start=1):
+    for number, (item, replies) in enumerate(examples, start=1):
         name = f"{number:02d}.jpg"
         (folder / name).write_bytes(compressed(item.scene.image))
-        entries.append(entry(name, item, sheet))
+        entries.append(entry(name, item, replies))
     (folder / "examples.json").write_text(json.dumps(entries, indent=1) + "\n")
 
 
@@ -104,10 +115,13 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=300, help="scenes to search at most")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER")
     options = parser.parse_args()
-    examiner = Setup(DEFAULT_MODEL, DEFAULT_LOCALIZER, ("crop",), (64.0,)).examiner()
+    examiner = Setup("world", Exact(), world.LONGEST, DEFAULT_MODEL, DEFAULT_LOCALIZER, "cpu", "float32").examiner()
 
-    def as_shown(item: Item) -> Sheet:
-        return examiner(replace(item, scene=replace(item.scene, image=shown(item.scene.image))))
+    def as_shown(item: Item) -> Replies:
+        outcome = examiner(shown_example(item), (ALL, PRUNED))
+        if isinstance(outcome, Skipped):
+            raise SweepError(f"The example {outcome.example!r} cannot be asked: {outcome.reason}")
+        return {record.trial: record for record in outcome}
 
     chosen = [(item, as_shown(item)) for item in choose(options.per_kind)]
     write([*chosen, *failures(as_shown, options.failures, options.scenes)], options.out)

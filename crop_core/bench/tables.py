@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from crop_core.bench.examiner import ALL
 from crop_core.bench.markdown import markdown
+from crop_core.bench.report.summary import Summary
+from crop_core.bench.sweep.trial import Trial
 from crop_core.tiny.questions import KINDS
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+EVICTING = ", evicting"
 LOCALIZER = {
     "iou": "mean IoU",
     "coverage": "covers all",
@@ -20,20 +25,48 @@ LOCALIZER = {
 STAGES = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s")
 
 
-def accuracy_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
-    """Exact answers by run (`Tally.to_json`) and kind, and the share of the unpruned accuracy kept."""
-    full = runs[ALL]["overall"]
-    rows = [
-        [
-            name,
-            f"{run['mean_tokens']:.0f}" if run["mean_tokens"] else "",
-            f"{run['overall']:.1%}",
-            f"{run['overall'] / full:.1%}" if full else "",
-        ]
-        + [f"{run['by_kind'][kind]:.0%}" if kind in run["by_kind"] else "" for kind in KINDS]
-        for name, run in runs.items()
-    ]
+def accuracy_table(summary: Summary, trials: Iterable[Trial], majority: bool = True) -> str:
+    """Exact answers of these runs, overall and by kind, and the share of the unpruned accuracy kept. majority: whether
+    the most frequent answers come second.
+    """
+    rows = [_accuracy(summary, trial) for trial in trials]
+    if majority:
+        shares = [summary.majority[kind] for kind in ("", *KINDS)]
+        rows.insert(1, ["majority", "", *_shares(summary, shares)])
     return markdown(["run", "mean tokens", "exact", "kept", *KINDS], rows)
+
+
+def _accuracy(summary: Summary, trial: Trial) -> list[str]:
+    run = summary.of(trial)
+    if run is None:
+        raise ValueError(f"The records lack the trial {trial.name!r}.")
+    values = [run.accuracy.value, *(run.by_kind[kind].value for kind in KINDS)]
+    return [run.name, f"{run.mean_tokens:.0f}", *_shares(summary, values)]
+
+
+def _shares(summary: Summary, values: list[float]) -> list[str]:
+    overall, *kinds = values
+    full = summary.full.accuracy.value
+    return [f"{overall:.1%}", f"{overall / full:.1%}" if full else "", *(f"{kind:.0%}" for kind in kinds)]
+
+
+def kinds_table(summary: Summary, columns: Mapping[str, Trial]) -> str:
+    """Exact answers by kind, a column per run: the short table of the model card."""
+    runs = [summary.of(trial) for trial in columns.values()]
+    rows = [[kind, *(f"{run.by_kind[kind].value:.0%}" if run else "" for run in runs)] for kind in KINDS]
+    rows.append(["all", *(f"{run.accuracy.value:.1%}" if run else "" for run in runs)])
+    return markdown(["kind", *columns], rows)
+
+
+def eviction_table(records: pd.DataFrame, trials: Iterable[Trial]) -> str:
+    """Exact answers, KV cache, and how many answers of the evicting runs are those of the same runs without."""
+    by_trial = {str(name): rows.set_index("example") for name, rows in records.groupby("trial", sort=False)}
+    lines = []
+    for name in (trial.name for trial in trials):
+        rows, plain = by_trial[name], by_trial[name.removesuffix(EVICTING)]
+        same = f"{(rows['reply'] == plain['reply'].reindex(rows.index)).mean():.1%}" if name.endswith(EVICTING) else ""
+        lines.append([name, f"{rows['score'].mean():.1%}", f"{rows['kv_bytes'].mean() / 1e6:.2f}", same])
+    return markdown(["run", "exact", "KV MB", "answers as without eviction"], lines)
 
 
 def localizer_table(summary: Mapping[str, Any]) -> str:
@@ -78,14 +111,10 @@ def cost_table(costs: Mapping[str, Mapping[str, float]]) -> str:
     return markdown(["cost", "first token ms", "total ms", *stages, "KV MB", "peak MB", "GFLOP"], rows)
 
 
-def self_tables(trained: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[str, str, str]:
-    """The self-localizer's regions beside others, and by kind; what CROP keeps with them; what finding them costs."""
-    regions = {"trained": trained, "self": own, **own["beside"]}
-    regions |= {f"self, {kind}": figures for kind, figures in own["by_kind"].items()}
-    finding = [
-        [name, f"{1000 * cost['seconds']:.1f}", f"{cost['flops'] / 1e9:.2f}"] for name, cost in own["cost"].items()
-    ]
-    return regions_table(regions), accuracy_table(own["runs"]), markdown(["localizer", "ms", "GFLOP"], finding)
+def finding_table(costs: Mapping[str, Mapping[str, float]]) -> str:
+    """Medians of what finding a region takes, by localizer."""
+    rows = [[name, f"{1000 * cost['seconds']:.1f}", f"{cost['flops'] / 1e9:.2f}"] for name, cost in costs.items()]
+    return markdown(["localizer", "ms", "GFLOP"], rows)
 
 
 def _share(value: float | None) -> str:
