@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import mean
 from typing import Any
 
-import torch
 from PIL import Image
 
 from crop_core.config import CropConfig
+from crop_core.likelihood import logits_of, logprobs
 from crop_core.lmms.errors import BudgetMissed
 from crop_core.lmms.requests import continuation_ids
 from crop_core.localize import Localizer, WholeImage
@@ -35,21 +36,12 @@ class Asked:
     @property
     def loss(self) -> float:
         """Mean negative log-probability, in nats, of the T tokens that were forced."""
-        logits, ids = self._forced
-        return -float(logits.double().log_softmax(-1).gather(1, ids[:, None]).mean())
+        return -mean(logprobs(logits_of(self.run), self.run.generated.ids))
 
     @property
     def greedy(self) -> bool:
         """Whether the model prefers every one of the forced tokens."""
-        logits, ids = self._forced
-        return bool((logits.argmax(-1) == ids).all())
-
-    @property
-    def _forced(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """(T, V) logits and the (T,) tokens."""
-        generated = self.run.generated
-        assert generated.logits is not None  # noqa: S101  forced runs keep them
-        return generated.logits, torch.tensor(generated.ids, device=generated.logits.device)
+        return logits_of(self.run).argmax(-1).tolist() == self.run.generated.ids
 
     def facts(self) -> dict[str, Any]:
         """What became of the visual tokens of all images together, mean_tokens per decoder layer, and the seconds that
