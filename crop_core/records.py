@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crop_core.config import CropConfig
 from crop_core.measure.cost import Cost
 from crop_core.region import Region
 from crop_core.trace import TokenTrace
@@ -155,6 +156,48 @@ class Comparison:
             data["notices"],
             [(question, answer) for question, answer in data.get("history", [])],
         )
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of many ways to ask a question. region: None for the one that all ways share."""
+
+    name: str
+    config: CropConfig
+    region: Region | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What one way told. chance: the probability (0..1) that it gives to the whole answer of every visual token.
+
+    same: whether it gives that answer itself. kl_first: KL(every token || this way) of the first token, nats.
+    localizer_s and localizer_flops: of finding the region, in none of the others. Times are of one run without a
+    warm-up, that of encoding the image included.
+    """
+
+    name: str
+    method: str
+    text: str
+    same: bool
+    chance: float
+    kl_first: float
+    region: Region
+    trace: TokenTrace
+    ttft_s: float
+    kv_bytes: int
+    flops: int
+    localizer_s: float = 0.0
+    localizer_flops: int = 0
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A way that could not be asked, and why, in one sentence."""
+
+    name: str
+    method: str
+    why: str
 
 
 @dataclass(frozen=True, eq=False)
