@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"crop_core: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt as stop:
-        print(f"crop_core: {stop or 'Interrupted; files that were downloaded whole are kept.'}", file=sys.stderr)
+        print(f"crop_core: {str(stop) or 'Interrupted; files that were downloaded whole are kept.'}", file=sys.stderr)
         return INTERRUPTED
     return 0
 

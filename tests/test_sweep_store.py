@@ -1,6 +1,7 @@
 """The folder of a sweep: what is read is what was written, whatever happened in between."""
 
 import math
+import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -118,9 +119,10 @@ def test_a_folder_that_cannot_be_is_one_sentence(tmp_path):
         store.claim(tmp_path / "file" / "sweep", {})
 
 
-def test_without_pyarrow_it_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(SweepError, match=r'pip install "pandas>=2\.2" "pyarrow>=17"'):
+def test_without_a_package_it_says_what_to_install(monkeypatch, tmp_path):
+    for name in ("pyarrow", "scipy"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SweepError, match=r"pip install 'pyarrow>=17' 'scipy>=1\.13'"):
         store.done(tmp_path)
 
 

@@ -27,6 +27,7 @@ RESULTS = Path("bench/results")
 COST, BESIDE, METHODS = "cost.json", "beside.json", "methods.json"
 TEXTS = (
     Path("README.md"),
+    Path("docs/evidence.md"),
     Path("assets/models/crop-tiny/README.md"),
     Path("assets/models/crop-tiny-locator/README.md"),
 )

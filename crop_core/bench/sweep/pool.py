@@ -1,7 +1,6 @@
 """Pools on this machine: the process itself, or several. Knows nothing of models.
 
-A process that dies is replaced and its example asked
-again; one over which TRIES processes died is skipped.
+A process that dies is replaced and its example asked again; one over which TRIES processes died is skipped.
 """
 
 from __future__ import annotations

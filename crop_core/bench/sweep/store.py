@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +26,14 @@ if TYPE_CHECKING:
 WHOLE, PARTS, FACTS = "records.parquet", "part-*.parquet", "sweep.json"
 KEY = ["example", "trial"]
 EXACT = ("score", "mean_tokens")  # floats of few values, judged to the last digit; the others need no 64 bits
-INSTALL = 'Records are kept with pandas and pyarrow, which are not here; run pip install "pandas>=2.2" "pyarrow>=17".'
+NEEDS = {"pandas": "pandas>=2.2", "pyarrow": "pyarrow>=17", "scipy": "scipy>=1.13"}  # scipy: for the report
 
 
 def check_installed() -> None:
-    """SweepError with what to do where pandas or pyarrow is missing."""
-    try:
-        import pandas  # noqa: F401
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        raise SweepError(INSTALL) from None
+    """SweepError with what to do where a package is missing that a sweep or its report needs."""
+    missing = [wanted for name, wanted in NEEDS.items() if find_spec(name) is None]
+    if missing:
+        raise SweepError(f"A sweep needs packages that are not here; run pip install {shlex.join(missing)}.")
 
 
 def schema() -> pa.Schema:
@@ -131,7 +131,7 @@ def begin(folder: Path, session: Mapping[str, Any]) -> None:
     for torn in folder.glob("*.writing"):
         torn.unlink()
     told = facts(folder)
-    _write_facts(folder, {**told, "sessions": [*told["sessions"], session]})
+    _write_facts(folder, {**told, "sessions": [*told.get("sessions", []), session]})
 
 
 def _write_facts(folder: Path, told: Mapping[str, Any]) -> None:
