@@ -43,6 +43,26 @@ class ExplorerView(gr.HTML):
         return {"type": "object", "properties": {"image": {"type": "string"}, "data": {"type": "string"}}}
 
 
+class GalleryView(gr.HTML):
+    """Draws methods side by side (`ui.gallery.gallery_json`)."""
+
+    BOOT = """
+const gallery = new Gallery(element.querySelector('.cx-mount'));
+const show = () => gallery.update(props.value).catch((error) => console.error('gallery: ' + error.message));
+watch('value', show);
+new MutationObserver(() => gallery.redraw()).observe(document.body, { attributes: true, attributeFilter: ['class'] });
+show();
+"""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            html_template="<div class='cx-mount'></div>",
+            js_on_load=theme.explorer_script() + self.BOOT,
+            apply_default_css=False,
+            **kwargs,
+        )
+
+
 class Strip(gr.HTML):
     """Buttons with a data-index each: examples (`ui.examples.strip_html`) or runs (`ui.history.strip_html`).
 

@@ -10,22 +10,25 @@ import gradio as gr
 from ui import words
 from ui.components import ExplorerView, PictureInput, Strip
 from ui.controls import ASK_PULL, Panel
-from ui.events import Engine, Handlers, message
+from ui.events import Handlers, message
 from ui.examples import Example, strip_html
 from ui.history import History
+from ui.many import Many
+from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
 
 HIDE_FILES_AFTER = (3600, 24 * 3600)  # seconds: look for old uploads every hour, delete those older than a day
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
+MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
 HEADING = f"<header class='page-head'><h1>CROP Explorer</h1><p>{words.INTRO}</p></header>"
 WORLD = f"<details class='world'><summary>What the bundled models know</summary><p>{words.WORLD}</p></details>"
 
 
-def build(engine: Engine, examples: list[Example], bundled: bool = True, queue_size: int = 32) -> gr.Blocks:
+def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size: int = 32) -> gr.Blocks:
     """The app over an engine.
 
     Args:
-        engine: anything with `stream(image, question, config, region)`.
+        engine: anything with `stream` and `ask_many`, such as `crop_core.engine.CropEngine`.
         examples: one-click examples, shown in this order.
         bundled: whether the engine's model is the bundled one, whose small world is then described.
         queue_size: how many people may wait before further ones are turned away.
@@ -38,8 +41,8 @@ def build(engine: Engine, examples: list[Example], bundled: bool = True, queue_s
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):
                 inputs = input_column(examples, bundled)
-            with gr.Column(scale=1, min_width=340, elem_id="outputs"):
-                outputs = output_column()
+            with gr.Column(scale=1, min_width=340, elem_id="outputs"), gr.Tabs(elem_id="tabs"):
+                outputs = tabs(Many(engine), inputs)
         wire(handlers, inputs, outputs)
     app.queue(max_size=queue_size, default_concurrency_limit=4)
     return app
@@ -65,10 +68,27 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     return {"picture": picture, "question": question, "run": run, "note": note, "panel": panel, "strip": strip}
 
 
-def output_column() -> dict[str, Any]:
-    """The explorer, and below it figures and downloads."""
+def tabs(many: Many, inputs: dict[str, Any]) -> dict[str, Any]:
+    """What there is to see; returns the outputs of the first tab."""
+    asked, note = [inputs["picture"], inputs["question"], *inputs["panel"].values], inputs["note"]
+    with gr.Tab("Explore", id="explore"):
+        outputs = explorer_column()
+        places_part(many, asked, note, MODEL)
+        outputs["extras"] = [outputs["runs"], *downloads()]
+    methods_tab(many, asked, note, MODEL)
+    budget_tab(many, asked, note, MODEL)
+    return outputs
+
+
+def explorer_column() -> dict[str, Any]:
+    """The explorer, and what was asked so far."""
     explorer = ExplorerView(elem_id="explorer")
     runs = Strip("", elem_id="runs")
+    return {"explorer": explorer, "runs": runs, "history": gr.State(History(), time_to_live=FORGET_AFTER)}
+
+
+def downloads() -> list[Any]:
+    """Two figures and two files."""
     with gr.Accordion("Figures and downloads", open=False, elem_id="extras"):
         with gr.Row():
             times = gr.Plot(label="Where the time goes", show_label=False, elem_id="times")
@@ -76,12 +96,7 @@ def output_column() -> dict[str, Any]:
         with gr.Row():
             picture = gr.DownloadButton("Pictures (PNG)", interactive=False, elem_id="save-picture")
             record = gr.DownloadButton("Result and trace (JSON)", interactive=False, elem_id="save-record")
-    return {
-        "explorer": explorer,
-        "runs": runs,
-        "extras": [runs, times, alive, picture, record],
-        "history": gr.State(History(), time_to_live=FORGET_AFTER),
-    }
+    return [times, alive, picture, record]
 
 
 def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
@@ -89,14 +104,13 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
     panel, explorer, note, history = inputs["panel"], outputs["explorer"], inputs["note"], outputs["history"]
     picture, question, run, strip = (inputs[name] for name in ("picture", "question", "run", "strip"))
     shown, asked, mode = [explorer, note, history], [picture, question], panel.mode
-    model: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     picture.upload(handlers.preview, [picture, mode], [explorer, note, mode], **private)
     ask: dict[str, Any] = {
         "fn": handlers.ask,
         "inputs": [history, *asked, *panel.values],
         "outputs": shown,
-        **model,
+        **MODEL,
     }
     runs = [
         gr.on([run.click, question.submit], api_name="ask", **ask),
