@@ -156,7 +156,7 @@ class Panel:
                 for name, value in zip(names, (2, 2, 5, 5), strict=True)
             ]
         budget.input(lambda choice: gr.Textbox(visible=choice == "custom"), budget, custom, **QUIET)
-        self.row = row
+        self.row, self.method, self.budget = row, method, budget
         self.values = [method, budget, custom, rings, schedule, evict, self.mode, *self.cells]
 
     def follow(self, explorer: gr.HTML) -> None:

@@ -100,6 +100,12 @@ class Handlers:
         chosen = self.examples[index]
         return str(chosen.image), chosen.question, controls.without_drawn(mode)
 
+    def show_failure(self, mode: str, event: gr.EventData) -> tuple[Any, ...]:
+        """(picture, question, region mode, budget, tab) of a clicked example on which CROP fails at 64 tokens."""
+        shown = self.show_example(mode, event)
+        known = isinstance(shown[0], str)
+        return *shown, "64" if known else gr.skip(), gr.Tabs(selected="explore") if known else gr.skip()
+
     def show_run(self, history: History, event: gr.EventData) -> tuple[Any, Any]:
         """(explorer, history) with the clicked run of the history on screen again."""
         chosen = history.choose(index_of(event))

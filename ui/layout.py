@@ -13,6 +13,7 @@ from ui.controls import ASK_PULL, Panel
 from ui.events import Handlers, message
 from ui.examples import Example, strip_html
 from ui.history import History
+from ui.learn import asked_by, learn_tab, lesson_bar
 from ui.many import Many
 from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
@@ -41,8 +42,8 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):
                 inputs = input_column(examples, bundled)
-            with gr.Column(scale=1, min_width=340, elem_id="outputs"), gr.Tabs(elem_id="tabs"):
-                outputs = tabs(Many(engine), inputs)
+            with gr.Column(scale=1, min_width=340, elem_id="outputs"):
+                outputs = {"bar": lesson_bar(), **output_tabs(Many(engine), inputs, examples)}
         wire(handlers, inputs, outputs)
     app.queue(max_size=queue_size, default_concurrency_limit=4)
     return app
@@ -68,16 +69,18 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     return {"picture": picture, "question": question, "run": run, "note": note, "panel": panel, "strip": strip}
 
 
-def tabs(many: Many, inputs: dict[str, Any]) -> dict[str, Any]:
-    """What there is to see; returns the outputs of the first tab."""
+def output_tabs(many: Many, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
+    """What there is to see; returns what the handlers need of it."""
     asked, note = [inputs["picture"], inputs["question"], *inputs["panel"].values], inputs["note"]
-    with gr.Tab("Explore", id="explore"):
-        outputs = explorer_column()
-        places_part(many, asked, note, MODEL)
-        outputs["extras"] = [outputs["runs"], *downloads()]
-    methods_tab(many, asked, note, MODEL)
-    budget_tab(many, asked, note, MODEL)
-    return outputs
+    with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tab("Explore", id="explore"):
+            outputs = explorer_column()
+            places_part(many, asked, note, MODEL)
+            outputs["extras"] = [outputs["runs"], *downloads()]
+        methods_tab(many, asked, note, MODEL)
+        budget_tab(many, asked, note, MODEL)
+        outputs["start"], outputs["failures"] = learn_tab(examples)
+    return {**outputs, "tabs": tabs}
 
 
 def explorer_column() -> dict[str, Any]:
@@ -117,10 +120,16 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
         explorer.submit(js=ASK_PULL, api_visibility="private", **ask),
     ]
     asking = [run.click, question.submit, explorer.submit]
+    prepared = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)
     if strip is not None:
         asking.append(strip.select)
-        chosen = strip.select(handlers.show_example, mode, [*asked, mode], **private)
-        runs.append(chosen.then(api_visibility="private", **ask))
+        prepared.append(strip.select(handlers.show_example, mode, [*asked, mode], **private))
+    if outputs["failures"] is not None:
+        failed = outputs["failures"].select(
+            handlers.show_failure, mode, [*asked, mode, panel.budget, outputs["tabs"]], **private
+        )
+        prepared.append(failed)
+    runs += [each.then(api_visibility="private", **ask) for each in prepared]
     runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **private))
     gr.on(asking, handlers.withdraw, None, outputs["extras"][-2:], queue=False, **private)
     for each in runs:
