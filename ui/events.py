@@ -6,17 +6,14 @@ One object per app, with no state that a request changes: what belongs to a visi
 from __future__ import annotations
 
 import html
-import json
 import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from crop_core.images import check_question, open_image
-from ui import controls, figures, overlays, words
+from ui import controls, figures, words
 from ui.examples import Example
 from ui.history import Finished, History, strip_html
 from ui.payload import View
@@ -111,21 +108,12 @@ class Handlers:
         chosen = history.choose(index_of(event))
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
-    def withdraw(self) -> tuple[Any, Any]:
-        """(picture file, JSON file) are not to be had until `extras` makes those of the new result."""
-        return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
-
     def extras(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, time figure, alive figure, picture file, JSON file) of the result on screen."""
+        """(runs so far, time figure, alive figure) of the result on screen."""
         state = history.shown
         if state is None:
-            return (gr.skip(),) * 5
-        sheet = overlays.png(overlays.sheet(state.image, state.result.crop.trace))
-        record = json.dumps(state.result.to_json(), allow_nan=False).encode()
-        files = ((sheet, "crop-explorer.png"), (record, "crop-explorer.json"))
-        saved = [save_bytes_to_cache(*file, get_upload_folder()) for file in files]
-        buttons = [gr.DownloadButton(value=path, interactive=True) for path in saved]
-        return strip_html(history), figures.time_split(state.result), figures.alive_curve(state.result), *buttons
+            return (gr.skip(),) * 3
+        return strip_html(history), figures.time_split(state.result), figures.alive_curve(state.result)
 
 
 def index_of(event: gr.EventData) -> object:

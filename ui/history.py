@@ -22,11 +22,12 @@ MOST_PIXELS = 64_000_000  # of all pictures that they keep
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """One finished run: the picture, the result and the view of it."""
+    """One finished run: the picture, the result and the view of it. file: the name of the file it was opened from."""
 
     image: Image.Image
     result: Comparison
     view: View
+    file: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +67,22 @@ CARD = """<div role="listitem"><button type="button" class="run-card" data-index
 
 
 def strip_html(history: History) -> str:
-    """A card for every run of the shown picture and question, newest first; nothing while there is one alone."""
+    """A card for every run of the shown picture and question, or for every one that was opened, newest first; nothing
+    while there is one alone.
+    """
     shown = history.shown
-    alike = [at for at, run in enumerate(history.runs) if shown and _same_question(run, shown)]
+    alike = [at for at, run in enumerate(history.runs) if shown and _belong(run, shown)]
     if len(alike) < 2:
         return ""
     cards = "".join(_card(history, at) for at in reversed(alike))
-    return f'<h2 class="side-title">Asked so far</h2><div class="run-strip" role="list">{cards}</div>'
+    title = "Opened" if shown and shown.file else "Asked so far"
+    return f'<h2 class="side-title">{title}</h2><div class="run-strip" role="list">{cards}</div>'
 
 
-def _same_question(run: Finished, other: Finished) -> bool:
+def _belong(run: Finished, other: Finished) -> bool:
+    """Whether they are shown together."""
+    if run.file or other.file:
+        return bool(run.file and other.file)
     return run.view.image == other.view.image and run.result.question == other.result.question
 
 
@@ -91,7 +98,7 @@ def _card(history: History, at: int) -> str:
         probability=html.escape(f"gives “{words.quoted(baseline.text)}” {chance(kept)}"),
         how=html.escape(
             f"{words.method_name(result.method)} · {number(result.crop.total('mean_tokens'))} tokens · "
-            f"{result.region.source}"
+            f"{history.runs[at].file or result.region.source}"
         ),
     )
 

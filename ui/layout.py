@@ -15,6 +15,7 @@ from ui.examples import Example, strip_html
 from ui.history import History
 from ui.learn import asked_by, learn_tab, lesson_bar
 from ui.many import Many
+from ui.publish.panel import Publish, open_part, publish, publish_part, wire_files, withdraw
 from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
 
@@ -76,7 +77,8 @@ def output_tabs(many: Many, inputs: dict[str, Any], examples: list[Example]) -> 
         with gr.Tab("Explore", id="explore"):
             outputs = explorer_column()
             places_part(many, asked, note, MODEL)
-            outputs["extras"] = [outputs["runs"], *downloads()]
+            outputs["extras"], outputs["publish"] = downloads()
+            outputs["open"] = open_part()
         methods_tab(many, asked, note, MODEL)
         budget_tab(many, asked, note, MODEL)
         outputs["start"], outputs["failures"] = learn_tab(examples)
@@ -90,16 +92,13 @@ def explorer_column() -> dict[str, Any]:
     return {"explorer": explorer, "runs": runs, "history": gr.State(History(), time_to_live=FORGET_AFTER)}
 
 
-def downloads() -> list[Any]:
-    """Two figures and two files."""
+def downloads() -> tuple[list[Any], Publish]:
+    """Two figures of the costs, and what can be taken away."""
     with gr.Accordion("Figures and downloads", open=False, elem_id="extras"):
         with gr.Row():
             times = gr.Plot(label="Where the time goes", show_label=False, elem_id="times")
             alive = gr.Plot(label="Visual tokens alive per layer", show_label=False, elem_id="alive")
-        with gr.Row():
-            picture = gr.DownloadButton("Pictures (PNG)", interactive=False, elem_id="save-picture")
-            record = gr.DownloadButton("Result and trace (JSON)", interactive=False, elem_id="save-record")
-    return [times, alive, picture, record]
+        return [times, alive], publish_part()
 
 
 def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
@@ -131,9 +130,12 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
         prepared.append(failed)
     runs += [each.then(api_visibility="private", **ask) for each in prepared]
     runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **private))
-    gr.on(asking, handlers.withdraw, None, outputs["extras"][-2:], queue=False, **private)
+    files = outputs["publish"]
+    runs.append(wire_files(files, outputs["open"], history, explorer))
+    gr.on(asking, withdraw, None, files.files, queue=False, **private)
     for each in runs:
-        each.then(handlers.extras, history, outputs["extras"], **private)
+        each.then(handlers.extras, history, [outputs["runs"], *outputs["extras"]], **private)
+        each.then(publish, [history, *files.options], [*files.files, files.note], **private)
     panel.follow(explorer)
 
 
