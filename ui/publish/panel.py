@@ -43,10 +43,10 @@ def publish_part() -> Publish:
     with gr.Row(elem_id="figure-options"):
         choices = [(label, name) for name, label in PICTURES.items()]
         picture = gr.Dropdown(choices, value="row", label="Picture", elem_id="figure-picture", min_width=160)
-        kind = gr.Radio(list(FORMATS), value="PNG", label="Format", elem_id="figure-format", min_width=190)
+        kind = gr.Radio(list(FORMATS), value="PNG", label="Format", elem_id="figure-format", min_width=250)
         width = gr.Number(17.5, label="Width, cm", elem_id="figure-width", min_width=90)
         dpi = gr.Number(300, label="PNG: dpi", precision=0, elem_id="figure-dpi", min_width=90)
-        layer = gr.Number(None, label="Layer (empty: last)", precision=0, elem_id="figure-layer", min_width=130)
+        layer = gr.Textbox("", label="Layer", placeholder="the last one", elem_id="figure-layer", min_width=110)
     with gr.Row():
         captioned = gr.Checkbox(False, label="Caption under the figure", elem_id="figure-caption")
         inside = gr.Checkbox(True, label="Picture inside the trace file", elem_id="trace-picture")
@@ -69,7 +69,7 @@ def open_part() -> tuple[gr.UploadButton, gr.HTML]:
 def wire_files(part: Publish, opening: tuple[gr.UploadButton, gr.HTML], history: gr.State, explorer: gr.HTML) -> Any:
     """Connects the options, and the opening of files; returns the event after which a run is on screen."""
     for option in part.options:
-        event = option.blur if isinstance(option, gr.Number) else option.input
+        event = option.blur if isinstance(option, (gr.Number, gr.Textbox)) else option.input
         event(publish, [history, *part.options], [*part.files, part.note], **QUIET)
     button, note = opening
     return button.upload(opened, [history, button], [explorer, history, note], **QUIET)
@@ -87,7 +87,8 @@ def publish(history: History, *options: Any) -> list[Any]:
         return [*withdraw(), ""]
     *of_figure, inside = options
     try:
-        drawn, said = offered(*figure_file(run, *of_figure)), ""
+        content, name = figure_file(run, *of_figure)
+        drawn, said = offered(content, name, f"Figure ({of_figure[1]}, {float(of_figure[2]):g} cm)"), ""
     except ValueError as error:
         drawn, said = gr.DownloadButton(interactive=False), sentences([str(error)])
     files = [
@@ -98,14 +99,15 @@ def publish(history: History, *options: Any) -> list[Any]:
 
 
 def figure_file(
-    run: Finished, picture: str, kind: str, width: Any, dpi: Any, layer: Any, captioned: bool
+    run: Finished, picture: str, kind: str, width: Any, dpi: Any, layer: str, captioned: bool
 ) -> tuple[bytes, str]:
     """(content, name) of the figure; FigureError with one sentence for options (from the browser) that cannot be."""
     try:
-        wanted = Wanted(picture, float(width), None if layer is None else int(layer), bool(captioned))
+        numbers = float(width), int(layer) if (layer or "").strip() else None
         dots = int(dpi)
-    except (TypeError, OverflowError):
-        raise FigureError("A figure needs a width in centimetres and a resolution; give numbers.") from None
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        raise FigureError("Width, dpi and layer of a figure are numbers; the layer alone may be left empty.") from None
+    wanted = Wanted(picture, *numbers, bool(captioned))
     if kind not in FORMATS:
         raise FigureError(f"The format {kind!r} is not known; choose {', '.join(FORMATS)}.")
     drawing = figure(run.image, run.result, wanted)
@@ -119,9 +121,10 @@ def record(run: Finished, inside: bool) -> bytes:
     return json.dumps({**run.result.to_json(), **pictures}, allow_nan=False).encode()
 
 
-def offered(content: bytes, name: str) -> gr.DownloadButton:
-    """A button that gives this file."""
-    return gr.DownloadButton(value=save_bytes_to_cache(content, name, get_upload_folder()), interactive=True)
+def offered(content: bytes, name: str, label: str | None = None) -> gr.DownloadButton:
+    """A button that gives this file; its label stays as it is unless there is a new one."""
+    changed: dict[str, Any] = {} if label is None else {"label": label}
+    return gr.DownloadButton(value=save_bytes_to_cache(content, name, get_upload_folder()), interactive=True, **changed)
 
 
 def opened(history: History, paths: list[str] | None) -> tuple[Any, Any, str]:
