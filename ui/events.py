@@ -9,6 +9,8 @@ import html
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gradio as gr
@@ -16,10 +18,10 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from crop_core.images import check_question, open_image
-from ui import controls, figures, overlays, words
+from ui import controls, figures, links, overlays, words
 from ui.examples import Example
 from ui.history import Finished, History, strip_html
-from ui.payload import View
+from ui.payload import View, data_url
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -73,7 +75,7 @@ class Handlers:
             wanted = controls.read(settings, image.size)
             for view, done in self.comparison(image, text, wanted):
                 shown = view.to_json()
-                yield shown, message(), history.add(done) if done else gr.skip()
+                yield shown, message(), history.add(replace(done, settings=settings)) if done else gr.skip()
         except ValueError as error:
             yield shown, message(str(error)), gr.skip()
         except Exception:
@@ -116,16 +118,37 @@ class Handlers:
         return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
 
     def extras(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, time figure, alive figure, picture file, JSON file) of the result on screen."""
+        """(runs so far, link, time figure, alive figure, picture file, JSON file) of the result on screen."""
         state = history.shown
         if state is None:
-            return (gr.skip(),) * 5
+            return (gr.skip(),) * 6
         sheet = overlays.png(overlays.sheet(state.image, state.result.crop.trace))
         record = json.dumps(state.result.to_json(), allow_nan=False).encode()
         files = ((sheet, "crop-explorer.png"), (record, "crop-explorer.json"))
         saved = [save_bytes_to_cache(*file, get_upload_folder()) for file in files]
         buttons = [gr.DownloadButton(value=path, interactive=True) for path in saved]
-        return strip_html(history), figures.time_split(state.result), figures.alive_curve(state.result), *buttons
+        shown = figures.time_split(state.result), figures.alive_curve(state.result)
+        return strip_html(history), self.link(state), *shown, *buttons
+
+    def link(self, run: Finished) -> Any:
+        """The query that brings a run back, of those whose picture is an example."""
+        example = self._pictures.get(run.view.image)
+        if example is None:
+            return gr.Textbox("", visible=False)
+        return gr.Textbox(links.query(example, run.result.question, run.settings), visible=True)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Example]:
+        """The examples by what the browser is sent of their pictures."""
+        return {data_url(open_image(one.image)): one for one in self.examples}
+
+    def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
+        """(message, picture, question, *settings) of the link that the page was opened with, if it was."""
+        try:
+            found = links.read(dict(request.query_params), self.examples, settings)
+        except ValueError as error:
+            return message(str(error)), *(gr.skip(),) * (2 + len(settings))
+        return message(), *(found or (gr.skip(),) * (2 + len(settings)))
 
 
 def index_of(event: gr.EventData) -> object:
