@@ -72,10 +72,10 @@ class Settings:
         None, "Port to listen on; the first free one from 7860 on when empty.", _whole_number(1, 65535)
     )
     max_upload_mb: int = _setting(20, "Largest picture file that is taken, in megabytes.", _whole_number(1, 1000))
-    mcp: bool = _setting(False, "1 to offer ask, compare and localize as MCP tools too; needs mcp.", _switch)
     max_queue: int = _setting(
         16, "Requests that may wait for the model before new ones are sent away.", _whole_number(1, 10000)
     )
+    mcp: bool = _setting(False, "1 to offer ask, compare and localize as MCP tools too; needs mcp.", _switch)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
