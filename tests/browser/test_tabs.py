@@ -40,6 +40,8 @@ def test_a_token_and_its_row_are_one_click_apart(page: Page) -> None:
     pinned = page.locator(".cx-table tr.cx-pinned")
     expect(pinned.locator("th")).to_have_text(str(trace.visual_tokens - 1))
     before = canvas.screenshot()
+    page.locator(".cx-table").get_by_role("button", name="Back").click()
+    expect(rows).to_have_count(25)
     rows.nth(0).get_by_role("button").click()
     expect(pinned).to_have_count(1)
     assert canvas.screenshot() != before
