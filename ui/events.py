@@ -8,12 +8,15 @@ from __future__ import annotations
 import html
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gradio as gr
 
+from crop_core.embedded import data_url
 from crop_core.images import check_question, open_image
-from ui import controls, figures, words
+from ui import controls, figures, links, words
 from ui.examples import Example
 from ui.history import Finished, History, strip_html
 from ui.payload import View
@@ -70,7 +73,7 @@ class Handlers:
             wanted = controls.read(settings, image.size)
             for view, done in self.comparison(image, text, wanted):
                 shown = view.to_json()
-                yield shown, message(), history.add(done) if done else gr.skip()
+                yield shown, message(), history.add(replace(done, settings=settings)) if done else gr.skip()
         except ValueError as error:
             yield shown, message(str(error)), gr.skip()
         except Exception:
@@ -109,11 +112,32 @@ class Handlers:
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
     def extras(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, time figure, alive figure) of the result on screen."""
+        """(runs so far, link, time figure, alive figure) of the result on screen."""
         state = history.shown
         if state is None:
-            return (gr.skip(),) * 3
-        return strip_html(history), figures.time_split(state.result), figures.alive_curve(state.result)
+            return (gr.skip(),) * 4
+        shown = figures.time_split(state.result), figures.alive_curve(state.result)
+        return strip_html(history), self.link(state), *shown
+
+    def link(self, run: Finished) -> Any:
+        """The query that brings a run back, of those whose picture is an example."""
+        example = self._pictures.get(run.view.image)
+        if example is None or run.file:
+            return gr.Textbox("", visible=False)
+        return gr.Textbox(links.query(example, run.result.question, run.settings), visible=True)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Example]:
+        """The examples by what the browser is sent of their pictures."""
+        return {data_url(open_image(one.image)): one for one in self.examples}
+
+    def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
+        """(message, picture, question, *settings) of the link that the page was opened with, if it was."""
+        try:
+            found = links.read(dict(request.query_params), self.examples, settings)
+        except ValueError as error:
+            return message(str(error)), *(gr.skip(),) * (2 + len(settings))
+        return message(), *(found or (gr.skip(),) * (2 + len(settings)))
 
 
 def index_of(event: gr.EventData) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crop_core.region import GRID
 from crop_core.units import chance, number
@@ -22,11 +22,15 @@ MOST_PIXELS = 64_000_000  # of all pictures that they keep
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """One finished run: the picture, the result and the view of it. file: the name of the file it was opened from."""
+    """One finished run: the picture, the result, the view of it, and the settings that it was asked with.
+
+    file: the name of the file that it was opened from, if it was.
+    """
 
     image: Image.Image
     result: Comparison
     view: View
+    settings: tuple[Any, ...] = ()
     file: str = ""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from ui import words
+from ui.api import endpoints
 from ui.components import ExplorerView, PictureInput, Strip
 from ui.controls import ASK_PULL, Panel
 from ui.events import Handlers, message
@@ -21,7 +22,12 @@ from ui.theme import css, theme
 
 HIDE_FILES_AFTER = (3600, 24 * 3600)  # seconds: look for old uploads every hour, delete those older than a day
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
+ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
+RUN_LINKED = """(picture) => {
+  if (picture && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
+}"""
 HEADING = f"<header class='page-head'><h1>CROP Explorer</h1><p>{words.INTRO}</p></header>"
 WORLD = f"<details class='world'><summary>What the bundled models know</summary><p>{words.WORLD}</p></details>"
 
@@ -45,7 +51,11 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size
                 inputs = input_column(examples, bundled)
             with gr.Column(scale=1, min_width=340, elem_id="outputs"):
                 outputs = {"bar": lesson_bar(), **output_tabs(Many(engine), inputs, examples)}
+        endpoints(engine, MODEL)  # first, so that their names are theirs
         wire(handlers, inputs, outputs)
+        restored = [inputs["note"], inputs["picture"], inputs["question"], *inputs["panel"].values]
+        linked = app.load(handlers.restore, inputs["panel"].values, restored, **PRIVATE)
+        linked.then(None, inputs["picture"], None, js=RUN_LINKED, api_visibility="private")
     app.queue(max_size=queue_size, default_concurrency_limit=4)
     return app
 
@@ -77,7 +87,8 @@ def output_tabs(many: Many, inputs: dict[str, Any], examples: list[Example]) -> 
         with gr.Tab("Explore", id="explore"):
             outputs = explorer_column()
             places_part(many, asked, note, MODEL)
-            outputs["extras"], outputs["publish"] = downloads()
+            figures, outputs["publish"] = downloads()
+            outputs["extras"] = [outputs["runs"], outputs["link"], *figures]
             outputs["open"] = open_part()
         methods_tab(many, asked, note, MODEL)
         budget_tab(many, asked, note, MODEL)
@@ -89,7 +100,9 @@ def explorer_column() -> dict[str, Any]:
     """The explorer, and what was asked so far."""
     explorer = ExplorerView(elem_id="explorer")
     runs = Strip("", elem_id="runs")
-    return {"explorer": explorer, "runs": runs, "history": gr.State(History(), time_to_live=FORGET_AFTER)}
+    link = gr.Textbox("", label="Link to this run", visible=False, interactive=False, buttons=["copy"], elem_id="link")
+    link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
+    return {"explorer": explorer, "runs": runs, "link": link, "history": gr.State(History(), time_to_live=FORGET_AFTER)}
 
 
 def downloads() -> tuple[list[Any], Publish]:
@@ -106,8 +119,7 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
     panel, explorer, note, history = inputs["panel"], outputs["explorer"], inputs["note"], outputs["history"]
     picture, question, run, strip = (inputs[name] for name in ("picture", "question", "run", "strip"))
     shown, asked, mode = [explorer, note, history], [picture, question], panel.mode
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    picture.upload(handlers.preview, [picture, mode], [explorer, note, mode], **private)
+    picture.upload(handlers.preview, [picture, mode], [explorer, note, mode], **PRIVATE)
     ask: dict[str, Any] = {
         "fn": handlers.ask,
         "inputs": [history, *asked, *panel.values],
@@ -115,27 +127,27 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
         **MODEL,
     }
     runs = [
-        gr.on([run.click, question.submit], api_name="ask", **ask),
+        gr.on([run.click, question.submit], api_visibility="private", **ask),
         explorer.submit(js=ASK_PULL, api_visibility="private", **ask),
     ]
     asking = [run.click, question.submit, explorer.submit]
     prepared = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)
     if strip is not None:
         asking.append(strip.select)
-        prepared.append(strip.select(handlers.show_example, mode, [*asked, mode], **private))
+        prepared.append(strip.select(handlers.show_example, mode, [*asked, mode], **PRIVATE))
     if outputs["failures"] is not None:
         failed = outputs["failures"].select(
-            handlers.show_failure, mode, [*asked, mode, panel.budget, outputs["tabs"]], **private
+            handlers.show_failure, mode, [*asked, mode, panel.budget, outputs["tabs"]], **PRIVATE
         )
         prepared.append(failed)
     runs += [each.then(api_visibility="private", **ask) for each in prepared]
-    runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **private))
+    runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **PRIVATE))
     files = outputs["publish"]
     runs.append(wire_files(files, outputs["open"], history, explorer))
-    gr.on(asking, withdraw, None, files.files, queue=False, **private)
+    gr.on(asking, withdraw, None, files.files, queue=False, **PRIVATE)
     for each in runs:
-        each.then(handlers.extras, history, [outputs["runs"], *outputs["extras"]], **private)
-        each.then(publish, [history, *files.options], [*files.files, files.note], **private)
+        each.then(handlers.extras, history, outputs["extras"], **PRIVATE)
+        each.then(publish, [history, *files.options], [*files.files, files.note], **PRIVATE)
     panel.follow(explorer)
 
 

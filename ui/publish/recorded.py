@@ -109,7 +109,7 @@ def _add(opened: Opened, name: str, content: bytes, pictures: dict[str, Image.Im
     view = View(data_url(image), trace.image_size, result.question, words.method_name(result.method))
     view = replace(view, stage="done", region=result.region, result=result, answers=_answers(result), fixed=True)
     view.to_json()  # what cannot be drawn is told now
-    opened.runs.append(Finished(image, result, view, name))
+    opened.runs.append(Finished(image, result, view, file=name))
 
 
 def _answers(result: Comparison) -> dict[str, str]:
