@@ -122,6 +122,9 @@ BAD = {
     "an impossible chance": changed("crop", "tokens", 0, "logprob", to=10_000),
     "negative bytes": changed("crop", "cost", "kv_bytes", to=-1),
     "a giant picture": changed("trace", "image_size", to=[10**9, 10**9]),
+    "a picture that is a thread": json.dumps(
+        comparison(size=(33600, 1), region=Region.whole(33600, 1)).to_json()
+    ).encode(),
     "a name without end": changed("model", to="x" * 1000),
 }
 
@@ -154,6 +157,23 @@ def test_a_zip_is_never_unpacked_beyond_its_limit(tmp_path, monkeypatch):
     assert found.runs == [] and "cannot be unpacked" in found.notices[0]
     (tmp_path / "large.json").write_bytes(b" " * 100_001)
     assert "has more than" in open_files([str(tmp_path / "large.json")]).notices[0]
+
+
+def test_files_are_read_up_to_a_limit_together(tmp_path, monkeypatch):
+    files = [write(tmp_path, "a.json"), write(tmp_path, "b.json")]
+    monkeypatch.setattr(recorded, "MOST_ALL", Path(files[0]).stat().st_size + 10)
+    found = open_files(files)
+    assert [run.file for run in found.runs] == ["a.json"]
+    assert "the rest was left out" in found.notices[0]
+
+
+def test_a_large_picture_is_scaled_down_and_still_found_by_its_size(tmp_path):
+    result = comparison(size=(4200, 2100), region=Region(2, 1, 4, 3, 4200, 2100))
+    (tmp_path / "run.json").write_text(json.dumps(result.to_json()))
+    Image.new("RGB", (4200, 2100), "#123456").save(tmp_path / "photo.png")
+    found = open_files([str(tmp_path / "run.json"), str(tmp_path / "photo.png")])
+    assert found.notices == []
+    assert max(found.runs[0].image.size) <= 2048
 
 
 @pytest.mark.parametrize("cut", [30, 200, 1000])

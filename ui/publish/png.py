@@ -42,7 +42,9 @@ def _info(drawing: Drawing) -> PngInfo:
 def _draw(page: Image.Image, shape: Shape, scale: float) -> None:
     if isinstance(shape, Photo):
         left, top, right, bottom = (round(scale * value) for value in shape.box)
-        photo = Image.fromarray(shape.pixels).resize((right - left, bottom - top), Image.Resampling.LANCZOS)
+        photo = Image.fromarray(shape.pixels).resize(
+            (max(1, right - left), max(1, bottom - top)), Image.Resampling.LANCZOS
+        )
         page.paste(photo, (left, top))
     elif isinstance(shape, Words):
         _words(page, shape, scale)

@@ -18,7 +18,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from crop_core.embedded import data_url, picture_of
-from crop_core.images import open_image
+from crop_core.images import MAX_ASPECT, open_image, reduced
 from crop_core.records import Comparison
 from ui import words
 from ui.history import MOST, Finished
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crop_core.trace import TokenTrace
 
 MOST_BYTES = 20_000_000  # of one file, unpacked
+MOST_ALL = 60_000_000  # bytes of all files together
 MOST_FILES = 200  # in a zip
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 STAND_IN = "{name} has no picture inside, and none of its size was given beside it: a grey one stands in for it."
@@ -46,6 +47,15 @@ class Opened:
     notices: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """A picture given beside the runs: its file's name without the ending, its size, and it, perhaps scaled down."""
+
+    stem: str
+    size: tuple[int, int]
+    image: Image.Image
+
+
 def open_files(paths: Sequence[str]) -> Opened:
     """Every run in the files, in their order, at most MOST; one sentence for each file that is none.
 
@@ -53,12 +63,18 @@ def open_files(paths: Sequence[str]) -> Opened:
     """
     opened = Opened()
     records: list[tuple[str, bytes]] = []
-    pictures: dict[str, Image.Image] = {}
+    pictures: list[Beside] = []
+    left = MOST_ALL
     for name, content in _parts(paths, opened.notices):
-        if name.lower().endswith(PICTURES):
-            _noting(
-                opened.notices, name, lambda name=name, content=content: pictures.update({name: open_image(content)})
+        left -= len(content)
+        if left < 0:
+            opened.notices.append(
+                f"Together the files have more than {MOST_ALL // 1_000_000} MB; the rest was left out."
             )
+            break
+        if name.lower().endswith(PICTURES):
+            if len(pictures) < MOST:
+                _noting(opened.notices, name, lambda name=name, content=content: pictures.append(_kept(name, content)))
         else:
             records.append((name, content))
     for name, content in records[:MOST]:
@@ -92,6 +108,8 @@ def read(content: bytes, name: str = "The file") -> tuple[Comparison, list[str]]
 def _fits(result: Comparison) -> None:
     """Sizes that the records themselves do not compare."""
     size = result.crop.trace.image_size
+    if max(size) > MAX_ASPECT * min(size):
+        raise TraceFileError(f"Its picture of {size[0]}x{size[1]} pixels is too narrow to be drawn.")
     for region in (result.region, result.crop.trace.region):
         if (region.width, region.height) != size:
             raise TraceFileError(
@@ -99,10 +117,10 @@ def _fits(result: Comparison) -> None:
             )
 
 
-def _add(opened: Opened, name: str, content: bytes, pictures: dict[str, Image.Image]) -> None:
+def _add(opened: Opened, name: str, content: bytes, pictures: list[Beside]) -> None:
     result, embedded = read(content, f"'{name}'")
     trace = result.crop.trace
-    image = picture_of(embedded[0]) if embedded else _beside(name, trace, pictures)
+    image = reduced(picture_of(embedded[0])) if embedded else _beside(name, trace, pictures)
     if image is None:
         opened.notices.append(STAND_IN.format(name=f"'{name}'"))
         image = stand_in(trace)
@@ -116,10 +134,15 @@ def _answers(result: Comparison) -> dict[str, str]:
     return {"baseline": result.baseline.text, "crop": result.crop.text}
 
 
-def _beside(name: str, trace: TokenTrace, pictures: dict[str, Image.Image]) -> Image.Image | None:
+def _kept(name: str, content: bytes) -> Beside:
+    image = open_image(content)
+    return Beside(Path(name).stem, image.size, reduced(image))
+
+
+def _beside(name: str, trace: TokenTrace, pictures: list[Beside]) -> Image.Image | None:
     """The picture with the run's name, or else one with its size."""
-    named = [image for other, image in pictures.items() if Path(other).stem == Path(name).stem]
-    sized = [image for image in pictures.values() if image.size == tuple(trace.image_size)]
+    named = [each.image for each in pictures if each.stem == Path(name).stem]
+    sized = [each.image for each in pictures if each.size == tuple(trace.image_size)]
     return next(iter([*named, *sized]), None)
 
 
