@@ -9,8 +9,9 @@ import gradio as gr
 from ui import theme
 
 BOOT = """
-const explorer = new Explorer(element.querySelector('.cx-mount'), (cells) => { drawn = cells; trigger('input'); });
 let drawn = null;
+const tell = (cells) => { drawn = cells; trigger('input'); };
+const explorer = new Explorer(element.querySelector('.cx-mount'), tell, () => trigger('submit'));
 window.cropExplorer = {
   drawn: () => drawn,
   set: (mode, cells) => explorer.region.setDrawn(mode === 'drawn' ? cells : null, false),
@@ -25,7 +26,8 @@ show();
 class ExplorerView(gr.HTML):
     """Draws one payload (`ui.payload`): {"image": data URL, "data": JSON text}.
 
-    Its `input` event means that a region was drawn; `window.cropExplorer.drawn()` has its cells.
+    Its `input` event means that a region was drawn, and `submit` that it is to be asked about;
+    `window.cropExplorer.drawn()` has its cells.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -41,15 +43,35 @@ class ExplorerView(gr.HTML):
         return {"type": "object", "properties": {"image": {"type": "string"}, "data": {"type": "string"}}}
 
 
-class ExampleStrip(gr.HTML):
-    """Buttons with a thumbnail and a question each (`ui.examples.strip_html`).
+class GalleryView(gr.HTML):
+    """Draws methods side by side (`ui.gallery.gallery_json`)."""
+
+    BOOT = """
+const gallery = new Gallery(element.querySelector('.cx-mount'));
+const show = () => gallery.update(props.value).catch((error) => console.error('gallery: ' + error.message));
+watch('value', show);
+new MutationObserver(() => gallery.redraw()).observe(document.body, { attributes: true, attributeFilter: ['class'] });
+show();
+"""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            html_template="<div class='cx-mount'></div>",
+            js_on_load=theme.explorer_script() + self.BOOT,
+            apply_default_css=False,
+            **kwargs,
+        )
+
+
+class Strip(gr.HTML):
+    """Buttons with a data-index each: examples (`ui.examples.strip_html`) or runs (`ui.history.strip_html`).
 
     Its `select` event carries {"index": int}, which comes from the browser and is not to be trusted.
     """
 
     CLICK = """
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('.ex-button');
+  const button = event.target.closest('button[data-index]');
   if (button) trigger('select', { index: Number(button.dataset.index) });
 });
 """

@@ -23,6 +23,10 @@ PULL = """(mode, ...cells) => {
   const box = window.cropExplorer.drawn();
   return box ? ['drawn', ...box] : [mode, ...cells];
 }"""
+ASK_PULL = """(...values) => {
+  const box = window.cropExplorer.drawn();
+  return box ? [...values.slice(0, -5), 'drawn', ...box] : values;
+}"""
 PUSH = "(mode, ...cells) => { window.cropExplorer.set(mode, cells); }"
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -109,6 +113,11 @@ def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Regi
     return Region(x0, y0, x1, y1, *size, "drawn")
 
 
+def without_drawn(mode: str) -> Any:
+    """The region mode for another picture: a region that was drawn belongs to the one before."""
+    return "predicted" if mode == "drawn" else gr.skip()
+
+
 def read(values: Sequence[Any], size: tuple[int, int]) -> Wanted:
     """All settings in the order of `Panel.values`; ConfigError or RegionError with one sentence when one cannot be."""
     method, budget, custom, rings, schedule, evict, mode, *cells = values
@@ -147,7 +156,7 @@ class Panel:
                 for name, value in zip(names, (2, 2, 5, 5), strict=True)
             ]
         budget.input(lambda choice: gr.Textbox(visible=choice == "custom"), budget, custom, **QUIET)
-        self.row = row
+        self.row, self.method, self.budget = row, method, budget
         self.values = [method, budget, custom, rings, schedule, evict, self.mode, *self.cells]
 
     def follow(self, explorer: gr.HTML) -> None:

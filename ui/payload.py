@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from crop_core.embedded import data_url
 from ui import words
 
 if TYPE_CHECKING:
@@ -16,20 +15,6 @@ if TYPE_CHECKING:
 
     from crop_core.records import Comparison, StreamEvent
     from crop_core.region import Region
-
-PICTURE_SIDE = 1024  # the longest side that is sent to the browser; boxes stay in original pixels
-
-
-def data_url(image: Image.Image, side: int = PICTURE_SIDE) -> str:
-    """`image` (RGB) as a data URL, scaled down to `side`: PNG when that is small, else JPEG."""
-    small = image.copy()
-    small.thumbnail((side, side))
-    for kind, options in (("PNG", {}), ("JPEG", {"quality": 88})):
-        buffer = io.BytesIO()
-        small.save(buffer, kind, **options)
-        if buffer.tell() < 200_000:
-            break
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def result_json(result: Comparison) -> dict[str, Any]:
@@ -52,7 +37,10 @@ def result_json(result: Comparison) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class View:
-    """What one visitor sees at one moment; `event` gives the next moment. Never changed in place, never shared."""
+    """What one visitor sees at one moment; `event` gives the next moment. Never changed in place, never shared.
+
+    fixed: it cannot be asked about with another region, as it was recorded elsewhere.
+    """
 
     image: str
     size: tuple[int, int]
@@ -62,6 +50,7 @@ class View:
     region: Region | None = None
     answers: dict[str, str] = field(default_factory=dict)
     result: Comparison | None = None
+    fixed: bool = False
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
@@ -87,6 +76,7 @@ class View:
             "size": list(self.size),
             "question": self.question,
             "method": self.method,
+            "fixed": self.fixed,
             "region": None if self.region is None else region_json(self.region),
             "answers": {"baseline": self.answers.get("baseline", ""), "crop": self.answers.get("crop", "")},
             "result": None if self.result is None else result_json(self.result),

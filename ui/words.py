@@ -182,9 +182,13 @@ def shift_line(answer: Answer, own: str, other: str) -> str:
     mine, theirs = ((per_token if long else joint)(answer.tokens, name) for name in ("logprob", "other_logprob"))
     points = 100 * (theirs - mine)
     word = "the same" if abs(points) < 0.05 else f"{abs(points):.1f} points {'more' if points > 0 else 'less'}"
-    quoted = answer.text if len(answer.text) <= QUOTED else f"{answer.text[:QUOTED].rstrip()}…"
     unit = "probability per token" if long else "probability"
-    return f"“{quoted}”: {unit} {chance(mine)} {own}, {chance(theirs)} {other} ({word})."
+    return f"“{quoted(answer.text)}”: {unit} {chance(mine)} {own}, {chance(theirs)} {other} ({word})."
+
+
+def quoted(text: str) -> str:
+    """An answer as a sentence repeats it."""
+    return text if len(text) <= QUOTED else f"{text[:QUOTED].rstrip()}…"
 
 
 def kl_line(value: float) -> str:

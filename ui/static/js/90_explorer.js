@@ -9,21 +9,25 @@ function panel(number, title, body) {
 }
 
 class Explorer {
-  constructor(root, onDraw) {
-    this.region = new RegionPanel(onDraw || (() => {}));
-    this.compression = new CompressionPanel();
-    this.pruning = new PruningPanel();
+  // onDraw: hears of the cells of every region that the user makes; onAsk: of the wish to have it answered.
+  constructor(root, onDraw, onAsk) {
+    this.region = new RegionPanel(onDraw || (() => {}), onAsk || (() => {}));
+    const pin = (token) => this.pin(token);
+    this.compression = new CompressionPanel(pin);
+    this.pruning = new PruningPanel(pin, (on) => this.panels.classList.toggle("cx-wide", on));
+    this.table = new TokenTable(pin);
     this.answers = new Answers();
     this.readouts = new Readouts();
     this.stages = h("ol", { class: "cx-stages", "aria-label": "Progress" }, STAGES.map(([key, words]) => h("li", { "data-stage": key }, words)));
     this.empty = h("p", { class: "cx-empty-note" }, EMPTY);
     this.question = h("p", { class: "cx-question" });
+    this.panels = h("section", { class: "cx-panels", "aria-label": "What happens to the visual tokens" });
     const parts = [panel("1", "Localize", this.region.root), panel("2", "Compress before the LLM", this.compression.root), panel("3", "Prune inside the LLM", this.pruning.root)];
-    this.panels = h("section", { class: "cx-panels", "aria-label": "What happens to the visual tokens" }, parts.map((part) => part.root));
+    this.panels.append(...parts.map((part) => part.root));
     parts.forEach((part) => part.grow.addEventListener("click", () => this.enlarge(parts, part)));
     this.root = root;
     root.classList.add("cx");
-    root.replaceChildren(this.empty, this.question, this.stages, this.answers.root, this.panels, this.readouts.root);
+    root.replaceChildren(this.empty, this.question, this.stages, this.answers.root, this.panels, this.table.root, this.readouts.root);
     this.show({ stage: "empty", method: "CROP" });
   }
 
@@ -82,12 +86,24 @@ class Explorer {
       k === at ? item.setAttribute("aria-current", "step") : item.removeAttribute("aria-current");
     });
     this.answers.update(state);
-    [this.region, this.compression, this.pruning].forEach((part) => part.update(state));
+    if (state.trace !== this.shown) this.pin(-1);
+    this.shown = state.trace;
+    [this.region, this.compression, this.pruning, this.table].forEach((part) => part.update(state));
     this.readouts.update(state);
     this.root.dataset.drawn = state.result ? state.id : "";
   }
 
+  get pictures() {
+    return [this.region.picture, this.compression.picture, ...this.pruning.pictures];
+  }
+
+  // One token marked in the pictures and in the table; -1 for none.
+  pin(token) {
+    this.pictures.slice(1).forEach((picture) => picture.pin(token));
+    this.table.show(token);
+  }
+
   redraw() {
-    [this.region, this.compression, this.pruning].forEach((part) => part.picture.draw());
+    this.pictures.forEach((picture) => picture.draw());
   }
 }
