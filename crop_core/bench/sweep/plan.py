@@ -32,7 +32,7 @@ def trials(methods: Iterable[str], budgets: Iterable[str] = BUDGETS, seeds: Sequ
 
 
 def published() -> list[Trial]:
-    """What the README shows: methods and some joined ones at BUDGETS; CROP with other regions; CROP and ILP evicting."""
+    """What the README shows: methods and joined ones at BUDGETS; CROP with other regions; CROP and ILP evicting."""
     crop = [Trial("crop", budget) for budget in BUDGETS]
     ilp = [Trial("ilp", budget) for budget in BUDGETS]
     return [
