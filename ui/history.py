@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crop_core.region import GRID
 from crop_core.units import chance, number
 from ui import words
+from ui.thread import thread_html
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,11 +23,24 @@ MOST_PIXELS = 64_000_000  # of all pictures that they keep
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """One finished run: the picture, the result and the view of it."""
+    """One finished run: the pictures, the result and the view of it."""
 
-    image: Image.Image
+    images: tuple[Image.Image, ...]
     result: Comparison
     view: View
+
+    @property
+    def turns(self) -> tuple[tuple[str, str], ...]:
+        """The thread up to this run: every question with its answer, as a follow-up is told."""
+        return *self.result.history, (self.result.question, self.result.baseline.text)
+
+    def same_pictures(self, other: Finished) -> bool:
+        """Whether both are about the same pictures."""
+        return self.view.pictures == other.view.pictures
+
+    def maps(self) -> str:
+        """The region in every picture."""
+        return "".join(region_map(trace.region.grid) for trace in self.result.crop.traces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +56,10 @@ class History:
         return self.runs[self.at] if self.runs else None
 
     def add(self, run: Finished) -> History:
-        """With one more run, which is shown; runs about the same picture share it."""
-        same = next((old for old in self.runs if old.view.image == run.view.image), None)
+        """With one more run, which is shown; runs about the same pictures share them."""
+        same = next((old for old in self.runs if old.same_pictures(run)), None)
         if same is not None:
-            run = replace(run, image=same.image, view=replace(run.view, image=same.view.image))
+            run = replace(run, images=same.images, view=replace(run.view, pictures=same.view.pictures))
         runs = (*self.runs, run)[-MOST:]
         while len(runs) > 1 and _pixels(runs) > MOST_PIXELS:
             runs = runs[1:]
@@ -57,16 +71,22 @@ class History:
 
 
 def _pixels(runs: tuple[Finished, ...]) -> int:
-    pictures = {id(run.image): run.image.width * run.image.height for run in runs}
+    pictures = {id(image): image.width * image.height for run in runs for image in run.images}
     return sum(pictures.values())
 
 
 CARD = """<div role="listitem"><button type="button" class="run-card" data-index="{index}" aria-current="{current}">
-{map}<span><b>{answer}</b><small>{probability}</small><small>{how}</small></span></button></div>"""
+{maps}<span><b>{answer}</b><small>{probability}</small><small>{how}</small></span></button></div>"""
 
 
 def strip_html(history: History) -> str:
-    """A card for every run of the shown picture and question, newest first; nothing while there is one alone."""
+    """The thread of the shown run, and a card for every run of its pictures and question, newest first; nothing of
+    either that has one entry alone.
+    """
+    return thread_html(history) + _cards(history)
+
+
+def _cards(history: History) -> str:
     shown = history.shown
     alike = [at for at, run in enumerate(history.runs) if shown and _same_question(run, shown)]
     if len(alike) < 2:
@@ -76,17 +96,19 @@ def strip_html(history: History) -> str:
 
 
 def _same_question(run: Finished, other: Finished) -> bool:
-    return run.view.image == other.view.image and run.result.question == other.result.question
+    said = [(each.result.question, each.result.history) for each in (run, other)]
+    return run.same_pictures(other) and said[0] == said[1]
 
 
 def _card(history: History, at: int) -> str:
-    result = history.runs[at].result
+    run = history.runs[at]
+    result = run.result
     baseline = result.baseline
     kept = words.joint(baseline.tokens, "other_logprob")
     return CARD.format(
         index=at,
         current="true" if at == history.at else "false",
-        map=region_map(result.region.grid),
+        maps=run.maps(),
         answer=html.escape(result.crop.text) or "(nothing)",
         probability=html.escape(f"gives “{words.quoted(baseline.text)}” {chance(kept)}"),
         how=html.escape(

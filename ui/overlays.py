@@ -5,6 +5,7 @@ All functions take and give BGR uint8 arrays (H, W, 3); coordinates of the trace
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -153,6 +154,11 @@ def sheet(image: Image.Image, trace: TokenTrace) -> np.ndarray:
     )
     gap = np.full((panels[0].shape[0], 24, 3), 255, np.uint8)
     return np.hstack([panels[0], gap, panels[1], gap, panels[2]])
+
+
+def sheets(images: Sequence[Image.Image], traces: Sequence[TokenTrace]) -> np.ndarray:
+    """The sheet of every image, one below the other."""
+    return np.vstack([sheet(image, trace) for image, trace in zip(images, traces, strict=True)])
 
 
 def png(picture: np.ndarray) -> bytes:
