@@ -20,7 +20,7 @@ from ui.history import History, strip_html
 from ui.overlays import sheets
 from ui.payload import View
 from ui.pictures import MOST, open_all, other_regions
-from ui.thread import longest, thread_html
+from ui.thread import thread, thread_html
 
 KEPT = gr.skip()
 SIZES = [(200, 100), (90, 120)]  # of the second and the third picture
@@ -102,6 +102,13 @@ def test_pictures_are_read_in_their_order_and_not_too_many(files):
         open_all(files[0], files[:1] * MOST)
     with pytest.raises(ImageError, match="no picture yet"):
         open_all(None, files)
+
+
+def test_pictures_together_have_a_largest_size(files, monkeypatch):
+    monkeypatch.setattr("ui.pictures.MAX_PIXELS", 336 * 336 + 200 * 100)
+    assert len(open_all(files[0], files[1:2])) == 2
+    with pytest.raises(ImageError, match="together"):
+        open_all(files[0], files[1:])
 
 
 def test_the_engine_gets_all_pictures_with_a_region_each(files):
@@ -201,13 +208,21 @@ def test_a_thread_stays_whole_when_an_earlier_turn_is_shown(files):
     assert html.count("run-region") == 9, "a region in each of three pictures, for each turn"
 
 
-def test_a_follow_up_of_an_earlier_turn_starts_a_branch(files):
+def test_a_follow_up_goes_on_at_the_end_of_the_thread_whichever_turn_is_shown(files):
     handlers = Handlers(FakeEngine(), [])
     history = follow(handlers, ask(handlers, files), "and the sign?")
     _, back = handlers.show_run(history, Event({"index": 0}))
-    branch = follow(handlers, back, "where?")
-    assert [question for question, _ in longest(branch, branch.shown)] == ["what?", "where?"]
-    assert "sign" not in thread_html(branch)
+    after = follow(handlers, back, "where?")
+    assert [question for question, _ in thread(after)] == ["what?", "and the sign?", "where?"]
+
+
+def test_a_turn_that_is_asked_again_leaves_the_thread_as_it_is(files):
+    handlers = Handlers(FakeEngine(), [])
+    history = follow(handlers, ask(handlers, files), "and the sign?")
+    again = ask(handlers, files, history=history)
+    html = thread_html(again)
+    assert html.count("<li>") == 2
+    assert 'data-index="2" aria-current="true"' in html, "the run on screen stands for its turn"
 
 
 def test_a_turn_that_is_no_longer_kept_is_still_told(files, monkeypatch):

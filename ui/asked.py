@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from crop_core.config import CropConfig
     from crop_core.records import StreamEvent
     from crop_core.region import Region
-    from ui.history import Finished
 
-Turn = tuple[str, str]
+Turn = tuple[str, str]  # an earlier question and its answer
 
 
 class Engine(Protocol):
@@ -58,25 +57,15 @@ class Asked:
         cls,
         images: tuple[Image.Image, ...],
         question: str,
-        drawn: str,
         settings: Sequence[Any],
         history: Sequence[Turn] = (),
     ) -> Asked:
-        """drawn and settings: values of `MorePictures.drawn` and `Panel`; ValueError with one sentence."""
+        """settings: values of `Panel`, then that of `MorePictures.drawn`; ValueError with one sentence."""
+        *values, drawn = settings
         text = check_question(question)
-        wanted = controls.read(settings, images[0].size)
+        wanted = controls.read(values, images[0].size)
         others = other_regions(drawn, wanted.mode, [image.size for image in images[1:]])
         return cls(images, text, wanted.config, (wanted.region, *others), tuple(history))
-
-    @classmethod
-    def after(cls, run: Finished, question: str, drawn: str, settings: Sequence[Any]) -> Asked:
-        """A question that follows a finished run, about the same pictures."""
-        return cls.of(run.images, question, drawn, settings, run.turns)
-
-    @classmethod
-    def again(cls, run: Finished, drawn: str, settings: Sequence[Any]) -> Asked:
-        """The question of a finished run once more, with the regions and settings of now."""
-        return cls.of(run.images, run.result.question, drawn, settings, run.result.history)
 
     def view(self) -> View:
         """The pictures and the question, with nothing known yet."""

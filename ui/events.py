@@ -21,12 +21,12 @@ from ui.examples import Example
 from ui.history import Finished, History, strip_html
 from ui.payload import View
 from ui.pictures import open_all
+from ui.thread import thread
 
 log = logging.getLogger(__name__)
 BROKEN = (
     "The model could not answer: something went wrong inside. The app's log says what; nothing on screen has changed."
 )
-
 ALONE = "There is no answer to follow yet: ask a first question above."
 Moment = tuple[Any, Any, Any]  # explorer, message, history
 
@@ -49,7 +49,7 @@ class Handlers:
         None, or a bad one, leaves all but the message as it is. A new picture starts a new thread.
         """
         try:
-            view = View.of(open_all(path, more)) if path else None
+            view = View.of(open_all(path, more)) if path or more else None
         except ValueError as error:
             return gr.skip(), message(str(error)), *(gr.skip(),) * 3
         if view is None:  # taken away
@@ -57,19 +57,13 @@ class Handlers:
         return view.to_json(), message(), controls.without_drawn(mode), "", gr.Column(visible=False)
 
     def ask(
-        self,
-        history: History,
-        path: str | None,
-        question: str,
-        more: list[str] | None,
-        *settings: Any,
+        self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
     ) -> Iterator[Moment]:
         """Streams (explorer, message, history) for one question; bad input changes the message only.
 
         settings: values of `Panel`, then that of `MorePictures.drawn`.
         """
-        *values, drawn = settings
-        yield from self._stream(history, lambda: Asked.of(open_all(path, more), question, drawn, values))
+        yield from self._stream(history, lambda: Asked.of(open_all(path, more), question, settings))
 
     def again(
         self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
@@ -79,20 +73,22 @@ class Handlers:
         if run is None:
             yield from self.ask(history, path, question, more, *settings)
         else:
-            *values, drawn = settings
-            yield from self._stream(history, lambda: Asked.again(run, drawn, values))
+            said = run.result
+            yield from self._stream(history, lambda: Asked.of(run.images, said.question, settings, said.history))
 
     def follow(self, history: History, question: str, *settings: Any) -> Iterator[tuple[Any, ...]]:
-        """Streams (explorer, message, history, question) for a question that follows the run on screen."""
-        run, (*values, drawn) = history.shown, settings
+        """Streams (explorer, message, history, question) for a question that follows the thread on screen, with its
+        pictures.
+        """
+        run = history.shown
         if run is None:
             yield gr.skip(), message(ALONE), gr.skip(), gr.skip()
             return
-        for moment in self._stream(history, lambda: Asked.after(run, question, drawn, values)):
+        for moment in self._stream(history, lambda: Asked.of(run.images, question, settings, thread(history))):
             yield *moment, "" if isinstance(moment[-1], History) else gr.skip()
 
     def _stream(self, history: History, request: Callable[[], Asked]) -> Iterator[Moment]:
-        """What is asked, answered; said with what was on screen before should the engine fail half-way."""
+        """What is asked, answered. After bad input or a failure the last of it is what was on screen before."""
         view = None
         try:
             for view, done in self.comparison(request()):

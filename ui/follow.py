@@ -24,7 +24,7 @@ class FollowUp:
                 max_lines=4,
                 elem_id="follow-question",
             )
-            self.ask = gr.Button("Ask on", interactive=keeps_history, elem_id="follow-ask")
+            self.ask = gr.Button("Ask the follow-up", interactive=keeps_history, elem_id="follow-ask")
 
     @property
     def events(self) -> list[Any]:

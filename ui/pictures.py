@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from crop_core.images import ImageError, open_image
+from crop_core.images import MAX_PIXELS, ImageError, open_image
 from crop_core.region import Region, RegionError
 
 MOST = 6  # pictures of one question
@@ -40,11 +40,19 @@ class MorePictures:
 
 
 def open_all(path: str | None, more: Sequence[str] | None) -> tuple[Image.Image, ...]:
-    """The first picture and those after it, RGB; ImageError for one that cannot be read, or too many."""
-    paths = [path, *(more or [])]
+    """The first picture and those after it, RGB; ImageError for one that cannot be read, for more than MOST, and for
+    more than MAX_PIXELS of all together.
+    """
+    paths, images, pixels = [path, *(more or [])], [], 0
     if len(paths) > MOST:
         raise ImageError(f"There are {len(paths)} pictures, and at most {MOST} can be asked about: take some away.")
-    return tuple(open_image(each) for each in paths)
+    for each in paths:
+        images.append(open_image(each))
+        pixels += images[-1].width * images[-1].height
+        if pixels > MAX_PIXELS:
+            limit = MAX_PIXELS // 10**6
+            raise ImageError(f"The pictures together have more than {limit} million pixels: give smaller ones.")
+    return tuple(images)
 
 
 def other_regions(text: str | None, mode: str, sizes: Sequence[tuple[int, int]]) -> list[Region | None]:

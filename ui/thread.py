@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ui import words
 
 if TYPE_CHECKING:
-    from ui.history import Finished, History
+    from ui.history import History
 
+Turns = tuple[tuple[str, str], ...]  # questions and their answers with every token, oldest first
 TURN = """<li><button type="button" class="run-card" data-index="{index}" aria-current="{current}">
 {maps}<span><b>{question}</b><small>every token: {baseline}</small><small>{name}: {crop}</small></span></button></li>"""
 FORGOTTEN = """<li><div class="run-card"><span><b>{question}</b><small>every token: {baseline}</small>
@@ -18,36 +19,32 @@ FORGOTTEN = """<li><div class="run-card"><span><b>{question}</b><small>every tok
 
 def thread_html(history: History) -> str:
     """The thread of the shown run, oldest turn first; nothing where its question stands alone."""
-    shown = history.shown
-    if shown is None:
-        return ""
-    turns = longest(history, shown)
+    turns = thread(history)
     if len(turns) < 2:
         return ""
     items = [_item(history, turns[: count + 1]) for count in range(len(turns))]
     return f'<h2 class="side-title">This conversation</h2><ol class="thread">{"".join(items)}</ol>'
 
 
-def longest(history: History, shown: Finished) -> tuple[tuple[str, str], ...]:
-    """The turns of the shown run and of the latest run that goes on from it."""
-    after = [run.turns for run in history.runs if run.same_pictures(shown) and _starts(run.turns, shown.turns)]
-    return after[-1] if after else shown.turns
+def thread(history: History) -> Turns:
+    """The shown run's question and answer, with those before it and those that followed; empty without a run."""
+    shown = history.shown
+    if shown is None:
+        return ()
+    onward = [run.turns for run in history.runs if run.same_pictures(shown)]
+    return max((turns for turns in onward if turns[: len(shown.turns)] == shown.turns), key=len)
 
 
-def _starts(turns: tuple[tuple[str, str], ...], beginning: tuple[tuple[str, str], ...]) -> bool:
-    return turns[: len(beginning)] == beginning
-
-
-def place(history: History, turns: tuple[tuple[str, str], ...]) -> int | None:
+def _place(history: History, turns: Turns) -> int | None:
     """Where the run is that ends these turns: the shown one, or the latest; None when it is no longer kept."""
     shown = history.shown
     found = [at for at, run in enumerate(history.runs) if shown and run.same_pictures(shown) and run.turns == turns]
-    return history.at if history.at in found else found[-1] if found else None
+    return history.at if history.at in found else max(found, default=None)
 
 
-def _item(history: History, turns: tuple[tuple[str, str], ...]) -> str:
+def _item(history: History, turns: Turns) -> str:
     question, answer = (html.escape(text) or "(nothing)" for text in turns[-1])
-    at = place(history, turns)
+    at = _place(history, turns)
     if at is None:
         return FORGOTTEN.format(question=question, baseline=answer)
     run = history.runs[at]

@@ -36,7 +36,6 @@ class PictureSwitch {
 
   update(images) {
     if (this.at >= images.length) this.at = 0;
-    this.images = images;
     this.root.hidden = images.length < 2;
     this.root.replaceChildren(...images.map((image, at) => this.button(image, at)));
   }

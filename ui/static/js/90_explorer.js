@@ -16,7 +16,7 @@ async function decoded(source) {
 }
 
 class Explorer {
-  // onDraw: hears of the cells of every region that the user makes; onAsk: of the wish to have it answered.
+  // onDraw: hears of every region that the user makes; onAsk: of the wish to have it answered.
   constructor(root, onDraw, onAsk) {
     this.region = new RegionPanel(onDraw || (() => {}), onAsk || (() => {}));
     const pin = (token) => this.pin(token);
