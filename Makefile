@@ -41,8 +41,14 @@ lint: $(DEV)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Those in a browser by themselves, so that nothing else takes the time of the app that they wait for.
 test: lint  ## lint, then every test, those in a browser included
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n logical --dist loadfile --ignore tests/browser
+	$(BIN)/python -m pytest tests/browser
+endif
 
 bench: $(DEV)  ## measure the bundled models again, and put the figures into README and model cards
 	$(BIN)/python -m crop_core.bench $(ARGS)

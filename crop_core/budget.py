@@ -32,12 +32,12 @@ def counts(config: CropConfig, visual: list[int], layers: int, first: int) -> Co
     mean = config.budget.tokens(total, images) if config.budget and (parts.compressor or parts.pruner) else None
     inner, entering = config.ilp, total
     if parts.compressor and mean is not None:
-        entering = schedule.plc_count(mean * (config.plc.overshoot if parts.pruner else 1), total, images)
+        entering = schedule.plc_count(mean * config.overshoot, total, images)
     if parts.pruner:
         inner = pruners.settings(parts.pruner, config.ilp, layers, entering, mean, first, images)
         if parts.compressor and mean is not None:
             at = schedule.resolved(inner, layers, first)[0][0]
-            entering = schedule.plc_count_before_ilp(config.plc.overshoot, mean, layers, total, at, images)
+            entering = schedule.plc_count_before_ilp(config.overshoot, mean, layers, total, at, images)
         schedule.cuts(inner, layers, entering, mean, first, images)
     left = schedule.split(entering, visual) if mean is not None or not parts.compressor else None
     return Counts(visual, left, mean, inner)

@@ -14,6 +14,7 @@ import torch
 
 from crop_core.likelihood import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.localize import Localizer
+from crop_core.made import made_now
 from crop_core.measure.cost import Cost
 from crop_core.measure.memory import peak_meter, weights_bytes
 from crop_core.models import Adapter, keeps_history
@@ -127,7 +128,7 @@ class Measurement:
             prefill_s=stages["prefill"],
             decode_s=stages["decode"],
             kv_bytes=run.generated.kv_bytes,
-            weights_bytes=weights_bytes(adapter.model),
+            weights_bytes=weights_bytes(adapter.model) + (_added_bytes(self.task) if with_localizer else 0),
             localizer_weights_bytes=max(each.weights_bytes for each in self.localizers) if with_localizer else 0,
             peak_bytes=peak,
             peak_method=method,
@@ -177,6 +178,7 @@ def compare(measured: Measurement) -> Comparison:
         unknown_words=adapter.unknown_words(task.question),
         notices=[*measured.finding_notices, *notices(crop.traces), *_about_history(task)],
         history=list(task.history),
+        made=made_now(),
     )
 
 
@@ -196,6 +198,11 @@ def _budget(task: Task) -> str:
     if task.counts.mean is None:
         return "ratios and shares of the settings"
     return f"{task.counts.mean:.4g} of {sum(task.counts.visual)} visual tokens per layer"
+
+
+def _added_bytes(task: Task) -> int:
+    """What its method needs of weights beside the model's own and the localizer's."""
+    return task.trained.weights_bytes if task.trained else 0
 
 
 def dtype_name(adapter: Adapter) -> str:

@@ -44,6 +44,11 @@ METHODS = {
     "random": Method(
         "Random: drop tokens at random before the LLM, no region", "random", None, "Random", False, draws=True
     ),
+    "distinct": Method("Distinct: keep what differs, most of it in the region", "distinct", None, "Distinct"),
+    "learned": Method(
+        "Learned PLC: queries read the region and the rest apart, anchors stay", "learned", None, "Learned PLC"
+    ),
+    "queries": Method("Learned PLC without anchors: queries alone", "queries", None, "Queries alone"),
     "region": Method("Region only: keep the region or the tokens nearest to it", "region", None, "Region only"),
     "visionzip": Method(
         "VisionZip: pool what the class token ignores, no region", "visionzip", None, "VisionZip", False
@@ -58,6 +63,8 @@ METHODS = {
     "none": Method("No pruning: every visual token in every layer", None, None, "No pruning", False),
 }
 JOINT = "+"
+OVERSHOOT = {"distinct": 1.2}  # by compressor; found by `crop_core.bench.search`, as that twice is right for pooling
+USUAL_OVERSHOOT = 2.0
 LOCALIZERS = {"grid": "the locator model", "box": "a box drawn by hand", "whole": "the whole image"}
 
 
@@ -112,7 +119,7 @@ PRESETS = {str(tokens): Budget(share=tokens / PAPER_TOKENS) for tokens in (192, 
 
 @dataclass(frozen=True)
 class Ring:
-    """A ring around the region: `width` in grid cells (math.inf: the rest), `ratio` tokens pooled into one."""
+    """A ring around the region: `width` in grid cells (math.inf: the rest), of `ratio` tokens one is left."""
 
     width: float
     ratio: float
@@ -121,18 +128,21 @@ class Ring:
         if not self.width > 0:
             raise ConfigError(f"A ring of width {self.width:g} is not possible; give more than 0 grid cells.")
         if not 1 <= self.ratio < math.inf:
-            raise ConfigError(f"A pooling ratio of {self.ratio:g} is not possible; give 1 (nothing pooled) or more.")
+            raise ConfigError(f"A ring's ratio of {self.ratio:g} is not possible; give 1 (every token left) or more.")
 
 
 @dataclass(frozen=True)
 class PlcConfig:
     """Pre-LLM compression. rings: near to far, the last infinitely wide; a budget makes their ratios relative.
 
-    overshoot: with ILP after it, PLC leaves this many times the budget and ILP prunes the rest.
+    overshoot: with a pruner after it, a compressor leaves this many times the budget, and the pruner meets it; None: as
+    many as suit the compressor, see OVERSHOOT. region_ratio: as a
+    ring's, of the region where none of its tokens are retained (the method "queries").
     """
 
     rings: tuple[Ring, ...] = (Ring(1, 4), Ring(2, 9), Ring(math.inf, 36))
-    overshoot: float = 2.0
+    overshoot: float | None = None
+    region_ratio: float = 4.0
 
     def __post_init__(self) -> None:
         if (
@@ -143,8 +153,10 @@ class PlcConfig:
             raise ConfigError(
                 "The last PLC ring, and only the last, must be infinitely wide, so that every token has a ring."
             )
-        if not 1 <= self.overshoot < math.inf:
+        if self.overshoot is not None and not 1 <= self.overshoot < math.inf:
             raise ConfigError(f"A PLC overshoot of {self.overshoot:g} is not possible; give 1 or more.")
+        if not 1 <= self.region_ratio < math.inf:
+            raise ConfigError(f"A region ratio of {self.region_ratio:g} is not possible; give 1 or more.")
 
 
 @dataclass(frozen=True)
@@ -229,6 +241,13 @@ class CropConfig:
         for name, value in (("max_new_tokens", self.max_new_tokens), ("repeats", self.repeats)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; give at least 1.")
+
+    @property
+    def overshoot(self) -> float:
+        """How many times the budget the compressor leaves: 1 where no pruner follows."""
+        if self.parts.pruner is None:
+            return 1.0
+        return self.plc.overshoot or OVERSHOOT.get(self.parts.compressor or "", USUAL_OVERSHOOT)
 
     @property
     def parts(self) -> Method:

@@ -32,11 +32,11 @@ def _about_region(trace: TokenTrace) -> list[str]:
         said.append(
             "No visual token lies in the region: it is smaller than a token, or the model does not see that part."
         )
-    lost = int((trace.in_region & ~_read(trace)).sum())
-    if lost and not trace.region.is_whole:
+    total, lost = int(trace.in_region.sum()), int((trace.in_region & ~_read(trace)).sum())
+    if lost and total > trace.alive_counts[trace.layers // 2] and not trace.region.is_whole:
         said.append(
-            f"The region did not fit into the budget: {lost} of its {int(trace.in_region.sum())} visual tokens were "
-            "pooled, or pruned in the first half of the layers."
+            f"The region did not fit into the budget: {lost} of its {total} visual tokens were dropped, pooled, or "
+            "pruned in the first half of the layers."
         )
     return said
 

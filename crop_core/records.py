@@ -81,7 +81,7 @@ class Comparison:
     region: in the first image; those in others are in their traces. kl_first: KL(baseline || crop) in nats of the first
     token's distribution. method and budget: what CROP was told, in words. unknown_words: words of the question outside
     the model's vocabulary. notices: what the user must be told besides. history: earlier questions about the same
-    images and their answers.
+    images and their answers. made: when, and with which versions (`crop_core.made`); empty in files of earlier ones.
     """
 
     question: str
@@ -97,6 +97,7 @@ class Comparison:
     unknown_words: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     history: list[tuple[str, str]] = field(default_factory=list)
+    made: dict[str, str] = field(default_factory=dict)
 
     @property
     def same(self) -> bool:
@@ -132,6 +133,7 @@ class Comparison:
             "kl_first": _finite(self.kl_first),
             "unknown_words": list(self.unknown_words),
             "notices": list(self.notices),
+            "made": dict(self.made),
             "trace": trace.to_json(),
             "others": [other.to_json() for other in self.crop.others],
         }
@@ -155,6 +157,7 @@ class Comparison:
             data["unknown_words"],
             data["notices"],
             [(question, answer) for question, answer in data.get("history", [])],
+            dict(data.get("made", {})),
         )
 
 

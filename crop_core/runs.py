@@ -20,6 +20,7 @@ import torch
 from crop_core.budget import Counts, counts
 from crop_core.compress import CompressionPlan, Picture, compress_inputs
 from crop_core.compress import registry as compressors
+from crop_core.compress.trained import TrainedPlc, trained_plc
 from crop_core.config import CropConfig
 from crop_core.generation import Generated, generate
 from crop_core.localize import Finding, Localizer, Looker
@@ -82,7 +83,7 @@ class Located:
 @dataclass
 class Task:
     """A question about RGB images, one or several, and how to run it; ValueError for a budget that cannot be met,
-    ModelError for a method that reads a class token where the model has none.
+    ModelError for a method that reads a class token, or needs a learned PLC, where the model has none.
 
     history: earlier questions about the same images and their answers. encoded: of these images and this question, from
     `encode`; runs then start from it, and its time is in none of theirs.
@@ -96,12 +97,15 @@ class Task:
     history: Sequence[Turn] = ()
     counts: Counts = field(init=False)
     first: int = field(init=False)  # decoder layer that can be cut
+    trained: TrainedPlc | None = field(init=False, default=None)  # for methods that need one
 
     def __post_init__(self) -> None:
         self.images = several(self.images)
         self.first = self.adapter.stack.first_prunable
         if self._reads_tower:
             self.adapter.watch()  # ModelError before anything runs
+        if compressors.is_learned(self.config.parts.compressor or ""):
+            self.trained = trained_plc(self.adapter)
         self.counts = counts(self.config, [each.count for each in self.layouts], self.adapter.layers, self.first)
 
     @property
@@ -164,7 +168,8 @@ class Task:
             plans = self._plans(compressor, pictures)
             inputs, visual = self._inputs(compressor, encoded, CompressionPlan.joined(plans))
         pruning = self._pruning(pruner, _tokens(layouts, regions, plans), visual)
-        out, steps = self._generate(inputs, pruning, timer, how)
+        with self.trained.applied() if self.trained and compressor else nullcontext():
+            out, steps = self._generate(inputs, pruning, timer, how)
         traces = _traces(layouts, regions, plans, steps, self.adapter.layers)
         flops = self._flops(pruner, traces, steps, visual, self.adapter.vision_flops(encoded.prepared))
         flops += self._plan_flops(compressor, pictures)
@@ -198,8 +203,9 @@ class Task:
             return self.adapter.towers(encoded.watched, encoded.prepared)[number]
 
         question = partial(self.adapter.embedded, self.question)
+        queries = partial(getattr, self.trained, "queries")
         return [
-            Picture(layout, region, partial(features, number), partial(tower, number), question)
+            Picture(layout, region, partial(features, number), partial(tower, number), question, queries)
             for number, (layout, region) in enumerate(zip(layouts, regions, strict=True))
         ]
 

@@ -95,6 +95,17 @@ def test_pruning_to_a_ninth_keeps_most_answers(engine):
     assert right[1] >= 0.9 * right[0]
 
 
+def test_the_learned_plc_is_small_and_keeps_most_answers(engine):
+    folder = ASSETS / "models" / "crop-tiny" / "plc"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 300e3
+    right = {}
+    for method in ("learned", "none"):
+        config = CropConfig(method=method, budget=Budget(mean_tokens=64), max_new_tokens=8, repeats=1)
+        answers = [engine.answer(i.scene.image, i.question.text, config, i.region, False).text for i in ITEMS]
+        right[method] = sum(is_right(answer, item) for answer, item in zip(answers, ITEMS, strict=True))
+    assert right["learned"] >= 0.9 * right["none"]
+
+
 def test_every_example_has_its_picture_and_its_words(engine):
     for example in json.loads((ASSETS / "examples" / "examples.json").read_text()):
         assert max(Image.open(ASSETS / "examples" / example["image"]).size) == 336

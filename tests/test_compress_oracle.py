@@ -203,5 +203,5 @@ def test_a_plan_for_another_image_is_refused(model):
 def test_the_registry_names_its_compressors():
     assert isinstance(registry.compressor("pooling", CropConfig()), PoolingCompressor)
     assert registry.compressor("random", CropConfig(seed=3)) == RandomCompressor(seed=3)
-    with pytest.raises(CompressionError, match="choose one of pooling, random"):
+    with pytest.raises(CompressionError, match="choose one of pooling, distinct, random"):
         registry.compressor("magic", CropConfig())

@@ -8,6 +8,7 @@ import threading
 import checkpoints
 import pytest
 import torch
+from learned import add_plc
 from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -25,10 +26,11 @@ from crop_core.runs import Task
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 OTHER = Image.effect_noise((90, 160), 90).convert("RGB")
 QUESTION = "what is left of the dog?"
-PEERS = ("visionzip", "divprune", "cdpruner", "vispruner")  # which multiply while they plan
-BEFORE = ("crop", "plc", "random", "region", *PEERS)  # with a compressor
-METHODS = ("crop", "plc", "ilp", "fastv", "random", "region", *PEERS, "none")
-NO_REGION = ("fastv", "random", *PEERS, "none")
+PEERS = ("distinct", "visionzip", "divprune", "cdpruner", "vispruner")  # which multiply while they plan
+LEARNED = ("learned", "queries")  # which do so too, and change the model
+BEFORE = ("crop", "plc", "random", "region", *LEARNED, *PEERS)  # with a compressor
+METHODS = ("crop", "plc", "ilp", "fastv", "random", "region", *LEARNED, *PEERS, "none")
+NO_REGION = ("fastv", "random", *PEERS[1:], "none")
 SMALL = CropConfig(budget=Budget(mean_tokens=24), max_new_tokens=4)
 REGION = Region(2, 2, 4, 4, 200, 120)
 
@@ -37,6 +39,7 @@ REGION = Region(2, 2, 4, 4, 200, 120)
 def folders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     model = checkpoints.save(folder / "model", "crop", layers=6)
+    add_plc(model)
     return model, checkpoints.save(folder / "locator", "squash", layers=2, seed=1)
 
 
@@ -97,7 +100,7 @@ def test_both_answers_are_those_of_the_runs_alone(engine, compared, method):
 def test_the_budget_is_met(compared, method):
     trace = compared[method].crop.trace
     expected = {"crop": (48, 24), "plc": (24, 24), "ilp": (64, 24), "fastv": (64, 24), "random": (24, 24)}
-    expected |= dict.fromkeys(("region", *PEERS), (24, 24))
+    expected |= dict.fromkeys(("region", *LEARNED, *PEERS), (24, 24))
     expected = expected.get(method, (64, 64))
     assert trace.input_tokens == expected[0]
     assert trace.mean_tokens == pytest.approx(expected[1], abs=0.5)
@@ -117,7 +120,8 @@ def test_costs_fit_together(engine, compared, method):
         assert cost.peak_bytes > cost.kv_bytes
     assert (baseline.localizer_s, baseline.compression_s, baseline.scoring_s) == (0, 0, 0)
     assert (baseline.localizer_weights_bytes, baseline.localizer_flops) == (0, 0)
-    assert baseline.weights_bytes == crop.weights_bytes > 0
+    assert 0 < baseline.weights_bytes <= crop.weights_bytes
+    assert (baseline.weights_bytes < crop.weights_bytes) == (method in LEARNED)
     localized = method not in NO_REGION
     assert (crop.localizer_flops > 0, crop.localizer_weights_bytes > 0) == (localized, localized)
     assert (crop.compression_s > 0) == (method in BEFORE)
@@ -145,7 +149,7 @@ def test_flops_are_what_pytorch_counts(engine, compared, method):
         (finding,) = task.localize([localizer]).findings
         run = task.crop(finding.region)
     again = counted(lambda: task.crop(finding.region)) - run.flops  # a plan of its own, in which the method is counted
-    assert (again > 0) == (method in PEERS)
+    assert (again > 0) == (method in (*LEARNED, *PEERS))
     assert run.flops + finding.flops + again == counter.get_total_flops()
     cost = compared[method].crop.cost
     assert (cost.flops, cost.localizer_flops) == (run.flops, finding.flops)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from families import FAMILIES, VARIANTS, build
+from learned import add_plc
 from oracle import Masked, difference, new_tokens, run
 from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -30,6 +31,7 @@ SIZES = [(200, 120), (90, 160)]
 def folder(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     build(request.param, folder)
+    add_plc(folder)
     return folder
 
 

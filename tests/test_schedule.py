@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from crop_core.config import ConfigError, IlpConfig
+from crop_core.budget import counts
+from crop_core.config import Budget, ConfigError, CropConfig, IlpConfig, PlcConfig
 from crop_core.prune import fastv
 from crop_core.prune.schedule import (
     BudgetError,
@@ -178,3 +179,13 @@ def test_layers_that_must_stay_whole_are_not_cut():
     assert fastv.schedule(36, 576, 100, first=3).schedule[0][0] == 3
     with pytest.raises(ConfigError, match="cuts at layer 2, but this model of 36 decoder layers allows 3 to 35"):
         cuts(IlpConfig(((2, 0.5),)), 36, 576, 100, first=3)
+
+
+def test_a_compressor_leaves_as_much_as_suits_it_or_as_it_is_told():
+    def entering(method, overshoot=None):
+        config = CropConfig(method, Budget(64), PlcConfig(overshoot=overshoot))
+        return counts(config, [576], 32, 1).tokens
+
+    assert [entering("crop"), entering("plc+fastv"), entering("distinct+ilp")] == [[128], [128], [77]]
+    assert [entering("crop", 1.5), entering("distinct+ilp", 1.5)] == [[96], [96]]
+    assert [entering("plc"), entering("plc", 3), entering("distinct")] == [[64], [64], [64]]

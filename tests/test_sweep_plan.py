@@ -67,7 +67,7 @@ def test_what_cannot_be_is_one_sentence(arguments, said):
 def test_the_published_plan_has_every_method_and_what_is_told_of_crop():
     found = plan.published()
     names = {each.name for each in found}
-    assert len(names) == len(found) == 2 + 3 * len(PRUNING) + 2 + 3 + 6
+    assert len(names) == len(found) == 2 + 3 * len((*PRUNING, *plan.JOINED)) + 2 + 3 + 6
     assert {"all tokens", "blind", "crop 64, needed region", "crop 64, elsewhere region"} <= names
     assert {"crop 192, self region", "ilp 64, evicting", "crop 128, evicting", "random 128"} <= names
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import gradio as gr
 import numpy as np
 import pytest
-from fake_records import FakeEngine, about_several, comparison, picture, trace
+from fake_records import FakeEngine, about_several, comparison, picture
 from PIL import Image
 from test_ui_events import SETTINGS, Event
 
@@ -17,7 +17,6 @@ from crop_core.trace import PruneStep, TokenTrace
 from ui import figures, words
 from ui.events import Handlers
 from ui.history import History, strip_html
-from ui.overlays import sheets
 from ui.payload import View
 from ui.pictures import MOST, open_all, other_regions
 from ui.thread import thread, thread_html
@@ -141,12 +140,6 @@ def test_counts_and_curves_are_totals(files):
     every, pruned = figures.alive_curve(run.result).data
     assert list(pruned.y) == alive.tolist()
     assert set(every.y) == {3 * 576}
-
-
-def test_the_sheet_has_every_picture_below_the_one_before():
-    regions = [Region(0, 0, 1, 1, *size, "drawn") for size in SIZES]
-    below = sheets([picture(*size) for size in SIZES], [trace(region) for region in regions])
-    assert below.shape == (44 + 360 + 44 + 960, 3 * 720 + 2 * 24, 3), "a caption and a picture 720 wide, twice"
 
 
 def large(region):

@@ -14,7 +14,7 @@ from crop_core.region import Region, RegionError
 
 BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("As the ratios say", "ratios")]
 MODES = [("Predicted", "predicted"), ("Drawn", "drawn"), ("Whole", "whole")]
-RINGS_HELP = "Cells : tokens pooled into one, from near to far; “rest” is everything beyond."
+RINGS_HELP = "Cells : of how many tokens one is left, from near to far; “rest” is everything beyond."
 SCHEDULE_HELP = (
     "Layer : share of tokens alive from it on. Empty: one early and one late cut. A budget scales the shares."
 )

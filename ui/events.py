@@ -6,16 +6,16 @@ One object per app, with no state that a request changes: what belongs to a visi
 from __future__ import annotations
 
 import html
-import json
 import logging
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
-from ui import controls, figures, overlays
+from crop_core.embedded import data_url
+from crop_core.images import open_image
+from ui import controls, figures, links
 from ui.asked import Asked, Engine
 from ui.examples import Example
 from ui.history import Finished, History, strip_html
@@ -68,9 +68,11 @@ class Handlers:
     def again(
         self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
     ) -> Iterator[Moment]:
-        """As `ask`, but the question on screen, as the follow-up that it may be, with the regions of now."""
+        """As `ask`, but the question on screen, as the follow-up that it may be, with the regions of now; a recorded
+        run is not asked again.
+        """
         run = history.shown
-        if run is None:
+        if run is None or run.file:
             yield from self.ask(history, path, question, more, *settings)
         else:
             said = run.result
@@ -81,7 +83,7 @@ class Handlers:
         pictures.
         """
         run = history.shown
-        if run is None:
+        if run is None or run.file:
             yield gr.skip(), message(ALONE), gr.skip(), gr.skip()
             return
         for moment in self._stream(history, lambda: Asked.of(run.images, question, settings, thread(history))):
@@ -109,7 +111,7 @@ class Handlers:
         view = asked.view()
         for event in asked.events(self.engine):
             view = view.event(event)
-            yield view, None if event.comparison is None else Finished(asked.images, event.comparison, view)
+            yield view, None if event.comparison is None else asked.finished(event.comparison, view)
 
     def show_example(self, mode: str, event: gr.EventData) -> tuple[Any, Any, Any]:
         """(picture, question, region mode) of a clicked example; an index that is none changes nothing."""
@@ -131,24 +133,37 @@ class Handlers:
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
     def to_follow(self, history: History) -> Any:
-        """The place for a follow-up question, which is there once there is an answer."""
-        return gr.Column(visible=history.shown is not None)
-
-    def withdraw(self) -> tuple[Any, Any]:
-        """(picture file, JSON file) are not to be had until `extras` makes those of the new result."""
-        return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
+        """The place for a follow-up question, which is there once there is an answer that was asked for here."""
+        return gr.Column(visible=history.shown is not None and not history.shown.file)
 
     def extras(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, time figure, alive figure, picture file, JSON file) of the result on screen."""
+        """(runs so far, link, time figure, alive figure) of the result on screen."""
         state = history.shown
         if state is None:
-            return (gr.skip(),) * 5
-        sheet = overlays.png(overlays.sheets(state.images, state.result.crop.traces))
-        record = json.dumps(state.result.to_json(), allow_nan=False).encode()
-        files = ((sheet, "crop-explorer.png"), (record, "crop-explorer.json"))
-        saved = [save_bytes_to_cache(*file, get_upload_folder()) for file in files]
-        buttons = [gr.DownloadButton(value=path, interactive=True) for path in saved]
-        return strip_html(history), figures.time_split(state.result), figures.alive_curve(state.result), *buttons
+            return (gr.skip(),) * 4
+        shown = figures.time_split(state.result), figures.alive_curve(state.result)
+        return strip_html(history), self.link(state), *shown
+
+    def link(self, run: Finished) -> Any:
+        """The query that brings a run back, of those that ask a first question about an example alone."""
+        first, *others = run.view.pictures
+        example = self._pictures.get(first.url)
+        if example is None or others or run.result.history or run.file:
+            return gr.Textbox("", visible=False)
+        return gr.Textbox(links.query(example, run.result.question, run.settings), visible=True)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Example]:
+        """The examples by what the browser is sent of their pictures."""
+        return {data_url(open_image(one.image)): one for one in self.examples}
+
+    def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
+        """(message, picture, question, *settings) of the link that the page was opened with, if it was."""
+        try:
+            found = links.read(dict(request.query_params), self.examples, settings)
+        except ValueError as error:
+            return message(str(error)), *(gr.skip(),) * (2 + len(settings))
+        return message(), *(found or (gr.skip(),) * (2 + len(settings)))
 
 
 def standing(history: History, view: View | None) -> Any:

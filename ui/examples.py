@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ui.payload import data_url
+from crop_core.embedded import data_url
 
 KIND_NAMES = {
     "relation": "beside, above, below",

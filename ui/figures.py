@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from crop_core.embedded import data_url
 from crop_core.region import GRID
 from ui import palette, words
-from ui.payload import data_url
 
 if TYPE_CHECKING:
     from PIL import Image

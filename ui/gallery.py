@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ui.payload import data_url
+from crop_core.embedded import data_url
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crop_core.region import GRID
 from crop_core.units import chance, number
@@ -23,11 +23,16 @@ MOST_PIXELS = 64_000_000  # of all pictures that they keep
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """One finished run: the pictures, the result and the view of it."""
+    """One finished run: the pictures, the result, the view of it, and the settings that it was asked with.
+
+    file: the name of the file that it was opened from, if it was.
+    """
 
     images: tuple[Image.Image, ...]
     result: Comparison
     view: View
+    settings: tuple[Any, ...] = ()
+    file: str = ""
 
     @property
     def turns(self) -> tuple[tuple[str, str], ...]:
@@ -35,8 +40,8 @@ class Finished:
         return *self.result.history, (self.result.question, self.result.baseline.text)
 
     def same_pictures(self, other: Finished) -> bool:
-        """Whether both are about the same pictures."""
-        return self.view.pictures == other.view.pictures
+        """Whether both are about the same pictures, and both were asked here or both opened from files."""
+        return bool(self.file) == bool(other.file) and self.view.pictures == other.view.pictures
 
     def maps(self) -> str:
         """The region in every picture."""
@@ -80,22 +85,26 @@ CARD = """<div role="listitem"><button type="button" class="run-card" data-index
 
 
 def strip_html(history: History) -> str:
-    """The thread of the shown run, and a card for every run of its pictures and question, newest first; nothing of
-    either that has one entry alone.
+    """The thread of the shown run, and a card for every run of its pictures and question, or for every one that was
+    opened, newest first; nothing of either that has one entry alone.
     """
     return thread_html(history) + _cards(history)
 
 
 def _cards(history: History) -> str:
     shown = history.shown
-    alike = [at for at, run in enumerate(history.runs) if shown and _same_question(run, shown)]
+    alike = [at for at, run in enumerate(history.runs) if shown and _belong(run, shown)]
     if len(alike) < 2:
         return ""
     cards = "".join(_card(history, at) for at in reversed(alike))
-    return f'<h2 class="side-title">Asked so far</h2><div class="run-strip" role="list">{cards}</div>'
+    title = "Opened" if shown and shown.file else "Asked so far"
+    return f'<h2 class="side-title">{title}</h2><div class="run-strip" role="list">{cards}</div>'
 
 
-def _same_question(run: Finished, other: Finished) -> bool:
+def _belong(run: Finished, other: Finished) -> bool:
+    """Whether they are shown together."""
+    if run.file or other.file:
+        return bool(run.file and other.file)
     said = [(each.result.question, each.result.history) for each in (run, other)]
     return run.same_pictures(other) and said[0] == said[1]
 
@@ -113,7 +122,7 @@ def _card(history: History, at: int) -> str:
         probability=html.escape(f"gives “{words.quoted(baseline.text)}” {chance(kept)}"),
         how=html.escape(
             f"{words.method_name(result.method)} · {number(result.crop.total('mean_tokens'))} tokens · "
-            f"{result.region.source}"
+            f"{run.file or result.region.source}"
         ),
     )
 

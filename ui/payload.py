@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from crop_core.embedded import data_url
 from ui import words
 
 if TYPE_CHECKING:
@@ -17,20 +16,6 @@ if TYPE_CHECKING:
 
     from crop_core.records import Comparison, StreamEvent
     from crop_core.region import Region
-
-PICTURE_SIDE = 1024  # the longest side that is sent to the browser; boxes stay in original pixels
-
-
-def data_url(image: Image.Image, side: int = PICTURE_SIDE) -> str:
-    """`image` (RGB) as a data URL, scaled down to `side`: PNG when that is small, else JPEG."""
-    small = image.copy()
-    small.thumbnail((side, side))
-    for kind, options in (("PNG", {}), ("JPEG", {"quality": 88})):
-        buffer = io.BytesIO()
-        small.save(buffer, kind, **options)
-        if buffer.tell() < 200_000:
-            break
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def result_json(result: Comparison) -> dict[str, Any]:
@@ -63,7 +48,8 @@ class Picture:
 class View:
     """What one visitor sees at one moment; `event` gives the next moment. Never changed in place, never shared.
 
-    region: in the first picture; those in the others are in the result.
+    region: in the first picture; those in the others are in the result. fixed: it cannot be asked about with another
+    region, as it was recorded elsewhere.
     """
 
     pictures: tuple[Picture, ...]
@@ -73,6 +59,7 @@ class View:
     region: Region | None = None
     answers: dict[str, str] = field(default_factory=dict)
     result: Comparison | None = None
+    fixed: bool = False
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
@@ -97,13 +84,14 @@ class View:
         """
         first, *others = self.pictures
         traces = [] if self.result is None else self.result.crop.others
-        found = [region_json(trace.region) for trace in traces] or [None] * len(others)
+        found = [region_json(trace.region) for trace in traces] if traces else [None] * len(others)
         data = {
             "id": self.key,
             "stage": self.stage,
             "size": list(first.size),
             "question": self.question,
             "method": self.method,
+            "fixed": self.fixed,
             "region": None if self.region is None else region_json(self.region),
             "others": [
                 {"size": list(other.size), "region": region} for other, region in zip(others, found, strict=True)

@@ -14,7 +14,7 @@ Turns = tuple[tuple[str, str], ...]  # questions and their answers with every to
 TURN = """<li><button type="button" class="run-card" data-index="{index}" aria-current="{current}">
 {maps}<span><b>{question}</b><small>every token: {baseline}</small><small>{name}: {crop}</small></span></button></li>"""
 FORGOTTEN = """<li><div class="run-card"><span><b>{question}</b><small>every token: {baseline}</small>
-<small>no longer kept</small></span></div></li>"""
+<small>{why}</small></span></div></li>"""
 
 
 def thread_html(history: History) -> str:
@@ -46,7 +46,8 @@ def _item(history: History, turns: Turns) -> str:
     question, answer = (html.escape(text) or "(nothing)" for text in turns[-1])
     at = _place(history, turns)
     if at is None:
-        return FORGOTTEN.format(question=question, baseline=answer)
+        why = "in no file that was opened" if history.shown and history.shown.file else "no longer kept"
+        return FORGOTTEN.format(question=question, baseline=answer, why=why)
     run = history.runs[at]
     return TURN.format(
         index=at,

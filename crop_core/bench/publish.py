@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crop_core.bench import cost, localizer, tables
+from crop_core.bench import cost, localizer, plc, search, tables
 from crop_core.bench.report.summary import RunSummary, Summary, summarise
 from crop_core.bench.report.table import methods_table
 from crop_core.bench.sweep import store
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 RESULTS = Path("bench/results")
 COST, BESIDE, METHODS = "cost.json", "beside.json", "methods.json"
+PLC, SEARCH = "plc.json", "search.json"
 TEXTS = (
     Path("README.md"),
     Path("docs/evidence.md"),
+    Path("docs/methods.md"),
     Path("assets/models/crop-tiny/README.md"),
     Path("assets/models/crop-tiny-locator/README.md"),
 )
@@ -79,7 +81,12 @@ def fill(text: str, known: Mapping[str, str]) -> str:
 
 def measured(folder: Path = RESULTS) -> dict[str, str]:
     """Every figure of the kept results, by name."""
-    return fragments(store.read(folder), _json(folder / COST), _json(folder / BESIDE))
+    learned, found = (
+        plc.table(_json(folder / PLC)["runs"]),
+        search.short_table(_json(folder / SEARCH)["held_out"]["runs"]),
+    )
+    apart = {"plc": f"\n\n{learned}\n\n", "search": f"\n\n{found}\n\n"}
+    return fragments(store.read(folder), _json(folder / COST), _json(folder / BESIDE)) | apart
 
 
 def methods(folder: Path = RESULTS) -> dict[str, Any]:

@@ -55,9 +55,10 @@ def compress_inputs(
 ) -> CompressedInputs:
     """Prompts (B, L) with N visual tokens each -> prompts with the M tokens of each sample's plan.
 
-    encoded: vision output, pooler_output (N, D) per sample. A pooled token takes the mean of its members' features and
-    of their positions, and its anchor's place in the order; the text keeps its positions, so that decoding goes on from
-    the uncompressed length. Raises CompressionError when a plan is not about the N tokens of its sample.
+    encoded: vision output, pooler_output (N, D) per sample. A pooled token takes the mean of its members' features, or
+    those that its plan has for it, the mean of their positions, and its anchor's place in the order; the text keeps its
+    positions, so that decoding goes on from the uncompressed length. Raises CompressionError when a plan is not about
+    the N tokens of its sample.
     """
     visual, there = prepared.visual.cpu(), prepared.attention_mask.cpu()  # from here on the host knows all places
     _check(plans, visual, encoded.pooler_output)
@@ -81,7 +82,7 @@ def compress_inputs(
         narrowed(visual).to(device),
         _whole(place if prepared.positions is not None else place[0]).to(device),
         {name: narrowed(each) for name, each in prepared.tokens.items()},
-        _pooled_output(encoded, bags),
+        _pooled_output(encoded, plans, bags),
     )
 
 
@@ -136,23 +137,24 @@ def _counted(attention_mask: torch.Tensor) -> torch.Tensor:
     return (attention_mask.cumsum(-1) - 1).masked_fill(attention_mask == 0, 0)
 
 
-def _pooled_output(encoded: Any, bags: Sequence[_Bags]) -> Any:
+def _pooled_output(encoded: Any, plans: Sequence[CompressionPlan], bags: Sequence[_Bags]) -> Any:
     """The vision output with M tokens per sample instead of N, in the form that the model wants: a list or one tensor.
 
-    Qwen3-VL's deepstack_features are more features of the same tokens, by level.
+    Qwen3-VL's deepstack_features are more features of the same tokens, by level, and always averaged.
     """
-    output = type(encoded)(pooler_output=_pooled(bags, encoded.pooler_output))
+    pooled = [
+        torch.cat(plan.features) if plan.features else own.means(each)
+        for plan, own, each in zip(plans, bags, encoded.pooler_output, strict=True)
+    ]
+    output = type(encoded)(pooler_output=pooled)
     if torch.is_tensor(encoded.pooler_output):
-        output.pooler_output = torch.cat(output.pooler_output)[None]  # (1, M of all samples, D)
+        output.pooler_output = torch.cat(pooled)[None]  # (1, M of all samples, D)
     levels = getattr(encoded, "deepstack_features", None)
     if levels is not None:
-        output.deepstack_features = [_pooled(bags, level) for level in levels]
+        output.deepstack_features = [
+            [own.means(each) for own, each in zip(bags, level, strict=True)] for level in levels
+        ]
     return output
-
-
-def _pooled(bags: Sequence[_Bags], features: Any) -> list[torch.Tensor]:
-    """(N, D) features averaged to (M, D), sample by sample."""
-    return [own.means(each) for own, each in zip(bags, features, strict=True)]
 
 
 def _left_padded(rows: Sequence[torch.Tensor], fill: float) -> torch.Tensor:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from crop_core.compress.picture import Picture
 from crop_core.compress.protocol import CompressionPlan
@@ -30,19 +32,24 @@ class DivPruneCompressor:
         """
         total = len(picture.layout.row)
         number = wanted(count, int(self.share * total), total)
-        return kept(least_alike(picture.features(), number).cpu().numpy(), total)
+        return kept(least_alike(picture.features(), number), total)
 
 
-def least_alike(features: torch.Tensor, count: int) -> torch.Tensor:
-    """(count,) long: places in (N, D) features, in the order in which they are chosen."""
+def least_alike(features: torch.Tensor, count: int, weight: NDArray[np.float32] | None = None) -> NDArray[np.int64]:
+    """(count,) places in (N, D) features, in the order in which they are chosen; count is 1..N.
+
+    weight: (N,) more than 0, by which the distances of each token count before it is chosen; None for all alike.
+    """
     rows = directions(features)
     apart = 1 - rows @ rows.mT  # (N, N)
-    score = apart.clone().fill_diagonal_(torch.inf).amin(1)  # of the first
-    nearest = torch.full_like(score, torch.inf)
+    if weight is not None:
+        apart *= torch.from_numpy(weight).to(apart.device)
+    lonely = apart.fill_diagonal_(torch.inf).amin(0).cpu().numpy()
+    rest = apart.fill_diagonal_(-torch.inf).cpu().numpy()  # the steps are too small for a device
+    nearest, at = np.full_like(lonely, np.inf), int(lonely.argmax())
     chosen = []
     for _ in range(count):
-        at = score.argmax(keepdim=True)  # a tensor: the device is not waited for
         chosen.append(at)
-        nearest = nearest.minimum(apart.index_select(0, at)[0]).index_fill(0, at, -torch.inf)
-        score = nearest
-    return torch.cat(chosen)
+        np.minimum(nearest, rest[at], out=nearest)
+        at = int(nearest.argmax())
+    return np.array(chosen)

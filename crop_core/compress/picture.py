@@ -15,6 +15,7 @@ from crop_core.region import Region
 if TYPE_CHECKING:  # a plan by places alone needs no torch
     import torch
 
+    from crop_core.compress.queries import Queries
     from crop_core.models.protocol import TokenLayout, Tower
 
 
@@ -28,7 +29,7 @@ class Picture:
 
     features: makes the (N, D) tokens as the LLM would read them. tower: makes what the vision tower thinks of each of
     them; raises ModelError for towers without a class token. question: makes the (T, D) embeddings of the question's
-    own tokens. All on the model's device.
+    own tokens. queries: gives those of the model's learned PLC. All on the model's device.
     """
 
     layout: TokenLayout
@@ -36,3 +37,4 @@ class Picture:
     features: Callable[[], torch.Tensor] = _absent  # type: ignore[assignment]
     tower: Callable[[], Tower] = _absent  # type: ignore[assignment]
     question: Callable[[], torch.Tensor] = _absent  # type: ignore[assignment]
+    queries: Callable[[], Queries] = _absent  # type: ignore[assignment]

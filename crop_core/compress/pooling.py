@@ -29,13 +29,14 @@ Ints = NDArray[np.int64]
 class PoolingCompressor:
     """Ring 0 is the region, the config's rings follow outwards; what has no place in the image is in the last.
 
-    Every ring starts as one window over its view's token grid. Windows of the region are halved first, down to single
-    tokens; then always the window with the most tokens for its ring's ratio, at the middle of its longer side. A split
-    adds one token, so that a count is met exactly; rings are pooled together only when there are fewer tokens than
-    rings.
+    Every ring starts as one window over its view's token grid. Windows of the region are halved first, down to
+    `region_ratio` tokens (1: all of them stay); then always the window with the most tokens for its ring's ratio, at
+    the middle of its longer side. A split adds one token, so that a count is met exactly; rings are pooled together
+    only when there are fewer tokens than rings.
     """
 
     config: PlcConfig = field(default_factory=PlcConfig)
+    region_ratio: float = 1.0
 
     def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
         """Groups of the N tokens by where they lie: exactly `count` (1..N), or, for None, windows of at most the rings'
@@ -54,15 +55,18 @@ class PoolingCompressor:
         elif len(windows) > count:
             windows = _merged(windows, count)
         else:
-            windows = _split_until(windows, count, lambda window: window.ring == 0)
+            windows = _split_until(windows, count, self._large_in_region)
             windows = _split_until(windows, count, lambda window: True, self._ratio)
         label = np.empty(total, dtype=np.int64)
         for number, window in enumerate(windows):
             label[window.tokens] = number
         return CompressionPlan.of(label, ring)
 
+    def _large_in_region(self, window: _Window) -> bool:
+        return window.ring == 0 and len(window.tokens) > self.region_ratio
+
     def _ratio(self, ring: int) -> float:
-        return 1.0 if ring == 0 else self.config.rings[ring - 1].ratio
+        return self.region_ratio if ring == 0 else self.config.rings[ring - 1].ratio
 
 
 def rings(layout: TokenLayout, region: Region, config: PlcConfig) -> Ints:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import torch
+
     from crop_core.compress.picture import Picture
 
 
@@ -22,12 +24,14 @@ class CompressionPlan:
     """N visual tokens become M tokens at the LLM's input.
 
     group: (N,) int, the input token 0..M-1 that each visual token goes into, -1 to drop it. ring: (N,) int, 0 = the
-    region. Input tokens are in the order of their anchors. Raises CompressionError when a number 0..M-1 has no member
-    or M is 0.
+    region. Input tokens are in the order of their anchors. features: what each of them says, (M, D), in a part an
+    image; empty where that is the mean of its members. Raises CompressionError when a number 0..M-1 has no member or M
+    is 0.
     """
 
     group: NDArray[np.int64]
     ring: NDArray[np.int64]
+    features: tuple[torch.Tensor, ...] = ()
 
     def __post_init__(self) -> None:
         if (
@@ -56,12 +60,13 @@ class CompressionPlan:
 
     @classmethod
     def joined(cls, plans: Sequence[CompressionPlan]) -> CompressionPlan:
-        """The plans of several images one after the other as one."""
+        """The plans of several images, all by one method, one after the other as one."""
         if len(plans) == 1:
             return plans[0]
         starts = np.cumsum([0, *(plan.count for plan in plans)])
         groups = [np.where(plan.group < 0, -1, plan.group + at) for plan, at in zip(plans, starts, strict=False)]
-        return cls(np.concatenate(groups), np.concatenate([plan.ring for plan in plans]))
+        features = tuple(part for plan in plans for part in plan.features)
+        return cls(np.concatenate(groups), np.concatenate([plan.ring for plan in plans]), features)
 
     @property
     def count(self) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crop_core.compress.cdpruner import CdPrunerCompressor
+from crop_core.compress.distinct import DistinctCompressor
 from crop_core.compress.divprune import DivPruneCompressor
+from crop_core.compress.learned import LearnedCompressor
 from crop_core.compress.pooling import PoolingCompressor
 from crop_core.compress.protocol import CompressionError, Compressor
 from crop_core.compress.random_subset import RandomCompressor
@@ -16,20 +18,29 @@ from crop_core.config import CropConfig
 
 COMPRESSORS: dict[str, Callable[[CropConfig], Compressor]] = {
     "pooling": lambda config: PoolingCompressor(config.plc),
+    "distinct": lambda config: DistinctCompressor(config.plc),
     "random": lambda config: RandomCompressor(config.seed),
     "region": lambda config: RegionCompressor(),
     "visionzip": lambda config: VisionZipCompressor(),
     "divprune": lambda config: DivPruneCompressor(),
     "cdpruner": lambda config: CdPrunerCompressor(),
     "vispruner": lambda config: VisPrunerCompressor(),
+    "learned": lambda config: LearnedCompressor(config.plc),
+    "queries": lambda config: LearnedCompressor(config.plc, anchors=False),
 }
 READ_TOWER = {"visionzip", "vispruner"}  # those that read what the vision tower attends to
+LEARNED = {"learned", "queries"}  # those that a model must have been trained for
 BY_PLACE = {"pooling", "random", "region"}  # those that read where tokens lie alone, and multiply nothing
 
 
 def reads_tower(name: str) -> bool:
     """Whether the compressor `name` needs `Picture.tower`."""
     return name in READ_TOWER
+
+
+def is_learned(name: str) -> bool:
+    """Whether the compressor `name` needs `Picture.queries`, and a model with a learned PLC."""
+    return name in LEARNED
 
 
 def compressor(name: str, config: CropConfig) -> Compressor:

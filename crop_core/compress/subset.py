@@ -22,11 +22,11 @@ def wanted(count: int | None, default: int, total: int) -> int:
     return count
 
 
-def kept(places: NDArray[np.int64], total: int) -> CompressionPlan:
-    """The tokens at these places (M,) of `total`, each as it is and all in ring 0."""
+def kept(places: NDArray[np.int64], total: int, ring: NDArray[np.int64] | None = None) -> CompressionPlan:
+    """The tokens at these places (M,) of `total`, each as it is; ring: (N,), all in ring 0 where none is given."""
     label = np.full(total, -1, dtype=np.int64)
     label[places] = places
-    return CompressionPlan.of(label, np.zeros(total, dtype=np.int64))
+    return CompressionPlan.of(label, np.zeros(total, dtype=np.int64) if ring is None else ring)
 
 
 def directions(rows: torch.Tensor) -> torch.Tensor:

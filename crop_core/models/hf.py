@@ -27,6 +27,7 @@ class HfAdapter:
     name: str
     model: Any
     processor: Any
+    folder: Path | None = None
     _vision_flops: dict[tuple[tuple[int, ...], ...], int] = field(default_factory=dict, init=False, repr=False)
 
     fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template, which read no earlier turns

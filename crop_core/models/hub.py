@@ -16,7 +16,9 @@ from huggingface_hub import HfApi, errors, hf_hub_download
 
 from crop_core.models.protocol import ModelError
 
-FILES = re.compile(r"[^/]+\.(json|jinja|txt|model)|model(-\d+-of-\d+)?\.safetensors")  # no folders, pickles or code
+FILES = re.compile(  # no pickles, no code, and of folders only that of a learned PLC
+    r"[^/]+\.(json|jinja|txt|model)|model(-\d+-of-\d+)?\.safetensors|plc/(config\.json|model\.safetensors)"
+)
 SECONDS = 10  # until a hub that does not answer counts as out of reach
 UNREACHED = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError, TimeoutError)
 

@@ -52,7 +52,7 @@ def load_adapter(name: str, folder: Path, family: Family, place: Placement, attn
             f"The weights of {name} lack {len(info['missing_keys'])} tensors of a {family.title} model, "
             f"such as {sorted(info['missing_keys'])[0]}; save the whole model again."
         )
-    adapter = family.adapter(name, model.eval(), processor)
+    adapter = family.adapter(name, model.eval(), processor, folder)
     if attn == flash.NAME:
         flash.hide_positions(adapter.stack.layers)
     return adapter

@@ -108,6 +108,7 @@ class Adapter(Protocol):
     tokenizer: Any
     token_keys: ClassVar[tuple[str, ...]]  # of PreparedInputs.tokens
     written_type: int  # of those, token_type_ids, for what the model itself writes
+    folder: Path | None  # the checkpoint's
 
     @property
     def device(self) -> torch.device:

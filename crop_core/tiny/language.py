@@ -16,7 +16,7 @@ from crop_core.tiny.checkpoint import Recipe
 from crop_core.tiny.dense import BACKGROUND, CATEGORY, COLOR, TEXT, QuantityHead, Sample, encode_patches
 from crop_core.tiny.feed import Feed, stack
 from crop_core.tiny.loop import Run, Stats
-from crop_core.tiny.packed_attention import ATTENTION, Context, Pruning, barred, register
+from crop_core.tiny.packed_attention import ATTENTION, Context, Pruning, barred, read, register
 from crop_core.tiny.packing import IGNORED, Look, Pack, Packer
 from crop_core.tiny.selection import Selection, salience
 from crop_core.tiny.warm_start import Imitation
@@ -144,15 +144,10 @@ class Language:
         left: int | None = None,
     ) -> tuple[Tensor, Context]:
         """The last hidden states of the questions' columns (B, T, d); visual (B, N, d), worth (B, M)."""
-        language = self.model.model.language_model
         visual = visual if selection is None else selection(visual)
         batch, kept = visual.shape[:2]
-        head = language.embed_tokens(torch.tensor(self.packer.prefix, device=self.device)).expand(batch, -1, -1)
-        inputs = torch.cat([head.to(visual.dtype), visual, language.embed_tokens(pack.ids).to(visual.dtype)], 1)
         first, image = len(self.packer.prefix), self.recipe.grid**2
         places = torch.arange(image, device=self.device).expand(batch, -1) if selection is None else selection.places
-        start = torch.arange(first, device=self.device).expand(batch, -1)
-        positions = torch.cat([start, first + places, first + image + pack.position], 1)
         looks: dict[int, Look] = {}
         for layers, look in (
             (self.plan.reference_layers, pack.reference),
@@ -166,11 +161,8 @@ class Language:
         if left is not None:
             needed = pack.needed if selection is None else pack.needed.float() @ selection.weights.mT > 0.5
             context.pruning = Pruning(left, needed, pack.asking, pack.segment)
-        unused = torch.zeros(1, 1, 1, 1, device=self.device)  # a ready-made mask: the packed attention has its own
-        output = language(
-            inputs_embeds=inputs, attention_mask=unused, position_ids=positions, use_cache=False, packing=context
-        )
-        return output.last_hidden_state[:, first + kept :], context
+        language = self.model.model.language_model
+        return read(language, self.packer.prefix, visual, places, image, pack, context), context
 
 
 class Packs:

@@ -15,26 +15,38 @@ Stats = dict[str, float]
 
 
 class Run:
-    """`steps` updates of `modules` by `loss(step) -> (loss, stats)`, saved to `file` every `save_every` steps."""
+    """`steps` updates of `modules` by `loss(step) -> (loss, stats)`, saved to `file` every `save_every` steps.
+
+    muon: whether matrices are trained by Muon and not by AdamW as all else is.
+    """
 
     def __init__(
-        self, modules: nn.ModuleDict, file: Path, steps: int, rate: float, warmup: int = 60, save_every: int = 100
+        self,
+        modules: nn.ModuleDict,
+        file: Path,
+        steps: int,
+        rate: float,
+        warmup: int = 60,
+        save_every: int = 100,
+        muon: bool = True,
     ):
         self.modules, self.file, self.steps, self.rate = modules, file, steps, rate
         self.warmup, self.save_every = warmup, save_every
         named = [(name, p) for name, p in modules.named_parameters() if p.requires_grad]
         matrices = [
-            p for name, p in named if p.ndim == 2 and not any(k in name for k in ("embed", "lm_head", "heads."))
+            p
+            for name, p in named
+            if muon and p.ndim == 2 and not any(k in name for k in ("embed", "lm_head", "heads."))
         ]
         taken = {id(p) for p in matrices}
         others = [p for _, p in named if id(p) not in taken]
         self.parameters = matrices + others
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(
-                matrices, lr=rate, weight_decay=0.02, momentum=0.95, ns_steps=4, adjust_lr_fn="match_rms_adamw"
-            ),
-            torch.optim.AdamW(others, lr=rate, weight_decay=0.0, betas=(0.9, 0.98)),
+            torch.optim.AdamW(others, lr=rate, weight_decay=0.0, betas=(0.9, 0.98))
         ]
+        if matrices:
+            how: dict[str, Any] = {"weight_decay": 0.02, "momentum": 0.95, "ns_steps": 4}
+            self.optimizers.insert(0, torch.optim.Muon(matrices, lr=rate, adjust_lr_fn="match_rms_adamw", **how))
         self.step = 0
         if file.exists():
             self._load()

@@ -6,6 +6,7 @@ The packed rows go through the model's own decoder layers; only the attention fu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,6 +140,27 @@ def salience_loss(asking: Tensor, worth: Tensor, q: Tensor, k: Tensor) -> Tensor
     scene, place = asking.T
     shares = (q @ k.transpose(2, 3))[scene, :, place].float().log_softmax(-1)  # (R, h, K)
     return F.kl_div(shares, worth[scene, None].expand_as(shares), reduction="none").sum(-1).mean()
+
+
+def read(
+    language: Any, prefix: Sequence[int], visual: Tensor, places: Tensor, image: int, pack: Pack, context: Context
+) -> Tensor:
+    """The language model's last hidden states of the questions' columns (B, T, d).
+
+    prefix: ids of the prompt's head. visual: (B, K, d) tokens at places (B, K) among the `image` ones of the picture;
+    the questions' positions follow all of those.
+    """
+    batch, device = len(visual), visual.device
+    head = language.embed_tokens(torch.tensor(prefix, device=device)).expand(batch, -1, -1)
+    inputs = torch.cat([head.to(visual.dtype), visual, language.embed_tokens(pack.ids).to(visual.dtype)], 1)
+    first = len(prefix)
+    start = torch.arange(first, device=device).expand(batch, -1)
+    positions = torch.cat([start, first + places, first + image + pack.position], 1)
+    unused = torch.zeros(1, 1, 1, 1, device=device)  # a ready-made mask: the packed attention has its own
+    output = language(
+        inputs_embeds=inputs, attention_mask=unused, position_ids=positions, use_cache=False, packing=context
+    )
+    return output.last_hidden_state[:, context.prefix :]
 
 
 def register() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -98,11 +98,15 @@ class Packer:
         self.prefix = ids(["<s>", "user", ":"])
 
     def __call__(self, scenes: list[Scene], rng: random.Random) -> Pack:
+        """Questions drawn for every scene."""
+        return self.pack(scenes, (sample_questions(rng, scene, self.questions) for scene in scenes), rng)
+
+    def pack(self, scenes: list[Scene], asked: Iterable[list[Question]], rng: random.Random) -> Pack:
+        """Up to `questions` given questions a scene; rng: leaves out some question marks."""
         bins = []
         looks: tuple[list, list, list] = ([], [], [])  # (scene, chunk, place in chunk, patches): as in Pack
         needed = torch.zeros(len(scenes), self.questions, self.recipe.grid**2, dtype=torch.bool)
-        for index, scene in enumerate(scenes):
-            found = sample_questions(rng, scene, self.questions)
+        for index, (scene, found) in enumerate(zip(scenes, asked, strict=True)):
             bins.append(self._fill(index, scene, found, rng, looks))
             for number, question in enumerate(found):
                 needed[index, number] = torch.from_numpy(patches_of((_region(question, scene),), scene, self.recipe))

@@ -87,7 +87,7 @@ def test_every_example_is_answered(page: Page) -> None:
 def test_scrubbing_draws_every_layer_without_the_server(page: Page, watch: Watch) -> None:
     ask_example(page, 0)
     trace = result(page).crop.trace
-    slider, panel = page.get_by_label("LLM layer"), page.locator(".cx-pruning")
+    slider, panel = page.get_by_label("LLM layer", exact=True), page.locator(".cx-pruning")
     settled(page)
     before = len(watch.requests)
     slider.focus()
@@ -104,7 +104,7 @@ def test_the_play_button_runs_to_the_last_layer(page: Page) -> None:
     ask_example(page, 0)
     page.get_by_role("button", name="Play the layers").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    last = page.get_by_label("LLM layer").get_attribute("max")
+    last = page.get_by_label("LLM layer", exact=True).get_attribute("max")
     expect(page.locator(".cx-pruning")).to_have_attribute("data-layer", str(last))
     expect(page.get_by_role("button", name="Play the layers")).to_be_visible()
 
@@ -115,7 +115,7 @@ def test_the_curve_sets_the_layer(page: Page) -> None:
     box = curve.bounding_box()
     assert box
     curve.click(position={"x": box["width"] * 0.97, "y": box["height"] / 2})
-    last = page.get_by_label("LLM layer").get_attribute("max")
+    last = page.get_by_label("LLM layer", exact=True).get_attribute("max")
     expect(page.locator(".cx-pruning")).to_have_attribute("data-layer", str(last))
 
 

@@ -14,6 +14,7 @@ EVERY = "all"
 NONE = "none"
 MINUS = "-"
 BUDGETS = ("192", "128", "64")
+JOINED = ("distinct+ilp", "learned+ilp")
 ABLATED = Trial("crop", "64")  # asked again with the needed region, and with one of the found size elsewhere
 
 
@@ -31,11 +32,11 @@ def trials(methods: Iterable[str], budgets: Iterable[str] = BUDGETS, seeds: Sequ
 
 
 def published() -> list[Trial]:
-    """What the README shows: every method at BUDGETS; CROP with other regions; CROP and ILP with eviction."""
+    """What the README shows: methods and joined ones at BUDGETS; CROP with other regions; CROP and ILP evicting."""
     crop = [Trial("crop", budget) for budget in BUDGETS]
     ilp = [Trial("ilp", budget) for budget in BUDGETS]
     return [
-        *trials([EVERY]),
+        *trials([EVERY, *JOINED]),
         *(Trial(ABLATED.method, ABLATED.budget, region=region) for region in ("needed", "elsewhere")),
         *(Trial(each.method, each.budget, region="self") for each in crop),
         *(Trial(each.method, each.budget, evict=True) for each in (*ilp, *crop)),

@@ -67,9 +67,9 @@ class RegionPanel {
     }
   }
 
-  // The user's region in the shown picture, or null.
+  // The user's region in the shown picture, or null; a recorded run has none.
   get drawn() {
-    return this.own[this.state.at || 0] || null;
+    return this.state.fixed ? null : this.own[this.state.at || 0] || null;
   }
 
   set drawn(cells) {
@@ -164,8 +164,9 @@ class RegionPanel {
     this.border.textContent = (trace && size && borderCaption(size, trace.visible)) || "";
     this.showConfidence(this.drawn && !sameGrid(this.drawn, region && region.grid) ? null : region);
     const done = state.stage === "done";
-    this.again.hidden = this.back.hidden = !(done && this.edited);
-    this.byItself.hidden = !(done && region);
+    this.again.hidden = this.back.hidden = !(done && this.edited) || state.fixed;
+    this.byItself.hidden = !(done && region) || state.fixed;
+    this.button.hidden = Boolean(state.fixed);
     if (state.image) this.picture.show(state.image, size);
     this.place();
   }
@@ -181,13 +182,14 @@ class RegionPanel {
     const { region } = this.state;
     if (this.drawing) return "Drag over the cells that matter (arrow keys move, Shift + arrows resize), then press Run.";
     if (this.edited) return regionCaption({ grid: this.drawn, source: "drawn" }) + " Not asked yet.";
+    if (this.state.fixed) return regionCaption(region);
     return region ? `${regionCaption(region)} Drag it or its edges to change it.` : "The region appears here when you press Run.";
   }
 
   // The box over the canvas that is dragged.
   place() {
     const grid = this.state.image && this.state.region ? this.grid : null;
-    this.box.hidden = !grid || this.drawing;
+    this.box.hidden = !grid || this.drawing || Boolean(this.state.fixed);
     if (!grid) return;
     const [x0, y0, x1, y1] = grid;
     Object.assign(this.box.style, { left: `${12.5 * x0}%`, top: `${12.5 * y0}%`, width: `${12.5 * (x1 - x0 + 1)}%`, height: `${12.5 * (y1 - y0 + 1)}%` });

@@ -1,0 +1,43 @@
+"""Compression without training by choice: the tokens that are least alike stay, the denser the nearer to the region.
+
+Source: the choice is DivPrune's (Alvar et al., CVPR 2025, arXiv 2503.02175), which reads no region; that the region and
+what lies around it are compressed at different ratios is CROP's (Guo et al., EMNLP 2025, arXiv 2505.21233), which
+learns to compress. OURS: the two together. A region that misses something is then no loss as long as what it misses is
+unlike the rest of the image.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crop_core.compress.divprune import least_alike
+from crop_core.compress.picture import Picture
+from crop_core.compress.pooling import rings
+from crop_core.compress.protocol import CompressionPlan
+from crop_core.compress.subset import kept, wanted
+from crop_core.config import PlcConfig
+
+POWER = 0.25  # of a ring's ratio: what is spread over four dimensions gets 1 / ratio as dense
+
+
+@dataclass(frozen=True)
+class DistinctCompressor:
+    """DivPrune whose distances count less outside the region: ratio ** -0.25 times in a ring that pools `ratio` tokens
+    into one, 1 in the region. Rings as in `pooling.rings`; with ratios of 1 it is DivPrune.
+    """
+
+    config: PlcConfig = field(default_factory=PlcConfig)
+
+    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+        """Exactly `count` (1..N) of the N tokens, or, for None, as many as the rings' ratios say; each as it is.
+
+        Raises CompressionError for a count outside 1..N.
+        """
+        ring = rings(picture.layout, picture.region, self.config)
+        ratio = np.array([1.0, *(each.ratio for each in self.config.rings)])[ring]  # (N,)
+        number = wanted(count, math.ceil((1 / ratio).sum()), len(ring))
+        weight = (ratio**-POWER).astype(np.float32)
+        return kept(least_alike(picture.features(), number, weight), len(ring), ring)

@@ -1,0 +1,44 @@
+"""Learned pre-LLM compression: queries, trained together with the model, read the region and what is outside it apart.
+
+Source: Guo et al., CROP, EMNLP 2025, arXiv 2505.21233: both sides have their own compression ratio, and tokens of the
+region, the anchors, are retained. OURS: each query stands for a window of pooling PLC, so that counts, places and
+traces are that method's; without anchors the region is compressed by a ratio of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from crop_core.compress.picture import Picture
+from crop_core.compress.pooling import PoolingCompressor
+from crop_core.compress.protocol import CompressionPlan
+from crop_core.compress.queries import Homes
+from crop_core.config import PlcConfig
+
+
+@dataclass(frozen=True)
+class LearnedCompressor:
+    """A query for every window of `PoolingCompressor`, but for windows of one token of the region, the anchors, which
+    stay as they are.
+
+    anchors: False for the paper's ablation, where the region's windows hold `config.region_ratio` tokens, relative to
+    the rings' ratios where there is a count, and all have a query.
+    """
+
+    config: PlcConfig = field(default_factory=PlcConfig)
+    anchors: bool = True
+
+    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+        """The windows, exactly `count` (1..N) or as many as the ratios give, and what their queries say.
+
+        Raises CompressionError for a count outside 1..N.
+        """
+        plan, homes = self.homes(picture, count)
+        tokens = picture.features()
+        return replace(plan, features=(picture.queries()(tokens, homes.to(tokens.device)),))
+
+    def homes(self, picture: Picture, count: int | None) -> tuple[CompressionPlan, Homes]:
+        """The windows alone, and how the queries see them; the picture's tokens are not read."""
+        windows = PoolingCompressor(self.config, 1.0 if self.anchors else self.config.region_ratio)
+        plan = windows.plan(picture, count)
+        return plan, Homes.of(plan, picture.layout, self.anchors)
