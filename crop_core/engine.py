@@ -17,7 +17,17 @@ from PIL import Image
 from crop_core.compare import Measurement, answer, compare
 from crop_core.config import CropConfig
 from crop_core.localize import SELF, KnownRegion, Localizer, SelfLocalizer, WholeImage, localizer_of
-from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, Device, Images, Turn, load, several
+from crop_core.models import (
+    DEFAULT_LOCALIZER,
+    DEFAULT_MODEL,
+    Adapter,
+    Device,
+    Images,
+    Turn,
+    keeps_history,
+    load,
+    several,
+)
 from crop_core.models.compiled import compile_layers
 from crop_core.probe import Probe, watches
 from crop_core.records import Answer, Comparison, Refused, StreamEvent, Told, Way
@@ -78,6 +88,11 @@ class CropEngine:
             return cls(adapter, SelfLocalizer(adapter) if localizer else None)
         beside = adapter.device if isinstance(device, Mapping) else device
         return cls(adapter, localizer_of(load(localizer, beside, dtype, attn, quantize)))
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the model reads earlier turns before a follow-up question."""
+        return keeps_history(self.adapter)
 
     def answer(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -154,11 +155,20 @@ def told(name: str = "CROP", method: str = "crop", region: Region | None = None,
     return Told(name, method, region=region, **{**values, **fields})
 
 
+def about_several(result: Comparison, regions: Sequence[Region]) -> Comparison:
+    """The comparison with more pictures after its own, a region each."""
+    traces = [trace(region) for region in regions]
+    baseline = replace(result.baseline, others=[each.unpruned() for each in traces])
+    return replace(result, baseline=baseline, crop=replace(result.crop, others=traces))
+
+
 class FakeEngine:
     """Streams a hand-made comparison, a region drawn by the user included, and tells of ways; `asked` keeps those.
 
     A way with a budget of 7 tokens is refused, and the method "random" says something else.
     """
+
+    keeps_history = True
 
     def __init__(self, delay: float = 0.0) -> None:
         self.delay = delay
@@ -181,12 +191,18 @@ class FakeEngine:
             yield told(way.name, way.config.method, own, **said)
 
     def stream(
-        self, image: Image.Image, question: str, config: Any = None, region: Region | None = None
+        self, image: Any, question: str, config: Any = None, region: Any = None, history: Sequence[Any] = ()
     ) -> Iterator[StreamEvent]:
         """Region, both answers as they grow, then everything."""
+        first, *others = [image] if isinstance(image, Image.Image) else image
+        own, *given = [region] if region is None or isinstance(region, Region) else region
+        sizes = [other.size for other in others]
         known = {word.strip("?,.") for word in question.split()}
         unknown = sorted(known & {"xylophone"})
-        result = comparison(question, image.size, region, changed="sign" in known, unknown_words=unknown)
+        told = {"changed": "sign" in known, "unknown_words": unknown, "history": list(history)}
+        result = comparison(question, first.size, own, **told)
+        found = [each or Region(5, 5, 6, 7, *size, "predicted", 0.6) for each, size in zip(given, sizes, strict=True)]
+        result = about_several(result, found)
         yield StreamEvent("localize")
         texts = (
             ("baseline", ""),

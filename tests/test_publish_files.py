@@ -4,27 +4,34 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import pytest
-from fake_records import comparison, picture
+from fake_records import FakeEngine, about_several, comparison, picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from test_ui_events import SETTINGS
 
 from crop_core.embedded import data_url, picture_of
 from crop_core.images import ImageError
 from crop_core.region import Region
+from ui.events import Handlers
+from ui.figures import alive_curve
 from ui.history import MOST, Finished, History, strip_html
 from ui.payload import View
 from ui.publish import panel, recorded
+from ui.publish.facts import caption
 from ui.publish.page import page
 from ui.publish.recorded import TraceFileError, open_files, read
 
 RUN = comparison(made={"date": "2026-11-26T20:00:00+00:00"})
 TEXT = json.dumps(RUN.to_json())
+SECOND = Region(5, 5, 6, 7, 90, 120, "drawn")  # in a second picture
+TWO = json.dumps(about_several(replace(RUN, history=[("what?", "cat")]), [SECOND]).to_json())
 
 
 def write(folder, name, **changes):
@@ -40,7 +47,7 @@ def test_a_file_opens_as_the_run_that_was_recorded(tmp_path):
     assert found.notices == []
     (run,) = found.runs
     assert run.result.to_json() == json.loads(TEXT)
-    assert np.array_equal(np.asarray(run.image), np.asarray(picture()))
+    assert np.array_equal(np.asarray(run.images[0]), np.asarray(picture()))
     shown = json.loads(run.view.to_json()["data"])
     assert (shown["stage"], shown["fixed"], shown["size"]) == ("done", True, [336, 336])
     assert shown["answers"] == {"baseline": "rabbit", "crop": "rabbit"}
@@ -56,15 +63,15 @@ def test_files_of_earlier_versions_open(tmp_path):
 def test_a_picture_is_found_inside_beside_or_not_at_all(tmp_path):
     alone = write(tmp_path, "run.json", pictures=None)
     (run,), (notice,) = open_files([alone]).runs, open_files([alone]).notices
-    assert run.image.size == (336, 336) and run.image.getcolors() == [(336 * 336, (200, 200, 200))]
-    assert "'run.json' has no picture inside" in notice
+    assert run.images[0].size == (336, 336) and run.images[0].getcolors() == [(336 * 336, (200, 200, 200))]
+    assert "'run.json' lacks a picture inside" in notice
     picture().save(tmp_path / "any.png")
     picture(50, 60).save(tmp_path / "other.png")
     beside = open_files([alone, str(tmp_path / "other.png"), str(tmp_path / "any.png")])
-    assert beside.notices == [] and beside.runs[0].image.size == (336, 336)
+    assert beside.notices == [] and beside.runs[0].images[0].size == (336, 336)
     picture(168, 168).save(tmp_path / "run.png")
     named = open_files([str(tmp_path / "any.png"), str(tmp_path / "run.png"), alone])
-    assert named.runs[0].image.size == (168, 168), "a scaled copy goes by its name"
+    assert named.runs[0].images[0].size == (168, 168), "a scaled copy goes by its name"
 
 
 def test_several_files_and_zips_become_a_strip_of_runs(tmp_path):
@@ -77,7 +84,7 @@ def test_several_files_and_zips_become_a_strip_of_runs(tmp_path):
     assert [run.file for run in history.runs] == ["a.json", "b.json"]
     assert json.loads(explorer["data"])["question"] == RUN.question
     assert strip_html(history).count("run-card") == 2
-    asked = history.add(Finished(picture(), RUN, View.of(picture())))
+    asked = history.add(Finished((picture(),), RUN, View.of(picture())))
     assert strip_html(asked) == "", "what was asked here is not mixed with what was opened"
 
 
@@ -87,9 +94,9 @@ def test_no_more_are_opened_than_are_kept(tmp_path):
     assert f"the first {MOST}" in found.notices[0]
 
 
-def changed(*path, to):
+def changed(*path, to, text=TEXT):
     """The recorded run with one value replaced."""
-    data = json.loads(TEXT)
+    data = json.loads(text)
     place = data
     for step in path[:-1]:
         place = place[step]
@@ -125,6 +132,9 @@ BAD = {
     "a picture that is a thread": json.dumps(
         comparison(size=(33600, 1), region=Region.whole(33600, 1)).to_json()
     ).encode(),
+    "another size's second region": changed("others", 0, "region", "width", to=91, text=TWO),
+    "fewer layers in the second": changed("others", 0, "layers", to=11, text=TWO),
+    "a second picture that is a thread": json.dumps(about_several(RUN, [Region.whole(33600, 1)]).to_json()).encode(),
     "a name without end": changed("model", to="x" * 1000),
 }
 
@@ -173,7 +183,7 @@ def test_a_large_picture_is_scaled_down_and_still_found_by_its_size(tmp_path):
     Image.new("RGB", (4200, 2100), "#123456").save(tmp_path / "photo.png")
     found = open_files([str(tmp_path / "run.json"), str(tmp_path / "photo.png")])
     assert found.notices == []
-    assert max(found.runs[0].image.size) <= 2048
+    assert max(found.runs[0].images[0].size) <= 2048
 
 
 @pytest.mark.parametrize("cut", [30, 200, 1000])
@@ -204,19 +214,21 @@ def places(data, path=()):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from(list(places(json.loads(TEXT)))), VALUES | st.integers(-2, 700))
+@given(st.sampled_from(list(places(json.loads(TWO)))), VALUES | st.integers(-2, 700))
 def test_any_value_anywhere_is_either_a_run_that_can_be_drawn_or_one_sentence(path, value):
     refused = ""
     try:
-        result, _ = read(changed(*path, to=value))
+        result, _ = read(changed(*path, to=value, text=TWO))
     except TraceFileError as error:
         refused = str(error)
     if refused:
         assert refused.endswith(".") and "\n" not in refused
         return
-    view = View("", (336, 336), stage="done", region=result.region, result=result)
+    images = tuple(picture() for _ in result.crop.traces)
+    view = replace(View.of(images), stage="done", region=result.region, result=result)
     assert view.to_json()
-    assert panel.figure_file(Finished(picture(), result, view), "row", "SVG", 8, 72, "", True)[0]
+    assert alive_curve(result).data
+    assert panel.figure_file(Finished(images, result, view), "row", "SVG", 8, 72, "", True)[0]
 
 
 @settings(max_examples=150, deadline=None)
@@ -230,8 +242,16 @@ def test_any_bytes_are_one_sentence(content):
 def shown(question="what?"):
     image = picture()
     result = comparison(question)
-    view = View(data_url(image), image.size, question, stage="done", region=result.region, result=result)
-    return History().add(Finished(image, result, view))
+    view = replace(View.of(image, question), stage="done", region=result.region, result=result)
+    return History().add(Finished((image,), result, view))
+
+
+def about_two(question="where?"):
+    """A run about two pictures after another question, as History."""
+    images = picture(), picture(90, 120)
+    result = about_several(comparison(question, history=[("what?", "cat")]), [SECOND])
+    view = replace(View.of(images, question), stage="done", region=result.region, result=result)
+    return History().add(Finished(images, result, view))
 
 
 OPTIONS = ("row", "PNG", 17.5, 300, "", False, True)
@@ -300,4 +320,66 @@ def test_a_whole_region_and_a_tall_picture_open(tmp_path):
     result = comparison(size=(90, 200), region=Region.whole(90, 200))
     path = tmp_path / "tall.json"
     path.write_text(json.dumps(result.to_json()))
-    assert open_files([str(path)]).runs[0].image.size == (90, 200)
+    assert open_files([str(path)]).runs[0].images[0].size == (90, 200)
+
+
+def test_a_run_about_several_pictures_comes_back_with_all_of_them(tmp_path):
+    run = about_two().shown
+    (tmp_path / "two.json").write_bytes(panel.record(run, True))
+    found = open_files([str(tmp_path / "two.json")])
+    assert found.notices == []
+    (back,) = found.runs
+    assert [image.size for image in back.images] == [(336, 336), (90, 120)]
+    assert back.view.pictures == run.view.pictures
+    data = json.loads(back.view.to_json()["data"])
+    assert data["fixed"] and data["others"][0] == {
+        "size": [90, 120],
+        "region": {"grid": [5, 5, 6, 7], "source": "drawn", "confidence": None},
+    }
+    assert back.result.history == [("what?", "cat")]
+    told = strip_html(History().add(back))
+    assert "This conversation" in told and "in no file that was opened" in told
+
+
+def test_several_pictures_are_found_beside_a_run_one_each(tmp_path):
+    sizes = [(90, 120), (90, 120), (60, 60)]
+    result = about_several(RUN, [Region.whole(*size) for size in sizes])
+    (tmp_path / "run.json").write_text(json.dumps(result.to_json()))
+    for name, size, colour in (("run", (168, 168), 1), ("a", (90, 120), 2), ("b", (90, 120), 3)):
+        Image.new("RGB", size, (colour,) * 3).save(tmp_path / f"{name}.png")
+    found = open_files([str(tmp_path / name) for name in ("run.json", "a.png", "b.png", "run.png")])
+    assert [image.getpixel((0, 0))[0] for image in found.runs[0].images] == [1, 2, 3, 200]
+    assert len(found.notices) == 1 and "'run.json' lacks a picture" in found.notices[0]
+
+
+def test_embedded_pictures_have_a_largest_size_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorded, "MAX_PIXELS", 336 * 336 + 90 * 120 - 1)
+    (tmp_path / "two.json").write_bytes(panel.record(about_two().shown, True))
+    found = open_files([str(tmp_path / "two.json")])
+    assert found.runs == [] and "together" in found.notices[0]
+
+
+def test_the_report_holds_every_picture_and_turn_and_the_figure_says_which_it_is_of():
+    run = about_two().shown
+    text = page(run.view, run.result).decode()
+    payload = json.loads(re.search(r'type="application/json">(.*?)</script>', text, re.DOTALL).group(1))
+    assert payload["others"] == [data_url(picture(90, 120))]
+    assert json.loads(payload["data"])["result"]["others"] == [trace.to_json() for trace in run.result.crop.others]
+    assert "<dt>asked before</dt><dd>what? cat</dd>" in text
+    assert "columns 5-6, rows 5-7 of 8x8, drawn" in text
+    assert "the first of 2 pictures" in caption(run.result)
+    assert "pictures" not in caption(RUN)
+    assert content(panel.publish(about_two(), "row", "SVG", 8, 72, "", True, True)[0])
+
+
+def test_an_opened_run_is_neither_followed_nor_part_of_a_conversation_held_here(tmp_path):
+    handlers = Handlers(FakeEngine(), [])
+    opened = History().add(open_files([write(tmp_path, "run.json")]).runs[0])
+    assert not handlers.to_follow(opened).visible
+    (moment,) = handlers.follow(opened, "where?", *SETTINGS, "")
+    assert "first question" in moment[1] and moment[2] == gr.skip()
+    picture().save(tmp_path / "scene.png")
+    *_, (_, _, asked) = handlers.again(opened, str(tmp_path / "scene.png"), RUN.question, None, *SETTINGS, "")
+    assert not asked.shown.same_pictures(opened.shown), "though the pictures look alike"
+    assert handlers.to_follow(asked).visible
+    assert strip_html(asked) == ""

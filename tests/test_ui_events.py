@@ -38,7 +38,7 @@ def scene(tmp_path: Path) -> str:
 
 
 def asked(engine: FakeEngine, path: str | None, question: str, settings: tuple = SETTINGS) -> list[tuple]:
-    return list(Handlers(engine, []).ask(History(), path, question, *settings))
+    return list(Handlers(engine, []).ask(History(), path, question, None, *settings, ""))
 
 
 def test_an_answer_is_streamed_and_kept_for_downloads(scene: str) -> None:
@@ -87,27 +87,30 @@ def test_a_failure_inside_is_told_without_its_details(scene: str) -> None:
     assert "secret" not in note
 
 
-def test_a_failure_half_way_says_again_what_is_shown(scene: str) -> None:
+def test_a_failure_half_way_leaves_the_picture(scene: str) -> None:
     class Dying(FakeEngine):
         def stream(self, *args: object) -> Iterator[StreamEvent]:
             yield next(super().stream(*args))
             raise RuntimeError("secret")
 
     first, last = asked(Dying(), scene, "what?")
-    assert last[0] == first[0]
+    shown, last_shown = (json.loads(each[0]["data"]) for each in (first, last))
+    assert (shown["stage"], last_shown["stage"]) == ("localize", "idle")
+    assert last[0]["image"] == first[0]["image"]
     assert BROKEN[:20] in last[1]
 
 
 def test_a_new_picture_is_shown_and_a_bad_one_is_not(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [])
-    explorer, note, mode = handlers.preview(scene, "drawn")
+    explorer, note, mode, drawn, follow = handlers.preview(scene, None, "drawn")
     assert json.loads(explorer["data"])["stage"] == "idle"
-    assert (note, mode) == ("", "predicted"), "a region that was drawn belongs to the picture before"
-    assert handlers.preview(scene, "whole")[2] == KEPT
-    explorer, note, mode = handlers.preview(__file__, "drawn")
-    assert explorer == mode == KEPT
+    assert (note, mode, drawn) == ("", "predicted", ""), "a region that was drawn belongs to the picture before"
+    assert not follow.visible, "a new picture starts a new thread"
+    assert handlers.preview(scene, None, "whole")[2] == KEPT
+    explorer, note, *others = handlers.preview(__file__, None, "drawn")
+    assert explorer == KEPT and others == [KEPT] * 3
     assert note
-    assert handlers.preview(None, "drawn") == (KEPT, "", KEPT)
+    assert handlers.preview(None, None, "drawn") == (KEPT, "", *[KEPT] * 3)
 
 
 class Event:
@@ -135,7 +138,7 @@ def test_an_example_that_is_none_changes_nothing(scene: str, data: object) -> No
 def test_an_earlier_run_is_shown_again(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [])
     first = asked(FakeEngine(), scene, "what?")[-1][2]
-    *_, (_, _, both) = handlers.ask(first, scene, "what?", *SETTINGS)
+    *_, (_, _, both) = handlers.ask(first, scene, "what?", None, *SETTINGS, "")
     assert [run.result.question for run in both.runs] == ["what?", "what?"]
     explorer, history = handlers.show_run(both, Event({"index": 0}))
     assert explorer == first.shown.view.to_json()
@@ -155,7 +158,9 @@ def test_two_people_at_once_get_their_own(tmp_path: Path) -> None:
 
     def visit(name: str, width: int) -> None:
         picture(width, 200).save(tmp_path / f"{name}.png")
-        got[name] = list(handlers.ask(History(), str(tmp_path / f"{name}.png"), f"what is {name}?", *SETTINGS))[-1]
+        got[name] = list(
+            handlers.ask(History(), str(tmp_path / f"{name}.png"), f"what is {name}?", None, *SETTINGS, "")
+        )[-1]
 
     visitors = [threading.Thread(target=visit, args=(f"v{k}", 200 + 50 * k)) for k in range(4)]
     for visitor in visitors:

@@ -11,7 +11,7 @@ from ui.payload import View
 def run(question="what?", size=(336, 336), grid=(2, 1, 4, 3), **fields):
     image = picture(*size)
     result = comparison(question, size, Region(*grid, *size, "drawn"), **fields)
-    return Finished(image, result, View.of(image, question))
+    return Finished((image,), result, View.of(image, question))
 
 
 def of(*runs):
@@ -33,11 +33,11 @@ def test_the_newest_run_is_shown_and_the_oldest_goes_first():
 
 def test_runs_about_one_picture_share_it_and_large_pictures_push_older_ones_out(monkeypatch):
     history = of(run(), run())
-    assert history.runs[0].image is history.runs[1].image
-    assert history.runs[0].view.image is history.runs[1].view.image
+    assert history.runs[0].images is history.runs[1].images
+    assert history.runs[0].view.pictures is history.runs[1].view.pictures
     monkeypatch.setattr("ui.history.MOST_PIXELS", 336 * 336 + 100 * 100)
     assert len(of(run(), run(), run(size=(100, 100))).runs) == 3
-    assert [each.image.size for each in of(run(), run(size=(110, 110))).runs] == [(110, 110)]
+    assert [each.images[0].size for each in of(run(), run(size=(110, 110))).runs] == [(110, 110)]
     assert MOST_PIXELS >= 64_000_000, "one picture of the largest size is always kept"
 
 

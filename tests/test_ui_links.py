@@ -68,8 +68,22 @@ def test_a_run_of_an_example_has_a_link_and_one_of_another_picture_has_none(tmp_
     other = tmp_path / "own.png"
     picture(64, 64).save(other)
     linked = [
-        list(handlers.ask(History(), str(path), "what?", *SETTINGS))[-1][2] for path in (EXAMPLES[0].image, other)
+        list(handlers.ask(History(), str(path), "what?", None, *SETTINGS, ""))[-1][2]
+        for path in (EXAMPLES[0].image, other)
     ]
     own, none = (handlers.link(history.shown) for history in linked)
     assert back(own.value) == (str(EXAMPLES[0].image), "what?", *SETTINGS)
     assert (none.value, none.visible) == ("", False)
+
+
+def test_several_pictures_and_follow_ups_have_no_link(tmp_path):
+    handlers = Handlers(FakeEngine(), EXAMPLES[:1])
+    other, example = tmp_path / "own.png", str(EXAMPLES[0].image)
+    picture(64, 64).save(other)
+    *_, (_, _, pair) = handlers.ask(History(), example, "what?", [str(other)], *SETTINGS, "")
+    *_, (_, _, alone) = handlers.ask(History(), example, "what?", None, *SETTINGS, "")
+    *_, (_, _, followed, _) = handlers.follow(alone, "where?", *SETTINGS, "")
+    assert handlers.link(alone.shown).visible
+    assert not handlers.link(pair.shown).visible
+    assert not handlers.link(followed.shown).visible
+    assert followed.shown.settings == SETTINGS

@@ -9,12 +9,10 @@ import gradio as gr
 from ui import theme
 
 BOOT = """
-let drawn = null;
-const tell = (cells) => { drawn = cells; trigger('input'); };
-const explorer = new Explorer(element.querySelector('.cx-mount'), tell, () => trigger('submit'));
+const explorer = new Explorer(element.querySelector('.cx-mount'), () => trigger('input'), () => trigger('submit'));
 window.cropExplorer = {
-  drawn: () => drawn,
-  set: (mode, cells) => explorer.region.setDrawn(mode === 'drawn' ? cells : null, false),
+  pull: (fields) => pullRegions(explorer.region.own, fields),
+  push: (fields) => explorer.region.setOwn(pushRegions(fields)),
 };
 const show = () => explorer.update(props.value).catch((error) => console.error('explorer: ' + error.message));
 watch('value', show);
@@ -24,10 +22,10 @@ show();
 
 
 class ExplorerView(gr.HTML):
-    """Draws one payload (`ui.payload`): {"image": data URL, "data": JSON text}.
+    """Draws one payload (`ui.payload`): {"image": data URL, "others": [data URL], "data": JSON text}.
 
     Its `input` event means that a region was drawn, and `submit` that it is to be asked about;
-    `window.cropExplorer.drawn()` has its cells.
+    `window.cropExplorer` moves the cells between the pictures and the page's fields.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -40,7 +38,11 @@ class ExplorerView(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """The payload as a JSON schema, for the app's API page."""
-        return {"type": "object", "properties": {"image": {"type": "string"}, "data": {"type": "string"}}}
+        text = {"type": "string"}
+        return {
+            "type": "object",
+            "properties": {"image": text, "others": {"type": "array", "items": text}, "data": text},
+        }
 
 
 class GalleryView(gr.HTML):

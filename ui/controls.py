@@ -19,24 +19,20 @@ SCHEDULE_HELP = (
     "Layer : share of tokens alive from it on. Empty: one early and one late cut. A budget scales the shares."
 )
 EVICT_HELP = "Dropped tokens leave the KV cache of the layers before the last cut too, once the prompt is read."
-PULL = """(mode, ...cells) => {
-  const box = window.cropExplorer.drawn();
-  return box ? ['drawn', ...box] : [mode, ...cells];
-}"""
-ASK_PULL = """(...values) => {
-  const box = window.cropExplorer.drawn();
-  return box ? [...values.slice(0, -5), 'drawn', ...box] : values;
-}"""
-PUSH = "(mode, ...cells) => { window.cropExplorer.set(mode, cells); }"
+PULL = "(...region) => window.cropExplorer.pull(region)"
+ASK_PULL = "(...values) => [...values.slice(0, -6), ...window.cropExplorer.pull(values.slice(-6))]"
+PUSH = "(...region) => { window.cropExplorer.push(region); }"
+FORGET = "(mode, others) => mode === 'drawn' ? others : ''"
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A run as the settings ask for it; `region` is None when the localizer is to find it."""
+    """A run as the settings ask for it; `region` is None when the localizer is to find it. mode: one of MODES."""
 
     config: CropConfig
     region: Region | None
+    mode: str
 
 
 def pairs(text: str, what: str, example: str) -> list[tuple[str, float]]:
@@ -123,7 +119,7 @@ def read(values: Sequence[Any], size: tuple[int, int]) -> Wanted:
     method, budget, custom, rings, schedule, evict, mode, *cells = values
     plc, ilp = parse_rings(rings or ""), replace(parse_schedule(schedule or ""), evict=bool(evict))
     config = CropConfig(method=method, budget=parse_budget(budget, custom), plc=plc, ilp=ilp)
-    return Wanted(config, parse_region(mode, cells, size))
+    return Wanted(config, parse_region(mode, cells, size), mode)
 
 
 class Panel:
@@ -159,10 +155,13 @@ class Panel:
         self.row, self.method, self.budget = row, method, budget
         self.values = [method, budget, custom, rings, schedule, evict, self.mode, *self.cells]
 
-    def follow(self, explorer: gr.HTML) -> None:
-        """Keeps the widgets and the region drawn in the explorer together, in the browser."""
-        region = [self.mode, *self.cells]
+    def follow(self, explorer: gr.HTML, others: gr.Textbox) -> None:
+        """Keeps the widgets and the regions drawn in the explorer together, in the browser; others: those after the
+        first picture, which a choice for all of them ends.
+        """
+        region = [self.mode, *self.cells, others]
         explorer.input(None, region, region, js=PULL, api_visibility="private")
+        self.mode.input(None, [self.mode, others], others, js=FORGET, api_visibility="private")
         for widget in region:
             widget.change(None, region, None, js=PUSH, api_visibility="private")
         self.mode.change(lambda mode: gr.Row(visible=mode == "drawn"), self.mode, self.row, **QUIET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -61,20 +62,19 @@ def time_split(result: Comparison) -> go.Figure:
 
 
 def alive_curve(result: Comparison) -> go.Figure:
-    """Visual tokens alive in each layer of the LLM in both runs, with the mean of the pruned one."""
-    trace = result.crop.trace
-    layers = list(range(trace.layers))
+    """Visual tokens of all images alive in each layer of the LLM in both runs, with the mean of the pruned one."""
+    layers = list(range(result.crop.trace.layers))
     figure = go.Figure()
-    every = [trace.visual_tokens] * trace.layers
+    every = [result.crop.total("visual_tokens")] * len(layers)
+    alive = np.sum([trace.alive_counts for trace in result.crop.traces], axis=0)
+    mean = result.crop.total("mean_tokens")
     pruned = words.method_name(result.method)
-    for name, counts, colour in (("every token", every, palette.BASELINE), (pruned, trace.alive_counts, palette.CROP)):
+    for name, counts, colour in (("every token", every, palette.BASELINE), (pruned, alive, palette.CROP)):
         line = {"shape": "hv", "color": colour, "width": 2.5}
         hover = "layer %{x}: %{y} visual tokens<extra>" + name + "</extra>"
         figure.add_trace(go.Scatter(x=layers, y=list(counts), name=name, mode="lines", line=line, hovertemplate=hover))
-    figure.add_hline(
-        y=trace.mean_tokens, line_dash="dot", line_color=INK, annotation_text=f"mean {trace.mean_tokens:.1f}"
-    )
-    figure.update_xaxes(title="layer of the LLM", dtick=max(1, trace.layers // 12))
+    figure.add_hline(y=mean, line_dash="dot", line_color=INK, annotation_text=f"mean {mean:.1f}")
+    figure.update_xaxes(title="layer of the LLM", dtick=max(1, len(layers) // 12))
     figure.update_yaxes(title="visual tokens alive", rangemode="tozero")
     return styled(figure, "Visual tokens alive per layer", 320)
 

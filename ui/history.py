@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from crop_core.region import GRID
 from crop_core.units import chance, number
 from ui import words
+from ui.thread import thread_html
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,16 +23,29 @@ MOST_PIXELS = 64_000_000  # of all pictures that they keep
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """One finished run: the picture, the result, the view of it, and the settings that it was asked with.
+    """One finished run: the pictures, the result, the view of it, and the settings that it was asked with.
 
     file: the name of the file that it was opened from, if it was.
     """
 
-    image: Image.Image
+    images: tuple[Image.Image, ...]
     result: Comparison
     view: View
     settings: tuple[Any, ...] = ()
     file: str = ""
+
+    @property
+    def turns(self) -> tuple[tuple[str, str], ...]:
+        """The thread up to this run: every question with its answer, as a follow-up is told."""
+        return *self.result.history, (self.result.question, self.result.baseline.text)
+
+    def same_pictures(self, other: Finished) -> bool:
+        """Whether both are about the same pictures, and both were asked here or both opened from files."""
+        return bool(self.file) == bool(other.file) and self.view.pictures == other.view.pictures
+
+    def maps(self) -> str:
+        """The region in every picture."""
+        return "".join(region_map(trace.region.grid) for trace in self.result.crop.traces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +61,10 @@ class History:
         return self.runs[self.at] if self.runs else None
 
     def add(self, run: Finished) -> History:
-        """With one more run, which is shown; runs about the same picture share it."""
-        same = next((old for old in self.runs if old.view.image == run.view.image), None)
+        """With one more run, which is shown; runs about the same pictures share them."""
+        same = next((old for old in self.runs if old.same_pictures(run)), None)
         if same is not None:
-            run = replace(run, image=same.image, view=replace(run.view, image=same.view.image))
+            run = replace(run, images=same.images, view=replace(run.view, pictures=same.view.pictures))
         runs = (*self.runs, run)[-MOST:]
         while len(runs) > 1 and _pixels(runs) > MOST_PIXELS:
             runs = runs[1:]
@@ -62,18 +76,22 @@ class History:
 
 
 def _pixels(runs: tuple[Finished, ...]) -> int:
-    pictures = {id(run.image): run.image.width * run.image.height for run in runs}
+    pictures = {id(image): image.width * image.height for run in runs for image in run.images}
     return sum(pictures.values())
 
 
 CARD = """<div role="listitem"><button type="button" class="run-card" data-index="{index}" aria-current="{current}">
-{map}<span><b>{answer}</b><small>{probability}</small><small>{how}</small></span></button></div>"""
+{maps}<span><b>{answer}</b><small>{probability}</small><small>{how}</small></span></button></div>"""
 
 
 def strip_html(history: History) -> str:
-    """A card for every run of the shown picture and question, or for every one that was opened, newest first; nothing
-    while there is one alone.
+    """The thread of the shown run, and a card for every run of its pictures and question, or for every one that was
+    opened, newest first; nothing of either that has one entry alone.
     """
+    return thread_html(history) + _cards(history)
+
+
+def _cards(history: History) -> str:
     shown = history.shown
     alike = [at for at, run in enumerate(history.runs) if shown and _belong(run, shown)]
     if len(alike) < 2:
@@ -87,22 +105,24 @@ def _belong(run: Finished, other: Finished) -> bool:
     """Whether they are shown together."""
     if run.file or other.file:
         return bool(run.file and other.file)
-    return run.view.image == other.view.image and run.result.question == other.result.question
+    said = [(each.result.question, each.result.history) for each in (run, other)]
+    return run.same_pictures(other) and said[0] == said[1]
 
 
 def _card(history: History, at: int) -> str:
-    result = history.runs[at].result
+    run = history.runs[at]
+    result = run.result
     baseline = result.baseline
     kept = words.joint(baseline.tokens, "other_logprob")
     return CARD.format(
         index=at,
         current="true" if at == history.at else "false",
-        map=region_map(result.region.grid),
+        maps=run.maps(),
         answer=html.escape(result.crop.text) or "(nothing)",
         probability=html.escape(f"gives “{words.quoted(baseline.text)}” {chance(kept)}"),
         how=html.escape(
             f"{words.method_name(result.method)} · {number(result.crop.total('mean_tokens'))} tokens · "
-            f"{history.runs[at].file or result.region.source}"
+            f"{run.file or result.region.source}"
         ),
     )
 

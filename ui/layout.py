@@ -13,9 +13,11 @@ from ui.components import ExplorerView, PictureInput, Strip
 from ui.controls import ASK_PULL, Panel
 from ui.events import Handlers, message
 from ui.examples import Example, strip_html
+from ui.follow import FollowUp
 from ui.history import History
 from ui.learn import asked_by, learn_tab, lesson_bar
 from ui.many import Many
+from ui.pictures import MorePictures
 from ui.publish.panel import Publish, open_part, publish, publish_part, wire_files, withdraw
 from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
@@ -36,7 +38,7 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size
     """The app over an engine.
 
     Args:
-        engine: anything with `stream` and `ask_many`, such as `crop_core.engine.CropEngine`.
+        engine: anything with `stream`, `ask_many` and `keeps_history`, such as `crop_core.engine.CropEngine`.
         examples: one-click examples, shown in this order.
         bundled: whether the engine's model is the bundled one, whose small world is then described.
         queue_size: how many people may wait before further ones are turned away.
@@ -50,7 +52,7 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):
                 inputs = input_column(examples, bundled)
             with gr.Column(scale=1, min_width=340, elem_id="outputs"):
-                outputs = {"bar": lesson_bar(), **output_tabs(Many(engine), inputs, examples)}
+                outputs = {"bar": lesson_bar(), **output_tabs(engine, inputs, examples)}
         endpoints(engine, MODEL)  # first, so that their names are theirs
         wire(handlers, inputs, outputs)
         restored = [inputs["note"], inputs["picture"], inputs["question"], *inputs["panel"].values]
@@ -61,10 +63,11 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size
 
 
 def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
-    """Picture, question, Run, message, settings, examples."""
+    """Pictures, question, Run, message, settings, examples."""
     picture = PictureInput(
         label="Picture", sources=["upload", "clipboard", "webcam"], height=230, elem_id="picture", buttons=[]
     )
+    more = MorePictures()
     question = gr.Textbox(
         label="Question", placeholder="what is left of the dog?", lines=1, max_lines=4, elem_id="question"
     )
@@ -77,15 +80,17 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
         strip = Strip(strip_html(examples), elem_id="examples")
     if bundled:
         gr.HTML(WORLD, elem_id="world", apply_default_css=False)
-    return {"picture": picture, "question": question, "run": run, "note": note, "panel": panel, "strip": strip}
+    asked = {"picture": picture, "more": more, "question": question, "panel": panel}
+    return {**asked, "run": run, "note": note, "strip": strip}
 
 
-def output_tabs(many: Many, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
+def output_tabs(engine: Any, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
     """What there is to see; returns what the handlers need of it."""
+    many = Many(engine)
     asked, note = [inputs["picture"], inputs["question"], *inputs["panel"].values], inputs["note"]
     with gr.Tabs(elem_id="tabs") as tabs:
         with gr.Tab("Explore", id="explore"):
-            outputs = explorer_column()
+            outputs = explorer_column(engine.keeps_history)
             places_part(many, asked, note, MODEL)
             figures, outputs["publish"] = downloads()
             outputs["extras"] = [outputs["runs"], outputs["link"], *figures]
@@ -96,13 +101,14 @@ def output_tabs(many: Many, inputs: dict[str, Any], examples: list[Example]) -> 
     return {**outputs, "tabs": tabs}
 
 
-def explorer_column() -> dict[str, Any]:
-    """The explorer, and what was asked so far."""
+def explorer_column(keeps_history: bool) -> dict[str, Any]:
+    """The explorer, what was asked so far, and the place for what follows."""
     explorer = ExplorerView(elem_id="explorer")
     runs = Strip("", elem_id="runs")
     link = gr.Textbox("", label="Link to this run", visible=False, interactive=False, buttons=["copy"], elem_id="link")
     link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
-    return {"explorer": explorer, "runs": runs, "link": link, "history": gr.State(History(), time_to_live=FORGET_AFTER)}
+    history = gr.State(History(), time_to_live=FORGET_AFTER)
+    return {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": FollowUp(keeps_history)}
 
 
 def downloads() -> tuple[list[Any], Publish]:
@@ -116,21 +122,27 @@ def downloads() -> tuple[list[Any], Publish]:
 
 def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
     """Connects events and handlers. All ways to ask share one place in the model's queue."""
-    panel, explorer, note, history = inputs["panel"], outputs["explorer"], inputs["note"], outputs["history"]
+    panel, more, note = inputs["panel"], inputs["more"], inputs["note"]
+    explorer, history, follow = outputs["explorer"], outputs["history"], outputs["follow"]
     picture, question, run, strip = (inputs[name] for name in ("picture", "question", "run", "strip"))
     shown, asked, mode = [explorer, note, history], [picture, question], panel.mode
-    picture.upload(handlers.preview, [picture, mode], [explorer, note, mode], **PRIVATE)
-    ask: dict[str, Any] = {
-        "fn": handlers.ask,
-        "inputs": [history, *asked, *panel.values],
-        "outputs": shown,
-        **MODEL,
-    }
+    gr.on(
+        [picture.upload, more.files.upload, more.files.delete, more.files.clear],
+        handlers.preview,
+        [picture, more.files, mode],
+        [explorer, note, mode, more.drawn, follow.box],
+        **PRIVATE,
+    )
+    settings = [*panel.values, more.drawn]
+    inputs_of_ask = [history, *asked, more.files, *settings]
+    ask: dict[str, Any] = {"inputs": inputs_of_ask, "outputs": shown, "api_visibility": "private", **MODEL}
+    onward = {"inputs": [history, follow.question, *settings], "outputs": [*shown, follow.question]}
     runs = [
-        gr.on([run.click, question.submit], api_visibility="private", **ask),
-        explorer.submit(js=ASK_PULL, api_visibility="private", **ask),
+        gr.on([run.click, question.submit], handlers.ask, **ask),
+        explorer.submit(handlers.again, js=ASK_PULL, **ask),
+        gr.on(follow.events, handlers.follow, **{**ask, **onward}),
     ]
-    asking = [run.click, question.submit, explorer.submit]
+    asking = [run.click, question.submit, explorer.submit, *follow.events]
     prepared = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)
     if strip is not None:
         asking.append(strip.select)
@@ -140,7 +152,8 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
             handlers.show_failure, mode, [*asked, mode, panel.budget, outputs["tabs"]], **PRIVATE
         )
         prepared.append(failed)
-    runs += [each.then(api_visibility="private", **ask) for each in prepared]
+    alone = [each.then(lambda: (None, ""), None, more.values, queue=False, **PRIVATE) for each in prepared]
+    runs += [each.then(handlers.ask, **ask) for each in alone]
     runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **PRIVATE))
     files = outputs["publish"]
     runs.append(wire_files(files, outputs["open"], history, explorer))
@@ -148,7 +161,8 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
     for each in runs:
         each.then(handlers.extras, history, outputs["extras"], **PRIVATE)
         each.then(publish, [history, *files.options], [*files.files, files.note], **PRIVATE)
-    panel.follow(explorer)
+        each.then(handlers.to_follow, history, follow.box, **PRIVATE)
+    panel.follow(explorer, more.drawn)
 
 
 def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:

@@ -234,13 +234,15 @@ def notices(result: Comparison) -> list[str]:
 
 
 def run_notes(result: Comparison) -> dict[str, str]:
-    """One line under each answer: its tokens and its total time."""
+    """One line under each answer: the tokens of all pictures and its total time."""
     base, crop = result.baseline, result.crop
+    of = f" of {len(crop.traces)} pictures" if crop.others else ""
     localizer = " with the localizer" if method_of(result.method).needs_region else ""
     return {
-        "baseline": f"{number(base.trace.visual_tokens)} visual tokens in every layer · {seconds(base.cost.total_s)}",
-        "crop": f"{number(crop.trace.mean_tokens)} visual tokens per layer on average, "
-        f"{number(crop.trace.final_tokens)} after the last cut · {seconds(crop.cost.total_s)}{localizer}",
+        "baseline": f"{number(base.total('visual_tokens'))} visual tokens{of} in every layer · "
+        f"{seconds(base.cost.total_s)}",
+        "crop": f"{number(crop.total('mean_tokens'))} visual tokens{of} per layer on average, "
+        f"{number(crop.total('final_tokens'))} after the last cut · {seconds(crop.cost.total_s)}{localizer}",
     }
 
 

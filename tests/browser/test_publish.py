@@ -7,11 +7,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from conftest import Watch
-from fake_records import comparison, picture
+from fake_records import about_several, comparison, picture
 from playwright.sync_api import Browser, Page, expect
 from test_app import ask_example, done, result
 
 from crop_core.embedded import data_url
+from crop_core.region import Region
 
 
 def saved(page: Page, button: str) -> bytes:
@@ -78,3 +79,27 @@ def test_recorded_runs_open_without_being_asked(page: Page, tmp_path: Path) -> N
     page.locator(".run-card", has_text="first.json").click()
     expect(page.locator(".cx-question")).to_have_text("“is there a dog?”")
     assert result(page).device == "cuda:0"
+
+
+def test_a_recorded_run_about_two_pictures_opens_with_both_and_leaves_as_it_came(page: Page, tmp_path: Path) -> None:
+    pair = about_several(comparison(history=[("what?", "cat")]), [Region(5, 5, 6, 7, 90, 120, "drawn")])
+    data = {**pair.to_json(), "pictures": [data_url(picture()), data_url(picture(90, 120))]}
+    file = tmp_path / "pair.json"
+    file.write_text(json.dumps(data))
+    page.get_by_text("Open recorded runs").click()
+    page.locator("#open-files").locator("xpath=..").locator("input[type=file]").set_input_files(file)
+    done(page)
+    page.locator(".cx-thumb").nth(1).click()
+    expect(page.locator(".cx-panel").nth(0)).to_contain_text("columns 5–6, rows 5–7")
+    page.get_by_role("radio", name="Drawn").check()
+    expect(page.locator(".cx-panel").nth(0)).not_to_contain_text("Not asked yet")
+    expect(page.locator(".thread li")).to_have_count(2)
+    expect(page.locator("#follow")).to_be_hidden()
+    expect(page.locator("#open-message")).to_be_hidden()
+    page.get_by_text("Figures and downloads").click()
+    assert json.loads(saved(page, "#save-record")) == json.loads(file.read_text())
+    report = tmp_path / "pair.html"
+    report.write_bytes(saved(page, "#save-page"))
+    page.goto(report.as_uri())
+    done(page)
+    expect(page.locator(".cx-thumb")).to_have_count(2)

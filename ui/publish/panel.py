@@ -49,7 +49,7 @@ def publish_part() -> Publish:
         layer = gr.Textbox("", label="Layer", placeholder="the last one", elem_id="figure-layer", min_width=110)
     with gr.Row():
         captioned = gr.Checkbox(False, label="Caption under the figure", elem_id="figure-caption")
-        inside = gr.Checkbox(True, label="Picture inside the trace file", elem_id="trace-picture")
+        inside = gr.Checkbox(True, label="Pictures inside the trace file", elem_id="trace-picture")
     note = gr.HTML("", elem_id="figure-message", apply_default_css=False)
     with gr.Row():
         labels = {"save-picture": "Figure", "save-page": "Report (HTML)", "save-record": "Run and trace (JSON)"}
@@ -110,14 +110,14 @@ def figure_file(
     wanted = Wanted(picture, *numbers, bool(captioned))
     if kind not in FORMATS:
         raise FigureError(f"The format {kind!r} is not known; choose {', '.join(FORMATS)}.")
-    drawing = figure(run.image, run.result, wanted)
+    drawing = figure(run.images[0], run.result, wanted)
     content = {"PNG": lambda: png(drawing, dots), "SVG": lambda: svg(drawing), "PDF": lambda: pdf(drawing)}[kind]()
     return content, f"crop-explorer-{picture}.{kind.lower()}"
 
 
 def record(run: Finished, inside: bool) -> bytes:
-    """The trace file, with the picture inside when that is wanted."""
-    pictures = {"pictures": [data_url(run.image)]} if inside else {}
+    """The trace file, with the pictures inside when that is wanted."""
+    pictures = {"pictures": [data_url(image) for image in run.images]} if inside else {}
     return json.dumps({**run.result.to_json(), **pictures}, allow_nan=False).encode()
 
 

@@ -18,21 +18,22 @@ from PIL import Image
 from pydantic import ValidationError
 
 from crop_core.embedded import data_url, picture_of
-from crop_core.images import MAX_ASPECT, open_image, reduced
+from crop_core.images import MAX_ASPECT, MAX_PIXELS, open_image, reduced
 from crop_core.records import Comparison
 from ui import words
 from ui.history import MOST, Finished
-from ui.payload import View
+from ui.payload import Picture, View
 from ui.publish.schema import RunFile
 
 if TYPE_CHECKING:
+    from crop_core.region import Region
     from crop_core.trace import TokenTrace
 
 MOST_BYTES = 20_000_000  # of one file, unpacked
 MOST_ALL = 60_000_000  # bytes of all files together
 MOST_FILES = 200  # in a zip
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-STAND_IN = "{name} has no picture inside, and none of its size was given beside it: a grey one stands in for it."
+STAND_IN = "{name} lacks a picture inside, and none of its size was given beside it: a grey one stands in for it."
 
 
 class TraceFileError(ValueError):
@@ -59,7 +60,8 @@ class Beside:
 def open_files(paths: Sequence[str]) -> Opened:
     """Every run in the files, in their order, at most MOST; one sentence for each file that is none.
 
-    A picture belongs to a run when its size, or its name without the ending, is that of the run.
+    A picture belongs to a run when its size, or its name without the ending, is that of the run; of several pictures
+    the name is that of the first.
     """
     opened = Opened()
     records: list[tuple[str, bytes]] = []
@@ -107,27 +109,45 @@ def read(content: bytes, name: str = "The file") -> tuple[Comparison, list[str]]
 
 def _fits(result: Comparison) -> None:
     """Sizes that the records themselves do not compare."""
-    size = result.crop.trace.image_size
+    for trace in result.crop.traces:
+        _fits_picture(trace.region, trace.image_size)
+        if trace.layers != result.crop.trace.layers:
+            raise TraceFileError(f"Its pictures go through {result.crop.trace.layers} and {trace.layers} layers.")
+    _fits_picture(result.region, result.crop.trace.image_size)
+
+
+def _fits_picture(region: Region, size: tuple[int, int]) -> None:
     if max(size) > MAX_ASPECT * min(size):
         raise TraceFileError(f"Its picture of {size[0]}x{size[1]} pixels is too narrow to be drawn.")
-    for region in (result.region, result.crop.trace.region):
-        if (region.width, region.height) != size:
-            raise TraceFileError(
-                f"Its region is of a picture of {region.width}x{region.height}, not {size[0]}x{size[1]}."
-            )
+    if (region.width, region.height) != size:
+        raise TraceFileError(f"Its region is of a picture of {region.width}x{region.height}, not {size[0]}x{size[1]}.")
 
 
 def _add(opened: Opened, name: str, content: bytes, pictures: list[Beside]) -> None:
     result, embedded = read(content, f"'{name}'")
-    trace = result.crop.trace
-    image = reduced(picture_of(embedded[0])) if embedded else _beside(name, trace, pictures)
-    if image is None:
+    traces = result.crop.traces
+    found = _pictures(name, traces, embedded, pictures)
+    if None in found:
         opened.notices.append(STAND_IN.format(name=f"'{name}'"))
-        image = stand_in(trace)
-    view = View(data_url(image), trace.image_size, result.question, words.method_name(result.method))
+    images = tuple(image or stand_in(trace) for image, trace in zip(found, traces, strict=True))
+    shown = tuple(Picture(data_url(image), trace.image_size) for image, trace in zip(images, traces, strict=True))
+    view = View(shown, result.question, words.method_name(result.method))
     view = replace(view, stage="done", region=result.region, result=result, answers=_answers(result), fixed=True)
     view.to_json()  # what cannot be drawn is told now
-    opened.runs.append(Finished(image, result, view, file=name))
+    opened.runs.append(Finished(images, result, view, file=name))
+
+
+def _pictures(
+    name: str, traces: Sequence[TokenTrace], embedded: Sequence[str], pictures: Sequence[Beside]
+) -> list[Image.Image | None]:
+    """The picture of each trace: the one inside, or else one beside, which stands for one trace alone."""
+    found: list[Image.Image | None] = [*_embedded(embedded[: len(traces)])]
+    free = list(pictures)
+    for trace in traces[len(found) :]:
+        one = _beside("" if found else Path(name).stem, trace, free)
+        free = [each for each in free if each is not one]
+        found.append(None if one is None else one.image)
+    return found
 
 
 def _answers(result: Comparison) -> dict[str, str]:
@@ -139,10 +159,21 @@ def _kept(name: str, content: bytes) -> Beside:
     return Beside(Path(name).stem, image.size, reduced(image))
 
 
-def _beside(name: str, trace: TokenTrace, pictures: list[Beside]) -> Image.Image | None:
-    """The picture with the run's name, or else one with its size."""
-    named = [each.image for each in pictures if each.stem == Path(name).stem]
-    sized = [each.image for each in pictures if each.size == tuple(trace.image_size)]
+def _embedded(urls: Sequence[str]) -> Iterator[Image.Image]:
+    """The pictures inside, which have a largest size together."""
+    pixels = 0
+    for url in urls:
+        image = picture_of(url)
+        pixels += image.width * image.height
+        if pixels > MAX_PIXELS:
+            raise TraceFileError(f"Its pictures together have more than {MAX_PIXELS // 10**6} million pixels.")
+        yield reduced(image)
+
+
+def _beside(stem: str, trace: TokenTrace, pictures: Sequence[Beside]) -> Beside | None:
+    """The picture with this name, or else one with the trace's size."""
+    named = [each for each in pictures if each.stem == stem]
+    sized = [each for each in pictures if each.size == tuple(trace.image_size)]
     return next(iter([*named, *sized]), None)
 
 

@@ -32,12 +32,13 @@ function resized([x0, y0, x1, y1], edge, dx, dy) {
 }
 
 class RegionPanel {
-  // tell: hears of every region that the user made; ask: of the wish to have it answered.
+  // tell: hears of every region that the user made; ask: of the wish to have it answered. own: the user's regions until
+  // they are asked about, by picture.
   constructor(tell, ask) {
     this.tell = tell;
     this.ask = ask;
     this.state = {};
-    this.drawn = null;
+    this.own = {};
     this.drawing = false;
     this.picture = new Picture("The picture with its 8 by 8 grid and the region", (ctx, p) => this.paint(ctx, p));
     this.handles = Object.keys(RESIZE).map((edge) => h("i", { class: "cx-handle", "data-edge": edge }));
@@ -66,6 +67,22 @@ class RegionPanel {
     }
   }
 
+  // The user's region in the shown picture, or null; a recorded run has none.
+  get drawn() {
+    return this.state.fixed ? null : this.own[this.state.at || 0] || null;
+  }
+
+  set drawn(cells) {
+    const { [this.state.at || 0]: old, ...others } = this.own;
+    this.own = cells ? { ...others, [this.state.at || 0]: cells } : others;
+  }
+
+  // The user's regions in all pictures, as the page has them.
+  setOwn(regions) {
+    this.own = regions;
+    this.update(this.state);
+  }
+
   // The region that is on the picture: the user's own until it is asked about, else that of the answer.
   get grid() {
     return this.drawn || (this.state.region ? this.state.region.grid : null);
@@ -91,7 +108,7 @@ class RegionPanel {
   // Cells of the user's region, or null; told to the page when they were made here.
   setDrawn(cells, tell) {
     this.drawn = isGrid(cells) ? cells : null;
-    if (tell && this.drawn) this.tell(this.drawn);
+    if (tell && this.drawn) this.tell();
     this.update(this.state);
   }
 
@@ -139,7 +156,8 @@ class RegionPanel {
   }
 
   update(state) {
-    if (state.id !== this.state.id || state.region !== this.state.region) this.settle(state);
+    if (state.regions !== this.state.regions) this.settle(state);
+    if (state.at !== this.state.at && this.drawing) this.setDrawing(false);
     this.state = state;
     const { region, trace, size } = state;
     this.caption.textContent = this.words();
@@ -153,10 +171,11 @@ class RegionPanel {
     this.place();
   }
 
-  // A new answer or picture: what was drawn for another one is no longer on the picture.
+  // A new answer or picture: what was drawn for another one is no longer on the pictures.
   settle(state) {
-    if (this.from || this.drawing || !state.region) return;
-    if (state.stage === "done" || state.region.source !== "drawn") this.drawn = null;
+    if (this.from || this.drawing) return;
+    const stays = ([at]) => !state.regions[at] || (state.stage !== "done" && state.regions[at].source === "drawn");
+    this.own = Object.fromEntries(Object.entries(this.own).filter(stays));
   }
 
   words() {

@@ -78,7 +78,7 @@ class PruningPanel {
     if (!trace) this.compare(false);
     if (!trace || !fresh) return [this.view, this.other].forEach((view) => view.update(state, view.layer));
     this.setPlaying(false);
-    this.curve.show(trace, state.mean);
+    this.curve.show(trace, trace.mean);
     this.view.update(state, trace.cuts.length ? Math.min(trace.cuts[trace.cuts.length - 1], trace.layers - 1) : 0);
     this.other.update(state, 0);
   }
