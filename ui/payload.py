@@ -96,17 +96,17 @@ class View:
         text}.
         """
         first, *others = self.pictures
-        traces = [] if self.result is None else self.result.crop.others
-        found = [region_json(trace.region) for trace in traces] or [None] * len(others)
+        known = [trace.region for trace in self.result.crop.others] if self.result else [None] * len(others)
         data = {
             "id": self.key,
             "stage": self.stage,
             "size": list(first.size),
             "question": self.question,
             "method": self.method,
-            "region": None if self.region is None else region_json(self.region),
+            "region": region_json(self.region),
             "others": [
-                {"size": list(other.size), "region": region} for other, region in zip(others, found, strict=True)
+                {"size": list(other.size), "region": region_json(region)}
+                for other, region in zip(others, known, strict=True)
             ],
             "answers": {"baseline": self.answers.get("baseline", ""), "crop": self.answers.get("crop", "")},
             "result": None if self.result is None else result_json(self.result),
@@ -115,6 +115,8 @@ class View:
         return {"image": first.url, "others": urls, "data": json.dumps(data, allow_nan=False)}
 
 
-def region_json(region: Region) -> dict[str, Any]:
-    """A region as the explorer reads it."""
+def region_json(region: Region | None) -> dict[str, Any] | None:
+    """A region as the explorer reads it; None where none is known yet."""
+    if region is None:
+        return None
     return {"grid": list(region.grid), "source": region.source, "confidence": region.confidence}

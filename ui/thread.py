@@ -43,7 +43,7 @@ def _place(history: History, turns: Turns) -> int | None:
 
 
 def _item(history: History, turns: Turns) -> str:
-    question, answer = (html.escape(text) or "(nothing)" for text in turns[-1])
+    question, answer = map(_told, turns[-1])
     at = _place(history, turns)
     if at is None:
         return FORGOTTEN.format(question=question, baseline=answer)
@@ -55,5 +55,9 @@ def _item(history: History, turns: Turns) -> str:
         question=question,
         baseline=answer,
         name=html.escape(words.method_name(run.result.method)),
-        crop=html.escape(run.result.crop.text) or "(nothing)",
+        crop=_told(run.result.crop.text),
     )
+
+
+def _told(text: str) -> str:
+    return html.escape(words.quoted(text)) or "(nothing)"
