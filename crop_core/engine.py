@@ -150,6 +150,12 @@ class CropEngine:
         finally:
             work.cancel()
 
+    def localize(self, image: Image.Image, question: str) -> Region:
+        """The region of an RGB image that the localizer finds. Raises EngineError where there is none."""
+        localizer = self._localizer(CropConfig(), None)
+        with self._lock:
+            return localizer.locate(image, question)
+
     def ask_many(
         self,
         image: Image.Image,

@@ -13,7 +13,7 @@ from ui.controls import rings_text
 from ui.events import BROKEN, Handlers
 from ui.examples import Example
 from ui.history import History
-from ui.layout import build, launch_options
+from ui.layout import launch_options
 
 SETTINGS = ("crop", "192", "", rings_text(PlcConfig()), "", False, "predicted", 2, 2, 5, 5)
 KEPT = gr.skip()
@@ -148,9 +148,9 @@ def test_an_earlier_run_is_shown_again(scene: str) -> None:
 
 def test_figures_and_downloads_need_a_result(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [])
-    assert handlers.extras(History()) == (KEPT,) * 5
+    assert handlers.extras(History()) == (KEPT,) * 6
     state = asked(FakeEngine(), scene, "what?")[-1][2]
-    _, _, _, sheet, record = handlers.extras(state)
+    _, _, _, _, sheet, record = handlers.extras(state)
     assert Path(sheet.value["path"]).read_bytes().startswith(b"\x89PNG")
     assert json.loads(Path(record.value["path"]).read_text())["question"] == "what?"
 
@@ -174,16 +174,6 @@ def test_two_people_at_once_get_their_own(tmp_path: Path) -> None:
         data, result = json.loads(explorer["data"]), history.shown.result
         assert data["question"] == result.question == f"what is v{k}?"
         assert data["size"] == list(result.crop.trace.image_size) == [200 + 50 * k, 200]
-
-
-@pytest.fixture(scope="module")
-def config() -> dict:
-    return build(FakeEngine(), []).get_config_file()
-
-
-def test_only_asking_is_a_public_endpoint(config: dict) -> None:
-    public = [each["api_name"] for each in config["dependencies"] if each["api_visibility"] == "public"]
-    assert public == ["ask"]
 
 
 def test_no_style_or_font_comes_from_elsewhere(tmp_path: Path) -> None:

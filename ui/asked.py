@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from crop_core.images import check_question
 from ui import controls, words
+from ui.history import Finished
 from ui.payload import View
 from ui.pictures import other_regions
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from crop_core.config import CropConfig
-    from crop_core.records import StreamEvent
+    from crop_core.records import Comparison, StreamEvent
     from crop_core.region import Region
 
 Turn = tuple[str, str]  # an earlier question and its answer
@@ -42,14 +43,15 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """regions: one a picture, None where it is to be found. history: earlier questions about the same pictures and
-    their answers.
+    """regions: one a picture, None where it is to be found. settings: values of `Panel`. history: earlier questions
+    about the same pictures and their answers.
     """
 
     images: tuple[Image.Image, ...]
     question: str
     config: CropConfig
     regions: tuple[Region | None, ...]
+    settings: tuple[Any, ...]
     history: tuple[Turn, ...] = ()
 
     @classmethod
@@ -65,11 +67,15 @@ class Asked:
         text = check_question(question)
         wanted = controls.read(values, images[0].size)
         others = other_regions(drawn, wanted.mode, [image.size for image in images[1:]])
-        return cls(images, text, wanted.config, (wanted.region, *others), tuple(history))
+        return cls(images, text, wanted.config, (wanted.region, *others), tuple(values), tuple(history))
 
     def view(self) -> View:
         """The pictures and the question, with nothing known yet."""
         return View.of(self.images, self.question, words.method_name(self.config.method))
+
+    def finished(self, result: Comparison, view: View) -> Finished:
+        """The run with its result and the view of it."""
+        return Finished(self.images, result, view, self.settings)
 
     def events(self, engine: Engine) -> Iterator[StreamEvent]:
         """The engine's stream; one picture is given as one, with its region."""

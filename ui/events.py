@@ -9,17 +9,19 @@ import html
 import json
 import logging
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from ui import controls, figures, overlays
+from crop_core.images import open_image
+from ui import controls, figures, links, overlays
 from ui.asked import Asked, Engine
 from ui.examples import Example
 from ui.history import Finished, History, strip_html
-from ui.payload import View
+from ui.payload import View, data_url
 from ui.pictures import open_all
 from ui.thread import thread
 
@@ -109,7 +111,7 @@ class Handlers:
         view = asked.view()
         for event in asked.events(self.engine):
             view = view.event(event)
-            yield view, None if event.comparison is None else Finished(asked.images, event.comparison, view)
+            yield view, None if event.comparison is None else asked.finished(event.comparison, view)
 
     def show_example(self, mode: str, event: gr.EventData) -> tuple[Any, Any, Any]:
         """(picture, question, region mode) of a clicked example; an index that is none changes nothing."""
@@ -139,16 +141,38 @@ class Handlers:
         return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
 
     def extras(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, time figure, alive figure, picture file, JSON file) of the result on screen."""
+        """(runs so far, link, time figure, alive figure, picture file, JSON file) of the result on screen."""
         state = history.shown
         if state is None:
-            return (gr.skip(),) * 5
+            return (gr.skip(),) * 6
         sheet = overlays.png(overlays.sheets(state.images, state.result.crop.traces))
         record = json.dumps(state.result.to_json(), allow_nan=False).encode()
         files = ((sheet, "crop-explorer.png"), (record, "crop-explorer.json"))
         saved = [save_bytes_to_cache(*file, get_upload_folder()) for file in files]
         buttons = [gr.DownloadButton(value=path, interactive=True) for path in saved]
-        return strip_html(history), figures.time_split(state.result), figures.alive_curve(state.result), *buttons
+        shown = figures.time_split(state.result), figures.alive_curve(state.result)
+        return strip_html(history), self.link(state), *shown, *buttons
+
+    def link(self, run: Finished) -> Any:
+        """The query that brings a run back, of those about one example that follow no other question."""
+        first, *others = run.view.pictures
+        example = None if others or run.result.history else self._pictures.get(first.url)
+        if example is None:
+            return gr.Textbox("", visible=False)
+        return gr.Textbox(links.query(example, run.result.question, run.settings), visible=True)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Example]:
+        """The examples by what the browser is sent of their pictures."""
+        return {data_url(open_image(one.image)): one for one in self.examples}
+
+    def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
+        """(message, picture, question, *settings) of the link that the page was opened with, if it was."""
+        try:
+            found = links.read(dict(request.query_params), self.examples, settings)
+        except ValueError as error:
+            return message(str(error)), *(gr.skip(),) * (2 + len(settings))
+        return message(), *(found or (gr.skip(),) * (2 + len(settings)))
 
 
 def standing(history: History, view: View | None) -> Any:

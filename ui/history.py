@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crop_core.region import GRID
 from crop_core.units import chance, number
@@ -23,11 +23,12 @@ MOST_PIXELS = 64_000_000  # of all pictures that they keep
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """One finished run: the pictures, the result and the view of it."""
+    """One finished run: the pictures, the result, the view of it, and the settings that it was asked with."""
 
     images: tuple[Image.Image, ...]
     result: Comparison
     view: View
+    settings: tuple[Any, ...] = ()
 
     @property
     def turns(self) -> tuple[tuple[str, str], ...]:

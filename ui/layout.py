@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from ui import words
+from ui.api import endpoints
 from ui.components import ExplorerView, PictureInput, Strip
 from ui.controls import ASK_PULL, Panel
 from ui.events import Handlers, message
@@ -22,7 +23,12 @@ from ui.theme import css, theme
 
 HIDE_FILES_AFTER = (3600, 24 * 3600)  # seconds: look for old uploads every hour, delete those older than a day
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
+ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
+RUN_LINKED = """(picture) => {
+  if (picture && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
+}"""
 HEADING = f"<header class='page-head'><h1>CROP Explorer</h1><p>{words.INTRO}</p></header>"
 WORLD = f"<details class='world'><summary>What the bundled models know</summary><p>{words.WORLD}</p></details>"
 
@@ -46,7 +52,11 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size
                 inputs = input_column(examples, bundled)
             with gr.Column(scale=1, min_width=340, elem_id="outputs"):
                 outputs = {"bar": lesson_bar(), **output_tabs(engine, inputs, examples)}
+        endpoints(engine, MODEL)  # first, so that their names are theirs
         wire(handlers, inputs, outputs)
+        restored = [inputs["note"], inputs["picture"], inputs["question"], *inputs["panel"].values]
+        linked = app.load(handlers.restore, inputs["panel"].values, restored, **PRIVATE)
+        linked.then(None, inputs["picture"], None, js=RUN_LINKED, api_visibility="private")
     app.queue(max_size=queue_size, default_concurrency_limit=4)
     return app
 
@@ -81,7 +91,7 @@ def output_tabs(engine: Any, inputs: dict[str, Any], examples: list[Example]) ->
         with gr.Tab("Explore", id="explore"):
             outputs = explorer_column(engine.keeps_history)
             places_part(many, asked, note, MODEL)
-            outputs["extras"] = [outputs["runs"], *downloads()]
+            outputs["extras"] = [outputs["runs"], outputs["link"], *downloads()]
         methods_tab(many, asked, note, MODEL)
         budget_tab(many, asked, note, MODEL)
         outputs["start"], outputs["failures"] = learn_tab(examples)
@@ -92,8 +102,10 @@ def explorer_column(keeps_history: bool) -> dict[str, Any]:
     """The explorer, what was asked so far, and the place for what follows."""
     explorer = ExplorerView(elem_id="explorer")
     runs = Strip("", elem_id="runs")
+    link = gr.Textbox("", label="Link to this run", visible=False, interactive=False, buttons=["copy"], elem_id="link")
+    link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
     history = gr.State(History(), time_to_live=FORGET_AFTER)
-    return {"explorer": explorer, "runs": runs, "history": history, "follow": FollowUp(keeps_history)}
+    return {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": FollowUp(keeps_history)}
 
 
 def downloads() -> list[Any]:
@@ -114,41 +126,38 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
     explorer, history, follow = outputs["explorer"], outputs["history"], outputs["follow"]
     picture, question, run, strip = (inputs[name] for name in ("picture", "question", "run", "strip"))
     shown, asked, mode = [explorer, note, history], [picture, question], panel.mode
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     gr.on(
         [picture.upload, more.files.upload, more.files.delete, more.files.clear],
         handlers.preview,
         [picture, more.files, mode],
         [explorer, note, mode, more.drawn, follow.box],
-        **private,
+        **PRIVATE,
     )
     settings = [*panel.values, more.drawn]
-    inputs_of_ask = [history, *asked, more.files, *settings]
-    ask: dict[str, Any] = {"fn": handlers.ask, "inputs": inputs_of_ask, "outputs": shown, **MODEL}
-    again = {**ask, "fn": handlers.again, "api_visibility": "private"}
+    ask: dict[str, Any] = {"inputs": [history, *asked, more.files, *settings], "outputs": shown, **PRIVATE, **MODEL}
     onward = {"inputs": [history, follow.question, *settings], "outputs": [*shown, follow.question]}
     runs = [
-        gr.on([run.click, question.submit], api_name="ask", **ask),
-        explorer.submit(js=ASK_PULL, **again),
-        gr.on(follow.events, handlers.follow, api_visibility="private", **onward, **MODEL),
+        gr.on([run.click, question.submit], handlers.ask, **ask),
+        explorer.submit(handlers.again, js=ASK_PULL, **ask),
+        gr.on(follow.events, handlers.follow, **{**ask, **onward}),
     ]
     asking = [run.click, question.submit, explorer.submit, *follow.events]
     prepared = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)
     if strip is not None:
         asking.append(strip.select)
-        prepared.append(strip.select(handlers.show_example, mode, [*asked, mode], **private))
+        prepared.append(strip.select(handlers.show_example, mode, [*asked, mode], **PRIVATE))
     if outputs["failures"] is not None:
         failed = outputs["failures"].select(
-            handlers.show_failure, mode, [*asked, mode, panel.budget, outputs["tabs"]], **private
+            handlers.show_failure, mode, [*asked, mode, panel.budget, outputs["tabs"]], **PRIVATE
         )
         prepared.append(failed)
-    alone = [each.then(lambda: (None, ""), None, more.values, queue=False, **private) for each in prepared]
-    runs += [each.then(api_visibility="private", **ask) for each in alone]
-    runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **private))
-    gr.on(asking, handlers.withdraw, None, outputs["extras"][-2:], queue=False, **private)
+    alone = [each.then(lambda: (None, ""), None, more.values, queue=False, **PRIVATE) for each in prepared]
+    runs += [each.then(handlers.ask, **ask) for each in alone]
+    runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **PRIVATE))
+    gr.on(asking, handlers.withdraw, None, outputs["extras"][-2:], queue=False, **PRIVATE)
     for each in runs:
-        each.then(handlers.extras, history, outputs["extras"], **private)
-        each.then(handlers.to_follow, history, follow.box, **private)
+        each.then(handlers.extras, history, outputs["extras"], **PRIVATE)
+        each.then(handlers.to_follow, history, follow.box, **PRIVATE)
     panel.follow(explorer, more.drawn)
 
 
