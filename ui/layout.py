@@ -131,6 +131,7 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
         handlers.preview,
         [picture, more.files, mode],
         [explorer, note, mode, more.drawn, follow.box],
+        trigger_mode="always_last",  # a picture that comes while another is looked at is looked at as well
         **PRIVATE,
     )
     settings = [*panel.values, more.drawn]

@@ -156,6 +156,7 @@ def test_a_drawn_region_is_used(page: Page) -> None:
 
 def pull(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Drags from one place of the region's box to another, both in shares of the box."""
+    page.locator(".cx-box").scroll_into_view_if_needed()
     box = page.locator(".cx-box").bounding_box()
     assert box
     for at, act in ((start, page.mouse.down), (end, page.mouse.up)):
