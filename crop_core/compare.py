@@ -14,10 +14,9 @@ import torch
 
 from crop_core.likelihood import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.localize import Localizer
-from crop_core.made import made_now
 from crop_core.measure.cost import Cost
 from crop_core.measure.memory import peak_meter, weights_bytes
-from crop_core.models import Adapter, keeps_history
+from crop_core.models import Adapter
 from crop_core.notices import notices
 from crop_core.records import Answer, Comparison, TokenProb
 from crop_core.region import Region
@@ -178,7 +177,6 @@ def compare(measured: Measurement) -> Comparison:
         unknown_words=adapter.unknown_words(task.question),
         notices=[*measured.finding_notices, *notices(crop.traces), *_about_history(task)],
         history=list(task.history),
-        made=made_now(),
     )
 
 
@@ -188,8 +186,8 @@ def _about_history(task: Task) -> list[str]:
         return []
     images = len(task.layouts)
     what = "image was" if images == 1 else "images were"
-    keeps = keeps_history(task.adapter, task.question, images, task.history)
-    told = "" if keeps else f" {task.adapter.name} reads each question by itself, without earlier ones."
+    alone = task.adapter.prompt(task.question, images) == task.adapter.prompt(task.question, images, task.history)
+    told = f" {task.adapter.name} reads each question by itself, without earlier ones." if alone else ""
     return [f"A follow-up: the {what} read again in full, and the region is that of this question.{told}"]
 
 
