@@ -29,10 +29,10 @@ PLC, SEARCH = "plc.json", "search.json"
 TEXTS = (
     Path("README.md"),
     Path("docs/evidence.md"),
-    Path("docs/methods.md"),
     Path("assets/models/crop-tiny/README.md"),
     Path("assets/models/crop-tiny-locator/README.md"),
 )
+APART = Path("docs/methods.md")  # whose figures are those of commands of their own
 SHOWN = ("ilp", "plc", "crop", "random", "fastv")  # with all kinds of question; all methods stand in a table of theirs
 FOUND = Trial("crop", "64")  # whose regions are the localizer's
 OWN = [Trial("crop", budget, region="self") for budget in BUDGETS]
@@ -80,13 +80,24 @@ def fill(text: str, known: Mapping[str, str]) -> str:
 
 
 def measured(folder: Path = RESULTS) -> dict[str, str]:
-    """Every figure of the kept results, by name."""
-    learned, found = (
-        plc.table(_json(folder / PLC)["runs"]),
-        search.short_table(_json(folder / SEARCH)["held_out"]["runs"]),
-    )
-    apart = {"plc": f"\n\n{learned}\n\n", "search": f"\n\n{found}\n\n"}
-    return fragments(store.read(folder), _json(folder / COST), _json(folder / BESIDE)) | apart
+    """Every figure of what `make bench` keeps, by name: those of TEXTS."""
+    return fragments(store.read(folder), _json(folder / COST), _json(folder / BESIDE))
+
+
+def measured_apart(folder: Path = RESULTS) -> dict[str, str]:
+    """The tables of `crop_core.bench.plc` and `crop_core.bench.search`, by name: those of APART."""
+    tables_apart = {
+        "plc": plc.table(_json(folder / PLC)["runs"]),
+        "search": search.short_table(_json(folder / SEARCH)["held_out"]["runs"]),
+    }
+    return {name: f"\n\n{table}\n\n" for name, table in tables_apart.items()}
+
+
+def filled() -> dict[Path, str]:
+    """What every text must say."""
+    known, apart = measured(), measured_apart()
+    texts = dict.fromkeys(TEXTS, known) | {APART: apart}
+    return {file: fill(file.read_text(encoding="utf-8"), figures) for file, figures in texts.items()}
 
 
 def methods(folder: Path = RESULTS) -> dict[str, Any]:
@@ -138,11 +149,11 @@ def _json(file: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Fill every text."""
-    known = measured()
-    for file in TEXTS:
-        file.write_text(fill(file.read_text(encoding="utf-8"), known), encoding="utf-8")
+    texts = filled()
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8")
     (RESULTS / METHODS).write_text(json.dumps(methods(), indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(f"filled {', '.join(map(str, TEXTS))} and {RESULTS / METHODS} from {RESULTS}\n")
+    sys.stdout.write(f"filled {', '.join(map(str, texts))} and {RESULTS / METHODS} from {RESULTS}\n")
 
 
 if __name__ == "__main__":
