@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ def main() -> None:
     """Serve the app until it is stopped; a setting or model that cannot be is one sentence."""
     try:
         settings = Settings.from_env()
+        if settings.mcp and find_spec("mcp") is None:
+            raise ValueError("CROP_MCP needs a package that is missing; install it: pip install 'mcp>=1.21,<2'.")
         options: dict[str, Any] = settings.engine_options()
         engine = CropEngine.from_pretrained(**options)
     except ValueError as error:
@@ -29,6 +32,7 @@ def main() -> None:
     bundled = settings.model in (None, DEFAULT_MODEL)
     app = build(engine, load_examples(EXAMPLES), bundled, settings.max_queue)
     options = launch_options(EXAMPLES, settings.max_upload_mb)
+    options["mcp_server"] = settings.mcp
     try:
         app.launch(server_name=settings.host, server_port=settings.port, **options)
     except OSError:  # Gradio found no port that is free

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from crop_core.bench.cli import add_command
 from crop_core.config import METHODS, Budget, ConfigError, CropConfig, IlpConfig, method_of
+from crop_core.embedded import data_url
 from crop_core.images import check_question, open_image
 from crop_core.json_target import check_target, write_json
 from crop_core.region import Region
@@ -99,6 +100,8 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--compiled", action="store_true", help="run parts of the model compiled, on a GPU")
     ask.add_argument("--repeats", type=int, default=2, metavar="N", help="runs of each, first a warm-up (default: 2)")
     ask.add_argument("--json", metavar="FILE|-", help="write everything as one JSON object; -: print only that")
+    embed = "with --json: put the pictures inside, so that the app opens the file by itself"
+    ask.add_argument("--with-picture", action="store_true", help=embed)
 
 
 def _method(name: str) -> str:
@@ -118,6 +121,8 @@ def _ask(arguments: argparse.Namespace) -> None:
     images = [open_image(path) for path in (arguments.image, *arguments.also)]
     regions = _regions(arguments, [image.size for image in images])
     config = _config(arguments)
+    if arguments.with_picture and not arguments.json:
+        raise ValueError("--with-picture puts the pictures into a JSON file; give --json FILE too.")
     check_target(arguments.json)
     needs_locator = None in regions and config.parts.needs_region
     engine = _engine(arguments, needs_locator)
@@ -128,7 +133,8 @@ def _ask(arguments: argparse.Namespace) -> None:
         if arguments.json != "-":
             print(comparison_table(result), end="\n" if question is questions[-1] else "\n\n")
     if arguments.json:
-        write_json(result.to_json(), arguments.json)
+        pictures = {"pictures": [data_url(image) for image in images]} if arguments.with_picture else {}
+        write_json({**result.to_json(), **pictures}, arguments.json)
 
 
 def _config(arguments: argparse.Namespace) -> CropConfig:

@@ -14,9 +14,10 @@ import torch
 
 from crop_core.likelihood import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.localize import Localizer
+from crop_core.made import made_now
 from crop_core.measure.cost import Cost
 from crop_core.measure.memory import peak_meter, weights_bytes
-from crop_core.models import Adapter
+from crop_core.models import Adapter, keeps_history
 from crop_core.notices import notices
 from crop_core.records import Answer, Comparison, TokenProb
 from crop_core.region import Region
@@ -177,6 +178,7 @@ def compare(measured: Measurement) -> Comparison:
         unknown_words=adapter.unknown_words(task.question),
         notices=[*measured.finding_notices, *notices(crop.traces), *_about_history(task)],
         history=list(task.history),
+        made=made_now(),
     )
 
 
@@ -186,8 +188,8 @@ def _about_history(task: Task) -> list[str]:
         return []
     images = len(task.layouts)
     what = "image was" if images == 1 else "images were"
-    alone = task.adapter.prompt(task.question, images) == task.adapter.prompt(task.question, images, task.history)
-    told = f" {task.adapter.name} reads each question by itself, without earlier ones." if alone else ""
+    keeps = keeps_history(task.adapter, task.question, images, task.history)
+    told = "" if keeps else f" {task.adapter.name} reads each question by itself, without earlier ones."
     return [f"A follow-up: the {what} read again in full, and the region is that of this question.{told}"]
 
 

@@ -17,9 +17,20 @@ from PIL import Image
 from crop_core.compare import Measurement, answer, compare
 from crop_core.config import CropConfig
 from crop_core.localize import SELF, KnownRegion, Localizer, SelfLocalizer, WholeImage, localizer_of
-from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, Device, Images, Turn, load, several
+from crop_core.models import (
+    DEFAULT_LOCALIZER,
+    DEFAULT_MODEL,
+    Adapter,
+    Device,
+    Images,
+    Turn,
+    keeps_history,
+    load,
+    several,
+)
 from crop_core.models.compiled import compile_layers
-from crop_core.records import Answer, Comparison, StreamEvent
+from crop_core.probe import Probe, watches
+from crop_core.records import Answer, Comparison, Refused, StreamEvent, Told, Way
 from crop_core.region import Region
 from crop_core.runs import Task
 
@@ -78,6 +89,11 @@ class CropEngine:
         beside = adapter.device if isinstance(device, Mapping) else device
         return cls(adapter, localizer_of(load(localizer, beside, dtype, attn, quantize)))
 
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the model reads earlier turns before a follow-up question."""
+        return keeps_history(self.adapter)
+
     def answer(
         self,
         image: Images,
@@ -133,6 +149,45 @@ class CropEngine:
             yield from work.events()
         finally:
             work.cancel()
+
+    def localize(self, image: Image.Image, question: str) -> Region:
+        """The region of an RGB image that the localizer finds. Raises EngineError where there is none."""
+        localizer = self._localizer(CropConfig(), None)
+        with self._lock:
+            return localizer.locate(image, question)
+
+    def ask_many(
+        self,
+        image: Image.Image,
+        question: str,
+        ways: Sequence[Way],
+        region: Region | None = None,
+        longest: int = CropConfig().max_new_tokens,
+    ) -> Iterator[Told | Refused]:
+        """What every visual token tells of one RGB image, then what each of the ways tells, one by one.
+
+        region: for the ways without one of their own; looked for once where one of them reads it. longest: tokens an
+        answer may take. Other requests get their turn between two ways; closing the iterator ends it there. Errors as
+        `compare`, before the first result; a way that cannot be asked is Refused.
+        """
+        needs = [way for way in ways if way.config.parts.needs_region and way.region is None]
+        localizer = self._localizer(needs[0].config, region) if needs else None
+        _check_size(image, region)
+        probe = Probe(self.adapter, image, question, longest, watches(ways, self.adapter))
+        return self._told(probe, ways, localizer)
+
+    def _told(self, probe: Probe, ways: Sequence[Way], localizer: Localizer | None) -> Iterator[Told | Refused]:
+        with self._lock:
+            full = probe.start()
+            found = probe.find(localizer) if localizer else None
+        yield full
+        for way in ways:
+            try:
+                with self._lock:
+                    told: Told | Refused = probe.ask(way, found)
+            except ValueError as error:
+                told = Refused(way.name, way.config.method, str(error))
+            yield told
 
     def _request(
         self, image: Images, question: str, config: CropConfig, region: Given, memory: bool, history: Sequence[Turn]

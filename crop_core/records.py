@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crop_core.config import CropConfig
 from crop_core.measure.cost import Cost
 from crop_core.region import Region
 from crop_core.trace import TokenTrace
@@ -80,7 +81,7 @@ class Comparison:
     region: in the first image; those in others are in their traces. kl_first: KL(baseline || crop) in nats of the first
     token's distribution. method and budget: what CROP was told, in words. unknown_words: words of the question outside
     the model's vocabulary. notices: what the user must be told besides. history: earlier questions about the same
-    images and their answers.
+    images and their answers. made: when, and with which versions (`crop_core.made`); empty in files of earlier ones.
     """
 
     question: str
@@ -96,6 +97,7 @@ class Comparison:
     unknown_words: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     history: list[tuple[str, str]] = field(default_factory=list)
+    made: dict[str, str] = field(default_factory=dict)
 
     @property
     def same(self) -> bool:
@@ -131,6 +133,7 @@ class Comparison:
             "kl_first": _finite(self.kl_first),
             "unknown_words": list(self.unknown_words),
             "notices": list(self.notices),
+            "made": dict(self.made),
             "trace": trace.to_json(),
             "others": [other.to_json() for other in self.crop.others],
         }
@@ -154,7 +157,50 @@ class Comparison:
             data["unknown_words"],
             data["notices"],
             [(question, answer) for question, answer in data.get("history", [])],
+            dict(data.get("made", {})),
         )
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of many ways to ask a question. region: None for the one that all ways share."""
+
+    name: str
+    config: CropConfig
+    region: Region | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What one way told. chance: the probability (0..1) that it gives to the whole answer of every visual token.
+
+    same: whether it gives that answer itself. kl_first: KL(every token || this way) of the first token, nats.
+    localizer_s and localizer_flops: of finding the region, in none of the others. Times are of one run without a
+    warm-up, that of encoding the image included.
+    """
+
+    name: str
+    method: str
+    text: str
+    same: bool
+    chance: float
+    kl_first: float
+    region: Region
+    trace: TokenTrace
+    ttft_s: float
+    kv_bytes: int
+    flops: int
+    localizer_s: float = 0.0
+    localizer_flops: int = 0
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A way that could not be asked, and why, in one sentence."""
+
+    name: str
+    method: str
+    why: str
 
 
 @dataclass(frozen=True, eq=False)

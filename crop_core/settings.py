@@ -75,6 +75,7 @@ class Settings:
     max_queue: int = _setting(
         16, "Requests that may wait for the model before new ones are sent away.", _whole_number(1, 10000)
     )
+    mcp: bool = _setting(False, "1 to offer ask, compare and localize as MCP tools too; needs mcp.", _switch)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:

@@ -192,7 +192,7 @@ class TokenTrace:
             np.array(data["ring"], dtype=np.int64),
             data["layers"],
             [PruneStep.from_json(step) for step in data["steps"]],
-            np.array(data.get("view", [0] * len(data["group"])), dtype=np.int64),
+            np.array(data.get("view") or [0] * len(data["group"]), dtype=np.int64),
         )
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from crop_core.measure.cost import Cost
-from crop_core.records import Answer, Comparison, StreamEvent, TokenProb
+from crop_core.records import Answer, Comparison, Refused, StreamEvent, TokenProb, Told, Way
 from crop_core.region import Region
 from crop_core.trace import PruneStep, TokenTrace
 
@@ -138,19 +139,70 @@ def comparison(
     return Comparison(**{**values, **fields})
 
 
+def told(name: str = "CROP", method: str = "crop", region: Region | None = None, **fields: Any) -> Told:
+    """What one way told; `fields` replace fields of the record."""
+    region = region or Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)
+    values = {
+        "text": "rabbit",
+        "same": True,
+        "chance": 0.9,
+        "kl_first": 0.01,
+        "trace": trace(region),
+        "ttft_s": 0.05,
+        "kv_bytes": 1_300_000,
+        "flops": 3_000_000_000,
+    }
+    return Told(name, method, region=region, **{**values, **fields})
+
+
+def about_several(result: Comparison, regions: Sequence[Region]) -> Comparison:
+    """The comparison with more pictures after its own, a region each."""
+    traces = [trace(region) for region in regions]
+    baseline = replace(result.baseline, others=[each.unpruned() for each in traces])
+    return replace(result, baseline=baseline, crop=replace(result.crop, others=traces))
+
+
 class FakeEngine:
-    """Streams a hand-made comparison, a region drawn by the user included."""
+    """Streams a hand-made comparison, a region drawn by the user included, and tells of ways; `asked` keeps those.
+
+    A way with a budget of 7 tokens is refused, and the method "random" says something else.
+    """
+
+    keeps_history = True
 
     def __init__(self, delay: float = 0.0) -> None:
         self.delay = delay
+        self.asked: list[Way] = []
+
+    def ask_many(
+        self, image: Image.Image, question: str, ways: Sequence[Way], region: Region | None = None
+    ) -> Iterator[Told | Refused]:
+        """Every token, then each way."""
+        whole = Region.whole(*image.size)
+        yield told("every token", "none", whole, chance=0.99, kl_first=0.0, trace=trace(whole, False, ()))
+        for way in ways:
+            self.asked.append(way)
+            if way.config.budget is not None and way.config.budget.mean_tokens == 7:
+                yield Refused(way.name, way.config.method, "A budget of 7 tokens is too small.")
+                continue
+            own = way.region or region or Region(2, 1, 4, 3, *image.size, "predicted", 0.83)
+            other = way.config.method == "random"
+            said = {"text": "turtle", "same": False, "chance": 0.2} if other else {}
+            yield told(way.name, way.config.method, own, **said)
 
     def stream(
-        self, image: Image.Image, question: str, config: Any = None, region: Region | None = None
+        self, image: Any, question: str, config: Any = None, region: Any = None, history: Sequence[Any] = ()
     ) -> Iterator[StreamEvent]:
         """Region, both answers as they grow, then everything."""
+        first, *others = [image] if isinstance(image, Image.Image) else image
+        own, *given = [region] if region is None or isinstance(region, Region) else region
+        sizes = [other.size for other in others]
         known = {word.strip("?,.") for word in question.split()}
         unknown = sorted(known & {"xylophone"})
-        result = comparison(question, image.size, region, changed="sign" in known, unknown_words=unknown)
+        told = {"changed": "sign" in known, "unknown_words": unknown, "history": list(history)}
+        result = comparison(question, first.size, own, **told)
+        found = [each or Region(5, 5, 6, 7, *size, "predicted", 0.6) for each, size in zip(given, sizes, strict=True)]
+        result = about_several(result, found)
         yield StreamEvent("localize")
         texts = (
             ("baseline", ""),

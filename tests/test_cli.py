@@ -15,6 +15,7 @@ from PIL import Image
 from crop_core import units
 from crop_core.cli import main
 from crop_core.config import Budget, CropConfig
+from crop_core.embedded import picture_of
 from crop_core.records import Comparison
 
 QUESTION = "what is left of the dog?"
@@ -140,6 +141,20 @@ def test_json_to_a_file_comes_besides_the_table(
     assert main(["ask", picture, QUESTION, "--json", str(target)]) == 0
     assert json.loads(target.read_text())["question"] == QUESTION
     assert "same answer" in capsys.readouterr().out
+
+
+def test_the_pictures_go_into_the_json_when_asked(double: type[Double], picture: str, tmp_path: Path) -> None:
+    target = tmp_path / "answer.json"
+    assert main(["ask", picture, QUESTION, "--also", picture, "--json", str(target), "--with-picture"]) == 0
+    pictures = json.loads(target.read_text())["pictures"]
+    assert [picture_of(url).size for url in pictures] == [(320, 160)] * 2
+
+
+def test_a_picture_without_a_json_is_one_sentence(
+    double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", picture, QUESTION, "--with-picture"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_the_json_is_strict_and_plain_ascii(

@@ -66,6 +66,7 @@ def hooks(engine):
 def figures(comparison):
     """Everything but the times, to compare two runs of the same."""
     data = comparison.to_json()
+    assert data.pop("made")
     for side in ("baseline", "crop"):
         for name in [name for name in data[side]["cost"] if name.endswith("_s")]:
             del data[side]["cost"][name]

@@ -184,6 +184,7 @@ def test_a_follow_up_reads_the_image_again_with_its_own_region(folder):
     told = engine.adapter.prepare(image, "what is left?", turns).input_ids
     alone = engine.adapter.prepare(image, "what is left?").input_ids
     assert torch.equal(told, alone) == ("reads each question by itself" in notice)
+    assert engine.keeps_history == (not torch.equal(told, alone))
     assert int((told == engine.adapter.image_token_id).sum()) == found.baseline.trace.visual_tokens
 
 

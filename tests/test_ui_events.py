@@ -12,7 +12,8 @@ from crop_core.records import StreamEvent
 from ui.controls import rings_text
 from ui.events import BROKEN, Handlers
 from ui.examples import Example
-from ui.layout import build, launch_options
+from ui.history import History
+from ui.layout import launch_options
 
 SETTINGS = ("crop", "192", "", rings_text(PlcConfig()), "", False, "predicted", 2, 2, 5, 5)
 KEPT = gr.skip()
@@ -37,7 +38,7 @@ def scene(tmp_path: Path) -> str:
 
 
 def asked(engine: FakeEngine, path: str | None, question: str, settings: tuple = SETTINGS) -> list[tuple]:
-    return list(Handlers(engine, []).ask(path, question, *settings))
+    return list(Handlers(engine, []).ask(History(), path, question, None, *settings, ""))
 
 
 def test_an_answer_is_streamed_and_kept_for_downloads(scene: str) -> None:
@@ -46,7 +47,7 @@ def test_an_answer_is_streamed_and_kept_for_downloads(scene: str) -> None:
     assert stages == sorted(stages, key=["localize", "baseline", "crop", "measure", "done"].index)
     assert stages[-1] == "done"
     assert [state for *_, state in moments[:-1]] == [KEPT] * (len(moments) - 1)
-    assert moments[-1][2].result.question == "what is left of the dog?"
+    assert moments[-1][2].shown.result.question == "what is left of the dog?"
 
 
 @pytest.mark.parametrize(
@@ -86,26 +87,30 @@ def test_a_failure_inside_is_told_without_its_details(scene: str) -> None:
     assert "secret" not in note
 
 
-def test_a_failure_half_way_says_again_what_is_shown(scene: str) -> None:
+def test_a_failure_half_way_leaves_the_picture(scene: str) -> None:
     class Dying(FakeEngine):
         def stream(self, *args: object) -> Iterator[StreamEvent]:
             yield next(super().stream(*args))
             raise RuntimeError("secret")
 
     first, last = asked(Dying(), scene, "what?")
-    assert last[0] == first[0]
+    shown, last_shown = (json.loads(each[0]["data"]) for each in (first, last))
+    assert (shown["stage"], last_shown["stage"]) == ("localize", "idle")
+    assert last[0]["image"] == first[0]["image"]
     assert BROKEN[:20] in last[1]
 
 
 def test_a_new_picture_is_shown_and_a_bad_one_is_not(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [])
-    explorer, note = handlers.preview(scene)
+    explorer, note, mode, drawn, follow = handlers.preview(scene, None, "drawn")
     assert json.loads(explorer["data"])["stage"] == "idle"
-    assert note == ""
-    explorer, note = handlers.preview(__file__)
-    assert explorer == KEPT
+    assert (note, mode, drawn) == ("", "predicted", ""), "a region that was drawn belongs to the picture before"
+    assert not follow.visible, "a new picture starts a new thread"
+    assert handlers.preview(scene, None, "whole")[2] == KEPT
+    explorer, note, *others = handlers.preview(__file__, None, "drawn")
+    assert explorer == KEPT and others == [KEPT] * 3
     assert note
-    assert handlers.preview(None) == (KEPT, "")
+    assert handlers.preview(None, None, "drawn") == (KEPT, "", *[KEPT] * 3)
 
 
 class Event:
@@ -117,22 +122,35 @@ class Event:
 
 def test_an_example_fills_the_inputs(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [Example(Path(scene), "is there a bus?", "no", "exist")])
-    assert handlers.show_example(Event({"index": 0})) == (scene, "is there a bus?")
+    assert handlers.show_example("drawn", Event({"index": 0})) == (scene, "is there a bus?", "predicted")
+    assert handlers.show_example("whole", Event({"index": 0})) == (scene, "is there a bus?", KEPT)
 
 
 @pytest.mark.parametrize("data", [None, {}, {"index": 1}, {"index": -1}, {"index": "0"}, {"index": True}, [0]])
 def test_an_example_that_is_none_changes_nothing(scene: str, data: object) -> None:
     handlers = Handlers(FakeEngine(), [Example(Path(scene), "is there a bus?", "no", "exist")])
-    assert handlers.show_example(Event(data)) == (KEPT, KEPT)
+    assert handlers.show_example("drawn", Event(data)) == (KEPT, KEPT, KEPT)
+    history = asked(FakeEngine(), scene, "what?")[-1][2]
+    assert handlers.show_run(History(), Event(data)) == (KEPT, KEPT)
+    assert handlers.show_run(history, Event(data))[1] is history
 
 
-def test_figures_and_downloads_need_a_result(scene: str) -> None:
+def test_an_earlier_run_is_shown_again(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [])
-    assert handlers.extras(None) == (KEPT,) * 4
-    state = asked(FakeEngine(), scene, "what?")[-1][2]
-    _, _, sheet, record = handlers.extras(state)
-    assert Path(sheet.value["path"]).read_bytes().startswith(b"\x89PNG")
-    assert json.loads(Path(record.value["path"]).read_text())["question"] == "what?"
+    first = asked(FakeEngine(), scene, "what?")[-1][2]
+    *_, (_, _, both) = handlers.ask(first, scene, "what?", None, *SETTINGS, "")
+    assert [run.result.question for run in both.runs] == ["what?", "what?"]
+    explorer, history = handlers.show_run(both, Event({"index": 0}))
+    assert explorer == first.shown.view.to_json()
+    assert history.shown is both.runs[0]
+    assert handlers.extras(history)[0].count("run-card") == 2
+
+
+def test_figures_need_a_result(scene: str) -> None:
+    handlers = Handlers(FakeEngine(), [])
+    assert handlers.extras(History()) == (KEPT,) * 4
+    _, _, times, alive = handlers.extras(asked(FakeEngine(), scene, "what?")[-1][2])
+    assert times.data and alive.data
 
 
 def test_two_people_at_once_get_their_own(tmp_path: Path) -> None:
@@ -140,7 +158,9 @@ def test_two_people_at_once_get_their_own(tmp_path: Path) -> None:
 
     def visit(name: str, width: int) -> None:
         picture(width, 200).save(tmp_path / f"{name}.png")
-        got[name] = list(handlers.ask(str(tmp_path / f"{name}.png"), f"what is {name}?", *SETTINGS))[-1]
+        got[name] = list(
+            handlers.ask(History(), str(tmp_path / f"{name}.png"), f"what is {name}?", None, *SETTINGS, "")
+        )[-1]
 
     visitors = [threading.Thread(target=visit, args=(f"v{k}", 200 + 50 * k)) for k in range(4)]
     for visitor in visitors:
@@ -148,20 +168,10 @@ def test_two_people_at_once_get_their_own(tmp_path: Path) -> None:
     for visitor in visitors:
         visitor.join()
     for k in range(4):
-        explorer, _, state = got[f"v{k}"]
-        data = json.loads(explorer["data"])
-        assert data["question"] == state.result.question == f"what is v{k}?"
-        assert data["size"] == list(state.result.crop.trace.image_size) == [200 + 50 * k, 200]
-
-
-@pytest.fixture(scope="module")
-def config() -> dict:
-    return build(FakeEngine(), []).get_config_file()
-
-
-def test_only_asking_is_a_public_endpoint(config: dict) -> None:
-    public = [each["api_name"] for each in config["dependencies"] if each["api_visibility"] == "public"]
-    assert public == ["ask"]
+        explorer, _, history = got[f"v{k}"]
+        data, result = json.loads(explorer["data"]), history.shown.result
+        assert data["question"] == result.question == f"what is v{k}?"
+        assert data["size"] == list(result.crop.trace.image_size) == [200 + 50 * k, 200]
 
 
 def test_no_style_or_font_comes_from_elsewhere(tmp_path: Path) -> None:

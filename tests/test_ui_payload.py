@@ -6,11 +6,12 @@ import numpy as np
 from fake_records import FakeEngine, comparison, picture, trace
 from PIL import Image
 
+from crop_core.embedded import SIDE, data_url
 from crop_core.records import StreamEvent
 from crop_core.region import Region
 from crop_core.trace import TokenTrace
 from ui.examples import Example, load_examples, strip_html
-from ui.payload import PICTURE_SIDE, View, data_url
+from ui.payload import View
 
 
 def decoded(url: str) -> Image.Image:
@@ -28,7 +29,7 @@ def test_a_small_picture_is_sent_as_it_is() -> None:
 def test_a_large_noisy_picture_is_scaled_and_compressed() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (900, 2000, 3), dtype=np.uint8))
     sent = decoded(data_url(noise))
-    assert max(sent.size) == PICTURE_SIDE
+    assert max(sent.size) == SIDE
     assert sent.format == "JPEG"
     assert abs(sent.width / sent.height - 2000 / 900) < 0.01
 

@@ -9,11 +9,10 @@ import gradio as gr
 from ui import theme
 
 BOOT = """
-const explorer = new Explorer(element.querySelector('.cx-mount'), (cells) => { drawn = cells; trigger('input'); });
-let drawn = null;
+const explorer = new Explorer(element.querySelector('.cx-mount'), () => trigger('input'), () => trigger('submit'));
 window.cropExplorer = {
-  drawn: () => drawn,
-  set: (mode, cells) => explorer.region.setDrawn(mode === 'drawn' ? cells : null, false),
+  pull: (fields) => pullRegions(explorer.region.own, fields),
+  push: (fields) => explorer.region.setOwn(pushRegions(fields)),
 };
 const show = () => explorer.update(props.value).catch((error) => console.error('explorer: ' + error.message));
 watch('value', show);
@@ -23,9 +22,10 @@ show();
 
 
 class ExplorerView(gr.HTML):
-    """Draws one payload (`ui.payload`): {"image": data URL, "data": JSON text}.
+    """Draws one payload (`ui.payload`): {"image": data URL, "others": [data URL], "data": JSON text}.
 
-    Its `input` event means that a region was drawn; `window.cropExplorer.drawn()` has its cells.
+    Its `input` event means that a region was drawn, and `submit` that it is to be asked about;
+    `window.cropExplorer` moves the cells between the pictures and the page's fields.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -38,18 +38,42 @@ class ExplorerView(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """The payload as a JSON schema, for the app's API page."""
-        return {"type": "object", "properties": {"image": {"type": "string"}, "data": {"type": "string"}}}
+        text = {"type": "string"}
+        return {
+            "type": "object",
+            "properties": {"image": text, "others": {"type": "array", "items": text}, "data": text},
+        }
 
 
-class ExampleStrip(gr.HTML):
-    """Buttons with a thumbnail and a question each (`ui.examples.strip_html`).
+class GalleryView(gr.HTML):
+    """Draws methods side by side (`ui.gallery.gallery_json`)."""
+
+    BOOT = """
+const gallery = new Gallery(element.querySelector('.cx-mount'));
+const show = () => gallery.update(props.value).catch((error) => console.error('gallery: ' + error.message));
+watch('value', show);
+new MutationObserver(() => gallery.redraw()).observe(document.body, { attributes: true, attributeFilter: ['class'] });
+show();
+"""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            html_template="<div class='cx-mount'></div>",
+            js_on_load=theme.explorer_script() + self.BOOT,
+            apply_default_css=False,
+            **kwargs,
+        )
+
+
+class Strip(gr.HTML):
+    """Buttons with a data-index each: examples (`ui.examples.strip_html`) or runs (`ui.history.strip_html`).
 
     Its `select` event carries {"index": int}, which comes from the browser and is not to be trusted.
     """
 
     CLICK = """
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('.ex-button');
+  const button = event.target.closest('button[data-index]');
   if (button) trigger('select', { index: Number(button.dataset.index) });
 });
 """

@@ -19,20 +19,20 @@ SCHEDULE_HELP = (
     "Layer : share of tokens alive from it on. Empty: one early and one late cut. A budget scales the shares."
 )
 EVICT_HELP = "Dropped tokens leave the KV cache of the layers before the last cut too, once the prompt is read."
-PULL = """(mode, ...cells) => {
-  const box = window.cropExplorer.drawn();
-  return box ? ['drawn', ...box] : [mode, ...cells];
-}"""
-PUSH = "(mode, ...cells) => { window.cropExplorer.set(mode, cells); }"
+PULL = "(...region) => window.cropExplorer.pull(region)"
+ASK_PULL = "(...values) => [...values.slice(0, -6), ...window.cropExplorer.pull(values.slice(-6))]"
+PUSH = "(...region) => { window.cropExplorer.push(region); }"
+FORGET = "(mode, others) => mode === 'drawn' ? others : ''"
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A run as the settings ask for it; `region` is None when the localizer is to find it."""
+    """A run as the settings ask for it; `region` is None when the localizer is to find it. mode: one of MODES."""
 
     config: CropConfig
     region: Region | None
+    mode: str
 
 
 def pairs(text: str, what: str, example: str) -> list[tuple[str, float]]:
@@ -109,12 +109,17 @@ def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Regi
     return Region(x0, y0, x1, y1, *size, "drawn")
 
 
+def without_drawn(mode: str) -> Any:
+    """The region mode for another picture: a region that was drawn belongs to the one before."""
+    return "predicted" if mode == "drawn" else gr.skip()
+
+
 def read(values: Sequence[Any], size: tuple[int, int]) -> Wanted:
     """All settings in the order of `Panel.values`; ConfigError or RegionError with one sentence when one cannot be."""
     method, budget, custom, rings, schedule, evict, mode, *cells = values
     plc, ilp = parse_rings(rings or ""), replace(parse_schedule(schedule or ""), evict=bool(evict))
     config = CropConfig(method=method, budget=parse_budget(budget, custom), plc=plc, ilp=ilp)
-    return Wanted(config, parse_region(mode, cells, size))
+    return Wanted(config, parse_region(mode, cells, size), mode)
 
 
 class Panel:
@@ -147,13 +152,16 @@ class Panel:
                 for name, value in zip(names, (2, 2, 5, 5), strict=True)
             ]
         budget.input(lambda choice: gr.Textbox(visible=choice == "custom"), budget, custom, **QUIET)
-        self.row = row
+        self.row, self.method, self.budget = row, method, budget
         self.values = [method, budget, custom, rings, schedule, evict, self.mode, *self.cells]
 
-    def follow(self, explorer: gr.HTML) -> None:
-        """Keeps the widgets and the region drawn in the explorer together, in the browser."""
-        region = [self.mode, *self.cells]
+    def follow(self, explorer: gr.HTML, others: gr.Textbox) -> None:
+        """Keeps the widgets and the regions drawn in the explorer together, in the browser; others: those after the
+        first picture, which a choice for all of them ends.
+        """
+        region = [self.mode, *self.cells, others]
         explorer.input(None, region, region, js=PULL, api_visibility="private")
+        self.mode.input(None, [self.mode, others], others, js=FORGET, api_visibility="private")
         for widget in region:
             widget.change(None, region, None, js=PUSH, api_visibility="private")
         self.mode.change(lambda mode: gr.Row(visible=mode == "drawn"), self.mode, self.row, **QUIET)

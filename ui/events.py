@@ -6,50 +6,29 @@ One object per app, with no state that a request changes: what belongs to a visi
 from __future__ import annotations
 
 import html
-import json
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
-from crop_core.images import check_question, open_image
-from ui import controls, figures, overlays, words
+from crop_core.embedded import data_url
+from crop_core.images import open_image
+from ui import controls, figures, links
+from ui.asked import Asked, Engine
 from ui.examples import Example
+from ui.history import Finished, History, strip_html
 from ui.payload import View
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from crop_core.config import CropConfig
-    from crop_core.records import Comparison, StreamEvent
-    from crop_core.region import Region
+from ui.pictures import open_all
+from ui.thread import thread
 
 log = logging.getLogger(__name__)
 BROKEN = (
     "The model could not answer: something went wrong inside. The app's log says what; nothing on screen has changed."
 )
-
-
-class Engine(Protocol):
-    """What the interface needs of an engine (`crop_core.engine.CropEngine`)."""
-
-    def stream(
-        self, image: Image.Image, question: str, config: CropConfig, region: Region | None = None
-    ) -> Iterator[StreamEvent]:
-        """Events of one comparison, the last one with the comparison itself."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Finished:
-    """One visitor's latest picture and result, kept in the session for figures and downloads."""
-
-    image: Image.Image
-    result: Comparison
+ALONE = "There is no answer to follow yet: ask a first question above."
+Moment = tuple[Any, Any, Any]  # explorer, message, history
 
 
 def message(sentence: str = "") -> str:
@@ -64,62 +43,140 @@ class Handlers:
         self.engine = engine
         self.examples = examples
 
-    def preview(self, path: str | None) -> tuple[Any, str]:
-        """A new picture: (explorer, message). None, or a bad one, leaves the explorer as it is."""
-        if path is None:  # taken away
-            return gr.skip(), message()
-        try:
-            return View.of(open_image(path)).to_json(), message()
-        except ValueError as error:
-            return gr.skip(), message(str(error))
+    def preview(self, path: str | None, more: list[str] | None, mode: str) -> tuple[Any, ...]:
+        """New pictures: (explorer, message, region mode, regions in the others, follow-up).
 
-    def ask(self, path: str | None, question: str, *settings: Any) -> Iterator[tuple[Any, Any, Any]]:
-        """Streams (explorer, message, state) for one question; bad input changes the message only."""
-        shown = gr.skip()  # said again, should the engine fail half-way: a stream must not go back to skipping
+        None, or a bad one, leaves all but the message as it is. A new picture starts a new thread.
+        """
         try:
-            image, text = open_image(path), check_question(question)
-            wanted = controls.read(settings, image.size)
-            for outputs in self.comparison(image, text, wanted):
-                shown = outputs[0]
-                yield outputs
+            view = View.of(open_all(path, more)) if path or more else None
         except ValueError as error:
-            yield shown, message(str(error)), gr.skip()
+            return gr.skip(), message(str(error)), *(gr.skip(),) * 3
+        if view is None:  # taken away
+            return gr.skip(), message(), *(gr.skip(),) * 3
+        return view.to_json(), message(), controls.without_drawn(mode), "", gr.Column(visible=False)
+
+    def ask(
+        self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
+    ) -> Iterator[Moment]:
+        """Streams (explorer, message, history) for one question; bad input changes the message only.
+
+        settings: values of `Panel`, then that of `MorePictures.drawn`.
+        """
+        yield from self._stream(history, lambda: Asked.of(open_all(path, more), question, settings))
+
+    def again(
+        self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
+    ) -> Iterator[Moment]:
+        """As `ask`, but the question on screen, as the follow-up that it may be, with the regions of now; a recorded
+        run is not asked again.
+        """
+        run = history.shown
+        if run is None or run.file:
+            yield from self.ask(history, path, question, more, *settings)
+        else:
+            said = run.result
+            yield from self._stream(history, lambda: Asked.of(run.images, said.question, settings, said.history))
+
+    def follow(self, history: History, question: str, *settings: Any) -> Iterator[tuple[Any, ...]]:
+        """Streams (explorer, message, history, question) for a question that follows the thread on screen, with its
+        pictures.
+        """
+        run = history.shown
+        if run is None or run.file:
+            yield gr.skip(), message(ALONE), gr.skip(), gr.skip()
+            return
+        for moment in self._stream(history, lambda: Asked.of(run.images, question, settings, thread(history))):
+            yield *moment, "" if isinstance(moment[-1], History) else gr.skip()
+
+    def _stream(self, history: History, request: Callable[[], Asked]) -> Iterator[Moment]:
+        """What is asked, answered. After bad input or a failure the last of it is what was on screen before."""
+        view = None
+        try:
+            for view, done in self.comparison(request()):
+                yield view.to_json(), message(), history.add(done) if done else gr.skip()
+            return
+        except ValueError as error:
+            sentence = str(error)
         except Exception:
             log.exception("the engine failed")
-            yield shown, message(BROKEN), gr.skip()
+            sentence = BROKEN
+        yield standing(history, view), message(sentence), gr.skip()
 
-    def comparison(self, image: Image.Image, question: str, wanted: controls.Wanted) -> Iterator[tuple[Any, Any, Any]]:
-        """The engine's stream as (explorer, message, state).
+    def comparison(self, asked: Asked) -> Iterator[tuple[View, Finished | None]]:
+        """The engine's stream as views, the last one with the finished run.
 
         Nothing is shown before the engine's first event, so that a budget or box that it refuses changes nothing.
         """
-        view = View.of(image, question, words.method_name(wanted.config.method))
-        for event in self.engine.stream(image, question, wanted.config, wanted.region):
+        view = asked.view()
+        for event in asked.events(self.engine):
             view = view.event(event)
-            done = Finished(image, event.comparison) if event.comparison is not None else gr.skip()
-            yield view.to_json(), message(), done
+            yield view, None if event.comparison is None else asked.finished(event.comparison, view)
 
-    def show_example(self, event: gr.EventData) -> tuple[Any, Any]:
-        """(picture, question) of a clicked example."""
-        chosen = self.chosen(event)
-        return (str(chosen.image), chosen.question) if chosen else (gr.skip(), gr.skip())
+    def show_example(self, mode: str, event: gr.EventData) -> tuple[Any, Any, Any]:
+        """(picture, question, region mode) of a clicked example; an index that is none changes nothing."""
+        index = index_of(event)
+        if not (type(index) is int and 0 <= index < len(self.examples)):
+            return gr.skip(), gr.skip(), gr.skip()
+        chosen = self.examples[index]
+        return str(chosen.image), chosen.question, controls.without_drawn(mode)
 
-    def chosen(self, event: gr.EventData) -> Example | None:
-        """The example that an event names, or None when it names none: the index comes from the browser."""
-        index = (event._data or {}).get("index") if isinstance(event._data, dict) else None
-        return self.examples[index] if type(index) is int and 0 <= index < len(self.examples) else None
+    def show_failure(self, mode: str, event: gr.EventData) -> tuple[Any, ...]:
+        """(picture, question, region mode, budget, tab) of a clicked example on which CROP fails at 64 tokens."""
+        shown = self.show_example(mode, event)
+        known = isinstance(shown[0], str)
+        return *shown, "64" if known else gr.skip(), gr.Tabs(selected="explore") if known else gr.skip()
 
-    def withdraw(self) -> tuple[Any, Any]:
-        """(picture file, JSON file) are not to be had until `extras` makes those of the new result."""
-        return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
+    def show_run(self, history: History, event: gr.EventData) -> tuple[Any, Any]:
+        """(explorer, history) with the clicked run of the history on screen again."""
+        chosen = history.choose(index_of(event))
+        return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
-    def extras(self, state: Finished | None) -> tuple[Any, ...]:
-        """(time figure, alive figure, picture file, JSON file) of the latest result."""
+    def to_follow(self, history: History) -> Any:
+        """The place for a follow-up question, which is there once there is an answer that was asked for here."""
+        return gr.Column(visible=history.shown is not None and not history.shown.file)
+
+    def extras(self, history: History) -> tuple[Any, ...]:
+        """(runs so far, link, time figure, alive figure) of the result on screen."""
+        state = history.shown
         if state is None:
             return (gr.skip(),) * 4
-        sheet = overlays.png(overlays.sheet(state.image, state.result.crop.trace))
-        record = json.dumps(state.result.to_json(), allow_nan=False).encode()
-        files = ((sheet, "crop-explorer.png"), (record, "crop-explorer.json"))
-        saved = [save_bytes_to_cache(*file, get_upload_folder()) for file in files]
-        buttons = [gr.DownloadButton(value=path, interactive=True) for path in saved]
-        return figures.time_split(state.result), figures.alive_curve(state.result), *buttons
+        shown = figures.time_split(state.result), figures.alive_curve(state.result)
+        return strip_html(history), self.link(state), *shown
+
+    def link(self, run: Finished) -> Any:
+        """The query that brings a run back, of those that ask a first question about an example alone."""
+        first, *others = run.view.pictures
+        example = self._pictures.get(first.url)
+        if example is None or others or run.result.history or run.file:
+            return gr.Textbox("", visible=False)
+        return gr.Textbox(links.query(example, run.result.question, run.settings), visible=True)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Example]:
+        """The examples by what the browser is sent of their pictures."""
+        return {data_url(open_image(one.image)): one for one in self.examples}
+
+    def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
+        """(message, picture, question, *settings) of the link that the page was opened with, if it was."""
+        try:
+            found = links.read(dict(request.query_params), self.examples, settings)
+        except ValueError as error:
+            return message(str(error)), *(gr.skip(),) * (2 + len(settings))
+        return message(), *(found or (gr.skip(),) * (2 + len(settings)))
+
+
+def standing(history: History, view: View | None) -> Any:
+    """What is on screen when a question has come to nothing.
+
+    view: what was shown of it. The run about its pictures that it replaced comes back, or they alone do.
+    """
+    if view is None:
+        return gr.skip()
+    run = history.shown
+    return (run.view if run and run.view.pictures == view.pictures else View(view.pictures)).to_json()
+
+
+def index_of(event: gr.EventData) -> object:
+    """What a strip's event calls its index; it comes from the browser, and may be anything."""
+    return event._data.get("index") if isinstance(event._data, dict) else None

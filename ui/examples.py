@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ui.payload import data_url
+from crop_core.embedded import data_url
 
 KIND_NAMES = {
     "relation": "beside, above, below",
@@ -28,13 +28,16 @@ FAILS = " · CROP fails at 64 tokens"
 
 @dataclass(frozen=True)
 class Example:
-    """A picture file and a question, with its right answer and its kind; pruning_fails: measured for CROP at 64."""
+    """A picture file and a question, with its right answer and its kind; pruning_fails: measured for CROP at 64, which
+    said what `pruned` is.
+    """
 
     image: Path
     question: str
     answer: str
     kind: str
     pruning_fails: bool = False
+    pruned: str = ""
 
 
 def load_examples(folder: Path) -> list[Example]:
@@ -45,7 +48,12 @@ def load_examples(folder: Path) -> list[Example]:
     rows = json.loads(listing.read_text(encoding="utf-8"))
     return [
         Example(
-            Path(folder) / row["image"], row["question"], row["answer"], row["kind"], row.get("pruning_fails", False)
+            Path(folder) / row["image"],
+            row["question"],
+            row["answer"],
+            row["kind"],
+            row.get("pruning_fails", False),
+            row.get("measured", {}).get("crop 64", ""),
         )
         for row in rows
     ]

@@ -8,23 +8,37 @@ from typing import Any
 import gradio as gr
 
 from ui import words
-from ui.components import ExampleStrip, ExplorerView, PictureInput
-from ui.controls import Panel
-from ui.events import Engine, Handlers, message
+from ui.api import endpoints
+from ui.components import ExplorerView, PictureInput, Strip
+from ui.controls import ASK_PULL, Panel
+from ui.events import Handlers, message
 from ui.examples import Example, strip_html
+from ui.follow import FollowUp
+from ui.history import History
+from ui.learn import asked_by, learn_tab, lesson_bar
+from ui.many import Many
+from ui.pictures import MorePictures
+from ui.publish.panel import Publish, open_part, publish, publish_part, wire_files, withdraw
+from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
 
 HIDE_FILES_AFTER = (3600, 24 * 3600)  # seconds: look for old uploads every hour, delete those older than a day
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
+ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
+RUN_LINKED = """(picture) => {
+  if (picture && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
+}"""
 HEADING = f"<header class='page-head'><h1>CROP Explorer</h1><p>{words.INTRO}</p></header>"
 WORLD = f"<details class='world'><summary>What the bundled models know</summary><p>{words.WORLD}</p></details>"
 
 
-def build(engine: Engine, examples: list[Example], bundled: bool = True, queue_size: int = 32) -> gr.Blocks:
+def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size: int = 32) -> gr.Blocks:
     """The app over an engine.
 
     Args:
-        engine: anything with `stream(image, question, config, region)`.
+        engine: anything with `stream`, `ask_many` and `keeps_history`, such as `crop_core.engine.CropEngine`.
         examples: one-click examples, shown in this order.
         bundled: whether the engine's model is the bundled one, whose small world is then described.
         queue_size: how many people may wait before further ones are turned away.
@@ -38,17 +52,22 @@ def build(engine: Engine, examples: list[Example], bundled: bool = True, queue_s
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):
                 inputs = input_column(examples, bundled)
             with gr.Column(scale=1, min_width=340, elem_id="outputs"):
-                outputs = output_column()
+                outputs = {"bar": lesson_bar(), **output_tabs(engine, inputs, examples)}
+        endpoints(engine, MODEL)  # first, so that their names are theirs
         wire(handlers, inputs, outputs)
+        restored = [inputs["note"], inputs["picture"], inputs["question"], *inputs["panel"].values]
+        linked = app.load(handlers.restore, inputs["panel"].values, restored, **PRIVATE)
+        linked.then(None, inputs["picture"], None, js=RUN_LINKED, api_visibility="private")
     app.queue(max_size=queue_size, default_concurrency_limit=4)
     return app
 
 
 def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
-    """Picture, question, Run, message, settings, examples."""
+    """Pictures, question, Run, message, settings, examples."""
     picture = PictureInput(
         label="Picture", sources=["upload", "clipboard", "webcam"], height=230, elem_id="picture", buttons=[]
     )
+    more = MorePictures()
     question = gr.Textbox(
         label="Question", placeholder="what is left of the dog?", lines=1, max_lines=4, elem_id="question"
     )
@@ -58,47 +77,93 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     strip = None
     if examples:
         gr.HTML("<h2 class='side-title'>Examples</h2>", elem_id="examples-title", apply_default_css=False)
-        strip = ExampleStrip(strip_html(examples), elem_id="examples")
+        strip = Strip(strip_html(examples), elem_id="examples")
     if bundled:
         gr.HTML(WORLD, elem_id="world", apply_default_css=False)
-    return {"picture": picture, "question": question, "run": run, "note": note, "panel": panel, "strip": strip}
+    asked = {"picture": picture, "more": more, "question": question, "panel": panel}
+    return {**asked, "run": run, "note": note, "strip": strip}
 
 
-def output_column() -> dict[str, Any]:
-    """The explorer, and below it figures and downloads."""
+def output_tabs(engine: Any, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
+    """What there is to see; returns what the handlers need of it."""
+    many = Many(engine)
+    asked, note = [inputs["picture"], inputs["question"], *inputs["panel"].values], inputs["note"]
+    with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tab("Explore", id="explore"):
+            outputs = explorer_column(engine.keeps_history)
+            places_part(many, asked, note, MODEL)
+            figures, outputs["publish"] = downloads()
+            outputs["extras"] = [outputs["runs"], outputs["link"], *figures]
+            outputs["open"] = open_part()
+        methods_tab(many, asked, note, MODEL)
+        budget_tab(many, asked, note, MODEL)
+        outputs["start"], outputs["failures"] = learn_tab(examples)
+    return {**outputs, "tabs": tabs}
+
+
+def explorer_column(keeps_history: bool) -> dict[str, Any]:
+    """The explorer, what was asked so far, and the place for what follows."""
     explorer = ExplorerView(elem_id="explorer")
+    runs = Strip("", elem_id="runs")
+    link = gr.Textbox("", label="Link to this run", visible=False, interactive=False, buttons=["copy"], elem_id="link")
+    link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
+    history = gr.State(History(), time_to_live=FORGET_AFTER)
+    return {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": FollowUp(keeps_history)}
+
+
+def downloads() -> tuple[list[Any], Publish]:
+    """Two figures of the costs, and what can be taken away."""
     with gr.Accordion("Figures and downloads", open=False, elem_id="extras"):
         with gr.Row():
             times = gr.Plot(label="Where the time goes", show_label=False, elem_id="times")
             alive = gr.Plot(label="Visual tokens alive per layer", show_label=False, elem_id="alive")
-        with gr.Row():
-            picture = gr.DownloadButton("Pictures (PNG)", interactive=False, elem_id="save-picture")
-            record = gr.DownloadButton("Result and trace (JSON)", interactive=False, elem_id="save-record")
-    return {
-        "explorer": explorer,
-        "extras": [times, alive, picture, record],
-        "state": gr.State(time_to_live=FORGET_AFTER),
-    }
+        return [times, alive], publish_part()
 
 
 def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
-    """Connects events and handlers. Both ways to ask share one place in the model's queue."""
-    panel, explorer, note, state = inputs["panel"], outputs["explorer"], inputs["note"], outputs["state"]
-    shown, asked = [explorer, note, state], [inputs["picture"], inputs["question"]]
-    model: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    inputs["picture"].upload(handlers.preview, inputs["picture"], [explorer, note], **private)
-    ask: dict[str, Any] = {"fn": handlers.ask, "inputs": [*asked, *panel.values], "outputs": shown, **model}
-    runs = [gr.on([inputs["run"].click, inputs["question"].submit], api_name="ask", **ask)]
-    if inputs["strip"] is not None:
-        chosen = inputs["strip"].select(handlers.show_example, None, asked, **private)
-        runs.append(chosen.then(api_visibility="private", **ask))
-    downloads = outputs["extras"][-2:]
-    asking = [inputs["run"].click, inputs["question"].submit, *([inputs["strip"].select] if inputs["strip"] else [])]
-    gr.on(asking, handlers.withdraw, None, downloads, queue=False, **private)
-    for run in runs:
-        run.then(handlers.extras, state, outputs["extras"], **private)
-    panel.follow(explorer)
+    """Connects events and handlers. All ways to ask share one place in the model's queue."""
+    panel, more, note = inputs["panel"], inputs["more"], inputs["note"]
+    explorer, history, follow = outputs["explorer"], outputs["history"], outputs["follow"]
+    picture, question, run, strip = (inputs[name] for name in ("picture", "question", "run", "strip"))
+    shown, asked, mode = [explorer, note, history], [picture, question], panel.mode
+    gr.on(
+        [picture.upload, more.files.upload, more.files.delete, more.files.clear],
+        handlers.preview,
+        [picture, more.files, mode],
+        [explorer, note, mode, more.drawn, follow.box],
+        trigger_mode="always_last",  # a picture that comes while another is looked at is looked at as well
+        **PRIVATE,
+    )
+    settings = [*panel.values, more.drawn]
+    inputs_of_ask = [history, *asked, more.files, *settings]
+    ask: dict[str, Any] = {"inputs": inputs_of_ask, "outputs": shown, "api_visibility": "private", **MODEL}
+    onward = {"inputs": [history, follow.question, *settings], "outputs": [*shown, follow.question]}
+    runs = [
+        gr.on([run.click, question.submit], handlers.ask, **ask),
+        explorer.submit(handlers.again, js=ASK_PULL, **ask),
+        gr.on(follow.events, handlers.follow, **{**ask, **onward}),
+    ]
+    asking = [run.click, question.submit, explorer.submit, *follow.events]
+    prepared = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)
+    if strip is not None:
+        asking.append(strip.select)
+        prepared.append(strip.select(handlers.show_example, mode, [*asked, mode], **PRIVATE))
+    if outputs["failures"] is not None:
+        failed = outputs["failures"].select(
+            handlers.show_failure, mode, [*asked, mode, panel.budget, outputs["tabs"]], **PRIVATE
+        )
+        prepared.append(failed)
+    alone = [each.then(lambda: (None, ""), None, more.values, queue=False, **PRIVATE) for each in prepared]
+    runs += [each.then(handlers.ask, **ask) for each in alone]
+    runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **PRIVATE))
+    files = outputs["publish"]
+    runs.append(wire_files(files, outputs["open"], history, explorer))
+    gr.on(asking, withdraw, None, files.files, queue=False, **PRIVATE)
+    for each in runs:
+        each.then(handlers.extras, history, outputs["extras"], **PRIVATE)
+        each.then(publish, [history, *files.options], [*files.files, files.note], **PRIVATE)
+        each.then(handlers.to_follow, history, follow.box, **PRIVATE)
+    panel.follow(explorer, more.drawn)
 
 
 def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:

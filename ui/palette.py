@@ -1,4 +1,4 @@
-"""Every colour of the explorer, in one place: JavaScript, CSS, OpenCV and Plotly all take them from here.
+"""Every colour of the explorer, in one place: JavaScript, CSS, figures and Plotly all take them from here.
 
 The hues are Okabe and Ito's, which people with the common kinds of colour blindness can tell apart.
 """
@@ -29,10 +29,18 @@ def ring_colour(ring: int) -> str:
     return REGION if ring == 0 else RINGS[min(ring, len(RINGS)) - 1]
 
 
-def bgr(colour: str) -> tuple[int, int, int]:
-    """`#rrggbb` as the (blue, green, red) of 0..255 that OpenCV wants."""
-    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return blue, green, red
+METHODS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b07d00", "#7b8794")
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def method_colour(place: int) -> str:
+    """Hex colour of the method in this place of a list."""
+    return METHODS[place % len(METHODS)]
+
+
+def method_dash(place: int) -> str:
+    """Plotly's name of the dash that goes with it, so that lines can be told apart in grey."""
+    return DASHES[place % len(DASHES)]
 
 
 def as_javascript() -> str:

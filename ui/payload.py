@@ -1,14 +1,14 @@
-"""What the explorer draws: a picture as a data URL and a JSON text. Built from records, without torch or Gradio."""
+"""What the explorer draws: pictures as data URLs and a JSON text. Built from records, without torch or Gradio."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from crop_core.embedded import data_url
 from ui import words
 
 if TYPE_CHECKING:
@@ -17,27 +17,13 @@ if TYPE_CHECKING:
     from crop_core.records import Comparison, StreamEvent
     from crop_core.region import Region
 
-PICTURE_SIDE = 1024  # the longest side that is sent to the browser; boxes stay in original pixels
-
-
-def data_url(image: Image.Image, side: int = PICTURE_SIDE) -> str:
-    """`image` (RGB) as a data URL, scaled down to `side`: PNG when that is small, else JPEG."""
-    small = image.copy()
-    small.thumbnail((side, side))
-    for kind, options in (("PNG", {}), ("JPEG", {"quality": 88})):
-        buffer = io.BytesIO()
-        small.save(buffer, kind, **options)
-        if buffer.tell() < 200_000:
-            break
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
 
 def result_json(result: Comparison) -> dict[str, Any]:
-    """The finished comparison as the explorer shows it: the pruned run's trace, words and numbers."""
+    """The finished comparison as the explorer shows it: the pruned run's traces, words and numbers."""
     name = words.method_name(result.method)
     return {
         "trace": result.crop.trace.to_json(),
-        "mean": result.crop.trace.mean_tokens,
+        "others": [trace.to_json() for trace in result.crop.others],
         "verdict": words.verdict(result),
         "notices": words.notices(result),
         "notes": words.run_notes(result),
@@ -51,23 +37,36 @@ def result_json(result: Comparison) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class View:
-    """What one visitor sees at one moment; `event` gives the next moment. Never changed in place, never shared."""
+class Picture:
+    """A picture as a data URL, and the (width, height) of the original."""
 
-    image: str
+    url: str
     size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class View:
+    """What one visitor sees at one moment; `event` gives the next moment. Never changed in place, never shared.
+
+    region: in the first picture; those in the others are in the result. fixed: it cannot be asked about with another
+    region, as it was recorded elsewhere.
+    """
+
+    pictures: tuple[Picture, ...]
     question: str = ""
     method: str = "CROP"
     stage: str = "idle"
     region: Region | None = None
     answers: dict[str, str] = field(default_factory=dict)
     result: Comparison | None = None
+    fixed: bool = False
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
-    def of(cls, image: Image.Image, question: str = "", method: str = "CROP") -> View:
-        """A picture with nothing known of it yet; method: what the pruned run will be called."""
-        return cls(data_url(image), image.size, question, method)
+    def of(cls, images: Image.Image | Sequence[Image.Image], question: str = "", method: str = "CROP") -> View:
+        """Pictures, or one, with nothing known of them yet; method: what the pruned run will be called."""
+        given = images if isinstance(images, Sequence) else [images]
+        return cls(tuple(Picture(data_url(image), image.size) for image in given), question, method)
 
     def event(self, event: StreamEvent) -> View:
         """This view after one event of the engine's stream."""
@@ -79,19 +78,29 @@ class View:
         region = event.comparison.region if event.comparison is not None else event.region or self.region
         return replace(self, stage=event.stage, region=region, answers=answers, result=event.comparison or self.result)
 
-    def to_json(self) -> dict[str, str]:
-        """The explorer's payload: {"image": data URL, "data": JSON text}."""
+    def to_json(self) -> dict[str, Any]:
+        """The explorer's payload: {"image": data URL, "others": [data URL of each further picture], "data": JSON
+        text}.
+        """
+        first, *others = self.pictures
+        traces = [] if self.result is None else self.result.crop.others
+        found = [region_json(trace.region) for trace in traces] if traces else [None] * len(others)
         data = {
             "id": self.key,
             "stage": self.stage,
-            "size": list(self.size),
+            "size": list(first.size),
             "question": self.question,
             "method": self.method,
+            "fixed": self.fixed,
             "region": None if self.region is None else region_json(self.region),
+            "others": [
+                {"size": list(other.size), "region": region} for other, region in zip(others, found, strict=True)
+            ],
             "answers": {"baseline": self.answers.get("baseline", ""), "crop": self.answers.get("crop", "")},
             "result": None if self.result is None else result_json(self.result),
         }
-        return {"image": self.image, "data": json.dumps(data, allow_nan=False)}
+        urls = [other.url for other in others]
+        return {"image": first.url, "others": urls, "data": json.dumps(data, allow_nan=False)}
 
 
 def region_json(region: Region) -> dict[str, Any]:

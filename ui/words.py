@@ -182,9 +182,13 @@ def shift_line(answer: Answer, own: str, other: str) -> str:
     mine, theirs = ((per_token if long else joint)(answer.tokens, name) for name in ("logprob", "other_logprob"))
     points = 100 * (theirs - mine)
     word = "the same" if abs(points) < 0.05 else f"{abs(points):.1f} points {'more' if points > 0 else 'less'}"
-    quoted = answer.text if len(answer.text) <= QUOTED else f"{answer.text[:QUOTED].rstrip()}…"
     unit = "probability per token" if long else "probability"
-    return f"“{quoted}”: {unit} {chance(mine)} {own}, {chance(theirs)} {other} ({word})."
+    return f"“{quoted(answer.text)}”: {unit} {chance(mine)} {own}, {chance(theirs)} {other} ({word})."
+
+
+def quoted(text: str) -> str:
+    """An answer as a sentence repeats it."""
+    return text if len(text) <= QUOTED else f"{text[:QUOTED].rstrip()}…"
 
 
 def kl_line(value: float) -> str:
@@ -230,13 +234,15 @@ def notices(result: Comparison) -> list[str]:
 
 
 def run_notes(result: Comparison) -> dict[str, str]:
-    """One line under each answer: its tokens and its total time."""
+    """One line under each answer: the tokens of all pictures and its total time."""
     base, crop = result.baseline, result.crop
+    of = f" of {len(crop.traces)} pictures" if crop.others else ""
     localizer = " with the localizer" if method_of(result.method).needs_region else ""
     return {
-        "baseline": f"{number(base.trace.visual_tokens)} visual tokens in every layer · {seconds(base.cost.total_s)}",
-        "crop": f"{number(crop.trace.mean_tokens)} visual tokens per layer on average, "
-        f"{number(crop.trace.final_tokens)} after the last cut · {seconds(crop.cost.total_s)}{localizer}",
+        "baseline": f"{number(base.total('visual_tokens'))} visual tokens{of} in every layer · "
+        f"{seconds(base.cost.total_s)}",
+        "crop": f"{number(crop.total('mean_tokens'))} visual tokens{of} per layer on average, "
+        f"{number(crop.total('final_tokens'))} after the last cut · {seconds(crop.cost.total_s)}{localizer}",
     }
 
 

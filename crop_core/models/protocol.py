@@ -83,6 +83,13 @@ def several(images: Images) -> tuple[Image.Image, ...]:
     return (images,) if isinstance(images, Image.Image) else tuple(images)
 
 
+def keeps_history(
+    adapter: Adapter, question: str = "?", images: int = 1, history: Sequence[Turn] = (("?", "?"),)
+) -> bool:
+    """Whether the model's prompt holds earlier turns; where it does not, each question is read by itself."""
+    return adapter.prompt(question, images) != adapter.prompt(question, images, history)
+
+
 @dataclass(frozen=True, eq=False)
 class Tower:
     """What the vision tower thinks of each visual token: attention (N,) float32, the class token's in the penultimate

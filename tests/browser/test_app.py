@@ -87,7 +87,7 @@ def test_every_example_is_answered(page: Page) -> None:
 def test_scrubbing_draws_every_layer_without_the_server(page: Page, watch: Watch) -> None:
     ask_example(page, 0)
     trace = result(page).crop.trace
-    slider, panel = page.get_by_label("LLM layer"), page.locator(".cx-pruning")
+    slider, panel = page.get_by_label("LLM layer", exact=True), page.locator(".cx-pruning")
     settled(page)
     before = len(watch.requests)
     slider.focus()
@@ -104,7 +104,7 @@ def test_the_play_button_runs_to_the_last_layer(page: Page) -> None:
     ask_example(page, 0)
     page.get_by_role("button", name="Play the layers").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    last = page.get_by_label("LLM layer").get_attribute("max")
+    last = page.get_by_label("LLM layer", exact=True).get_attribute("max")
     expect(page.locator(".cx-pruning")).to_have_attribute("data-layer", str(last))
     expect(page.get_by_role("button", name="Play the layers")).to_be_visible()
 
@@ -115,7 +115,7 @@ def test_the_curve_sets_the_layer(page: Page) -> None:
     box = curve.bounding_box()
     assert box
     curve.click(position={"x": box["width"] * 0.97, "y": box["height"] / 2})
-    last = page.get_by_label("LLM layer").get_attribute("max")
+    last = page.get_by_label("LLM layer", exact=True).get_attribute("max")
     expect(page.locator(".cx-pruning")).to_have_attribute("data-layer", str(last))
 
 
@@ -152,6 +152,54 @@ def test_a_drawn_region_is_used(page: Page) -> None:
     done(page)
     region = result(page).region
     assert (region.grid, region.source, region.confidence) == ((2, 0, 5, 3), "drawn", None)
+
+
+def pull(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drags from one place of the region's box to another, both in shares of the box."""
+    page.locator(".cx-box").scroll_into_view_if_needed()
+    box = page.locator(".cx-box").bounding_box()
+    assert box
+    for at, act in ((start, page.mouse.down), (end, page.mouse.up)):
+        page.mouse.move(box["x"] + box["width"] * at[0], box["y"] + box["height"] * at[1], steps=6)
+        act()
+
+
+def test_the_predicted_region_is_dragged_resized_and_asked_again(page: Page) -> None:
+    ask_example(page, SQUARE)
+    first = result(page).region
+    label = page.locator(".cx-box").get_attribute("aria-label")
+    panel = page.locator(".cx-panel").nth(0)
+    width, height = first.x1 - first.x0 + 1, first.y1 - first.y0 + 1
+    left = 1 if first.x0 == 0 else -1
+    pull(page, (0.5, 0.4), (0.5 + left / width, 0.4))
+    moved = (first.x0 + left, first.y0, first.x1 + left, first.y1)
+    expect(panel).to_contain_text(f"columns {moved[0]}–{moved[2]}")
+    expect(panel).to_contain_text("Not asked yet")
+    page.get_by_role("button", name="Put it back").click()
+    expect(page.locator(".cx-box")).to_have_attribute("aria-label", label)
+    pull(page, (1, 1), (1 - 1 / width, 1 - 1 / height))  # its lower right corner
+    page.get_by_role("button", name="Ask with this region").click()
+    expect(page.locator(".run-card")).to_have_count(2)
+    smaller = result(page).region
+    assert smaller.grid == (first.x0, first.y0, max(first.x0, first.x1 - 1), max(first.y0, first.y1 - 1))
+    assert smaller.source == "drawn"
+    page.locator(".run-card").nth(1).click()
+    expect(panel).to_contain_text("Predicted by the localizer")
+    expect(page.locator(".run-card").nth(1)).to_have_attribute("aria-current", "true")
+    assert result(page).region == first
+
+
+def test_the_region_is_moved_with_keys_and_asked_about_by_itself(page: Page) -> None:
+    ask_example(page, SQUARE)
+    first = result(page).region
+    page.get_by_label("Ask again by itself").check()
+    page.locator(".cx-box").press("ArrowLeft" if first.x0 else "ArrowRight")
+    expect(page.locator(".run-card")).to_have_count(2)
+    second = result(page).region
+    assert (second.x0, second.y0) == (first.x0 + (-1 if first.x0 else 1), first.y0)
+    page.locator(".ex-button").nth(SQUARE + 1).click()
+    expect(page.get_by_role("radio", name="Predicted")).to_be_checked()
+    done(page)
 
 
 def test_downloads_wait_for_the_files_of_the_new_result(page: Page) -> None:

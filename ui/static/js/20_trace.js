@@ -47,6 +47,7 @@ function parseTrace(json) {
   return {
     view, views: [...new Set(view)].filter((v) => v >= 0).sort(), seen: new Map(),
     total, inputs, died, members, diedAt, alive, order,
+    mean: alive.reduce((sum, count) => sum + count, 0) / alive.length,
     boxes: json.boxes, group: json.group, ring: json.ring, inRegion: json.in_region, layers: json.layers, steps: json.steps,
     size: json.image_size, visible: json.visible, region: json.region,
     outlines: members.map((list) => outline(json.boxes, list)),

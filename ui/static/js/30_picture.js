@@ -9,10 +9,13 @@ class Picture {
     this.image = null;
     this.size = [1, 1];
     this.hover = -1;
+    this.pinned = -1; // a token that stays marked
     this.lines = null;
+    this.pick = null; // hears of the token that is clicked
     new ResizeObserver(() => this.draw()).observe(this.root);
     this.canvas.addEventListener("pointermove", (event) => this.point(event));
     this.canvas.addEventListener("pointerdown", (event) => this.point(event)); // a tap, where nothing hovers
+    this.canvas.addEventListener("click", (event) => this.pick && this.lines && this.pick(this.lines(...this.toPicture(event)).token));
     this.canvas.addEventListener("pointerleave", () => this.leave());
   }
 
@@ -41,6 +44,11 @@ class Picture {
     ctx.drawImage(this.image, 0, 0, this.size[0], this.size[1]);
     this.px = dpr / unit; // one screen pixel, in picture pixels
     this.drawing(ctx, this);
+  }
+
+  pin(token) {
+    this.pinned = token;
+    this.draw();
   }
 
   toPicture(event) {

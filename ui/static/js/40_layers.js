@@ -154,3 +154,9 @@ function drawHover(ctx, px, trace, token) {
   const lines = input < 0 ? outline(trace.boxes, [token]) : trace.outlines[input];
   strokeCased(ctx, px, "#111827", 2, () => segments(ctx, lines));
 }
+
+// The one token that was clicked, by itself.
+function drawPinned(ctx, px, trace, token) {
+  if (token < 0 || !hasPlace(trace.boxes[token])) return;
+  strokeCased(ctx, px, PALETTE.cut, 3, () => rectPath(ctx, trace.boxes[token]));
+}

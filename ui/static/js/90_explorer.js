@@ -8,23 +8,36 @@ function panel(number, title, body) {
   return { grow, root: h("article", { class: "cx-card cx-panel" }, h("h3", {}, h("span", { class: "cx-step" }, number), title, grow), body) };
 }
 
+async function decoded(source) {
+  const image = new Image();
+  image.src = source;
+  await image.decode();
+  return image;
+}
+
 class Explorer {
-  constructor(root, onDraw) {
-    this.region = new RegionPanel(onDraw || (() => {}));
-    this.compression = new CompressionPanel();
-    this.pruning = new PruningPanel();
+  // onDraw: hears of every region that the user makes; onAsk: of the wish to have it answered.
+  constructor(root, onDraw, onAsk) {
+    this.region = new RegionPanel(onDraw || (() => {}), onAsk || (() => {}));
+    const pin = (token) => this.pin(token);
+    this.compression = new CompressionPanel(pin);
+    this.pruning = new PruningPanel(pin, (on) => this.panels.classList.toggle("cx-wide", on));
+    this.table = new TokenTable(pin);
     this.answers = new Answers();
+    this.thumbs = new PictureSwitch(() => this.show());
     this.readouts = new Readouts();
     this.stages = h("ol", { class: "cx-stages", "aria-label": "Progress" }, STAGES.map(([key, words]) => h("li", { "data-stage": key }, words)));
     this.empty = h("p", { class: "cx-empty-note" }, EMPTY);
     this.question = h("p", { class: "cx-question" });
+    this.panels = h("section", { class: "cx-panels", "aria-label": "What happens to the visual tokens" });
     const parts = [panel("1", "Localize", this.region.root), panel("2", "Compress before the LLM", this.compression.root), panel("3", "Prune inside the LLM", this.pruning.root)];
-    this.panels = h("section", { class: "cx-panels", "aria-label": "What happens to the visual tokens" }, parts.map((part) => part.root));
+    this.panels.append(...parts.map((part) => part.root));
     parts.forEach((part) => part.grow.addEventListener("click", () => this.enlarge(parts, part)));
     this.root = root;
     root.classList.add("cx");
-    root.replaceChildren(this.empty, this.question, this.stages, this.answers.root, this.panels, this.readouts.root);
-    this.show({ stage: "empty", method: "CROP" });
+    root.replaceChildren(this.empty, this.question, this.stages, this.answers.root, this.thumbs.root, this.panels, this.table.root, this.readouts.root);
+    this.state = { stage: "empty", method: "CROP", regions: [], sizes: [], traces: [], images: [] };
+    this.show();
   }
 
   enlarge(parts, chosen) {
@@ -36,16 +49,18 @@ class Explorer {
     this.panels.classList.toggle("cx-focus", on);
   }
 
-  // payload: {image: data URL, data: JSON text}; the trace is parsed once per result.
+  // payload: {image: data URL, others: [data URL], data: JSON text}; traces are parsed once per result.
   async update(payload) {
     if (!payload || !payload.image) return;
     const turn = (this.turn = (this.turn || 0) + 1);
     const data = JSON.parse(payload.data);
-    const image = await this.load(payload.image);
+    const images = await this.load([payload.image, ...payload.others]);
     if (turn !== this.turn) return;
-    const trace = data.result ? this.traceOf(data) : null;
     if (data.stage === "localize") this.reveal();
-    this.show({ ...data, image, trace, mean: data.result ? data.result.mean : null });
+    const pictures = [data, ...data.others];
+    this.state = { ...data, images, sizes: pictures.map((one) => one.size), regions: pictures.map((one) => one.region), traces: this.tracesOf(data) };
+    this.thumbs.update(images);
+    this.show();
   }
 
   // On a narrow screen the answer would appear below what is seen.
@@ -53,21 +68,27 @@ class Explorer {
     if (this.root.getBoundingClientRect().top > 0.7 * window.innerHeight) this.root.scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
   }
 
-  traceOf(data) {
-    if (!this.parsed || this.parsed.id !== data.id) this.parsed = { id: data.id, trace: parseTrace(data.result.trace) };
-    return this.parsed.trace;
+  tracesOf({ id, result }) {
+    if (!result) return [];
+    if (!this.parsed || this.parsed.id !== id) this.parsed = { id, traces: [result.trace, ...result.others].map(parseTrace) };
+    return this.parsed.traces;
   }
 
-  async load(source) {
-    if (this.loaded && this.loaded.source === source) return this.loaded.image;
-    const image = new Image();
-    image.src = source;
-    await image.decode();
-    this.loaded = { source, image };
-    return image;
+  async load(sources) {
+    const known = this.loaded || new Map();
+    const images = await Promise.all(sources.map((source) => known.get(source) || decoded(source)));
+    this.loaded = new Map(sources.map((source, at) => [source, images[at]]));
+    return images;
   }
 
-  show(state) {
+  // Everything, with the picture that is picked.
+  show() {
+    const { at } = this.thumbs;
+    const { images, sizes, regions, traces } = this.state;
+    this.draw({ ...this.state, at, image: images[at], size: sizes[at], region: regions[at], trace: traces[at] || null });
+  }
+
+  draw(state) {
     const running = STAGES.some(([key]) => key === state.stage);
     this.root.style.minHeight = running ? `${this.root.offsetHeight}px` : ""; // nothing jumps while answers come in
     this.root.dataset.stage = state.stage;
@@ -82,12 +103,24 @@ class Explorer {
       k === at ? item.setAttribute("aria-current", "step") : item.removeAttribute("aria-current");
     });
     this.answers.update(state);
-    [this.region, this.compression, this.pruning].forEach((part) => part.update(state));
+    if (state.trace !== this.shown) this.pin(-1);
+    this.shown = state.trace;
+    [this.region, this.compression, this.pruning, this.table].forEach((part) => part.update(state));
     this.readouts.update(state);
     this.root.dataset.drawn = state.result ? state.id : "";
   }
 
+  get pictures() {
+    return [this.region.picture, this.compression.picture, ...this.pruning.pictures];
+  }
+
+  // One token marked in the pictures and in the table; -1 for none.
+  pin(token) {
+    this.pictures.slice(1).forEach((picture) => picture.pin(token));
+    this.table.show(token);
+  }
+
   redraw() {
-    [this.region, this.compression, this.pruning].forEach((part) => part.picture.draw());
+    this.pictures.forEach((picture) => picture.draw());
   }
 }

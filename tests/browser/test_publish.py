@@ -1,0 +1,105 @@
+"""What leaves the app and comes back: figures, the report as a file of its own, recorded runs."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from conftest import Watch
+from fake_records import about_several, comparison, picture
+from playwright.sync_api import Browser, Page, expect
+from test_app import ask_example, done, result
+
+from crop_core.embedded import data_url
+from crop_core.region import Region
+
+
+def saved(page: Page, button: str) -> bytes:
+    """The file behind a button."""
+    expect(page.locator(button)).to_be_enabled()
+    with page.expect_download() as download:
+        page.locator(button).click()
+    return Path(download.value.path()).read_bytes()
+
+
+def test_a_figure_is_drawn_as_the_options_say(page: Page) -> None:
+    ask_example(page, 0)
+    shown = result(page)
+    page.locator("#figure-format").get_by_label("SVG").check()
+    width = page.locator("#figure-width input")
+    width.fill("8.5")
+    width.blur()
+    expect(page.locator("#save-picture")).to_contain_text("SVG, 8.5 cm")
+    root = ET.fromstring(saved(page, "#save-picture"))
+    assert root.get("width") == "240.94pt"
+    assert json.loads(root.findtext("{http://www.w3.org/2000/svg}metadata") or "")["question"] == shown.question
+    width.fill("1")
+    width.blur()
+    expect(page.locator("#figure-message")).to_contain_text("give a width from 3 to 40 cm")
+    expect(page.locator("#save-picture")).to_be_disabled()
+
+
+def test_the_report_works_by_itself(page: Page, browser: Browser, watch: Watch, tmp_path: Path) -> None:
+    ask_example(page, 0)
+    layers = result(page).crop.trace.layers
+    file = tmp_path / "report.html"
+    file.write_bytes(saved(page, "#save-page"))
+    report = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    watch.attach(report)
+    before = len(watch.requests)
+    report.goto(file.as_uri())
+    done(report)
+    slider = report.get_by_label("LLM layer", exact=True)
+    slider.focus()
+    slider.press("End")
+    expect(report.locator(".cx-pruning")).to_have_attribute("data-layer", str(layers - 1))
+    expect(report.get_by_role("button", name="Draw a region")).to_be_hidden()
+    expect(report.locator("dl")).to_contain_text("transformers")
+    assert report.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert [url for url in watch.requests[before:] if "gradio_api" not in url] == []
+    report.close()
+
+
+def test_recorded_runs_open_without_being_asked(page: Page, tmp_path: Path) -> None:
+    files = []
+    for name, question in (("first", "is there a dog?"), ("second", "is there a cat?")):
+        data = {**comparison(question, device="cuda:0").to_json(), "pictures": [data_url(picture())]}
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_text(json.dumps(data))
+    files.append(tmp_path / "broken.json")
+    files[-1].write_text("{}")
+    page.get_by_text("Open recorded runs").click()
+    page.locator("#open-files").locator("xpath=..").locator("input[type=file]").set_input_files(files)
+    done(page)
+    expect(page.locator(".cx-question")).to_have_text("“is there a cat?”")
+    expect(page.locator(".cx-foot")).to_contain_text("cuda:0")
+    expect(page.locator("#open-message")).to_contain_text("broken.json")
+    expect(page.get_by_role("button", name="Draw a region")).to_be_hidden()
+    page.locator(".run-card", has_text="first.json").click()
+    expect(page.locator(".cx-question")).to_have_text("“is there a dog?”")
+    assert result(page).device == "cuda:0"
+
+
+def test_a_recorded_run_about_two_pictures_opens_with_both_and_leaves_as_it_came(page: Page, tmp_path: Path) -> None:
+    pair = about_several(comparison(history=[("what?", "cat")]), [Region(5, 5, 6, 7, 90, 120, "drawn")])
+    data = {**pair.to_json(), "pictures": [data_url(picture()), data_url(picture(90, 120))]}
+    file = tmp_path / "pair.json"
+    file.write_text(json.dumps(data))
+    page.get_by_text("Open recorded runs").click()
+    page.locator("#open-files").locator("xpath=..").locator("input[type=file]").set_input_files(file)
+    done(page)
+    page.locator(".cx-thumb").nth(1).click()
+    expect(page.locator(".cx-panel").nth(0)).to_contain_text("columns 5–6, rows 5–7")
+    page.get_by_role("radio", name="Drawn").check()
+    expect(page.locator(".cx-panel").nth(0)).not_to_contain_text("Not asked yet")
+    expect(page.locator(".thread li")).to_have_count(2)
+    expect(page.locator("#follow")).to_be_hidden()
+    expect(page.locator("#open-message")).to_be_hidden()
+    page.get_by_text("Figures and downloads").click()
+    assert json.loads(saved(page, "#save-record")) == json.loads(file.read_text())
+    report = tmp_path / "pair.html"
+    report.write_bytes(saved(page, "#save-page"))
+    page.goto(report.as_uri())
+    done(page)
+    expect(page.locator(".cx-thumb")).to_have_count(2)

@@ -1,0 +1,138 @@
+"""Several pictures, each with its own region, and questions that follow one another, on a model that takes both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import Watch, running
+from families import llava_next
+from playwright.sync_api import Browser, Locator, Page, expect
+from test_app import ask_example, done, png, result, upload
+
+FIRST, NEXT = "what is left of the dog?", "where is the red cat?"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app on a random LLaVA-NeXT."""
+    folder = tmp_path_factory.mktemp("next")
+    llava_next(folder / "model")
+    with running({"CROP_MODEL": str(folder / "model")}, folder) as address:
+        yield address
+
+
+@pytest.fixture
+def pair(address: str, browser: Browser, watch: Watch) -> Iterator[Page]:
+    """That app with two pictures given."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    watch.attach(page)
+    page.goto(address)
+    expect(page.locator("#run")).to_be_visible()
+    upload(page, png(200, 100))
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "idle")
+    add(page, png(120, 120, "#a35"))
+    expect(thumbs(page)).to_have_count(2)
+    yield page
+    page.close()
+    assert watch.complaints == []
+    assert watch.outside == []
+
+
+def add(page: Page, *files: dict[str, object]) -> None:
+    """Gives further pictures."""
+    page.get_by_role("button", name="More pictures").click()
+    page.locator("#more-files input[type=file]").set_input_files(list(files))  # type: ignore[arg-type]
+
+
+def thumbs(page: Page) -> Locator:
+    """The buttons that switch between pictures."""
+    return page.locator(".cx-thumb")
+
+
+def ask(page: Page, question: str = FIRST) -> None:
+    """Types a question and waits for both answers."""
+    page.locator("#question textarea").fill(question)
+    page.locator("#run").click()
+    expect(page.locator(".cx-question")).to_have_text(f"“{question}”")
+    done(page)
+
+
+def draw(page: Page, *keys: str) -> None:
+    """Draws cells 2 to 5 both ways in the shown picture, and changes them with keys."""
+    page.get_by_role("button", name="Draw a region").click()
+    for key in keys:
+        page.locator(".cx-panel").nth(0).locator("canvas").press(key)
+    page.get_by_role("button", name="Done drawing").click()
+
+
+def test_each_picture_has_its_region_and_the_figures_are_of_all(pair: Page) -> None:
+    panel = pair.locator(".cx-panel").nth(0)
+    thumbs(pair).nth(1).click()
+    draw(pair, "ArrowLeft")
+    expect(pair.locator("#more-regions textarea, #more-regions input")).to_have_value("2: 1 2 4 5")
+    expect(pair.get_by_role("radio", name="Predicted")).to_be_checked()
+    ask(pair)
+    expect(panel).to_contain_text("Drawn by you: columns 1–4, rows 2–5")
+    found = result(pair)
+    first, second = found.crop.traces
+    assert (second.image_size, second.region.grid, second.region.source) == ((120, 120), (1, 2, 4, 5), "drawn")
+    assert first.region.source == "predicted"
+    tokens = pair.locator('.cx-readout[data-key="mean_tokens"]')
+    expect(tokens).to_contain_text(str(first.visual_tokens + second.visual_tokens))
+    expect(pair.locator(".cx-now").first).to_contain_text(f"of {second.visual_tokens} alive")
+    thumbs(pair).nth(0).click()
+    expect(panel).to_contain_text("Predicted by the localizer")
+    expect(pair.locator(".cx-now").first).to_contain_text(f"of {first.visual_tokens} alive")
+    pair.get_by_role("radio", name="Drawn").check()
+    pair.get_by_role("button", name="Ask with this region").click()
+    expect(pair.locator(".run-card")).to_have_count(2)
+    again = result(pair)
+    assert [trace.region.grid for trace in again.crop.traces] == [(2, 2, 5, 5), (1, 2, 4, 5)]
+    assert pair.locator(".run-card").nth(0).locator(".run-map").count() == 2
+
+
+def test_questions_follow_one_another_and_each_is_shown_again(pair: Page) -> None:
+    expect(pair.locator("#follow")).to_be_hidden()
+    ask(pair)
+    answered = result(pair)
+    pair.locator("#follow-question textarea").fill(NEXT)
+    pair.locator("#follow-ask").click()
+    expect(pair.locator(".cx-question")).to_have_text(f"“{NEXT}”")
+    done(pair)
+    turns = pair.locator(".thread .run-card")
+    expect(turns).to_have_count(2)
+    expect(pair.locator("#follow-question textarea")).to_have_value("")
+    followed = result(pair)
+    assert followed.history == [(FIRST, answered.baseline.text)]
+    assert len(followed.crop.traces) == 2
+    expect(pair.locator(".cx-notices")).to_contain_text("A follow-up")
+    turns.nth(0).click()
+    expect(pair.locator(".cx-question")).to_have_text(f"“{FIRST}”")
+    expect(turns.nth(0)).to_have_attribute("aria-current", "true")
+    expect(turns).to_have_count(2)
+    turns.nth(1).click()
+    expect(pair.locator(".cx-question")).to_have_text(f"“{NEXT}”")
+    pair.get_by_role("radio", name="Drawn").check()
+    pair.get_by_role("button", name="Ask with this region").click()
+    expect(pair.locator(".run-strip .run-card")).to_have_count(2)
+    assert result(pair).history == followed.history, "the follow-up is asked again as one"
+    upload(pair, png(90, 60))
+    expect(pair.locator("#follow")).to_be_hidden()
+    ask(pair)
+    expect(pair.locator(".thread")).to_have_count(0)
+
+
+def test_the_bundled_model_refuses_two_and_keeps_what_is_on_screen(page: Page) -> None:
+    ask_example(page, 0)
+    expect(page.locator("#follow-question textarea, #follow-question input")).to_be_disabled()
+    expect(page.locator("#follow")).to_contain_text("reads each question by itself")
+    upload(page, png(200, 100))
+    add(page, png(120, 120))
+    expect(thumbs(page)).to_have_count(2)
+    page.locator("#run").click()
+    expect(page.locator("#message [role=alert]")).to_contain_text("2 image(s)")
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "idle")
+    expect(thumbs(page)).to_have_count(2)
+    ask_example(page, 1)
+    expect(page.locator(".cx-thumbs")).to_be_hidden()

@@ -1,0 +1,131 @@
+"""Layers, tokens, methods, budgets, places and the lesson, as a visitor uses them."""
+
+from __future__ import annotations
+
+import re
+
+from conftest import Watch
+from playwright.sync_api import Page, expect
+from test_app import EXAMPLES, SQUARE, ask_example, done, result, settled
+
+from ui.lesson import STEPS
+
+
+def test_two_layers_stand_side_by_side(page: Page, watch: Watch) -> None:
+    ask_example(page, SQUARE)
+    settled(page)
+    before = len(watch.requests)
+    page.get_by_role("button", name="Compare two layers").click()
+    second = page.get_by_label("Second LLM layer")
+    expect(second).to_be_visible()
+    expect(page.locator(".cx-layer").nth(1)).to_contain_text("Layer 0")
+    second.focus()
+    second.press("End")
+    expect(page.locator(".cx-layer").nth(1)).to_contain_text(f"Layer {second.get_attribute('max')} of")
+    page.get_by_role("button", name="Compare two layers").click()
+    expect(second).to_be_hidden()
+    assert watch.requests[before:] == []
+
+
+def test_a_token_and_its_row_are_one_click_apart(page: Page) -> None:
+    ask_example(page, SQUARE)
+    trace = result(page).crop.trace
+    page.get_by_text("Every visual token in a table").click()
+    rows = page.locator(".cx-table tbody tr")
+    expect(rows).to_have_count(25)
+    canvas = page.locator(".cx-panel").nth(1).locator("canvas")
+    box = canvas.bounding_box()
+    assert box
+    canvas.click(position={"x": box["width"] - 4, "y": box["height"] - 4})
+    pinned = page.locator(".cx-table tr.cx-pinned")
+    expect(pinned.locator("th")).to_have_text(str(trace.visual_tokens - 1))
+    before = canvas.screenshot()
+    page.locator(".cx-table").get_by_role("button", name="Back").click()
+    expect(rows).to_have_count(25)
+    rows.nth(0).get_by_role("button").click()
+    expect(pinned).to_have_count(1)
+    assert canvas.screenshot() != before
+    head = page.locator(".cx-table thead").get_by_role("button", name="gone from layer")
+    head.click()
+    head.click()
+    expect(rows.nth(0)).to_contain_text("never")
+
+
+def test_the_legend_shows_one_ring_alone(page: Page) -> None:
+    ask_example(page, SQUARE)
+    canvas, key = page.locator(".cx-panel").nth(1).locator("canvas"), page.locator(".cx-key").nth(0)
+    page.mouse.move(0, 0)
+    before = canvas.screenshot()
+    key.click()
+    expect(key).to_have_attribute("aria-pressed", "true")
+    page.mouse.move(0, 0)
+    assert canvas.screenshot() != before
+    page.locator(".cx-key").nth(0).click()
+    page.mouse.move(0, 0)
+    assert canvas.screenshot() == before
+
+
+def test_methods_stand_side_by_side_at_one_budget(page: Page) -> None:
+    ask_example(page, 0)
+    page.get_by_role("tab", name="Methods").click()
+    page.locator("#start-methods").click()
+    expect(page.locator("#status-methods")).to_contain_text("4 ways asked")
+    expect(page.locator(".cx-method")).to_have_count(5)
+    expect(page.locator(".cx-method").nth(0)).to_contain_text("every token")
+    expect(page.locator("#methods-table")).to_contain_text("DivPrune")
+
+
+def test_a_budget_is_swept_and_a_sweep_is_stopped(page: Page) -> None:
+    ask_example(page, 0)
+    page.get_by_role("tab", name="Budget").click()
+    page.locator("#start-budgets").click()
+    expect(page.locator("#budget-curves .main-svg").first).to_be_visible()
+    page.locator("#stop-budgets").click()
+    expect(page.locator("#status-budgets")).to_contain_text("Stopped")
+    page.get_by_role("tab", name="Explore").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    done(page)  # the model is free again
+
+
+def test_the_map_of_where_the_answer_lives(page: Page) -> None:
+    ask_example(page, 1)
+    page.get_by_text("Where does the answer live?").click()
+    page.locator("#start-places").click()
+    expect(page.locator("#status-places")).to_contain_text("64 ways asked", timeout=90_000)
+    expect(page.locator("#answer-map .main-svg").first).to_be_visible()
+
+
+def test_the_lesson_leads_through_the_app(page: Page) -> None:
+    page.get_by_role("tab", name="Learn").click()
+    page.locator("#lesson-start").click()
+    for place, step in enumerate(STEPS):
+        expect(page.locator("#lesson-text")).to_contain_text(f"{place + 1} of {len(STEPS)}. {step.title}")
+        question = next(row["question"] for row in EXAMPLES if row["image"] == step.picture)
+        expect(page.locator(".cx-question")).to_have_text(f"“{question}”")
+        done(page)
+        page.locator("#lesson-choice label").nth(step.right).click()
+        expect(page.locator("#lesson-verdict")).to_contain_text("Right.")
+        page.locator("#lesson-next").click()
+    expect(page.locator("#lesson")).to_be_hidden()
+
+
+def test_a_failure_is_asked_again_at_its_budget(page: Page) -> None:
+    page.get_by_role("tab", name="Learn").click()
+    page.locator(".fail-card").nth(0).click()
+    expect(page.locator(".cx-verdict")).to_contain_text("changed the answer")
+    assert result(page).crop.trace.mean_tokens <= 64
+
+
+def test_a_link_brings_a_run_back(page: Page) -> None:
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("radio", name="64 of 576").check()
+    ask_example(page, 2)
+    link = page.locator("#link textarea, #link input")
+    expect(link).to_have_value(re.compile(r"^http://127.0.0.1.*example=03.jpg"))
+    address = link.input_value()
+    page.goto(address)
+    expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[2]['question']}”")
+    done(page)
+    assert result(page).crop.trace.mean_tokens <= 64
+    page.goto(address.replace("budget=64", "budget=magic"))
+    expect(page.locator("#message [role=alert]")).to_contain_text("magic")

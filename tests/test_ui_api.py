@@ -1,0 +1,92 @@
+import gradio as gr
+import pytest
+from fake_records import FakeEngine, comparison, picture
+
+from crop_core.config import Budget
+from crop_core.region import Region
+from ui.api import BROKEN, NAMES, Endpoints, cells
+from ui.layout import build
+
+
+class Answering(FakeEngine):
+    """Keeps what it was asked."""
+
+    def answer(self, image, question, config=None, region=None):
+        self.request = (image.size, question, config, region)
+        return comparison(question, image.size, region).crop
+
+    def compare(self, image, question, config=None, region=None):
+        self.request = (image.size, question, config, region)
+        return comparison(question, image.size, region)
+
+    def localize(self, image, question):
+        return Region(1, 2, 3, 4, *image.size, "predicted", 0.5)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    picture().save(tmp_path / "scene.png")
+    return str(tmp_path / "scene.png")
+
+
+def test_what_is_asked_reaches_the_engine(scene):
+    engine = Answering()
+    told = Endpoints(engine).ask(scene, " what? ", "ilp", "11.1%", "2,2,5,5")
+    size, question, config, region = engine.request
+    assert (size, question, config.method) == ((336, 336), "what?", "ilp")
+    assert config.budget == Budget(share=0.111)
+    assert (region.grid, region.source) == ((2, 2, 5, 5), "drawn")
+    assert told["answer"] == "rabbit"
+    assert told["region"]["grid"] == [2, 2, 5, 5]
+    assert "trace" not in told
+
+
+def test_what_is_left_out_is_the_default(scene):
+    engine = Answering()
+    told = Endpoints(engine).compare(scene, "what?", "", "", "")
+    assert engine.request[2].budget == Budget(share=192 / 576)
+    assert engine.request[3] is None
+    assert {"baseline", "crop", "trace", "region"} <= set(told)
+    assert Endpoints(engine).localize(scene, "what?")["grid"] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ((None, "what?", "crop", "", ""), "no picture"),
+        (("scene", "", "crop", "", ""), "question"),
+        (("scene", "what?", "none", "", ""), "prunes nothing"),
+        (("scene", "what?", "magic", "", ""), "magic"),
+        (("scene", "what?", "crop", "lots", ""), "lots"),
+        (("scene", "what?", "crop", "", "1,2,3"), "1,2,3"),
+        (("scene", "what?", "crop", "", "5,5,2,2"), ""),
+        (("/etc/hostname", "what?", "crop", "", ""), "not a picture"),
+    ],
+)
+def test_bad_input_is_one_sentence(scene, request_, said):
+    path, *rest = request_
+    with pytest.raises(gr.Error) as told:
+        Endpoints(Answering()).ask(scene if path == "scene" else path, *rest)
+    assert said in told.value.message
+    assert "Traceback" not in told.value.message
+
+
+def test_a_failure_inside_tells_nothing_of_itself(scene):
+    class Dying(Answering):
+        def localize(self, image, question):
+            raise RuntimeError("secret")
+
+    with pytest.raises(gr.Error) as told:
+        Endpoints(Dying()).localize(scene, "what?")
+    assert told.value.message == BROKEN
+
+
+def test_cells_are_four_or_none():
+    assert cells("  ", (80, 80)) is None
+    assert cells(" 0, 1,2 ,7", (80, 80)).grid == (0, 1, 2, 7)
+
+
+def test_these_endpoints_are_public_and_no_others():
+    config = build(Answering(), []).get_config_file()
+    public = [each["api_name"] for each in config["dependencies"] if each["api_visibility"] == "public"]
+    assert sorted(public) == sorted(NAMES)

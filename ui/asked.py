@@ -1,0 +1,84 @@
+"""What somebody asks, all of it checked: pictures, question, settings, a region for each picture, earlier turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from crop_core.images import check_question
+from ui import controls, words
+from ui.history import Finished
+from ui.payload import View
+from ui.pictures import other_regions
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from crop_core.config import CropConfig
+    from crop_core.records import Comparison, StreamEvent
+    from crop_core.region import Region
+
+Turn = tuple[str, str]  # an earlier question and its answer
+
+
+class Engine(Protocol):
+    """What the interface needs of an engine (`crop_core.engine.CropEngine`)."""
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the model reads earlier turns."""
+
+    def stream(
+        self,
+        image: Image.Image | Sequence[Image.Image],
+        question: str,
+        config: CropConfig,
+        region: Region | Sequence[Region | None] | None = None,
+        history: Sequence[Turn] = (),
+    ) -> Iterator[StreamEvent]:
+        """Events of one comparison, the last one with the comparison itself."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """regions: one a picture, None where it is to be found. history: earlier questions about the same pictures and
+    their answers. settings: values of `Panel` that it was asked with.
+    """
+
+    images: tuple[Image.Image, ...]
+    question: str
+    config: CropConfig
+    regions: tuple[Region | None, ...]
+    history: tuple[Turn, ...] = ()
+    settings: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        images: tuple[Image.Image, ...],
+        question: str,
+        settings: Sequence[Any],
+        history: Sequence[Turn] = (),
+    ) -> Asked:
+        """settings: values of `Panel`, then that of `MorePictures.drawn`; ValueError with one sentence."""
+        *values, drawn = settings
+        text = check_question(question)
+        wanted = controls.read(values, images[0].size)
+        others = other_regions(drawn, wanted.mode, [image.size for image in images[1:]])
+        return cls(images, text, wanted.config, (wanted.region, *others), tuple(history), tuple(values))
+
+    def view(self) -> View:
+        """The pictures and the question, with nothing known yet."""
+        return View.of(self.images, self.question, words.method_name(self.config.method))
+
+    def finished(self, result: Comparison, view: View) -> Finished:
+        """The run that answers it."""
+        return Finished(self.images, result, view, self.settings)
+
+    def events(self, engine: Engine) -> Iterator[StreamEvent]:
+        """The engine's stream; one picture is given as one, with its region."""
+        if len(self.images) == 1:
+            return engine.stream(self.images[0], self.question, self.config, self.regions[0], self.history)
+        return engine.stream(self.images, self.question, self.config, self.regions, self.history)

@@ -1,0 +1,169 @@
+"""One question asked in many ways: methods side by side, budgets, and places of the region. Each result is shown when
+it is there; closing the stream ends the work.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import gradio as gr
+
+from crop_core.config import METHODS, Budget, ConfigError, CropConfig
+from crop_core.images import check_question, open_image
+from crop_core.records import Refused, Told, Way
+from crop_core.region import GRID, Region
+from ui import controls, figures
+from ui.events import BROKEN, message
+from ui.gallery import gallery_json, table_rows
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+log = logging.getLogger(__name__)
+SHARES = (1 / 36, 1 / 18, 1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 3 / 4)  # of the visual tokens
+STAGES = {"plc": "PLC", "ilp": "ILP"}  # whose answers are called CROP's elsewhere
+ALONE = CropConfig(method="region", budget=None)  # nothing but the region's tokens
+
+
+class Engine(Protocol):
+    """What these views need of an engine (`crop_core.engine.CropEngine`)."""
+
+    def ask_many(
+        self, image: Image.Image, question: str, ways: Sequence[Way], region: Region | None = None
+    ) -> Iterator[Told | Refused]:
+        """What every token tells, then what each way tells."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """A picture, a question and the settings, all checked."""
+
+    image: Image.Image
+    question: str
+    wanted: controls.Wanted
+
+    @classmethod
+    def of(cls, path: str | None, question: str, settings: Sequence[Any]) -> Request:
+        """ValueError with one sentence for what cannot be."""
+        image, text = open_image(path), check_question(question)
+        return cls(image, text, controls.read(settings, image.size))
+
+
+Shown = tuple[Any, ...]
+
+
+class Many:
+    """The handlers over one engine. Every stream ends in (..., message, status)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def methods(self, path: str | None, question: str, names: list[str], *settings: Any) -> Iterator[Shown]:
+        """Streams (gallery, table, message, status) of methods at the budget of the settings."""
+
+        def ways(request: Request) -> list[Way]:
+            return [Way(called(name), replace(request.wanted.config, method=name)) for name in known(names)]
+
+        def show(request: Request, told: list[Told], refused: list[Refused]) -> Shown:
+            return gallery_json(request.image, told), table_rows(told)
+
+        yield from self._stream(path, question, settings, ways, show, 2)
+
+    def budgets(self, path: str | None, question: str, names: list[str], *settings: Any) -> Iterator[Shown]:
+        """Streams (figure, message, status) of methods at rising budgets."""
+
+        def ways(request: Request) -> list[Way]:
+            config = request.wanted.config
+            return [
+                Way(called(name), replace(config, method=name, budget=Budget(share=share)))
+                for share in SHARES
+                for name in known(names)
+            ]
+
+        def show(request: Request, told: list[Told], refused: list[Refused]) -> Shown:
+            return (figures.budget_curves(told),)
+
+        yield from self._stream(path, question, settings, ways, show, 1)
+
+    def places(self, path: str | None, question: str, *settings: Any) -> Iterator[Shown]:
+        """Streams (figure, message, status): the region alone, in the size that was found or drawn, over all 64
+        cells.
+        """
+
+        def ways(request: Request) -> list[Way]:
+            width, height = self._size(request)
+            cells = [(x, y) for y in range(GRID) for x in range(GRID)]
+            return [Way(f"{x},{y}", ALONE, around(x, y, width, height, request.image.size)) for x, y in cells]
+
+        def show(request: Request, told: list[Told], refused: list[Refused]) -> Shown:
+            return (figures.answer_map(request.image, told),)
+
+        yield from self._stream(path, question, settings, ways, show, 1)
+
+    def _size(self, request: Request) -> tuple[int, int]:
+        """Cells across and down of the region that is moved: the user's, or the localizer's."""
+        region = request.wanted.region
+        if region is None:
+            *_, told = self.engine.ask_many(request.image, request.question, [Way("found", ALONE)])
+            if isinstance(told, Refused):
+                raise ConfigError(told.why)
+            region = told.region
+        return region.x1 - region.x0 + 1, region.y1 - region.y0 + 1
+
+    def _stream(
+        self,
+        path: str | None,
+        question: str,
+        settings: Sequence[Any],
+        ways: Callable[[Request], list[Way]],
+        show: Callable[[Request, list[Told], list[Refused]], Shown],
+        outputs: int,
+    ) -> Iterator[Shown]:
+        """Bad input, and what an engine refuses or fails at, changes the message alone."""
+        shown: Shown = (gr.skip(),) * outputs
+        try:
+            request = Request.of(path, question, settings)
+            yield *shown, message(), "Looking …"
+            asked = ways(request)
+            told: list[Told] = []
+            refused: list[Refused] = []
+            for result in self.engine.ask_many(request.image, request.question, asked, request.wanted.region):
+                (told if isinstance(result, Told) else refused).append(result)  # type: ignore[arg-type]
+                shown = show(request, told, refused)
+                yield *shown, message(), progress(len(told) + len(refused) - 1, len(asked), refused)
+        except ValueError as error:
+            yield *shown, message(str(error)), ""
+        except Exception:
+            log.exception("the engine failed")
+            yield *shown, message(BROKEN), ""
+
+
+def known(names: list[str]) -> list[str]:
+    """Methods by name (they come from the browser); ConfigError for one that is none, or for none at all."""
+    chosen = [name for name in METHODS if name in (names or []) and name != "none"]
+    if not chosen or set(names) - set(METHODS):
+        raise ConfigError("There is no method chosen; choose at least one.")
+    return chosen
+
+
+def called(name: str) -> str:
+    """What a method's answers are called where CROP's stages stand beside it."""
+    return STAGES.get(name, METHODS[name].name)
+
+
+def around(x: int, y: int, width: int, height: int, size: tuple[int, int]) -> Region:
+    """A region of so many cells with cell (x, y) in its middle, pushed back into the picture."""
+    x0 = min(max(0, x - (width - 1) // 2), GRID - width)
+    y0 = min(max(0, y - (height - 1) // 2), GRID - height)
+    return Region(x0, y0, x0 + width - 1, y0 + height - 1, *size, "drawn")
+
+
+def progress(done: int, total: int, refused: list[Refused]) -> str:
+    """How far a stream is, and what could not be asked, each reason once."""
+    reasons = list(dict.fromkeys(f"{each.name}: {each.why}" for each in refused))
+    left = f"{done} of {total}" if done < total else f"{total} ways asked"
+    return "  \n".join([f"{left}.", *reasons])

@@ -1,0 +1,142 @@
+"""The widgets of *Figures and downloads* and of *Open recorded runs*, and their handlers. They need no model."""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from crop_core.embedded import data_url
+from ui.history import Finished, History
+from ui.publish.figure import PICTURES, FigureError, Wanted, figure
+from ui.publish.page import page
+from ui.publish.pdf import pdf
+from ui.publish.png import png
+from ui.publish.recorded import open_files
+from ui.publish.svg import svg
+
+FORMATS = ("PNG", "SVG", "PDF")
+OPEN_HELP = (
+    "Files that “Run and trace (JSON)” above, or `python -m crop_core ask … --json run.json --with-picture`, wrote "
+    "here or on another machine, or zips of them. They open without a model; a picture that is not inside can be given "
+    "beside them."
+)
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+@dataclass(frozen=True)
+class Publish:
+    """options: what the figure's handler reads. files: what can be downloaded (figure, page, record). note: a line."""
+
+    options: list[Any]
+    files: list[Any]
+    note: gr.HTML
+
+
+def publish_part() -> Publish:
+    """Which picture, how, and three files."""
+    with gr.Row(elem_id="figure-options"):
+        choices = [(label, name) for name, label in PICTURES.items()]
+        picture = gr.Dropdown(choices, value="row", label="Picture", elem_id="figure-picture", min_width=160)
+        kind = gr.Radio(list(FORMATS), value="PNG", label="Format", elem_id="figure-format", min_width=250)
+        width = gr.Number(17.5, label="Width, cm", elem_id="figure-width", min_width=90)
+        dpi = gr.Number(300, label="PNG: dpi", precision=0, elem_id="figure-dpi", min_width=90)
+        layer = gr.Textbox("", label="Layer", placeholder="the last one", elem_id="figure-layer", min_width=110)
+    with gr.Row():
+        captioned = gr.Checkbox(False, label="Caption under the figure", elem_id="figure-caption")
+        inside = gr.Checkbox(True, label="Pictures inside the trace file", elem_id="trace-picture")
+    note = gr.HTML("", elem_id="figure-message", apply_default_css=False)
+    with gr.Row():
+        labels = {"save-picture": "Figure", "save-page": "Report (HTML)", "save-record": "Run and trace (JSON)"}
+        files = [gr.DownloadButton(label, interactive=False, elem_id=name) for name, label in labels.items()]
+    return Publish([picture, kind, width, dpi, layer, captioned, inside], files, note)
+
+
+def open_part() -> tuple[gr.UploadButton, gr.HTML]:
+    """The button that opens recorded runs, and where it says what it could not."""
+    with gr.Accordion("Open recorded runs", open=False, elem_id="open"):
+        gr.Markdown(OPEN_HELP)
+        button = gr.UploadButton("Choose files", file_count="multiple", elem_id="open-files")
+        note = gr.HTML("", elem_id="open-message", apply_default_css=False)
+    return button, note
+
+
+def wire_files(part: Publish, opening: tuple[gr.UploadButton, gr.HTML], history: gr.State, explorer: gr.HTML) -> Any:
+    """Connects the options, and the opening of files; returns the event after which a run is on screen."""
+    for option in part.options:
+        event = option.blur if isinstance(option, (gr.Number, gr.Textbox)) else option.input
+        event(publish, [history, *part.options], [*part.files, part.note], **QUIET)
+    button, note = opening
+    return button.upload(opened, [history, button], [explorer, history, note], **QUIET)
+
+
+def withdraw() -> list[Any]:
+    """No file is to be had until `publish` makes those of the new result."""
+    return [gr.DownloadButton(interactive=False)] * 3
+
+
+def publish(history: History, *options: Any) -> list[Any]:
+    """(figure, page, record, message) of the run on screen; without a figure where the options cannot be."""
+    run = history.shown
+    if run is None:
+        return [*withdraw(), ""]
+    *of_figure, inside = options
+    try:
+        content, name = figure_file(run, *of_figure)
+        drawn, said = offered(content, name, f"Figure ({of_figure[1]}, {float(of_figure[2]):g} cm)"), ""
+    except ValueError as error:
+        drawn, said = gr.DownloadButton(interactive=False), sentences([str(error)])
+    files = [
+        offered(page(run.view, run.result), "crop-explorer.html"),
+        offered(record(run, inside), "crop-explorer.json"),
+    ]
+    return [drawn, *files, said]
+
+
+def figure_file(
+    run: Finished, picture: str, kind: str, width: Any, dpi: Any, layer: str, captioned: bool
+) -> tuple[bytes, str]:
+    """(content, name) of the figure; FigureError with one sentence for options (from the browser) that cannot be."""
+    try:
+        numbers = float(width), int(layer) if (layer or "").strip() else None
+        dots = int(dpi)
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        raise FigureError("Width, dpi and layer of a figure are numbers; the layer alone may be left empty.") from None
+    wanted = Wanted(picture, *numbers, bool(captioned))
+    if kind not in FORMATS:
+        raise FigureError(f"The format {kind!r} is not known; choose {', '.join(FORMATS)}.")
+    drawing = figure(run.images[0], run.result, wanted)
+    content = {"PNG": lambda: png(drawing, dots), "SVG": lambda: svg(drawing), "PDF": lambda: pdf(drawing)}[kind]()
+    return content, f"crop-explorer-{picture}.{kind.lower()}"
+
+
+def record(run: Finished, inside: bool) -> bytes:
+    """The trace file, with the pictures inside when that is wanted."""
+    pictures = {"pictures": [data_url(image) for image in run.images]} if inside else {}
+    return json.dumps({**run.result.to_json(), **pictures}, allow_nan=False).encode()
+
+
+def offered(content: bytes, name: str, label: str | None = None) -> gr.DownloadButton:
+    """A button that gives this file; its label stays as it is unless there is a new one."""
+    changed: dict[str, Any] = {} if label is None else {"label": label}
+    return gr.DownloadButton(value=save_bytes_to_cache(content, name, get_upload_folder()), interactive=True, **changed)
+
+
+def opened(history: History, paths: list[str] | None) -> tuple[Any, Any, str]:
+    """(explorer, history, message) with the files' runs in the history and the last of them on screen."""
+    found = open_files(paths or [])
+    for run in found.runs:
+        history = history.add(run)
+    if not found.runs:
+        return gr.skip(), gr.skip(), sentences(found.notices)
+    return found.runs[-1].view.to_json(), history, sentences(found.notices)
+
+
+def sentences(told: list[str]) -> str:
+    """A line each, as text."""
+    return "".join(f"<p class='message' role='alert'>{html.escape(line)}</p>" for line in told)
