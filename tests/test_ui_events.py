@@ -143,14 +143,11 @@ def test_an_earlier_run_is_shown_again(scene: str) -> None:
     explorer, history = handlers.show_run(both, Event({"index": 0}))
     assert explorer == first.shown.view.to_json()
     assert history.shown is both.runs[0]
-    assert handlers.extras(history)[0].count("run-card") == 2
+    assert handlers.beside(history)[0].count("run-card") == 2
 
 
-def test_figures_need_a_result(scene: str) -> None:
-    handlers = Handlers(FakeEngine(), [])
-    assert handlers.extras(History()) == (KEPT,) * 4
-    _, _, times, alive = handlers.extras(asked(FakeEngine(), scene, "what?")[-1][2])
-    assert times.data and alive.data
+def test_what_stands_beside_a_run_needs_one() -> None:
+    assert Handlers(FakeEngine(), []).beside(History()) == (KEPT,) * 3
 
 
 def test_two_people_at_once_get_their_own(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import gradio as gr
 
 from crop_core.embedded import data_url
 from crop_core.images import open_image
-from ui import controls, figures, links
+from ui import controls, links
 from ui.asked import Asked, Engine
 from ui.examples import Example
 from ui.history import Finished, History, strip_html
@@ -132,17 +132,12 @@ class Handlers:
         chosen = history.choose(index_of(event))
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
-    def to_follow(self, history: History) -> Any:
-        """The place for a follow-up question, which is there once there is an answer that was asked for here."""
-        return gr.Column(visible=history.shown is not None and not history.shown.file)
-
-    def extras(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, link, time figure, alive figure) of the result on screen."""
-        state = history.shown
-        if state is None:
-            return (gr.skip(),) * 4
-        shown = figures.time_split(state.result), figures.alive_curve(state.result)
-        return strip_html(history), self.link(state), *shown
+    def beside(self, history: History) -> tuple[Any, Any, Any]:
+        """(runs so far, link, follow-up) of the run on screen; what was asked for here can be followed."""
+        run = history.shown
+        if run is None:
+            return (gr.skip(),) * 3
+        return strip_html(history), self.link(run), gr.Column(visible=not run.file)
 
     def link(self, run: Finished) -> Any:
         """The query that brings a run back, of those that ask a first question about an example alone."""

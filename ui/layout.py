@@ -18,7 +18,7 @@ from ui.history import History
 from ui.learn import asked_by, learn_tab, lesson_bar
 from ui.many import Many
 from ui.pictures import MorePictures
-from ui.publish.panel import Publish, open_part, publish, publish_part, wire_files, withdraw
+from ui.publish.panel import open_part, publish_part, wire_open, withdraw
 from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
 
@@ -92,8 +92,7 @@ def output_tabs(engine: Any, inputs: dict[str, Any], examples: list[Example]) ->
         with gr.Tab("Explore", id="explore"):
             outputs = explorer_column(engine.keeps_history)
             places_part(many, asked, note, MODEL)
-            figures, outputs["publish"] = downloads()
-            outputs["extras"] = [outputs["runs"], outputs["link"], *figures]
+            outputs["publish"] = publish_part()
             outputs["open"] = open_part()
         methods_tab(many, asked, note, MODEL)
         budget_tab(many, asked, note, MODEL)
@@ -109,15 +108,6 @@ def explorer_column(keeps_history: bool) -> dict[str, Any]:
     link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
     history = gr.State(History(), time_to_live=FORGET_AFTER)
     return {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": FollowUp(keeps_history)}
-
-
-def downloads() -> tuple[list[Any], Publish]:
-    """Two figures of the costs, and what can be taken away."""
-    with gr.Accordion("Figures and downloads", open=False, elem_id="extras"):
-        with gr.Row():
-            times = gr.Plot(label="Where the time goes", show_label=False, elem_id="times")
-            alive = gr.Plot(label="Visual tokens alive per layer", show_label=False, elem_id="alive")
-        return [times, alive], publish_part()
 
 
 def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
@@ -157,12 +147,12 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
     runs += [each.then(handlers.ask, **ask) for each in alone]
     runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **PRIVATE))
     files = outputs["publish"]
-    runs.append(wire_files(files, outputs["open"], history, explorer))
+    runs.append(wire_open(*outputs["open"], history, explorer))
     gr.on(asking, withdraw, None, files.files, queue=False, **PRIVATE)
+    files.wire(history)
     for each in runs:
-        each.then(handlers.extras, history, outputs["extras"], **PRIVATE)
-        each.then(publish, [history, *files.options], [*files.files, files.note], **PRIVATE)
-        each.then(handlers.to_follow, history, follow.box, **PRIVATE)
+        each.then(handlers.beside, history, [outputs["runs"], outputs["link"], follow.box], **PRIVATE)
+        files.after(each, history)
     panel.follow(explorer, more.drawn)
 
 
