@@ -298,7 +298,9 @@ def test_figure_report_and_record_are_files_of_the_run_on_screen(tmp_path):
     ],
 )
 def test_options_that_cannot_be_are_one_sentence(change):
-    figure, report, record, note = panel.publish(shown(), True, *(change.get(k, value) for k, value in enumerate(OPTIONS)))
+    figure, report, record, note = panel.publish(
+        shown(), True, *(change.get(k, value) for k, value in enumerate(OPTIONS))
+    )
     assert not figure.interactive
     assert report.interactive and record.interactive
     assert note.count("<p") == 1

@@ -147,7 +147,19 @@ def test_an_earlier_run_is_shown_again(scene: str) -> None:
 
 
 def test_what_stands_beside_a_run_needs_one() -> None:
-    assert Handlers(FakeEngine(), []).beside(History()) == (KEPT,) * 3
+    *beside, stop = Handlers(FakeEngine(), []).beside(History())
+    assert beside == [KEPT] * 3 and not stop.interactive
+
+
+def test_stopping_brings_back_what_stood_there(scene: str, tmp_path: Path) -> None:
+    handlers = Handlers(FakeEngine(), [])
+    history = asked(FakeEngine(), scene, "what?")[-1][2]
+    assert handlers.stop(history, scene, None)[0] == history.shown.view.to_json()
+    picture(90, 60).save(tmp_path / "new.png")
+    other = json.loads(handlers.stop(history, str(tmp_path / "new.png"), None)[0]["data"])
+    assert other["stage"] == "idle" and other["result"] is None
+    assert handlers.stop(history, None, None)[0] == KEPT
+    assert handlers.stop(history, str(tmp_path / "gone.png"), None)[0] == KEPT
 
 
 def test_two_people_at_once_get_their_own(tmp_path: Path) -> None:

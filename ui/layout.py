@@ -63,7 +63,7 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size
 
 
 def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
-    """Pictures, question, Run, message, settings, examples."""
+    """Pictures, question, Run and Stop, message, settings, examples."""
     picture = PictureInput(
         label="Picture", sources=["upload", "clipboard", "webcam"], height=230, elem_id="picture", buttons=[]
     )
@@ -71,7 +71,9 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     question = gr.Textbox(
         label="Question", placeholder="what is left of the dog?", lines=1, max_lines=4, elem_id="question"
     )
-    run = gr.Button("Run", variant="primary", elem_id="run")
+    with gr.Row(elem_id="go"):
+        run = gr.Button("Run", variant="primary", elem_id="run", scale=3, min_width=160)
+        stop = gr.Button("Stop", elem_id="stop", scale=1, min_width=90, interactive=False)
     note = gr.HTML(message(), elem_id="message", apply_default_css=False)
     panel = Panel()
     strip = None
@@ -81,7 +83,7 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     if bundled:
         gr.HTML(WORLD, elem_id="world", apply_default_css=False)
     asked = {"picture": picture, "more": more, "question": question, "panel": panel}
-    return {**asked, "run": run, "note": note, "strip": strip}
+    return {**asked, "run": run, "stop": stop, "note": note, "strip": strip}
 
 
 def output_tabs(engine: Any, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
@@ -133,27 +135,33 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
         explorer.submit(handlers.again, js=ASK_PULL, **ask),
         gr.on(follow.events, handlers.follow, **{**ask, **onward}),
     ]
-    asking = [run.click, question.submit, explorer.submit, *follow.events]
+    stop, files = inputs["stop"], outputs["publish"]
+    begun = [*files.files, stop]
+    gr.on([run.click, question.submit, explorer.submit, *follow.events], begin, None, begun, queue=False, **PRIVATE)
     prepared = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)
     if strip is not None:
-        asking.append(strip.select)
         prepared.append(strip.select(handlers.show_example, mode, [*asked, mode], **PRIVATE))
     if outputs["failures"] is not None:
         failed = outputs["failures"].select(
             handlers.show_failure, mode, [*asked, mode, panel.budget, outputs["tabs"]], **PRIVATE
         )
         prepared.append(failed)
-    alone = [each.then(lambda: (None, ""), None, more.values, queue=False, **PRIVATE) for each in prepared]
-    runs += [each.then(handlers.ask, **ask) for each in alone]
+    for each in prepared:  # each is about one picture
+        alone = each.then(lambda: (None, "", *begin()), None, [*more.values, *begun], queue=False, **PRIVATE)
+        runs.append(alone.then(handlers.ask, **ask))
+    stop.click(handlers.stop, [history, picture, more.files], [explorer, note, stop], cancels=runs, **PRIVATE)
     runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **PRIVATE))
-    files = outputs["publish"]
     runs.append(wire_open(*outputs["open"], history, explorer))
-    gr.on(asking, withdraw, None, files.files, queue=False, **PRIVATE)
     files.wire(history)
     for each in runs:
-        each.then(handlers.beside, history, [outputs["runs"], outputs["link"], follow.box], **PRIVATE)
+        each.then(handlers.beside, history, [outputs["runs"], outputs["link"], follow.box, stop], **PRIVATE)
         files.after(each, history)
     panel.follow(explorer, more.drawn)
+
+
+def begin() -> list[Any]:
+    """A question is asked: no file is to be had until those of the new result are there, and it can be stopped."""
+    return [*withdraw(), gr.Button(interactive=True)]
 
 
 def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:
