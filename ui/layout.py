@@ -152,6 +152,8 @@ def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) ->
     stop.click(handlers.stop, [history, picture, more.files], [explorer, note, stop], cancels=runs, **PRIVATE)
     runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **PRIVATE))
     runs.append(wire_open(*outputs["open"], history, explorer))
+    others = [outputs["runs"].select, outputs["open"][0].upload]
+    gr.on(others, withdraw, None, files.files, queue=False, **PRIVATE)  # those of the run that was on screen
     files.wire(history)
     for each in runs:
         each.then(handlers.beside, history, [outputs["runs"], outputs["link"], follow.box, stop], **PRIVATE)
