@@ -1,4 +1,4 @@
-"""The page: inputs on the left, the explorer on the right, and the wiring between them and the handlers."""
+"""The page: inputs on the left, the explorer on the right."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ import gradio as gr
 from ui import words
 from ui.api import endpoints
 from ui.components import ExplorerView, PictureInput, Strip
-from ui.controls import ASK_PULL, Panel
+from ui.controls import Panel
 from ui.events import Handlers, message
 from ui.examples import Example, strip_html
 from ui.follow import FollowUp
 from ui.history import History
-from ui.learn import asked_by, learn_tab, lesson_bar
+from ui.learn import learn_tab, lesson_bar
 from ui.many import Many
 from ui.pictures import MorePictures
-from ui.publish.panel import open_part, publish_part, wire_open, withdraw
+from ui.publish.panel import open_part, publish_part
 from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
+from ui.wiring import MODEL, PRIVATE, wire
 
 HIDE_FILES_AFTER = (3600, 24 * 3600)  # seconds: look for old uploads every hour, delete those older than a day
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
 ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
 RUN_LINKED = """(picture) => {
   if (picture && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
@@ -110,60 +109,6 @@ def explorer_column(keeps_history: bool) -> dict[str, Any]:
     link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
     history = gr.State(History(), time_to_live=FORGET_AFTER)
     return {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": FollowUp(keeps_history)}
-
-
-def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
-    """Connects events and handlers. All ways to ask share one place in the model's queue."""
-    panel, more, note = inputs["panel"], inputs["more"], inputs["note"]
-    explorer, history, follow = outputs["explorer"], outputs["history"], outputs["follow"]
-    picture, question, run, strip = (inputs[name] for name in ("picture", "question", "run", "strip"))
-    shown, asked, mode = [explorer, note, history], [picture, question], panel.mode
-    gr.on(
-        [picture.upload, more.files.upload, more.files.delete, more.files.clear],
-        handlers.preview,
-        [picture, more.files, mode],
-        [explorer, note, mode, more.drawn, follow.box],
-        trigger_mode="always_last",  # a picture that comes while another is looked at is looked at as well
-        **PRIVATE,
-    )
-    settings = [*panel.values, more.drawn]
-    inputs_of_ask = [history, *asked, more.files, *settings]
-    ask: dict[str, Any] = {"inputs": inputs_of_ask, "outputs": shown, "api_visibility": "private", **MODEL}
-    onward = {"inputs": [history, follow.question, *settings], "outputs": [*shown, follow.question]}
-    runs = [
-        gr.on([run.click, question.submit], handlers.ask, **ask),
-        explorer.submit(handlers.again, js=ASK_PULL, **ask),
-        gr.on(follow.events, handlers.follow, **{**ask, **onward}),
-    ]
-    stop, files = inputs["stop"], outputs["publish"]
-    begun = [*files.files, stop]
-    gr.on([run.click, question.submit, explorer.submit, *follow.events], begin, None, begun, queue=False, **PRIVATE)
-    prepared = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)
-    if strip is not None:
-        prepared.append(strip.select(handlers.show_example, mode, [*asked, mode], **PRIVATE))
-    if outputs["failures"] is not None:
-        failed = outputs["failures"].select(
-            handlers.show_failure, mode, [*asked, mode, panel.budget, outputs["tabs"]], **PRIVATE
-        )
-        prepared.append(failed)
-    for each in prepared:  # each is about one picture
-        alone = each.then(lambda: (None, "", *begin()), None, [*more.values, *begun], queue=False, **PRIVATE)
-        runs.append(alone.then(handlers.ask, **ask))
-    stop.click(handlers.stop, [history, picture, more.files], [explorer, note, stop], cancels=runs, **PRIVATE)
-    runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **PRIVATE))
-    runs.append(wire_open(*outputs["open"], history, explorer))
-    others = [outputs["runs"].select, outputs["open"][0].upload]
-    gr.on(others, withdraw, None, files.files, queue=False, **PRIVATE)  # those of the run that was on screen
-    files.wire(history)
-    for each in runs:
-        each.then(handlers.beside, history, [outputs["runs"], outputs["link"], follow.box, stop], **PRIVATE)
-        files.after(each, history)
-    panel.follow(explorer, more.drawn)
-
-
-def begin() -> list[Any]:
-    """A question is asked: no file is to be had until those of the new result are there, and it can be stopped."""
-    return [*withdraw(), gr.Button(interactive=True)]
 
 
 def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:

@@ -104,11 +104,6 @@ def open_part() -> tuple[gr.UploadButton, gr.HTML]:
     return button, note
 
 
-def wire_open(button: gr.UploadButton, note: gr.HTML, history: gr.State, explorer: gr.HTML) -> Any:
-    """Connects the opening of files; returns the event after which a run is on screen."""
-    return button.upload(opened, [history, button], [explorer, history, note], **QUIET)
-
-
 def withdraw() -> list[Any]:
     """No file is to be had until `publish` makes those of the new result."""
     return [gr.DownloadButton(interactive=False)] * 3
