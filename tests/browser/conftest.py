@@ -79,6 +79,7 @@ def running(models: dict[str, str], folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=20)
+    assert "Traceback" not in log.read_text(), log.read_text()
 
 
 @pytest.fixture(scope="session")
