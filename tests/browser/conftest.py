@@ -19,7 +19,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, e
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = ROOT / "assets" / "models"
-CHROMIUM = os.environ.get("CROP_CHROMIUM", "/usr/bin/chromium")
+# The shell, where there is one, is the same engine without the windows that nobody sees: pages open sooner.
+INSTALLED = next(filter(os.path.exists, ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")), "/usr/bin/chromium")
+CHROMIUM = os.environ.get("CROP_CHROMIUM", INSTALLED)
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 START_SECONDS = 120
 PATIENCE = 30_000  # milliseconds; assertions retry until then
