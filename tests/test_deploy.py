@@ -84,6 +84,7 @@ TOO_LARGE = {"lmms-eval"}  # for requirements-dev.txt: what needs it is tested w
 PACKAGES = {
     "cv2": "opencv-python-headless",
     "PIL": "pillow",
+    "pydantic_settings": "pydantic-settings",
     "huggingface_hub": "huggingface-hub",
     "lmms_eval": "lmms-eval",
 }
