@@ -21,7 +21,7 @@ class RequestLog:
     def __call__(self, report: Report) -> None:
         """Write the line of a finished request, in one go."""
         out = self.out or sys.stderr
-        out.write(json.dumps(self.line(report), ensure_ascii=False) + "\n")
+        out.write(json.dumps(self.line(report)) + "\n")
         out.flush()
 
     def line(self, report: Report) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A stand-in for Hugging Face's `spaces` on ZeroGPU, written after spaces 0.51: a fork for every call, and no GPU.
 
-As there: arguments and results are pickled; what goes wrong inside comes out as a `gr.Error` with the class's name alone;
-a generator that is closed is closed inside after its next result; inside a fork there is no second one; modules are moved
+As there: arguments and results are pickled; what goes wrong inside comes out as a `gr.Error` with its class's name; a
+generator that is closed is closed inside after its next result; inside a fork there is no second one; modules are moved
 to "cuda" before there is one. Stricter than there: whoever runs a module before a fork is told off.
 """
 
