@@ -20,11 +20,13 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 from test_app import EXAMPLES, ask_example, done, png, result, settled, upload
 
-from ui.server.headers import HEADERS
+from ui.server.headers import headers
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 STEPS = stages(read((ROOT / "Dockerfile").read_text(encoding="utf-8")))
-SHELL = ("user root; " if os.geteuid() == 0 else "") + "pid {0}/pid; error_log {0}/error.log; events {{}} http {{ access_log off; {1} {2} }}"
+SHELL = (
+    "user root; " if os.geteuid() == 0 else ""
+) + "pid {0}/pid; error_log {0}/error.log; events {{}} http {{ access_log off; {1} {2} }}"
 PLACES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
@@ -144,5 +146,5 @@ def test_programs_ask_and_the_host_sees_that_it_is_well(app: str) -> None:
     for page, said in (("healthz", {"alive": True}), ("readyz", {"ready": True, "under_way": 0})):
         answer = httpx.get(app + page)
         assert json.loads(answer.text) == said
-        assert all(answer.headers[name] == value for name, value in HEADERS.items())
+        assert all(answer.headers[name] == value for name, value in headers().items())
     assert httpx.get(app + "metrics").status_code in (403, 404)
