@@ -26,7 +26,7 @@ MADE = {"date": "2026-11-26T20:00:00+00:00", "torch": "2.13.0"}
 
 
 def drawn(name="row", image=None, **fields):
-    return figure(image or picture(), comparison(made=MADE, **fields), Wanted(name, captioned=True))
+    return figure([image or picture()], comparison(made=MADE, **fields), Wanted(name, captioned=True))
 
 
 def area(rows):
@@ -36,7 +36,7 @@ def area(rows):
 @pytest.mark.parametrize("name", list(PICTURES))
 def test_every_picture_is_a_file_of_the_wanted_width_in_three_formats(name):
     for width in (8.5, 17.5):
-        drawing = figure(picture(), comparison(), Wanted(name, width))
+        drawing = figure([picture()], comparison(), Wanted(name, width))
         root = ET.fromstring(svg(drawing))
         assert float(root.get("width").removesuffix("pt")) == pytest.approx(width / 2.54 * 72, abs=0.01)
         left, bottom, right, top = map(float, re.search(rb"/MediaBox \[ (.+?) \]", pdf(drawing)).group(1).split())
@@ -112,7 +112,7 @@ def centre(image, drawing, token):
 
 def test_in_the_png_what_is_gone_is_pale_and_what_is_alive_is_the_photo():
     how = replace(trace(REGION, plc=False), steps=trace(REGION, plc=False).steps)
-    drawing = figure(picture(), comparison(trace=how), Wanted("pruning", 12))
+    drawing = figure([picture()], comparison(trace=how), Wanted("pruning", 12))
     image = np.asarray(Image.open(io.BytesIO(png(drawing, 200))))
     plain = np.asarray(picture())
     inner = [row * 24 + column for row in range(4, 10) for column in range(7, 13)]
@@ -204,13 +204,13 @@ def test_words_that_are_too_long_are_shortened_and_wrapped():
 )
 def test_what_cannot_be_drawn_is_one_sentence(options):
     with pytest.raises(FigureError, match=r"give|choose"):
-        figure(picture(), comparison(), Wanted(**options))
+        figure([picture()], comparison(), Wanted(**options))
 
 
 @pytest.mark.parametrize("dpi", [0, 71, 1201, 1200])
 def test_a_png_that_is_too_large_is_refused(dpi):
     with pytest.raises(FigureError):
-        png(figure(picture(), comparison(), Wanted("row", 40)), dpi)
+        png(figure([picture()], comparison(), Wanted("row", 40)), dpi)
 
 
 def test_the_drawing_is_no_wider_than_asked_for():

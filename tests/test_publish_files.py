@@ -228,7 +228,7 @@ def test_any_value_anywhere_is_either_a_run_that_can_be_drawn_or_one_sentence(pa
     view = replace(View.of(images), stage="done", region=result.region, result=result)
     assert view.to_json()
     assert alive_curve(result).data
-    assert panel.figure_file(Finished(images, result, view), "row", "SVG", 8, 72, "", True)[0]
+    assert panel.figure_file(Finished(images, result, view), "row", "SVG", 8, 72, "", 1, True)[0]
 
 
 @settings(max_examples=150, deadline=None)
@@ -254,7 +254,7 @@ def about_two(question="where?"):
     return History().add(Finished(images, result, view))
 
 
-OPTIONS = ("row", "PNG", 17.5, 300, "", False, True)
+OPTIONS = ("row", "PNG", 17.5, 300, "", 1, False, True)
 
 
 def content(button):
@@ -262,8 +262,8 @@ def content(button):
 
 
 def test_figure_report_and_record_are_files_of_the_run_on_screen(tmp_path):
-    assert [button.interactive for button in panel.publish(History(), *OPTIONS)[:3]] == [False] * 3
-    figure, report, record, note = panel.publish(shown("is there a dog?"), *OPTIONS)
+    assert [button.interactive for button in panel.publish(History(), True, *OPTIONS)[:3]] == [False] * 3
+    figure, report, record, note = panel.publish(shown("is there a dog?"), True, *OPTIONS)
     assert note == ""
     with Image.open(io.BytesIO(content(figure))) as image:
         assert image.info["question"] == "is there a dog?"
@@ -271,9 +271,9 @@ def test_figure_report_and_record_are_files_of_the_run_on_screen(tmp_path):
     (tmp_path / "again.json").write_bytes(content(record))
     found = open_files([str(tmp_path / "again.json")])
     assert found.notices == [] and found.runs[0].result.question == "is there a dog?"
-    second = panel.publish(shown(), "pruning", "SVG", 8, 300, " 2 ", True, True)[0]
+    second = panel.publish(shown(), True, "pruning", "SVG", 8, 300, " 2 ", 1, True, True)[0]
     assert b'"layer": "2"' in content(second).replace(b"&quot;", b'"')
-    without = panel.publish(shown(), *OPTIONS[:-1], False)[2]
+    without = panel.publish(shown(), True, *OPTIONS[:-1], False)[2]
     assert "pictures" not in json.loads(content(without))
 
 
@@ -290,15 +290,26 @@ def test_figure_report_and_record_are_files_of_the_run_on_screen(tmp_path):
         {4: "99"},
         {4: "last"},
         {4: 3},
+        {5: 0},
+        {5: 2},
+        {5: None},
         {2: 40, 3: 1200},
         {3: 1e400},
     ],
 )
 def test_options_that_cannot_be_are_one_sentence(change):
-    figure, report, record, note = panel.publish(shown(), *(change.get(k, value) for k, value in enumerate(OPTIONS)))
+    figure, report, record, note = panel.publish(
+        shown(), True, *(change.get(k, value) for k, value in enumerate(OPTIONS))
+    )
     assert not figure.interactive
     assert report.interactive and record.interactive
     assert note.count("<p") == 1
+
+
+def test_nothing_is_made_while_nobody_looks():
+    assert [button.interactive for button in panel.publish(shown(), False, *OPTIONS)[:3]] == [False] * 3
+    assert panel.charts(shown(), False) == panel.charts(History(), True) == (gr.skip(), gr.skip())
+    assert all(figure.data for figure in panel.charts(shown(), True))
 
 
 def test_the_report_holds_the_run_and_fetches_nothing():
@@ -367,19 +378,21 @@ def test_the_report_holds_every_picture_and_turn_and_the_figure_says_which_it_is
     assert json.loads(payload["data"])["result"]["others"] == [trace.to_json() for trace in run.result.crop.others]
     assert "<dt>asked before</dt><dd>what? cat</dd>" in text
     assert "columns 5-6, rows 5-7 of 8x8, drawn" in text
-    assert "the first of 2 pictures" in caption(run.result)
-    assert "pictures" not in caption(RUN)
-    assert content(panel.publish(about_two(), "row", "SVG", 8, 72, "", True, True)[0])
+    assert "image 2 of 2" in caption(run.result, 2)
+    assert "image 1" not in caption(RUN)
+    figures = [content(panel.publish(about_two(), True, "region", "SVG", 8, 72, "", k, True, True)[0]) for k in (1, 2)]
+    assert figures[0] != figures[1]
+    assert b"image 2 of 2" in figures[1] and b"image 1 of 2" in figures[0]
 
 
 def test_an_opened_run_is_neither_followed_nor_part_of_a_conversation_held_here(tmp_path):
     handlers = Handlers(FakeEngine(), [])
     opened = History().add(open_files([write(tmp_path, "run.json")]).runs[0])
-    assert not handlers.to_follow(opened).visible
+    assert not handlers.beside(opened)[2].visible
     (moment,) = handlers.follow(opened, "where?", *SETTINGS, "")
     assert "first question" in moment[1] and moment[2] == gr.skip()
     picture().save(tmp_path / "scene.png")
     *_, (_, _, asked) = handlers.again(opened, str(tmp_path / "scene.png"), RUN.question, None, *SETTINGS, "")
     assert not asked.shown.same_pictures(opened.shown), "though the pictures look alike"
-    assert handlers.to_follow(asked).visible
+    assert handlers.beside(asked)[2].visible
     assert strip_html(asked) == ""

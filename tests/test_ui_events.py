@@ -143,14 +143,23 @@ def test_an_earlier_run_is_shown_again(scene: str) -> None:
     explorer, history = handlers.show_run(both, Event({"index": 0}))
     assert explorer == first.shown.view.to_json()
     assert history.shown is both.runs[0]
-    assert handlers.extras(history)[0].count("run-card") == 2
+    assert handlers.beside(history)[0].count("run-card") == 2
 
 
-def test_figures_need_a_result(scene: str) -> None:
+def test_what_stands_beside_a_run_needs_one() -> None:
+    *beside, stop = Handlers(FakeEngine(), []).beside(History())
+    assert beside == [KEPT] * 3 and not stop.interactive
+
+
+def test_stopping_brings_back_what_stood_there(scene: str, tmp_path: Path) -> None:
     handlers = Handlers(FakeEngine(), [])
-    assert handlers.extras(History()) == (KEPT,) * 4
-    _, _, times, alive = handlers.extras(asked(FakeEngine(), scene, "what?")[-1][2])
-    assert times.data and alive.data
+    history = asked(FakeEngine(), scene, "what?")[-1][2]
+    assert handlers.stop(history, scene, None)[0] == history.shown.view.to_json()
+    picture(90, 60).save(tmp_path / "new.png")
+    other = json.loads(handlers.stop(history, str(tmp_path / "new.png"), None)[0]["data"])
+    assert other["stage"] == "idle" and other["result"] is None
+    assert handlers.stop(history, None, None)[0] == KEPT
+    assert handlers.stop(history, str(tmp_path / "gone.png"), None)[0] == KEPT
 
 
 def test_two_people_at_once_get_their_own(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import gradio as gr
 
 from crop_core.embedded import data_url
 from crop_core.images import open_image
-from ui import controls, figures, links
+from ui import controls, links
 from ui.asked import Asked, Engine
 from ui.examples import Example
 from ui.history import Finished, History, strip_html
@@ -103,6 +103,14 @@ class Handlers:
             sentence = BROKEN
         yield standing(history, view), message(sentence), gr.skip()
 
+    def stop(self, history: History, path: str | None, more: list[str] | None) -> tuple[Any, Any, Any]:
+        """(explorer, message, Stop) once a question was stopped: what stood there before it."""
+        try:
+            before = standing(history, View.of(open_all(path, more)) if path or more else None)
+        except ValueError:
+            before = gr.skip()
+        return before, message(), gr.Button(interactive=False)
+
     def comparison(self, asked: Asked) -> Iterator[tuple[View, Finished | None]]:
         """The engine's stream as views, the last one with the finished run.
 
@@ -132,17 +140,12 @@ class Handlers:
         chosen = history.choose(index_of(event))
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
-    def to_follow(self, history: History) -> Any:
-        """The place for a follow-up question, which is there once there is an answer that was asked for here."""
-        return gr.Column(visible=history.shown is not None and not history.shown.file)
-
-    def extras(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, link, time figure, alive figure) of the result on screen."""
-        state = history.shown
-        if state is None:
-            return (gr.skip(),) * 4
-        shown = figures.time_split(state.result), figures.alive_curve(state.result)
-        return strip_html(history), self.link(state), *shown
+    def beside(self, history: History) -> tuple[Any, ...]:
+        """(runs so far, link, follow-up, Stop) of the run on screen; what was asked for here can be followed."""
+        run, ended = history.shown, gr.Button(interactive=False)
+        if run is None:
+            return *(gr.skip(),) * 3, ended
+        return strip_html(history), self.link(run), gr.Column(visible=not run.file), ended
 
     def link(self, run: Finished) -> Any:
         """The query that brings a run back, of those that ask a first question about an example alone."""

@@ -1,4 +1,4 @@
-"""The page: inputs on the left, the explorer on the right, and the wiring between them and the handlers."""
+"""The page: inputs on the left, the explorer on the right."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ import gradio as gr
 from ui import words
 from ui.api import endpoints
 from ui.components import ExplorerView, PictureInput, Strip
-from ui.controls import ASK_PULL, Panel
+from ui.controls import Panel
 from ui.events import Handlers, message
 from ui.examples import Example, strip_html
 from ui.follow import FollowUp
 from ui.history import History
-from ui.learn import asked_by, learn_tab, lesson_bar
+from ui.learn import learn_tab, lesson_bar
 from ui.many import Many
 from ui.pictures import MorePictures
-from ui.publish.panel import Publish, open_part, publish, publish_part, wire_files, withdraw
+from ui.publish.panel import open_part, publish_part
 from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
+from ui.wiring import MODEL, PRIVATE, wire
 
 LOOK_EVERY = 3600  # seconds between two looks for old uploads
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
 ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
 RUN_LINKED = """(picture) => {
   if (picture && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
@@ -65,7 +64,7 @@ def build(
 
 
 def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
-    """Pictures, question, Run, message, settings, examples."""
+    """Pictures, question, Run and Stop, message, settings, examples."""
     picture = PictureInput(
         label="Picture", sources=["upload", "clipboard", "webcam"], height=230, elem_id="picture", buttons=[]
     )
@@ -73,7 +72,9 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     question = gr.Textbox(
         label="Question", placeholder="what is left of the dog?", lines=1, max_lines=4, elem_id="question"
     )
-    run = gr.Button("Run", variant="primary", elem_id="run")
+    with gr.Row(elem_id="go"):
+        run = gr.Button("Run", variant="primary", elem_id="run", scale=3, min_width=160)
+        stop = gr.Button("Stop", elem_id="stop", scale=1, min_width=90, interactive=False)
     note = gr.HTML(message(), elem_id="message", apply_default_css=False)
     panel = Panel()
     strip = None
@@ -83,7 +84,7 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     if bundled:
         gr.HTML(WORLD, elem_id="world", apply_default_css=False)
     asked = {"picture": picture, "more": more, "question": question, "panel": panel}
-    return {**asked, "run": run, "note": note, "strip": strip}
+    return {**asked, "run": run, "stop": stop, "note": note, "strip": strip}
 
 
 def output_tabs(engine: Any, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
@@ -94,8 +95,7 @@ def output_tabs(engine: Any, inputs: dict[str, Any], examples: list[Example]) ->
         with gr.Tab("Explore", id="explore"):
             outputs = explorer_column(engine.keeps_history)
             places_part(many, asked, note, MODEL)
-            figures, outputs["publish"] = downloads()
-            outputs["extras"] = [outputs["runs"], outputs["link"], *figures]
+            outputs["publish"] = publish_part()
             outputs["open"] = open_part()
         methods_tab(many, asked, note, MODEL)
         budget_tab(many, asked, note, MODEL)
@@ -111,61 +111,6 @@ def explorer_column(keeps_history: bool) -> dict[str, Any]:
     link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
     history = gr.State(History(), time_to_live=FORGET_AFTER)
     return {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": FollowUp(keeps_history)}
-
-
-def downloads() -> tuple[list[Any], Publish]:
-    """Two figures of the costs, and what can be taken away."""
-    with gr.Accordion("Figures and downloads", open=False, elem_id="extras"):
-        with gr.Row():
-            times = gr.Plot(label="Where the time goes", show_label=False, elem_id="times")
-            alive = gr.Plot(label="Visual tokens alive per layer", show_label=False, elem_id="alive")
-        return [times, alive], publish_part()
-
-
-def wire(handlers: Handlers, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
-    """Connects events and handlers. All ways to ask share one place in the model's queue."""
-    panel, more, note = inputs["panel"], inputs["more"], inputs["note"]
-    explorer, history, follow = outputs["explorer"], outputs["history"], outputs["follow"]
-    picture, question, run, strip = (inputs[name] for name in ("picture", "question", "run", "strip"))
-    shown, asked, mode = [explorer, note, history], [picture, question], panel.mode
-    gr.on(
-        [picture.upload, more.files.upload, more.files.delete, more.files.clear],
-        handlers.preview,
-        [picture, more.files, mode],
-        [explorer, note, mode, more.drawn, follow.box],
-        trigger_mode="always_last",  # a picture that comes while another is looked at is looked at as well
-        **PRIVATE,
-    )
-    settings = [*panel.values, more.drawn]
-    inputs_of_ask = [history, *asked, more.files, *settings]
-    ask: dict[str, Any] = {"inputs": inputs_of_ask, "outputs": shown, "api_visibility": "private", **MODEL}
-    onward = {"inputs": [history, follow.question, *settings], "outputs": [*shown, follow.question]}
-    runs = [
-        gr.on([run.click, question.submit], handlers.ask, **ask),
-        explorer.submit(handlers.again, js=ASK_PULL, **ask),
-        gr.on(follow.events, handlers.follow, **{**ask, **onward}),
-    ]
-    asking = [run.click, question.submit, explorer.submit, *follow.events]
-    prepared = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)
-    if strip is not None:
-        asking.append(strip.select)
-        prepared.append(strip.select(handlers.show_example, mode, [*asked, mode], **PRIVATE))
-    if outputs["failures"] is not None:
-        failed = outputs["failures"].select(
-            handlers.show_failure, mode, [*asked, mode, panel.budget, outputs["tabs"]], **PRIVATE
-        )
-        prepared.append(failed)
-    alone = [each.then(lambda: (None, ""), None, more.values, queue=False, **PRIVATE) for each in prepared]
-    runs += [each.then(handlers.ask, **ask) for each in alone]
-    runs.append(outputs["runs"].select(handlers.show_run, history, [explorer, history], **PRIVATE))
-    files = outputs["publish"]
-    runs.append(wire_files(files, outputs["open"], history, explorer))
-    gr.on(asking, withdraw, None, files.files, queue=False, **PRIVATE)
-    for each in runs:
-        each.then(handlers.extras, history, outputs["extras"], **PRIVATE)
-        each.then(publish, [history, *files.options], [*files.files, files.note], **PRIVATE)
-        each.then(handlers.to_follow, history, follow.box, **PRIVATE)
-    panel.follow(explorer, more.drawn)
 
 
 def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from crop_core.bench.metrics.exact import normal
 from crop_core.bench.report.statistics import wilson
 from crop_core.compress.queries import Queries
 from crop_core.compress.trained import TrainedPlc
-from crop_core.config import Budget, CropConfig
+from crop_core.config import Budget, CropConfig, PlcConfig
 from crop_core.likelihood import first_token_kl
 from crop_core.localize import localizer_of
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load
@@ -42,11 +42,12 @@ CONFIDENCE = 1.96  # standard errors of a 95 % interval
 
 @dataclass(frozen=True)
 class Variant:
-    """method: of config.METHODS. part: what is left of its learned PLC."""
+    """method: of config.METHODS. part: what is left of its learned PLC. region_ratio: as a `PlcConfig` takes it."""
 
     title: str
     method: str
     part: Callable[[TrainedPlc], TrainedPlc] = lambda whole: whole
+    region_ratio: float = PlcConfig().region_ratio
 
 
 def as_pooling(whole: TrainedPlc) -> TrainedPlc:
@@ -63,6 +64,8 @@ VARIANTS = (
     Variant("pooling PLC", "plc"),
     Variant("learned PLC", "learned"),
     Variant("learned PLC without anchors", "queries"),
+    Variant("without anchors, region 1 in 16", "queries", region_ratio=16),
+    Variant("without anchors, region 1 in 64", "queries", region_ratio=64),
     Variant("pooling PLC, model fine-tuned", "learned", as_pooling),
     Variant("learned PLC, model as it was", "learned", unchanged),
 )
@@ -89,7 +92,8 @@ def replies(items: Iterable[Item], model: str, locator: str) -> dict[str, list[R
         found.setdefault("all tokens", []).append(Reply(_right(adapter.decode(before.ids), item), 0.0))
         for budget in BUDGETS:
             for variant in VARIANTS:
-                config = CropConfig(method=variant.method, budget=Budget(budget), max_new_tokens=LONGEST)
+                plc = PlcConfig(region_ratio=variant.region_ratio)
+                config = CropConfig(method=variant.method, budget=Budget(budget), plc=plc, max_new_tokens=LONGEST)
                 task = Task(*ask, config, encoded)
                 task.trained = task.trained and variant.part(task.trained)
                 after = task.crop(region).generated

@@ -95,7 +95,7 @@ def test_scrubbing_draws_every_layer_without_the_server(page: Page, watch: Watch
     for layer, alive in enumerate(trace.alive_counts.tolist()):
         expect(panel).to_have_attribute("data-layer", str(layer))
         expect(panel).to_have_attribute("data-alive", str(alive))
-        expect(page.locator(".cx-now")).to_contain_text(f"{alive} of {trace.visual_tokens} alive")
+        expect(page.locator(".cx-now").first).to_contain_text(f"{alive} of {trace.visual_tokens} alive")
         slider.press("ArrowRight")
     assert watch.requests[before:] == []
 

@@ -41,8 +41,8 @@ def region_words(region: Region) -> str:
     return f"columns {region.x0}-{region.x1}, rows {region.y0}-{region.y1} of 8x8, {region.source}{sure}"
 
 
-def caption(result: Comparison) -> str:
-    """The same as one line under the figure, which is of the first picture."""
+def caption(result: Comparison, image: int = 1) -> str:
+    """The same as one line under the figure of one image, counted from 1."""
     name = words.method_name(result.method)
     found = facts(result)
     told = [
@@ -51,5 +51,5 @@ def caption(result: Comparison) -> str:
         f"{result.model}, {result.method}, {result.budget}; {result.device}, {result.dtype}",
     ]
     if result.crop.others:
-        told[-1] += f"; the first of {len(result.crop.traces)} pictures"
+        told[-1] += f"; image {image} of {len(result.crop.traces)}"
     return " ".join(told) + "".join(f", {found[key]}" for key in ("date", "versions") if key in found) + "."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from crop_core.records import Comparison
+    from crop_core.trace import TokenTrace
 
 PICTURES = {
     "row": "All three in a row",
@@ -42,13 +43,15 @@ class FigureError(ValueError):
 class Wanted:
     """picture: one of PICTURES. width: centimetres. layer: of the pruning picture, None for the last one.
 
-    captioned: whether a caption stands under it. Raises FigureError for what cannot be.
+    captioned: whether a caption stands under it. image: which of the images asked about, from 1. Raises FigureError
+    for what cannot be.
     """
 
     picture: str = "row"
     width: float = 17.5
     layer: int | None = None
     captioned: bool = False
+    image: int = 1
 
     def __post_init__(self) -> None:
         if self.picture not in PICTURES:
@@ -65,22 +68,28 @@ class Wanted:
             raise FigureError(f"There is no layer {layer}; give one from 0 to {layers - 1}, or none for the last.")
         return layer
 
+    def of(self, traces: Sequence[TokenTrace]) -> TokenTrace:
+        """The trace that is shown; FigureError for an image that was not asked about."""
+        if not 1 <= self.image <= len(traces):
+            raise FigureError(f"There is no image {self.image}; the run is about {len(traces)}, counted from 1.")
+        return traces[self.image - 1]
 
-def figure(image: Image.Image, result: Comparison, wanted: Wanted) -> Drawing:
-    """The drawing of one run; the first picture's where there are several. image: the picture that was asked about, in
-    any size.
-    """
+
+def figure(images: Sequence[Image.Image], result: Comparison, wanted: Wanted) -> Drawing:
+    """The drawing of one run, about one of its images. images: those that were asked about, in any size."""
+    trace = wanted.of(result.crop.traces)
+    image = images[wanted.image - 1]
     names = ("region", "compression", "pruning") if wanted.picture == "row" else (wanted.picture,)
     width = wanted.width * CM
     room = (width - 2 * MARGIN - GAP * (len(names) - 1)) / len(names)
     shapes: list[Shape] = []
     bottom = 0.0
     for place, name in enumerate(names):
-        added, low = _column(image, result, wanted, name, MARGIN + place * (room + GAP), room)
+        added, low = _column(image, trace, result.method, wanted, name, MARGIN + place * (room + GAP), room)
         shapes += added
         bottom = max(bottom, low)
     if wanted.captioned:
-        for line in fonts.lines(caption(result), width - 2 * MARGIN, SMALL):
+        for line in fonts.lines(caption(result, wanted.image), width - 2 * MARGIN, SMALL):
             bottom += LINE
             shapes.append(Words(MARGIN, bottom, line, SMALL))
     return Drawing(width, bottom + MARGIN, shapes, result.question, _facts(result, wanted, names))
@@ -88,14 +97,14 @@ def figure(image: Image.Image, result: Comparison, wanted: Wanted) -> Drawing:
 
 def _facts(result: Comparison, wanted: Wanted, names: tuple[str, ...]) -> dict[str, str]:
     layer = {"layer": str(wanted.at(result.crop.trace.layers))} if "pruning" in names else {}
-    return {"picture": ", ".join(names), **layer, **facts(result)}
+    image = {"image": f"{wanted.image} of {len(result.crop.traces)}"} if result.crop.others else {}
+    return {"picture": ", ".join(names), **image, **layer, **facts(result)}
 
 
 def _column(
-    image: Image.Image, result: Comparison, wanted: Wanted, name: str, x: float, room: float
+    image: Image.Image, trace: TokenTrace, method: str, wanted: Wanted, name: str, x: float, room: float
 ) -> tuple[list[Shape], float]:
     """One picture with its title above and its legend below, and where that ends."""
-    trace = result.crop.trace
     layer = wanted.at(trace.layers)
     titles = {
         "region": "Region",
@@ -107,7 +116,7 @@ def _column(
     title = fonts.shortened(titles[name], room, TITLE, bold=True)
     if name == "alive":
         height = max(90.0, 0.5 * room)
-        shapes, keys = curve.alive(trace, words.method_name(result.method), x, top, room, height)
+        shapes, keys = curve.alive(trace, words.method_name(method), x, top, room, height)
     else:
         canvas = Canvas(trace, photo.pixels(image), x, top, room)
         height = canvas.height

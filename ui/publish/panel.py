@@ -1,9 +1,13 @@
-"""The widgets of *Figures and downloads* and of *Open recorded runs*, and their handlers. They need no model."""
+"""The widgets of *Figures and downloads* and of *Open recorded runs*, and their handlers. They need no model.
+
+What is in the first is made while it is open: a run that nobody publishes costs nothing.
+"""
 
 from __future__ import annotations
 
 import html
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +16,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from crop_core.embedded import data_url
+from ui import figures
 from ui.history import Finished, History
 from ui.publish.figure import PICTURES, FigureError, Wanted, figure
 from ui.publish.page import page
@@ -31,21 +36,54 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 @dataclass(frozen=True)
 class Publish:
-    """options: what the figure's handler reads. files: what can be downloaded (figure, page, record). note: a line."""
+    """place: what is opened. looked_at: whether it is open. charts: times, tokens alive. options: what the figure's
+    handler reads. files: what can be downloaded (figure, page, record). note: a line.
+    """
 
+    place: gr.Accordion
+    looked_at: gr.State
+    charts: list[gr.Plot]
     options: list[Any]
     files: list[Any]
     note: gr.HTML
 
+    def wire(self, history: gr.State) -> None:
+        """All is made when it is opened, and the files once more when an option changes."""
+        opened = self.place.expand(lambda: (True, *withdraw()), None, [self.looked_at, *self.files], **QUIET)
+        self.place.collapse(lambda: False, None, self.looked_at, **QUIET)
+        self.after(opened, history)
+        for option in self.options:
+            self._files(option.blur if isinstance(option, (gr.Number, gr.Textbox)) else option.input, history)
+
+    def after(self, event: Any, history: gr.State) -> None:
+        """After this event another run is on screen."""
+        event.then(charts, [history, self.looked_at], self.charts, **QUIET)
+        self._files(event.then, history)
+
+    def _files(self, listen: Callable[..., Any], history: gr.State) -> None:
+        listen(publish, [history, self.looked_at, *self.options], [*self.files, self.note], **QUIET)
+
 
 def publish_part() -> Publish:
-    """Which picture, how, and three files."""
+    """Two charts of the costs, a figure with its options, and three files."""
+    looked_at = gr.State(False)
+    with gr.Accordion("Figures and downloads", open=False, elem_id="extras") as place:
+        with gr.Row():
+            times = gr.Plot(label="Where the time goes", show_label=False, elem_id="times")
+            alive = gr.Plot(label="Visual tokens alive per layer", show_label=False, elem_id="alive")
+        options, files, note = figure_part()
+    return Publish(place, looked_at, [times, alive], options, files, note)
+
+
+def figure_part() -> tuple[list[Any], list[Any], gr.HTML]:
+    """Which picture, how, three files, and a line."""
     with gr.Row(elem_id="figure-options"):
         choices = [(label, name) for name, label in PICTURES.items()]
         picture = gr.Dropdown(choices, value="row", label="Picture", elem_id="figure-picture", min_width=160)
         kind = gr.Radio(list(FORMATS), value="PNG", label="Format", elem_id="figure-format", min_width=250)
         width = gr.Number(17.5, label="Width, cm", elem_id="figure-width", min_width=90)
         dpi = gr.Number(300, label="PNG: dpi", precision=0, elem_id="figure-dpi", min_width=90)
+        image = gr.Number(1, label="Of picture", precision=0, elem_id="figure-image", min_width=90)
         layer = gr.Textbox("", label="Layer", placeholder="the last one", elem_id="figure-layer", min_width=110)
     with gr.Row():
         captioned = gr.Checkbox(False, label="Caption under the figure", elem_id="figure-caption")
@@ -54,7 +92,7 @@ def publish_part() -> Publish:
     with gr.Row():
         labels = {"save-picture": "Figure", "save-page": "Report (HTML)", "save-record": "Run and trace (JSON)"}
         files = [gr.DownloadButton(label, interactive=False, elem_id=name) for name, label in labels.items()]
-    return Publish([picture, kind, width, dpi, layer, captioned, inside], files, note)
+    return [picture, kind, width, dpi, layer, image, captioned, inside], files, note
 
 
 def open_part() -> tuple[gr.UploadButton, gr.HTML]:
@@ -66,24 +104,23 @@ def open_part() -> tuple[gr.UploadButton, gr.HTML]:
     return button, note
 
 
-def wire_files(part: Publish, opening: tuple[gr.UploadButton, gr.HTML], history: gr.State, explorer: gr.HTML) -> Any:
-    """Connects the options, and the opening of files; returns the event after which a run is on screen."""
-    for option in part.options:
-        event = option.blur if isinstance(option, (gr.Number, gr.Textbox)) else option.input
-        event(publish, [history, *part.options], [*part.files, part.note], **QUIET)
-    button, note = opening
-    return button.upload(opened, [history, button], [explorer, history, note], **QUIET)
-
-
 def withdraw() -> list[Any]:
     """No file is to be had until `publish` makes those of the new result."""
     return [gr.DownloadButton(interactive=False)] * 3
 
 
-def publish(history: History, *options: Any) -> list[Any]:
+def charts(history: History, looked_at: bool) -> tuple[Any, Any]:
+    """(times, tokens alive) of the run on screen."""
+    run = history.shown
+    if run is None or not looked_at:
+        return gr.skip(), gr.skip()
+    return figures.time_split(run.result), figures.alive_curve(run.result)
+
+
+def publish(history: History, looked_at: bool, *options: Any) -> list[Any]:
     """(figure, page, record, message) of the run on screen; without a figure where the options cannot be."""
     run = history.shown
-    if run is None:
+    if run is None or not looked_at:
         return [*withdraw(), ""]
     *of_figure, inside = options
     try:
@@ -99,18 +136,19 @@ def publish(history: History, *options: Any) -> list[Any]:
 
 
 def figure_file(
-    run: Finished, picture: str, kind: str, width: Any, dpi: Any, layer: str, captioned: bool
+    run: Finished, picture: str, kind: str, width: Any, dpi: Any, layer: str, image: Any, captioned: bool
 ) -> tuple[bytes, str]:
     """(content, name) of the figure; FigureError with one sentence for options (from the browser) that cannot be."""
     try:
         numbers = float(width), int(layer) if (layer or "").strip() else None
-        dots = int(dpi)
+        dots, place = int(dpi), int(image)
     except (TypeError, ValueError, OverflowError, AttributeError):
-        raise FigureError("Width, dpi and layer of a figure are numbers; the layer alone may be left empty.") from None
-    wanted = Wanted(picture, *numbers, bool(captioned))
+        said = "Width, dpi, layer and picture of a figure are numbers; the layer alone may be left empty."
+        raise FigureError(said) from None
+    wanted = Wanted(picture, *numbers, bool(captioned), place)
     if kind not in FORMATS:
         raise FigureError(f"The format {kind!r} is not known; choose {', '.join(FORMATS)}.")
-    drawing = figure(run.images[0], run.result, wanted)
+    drawing = figure(run.images, run.result, wanted)
     content = {"PNG": lambda: png(drawing, dots), "SVG": lambda: svg(drawing), "PDF": lambda: pdf(drawing)}[kind]()
     return content, f"crop-explorer-{picture}.{kind.lower()}"
 

@@ -25,6 +25,7 @@ from crop_core.likelihood import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.localize import Localizer, SelfLocalizer
 from crop_core.measure.timing import now
 from crop_core.models import Adapter
+from crop_core.probe import Found
 from crop_core.region import GRID, Region
 from crop_core.runs import Located, Run, Task
 
@@ -53,15 +54,6 @@ def elsewhere(region: Region, rng: random.Random) -> Region:
     width, height = region.x1 - region.x0, region.y1 - region.y0
     x0, y0 = rng.randint(0, GRID - 1 - width), rng.randint(0, GRID - 1 - height)
     return replace(region, x0=x0, y0=y0, x1=x0 + width, y1=y0 + height, confidence=None)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A region, and the seconds and FLOPs that finding it took."""
-
-    region: Region
-    seconds: float = 0.0
-    flops: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,8 +90,8 @@ class Sitting:
         self._tasks = {trial: self._task(trial) for trial in (ALL, *trials)}
         compressors = [method_of(trial.method).compressor for trial in trials]
         self.encoded = self._encode(ALL, any(name and reads_tower(name) for name in compressors))
-        self.whole = Place(Region.whole(*self.image.size))
-        self._places: dict[str, Place] = {"whole": self.whole}
+        self.whole = Found(Region.whole(*self.image.size))
+        self._places: dict[str, Found] = {"whole": self.whole}
         self.full = self._tasks[ALL].crop(self.whole.region, self.encoded)
         self._answer = self.full.generated.ids
 
@@ -124,31 +116,31 @@ class Sitting:
         encoded = self._tasks[trial].encode(watch)
         return Located([], 0.0, encoded, now(device) - start)
 
-    def _place(self, source: str) -> Place:
+    def _place(self, source: str) -> Found:
         if source not in self._places:
             self._places[source] = self._find(source)
         return self._places[source]
 
-    def _find(self, source: str) -> Place:
+    def _find(self, source: str) -> Found:
         size = self.image.size
         if source == "needed":
             if self.example.needed is None:
                 raise SweepError("The region that is needed is not known")
-            return Place(Region(*self.example.needed, *size))
+            return Found(Region(*self.example.needed, *size))
         if source == "elsewhere":
             found = self._place("found")
             return replace(found, region=elsewhere(found.region, random.Random(drawn(self.example, 0))))
         adapter, localizer = self.examiner.adapter, self.examiner.localizer
         return self._located(SelfLocalizer(adapter) if source == "self" else localizer)
 
-    def _located(self, localizer: Localizer | None) -> Place:
+    def _located(self, localizer: Localizer | None) -> Found:
         if localizer is None:
             raise SweepError("There is no localizer to find a region")
         task = replace(self._tasks[ALL], encoded=self.encoded.encoded)
         located = task.localize([localizer])
-        return Place(located.regions[0], located.seconds, located.findings[0].flops)
+        return Found(located.regions[0], located.seconds, located.findings[0].flops)
 
-    def _written(self, trial: Trial, place: Place, run: Run, kl: float, logits: torch.Tensor) -> Record:
+    def _written(self, trial: Trial, place: Found, run: Run, kl: float, logits: torch.Tensor) -> Record:
         example, adapter, region = self.example, self.examiner.adapter, place.region
         reply, answer = (adapter.decode(ids) for ids in (run.generated.ids, self._answer))
         return Record(

@@ -1,0 +1,113 @@
+"""Every view at three widths in both themes: kept as pictures (build/screenshots), readable to all, nothing cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from looks import pictures
+from playwright.sync_api import Page, expect
+from test_app import SQUARE, ask_example, done, result, settled
+
+GRADIOS: tuple[str, ...] = ()
+
+
+def nothing(page: Page) -> None:
+    """The app as it opens."""
+
+
+def answered(page: Page) -> None:
+    """Both answers."""
+    ask_example(page, SQUARE)
+
+
+def another_region(page: Page) -> None:
+    """A region that is not asked about yet, beside a run with another one."""
+    answered(page)
+    for _ in range(2):
+        page.locator(".cx-box").press("ArrowLeft")
+        page.locator(".cx-box").press("ArrowDown")
+        if page.locator(".run-card").count() == 0:
+            page.get_by_role("button", name="Ask with this region").click()
+            expect(page.locator(".run-card")).to_have_count(2)
+
+
+def two_layers(page: Page) -> None:
+    """Two layers and the table of tokens."""
+    answered(page)
+    page.get_by_role("button", name="Compare two layers").click()
+    page.get_by_text("Every visual token in a table").click()
+    expect(page.locator(".cx-table tbody tr")).to_have_count(25)
+
+
+def places(page: Page) -> None:
+    """Where the answer lives."""
+    answered(page)
+    page.get_by_text("Where does the answer live?").click()
+    page.locator("#start-places").click()
+    expect(page.locator("#status-places")).to_contain_text("64 ways asked", timeout=90_000)
+    expect(page.locator("#answer-map .main-svg").first).to_be_visible()
+
+
+def files(page: Page) -> None:
+    """Figures and downloads."""
+    answered(page)
+    result(page)
+    settled(page)
+
+
+def folded(page: Page) -> None:
+    """All that is folded on the left."""
+    for name in ("More pictures", "Settings"):
+        page.get_by_role("button", name=name).click()
+    page.get_by_role("radio", name="Drawn").check()
+    page.get_by_text("What the bundled models know").click()
+    expect(page.get_by_label("Left column")).to_be_visible()
+
+
+def refused(page: Page) -> None:
+    """A question that cannot be asked."""
+    page.locator("#run").click()
+    expect(page.locator("#message [role=alert]")).to_be_visible()
+
+
+def methods(page: Page) -> None:
+    """Methods side by side."""
+    answered(page)
+    page.get_by_role("tab", name="Methods").click()
+    page.locator("#start-methods").click()
+    expect(page.locator("#status-methods")).to_contain_text("4 ways asked")
+    expect(page.locator("#methods-table")).to_contain_text("DivPrune")
+
+
+def budget(page: Page) -> None:
+    """Curves against the budget."""
+    answered(page)
+    page.get_by_role("tab", name="Budget").click()
+    page.locator("#start-budgets").click()
+    expect(page.locator("#status-budgets")).to_contain_text("24 ways asked", timeout=90_000)
+
+
+def learn(page: Page) -> None:
+    """Failures and glossary."""
+    page.get_by_role("tab", name="Learn").click()
+    expect(page.locator(".fail-card").first).to_be_visible()
+
+
+def lesson(page: Page) -> None:
+    """A step of the lesson with its question answered."""
+    learn(page)
+    page.locator("#lesson-start").click()
+    done(page)
+    page.locator("#lesson-choice label").nth(0).click()
+    expect(page.locator("#lesson-verdict")).not_to_have_text("")
+
+
+VIEWS = (nothing, answered, another_region, two_layers, places, files, folded, refused, methods, budget, learn, lesson)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+def test_a_view_is_readable_at_every_width_in_both_themes(page: Page, view: Callable[[Page], None]) -> None:
+    view(page)
+    wrong = [line for line in pictures(page, view.__name__) if not any(part in line for part in GRADIOS)]
+    assert wrong == [], "\n".join(wrong)
