@@ -81,6 +81,7 @@ def running(
     finally:
         process.terminate()
         process.wait(timeout=20)
+    assert "Traceback" not in log.read_text(), log.read_text()
 
 
 @pytest.fixture(scope="session")

@@ -319,3 +319,20 @@ def test_figures_and_the_picture_are_offered(page: Page) -> None:
         page.locator("#save-picture").click()
     with Image.open(download.value.path()) as sheet:
         assert sheet.width > 2000
+
+
+def test_nothing_jumps_while_an_answer_comes_in(page: Page) -> None:
+    ask_example(page, 0)
+    page.evaluate(
+        """() => {
+          const panels = document.querySelector(".cx-panels");
+          window.tops = [];
+          const look = () => { window.tops.push(Math.round(panels.offsetTop)); requestAnimationFrame(look); };
+          look();
+        }"""
+    )
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".run-card")).to_have_count(2)
+    done(page)
+    tops = page.evaluate("window.tops")
+    assert len(tops) > 10 and len(set(tops)) == 1, sorted(set(tops))
