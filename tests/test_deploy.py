@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -79,11 +81,14 @@ def test_the_readme_explains_every_setting() -> None:
 
 
 PLUG_IN = ROOT / "crop_core" / "lmms" / "model.py"  # imported by lmms-eval, never by us
+GIVEN = {"spaces"}  # by ZeroGPU, where alone it is imported
 THROUGH_GRADIO = {"mcp"}  # imported by Gradio, where a setting asks for it
 TOO_LARGE = {"lmms-eval"}  # for requirements-dev.txt: what needs it is tested where it is installed
 PACKAGES = {
     "cv2": "opencv-python-headless",
     "PIL": "pillow",
+    "prometheus_client": "prometheus-client",
+    "pydantic_settings": "pydantic-settings",
     "huggingface_hub": "huggingface-hub",
     "lmms_eval": "lmms-eval",
 }
@@ -117,7 +122,7 @@ def test_everything_that_is_imported_is_required() -> None:
         (imported(), {*versions("requirements.txt"), *extras()}),
         (imported(everywhere=False), set(versions("requirements.txt"))),
     ):
-        foreign = modules - set(sys.stdlib_module_names) - {"crop_core", "ui"}
+        foreign = modules - set(sys.stdlib_module_names) - {"crop_core", "ui"} - GIVEN
         assert "torch" in foreign
         assert foreign <= allowed
 
@@ -138,3 +143,23 @@ def test_the_readme_names_only_files_that_exist() -> None:
     named = set(re.findall(r"`((?:crop_core|ui|assets|tests)/[\w./-]*|[\w-]+\.(?:py|txt|toml|cff))`", README))
     assert named
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_five_lines_that_make_a_space_are_commands_that_there_are() -> None:
+    found = re.search(r"## Hosting\n.*?```sh\n(.*?)```", README, re.DOTALL)
+    assert found
+    lines = found[1].splitlines()
+    assert len(lines) == 5
+    for line in lines:
+        words = line.split("#")[0].partition(".venv/bin/hf ")[2].split()
+        command = list(itertools.takewhile(lambda word: word.islower() and "/" not in word and word[0] != "-", words))
+        told = subprocess.run(
+            [sys.executable, "-m", "huggingface_hub.cli.hf", *command, "--help"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert told.returncode == 0, told.stderr
+        assert f"hf {' '.join(command)} [OPTIONS]" in told.stdout
+        assert [word for word in words if word.startswith("--") and word not in told.stdout] == []
+        assert [word for word in words if word.startswith("zero-") and word not in told.stdout] == []

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,12 +69,14 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextmanager
-def running(models: dict[str, str], folder: Path) -> Iterator[str]:
+def running(
+    models: dict[str, str], folder: Path, command: Sequence[str] = (sys.executable, "app.py"), cwd: Path = ROOT
+) -> Iterator[str]:
     """Address of an app of its own, started with this environment; its log goes to `folder`."""
     port, log = free_port(), folder / "log.txt"
     environment = {**os.environ, **models, "CROP_PORT": str(port), "GRADIO_TEMP_DIR": str(folder)}
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=out, stderr=out)
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=out, stderr=out)
     try:
         wait_for(f"http://127.0.0.1:{port}/", process, log)
         yield f"http://127.0.0.1:{port}/"
