@@ -83,7 +83,12 @@ def running(
     finally:
         process.terminate()
         process.wait(timeout=20)
-    assert "Traceback" not in log.read_text(), log.read_text()
+    assert failures(log.read_text()) == []
+
+
+def failures(log: str) -> list[str]:
+    """Every traceback but those of Gradio's own checks of paths, which it writes when it refuses one."""
+    return [trace for trace in log.split("Traceback")[1:] if "InvalidPathError" not in trace]
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,7 @@ def test_a_drawn_region_is_used(page: Page) -> None:
     page.get_by_role("button", name="Done drawing").click()
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator(".cx-panel").nth(0)).to_contain_text("Drawn by you: columns 2–5, rows 0–3")
-    done(page)
+    expect(page.locator(".run-card")).to_have_count(2)
     region = result(page).region
     assert (region.grid, region.source, region.confidence) == ((2, 0, 5, 3), "drawn", None)
 
