@@ -35,7 +35,7 @@ def settings(budget: str = "64", mode: str = "predicted") -> list[Any]:
 def asked(handlers: Handlers, budget: str = "64") -> dict[str, Any]:
     """The last message and the finished comparison of a question."""
     history, said = History(), ""
-    for _, note, new in handlers.ask(history, PATH, QUESTION, None, *settings(budget), ""):
+    for _, note, new, _ in handlers.ask(history, PATH, QUESTION, None, *settings(budget), ""):
         said, history = note, new if isinstance(new, History) else history
     shown = history.shown
     return {"message": said, "result": None if shown is None else shown.result.to_json()}
