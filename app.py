@@ -1,43 +1,51 @@
-"""Starts the app: settings, engine, interface, launch."""
+"""Starts the app: settings, engine, interface, launch. `python app.py --help` lists the settings."""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from crop_core.engine import CropEngine
-from crop_core.models import DEFAULT_MODEL
-from crop_core.settings import Settings
-from ui.examples import load_examples
-from ui.layout import build, launch_options
+from crop_core.settings import Settings, manual
 
 EXAMPLES = Path(__file__).parent / "assets" / "examples"
 
 
 def main() -> None:
     """Serve the app until it is stopped; a setting or model that cannot be is one sentence."""
+    argparse.ArgumentParser(
+        prog="app.py", description=__doc__, epilog=manual(), formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     try:
-        settings = Settings.from_env()
-        if settings.mcp and find_spec("mcp") is None:
-            raise ValueError("CROP_MCP needs a package that is missing; install it: pip install 'mcp>=1.21,<2'.")
-        options: dict[str, Any] = settings.engine_options()
-        engine = CropEngine.from_pretrained(**options)
+        serve(Settings.from_env())
     except ValueError as error:
         sys.exit(f"CROP Explorer: {error}")
     except KeyboardInterrupt:
         sys.stderr.write("CROP Explorer: Interrupted; files that were downloaded whole are kept.\n")
         sys.exit(130)
+
+
+def serve(settings: Settings) -> None:
+    """Load, build, launch; ValueError with one sentence for what cannot be."""
+    sys.stderr.write(f"CROP Explorer: settings: {', '.join(settings.told()) or 'none'}\n")
+    from crop_core.models import DEFAULT_MODEL  # these bring torch and Gradio, which --help can do without
+    from ui.examples import load_examples
+    from ui.layout import build, launch_options
+    from ui.server.hosting import Hosting
+    from ui.server.zero import load_engine
+
+    hosting = Hosting(settings)
+    engine = load_engine({**settings.engine_options(), "time_limit": settings.time_limit})
     bundled = settings.model in (None, DEFAULT_MODEL)
-    app = build(engine, load_examples(EXAMPLES), bundled, settings.max_queue)
-    options = launch_options(EXAMPLES, settings.max_upload_mb)
-    options["mcp_server"] = settings.mcp
+    app = build(hosting.around(engine), load_examples(EXAMPLES), bundled, settings.max_queue, settings.keep_hours)
+    options: dict[str, Any] = launch_options(EXAMPLES, settings.max_upload_mb) | hosting.launch_options()
     try:
-        app.launch(server_name=settings.host, server_port=settings.port, **options)
+        app.launch(**options)
     except OSError:  # Gradio found no port that is free
         taken = settings.port or "7860 and those after it"
-        sys.exit(f"CROP Explorer: port {taken} cannot be used at {settings.host or 'this address'}; set CROP_PORT.")
+        where = settings.host or "this address"
+        raise ValueError(f"port {taken} cannot be used at {where}; set CROP_PORT.") from None
 
 
 if __name__ == "__main__":

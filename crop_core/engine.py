@@ -5,7 +5,6 @@ The one entry for the app, the command line and the benchmark. Knows nothing of 
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from PIL import Image
 
 from crop_core.compare import Measurement, answer, compare
 from crop_core.config import CropConfig
+from crop_core.deadline import Deadline
 from crop_core.localize import SELF, KnownRegion, Localizer, SelfLocalizer, WholeImage, localizer_of
 from crop_core.models import (
     DEFAULT_LOCALIZER,
@@ -33,6 +33,7 @@ from crop_core.probe import Probe, watches
 from crop_core.records import Answer, Comparison, Refused, StreamEvent, Told, Way
 from crop_core.region import Region
 from crop_core.runs import Task
+from crop_core.streamed import Work
 
 AUTO = "auto"
 BASELINE = CropConfig(method="none", budget=None, localizer="whole")
@@ -44,22 +45,27 @@ class EngineError(ValueError):
     """A request that the engine cannot take; the message is one sentence for the person who made it."""
 
 
-class Cancelled(Exception):
-    """Raised inside a run whose stream was closed."""
-
-
 class CropEngine:
     """One answering model and at most one localizer. Requests from several threads wait for each other.
 
     adapter: the answering model. localizer: finds the region where none is given; None for an engine without one.
+    time_limit: seconds that one request may work (`crop_core.deadline`), None for no limit.
     """
 
-    def __init__(self, adapter: Adapter, localizer: Localizer | None = None, warm_up: bool = True) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        localizer: Localizer | None = None,
+        warm_up: bool = True,
+        time_limit: float | None = None,
+    ) -> None:
         self.adapter = adapter
         self.localizer = localizer
+        self.time_limit: float | None = None
         self._lock = threading.Lock()
         if warm_up:
-            self._warm_up()
+            self.warm_up()
+        self.time_limit = time_limit
 
     @classmethod
     def from_pretrained(
@@ -71,13 +77,16 @@ class CropEngine:
         attn: str | None = None,
         quantize: str | None = None,
         compiled: bool = False,
+        warm_up: bool = True,
+        time_limit: float | None = None,
     ) -> CropEngine:
         """Load the models (bundled name, local folder or hub id) and run them once, so that timing starts warm.
 
         localizer: "self" for the answering model itself, None for none, "auto" for the bundled locator beside the
         bundled model and else the model itself. compiled: parts of the decoder run compiled, see
-        `crop_core.models.compiled`. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models,
-        but that a mapping of modules to devices is about the answering model. Raises ModelError with one sentence.
+        `crop_core.models.compiled`. warm_up: False leaves the first run to whoever comes first. Device, dtype, attn and
+        quantize as in `crop_core.models.load`, for both models, but that a mapping of modules to devices is about the
+        answering model. Raises ModelError with one sentence.
         """
         adapter = load(model, device, dtype, attn, quantize)
         if compiled:
@@ -85,9 +94,9 @@ class CropEngine:
         if localizer == AUTO:
             localizer = DEFAULT_LOCALIZER if adapter.name == DEFAULT_MODEL else SELF
         if localizer is None or localizer == SELF:
-            return cls(adapter, SelfLocalizer(adapter) if localizer else None)
+            return cls(adapter, SelfLocalizer(adapter) if localizer else None, warm_up, time_limit)
         beside = adapter.device if isinstance(device, Mapping) else device
-        return cls(adapter, localizer_of(load(localizer, beside, dtype, attn, quantize)))
+        return cls(adapter, localizer_of(load(localizer, beside, dtype, attn, quantize)), warm_up, time_limit)
 
     @property
     def keeps_history(self) -> bool:
@@ -143,7 +152,7 @@ class CropEngine:
         The work runs in a thread of its own, so that a slow reader does not slow what is timed. Closing the iterator
         ends it at the next token. Errors as `compare`, before the first event.
         """
-        work = _Work(self._request(image, question, config or CropConfig(), region, True, history), self._lock)
+        work = Work(self._request(image, question, config or CropConfig(), region, True, history), self._lock)
         work.start()
         try:
             yield from work.events()
@@ -177,11 +186,14 @@ class CropEngine:
         return self._told(probe, ways, localizer)
 
     def _told(self, probe: Probe, ways: Sequence[Way], localizer: Localizer | None) -> Iterator[Told | Refused]:
+        deadline = Deadline(self.time_limit)
         with self._lock:
+            deadline.check()
             full = probe.start()
             found = probe.find(localizer) if localizer else None
         yield full
         for way in ways:
+            deadline.check()
             try:
                 with self._lock:
                     told: Told | Refused = probe.ask(way, found)
@@ -206,7 +218,7 @@ class CropEngine:
             _check_size(each, own)
         localizers = [self._localizer(config, own) for own in regions]
         task = Task(self.adapter, images, question, config, history=tuple(history))
-        return Measurement(task, localizers, memory=memory)
+        return Measurement(task, localizers, Deadline(self.time_limit).progress, memory)
 
     def _localizer(self, config: CropConfig, region: Region | None) -> Localizer:
         if not config.parts.needs_region:
@@ -225,7 +237,13 @@ class CropEngine:
             )
         return self.localizer
 
-    def _warm_up(self) -> None:
+    def to(self, device: str) -> None:
+        """Move both models there, as torch does, from the one device that each was loaded on."""
+        for each in (self, self.localizer):
+            if (adapter := getattr(each, "adapter", None)) is not None:
+                adapter.model.to(device)
+
+    def warm_up(self) -> None:
         """First calls allocate and import: not what a comparison should measure."""
         image, question = WARM_UP
         for config in (BASELINE, CropConfig(budget=None, localizer="whole")):
@@ -240,57 +258,3 @@ def _check_size(image: Image.Image, region: Region | None) -> None:
             f"The region belongs to an image of {region.width}x{region.height} pixels, this one has "
             f"{image.width}x{image.height}; draw the region again."
         )
-
-
-class _Work(threading.Thread):
-    """One comparison in a thread, its events in a queue."""
-
-    def __init__(self, measured: Measurement, lock: threading.Lock) -> None:
-        super().__init__(daemon=True, name="crop-stream")
-        self._measured, self._lock = measured, lock
-        measured.progress = self._progress
-        self._queue: queue.SimpleQueue[StreamEvent | tuple[str, list[int], Region | None] | BaseException] = (
-            queue.SimpleQueue()
-        )
-        self._cancelled = threading.Event()
-        self._stage = ""
-
-    def run(self) -> None:
-        """The whole comparison under the engine's lock; its result or error is the last thing in the queue."""
-        try:
-            while not self._lock.acquire(timeout=0.1):
-                self._check()
-            try:
-                result = compare(self._measured)
-            finally:
-                self._lock.release()
-            self._queue.put(StreamEvent("done", result.crop.text, result.region, result))
-        except BaseException as error:  # whatever it is belongs to the reader
-            self._queue.put(error)
-
-    def _check(self) -> None:
-        if self._cancelled.is_set():
-            raise Cancelled
-
-    def _progress(self, stage: str, ids: list[int], region: Region | None) -> None:
-        self._check()
-        if ids or stage != self._stage:  # a stage that goes on without a new token is no event
-            self._queue.put((stage, ids, region))
-        self._stage = stage
-
-    def events(self) -> Iterator[StreamEvent]:
-        """Events until the last one; raises what the comparison raised."""
-        while True:
-            item = self._queue.get()
-            if isinstance(item, BaseException):
-                raise item
-            if isinstance(item, StreamEvent):
-                yield item
-                return
-            stage, ids, region = item
-            yield StreamEvent(stage, self._measured.task.adapter.decode(ids), region)
-
-    def cancel(self) -> None:
-        """Stop at the next token, and wait for that; does nothing to a comparison that has ended."""
-        self._cancelled.set()
-        self.join()

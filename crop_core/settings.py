@@ -1,98 +1,140 @@
-"""What an operator may set from outside: environment variables, read once, validated, each explained in one line.
+"""What an operator may set from outside: CROP_* variables and `.env`, read once, typed, each explained in one line.
 
-A plain dataclass instead of pydantic-settings: nothing to install, and a wrong value is one sentence. Knows nothing of
-torch and Gradio; a value that is None leaves the choice to whoever takes it.
+A wrong value is one sentence (`SettingsError`); a secret is never shown. A value that is None leaves the choice to
+whoever takes it. Knows nothing of torch and Gradio.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "CROP_"
 NO_LOCALIZER = "none"
+BUNDLED = ("crop-tiny", "crop-tiny-locator")
+PLAIN = (None, "self", NO_LOCALIZER, *BUNDLED)  # models and localizers that a public server may always use
+HIDDEN = "***"
+_LOGINS = "user:password, several of them separated by commas, with no user twice"
 
 
 class SettingsError(ValueError):
-    """An environment variable with a value that cannot be; the message is one sentence."""
+    """A setting with a value that cannot be; the message is one sentence."""
 
 
-def _text(value: str) -> str:
-    return value
+class Settings(BaseSettings):
+    """The settings of the app. Each field is the variable CROP_<NAME>, in the environment or, where it is not there, in
+    the file `.env` of the working directory; an empty one counts as not set.
+    """
 
-
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return int(value)
-
-    return parse
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value not in allowed:
-            raise ValueError(" or ".join(allowed))
-        return value
-
-    return parse
-
-
-def _switch(value: str) -> bool:
-    if value not in ("0", "1"):
-        raise ValueError("0 or 1")
-    return value == "1"
-
-
-def _setting(default: Any, help: str, parse: Callable[[str], Any] = _text) -> Any:
-    return field(default=default, metadata={"help": help, "parse": parse})
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of the app. Each field is the environment variable CROP_<NAME>; an empty one counts as not set."""
-
-    model: str | None = _setting(None, "Answering model: a bundled name, a local folder or a hub id.")
-    localizer: str | None = _setting(
-        None, "Localizer, named like the model; 'self' is the model itself, 'none' starts without one."
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
-    device: str | None = _setting(
-        None, "cpu, cuda, cuda:1, or auto for all of them at once; chosen by itself when empty."
+
+    model: str | None = Field(None, description="Answering model: a bundled name, a local folder or a hub id.")
+    localizer: str | None = Field(
+        None, description="Localizer, named like the model; 'self' is the model itself, 'none' starts without one."
     )
-    dtype: str | None = _setting(None, "float32, bfloat16 or float16; chosen for the device when empty.")
-    quantize: str | None = _setting(
-        None, "8bit or 4bit weights in both models, by bitsandbytes; none when empty.", _one_of("8bit", "4bit")
+    device: str | None = Field(
+        None, description="cpu, cuda, cuda:1, or auto for all of them at once; chosen by itself when empty."
     )
-    compiled: bool = _setting(False, "1 to run parts of the model compiled, on a GPU; starts slower.", _switch)
-    host: str | None = _setting(None, "Address to listen on; this machine alone when empty, 0.0.0.0 for all.")
-    port: int | None = _setting(
-        None, "Port to listen on; the first free one from 7860 on when empty.", _whole_number(1, 65535)
+    dtype: str | None = Field(None, description="float32, bfloat16 or float16; chosen for the device when empty.")
+    quantize: Literal["8bit", "4bit"] | None = Field(
+        None, description="8bit or 4bit weights in both models, by bitsandbytes; none when empty."
     )
-    max_upload_mb: int = _setting(20, "Largest picture file that is taken, in megabytes.", _whole_number(1, 1000))
-    max_queue: int = _setting(
-        16, "Requests that may wait for the model before new ones are sent away.", _whole_number(1, 10000)
+    compiled: bool = Field(False, description="1 to run parts of the model compiled, on a GPU; starts slower.")
+    host: str | None = Field(None, description="Address to listen on; this machine alone when empty, 0.0.0.0 for all.")
+    port: int | None = Field(
+        None, ge=1, le=65535, description="Port to listen on; the first free one from 7860 on when empty."
     )
-    mcp: bool = _setting(False, "1 to offer ask, compare and localize as MCP tools too; needs mcp.", _switch)
+    root_path: str | None = Field(
+        None, description="Path under which a reverse proxy serves the app, such as /crop; the whole host when empty."
+    )
+    max_upload_mb: int = Field(20, ge=1, le=1000, description="Largest picture file that is taken, in megabytes.")
+    max_queue: int = Field(
+        16, ge=1, le=10000, description="Requests that may wait for the model before new ones are sent away."
+    )
+    time_limit: int = Field(
+        300, ge=1, le=86400, description="Seconds that one request may keep the model; it then ends in a sentence."
+    )
+    keep_hours: int = Field(
+        24, ge=1, le=8760, description="Hours after which uploaded pictures and offered files are deleted."
+    )
+    login: SecretStr | None = Field(
+        None, description="Who may come in: user:password, several separated by commas; everybody when empty."
+    )
+    public: bool = Field(
+        False, description="1 on a public server: no models but the bundled ones and those of CROP_ALLOWED_MODELS."
+    )
+    allowed_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Models and localizers that a public server may load besides, separated by commas."
+    )
+    log_questions: bool = Field(False, description="1 to have each request's question in its line of the log.")
+    metrics: bool = Field(False, description="1 to offer figures for Prometheus at /metrics; needs prometheus-client.")
+    mcp: bool = Field(False, description="1 to offer ask, compare and localize as MCP tools too; needs mcp.")
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the CROP_* variables of `environ` (the process's own when None).
+    def from_env(cls) -> Settings:
+        """Read the environment and `.env`. Raises SettingsError for the first value that is not allowed."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError(_sentence(error.errors(include_url=False)[0])) from None
+        except UnicodeDecodeError:
+            raise SettingsError("The file .env is not a text in UTF-8; write it again as NAME=value lines.") from None
 
-        Raises SettingsError for a value that is not allowed.
-        """
-        environ = os.environ if environ is None else environ
-        found = {}
-        for setting in fields(cls):
-            name = variable(setting.name)
-            if value := environ.get(name, "").strip():
-                try:
-                    found[setting.name] = setting.metadata["parse"](value)
-                except ValueError as error:
-                    raise SettingsError(f"{name} is {value!r}, and must be {error}.") from None
-        return cls(**found)
+    @model_validator(mode="before")
+    @classmethod
+    def _not_empty(cls, values: dict[str, Any]) -> dict[str, Any]:
+        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+        return {name: value for name, value in stripped.items() if value != ""}
+
+    @field_validator("root_path")
+    @classmethod
+    def _a_path(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("/", "http://", "https://")):
+            raise ValueError("a path that starts with /, or a whole address")
+        return value.rstrip("/") if value else None
+
+    @field_validator("allowed_models", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(_parts(value)) if isinstance(value, str) else value
+
+    @field_validator("login")
+    @classmethod
+    def _pairs(cls, value: SecretStr | None) -> SecretStr | None:
+        pairs = [] if value is None else [part.partition(":") for part in _parts(value.get_secret_value())]
+        users = [user.strip() for user, _, password in pairs if user.strip() and password]
+        if len(users) != len(pairs) or len(set(users)) != len(users) or (value and not pairs):
+            raise ValueError(_LOGINS)
+        return value
+
+    @model_validator(mode="after")
+    def _allowed(self) -> Settings:
+        for name in ("model", "localizer"):
+            wanted = getattr(self, name)
+            if self.public and wanted not in (*PLAIN, *self.allowed_models):
+                raise ValueError(
+                    f"{variable(name)} is {wanted!r}, which a public server may not load; put it into "
+                    "CROP_ALLOWED_MODELS, or leave it empty."
+                )
+        return self
+
+    @property
+    def logins(self) -> list[tuple[str, str]] | None:
+        """(user, password) of everybody who may come in; None where all may."""
+        if self.login is None:
+            return None
+        pairs = (part.partition(":") for part in _parts(self.login.get_secret_value()))
+        return [(user.strip(), password) for user, _, password in pairs]
 
     def engine_options(self) -> dict[str, Any]:
         """Keyword arguments for CropEngine.from_pretrained: only what was set, so that its own defaults stand."""
@@ -105,6 +147,11 @@ class Settings:
             options["localizer"] = None
         return options
 
+    def told(self) -> list[str]:
+        """NAME=value of everything that was set, in the order of the fields; secrets as ***."""
+        names = (name for name in type(self).model_fields if name in self.model_fields_set)
+        return [f"{variable(name)}={_text(getattr(self, name))}" for name in names]
+
 
 def variable(name: str) -> str:
     """The environment variable of a field of `Settings`."""
@@ -114,6 +161,49 @@ def variable(name: str) -> str:
 def explained() -> dict[str, tuple[str, str]]:
     """Every environment variable with its default, as text, and its explanation."""
     return {
-        variable(each.name): ("" if each.default is None else f"{each.default:d}", each.metadata["help"])
-        for each in fields(Settings)
+        variable(name): (_text(field.default), field.description or "") for name, field in Settings.model_fields.items()
     }
+
+
+def manual() -> str:
+    """Every setting with its default and explanation, for a terminal."""
+    lines = [
+        f"  {name:<20} {text}{f' [{default}]' if default else ''}" for name, (default, text) in explained().items()
+    ]
+    return "\n".join(["settings, as environment variables or in the file .env of this directory:", *lines])
+
+
+def _text(value: object) -> str:
+    """A value as it would be written into a variable."""
+    if value is None or isinstance(value, SecretStr):
+        return "" if value is None else HIDDEN
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _sentence(error: Any) -> str:
+    """What pydantic found, in one sentence: the variable, its value, what is allowed."""
+    said = str(error["ctx"]["error"]) if error["type"] == "value_error" else None
+    if not error["loc"]:  # about several settings at once
+        return str(said)
+    name = str(error["loc"][0])
+    field = Settings.model_fields[name]
+    value = repr(HIDDEN if SecretStr in get_args(field.annotation) else error["input"])
+    return f"{variable(name)} is {value}, and must be {said or _allowed_values(field)}."
+
+
+def _allowed_values(field: FieldInfo) -> str:
+    """In words, for the kinds of fields that there are."""
+    kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if kind is not type(None)]
+    choices = [choice for kind in kinds for choice in get_args(kind) if isinstance(choice, str)]
+    if choices:
+        return " or ".join(choices)
+    if bool in kinds:
+        return "0 or 1"
+    low, high = (getattr(each, name) for name in ("ge", "le") for each in field.metadata if hasattr(each, name))
+    return f"a whole number from {low} to {high}"

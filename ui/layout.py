@@ -23,7 +23,7 @@ from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
 from ui.wiring import MODEL, PRIVATE, wire
 
-HIDE_FILES_AFTER = (3600, 24 * 3600)  # seconds: look for old uploads every hour, delete those older than a day
+LOOK_EVERY = 3600  # seconds between two looks for old uploads
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
 ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
 RUN_LINKED = """(picture) => {
@@ -33,7 +33,9 @@ HEADING = f"<header class='page-head'><h1>CROP Explorer</h1><p>{words.INTRO}</p>
 WORLD = f"<details class='world'><summary>What the bundled models know</summary><p>{words.WORLD}</p></details>"
 
 
-def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size: int = 32) -> gr.Blocks:
+def build(
+    engine: Any, examples: list[Example], bundled: bool = True, queue_size: int = 32, keep_hours: int = 24
+) -> gr.Blocks:
     """The app over an engine.
 
     Args:
@@ -41,11 +43,11 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, queue_size
         examples: one-click examples, shown in this order.
         bundled: whether the engine's model is the bundled one, whose small world is then described.
         queue_size: how many people may wait before further ones are turned away.
+        keep_hours: how long files that were uploaded or offered are kept.
     """
     handlers = Handlers(engine, examples)
-    with gr.Blocks(
-        title="CROP Explorer", analytics_enabled=False, fill_width=True, delete_cache=HIDE_FILES_AFTER
-    ) as app:
+    kept = (LOOK_EVERY, keep_hours * 3600)
+    with gr.Blocks(title="CROP Explorer", analytics_enabled=False, fill_width=True, delete_cache=kept) as app:
         gr.HTML(HEADING, elem_id="heading", apply_default_css=False)
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):

@@ -1,0 +1,70 @@
+"""A comparison told as it happens: it works in a thread of its own, and its events wait in a queue for their reader."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+
+from crop_core.compare import Measurement, compare
+from crop_core.records import StreamEvent
+from crop_core.region import Region
+
+
+class Cancelled(Exception):
+    """Raised inside a run whose stream was closed."""
+
+
+class Work(threading.Thread):
+    """One comparison in a thread, its events in a queue."""
+
+    def __init__(self, measured: Measurement, lock: threading.Lock) -> None:
+        super().__init__(daemon=True, name="crop-stream")
+        self._measured, self._lock, self._limit = measured, lock, measured.progress
+        measured.progress = self._progress
+        self._queue: queue.SimpleQueue[StreamEvent | tuple[str, list[int], Region | None] | BaseException] = (
+            queue.SimpleQueue()
+        )
+        self._cancelled = threading.Event()
+        self._stage = ""
+
+    def run(self) -> None:
+        """The whole comparison under the engine's lock; its result or error is the last thing in the queue."""
+        try:
+            while not self._lock.acquire(timeout=0.1):
+                self._check()
+            try:
+                result = compare(self._measured)
+            finally:
+                self._lock.release()
+            self._queue.put(StreamEvent("done", result.crop.text, result.region, result))
+        except BaseException as error:  # whatever it is belongs to the reader
+            self._queue.put(error)
+
+    def _check(self) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled
+
+    def _progress(self, stage: str, ids: list[int], region: Region | None) -> None:
+        self._check()
+        self._limit(stage, ids, region)
+        if ids or stage != self._stage:  # a stage that goes on without a new token is no event
+            self._queue.put((stage, ids, region))
+        self._stage = stage
+
+    def events(self) -> Iterator[StreamEvent]:
+        """Events until the last one; raises what the comparison raised."""
+        while True:
+            item = self._queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            if isinstance(item, StreamEvent):
+                yield item
+                return
+            stage, ids, region = item
+            yield StreamEvent(stage, self._measured.task.adapter.decode(ids), region)
+
+    def cancel(self) -> None:
+        """Stop at the next token, and wait for that; does nothing to a comparison that has ended."""
+        self._cancelled.set()
+        self.join()

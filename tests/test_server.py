@@ -1,0 +1,259 @@
+"""What surrounds the engine: reports of requests, their log and figures, health, headers. No model is loaded."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_records import FakeEngine, comparison, picture
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from crop_core.config import Budget, CropConfig
+from crop_core.records import Way
+from crop_core.settings import Settings
+from ui.server import metrics
+from ui.server.headers import HEADERS, POLICY, SecurityHeaders
+from ui.server.health import health_routes
+from ui.server.hosting import GRACE, Hosting
+from ui.server.log import RequestLog
+from ui.server.metrics import Metrics
+from ui.server.watched import Lane, Report, Watched
+
+IMAGE = picture(200, 100)
+SECRET = "what is on my passport?"
+
+
+class Engine(FakeEngine):
+    """Answers at once; the question decides how."""
+
+    closed = False
+
+    def localize(self, image: Any, question: str) -> str:
+        if question == "refuse":
+            raise ValueError("There is no localizer.")
+        if question == "break":
+            raise KeyError("secret of the server")
+        return "here"
+
+    def answer(self, image: Any, question: str, config: Any = None, region: Any = None) -> Any:
+        return comparison(question, image.size).crop
+
+    def stream(self, *request: Any) -> Iterator[Any]:
+        try:
+            yield from super().stream(*request)
+        finally:
+            self.closed = True
+
+
+@pytest.fixture
+def reports() -> list[Report]:
+    return []
+
+
+@pytest.fixture
+def lane() -> Lane:
+    return Lane(60)
+
+
+@pytest.fixture
+def watched(lane: Lane, reports: list[Report]) -> Watched:
+    return Watched(Engine(), lane, [reports.append])
+
+
+def test_a_stream_is_passed_on_and_reported(watched: Watched, reports: list[Report], lane: Lane) -> None:
+    events = watched.stream(IMAGE, SECRET, CropConfig(method="plc"))
+    first = next(events)
+    assert lane.busy == 1
+    seen = [first, *events]
+    assert [event.stage for event in seen] == [event.stage for event in FakeEngine().stream(IMAGE, SECRET)]
+    assert lane.busy == 0
+    (report,) = reports
+    result = seen[-1].comparison
+    assert (report.endpoint, report.outcome, report.method, report.error) == ("page", "answered", "plc", "")
+    assert report.sizes == [(200, 100)]
+    assert report.tokens == 576
+    assert report.kept == result.crop.trace.mean_tokens
+    assert report.stages["crop"]["localizer"] == result.crop.cost.localizer_s > 0
+    assert report.stages["baseline"]["prefill"] == result.baseline.cost.prefill_s
+    assert report.seconds > 0
+
+
+def test_a_stream_that_is_left_is_cancelled_inside_too(lane: Lane, reports: list[Report]) -> None:
+    engine = Engine()
+    events = Watched(engine, lane, [reports.append]).stream([IMAGE, IMAGE], "what?", CropConfig(), [None, None])
+    next(events)
+    events.close()
+    assert engine.closed
+    assert [report.outcome for report in reports] == ["cancelled"]
+    assert reports[0].sizes == [(200, 100)] * 2
+    assert lane.busy == 0
+
+
+def test_a_stream_that_is_left_after_its_answer_was_answered(watched: Watched, reports: list[Report]) -> None:
+    events = watched.stream(IMAGE, "what?")
+    for event in events:
+        if event.comparison is not None:
+            break
+    events.close()
+    assert [report.outcome for report in reports] == ["answered"]
+
+
+def test_ways_are_counted_and_passed_on(watched: Watched, reports: list[Report]) -> None:
+    ways = [Way(name, CropConfig(method=name)) for name in ("crop", "random", "crop")]
+    assert len(list(watched.ask_many(IMAGE, "what?", ways))) == 4
+    (report,) = reports
+    assert (report.endpoint, report.ways, report.method, report.tokens) == ("many", 3, "crop,random", 576)
+
+
+@pytest.mark.parametrize(
+    ("question", "outcome", "error"),
+    [("find", "answered", ""), ("refuse", "refused", "ValueError"), ("break", "failed", "KeyError")],
+)
+def test_what_becomes_of_a_request(
+    question: str, outcome: str, error: str, watched: Watched, reports: list[Report]
+) -> None:
+    if error:
+        with pytest.raises((ValueError, KeyError)):
+            watched.localize(IMAGE, question)
+    else:
+        assert watched.localize(IMAGE, question) == "here"
+    assert [(report.endpoint, report.outcome, report.error) for report in reports] == [("localize", outcome, error)]
+
+
+def test_answers_by_name_are_reported(watched: Watched, reports: list[Report]) -> None:
+    answer = watched.answer(IMAGE, "what?", CropConfig(budget=Budget(mean_tokens=64)), None)
+    assert reports[0].stages == {
+        "crop": {name: getattr(answer.cost, f"{name}_s") for name in reports[0].stages["crop"]}
+    }
+    assert len({report.id for report in reports}) == len(reports)
+
+
+def line_of(report: Report, questions: bool) -> dict[str, Any]:
+    """The line of a report, as it is written."""
+    out = io.StringIO()
+    RequestLog(questions, out)(report)
+    (line,) = out.getvalue().splitlines()
+    return json.loads(line)
+
+
+def test_the_log_is_one_line_without_the_question(watched: Watched, reports: list[Report]) -> None:
+    list(watched.stream(IMAGE, SECRET + "\n\u2028", CropConfig()))
+    line = line_of(reports[0], questions=False)
+    assert SECRET not in json.dumps(line)
+    assert line["question_length"] == len(SECRET) + 2
+    assert line["pictures"] == [[200, 100]]
+    assert (line["endpoint"], line["outcome"], line["visual_tokens"]) == ("page", "answered", 576)
+    assert set(line["stages"]) == {"baseline", "crop"}
+    assert line_of(reports[0], questions=True)["question"] == SECRET + "\n\u2028"
+
+
+def test_a_failure_tells_its_class_alone(watched: Watched, reports: list[Report]) -> None:
+    with pytest.raises(KeyError):
+        watched.localize(IMAGE, "break")
+    assert line_of(reports[0], questions=False)["error"] == "KeyError"
+    assert "secret of the server" not in json.dumps(line_of(reports[0], questions=True))
+
+
+def test_silence_makes_a_lane_stuck_and_a_sign_of_life_frees_it() -> None:
+    now = [0.0]
+    lane = Lane(60, lambda: now[0])
+    client = TestClient(Starlette(routes=health_routes(lane)))
+    lane.alive("a")
+    now[0] = 60
+    assert client.get("/readyz").json() == {"ready": True, "under_way": 1}
+    now[0] = 61
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (503, {"ready": False, "under_way": 1})
+    assert client.get("/healthz").json() == {"alive": True}
+    lane.alive("a")
+    assert client.get("/readyz").status_code == 200
+    now[0] = 1000
+    lane.end("a")
+    lane.end("a")  # twice does no harm
+    assert client.get("/readyz").json() == {"ready": True, "under_way": 0}
+
+
+def test_figures_count_what_was_reported(watched: Watched, reports: list[Report], lane: Lane) -> None:
+    pytest.importorskip("prometheus_client")
+    figures = Metrics(lane)
+    list(watched.stream(IMAGE, SECRET))
+    watched.localize(IMAGE, "find")
+    for report in reports:
+        figures(report)
+    lane.alive("a")
+    client = TestClient(Starlette(routes=[Route("/metrics", figures.page)]))
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert 'crop_requests_total{endpoint="page",outcome="answered"} 1.0' in answer.text
+    assert 'crop_request_seconds_count{endpoint="localize"} 1.0' in answer.text
+    assert 'crop_stage_seconds_count{run="crop",stage="prefill"} 1.0' in answer.text
+    assert "crop_visual_tokens_total 576.0" in answer.text
+    assert "crop_requests_under_way 1.0" in answer.text
+    assert "passport" not in answer.text
+
+
+def test_figures_without_their_package_are_one_sentence(monkeypatch: pytest.MonkeyPatch, lane: Lane) -> None:
+    monkeypatch.setattr(metrics, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"^CROP_METRICS needs .*pip install prometheus-client\.$"):
+        Metrics(lane)
+
+
+async def streamed(request: Any) -> StreamingResponse:
+    """Two pieces."""
+
+    async def pieces() -> Any:
+        yield "a"
+        yield "b"
+
+    return StreamingResponse(pieces())
+
+
+def test_every_response_carries_the_headers() -> None:
+    routes = [Route("/plain", lambda request: PlainTextResponse("x")), Route("/stream", streamed)]
+    client = TestClient(Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)]))
+    for path, status in (("/plain", 200), ("/stream", 200), ("/nowhere", 404)):
+        answer = client.get(path)
+        assert answer.status_code == status
+        assert HEADERS.items() <= {name.title(): value for name, value in answer.headers.items()}.items()
+    assert client.get("/stream").text == "ab"
+
+
+def test_nothing_may_come_from_elsewhere_and_the_hub_may_frame_us() -> None:
+    elsewhere = {name: value for name, value in POLICY.items() if "http" in value or "*" in value}
+    assert elsewhere == {"frame-ancestors": "'self' https://huggingface.co"}
+    assert HEADERS["Content-Security-Policy"].startswith("default-src 'self'; script-src ")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    return Settings()
+
+
+def test_the_settings_reach_the_launch(settings: Settings) -> None:
+    changed = settings.model_copy(update={"host": "0.0.0.0", "port": 80, "root_path": "/crop", "time_limit": 5})
+    hosting = Hosting(changed)
+    options = hosting.launch_options()
+    assert (options["server_name"], options["server_port"], options["root_path"]) == ("0.0.0.0", 80, "/crop")
+    assert options["auth"] is None
+    assert [route.path for route in options["app_kwargs"]["routes"]] == ["/healthz", "/readyz"]
+    assert hosting.lane._patience == 5 + GRACE
+
+
+def test_what_is_switched_on_is_served_and_what_is_not_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("prometheus_client")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROP_METRICS", "1")
+    monkeypatch.setenv("CROP_LOGIN", "ann:one")
+    options = Hosting(Settings.from_env()).launch_options()
+    assert [route.path for route in options["app_kwargs"]["routes"]][-1] == "/metrics"
+    assert options["auth"] == [("ann", "one")]
+    assert options["auth_message"]

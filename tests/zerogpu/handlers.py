@@ -1,0 +1,74 @@
+"""Asks the app's handlers under the stand-in for `spaces`, in a process of its own; prints what came of it as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
+
+import spaces  # noqa: E402  the stand-in
+import torch  # noqa: E402
+
+from crop_core.config import PlcConfig  # noqa: E402
+from ui.api import Endpoints  # noqa: E402
+from ui.controls import rings_text  # noqa: E402
+from ui.events import Handlers  # noqa: E402
+from ui.examples import load_examples  # noqa: E402
+from ui.history import History  # noqa: E402
+from ui.many import Many  # noqa: E402
+from ui.server.zero import load_engine  # noqa: E402
+
+torch.set_num_threads(1)
+EXAMPLE = load_examples(ROOT / "assets" / "examples")[0]
+PATH, QUESTION = str(EXAMPLE.image), EXAMPLE.question
+
+
+def settings(budget: str = "64", mode: str = "predicted") -> list[Any]:
+    """Values of the panel."""
+    return ["crop", "custom", budget, rings_text(PlcConfig()), "", False, mode, 2, 2, 5, 5]
+
+
+def asked(handlers: Handlers, budget: str = "64") -> dict[str, Any]:
+    """The last message and the finished comparison of a question."""
+    history, said = History(), ""
+    for _, note, new in handlers.ask(history, PATH, QUESTION, None, *settings(budget), ""):
+        said, history = note, new if isinstance(new, History) else history
+    shown = history.shown
+    return {"message": said, "result": None if shown is None else shown.result.to_json()}
+
+
+def methods(many: Many) -> dict[str, Any]:
+    """The last moment of the methods' tab."""
+    *_, (_, table, said, status) = many.methods(PATH, QUESTION, ["crop", "random"], *settings())
+    return {"table": table, "message": said, "status": status}
+
+
+def left(handlers: Handlers) -> None:
+    """A question whose page is closed after its first moment."""
+    moments = handlers.ask(History(), PATH, QUESTION, None, *settings(), "")
+    next(moments)
+    moments.close()
+
+
+def main() -> None:
+    """Every handler that reaches the engine."""
+    engine = load_engine({"dtype": "float32"})
+    handlers, endpoints = Handlers(engine, []), Endpoints(engine)
+    left(handlers)
+    told = {
+        "asked": asked(handlers),
+        "refused": asked(handlers, "100000"),
+        "methods": methods(Many(engine)),
+        "localize": endpoints.localize(PATH, QUESTION),
+        "answer": endpoints.ask(PATH, QUESTION, "crop", "64", ""),
+        "durations": spaces.durations,
+    }
+    print(json.dumps(told))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""From the settings to what surrounds the engine and what `launch()` is given beside the page's own options.
+
+`launch()` with `app_kwargs`, not a mount under uvicorn: ZeroGPU starts by wrapping `launch`, and Gradio's search for a
+free port, its login and its MCP server stay as they are.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from crop_core.settings import Settings
+from ui.server.headers import SecurityHeaders
+from ui.server.health import health_routes
+from ui.server.log import RequestLog
+from ui.server.metrics import Metrics
+from ui.server.watched import Lane, Watched
+
+GRACE = 60  # seconds of silence beyond the time limit after which the model counts as stuck
+WELCOME = "Please log in to use CROP Explorer."
+
+
+class Hosting:
+    """Raises ValueError, with one sentence, for a setting whose package is missing."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.mcp and find_spec("mcp") is None:
+            raise ValueError("CROP_MCP needs a package that is missing; install it: pip install 'mcp>=1.21,<2'.")
+        self._settings = settings
+        self.lane = Lane(settings.time_limit + GRACE)
+        self._metrics = Metrics(self.lane) if settings.metrics else None
+
+    def around(self, engine: Any) -> Watched:
+        """The engine, watched."""
+        log = RequestLog(self._settings.log_questions)
+        return Watched(engine, self.lane, [log, self._metrics] if self._metrics else [log])
+
+    def launch_options(self) -> dict[str, Any]:
+        """Address, login, proxy path, and what is served beside the page."""
+        routes = health_routes(self.lane)
+        if self._metrics:
+            routes.append(Route("/metrics", self._metrics.page))
+        settings = self._settings
+        return {
+            "server_name": settings.host,
+            "server_port": settings.port,
+            "root_path": settings.root_path,
+            "auth": settings.logins,
+            "auth_message": WELCOME if settings.logins else None,
+            "mcp_server": settings.mcp,
+            "app_kwargs": {"routes": routes, "middleware": [Middleware(SecurityHeaders)]},
+        }
