@@ -10,6 +10,8 @@ from crop_core.compare import Measurement, compare
 from crop_core.records import StreamEvent
 from crop_core.region import Region
 
+PULSE = 2.0  # seconds after which an event is told again
+
 
 class Cancelled(Exception):
     """Raised inside a run whose stream was closed."""
@@ -53,16 +55,25 @@ class Work(threading.Thread):
         self._stage = stage
 
     def events(self) -> Iterator[StreamEvent]:
-        """Events until the last one; raises what the comparison raised."""
+        """Events until the last one; raises what the comparison raised. In a long silence the last one is told again:
+        an iterator can only be closed between two events.
+        """
+        event: StreamEvent | None = None
         while True:
-            item = self._queue.get()
+            try:
+                item = self._queue.get(timeout=PULSE if event else None)
+            except queue.Empty:
+                assert event is not None  # noqa: S101  nothing else times out
+                yield event
+                continue
             if isinstance(item, BaseException):
                 raise item
             if isinstance(item, StreamEvent):
                 yield item
                 return
             stage, ids, region = item
-            yield StreamEvent(stage, self._measured.task.adapter.decode(ids), region)
+            event = StreamEvent(stage, self._measured.task.adapter.decode(ids), region)
+            yield event
 
     def cancel(self) -> None:
         """Stop at the next token, and wait for that; does nothing to a comparison that has ended."""
