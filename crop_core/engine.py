@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from crop_core.compare import Measurement, answer, compare
+from crop_core.compare import Measurement, answer
 from crop_core.config import CropConfig
 from crop_core.deadline import Deadline
+from crop_core.fallback import compare_or_less, in_words
 from crop_core.localize import SELF, KnownRegion, Localizer, SelfLocalizer, WholeImage, localizer_of
 from crop_core.models import (
     DEFAULT_LOCALIZER,
@@ -114,7 +115,7 @@ class CropEngine:
     ) -> Answer:
         """One answer: the baseline when config is None, else by the config. Else as `compare`."""
         measured = self._request(image, question, config or BASELINE, region, memory, history)
-        with self._lock:
+        with self._lock, in_words():
             return answer(measured)
 
     def compare(
@@ -133,11 +134,12 @@ class CropEngine:
         benchmarks of accuracy. history: earlier questions about the same images and their answers; the images are read
         again in full, and get regions of this question. Raises ValueError (EngineError, ConfigError, BudgetError,
         ModelError) before any model runs, for a budget that cannot be met, a region that is missing or belongs to
-        another image, and a method that reads a class token where the model has none.
+        another image, and a method that reads a class token where the model has none. What does not fit into memory
+        falls back or raises OutOfMemory, as `crop_core.fallback` tells.
         """
         measured = self._request(image, question, config or CropConfig(), region, memory, history)
         with self._lock:
-            return compare(measured)
+            return compare_or_less(measured)
 
     def stream(
         self,
@@ -162,7 +164,7 @@ class CropEngine:
     def localize(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image that the localizer finds. Raises EngineError where there is none."""
         localizer = self._localizer(CropConfig(), None)
-        with self._lock:
+        with self._lock, in_words():
             return localizer.locate(image, question)
 
     def ask_many(
@@ -187,7 +189,7 @@ class CropEngine:
 
     def _told(self, probe: Probe, ways: Sequence[Way], localizer: Localizer | None) -> Iterator[Told | Refused]:
         deadline = Deadline(self.time_limit)
-        with self._lock:
+        with self._lock, in_words():
             deadline.check()
             full = probe.start()
             found = probe.find(localizer) if localizer else None
@@ -195,7 +197,7 @@ class CropEngine:
         for way in ways:
             deadline.check()
             try:
-                with self._lock:
+                with self._lock, in_words():
                     told: Told | Refused = probe.ask(way, found)
             except ValueError as error:
                 told = Refused(way.name, way.config.method, str(error))

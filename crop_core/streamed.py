@@ -6,7 +6,8 @@ import queue
 import threading
 from collections.abc import Iterator
 
-from crop_core.compare import Measurement, compare
+from crop_core.compare import Measurement
+from crop_core.fallback import compare_or_less
 from crop_core.records import StreamEvent
 from crop_core.region import Region
 
@@ -36,7 +37,7 @@ class Work(threading.Thread):
             while not self._lock.acquire(timeout=0.1):
                 self._check()
             try:
-                result = compare(self._measured)
+                result = compare_or_less(self._measured)
             finally:
                 self._lock.release()
             self._queue.put(StreamEvent("done", result.crop.text, result.region, result))
