@@ -50,8 +50,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
-    """OutOfMemory in place of what the device raises; what the failed work held is free afterwards."""
+def in_words(release: Callable[[], None]) -> Iterator[None]:
+    """OutOfMemory in place of what the device raises; what the failed work held is free afterwards. release: called to
+    let go of what can be made again.
+    """
     failed = False
     try:
         yield
@@ -60,31 +62,32 @@ def in_words() -> Iterator[None]:
             raise
         failed = True  # raised below, where the error and the tensors in its frames are gone
     if failed:
+        release()
         _free()
         raise OutOfMemory(f"The device has too little memory for this question; {ADVICE}.")
 
 
-def compare_or_less(measured: Measurement) -> Comparison:
+def compare_or_less(measured: Measurement, release: Callable[[], None]) -> Comparison:
     """`compare`; where that does not fit, about smaller pictures, with a notice. Raises OutOfMemory where nothing fits,
-    and with the pruned answer in its sentence where that alone does.
+    and with the pruned answer in its sentence where that alone does. release: as of `in_words`.
     """
-    result = _tried(lambda: compare(measured))
+    result = _tried(lambda: compare(measured), release)
     if result is not None:
         return result
-    alone = _tried(lambda: answer(_again(measured, measured.task, measured.localizers)))
+    alone = _tried(lambda: answer(_again(measured, measured.task, measured.localizers)), release)
     if alone is not None:
         raise OutOfMemory(_alone(alone, measured.task.config.method))
     smaller = _smaller(measured)
-    result = smaller and _tried(lambda: compare(smaller))
+    result = smaller and _tried(lambda: compare(smaller), release)
     if not result:
         raise OutOfMemory(f"The device has too little memory for this question, even with pruning; {ADVICE}.")
     return _restored(result, measured.task)
 
 
-def _tried(work: Callable[[], Result]) -> Result | None:
+def _tried(work: Callable[[], Result], release: Callable[[], None]) -> Result | None:
     """What comes of it, None where it does not fit."""
     try:
-        with in_words():
+        with in_words(release):
             return work()
     except OutOfMemory:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from crop_core.compare import Measurement
 from crop_core.fallback import compare_or_less
@@ -19,15 +19,16 @@ class Cancelled(Exception):
 
 
 class Work(threading.Thread):
-    """One comparison in a thread, its events in a queue."""
+    """One comparison in a thread, its events in a queue. release: as `compare_or_less`."""
 
-    def __init__(self, measured: Measurement, lock: threading.Lock) -> None:
+    def __init__(self, measured: Measurement, lock: threading.Lock, release: Callable[[], None]) -> None:
         super().__init__(daemon=True, name="crop-stream")
         self._measured, self._lock, self._limit = measured, lock, measured.progress
         measured.progress = self._progress
         self._queue: queue.SimpleQueue[StreamEvent | tuple[str, list[int], Region | None] | BaseException] = (
             queue.SimpleQueue()
         )
+        self._release = release
         self._cancelled = threading.Event()
         self._stage = ""
 
@@ -37,7 +38,7 @@ class Work(threading.Thread):
             while not self._lock.acquire(timeout=0.1):
                 self._check()
             try:
-                result = compare_or_less(self._measured)
+                result = compare_or_less(self._measured, self._release)
             finally:
                 self._lock.release()
             self._queue.put(StreamEvent("done", result.crop.text, result.region, result))

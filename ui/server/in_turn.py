@@ -1,16 +1,22 @@
 """An engine whose requests wait in one line (`Turns`), so that each has the model to itself; streams tell of the wait.
 
+All of them work in the same few threads: what the libraries below keep for every thread is not kept for each of
+Gradio's.
+
 Who closes a stream, waiting or at work, frees its place. A call that is no stream cannot be closed: it keeps its place
 until it is answered, or has taken as long as a request may.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ui.server.turns import Turn, Turns
+
+END = object()
 
 
 class InTurn:
@@ -18,6 +24,7 @@ class InTurn:
 
     def __init__(self, engine: Any, turns: Turns) -> None:
         self._engine, self._turns = engine, turns
+        self._threads = ThreadPoolExecutor(turns.width, "crop-model")
 
     @property
     def keeps_history(self) -> bool:
@@ -49,7 +56,7 @@ class InTurn:
         try:
             for _ in turn.waits():
                 pass
-            result = getattr(self._engine, entry)(*request)
+            result = self._work(getattr(self._engine, entry), *request).result()
             turn.leave(answered=True)
             return result
         finally:
@@ -60,16 +67,21 @@ class InTurn:
         results = getattr(self._engine, entry)(*request)
         try:
             yield from turn.waits()
-            for result in results:  # noqa: UP028  `yield from` would close them here
+            while (result := self._work(next, results, END).result()) is not END:
                 yield result
             turn.leave(answered=True)
         except GeneratorExit:
-            # What runs is waited for, up to its next token; not here, where Gradio's one event loop closes a stream.
-            threading.Thread(target=_end, args=(results, turn), daemon=True, name="crop-end").start()
+            self._work(
+                _end, results, turn
+            )  # not waited for: this is Gradio's event loop
             raise
         except BaseException:
             turn.leave()
             raise
+
+    def _work(self, do: Callable[..., Any], *what: Any) -> Future[Any]:
+        """Done in a thread of the model's, for the visitor whose request this is (ZeroGPU asks Gradio who that is)."""
+        return self._threads.submit(contextvars.copy_context().run, do, *what)
 
 
 def _end(results: Iterator[Any], turn: Turn) -> None:
