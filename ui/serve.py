@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +32,7 @@ APP = "crop"
 def page(settings: Settings, engine: Any, width: int) -> Any:
     """The whole app as an ASGI application. width: requests that the engine may work at together."""
     import gradio as gr
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
     from ui.examples import load_examples
     from ui.layout import build, launch_options
@@ -45,7 +46,7 @@ def page(settings: Settings, engine: Any, width: int) -> Any:
     for name in ("share", "server_name", "server_port", "max_threads"):  # of `launch()` alone
         options.pop(name, None)
     blocks.max_threads = settings.max_queue + width + 40
-    return gr.mount_gradio_app(FastAPI(**around), blocks, path="", **options)
+    return gr.mount_gradio_app(Starlette(**around), blocks, path="", **options)
 
 
 def application(settings: Settings, least: int = 1, most: int = 1, gpus: float = 0) -> Any:
@@ -53,7 +54,9 @@ def application(settings: Settings, least: int = 1, most: int = 1, gpus: float =
     from ray import serve
 
     def inside() -> Any:
-        return page(settings, ServedEngine(serve.get_deployment_handle(ENGINE, APP)), most)
+        with ThreadPoolExecutor(1) as aside:  # it waits for a worker's answer, which Ray forbids on this event loop
+            engine = aside.submit(ServedEngine, serve.get_deployment_handle(ENGINE, APP)).result()
+        return page(settings, engine, most)
 
     limits = {**settings.engine_options(), "time_limit": settings.time_limit}
     engine = deployment(partial(CropEngine.from_pretrained, **limits), least, most, gpus)

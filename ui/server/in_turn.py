@@ -71,9 +71,7 @@ class InTurn:
                 yield result
             turn.leave(answered=True)
         except GeneratorExit:
-            self._work(
-                _end, results, turn
-            )  # not waited for: this is Gradio's event loop
+            self._work(_end, results, turn)  # not waited for: this is Gradio's event loop
             raise
         except BaseException:
             turn.leave()
