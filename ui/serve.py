@@ -35,7 +35,7 @@ def page(settings: Settings, engine: Any, width: int) -> Any:
     from starlette.applications import Starlette
 
     from ui.examples import load_examples
-    from ui.layout import build, launch_options
+    from ui.layout import BACKLOG, build, launch_options
     from ui.server.hosting import Hosting
 
     hosting = Hosting(settings)
@@ -43,9 +43,10 @@ def page(settings: Settings, engine: Any, width: int) -> Any:
     blocks = build(hosting.around(engine, width), load_examples(EXAMPLES), bundled, settings.keep_hours)
     options = launch_options(EXAMPLES, settings.max_upload_mb) | hosting.launch_options()
     around = options.pop("app_kwargs")
-    for name in ("share", "server_name", "server_port", "max_threads"):  # of `launch()` alone
+    blocks.max_threads = options.pop("max_threads") + width
+    blocks.queue(max_size=BACKLOG, default_concurrency_limit=4)  # which reads the threads
+    for name in ("share", "server_name", "server_port"):  # of `launch()` alone
         options.pop(name, None)
-    blocks.max_threads = settings.max_queue + width + 40
     return gr.mount_gradio_app(Starlette(**around), blocks, path="", **options)
 
 
