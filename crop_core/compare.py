@@ -162,9 +162,10 @@ def compare(measured: Measurement) -> Comparison:
         measured.repeat(with_baseline=True)
     regions, baseline, crop = measured.regions, measured.baselines[0].run, measured.crops[0].run
     measured.progress("measure", [], regions[0])
-    again = {"on_token": measured.tick}
-    crop_fed_baseline = logits_for(baseline.generated.ids, crop, partial(task.crop, regions, **again))
-    baseline_fed_crop = logits_for(crop.generated.ids, baseline, partial(task.baseline, regions, **again))
+    crop_again = partial(task.crop, regions, on_token=measured.tick)
+    baseline_again = partial(task.baseline, regions, on_token=measured.tick)
+    crop_fed_baseline = logits_for(baseline.generated.ids, crop, crop_again)
+    baseline_fed_crop = logits_for(crop.generated.ids, baseline, baseline_again)
     return Comparison(
         question=task.question,
         model=adapter.name,

@@ -78,8 +78,8 @@ def compare_or_less(measured: Measurement, release: Callable[[], None]) -> Compa
     if alone is not None:
         raise OutOfMemory(_alone(alone, measured.task.config.method))
     smaller = _smaller(measured)
-    result = smaller and _tried(lambda: compare(smaller), release)
-    if not result:
+    result = None if smaller is None else _tried(lambda: compare(smaller), release)
+    if result is None:
         raise OutOfMemory(f"The device has too little memory for this question, even with pruning; {ADVICE}.")
     return _restored(result, measured.task)
 
@@ -154,12 +154,11 @@ def _restored(result: Comparison, task: Task) -> Comparison:
 def _on(trace: TokenTrace, image: Image.Image) -> TokenTrace:
     """The same trace in the pixels of the original."""
     across, down = (new / old for new, old in zip(image.size, trace.image_size, strict=True))
-    factors = (across, down, across, down)
-    visible = tuple(edge * factor for edge, factor in zip(trace.visible, factors, strict=True))
+    left, top, right, bottom = trace.visible
     return replace(
         trace,
         image_size=image.size,
-        boxes=trace.boxes * factors,
-        visible=visible,
+        boxes=trace.boxes * (across, down, across, down),
+        visible=(left * across, top * down, right * across, bottom * down),
         region=_scaled(trace.region, image.size),
     )

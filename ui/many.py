@@ -110,8 +110,8 @@ class Many:
         region = request.wanted.region
         if region is None:
             *_, told = self.engine.ask_many(request.image, request.question, [Way("found", ALONE)])
-            if isinstance(told, Refused):
-                raise ConfigError(told.why)
+            if not isinstance(told, Told):
+                raise ConfigError(told.why if isinstance(told, Refused) else told.sentence)
             region = told.region
         return region.x1 - region.x0 + 1, region.y1 - region.y0 + 1
 
