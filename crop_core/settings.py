@@ -38,47 +38,61 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    model: str | None = Field(None, description="Answering model: a bundled name, a local folder or a hub id.")
+    model: str | None = Field(default=None, description="Answering model: a bundled name, a local folder or a hub id.")
     localizer: str | None = Field(
-        None, description="Localizer, named like the model; 'self' is the model itself, 'none' starts without one."
+        default=None,
+        description="Localizer, named like the model; 'self' is the model itself, 'none' starts without one.",
     )
     device: str | None = Field(
-        None, description="cpu, cuda, cuda:1, or auto for all of them at once; chosen by itself when empty."
+        default=None, description="cpu, cuda, cuda:1, or auto for all of them at once; chosen by itself when empty."
     )
-    dtype: str | None = Field(None, description="float32, bfloat16 or float16; chosen for the device when empty.")
+    dtype: str | None = Field(
+        default=None, description="float32, bfloat16 or float16; chosen for the device when empty."
+    )
     quantize: Literal["8bit", "4bit"] | None = Field(
-        None, description="8bit or 4bit weights in both models, by bitsandbytes; none when empty."
+        default=None, description="8bit or 4bit weights in both models, by bitsandbytes; none when empty."
     )
-    compiled: bool = Field(False, description="1 to run parts of the model compiled, on a GPU; starts slower.")
-    host: str | None = Field(None, description="Address to listen on; this machine alone when empty, 0.0.0.0 for all.")
+    compiled: bool = Field(default=False, description="1 to run parts of the model compiled, on a GPU; starts slower.")
+    host: str | None = Field(
+        default=None, description="Address to listen on; this machine alone when empty, 0.0.0.0 for all."
+    )
     port: int | None = Field(
-        None, ge=1, le=65535, description="Port to listen on; the first free one from 7860 on when empty."
+        default=None, ge=1, le=65535, description="Port to listen on; the first free one from 7860 on when empty."
     )
     root_path: str | None = Field(
-        None, description="Path under which a reverse proxy serves the app, such as /crop; the whole host when empty."
+        default=None,
+        description="Path under which a reverse proxy serves the app, such as /crop; the whole host when empty.",
     )
-    max_upload_mb: int = Field(20, ge=1, le=1000, description="Largest picture file that is taken, in megabytes.")
+    max_upload_mb: int = Field(
+        default=20, ge=1, le=1000, description="Largest picture file that is taken, in megabytes."
+    )
     max_queue: int = Field(
-        16, ge=1, le=10000, description="Requests that may wait for the model before new ones are sent away."
+        default=16, ge=1, le=10000, description="Requests that may wait for the model before new ones are sent away."
     )
     time_limit: int = Field(
-        300, ge=1, le=86400, description="Seconds that one request may keep the model; it then ends in a sentence."
+        default=300,
+        ge=1,
+        le=86400,
+        description="Seconds that one request may keep the model; it then ends in a sentence.",
     )
     keep_hours: int = Field(
-        24, ge=1, le=8760, description="Hours after which uploaded pictures and offered files are deleted."
+        default=24, ge=1, le=8760, description="Hours after which uploaded pictures and offered files are deleted."
     )
     login: SecretStr | None = Field(
-        None, description="Who may come in: user:password, several separated by commas; everybody when empty."
+        default=None, description="Who may come in: user:password, several separated by commas; everybody when empty."
     )
     public: bool = Field(
-        False, description="1 on a public server: no models but the bundled ones and those of CROP_ALLOWED_MODELS."
+        default=False,
+        description="1 on a public server: no models but the bundled ones and those of CROP_ALLOWED_MODELS.",
     )
     allowed_models: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Models and localizers that a public server may load besides, separated by commas."
+        default=(), description="Models and localizers that a public server may load besides, separated by commas."
     )
-    log_questions: bool = Field(False, description="1 to have each request's question in its line of the log.")
-    metrics: bool = Field(False, description="1 to offer figures for Prometheus at /metrics; needs prometheus-client.")
-    mcp: bool = Field(False, description="1 to offer ask, compare and localize as MCP tools too; needs mcp.")
+    log_questions: bool = Field(default=False, description="1 to have each request's question in its line of the log.")
+    metrics: bool = Field(
+        default=False, description="1 to offer figures for Prometheus at /metrics; needs prometheus-client."
+    )
+    mcp: bool = Field(default=False, description="1 to offer ask, compare and localize as MCP tools too; needs mcp.")
 
     @classmethod
     def from_env(cls) -> Settings:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # not what the process that started the workers has set below
+os.environ.setdefault("OMP_NUM_THREADS", "2")
 for name in [name for name in os.environ if name.startswith("CROP_") and name != "CROP_CHROMIUM"]:
     del os.environ[name]  # the settings of whoever runs the tests are not what is tested
 

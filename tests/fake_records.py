@@ -181,6 +181,7 @@ class FakeEngine:
         whole = Region.whole(*image.size)
         yield told("every token", "none", whole, chance=0.99, kl_first=0.0, trace=trace(whole, False, ()))
         for way in ways:
+            time.sleep(self.delay)
             self.asked.append(way)
             if way.config.budget is not None and way.config.budget.mean_tokens == 7:
                 yield Refused(way.name, way.config.method, "A budget of 7 tokens is too small.")

@@ -57,7 +57,7 @@ class Masked:
         return mask
 
 
-def run(model: Any, kwargs: dict[str, Any], steps: int = 6, forced: torch.Tensor | None = None) -> Any:
+def run(model: Any, kwargs: dict[str, Any], steps: int = 4, forced: torch.Tensor | None = None) -> Any:
     """Greedy generate() of `steps` tokens, or of `forced` (B, steps); logits: tuple of (B, V) float32, one per step."""
     extra: dict[str, Any] = {}
     if forced is not None:

@@ -1,6 +1,7 @@
 """`bench` as a command: the whole way on a random model, going on, adding to it, and bad input."""
 
 import json
+from dataclasses import replace
 
 import checkpoints
 import pytest
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 
 from crop_core.bench import cli as bench
+from crop_core.bench.data.registry import SOURCES
 from crop_core.bench.sweep import store
 from crop_core.cli import main
 
@@ -20,6 +22,13 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_answers():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SOURCES, "files", replace(SOURCES["files"], longest=6))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -302,7 +302,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_the_whole_way_with_real_models(
     folders: list[str], picture: str, capsys: pytest.CaptureFixture[str], refused: Any
 ) -> None:
-    assert main(["ask", picture, QUESTION, "--json", "-", "--budget", "50%", *folders]) == 0
+    assert main(["ask", picture, QUESTION, "--json", "-", "--budget", "50%", "--repeats", "1", *folders]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["question"] == QUESTION
     assert told["image"] == {"width": 320, "height": 160}
@@ -313,7 +313,7 @@ def test_the_whole_way_with_real_models(
     assert told["crop"]["cost"]["localizer_s"] > 0
     assert Comparison.from_json(told).to_json() == told
 
-    assert main(["ask", picture, QUESTION, "--box", "0,0,160,160", "--budget", "20", *folders]) == 0
+    assert main(["ask", picture, QUESTION, "--box", "0,0,160,160", "--budget", "20", "--repeats", "1", *folders]) == 0
     assert "columns 0-3, rows 0-7" in capsys.readouterr().out
 
     assert "64" in refused("ask", picture, QUESTION, "--budget", "65", *folders)

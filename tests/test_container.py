@@ -99,7 +99,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         own["CROP_PORT"] = str(probe.getsockname()[1])
     places = {"HOME": str(home), "HF_HOME": str(home / "hub"), "GRADIO_TEMP_DIR": str(home / "gradio")}
     kept = {name: os.environ[name] for name in ("PATH", "OMP_NUM_THREADS", "HF_HUB_OFFLINE") if name in os.environ}
-    return {**own, **places, **kept}
+    return {**own, **places, **kept, "CROP_LOGIN": "ann:hunter2"}  # which closes the page, and not the health check
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +125,14 @@ def folder(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.mark.skipif(not (ROOT / "assets/models/crop-tiny/config.json").is_file(), reason="no bundled models")
-def test_what_is_copied_is_enough_and_is_not_written_to(folder: Path) -> None:
+def test_what_is_copied_is_enough_and_is_not_written_to(folder: Path, variables: dict[str, str]) -> None:
+    port = variables["CROP_PORT"]
     sources = {source for name in ("base", "app") for each, _ in copies(STAGES[name]) for source in each}
     assert {path.name for path in folder.iterdir()} == sources
     assert list(folder.rglob("*.pyi")) + list(folder.rglob("__pycache__")) == []
     log = (folder.parent / "log.txt").read_text()
-    assert "CROP_HOST=0.0.0.0" in log
+    assert log.startswith(f"CROP Explorer: settings: CROP_HOST=0.0.0.0, CROP_PORT={port}, CROP_LOGIN=***\n")
+    assert "hunter2" not in log
     assert "Traceback" not in log
 
 

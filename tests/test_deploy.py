@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -141,3 +143,23 @@ def test_the_readme_names_only_files_that_exist() -> None:
     named = set(re.findall(r"`((?:crop_core|ui|assets|tests)/[\w./-]*|[\w-]+\.(?:py|txt|toml|cff))`", README))
     assert named
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_five_lines_that_make_a_space_are_commands_that_there_are() -> None:
+    found = re.search(r"## Hosting\n.*?```sh\n(.*?)```", README, re.DOTALL)
+    assert found
+    lines = found[1].splitlines()
+    assert len(lines) == 5
+    for line in lines:
+        words = line.split("#")[0].partition(".venv/bin/hf ")[2].split()
+        command = list(itertools.takewhile(lambda word: word.islower() and "/" not in word and word[0] != "-", words))
+        told = subprocess.run(
+            [sys.executable, "-m", "huggingface_hub.cli.hf", *command, "--help"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert told.returncode == 0, told.stderr
+        assert f"hf {' '.join(command)} [OPTIONS]" in told.stdout
+        assert [word for word in words if word.startswith("--") and word not in told.stdout] == []
+        assert [word for word in words if word.startswith("zero-") and word not in told.stdout] == []

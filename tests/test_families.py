@@ -35,9 +35,10 @@ def folder(request, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=[None, "eager"])
-def adapter(folder, request):
-    return load(folder, attn=request.param)
+@pytest.fixture(scope="module")
+def adapter(folder):
+    """With the attention that the model has by itself."""
+    return load(folder)
 
 
 def picture(size):
@@ -45,11 +46,13 @@ def picture(size):
     return Image.fromarray(rng.integers(0, 255, (*size[::-1], 3), dtype=np.uint8))
 
 
-@pytest.fixture(params=SIZES, ids=str)
-def case(adapter, request):
-    """A prepared question, its encoded image and its plain arguments for generate."""
-    inputs = adapter.prepare(picture(request.param), "what is left of the dog?")
-    return adapter, inputs, adapter.encode(inputs)
+@pytest.fixture(scope="module", params=zip([None, "eager"], SIZES, strict=True), ids=str)
+def case(folder, request):
+    """Of each kind of attention a prepared question, its encoded image, and what the model says of it unpruned."""
+    attn, size = request.param
+    adapter = load(folder, attn=attn)
+    inputs = adapter.prepare(picture(size), "what is left of the dog?")
+    return adapter, inputs, adapter.encode(inputs), run(adapter.model, plain(inputs))
 
 
 def assert_exact(one, other):
@@ -85,7 +88,7 @@ def test_the_list_is_that_of_the_registry():
 
 
 def test_every_visual_token_has_one_place(case):
-    adapter, inputs, encoded = case
+    adapter, inputs, encoded, _ = case
     layout = adapter.layout(inputs.image_sizes[0])
     assert int(inputs.visual.sum()) == layout.count == len(encoded.pooler_output[0])
     left, top, right, bottom = layout.visible
@@ -93,20 +96,20 @@ def test_every_visual_token_has_one_place(case):
 
 
 def test_a_region_holds_tokens_of_every_view(case):
-    adapter, inputs, _ = case
+    adapter, inputs, *_ = case
     layout = adapter.layout(inputs.image_sizes[0])
     inside = Region(2, 2, 5, 5, *inputs.image_sizes[0]).mask(layout.boxes)
     assert set(layout.view[inside].tolist()) == set(layout.view.tolist()) - {-1}
 
 
 def test_nothing_compressed_is_what_the_model_does_with_pixels(case):
-    adapter, inputs, encoded = case
+    adapter, inputs, encoded, unpruned = case
     whole = compress_inputs(adapter.model, inputs, encoded, [CompressionPlan.identity(int(inputs.visual.sum()))])
-    assert_exact(run(adapter.model, whole.kwargs), run(adapter.model, plain(inputs)))
+    assert_exact(run(adapter.model, whole.kwargs), unpruned)
 
 
 def test_dropping_before_the_llm_equals_masking_everywhere(case):
-    adapter, inputs, encoded = case
+    adapter, inputs, encoded, unpruned = case
     group = np.where(np.arange(int(inputs.visual.sum())) % 3 == 0, -1, 0)
     group[group == 0] = np.arange((group == 0).sum())
     fewer = compress_inputs(adapter.model, inputs, encoded, [CompressionPlan(group, np.zeros_like(group))])
@@ -116,12 +119,12 @@ def test_dropping_before_the_llm_equals_masking_everywhere(case):
     with Masked(adapter.model, {0: hidden}):
         masked = run(adapter.model, plain(inputs), forced=new_tokens(dropped, fewer.kwargs))
     assert_exact(dropped, masked)
-    assert float((dropped.logits[0] - run(adapter.model, plain(inputs)).logits[0]).abs().max()) > 0.1
+    assert float((dropped.logits[0] - unpruned.logits[0]).abs().max()) > 0.1
 
 
 @pytest.mark.parametrize("evict", [False, True])
 def test_pruning_inside_the_llm_equals_masking(case, evict):
-    adapter, inputs, _ = case
+    adapter, inputs, _, unpruned = case
     inside = Region(2, 2, 5, 5, *inputs.image_sizes[0]).mask(adapter.layout(inputs.image_sizes[0]).boxes)
     first = adapter.stack.first_prunable
     pruner = IlpPruner(((first, 9), (first + 1, 2)), [VisualTokens.of_one_image(torch.from_numpy(inside))])
@@ -131,12 +134,12 @@ def test_pruning_inside_the_llm_equals_masking(case, evict):
     with Masked(adapter.model, hidden, hidden[first + 1] if evict else None):
         masked = run(adapter.model, plain(inputs), forced=new_tokens(pruned, plain(inputs)))
     assert_exact(pruned, masked)
-    assert float((pruned.logits[0] - run(adapter.model, plain(inputs)).logits[0]).abs().max()) > 0.1
+    assert float((pruned.logits[0] - unpruned.logits[0]).abs().max()) > 0.1
 
 
-def test_several_images_are_pruned_each_and_equal_masking(folder):
+def test_several_images_are_pruned_each_and_equal_masking(adapter):
     """A question about two images of unlike size: one run, exact, and at least one token left of each."""
-    adapter, images = load(folder), [picture(size) for size in SIZES]
+    images = [picture(size) for size in SIZES]
     inputs = adapter.prepare(images, "what is left of the dog?")
     counts = [adapter.layout(size, 2).count for size in SIZES]
     assert int(inputs.visual.sum()) == sum(counts)
@@ -155,25 +158,24 @@ def test_several_images_are_pruned_each_and_equal_masking(folder):
     assert_exact(pruned, masked)
 
 
-def test_several_images_meet_one_budget_by_every_method(folder):
-    engine = CropEngine(load(folder), WholeImage(), warm_up=False)
+def test_several_images_meet_one_budget_by_every_method(adapter):
+    engine = CropEngine(adapter, WholeImage(), warm_up=False)
     images = [picture(size) for size in SIZES]
-    total = sum(engine.adapter.layout(size, 2).count for size in SIZES)
+    total = sum(adapter.layout(size, 2).count for size in SIZES)
     for method in METHODS:
         config = CropConfig(method=method, budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
         asked = (images, "what is left?", config, [Region(2, 2, 5, 5, 200, 120), None])
-        if refused(engine, method, lambda asked=asked: engine.compare(*asked)):
+        if refused(engine, method, lambda asked=asked: engine.answer(*asked)):
             continue
-        found = engine.compare(*asked, memory=False)
-        assert [trace.image_size for trace in found.crop.traces] == SIZES
-        assert found.crop.total("visual_tokens") == total
-        assert found.crop.total("mean_tokens") <= 0.75 * total or method == "none"
-        assert min(trace.final_tokens for trace in found.crop.traces) >= 1
-        assert Comparison.from_json(found.to_json()).to_json() == found.to_json()
+        found = engine.answer(*asked, memory=False)
+        assert [trace.image_size for trace in found.traces] == SIZES
+        assert found.total("visual_tokens") == total
+        assert found.total("mean_tokens") <= 0.75 * total or method == "none"
+        assert min(trace.final_tokens for trace in found.traces) >= 1
 
 
-def test_a_follow_up_reads_the_image_again_with_its_own_region(folder):
-    engine = CropEngine(load(folder), warm_up=False)
+def test_a_follow_up_reads_the_image_again_with_its_own_region(adapter):
+    engine = CropEngine(adapter, warm_up=False)
     image, turns = picture((200, 120)), [("what is left of the dog?", "the dog")]
     config = CropConfig(budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
     region = Region(0, 0, 3, 3, 200, 120)
@@ -188,26 +190,37 @@ def test_a_follow_up_reads_the_image_again_with_its_own_region(folder):
     assert int((told == engine.adapter.image_token_id).sum()) == found.baseline.trace.visual_tokens
 
 
-def test_every_method_runs_and_meets_its_budget(folder):
-    engine = CropEngine(load(folder), WholeImage())
+def test_every_method_runs_and_meets_its_budget(adapter):
+    engine = CropEngine(adapter, WholeImage(), warm_up=False)
     region = Region(2, 2, 5, 5, 200, 120)
-    total = engine.adapter.layout((200, 120)).count
+    total, flops = adapter.layout((200, 120)).count, {}
     for method in METHODS:
-        config = CropConfig(method=method, budget=Budget(share=0.75), max_new_tokens=3, repeats=1)
+        config = CropConfig(method=method, budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
         asked = (picture((200, 120)), "what is left of the dog?", config, region)
-        if refused(engine, method, lambda asked=asked: engine.compare(*asked)):
+        if refused(engine, method, lambda asked=asked: engine.answer(*asked)):
             continue
-        found = engine.compare(*asked)
-        trace = TokenTrace.from_json(found.crop.trace.to_json())
+        found = engine.answer(*asked, memory=False)
+        trace = TokenTrace.from_json(found.trace.to_json())
         assert trace.visual_tokens == total
         assert trace.mean_tokens <= 0.75 * total or method == "none"
-        assert found.crop.cost.flops < found.baseline.cost.flops or method == "none"
+        flops[method] = found.cost.flops
+    assert all(each < flops["none"] for method, each in flops.items() if method != "none")
+
+
+def test_both_answers_about_one_image_and_several(adapter):
+    engine = CropEngine(adapter, WholeImage(), warm_up=False)
+    config = CropConfig(budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
+    for images in ([picture(SIZES[0])], [picture(size) for size in SIZES]):
+        found = engine.compare(images, "what is left?", config, [Region(2, 2, 5, 5, 200, 120), None][: len(images)])
+        assert found.crop.cost.flops < found.baseline.cost.flops
+        assert found.crop.cost.peak_bytes > found.crop.cost.kv_bytes > 0
+        assert Comparison.from_json(found.to_json()).to_json() == found.to_json()
 
 
 @pytest.mark.parametrize("method", ["none", "ilp", "crop"])
-def test_flops_are_what_pytorch_counts(folder, method):
+def test_flops_are_what_pytorch_counts(adapter, method):
     config = CropConfig(method=method, budget=Budget(share=0.75), max_new_tokens=1, repeats=1)
-    task = Task(load(folder), picture((200, 120)), "what is left of the dog?", config)
+    task = Task(adapter, picture((200, 120)), "what is left of the dog?", config)
     task.adapter.vision_flops(task.encode().prepared)  # which counts by encoding, the first time
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         run = task.crop(Region(2, 2, 5, 5, 200, 120))

@@ -31,21 +31,28 @@ def folder(request, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=[None, "eager"])
-def adapter(folder, request):
-    """Its numbers are written digit by digit, as Qwen's are."""
-    adapter = load(folder, attn=request.param)
+@pytest.fixture(scope="module", params=[(None, "brackets"), (None, "boxes"), ("eager", "brackets")], ids=str)
+def case(folder, request):
+    """An adapter whose numbers are written digit by digit, as Qwen's are, and the form of its answers: the paper's, or
+    that of grounding models, asked for in words that the tokenizers know.
+    """
+    attn, kind = request.param
+    adapter = load(folder, attn=attn)
     adapter.processor.video_token_id = 90  # else a video's is the unknown token, which the template's w91 is here
     digits = [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
     adapter.tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(digits)
-    return adapter
-
-
-@pytest.fixture(params=["brackets", "boxes"])
-def form(request, adapter):
-    """The paper's, and that of grounding models, asked for in words that the tokenizers know."""
     boxes = BOXES.get(adapter.model.config.model_type, BOXES["qwen2_5_vl"])
-    return replace(BRACKETS if request.param == "brackets" else boxes, prompt="{question}")
+    return adapter, replace(BRACKETS if kind == "brackets" else boxes, prompt="{question}")
+
+
+@pytest.fixture
+def adapter(case):
+    return case[0]
+
+
+@pytest.fixture
+def form(case):
+    return case[1]
 
 
 def picture(seed=0):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from other_device import OTHER, OtherDevice
 
-from crop_core.bench.gpu import command, session, variants
+from crop_core.bench.gpu import batches, command, session, variants
 from crop_core.bench.gpu.batches import STEP, Batches, largest, out_of_memory
 from crop_core.bench.gpu.derived import GOALS, goals, ratios, waits
 from crop_core.bench.gpu.full_size import LOCATOR, MODELS, build, picture
@@ -21,12 +21,21 @@ from crop_core.models import ModelError
 from crop_core.region import Region
 from crop_core.runs import Task
 
+NEW_TOKENS = 4  # each answer has many more on a GPU
 CPU = torch.device("cpu")
 FINDERS = ("free", "grid", "written", "self")
 TINY = ["--tiny", "--device", "cpu", "--budget", "30%", "--localizers", *FINDERS, "--most-batch", "3"]
 LLAMA = {"7b": (4096, 11008, 32), "13b": (5120, 13824, 40)}  # width, width of the MLP, layers
 PUBLISHED = {"qwen2.5-vl-7b": 8_292_166_656, LOCATOR: 2_208_985_600}  # of the checkpoints' safetensors
 TOKENS = {"llava-1.5": 576, "llava-next": 576 + 48 * 48 + 48, "qwen2.5-vl": 48 * 48, "qwen2-vl": 24 * 24}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_answers():
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (variants, batches):
+            patch.setattr(module, "NEW_TOKENS", NEW_TOKENS)
+        yield
 
 
 def llava_parameters(name):
@@ -89,7 +98,7 @@ def test_every_model_has_every_figure(out, name):
     base = row["runs"]["variants"]["none"]
     for own in row["runs"]["variants"].values():
         assert own["rounds"] == 1
-        assert own["new_tokens"] == variants.NEW_TOKENS
+        assert own["new_tokens"] == NEW_TOKENS
         assert all(own[each]["min"] <= own[each]["median"] <= own[each]["max"] for each in TIMES)
         parts = sum(
             own[each]["median"] for each in ("localizer_s", "encode_s", "compression_s", "scoring_s", "prefill_s")
@@ -172,7 +181,7 @@ def test_copies_of_a_prompt_are_answered_as_the_engine_answers_one(name, method)
     task, region = Task(adapter, image, QUESTION, chosen[method].config), Region(2, 2, 5, 5, *image.size)
     run = task.crop(region)
     for copies in (1, 2):
-        found = Prefilled.of(task, task.encode(), region, copies).generate(variants.NEW_TOKENS)
+        found = Prefilled.of(task, task.encode(), region, copies).generate(NEW_TOKENS)
         assert found.ids == [each for each in run.generated.ids for _ in range(copies)]
         assert found.kv_bytes == copies * run.generated.kv_bytes
     assert (

@@ -76,7 +76,8 @@ def test_weights_on_the_disk_weigh_as_much(folder, whole):
 def test_a_map_is_about_the_answering_model(folder, whole):
     engine = CropEngine.from_pretrained(folder, DEFAULT_LOCALIZER, device=spread(whole))
     assert {weight.device.type for weight in engine.localizer.adapter.model.parameters()} == {"cpu"}
-    found = engine.compare(IMAGE, QUESTION, CropConfig(budget=Budget(share=0.5), max_new_tokens=2, repeats=1))
+    config = CropConfig(budget=Budget(share=0.5), max_new_tokens=2, repeats=1)
+    found = engine.compare(IMAGE, QUESTION, config, memory=False)
     assert found.region.source == "predicted"
 
 

@@ -392,7 +392,7 @@ def test_an_opened_run_is_neither_followed_nor_part_of_a_conversation_held_here(
     (moment,) = handlers.follow(opened, "where?", *SETTINGS, "")
     assert "first question" in moment[1] and moment[2] == gr.skip()
     picture().save(tmp_path / "scene.png")
-    *_, (_, _, asked) = handlers.again(opened, str(tmp_path / "scene.png"), RUN.question, None, *SETTINGS, "")
+    *_, (_, _, asked, _) = handlers.again(opened, str(tmp_path / "scene.png"), RUN.question, None, *SETTINGS, "")
     assert not asked.shown.same_pictures(opened.shown), "though the pictures look alike"
     assert handlers.beside(asked)[2].visible
     assert strip_html(asked) == ""

@@ -20,7 +20,7 @@ from crop_core.config import Budget, CropConfig
 from crop_core.records import Way
 from crop_core.settings import Settings
 from ui.server import metrics
-from ui.server.headers import HEADERS, POLICY, SecurityHeaders
+from ui.server.headers import POLICY, SecurityHeaders, headers
 from ui.server.health import health_routes
 from ui.server.hosting import GRACE, Hosting
 from ui.server.log import RequestLog
@@ -222,14 +222,22 @@ def test_every_response_carries_the_headers() -> None:
     for path, status in (("/plain", 200), ("/stream", 200), ("/nowhere", 404)):
         answer = client.get(path)
         assert answer.status_code == status
-        assert HEADERS.items() <= {name.title(): value for name, value in answer.headers.items()}.items()
+        assert headers().items() <= {name.title(): value for name, value in answer.headers.items()}.items()
     assert client.get("/stream").text == "ab"
 
 
 def test_nothing_may_come_from_elsewhere_and_the_hub_may_frame_us() -> None:
     elsewhere = {name: value for name, value in POLICY.items() if "http" in value or "*" in value}
     assert elsewhere == {"frame-ancestors": "'self' https://huggingface.co"}
-    assert HEADERS["Content-Security-Policy"].startswith("default-src 'self'; script-src ")
+    policy = headers()["Content-Security-Policy"]
+    assert policy.startswith("default-src 'self'; script-src ")
+    assert "connect-src 'self' data: blob:;" in policy
+
+
+def test_on_a_space_the_page_may_ask_the_hub() -> None:
+    there = headers(on_space=True)["Content-Security-Policy"]
+    assert "connect-src 'self' data: blob: https://huggingface.co https://*.huggingface.co;" in there
+    assert "script-src 'self' 'unsafe-inline' 'unsafe-eval';" in there
 
 
 @pytest.fixture

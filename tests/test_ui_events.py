@@ -43,10 +43,11 @@ def asked(engine: FakeEngine, path: str | None, question: str, settings: tuple =
 
 def test_an_answer_is_streamed_and_kept_for_downloads(scene: str) -> None:
     moments = asked(FakeEngine(), scene, "what is left of the dog?")
-    stages = [json.loads(explorer["data"])["stage"] for explorer, _, _ in moments]
+    stages = [json.loads(explorer["data"])["stage"] for explorer, *_ in moments]
     assert stages == sorted(stages, key=["localize", "baseline", "crop", "measure", "done"].index)
     assert stages[-1] == "done"
-    assert [state for *_, state in moments[:-1]] == [KEPT] * (len(moments) - 1)
+    assert [moment[2] for moment in moments[:-1]] == [KEPT] * (len(moments) - 1)
+    assert [moment[3].interactive for moment in moments] == [True] * (len(moments) - 1) + [False]
     assert moments[-1][2].shown.result.question == "what is left of the dog?"
 
 
@@ -67,22 +68,22 @@ def test_bad_input_is_one_sentence_and_keeps_the_rest(scene: str, path: str, que
     values = tuple(settings.get(k, value) for k, value in enumerate(SETTINGS))
     moments = asked(FakeEngine(), scene if path == "scene" else path, question, values)
     assert len(moments) == 1
-    explorer, note, state = moments[0]
-    assert explorer == state == KEPT
+    explorer, note, state, stop = moments[0]
+    assert explorer == state == KEPT and not stop.interactive
     assert "role='alert'" in note
     assert "Traceback" not in note
 
 
 def test_what_the_engine_refuses_is_told_and_changes_nothing(scene: str) -> None:
     refused = ConfigError("A budget of 2 tokens is <too> small.")
-    explorer, note, state = asked(FailingEngine(refused), scene, "what?")[0]
-    assert explorer == state == KEPT
+    explorer, note, state, stop = asked(FailingEngine(refused), scene, "what?")[0]
+    assert explorer == state == KEPT and not stop.interactive
     assert "A budget of 2 tokens is &lt;too&gt; small." in note
 
 
 def test_a_failure_inside_is_told_without_its_details(scene: str) -> None:
-    explorer, note, state = asked(FailingEngine(RuntimeError("secret")), scene, "what?")[0]
-    assert explorer == state == KEPT
+    explorer, note, state, stop = asked(FailingEngine(RuntimeError("secret")), scene, "what?")[0]
+    assert explorer == state == KEPT and not stop.interactive
     assert BROKEN[:20] in note
     assert "secret" not in note
 
@@ -138,7 +139,7 @@ def test_an_example_that_is_none_changes_nothing(scene: str, data: object) -> No
 def test_an_earlier_run_is_shown_again(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [])
     first = asked(FakeEngine(), scene, "what?")[-1][2]
-    *_, (_, _, both) = handlers.ask(first, scene, "what?", None, *SETTINGS, "")
+    *_, (_, _, both, _) = handlers.ask(first, scene, "what?", None, *SETTINGS, "")
     assert [run.result.question for run in both.runs] == ["what?", "what?"]
     explorer, history = handlers.show_run(both, Event({"index": 0}))
     assert explorer == first.shown.view.to_json()
@@ -147,8 +148,7 @@ def test_an_earlier_run_is_shown_again(scene: str) -> None:
 
 
 def test_what_stands_beside_a_run_needs_one() -> None:
-    *beside, stop = Handlers(FakeEngine(), []).beside(History())
-    assert beside == [KEPT] * 3 and not stop.interactive
+    assert Handlers(FakeEngine(), []).beside(History()) == (KEPT,) * 3
 
 
 def test_stopping_brings_back_what_stood_there(scene: str, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_two_people_at_once_get_their_own(tmp_path: Path) -> None:
     for visitor in visitors:
         visitor.join()
     for k in range(4):
-        explorer, _, history = got[f"v{k}"]
+        explorer, _, history, _ = got[f"v{k}"]
         data, result = json.loads(explorer["data"]), history.shown.result
         assert data["question"] == result.question == f"what is v{k}?"
         assert data["size"] == list(result.crop.trace.image_size) == [200 + 50 * k, 200]

@@ -80,9 +80,9 @@ def test_several_pictures_and_follow_ups_have_no_link(tmp_path):
     handlers = Handlers(FakeEngine(), EXAMPLES[:1])
     other, example = tmp_path / "own.png", str(EXAMPLES[0].image)
     picture(64, 64).save(other)
-    *_, (_, _, pair) = handlers.ask(History(), example, "what?", [str(other)], *SETTINGS, "")
-    *_, (_, _, alone) = handlers.ask(History(), example, "what?", None, *SETTINGS, "")
-    *_, (_, _, followed, _) = handlers.follow(alone, "where?", *SETTINGS, "")
+    *_, (_, _, pair, _) = handlers.ask(History(), example, "what?", [str(other)], *SETTINGS, "")
+    *_, (_, _, alone, _) = handlers.ask(History(), example, "what?", None, *SETTINGS, "")
+    *_, (_, _, followed, *_) = handlers.follow(alone, "where?", *SETTINGS, "")
     assert handlers.link(alone.shown).visible
     assert not handlers.link(pair.shown).visible
     assert not handlers.link(followed.shown).visible

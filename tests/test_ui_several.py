@@ -48,13 +48,13 @@ def files(tmp_path):
 
 def ask(handlers, files, question="what?", history=None, drawn="", settings=SETTINGS):
     """The history after a question about pictures."""
-    *_, (_, note, after) = handlers.ask(history or History(), files[0], question, files[1:], *settings, drawn)
+    *_, (_, note, after, _) = handlers.ask(history or History(), files[0], question, files[1:], *settings, drawn)
     assert note == ""
     return after
 
 
 def follow(handlers, history, question, drawn=""):
-    *_, (_, note, after, _) = handlers.follow(history, question, *SETTINGS, drawn)
+    *_, (_, note, after, *_) = handlers.follow(history, question, *SETTINGS, drawn)
     assert note == ""
     return after
 
@@ -232,11 +232,11 @@ def test_the_question_on_screen_is_asked_again_as_the_follow_up_that_it_is(files
     engine = Keeping()
     handlers = Handlers(engine, [])
     history = follow(handlers, ask(handlers, files), "and the sign?")
-    *_, (_, _, after) = handlers.again(history, files[2], "something else?", None, *SETTINGS, "")
+    *_, (_, _, after, _) = handlers.again(history, files[2], "something else?", None, *SETTINGS, "")
     assert engine.given[-1][1] == "and the sign?"
     assert engine.given[-1][-1] == (("what?", "rabbit"),)
     assert strip_html(after).count('aria-current="true"') == 2, "in the thread, and among the runs of this question"
-    *_, (_, note, alone) = handlers.again(History(), files[0], "what?", None, *SETTINGS, "")
+    *_, (_, note, alone, _) = handlers.again(History(), files[0], "what?", None, *SETTINGS, "")
     assert (note, len(alone.runs)) == ("", 1), "nothing on screen: the question on the left"
 
 
@@ -254,13 +254,13 @@ def test_a_bad_follow_up_is_one_sentence_and_stays_as_it_was_typed(files, questi
     history = ask(handlers, files)
     moments = list(handlers.follow(history, question, *SETTINGS, drawn))
     assert len(moments) == 1
-    explorer, note, after, typed = moments[0]
+    explorer, note, after, _, typed = moments[0]
     assert explorer == after == typed == KEPT
     assert "role='alert'" in note
 
 
 def test_a_follow_up_without_an_answer_is_refused():
-    explorer, note, after, typed = next(Handlers(FakeEngine(), []).follow(History(), "where?", *SETTINGS, ""))
+    explorer, note, after, _, typed = next(Handlers(FakeEngine(), []).follow(History(), "where?", *SETTINGS, ""))
     assert explorer == after == typed == KEPT
     assert "first question" in note
 

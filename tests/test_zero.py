@@ -138,6 +138,12 @@ def test_a_quota_is_told_without_markup() -> None:
         list(engine.stream(IMAGE, "?"))
 
 
+def test_a_gpu_that_is_taken_back_is_told() -> None:
+    engine = ZeroEngine(Refusing(), failing(gr.Error(zero.TAKEN, title=zero.WORKER)))
+    with pytest.raises(ZeroError, match=r"^The GPU was taken back before the answer was there; .*\.$"):
+        engine.localize(IMAGE, "?")
+
+
 def test_a_broken_call_is_no_refusal() -> None:
     engine = ZeroEngine(Refusing(), failing(gr.Error("KeyError", title=zero.WORKER)))
     with pytest.raises(RuntimeError, match="KeyError"):

@@ -13,6 +13,7 @@ const explorer = new Explorer(element.querySelector('.cx-mount'), () => trigger(
 window.cropExplorer = {
   pull: (fields) => pullRegions(explorer.region.own, fields),
   push: (fields) => explorer.region.setOwn(pushRegions(fields)),
+  stop: () => explorer.stop(),
 };
 const show = () => explorer.update(props.value).catch((error) => console.error('explorer: ' + error.message));
 watch('value', show);
@@ -25,7 +26,7 @@ class ExplorerView(gr.HTML):
     """Draws one payload (`ui.payload`): {"image": data URL, "others": [data URL], "data": JSON text}.
 
     Its `input` event means that a region was drawn, and `submit` that it is to be asked about;
-    `window.cropExplorer` moves the cells between the pictures and the page's fields.
+    `window.cropExplorer` moves the cells between the pictures and the page's fields, and hears that a run was stopped.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -78,7 +79,7 @@ element.addEventListener('click', (event) => {
 });
 """
 
-    def __init__(self, value: str, **kwargs: Any) -> None:
+    def __init__(self, value: str = "", **kwargs: Any) -> None:
         super().__init__(value, js_on_load=self.CLICK, apply_default_css=False, **kwargs)
 
 

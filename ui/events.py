@@ -29,7 +29,7 @@ BROKEN = (
     "The model could not answer: something went wrong inside. The app's log says what; nothing on screen has changed."
 )
 ALONE = "There is no answer to follow yet: ask a first question above."
-Moment = tuple[Any, Any, Any]  # explorer, message, history
+Moment = tuple[Any, Any, Any, Any]  # explorer, message, history, Stop
 
 
 def message(sentence: str = "") -> str:
@@ -65,7 +65,7 @@ class Handlers:
     def ask(
         self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
     ) -> Iterator[Moment]:
-        """Streams (explorer, message, history) for one question; bad input changes the message only.
+        """Streams (explorer, message, history, Stop) for one question; bad input changes the message only.
 
         settings: values of `Panel`, then that of `MorePictures.drawn`.
         """
@@ -85,15 +85,15 @@ class Handlers:
             yield from self._stream(history, lambda: Asked.of(run.images, said.question, settings, said.history))
 
     def follow(self, history: History, question: str, *settings: Any) -> Iterator[tuple[Any, ...]]:
-        """Streams (explorer, message, history, question) for a question that follows the thread on screen, with its
-        pictures.
+        """Streams (explorer, message, history, Stop, question) for a question that follows the thread on screen, with
+        its pictures.
         """
         run = history.shown
         if run is None or run.file:
-            yield gr.skip(), message(ALONE), gr.skip(), gr.skip()
+            yield gr.skip(), message(ALONE), gr.skip(), stopping(False), gr.skip()
             return
         for moment in self._stream(history, lambda: Asked.of(run.images, question, settings, thread(history))):
-            yield *moment, "" if isinstance(moment[-1], History) else gr.skip()
+            yield *moment, "" if isinstance(moment[2], History) else gr.skip()
 
     def _stream(self, history: History, request: Callable[[], Asked]) -> Iterator[Moment]:
         """What is asked, answered. After bad input or a failure the last of it is what was on screen before."""
@@ -101,17 +101,17 @@ class Handlers:
         try:
             for moment, done in self.comparison(request()):
                 if isinstance(moment, Waiting):
-                    yield gr.skip(), waiting(moment), gr.skip()
+                    yield gr.skip(), waiting(moment), gr.skip(), stopping(True)
                     continue
-                view = moment
-                yield view.to_json(), message(), history.add(done) if done else gr.skip()
+                view, kept = moment, history.add(done) if done else gr.skip()
+                yield view.to_json(), message(), kept, stopping(done is None)
             return
         except ValueError as error:
             sentence = str(error)
         except Exception:
             log.exception("the engine failed")
             sentence = BROKEN
-        yield standing(history, view), message(sentence), gr.skip()
+        yield standing(history, view), message(sentence), gr.skip(), stopping(False)
 
     def stop(self, history: History, path: str | None, more: list[str] | None) -> tuple[Any, Any, Any]:
         """(explorer, message, Stop) once a question was stopped: what stood there before it."""
@@ -119,7 +119,7 @@ class Handlers:
             before = standing(history, View.of(open_all(path, more)) if path or more else None)
         except ValueError:
             before = gr.skip()
-        return before, message(), gr.Button(interactive=False)
+        return before, message(), stopping(False)
 
     def comparison(self, asked: Asked) -> Iterator[tuple[View | Waiting, Finished | None]]:
         """The engine's stream as views, after the wait for it; the last one with the finished run.
@@ -153,12 +153,12 @@ class Handlers:
         chosen = history.choose(index_of(event))
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
-    def beside(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, link, follow-up, Stop) of the run on screen; what was asked for here can be followed."""
-        run, ended = history.shown, gr.Button(interactive=False)
+    def beside(self, history: History) -> tuple[Any, Any, Any]:
+        """(runs so far, link, follow-up) of the run on screen; what was asked for here can be followed."""
+        run = history.shown
         if run is None:
-            return *(gr.skip(),) * 3, ended
-        return strip_html(history), self.link(run), gr.Column(visible=not run.file), ended
+            return (gr.skip(),) * 3
+        return strip_html(history), self.link(run), gr.Column(visible=not run.file)
 
     def link(self, run: Finished) -> Any:
         """The query that brings a run back, of those that ask a first question about an example alone."""
@@ -180,6 +180,11 @@ class Handlers:
         except ValueError as error:
             return message(str(error)), *(gr.skip(),) * (2 + len(settings))
         return message(), *(found or (gr.skip(),) * (2 + len(settings)))
+
+
+def stopping(possible: bool) -> Any:
+    """The Stop button, while there is something to stop or not."""
+    return gr.Button(interactive=possible)
 
 
 def standing(history: History, view: View | None) -> Any:

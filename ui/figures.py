@@ -155,4 +155,4 @@ def answer_map(image: Image.Image, told: list[Told]) -> go.Figure:
     )
     figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
     figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
-    return styled(figure, f"Where “{words.quoted(told[0].text)}” lives", 460)
+    return styled(figure, f"Where “{words.quoted(told[0].text)}” lives", 460).update_layout(margin_t=36)

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 HELP = "About the same pictures, which are read again; the earlier questions and their answers come before it."
-BY_ITSELF = "The model that runs here reads each question by itself, without earlier ones."
+BY_ITSELF = "No follow-up questions: the model that runs here reads each question by itself, without earlier ones."
 
 
 class FollowUp:
@@ -17,14 +17,11 @@ class FollowUp:
 
     def __init__(self, keeps_history: bool) -> None:
         with gr.Column(visible=False, elem_id="follow") as self.box:
+            gr.Markdown(BY_ITSELF, visible=not keeps_history, elem_id="follow-note")
             self.question = gr.Textbox(
-                label="Follow-up question",
-                info=HELP if keeps_history else BY_ITSELF,
-                interactive=keeps_history,
-                max_lines=4,
-                elem_id="follow-question",
+                label="Follow-up question", info=HELP, visible=keeps_history, max_lines=4, elem_id="follow-question"
             )
-            self.ask = gr.Button("Ask the follow-up", interactive=keeps_history, elem_id="follow-ask")
+            self.ask = gr.Button("Ask the follow-up", visible=keeps_history, elem_id="follow-ask")
 
     @property
     def events(self) -> list[Any]:

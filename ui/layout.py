@@ -105,7 +105,15 @@ def explorer_column(keeps_history: bool) -> dict[str, Any]:
     """The explorer, what was asked so far, and the place for what follows."""
     explorer = ExplorerView(elem_id="explorer")
     runs = Strip("", elem_id="runs")
-    link = gr.Textbox("", label="Link to this run", visible=False, interactive=False, buttons=["copy"], elem_id="link")
+    link = gr.Textbox(
+        "",
+        label="Link to this run",
+        visible=False,
+        interactive=False,
+        max_lines=1,
+        buttons=["copy"],
+        elem_id="link",
+    )
     link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
     history = gr.State(History(), time_to_live=FORGET_AFTER)
     return {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": FollowUp(keeps_history)}

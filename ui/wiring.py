@@ -7,12 +7,13 @@ from typing import Any
 import gradio as gr
 
 from ui.controls import ASK_PULL
-from ui.events import Handlers
+from ui.events import Handlers, stopping
 from ui.learn import asked_by
 from ui.publish.panel import opened, withdraw
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
+STOP = "(...inputs) => { window.cropExplorer.stop(); return inputs; }"
 Parts = dict[str, Any]
 
 
@@ -23,7 +24,7 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     stop(handlers, inputs, outputs, asked)
     outputs["publish"].wire(outputs["history"])
     for run in [*asked, *show_again(handlers, outputs)]:
-        beside = [outputs["runs"], outputs["link"], outputs["follow"].box, inputs["stop"]]
+        beside = [outputs["runs"], outputs["link"], outputs["follow"].box]
         run.then(handlers.beside, outputs["history"], beside, **PRIVATE)
         outputs["publish"].after(run, outputs["history"])
     inputs["panel"].follow(outputs["explorer"], inputs["more"].drawn)
@@ -48,7 +49,7 @@ def asking(inputs: Parts, outputs: Parts) -> Parts:
     read = [outputs["history"], inputs["picture"], inputs["question"], more.files]
     return {
         "inputs": [*read, *inputs["panel"].values, more.drawn],
-        "outputs": [outputs["explorer"], inputs["note"], outputs["history"]],
+        "outputs": [outputs["explorer"], inputs["note"], outputs["history"], inputs["stop"]],
         "api_visibility": "private",
         **MODEL,
     }
@@ -61,7 +62,7 @@ def begun(inputs: Parts, outputs: Parts) -> list[Any]:
 
 def begin() -> list[Any]:
     """A question is asked: no file is to be had until those of the new result are there, and it can be stopped."""
-    return [*withdraw(), gr.Button(interactive=True)]
+    return [*withdraw(), stopping(True)]
 
 
 def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
@@ -101,7 +102,7 @@ def stop(handlers: Handlers, inputs: Parts, outputs: Parts, asked: list[Any]) ->
     """Ends any of the runs."""
     read = [outputs["history"], inputs["picture"], inputs["more"].files]
     changed = [outputs["explorer"], inputs["note"], inputs["stop"]]
-    inputs["stop"].click(handlers.stop, read, changed, cancels=asked, **PRIVATE)
+    inputs["stop"].click(handlers.stop, read, changed, cancels=asked, js=STOP, **PRIVATE)
 
 
 def show_again(handlers: Handlers, outputs: Parts) -> list[Any]:

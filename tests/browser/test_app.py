@@ -149,7 +149,7 @@ def test_a_drawn_region_is_used(page: Page) -> None:
     page.get_by_role("button", name="Done drawing").click()
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator(".cx-panel").nth(0)).to_contain_text("Drawn by you: columns 2–5, rows 0–3")
-    done(page)
+    expect(page.locator(".run-card")).to_have_count(2)
     region = result(page).region
     assert (region.grid, region.source, region.confidence) == ((2, 0, 5, 3), "drawn", None)
 
@@ -319,3 +319,20 @@ def test_figures_and_the_picture_are_offered(page: Page) -> None:
         page.locator("#save-picture").click()
     with Image.open(download.value.path()) as sheet:
         assert sheet.width > 2000
+
+
+def test_nothing_jumps_while_an_answer_comes_in(page: Page) -> None:
+    ask_example(page, 0)
+    page.evaluate(
+        """() => {
+          const panels = document.querySelector(".cx-panels");
+          window.tops = [];
+          const look = () => { window.tops.push(Math.round(panels.offsetTop)); requestAnimationFrame(look); };
+          look();
+        }"""
+    )
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".run-card")).to_have_count(2)
+    done(page)
+    tops = page.evaluate("window.tops")
+    assert len(tops) > 10 and len(set(tops)) == 1, sorted(set(tops))

@@ -62,7 +62,7 @@ def folded(page: Page) -> None:
         page.get_by_role("button", name=name).click()
     page.get_by_role("radio", name="Drawn").check()
     page.get_by_text("What the bundled models know").click()
-    expect(page.get_by_label("Left column")).to_be_visible()
+    expect(page.get_by_role("spinbutton", name="Left column")).to_be_visible()
 
 
 def refused(page: Page) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def test_the_tools_of_the_mcp_server_are_the_same(address: str) -> None:
             result = await session.call_tool("localize", {"image": image, "question": QUESTION})
             return names, result.content[0].text  # type: ignore[union-attr]
 
-    names, text = asyncio.run(use())
+    with ThreadPoolExecutor(1) as other:  # the browser's loop runs in this thread
+        names, text = other.submit(asyncio.run, use()).result()
     assert sorted(names) == sorted(NAMES)
     assert "'source': 'predicted'" in text

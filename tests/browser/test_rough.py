@@ -1,9 +1,41 @@
-"""Rough use: hundreds of clicks, tabs that are closed half-way, two tabs at once."""
+"""Rough use: hundreds of clicks, two tabs at once, what is stopped or closed half-way."""
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, free_port
+from fake_records import FakeEngine
+from playwright.sync_api import Browser, Page, expect
 from test_app import EXAMPLES, ask_example, done, result
+
+from ui.examples import load_examples
+from ui.layout import build, launch_options
+
+STEP = 0.7  # seconds from one event of the slow engine to the next
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[str]:
+    """The app over an engine that takes its time: some six seconds a run, 45 for the map of places."""
+    folder = Path(ROOT / "assets" / "examples")
+    app = build(FakeEngine(delay=STEP), load_examples(folder))
+    port = free_port()
+    app.launch(server_port=port, prevent_thread_lock=True, quiet=True, **launch_options(folder))
+    yield f"http://127.0.0.1:{port}/"
+    app.close()
+
+
+@pytest.fixture
+def slow_page(slow: str, browser: Browser) -> Iterator[Page]:
+    """That app, opened."""
+    page = browser.new_page()
+    page.goto(slow)
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "empty")
+    yield page
+    page.close()
 
 
 def test_hundreds_of_clicks_on_run_are_not_hundreds_of_runs(page: Page) -> None:
@@ -14,20 +46,6 @@ def test_hundreds_of_clicks_on_run_are_not_hundreds_of_runs(page: Page) -> None:
     expect(page.locator("#stop")).to_be_disabled()
     ask_example(page, 1)
     expect(page.locator(".run-card")).to_have_count(0)
-
-
-def test_a_tab_that_is_closed_half_way_leaves_the_model_to_others(page: Page, app: str) -> None:
-    other = page.context.new_page()
-    other.goto(app)
-    ask_example(other, 0)
-    other.get_by_role("tab", name="Budget").click()
-    other.locator("#swept-methods input").click()
-    for _ in range(12):
-        other.locator("#swept-methods input").press("Enter")
-    other.locator("#start-budgets").click()
-    expect(other.locator("#status-budgets")).to_contain_text("1 of")
-    other.close()
-    ask_example(page, 1)
 
 
 def test_two_tabs_do_not_mix(page: Page, app: str) -> None:
@@ -45,3 +63,34 @@ def test_two_tabs_do_not_mix(page: Page, app: str) -> None:
     for index, tab in enumerate(tabs):
         expect(tab.locator(".run-card")).to_have_count(2)
         assert result(tab).question == EXAMPLES[index]["question"]
+
+
+def test_a_question_is_stopped_and_what_stood_there_comes_back(slow_page: Page) -> None:
+    stop, stages, explorer = (slow_page.locator(name) for name in ("#stop", ".cx-stages", ".cx"))
+    slow_page.locator(".ex-button").nth(0).click()
+    expect(stages).to_be_visible()
+    stop.click()
+    expect(explorer).to_have_attribute("data-stage", "idle")
+    expect(stop).to_be_disabled()
+    slow_page.locator("#run").click()
+    done(slow_page)
+    before = slow_page.locator(".cx-readouts").inner_text()
+    slow_page.locator("#run").click()
+    expect(stages).to_be_visible()
+    stop.click()
+    done(slow_page)
+    assert slow_page.locator(".cx-readouts").inner_text() == before
+    expect(slow_page.locator(".run-card")).to_have_count(0)
+
+
+def test_a_tab_that_is_closed_half_way_leaves_the_model_to_others(slow_page: Page, slow: str, browser: Browser) -> None:
+    other = browser.new_page()
+    other.goto(slow)
+    other.locator(".ex-button").nth(0).click()
+    done(other)
+    other.get_by_text("Where does the answer live?").click()
+    other.locator("#start-places").click()
+    expect(other.locator("#status-places")).to_contain_text("of 64")
+    other.close()
+    slow_page.locator(".ex-button").nth(1).click()
+    done(slow_page)  # sooner than the other 60 places would have been looked at

@@ -32,13 +32,13 @@ def test_the_pictures_show_the_view_that_is_picked(page: Page) -> None:
     page.locator("#run").click()
     done(page)
     panel = page.locator(".cx-pruning")
-    overview, tiles = panel.locator(".cx-views button").all()
+    overview, tiles = panel.locator(".cx-views").first.locator("button").all()
     expect(overview).to_have_text("Overview, 16 tokens")
     expect(tiles).to_have_text("Tiles, 32 tokens")
     expect(tiles).to_have_attribute("aria-pressed", "true")
-    before, said = panel.locator("canvas").first.screenshot(), panel.locator(".cx-now").inner_text()
+    before, said = panel.locator("canvas").first.screenshot(), panel.locator(".cx-now").first.inner_text()
     assert "of 52 alive" in said, "ends of rows are counted, and have no place"
     overview.click()
     expect(panel.locator(".cx-views button").first).to_have_attribute("aria-pressed", "true")
     assert panel.locator("canvas").first.screenshot() != before
-    assert panel.locator(".cx-now").inner_text() == said
+    assert panel.locator(".cx-now").first.inner_text() == said

@@ -31,6 +31,8 @@ OPEN_HELP = (
     "here or on another machine, or zips of them. They open without a model; a picture that is not inside can be given "
     "beside them."
 )
+NOW = """(history, open, ...options) =>
+  [history, open && document.querySelector('.cx').dataset.stage === 'done', ...options]"""  # not while another is asked
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -41,7 +43,7 @@ class Publish:
     """
 
     place: gr.Accordion
-    looked_at: gr.State
+    looked_at: gr.Checkbox
     charts: list[gr.Plot]
     options: list[Any]
     files: list[Any]
@@ -49,24 +51,23 @@ class Publish:
 
     def wire(self, history: gr.State) -> None:
         """All is made when it is opened, and the files once more when an option changes."""
-        opened = self.place.expand(lambda: (True, *withdraw()), None, [self.looked_at, *self.files], **QUIET)
-        self.place.collapse(lambda: False, None, self.looked_at, **QUIET)
-        self.after(opened, history)
+        self.after(self.place.expand(None, None, self.looked_at, js="() => true", **QUIET), history)
+        self.place.collapse(None, None, self.looked_at, js="() => false", **QUIET)
         for option in self.options:
             self._files(option.blur if isinstance(option, (gr.Number, gr.Textbox)) else option.input, history)
 
     def after(self, event: Any, history: gr.State) -> None:
         """After this event another run is on screen."""
-        event.then(charts, [history, self.looked_at], self.charts, **QUIET)
+        event.then(charts, [history, self.looked_at], self.charts, js=NOW, **QUIET)
         self._files(event.then, history)
 
     def _files(self, listen: Callable[..., Any], history: gr.State) -> None:
-        listen(publish, [history, self.looked_at, *self.options], [*self.files, self.note], **QUIET)
+        listen(publish, [history, self.looked_at, *self.options], [*self.files, self.note], js=NOW, **QUIET)
 
 
 def publish_part() -> Publish:
     """Two charts of the costs, a figure with its options, and three files."""
-    looked_at = gr.State(False)
+    looked_at = gr.Checkbox(False, visible=False)
     with gr.Accordion("Figures and downloads", open=False, elem_id="extras") as place:
         with gr.Row():
             times = gr.Plot(label="Where the time goes", show_label=False, elem_id="times")

@@ -1,7 +1,8 @@
 """Headers that tell browsers what the page may do, on every response.
 
 As strict as Gradio 6 allows: its page has inline scripts and styles, and runs what a component brings as text (our
-explorer is one), so 'unsafe-inline' and 'unsafe-eval' have to stay; nothing is loaded from, or sent to, another host.
+explorer is one), so 'unsafe-inline' and 'unsafe-eval' have to stay. Nothing is loaded from, or sent to, another host,
+but for the hub on a Space, whose page shows whose it is and asks how it is.
 """
 
 from __future__ import annotations
@@ -23,26 +24,32 @@ POLICY = {
     "form-action": "'self'",
     "frame-ancestors": "'self' https://huggingface.co",  # a Space is shown inside a page of the hub
 }
-HEADERS = {
-    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",  # the webcam is an input
-}
+HUB = " https://huggingface.co https://*.huggingface.co"
+
+
+def headers(on_space: bool = False) -> dict[str, str]:
+    """Name -> value of each header."""
+    more = {name: POLICY[name] + HUB for name in ("img-src", "connect-src")} if on_space else {}
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in {**POLICY, **more}.items()),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",  # the webcam input
+    }
 
 
 class SecurityHeaders:
-    """Middleware that sets `HEADERS`, and changes nothing else; a stream stays one."""
+    """Middleware that sets `headers`, and changes nothing else; a stream stays one."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, on_space: bool = False) -> None:
+        self.app, self._headers = app, headers(on_space)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with the headers put into the response's first message."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

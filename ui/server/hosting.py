@@ -6,6 +6,7 @@ free port, its login and its MCP server stay as they are.
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -56,5 +57,8 @@ class Hosting:
             "auth_message": WELCOME if settings.logins else None,
             "mcp_server": settings.mcp,
             "max_threads": settings.max_queue + THREADS,
-            "app_kwargs": {"routes": routes, "middleware": [Middleware(SecurityHeaders)]},
+            "app_kwargs": {
+                "routes": routes,
+                "middleware": [Middleware(SecurityHeaders, on_space="SPACE_ID" in os.environ)],
+            },
         }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ LEAST, MOST = 15, 120  # seconds; the most that ZeroGPU lends without a subscrip
 MOVE = 10  # seconds for the weights to reach the GPU, and the first run there
 PREFILL, TOKEN = 0.5, 0.05  # seconds a picture, and an answer's token: rather too long for a model of 7 billion
 WORKER = "ZeroGPU worker error"  # the title of what went wrong inside; others tell of quotas and queues
+TAKEN = "GPU task aborted"  # its message when the seconds asked for are over
 NOT_HERE = {"quantize": "it has room for 16 bits", "compiled": "each call would compile again"}
 _warm: set[int] = set()  # processes in which the models have run
 
@@ -110,8 +112,9 @@ class ZeroEngine:
 
     def _stream(self, *request: Any) -> Iterator[Any]:
         try:
-            for each in self._streamed(*request):
-                yield _unless_refused(each)
+            with closing(self._streamed(*request)) as results:
+                for each in results:
+                    yield _unless_refused(each)
         except gr.Error as error:
             raise _told(error) from error
 
@@ -148,6 +151,8 @@ def _unless_refused(result: Any) -> Any:
 
 def _told(error: gr.Error) -> Exception:
     """What `spaces` says: a sentence about quotas and queues without its markup, or that the call broke."""
+    if error.message == TAKEN:
+        return ZeroError("The GPU was taken back before the answer was there; ask for fewer things at once.")
     if getattr(error, "title", "") == WORKER:
         return RuntimeError(f"{WORKER}: {error.message}")
     return ZeroError(" ".join(re.sub(r"<[^>]*>", " ", str(error.message)).split()))

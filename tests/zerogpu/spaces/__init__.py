@@ -2,12 +2,13 @@
 
 As there: arguments and results are pickled; what goes wrong inside comes out as a `gr.Error` with its class's name; a
 generator that is closed is closed inside after its next result; inside a fork there is no second one; modules are moved
-to "cuda" before there is one. Stricter than there: whoever runs a module before a fork is told off.
+to "cuda" before there is one. Stricter than there: no module runs before a fork, and no tensor leaves one.
 """
 
 from __future__ import annotations
 
 import inspect
+import io
 import multiprocessing
 import os
 import pickle
@@ -36,6 +37,19 @@ def _no_gpu(*_: object) -> None:
 if os.environ.get("SPACES_ZERO_GPU"):
     torch.nn.Module.to = _moved  # type: ignore[method-assign, assignment]
     torch.nn.modules.module.register_module_forward_pre_hook(_no_gpu)
+
+
+class _WithoutTensors(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, torch.Tensor):
+            raise TypeError("a tensor leaves the fork")
+        return NotImplemented
+
+
+def _pickled(kind: str, content: Any) -> bytes:
+    out = io.BytesIO()
+    _WithoutTensors(out).dump((kind, content))
+    return out.getvalue()
 
 
 def GPU(task: Callable[..., Any], *, duration: Callable[..., int]) -> Callable[..., Any]:
@@ -95,7 +109,7 @@ def _inside(task: Callable[..., Any], args: bytes, pipe: Any, ended: Any) -> Non
             if ended.is_set():
                 results.close()
                 return
-            pipe.send_bytes(pickle.dumps(("ok", result)))
-        pipe.send_bytes(pickle.dumps(("end", None)))
+            pipe.send_bytes(_pickled("ok", result))
+        pipe.send_bytes(_pickled("end", None))
     except Exception as error:
-        pipe.send_bytes(pickle.dumps(("error", type(error).__name__)))
+        pipe.send_bytes(_pickled("error", type(error).__name__))

@@ -1,7 +1,13 @@
-// Both answers, the verdict, notices, and the readouts. All words and numbers come from the Python side.
+// Both answers, what stands between them and the pictures (a hint, the progress or the verdict), notices, and the
+// readouts. All words and numbers of a result come from the Python side.
 
 const FEW = 8; // token chips shown at once
 const LONG = 60; // characters from which an answer is set smaller
+const STAGES = [["localize", "Find the region"], ["baseline", "Answer with every token"], ["crop", ""], ["measure", "Compare"]];
+const HINTS = {
+  empty: "Pick an example or give a picture and a question. You will see where the answer is looked for, what happens to every visual token, and what it saves or costs.",
+  idle: "Ask a question about it, and press Run.",
+};
 
 function answerCard(kind, title) {
   const heading = h("h3", {}, title);
@@ -25,15 +31,46 @@ function tokenChips(tokens) {
   return [...chips.slice(0, FEW), h("details", {}, h("summary", {}, `${chips.length - FEW} more tokens`), chips.slice(FEW))];
 }
 
+// How far a run is.
+class Progress {
+  constructor() {
+    this.items = STAGES.map(([key, words]) => h("li", { "data-stage": key }, words));
+    this.root = h("ol", { class: "cx-stages", "aria-label": "Progress" }, this.items);
+  }
+
+  update({ stage, method }) {
+    const at = STAGES.findIndex(([key]) => key === stage);
+    this.root.hidden = at < 0;
+    this.items[2].textContent = `Answer with ${method}`;
+    this.items.forEach((item, k) => {
+      item.className = k < at ? "cx-past" : k === at ? "cx-current" : "";
+      k === at ? item.setAttribute("aria-current", "step") : item.removeAttribute("aria-current");
+    });
+  }
+}
+
 class Answers {
   constructor() {
     this.cards = { baseline: answerCard("baseline", "Every visual token"), crop: answerCard("crop", "") };
+    this.hint = h("p", { class: "cx-hint" });
+    this.progress = new Progress();
     this.verdict = h("div", { class: "cx-verdict", role: "status" });
     this.notices = h("ul", { class: "cx-notices" });
-    this.root = h("section", { class: "cx-answers", "aria-label": "Answers" }, this.cards.baseline.root, this.cards.crop.root, this.verdict, this.notices);
+    const between = h("div", { class: "cx-between" }, this.hint, this.progress.root, this.verdict);
+    this.root = h("section", { class: "cx-answers", "aria-label": "Answers" }, this.cards.baseline.root, this.cards.crop.root, between, this.notices);
   }
 
-  update({ stage, answers, result, method }) {
+  // Nothing below jumps while answers come in: the room that a run had is kept for the next one.
+  update(state) {
+    const running = STAGES.some(([key]) => key === state.stage);
+    this.root.style.minHeight = running ? `${this.root.offsetHeight}px` : "";
+    this.hint.textContent = HINTS[state.stage] || "";
+    this.hint.hidden = !this.hint.textContent;
+    this.progress.update(state);
+    this.fill(state);
+  }
+
+  fill({ stage, answers, result, method }) {
     this.cards.crop.heading.textContent = `With ${method}`;
     for (const kind of ["baseline", "crop"]) {
       const card = this.cards[kind];
@@ -67,7 +104,7 @@ function barRow(kind, readout, method) {
 
 function readoutCard(readout, method) {
   return h("article", { class: `cx-readout cx-${readout.tone}`, "data-key": readout.key },
-    h("header", {}, h("h4", {}, readout.label), h("span", { class: "cx-change" }, readout.change)),
+    h("header", {}, h("h3", {}, readout.label), h("span", { class: "cx-change" }, readout.change)),
     barRow("baseline", readout), barRow("crop", readout, method),
     readout.localizer ? h("p", { class: "cx-part" }, h("i", { class: "cx-loc" }), readout.localizer) : null,
     h("p", { class: "cx-small" }, readout.explain));

@@ -1,8 +1,5 @@
 // The explorer: one payload in, every picture out. Nothing here talks to the server.
 
-const STAGES = [["localize", "Find the region"], ["baseline", "Answer with every token"], ["crop", ""], ["measure", "Compare"]];
-const EMPTY = "Pick an example or give a picture and a question. You will see where the answer is looked for, what happens to every visual token, and what it saves or costs.";
-
 function panel(number, title, body) {
   const grow = h("button", { type: "button", class: "cx-grow", "aria-label": `Enlarge: ${title}`, "aria-pressed": "false" }, icon("M1 1h5v2H3v3H1zM10 1h5v5h-2V3h-3zM1 10h2v3h3v2H1zM13 10h2v5h-5v-2h3z"));
   return { grow, root: h("article", { class: "cx-card cx-panel" }, h("h3", {}, h("span", { class: "cx-step" }, number), title, grow), body) };
@@ -26,8 +23,6 @@ class Explorer {
     this.answers = new Answers();
     this.thumbs = new PictureSwitch(() => this.show());
     this.readouts = new Readouts();
-    this.stages = h("ol", { class: "cx-stages", "aria-label": "Progress" }, STAGES.map(([key, words]) => h("li", { "data-stage": key }, words)));
-    this.empty = h("p", { class: "cx-empty-note" }, EMPTY);
     this.question = h("p", { class: "cx-question" });
     this.panels = h("section", { class: "cx-panels", "aria-label": "What happens to the visual tokens" });
     const parts = [panel("1", "Localize", this.region.root), panel("2", "Compress before the LLM", this.compression.root), panel("3", "Prune inside the LLM", this.pruning.root)];
@@ -35,7 +30,7 @@ class Explorer {
     parts.forEach((part) => part.grow.addEventListener("click", () => this.enlarge(parts, part)));
     this.root = root;
     root.classList.add("cx");
-    root.replaceChildren(this.empty, this.question, this.stages, this.answers.root, this.thumbs.root, this.panels, this.table.root, this.readouts.root);
+    root.replaceChildren(this.question, this.answers.root, this.thumbs.root, this.panels, this.table.root, this.readouts.root);
     this.state = { stage: "empty", method: "CROP", regions: [], sizes: [], traces: [], images: [] };
     this.show();
   }
@@ -54,6 +49,7 @@ class Explorer {
     if (!payload || !payload.image) return;
     const turn = (this.turn = (this.turn || 0) + 1);
     const data = JSON.parse(payload.data);
+    if (data.id === this.stopped && data.stage !== "done") return;
     const images = await this.load([payload.image, ...payload.others]);
     if (turn !== this.turn) return;
     if (data.stage === "localize") this.reveal();
@@ -61,6 +57,11 @@ class Explorer {
     this.state = { ...data, images, sizes: pictures.map((one) => one.size), regions: pictures.map((one) => one.region), traces: this.tracesOf(data) };
     this.thumbs.update(images);
     this.show();
+  }
+
+  // What still comes of the run on screen is too late.
+  stop() {
+    this.stopped = this.state.id;
   }
 
   // On a narrow screen the answer would appear below what is seen.
@@ -92,16 +93,8 @@ class Explorer {
     const running = STAGES.some(([key]) => key === state.stage);
     this.root.style.minHeight = running ? `${this.root.offsetHeight}px` : ""; // nothing jumps while answers come in
     this.root.dataset.stage = state.stage;
-    this.empty.hidden = Boolean(state.image);
     this.question.textContent = state.question ? `“${state.question}”` : "";
     this.question.hidden = !state.question;
-    this.stages.hidden = !running;
-    const at = STAGES.findIndex(([key]) => key === state.stage);
-    this.stages.querySelector("[data-stage=crop]").textContent = `Answer with ${state.method}`;
-    [...this.stages.children].forEach((item, k) => {
-      item.className = k < at ? "cx-past" : k === at ? "cx-current" : "";
-      k === at ? item.setAttribute("aria-current", "step") : item.removeAttribute("aria-current");
-    });
     this.answers.update(state);
     if (state.trace !== this.shown) this.pin(-1);
     this.shown = state.trace;

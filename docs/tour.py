@@ -1,0 +1,40 @@
+"""Cuts the README's tour out of the pictures that the browser tests keep.
+
+make test ARGS=tests/browser/test_looks.py
+.venv/bin/python docs/tour.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+DOCS = Path(__file__).resolve().parent
+SHOTS = DOCS.parent / "build" / "screenshots"
+WIDEST = 900  # pixels
+TOUR = {  # picture: (screenshot, left, top, right, bottom), 0 for its edge
+    "explore": ("answered-desktop-light", 380, 100, 0, 1010),
+    "costs": ("answered-desktop-light", 380, 1090, 0, 1600),
+    "layers": ("two_layers-desktop-dark", 380, 1100, 0, 2150),
+    "places": ("places-desktop-light", 380, 1770, 0, 2420),
+    "methods": ("methods-desktop-light", 380, 100, 0, 0),
+    "budget": ("budget-desktop-dark", 380, 100, 0, 960),
+    "lesson": ("lesson-desktop-light", 380, 100, 0, 860),
+    "files": ("files-desktop-light", 380, 1790, 0, 2480),
+    "phone": ("answered-phone-dark", 0, 0, 0, 1500),
+}
+
+
+def main() -> None:
+    """Writes docs/tour/*.webp."""
+    (DOCS / "tour").mkdir(exist_ok=True)
+    for name, (shot, left, top, right, bottom) in TOUR.items():
+        with Image.open(SHOTS / f"{shot}.png") as image:
+            part = image.convert("RGB").crop((left, top, right or image.width, bottom or image.height))
+        part.thumbnail((WIDEST, 10 * WIDEST))
+        part.save(DOCS / "tour" / f"{name}.webp", quality=62, method=6)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The app as it is served, over an engine without a model: what is open, what a login closes, what is written down."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fake_records import FakeEngine, comparison, picture
+
+from crop_core.settings import Settings
+from ui.layout import build, launch_options
+from ui.server.headers import headers
+from ui.server.hosting import Hosting
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Engine(FakeEngine):
+    """Answers what programs ask too."""
+
+    def answer(self, image: Any, question: str, config: Any = None, region: Any = None) -> Any:
+        return comparison(question, image.size, region).crop
+
+
+@contextmanager
+def served(folder: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of the app with these settings."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder / "files"))
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    hosting = Hosting(Settings.from_env())
+    app = build(hosting.around(Engine()), [])
+    options = launch_options(folder) | hosting.launch_options()
+    app.launch(prevent_thread_lock=True, quiet=True, **options)
+    try:
+        yield app.local_url
+    finally:
+        app.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`served`, in a folder of its own."""
+    return lambda **settings: served(tmp_path, settings, monkeypatch)
+
+
+def ask(client: httpx.Client) -> str:
+    """What /ask told about an uploaded picture: the text of its events."""
+    sent = client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()
+    image = {"path": sent[0], "meta": {"_type": "gradio.FileData"}}
+    data = [image, "what is on my passport?", "crop", "64", ""]
+    event = client.post("gradio_api/call/ask", json={"data": data}).json()["event_id"]
+    return client.get(f"gradio_api/call/ask/{event}").text
+
+
+def png() -> bytes:
+    """A picture file."""
+    from io import BytesIO
+
+    out = BytesIO()
+    picture(40, 30).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_an_answer_leaves_one_line(start: Callable[..., Any], capfd: pytest.CaptureFixture[str]) -> None:
+    with start() as address, httpx.Client(base_url=address) as client:
+        assert "rabbit" in ask(client)
+        assert client.get("metrics").status_code == 404
+        assert client.get("readyz").json() == {"ready": True, "under_way": 0}
+        for page in ("", "config", "healthz", "nowhere", "gradio_api/info"):
+            given = client.get(page).headers
+            assert all(given[name] == value for name, value in headers().items())
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
+    assert [(line["endpoint"], line["outcome"], line["pictures"]) for line in lines] == [
+        ("ask", "answered", [[40, 30]])
+    ]
+    assert "passport" not in json.dumps(lines)
+
+
+def test_a_login_closes_all_but_the_health(start: Callable[..., Any]) -> None:
+    with start(CROP_LOGIN="ann:one two", CROP_METRICS="1") as address, httpx.Client(base_url=address) as client:
+        for page in ("config", "gradio_api/info"):
+            assert client.get(page).status_code == 401
+        assert client.post("gradio_api/call/ask", json={"data": []}).status_code == 401
+        assert client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).status_code == 401
+        assert [client.get(page).status_code for page in ("healthz", "readyz", "metrics")] == [200] * 3
+        assert client.post("login", data={"username": "ann", "password": "one"}).status_code == 400
+        token = client.post("login", data={"username": "ann", "password": "one two"})
+        assert token.status_code == 200
+        client.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in token.cookies.items())
+        assert "rabbit" in ask(client)
+        assert 'crop_requests_total{endpoint="ask",outcome="answered"} 1.0' in client.get("metrics").text
+
+
+def app(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`python app.py`, for what ends before anything is loaded."""
+    command = [sys.executable, str(ROOT / "app.py"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_help_lists_the_settings_without_loading_anything() -> None:
+    told = app("--help")
+    assert told.returncode == 0
+    assert "CROP_TIME_LIMIT" in told.stdout and "[300]" in told.stdout
+
+
+def test_a_wrong_setting_stops_the_start_with_one_sentence() -> None:
+    told = app(CROP_PORT="http", CROP_LOGIN="ann:hunter2")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr == "CROP Explorer: CROP_PORT is 'http', and must be a whole number from 1 to 65535.\n"
