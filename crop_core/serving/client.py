@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from crop_core.serving.replica import Refusal
-
-Result = TypeVar("Result")
-TRIES = 2
 
 
 class WorkerError(ValueError):

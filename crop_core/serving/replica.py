@@ -7,6 +7,7 @@ records, on the CPU. A refusal goes out as a value, since Ray would wrap its sen
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -58,8 +59,6 @@ def _next(results: Iterator[Any]) -> Any:
 
 def _close(results: Any) -> None:
     """A generator that still works in another thread cannot be closed: it is, after its next result."""
-    import time
-
     while True:
         try:
             return results.close()
