@@ -38,7 +38,7 @@ def serve(settings: Settings) -> None:
     hosting = Hosting(settings)
     engine = load_engine({**settings.engine_options(), "time_limit": settings.time_limit})
     bundled = settings.model in (None, DEFAULT_MODEL)
-    app = build(hosting.around(engine), load_examples(EXAMPLES), bundled, settings.max_queue, settings.keep_hours)
+    app = build(hosting.around(engine), load_examples(EXAMPLES), bundled, settings.keep_hours)
     options: dict[str, Any] = launch_options(EXAMPLES, settings.max_upload_mb) | hosting.launch_options()
     try:
         app.launch(**options)

@@ -86,11 +86,11 @@ class Measurement:
 
     def _run(self, run: Callable[..., Run], stage: str, first: bool) -> Run:
         if not first:
-            return run(self.regions, on_token=self._tick, keep_logits=False)
+            return run(self.regions, on_token=self.tick, keep_logits=False)
         self.progress(stage, [], self.regions[0])
         return run(self.regions, on_token=lambda ids: self.progress(stage, ids, self.regions[0]))
 
-    def _tick(self, ids: list[int]) -> None:
+    def tick(self, ids: list[int]) -> None:
         """A token that is only measured."""
         self.progress("measure", [], self.regions[0])
 
@@ -162,8 +162,10 @@ def compare(measured: Measurement) -> Comparison:
         measured.repeat(with_baseline=True)
     regions, baseline, crop = measured.regions, measured.baselines[0].run, measured.crops[0].run
     measured.progress("measure", [], regions[0])
-    crop_fed_baseline = logits_for(baseline.generated.ids, crop, partial(task.crop, regions))
-    baseline_fed_crop = logits_for(crop.generated.ids, baseline, partial(task.baseline, regions))
+    crop_again = partial(task.crop, regions, on_token=measured.tick)
+    baseline_again = partial(task.baseline, regions, on_token=measured.tick)
+    crop_fed_baseline = logits_for(baseline.generated.ids, crop, crop_again)
+    baseline_fed_crop = logits_for(crop.generated.ids, baseline, baseline_again)
     return Comparison(
         question=task.question,
         model=adapter.name,

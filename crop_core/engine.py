@@ -8,14 +8,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from PIL import Image
 
-from crop_core.compare import Measurement, answer, compare
+from crop_core.compare import Measurement, answer
 from crop_core.config import CropConfig
 from crop_core.deadline import Deadline
+from crop_core.fallback import compare_or_less, in_words
 from crop_core.localize import SELF, KnownRegion, Localizer, SelfLocalizer, WholeImage, localizer_of
 from crop_core.models import (
     DEFAULT_LOCALIZER,
@@ -32,6 +34,7 @@ from crop_core.models.compiled import compile_layers
 from crop_core.probe import Probe, watches
 from crop_core.records import Answer, Comparison, Refused, StreamEvent, Told, Way
 from crop_core.region import Region
+from crop_core.remembered import LIMIT, Remembered
 from crop_core.runs import Task
 from crop_core.streamed import Work
 
@@ -49,7 +52,8 @@ class CropEngine:
     """One answering model and at most one localizer. Requests from several threads wait for each other.
 
     adapter: the answering model. localizer: finds the region where none is given; None for an engine without one.
-    time_limit: seconds that one request may work (`crop_core.deadline`), None for no limit.
+    time_limit: seconds that one request may work (`crop_core.deadline`), None for no limit. remember: bytes of features
+    that are kept for the same question about the same image (`crop_core.remembered`).
     """
 
     def __init__(
@@ -58,11 +62,13 @@ class CropEngine:
         localizer: Localizer | None = None,
         warm_up: bool = True,
         time_limit: float | None = None,
+        remember: int = LIMIT,
     ) -> None:
         self.adapter = adapter
         self.localizer = localizer
         self.time_limit: float | None = None
         self._lock = threading.Lock()
+        self._kept = Remembered(remember)
         if warm_up:
             self.warm_up()
         self.time_limit = time_limit
@@ -114,7 +120,7 @@ class CropEngine:
     ) -> Answer:
         """One answer: the baseline when config is None, else by the config. Else as `compare`."""
         measured = self._request(image, question, config or BASELINE, region, memory, history)
-        with self._lock:
+        with self._lock, in_words(self._kept.clear):
             return answer(measured)
 
     def compare(
@@ -133,11 +139,12 @@ class CropEngine:
         benchmarks of accuracy. history: earlier questions about the same images and their answers; the images are read
         again in full, and get regions of this question. Raises ValueError (EngineError, ConfigError, BudgetError,
         ModelError) before any model runs, for a budget that cannot be met, a region that is missing or belongs to
-        another image, and a method that reads a class token where the model has none.
+        another image, and a method that reads a class token where the model has none. What does not fit into memory
+        falls back or raises OutOfMemory, as `crop_core.fallback` tells.
         """
         measured = self._request(image, question, config or CropConfig(), region, memory, history)
         with self._lock:
-            return compare(measured)
+            return compare_or_less(measured, self._kept.clear)
 
     def stream(
         self,
@@ -152,7 +159,8 @@ class CropEngine:
         The work runs in a thread of its own, so that a slow reader does not slow what is timed. Closing the iterator
         ends it at the next token. Errors as `compare`, before the first event.
         """
-        work = Work(self._request(image, question, config or CropConfig(), region, True, history), self._lock)
+        measured = self._request(image, question, config or CropConfig(), region, True, history)
+        work = Work(measured, self._lock, self._kept.clear)
         work.start()
         try:
             yield from work.events()
@@ -162,8 +170,9 @@ class CropEngine:
     def localize(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image that the localizer finds. Raises EngineError where there is none."""
         localizer = self._localizer(CropConfig(), None)
-        with self._lock:
-            return localizer.locate(image, question)
+        with self._lock, in_words(self._kept.clear):
+            locate = partial(localizer.locate, image, question)
+            return self._kept.of(image, "localize", question, id(localizer), make=locate)
 
     def ask_many(
         self,
@@ -182,12 +191,12 @@ class CropEngine:
         needs = [way for way in ways if way.config.parts.needs_region and way.region is None]
         localizer = self._localizer(needs[0].config, region) if needs else None
         _check_size(image, region)
-        probe = Probe(self.adapter, image, question, longest, watches(ways, self.adapter))
+        probe = Probe(self.adapter, image, question, longest, watches(ways, self.adapter), self._kept)
         return self._told(probe, ways, localizer)
 
     def _told(self, probe: Probe, ways: Sequence[Way], localizer: Localizer | None) -> Iterator[Told | Refused]:
         deadline = Deadline(self.time_limit)
-        with self._lock:
+        with self._lock, in_words(self._kept.clear):
             deadline.check()
             full = probe.start()
             found = probe.find(localizer) if localizer else None
@@ -195,7 +204,7 @@ class CropEngine:
         for way in ways:
             deadline.check()
             try:
-                with self._lock:
+                with self._lock, in_words(self._kept.clear):
                     told: Told | Refused = probe.ask(way, found)
             except ValueError as error:
                 told = Refused(way.name, way.config.method, str(error))

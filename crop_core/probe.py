@@ -16,11 +16,12 @@ from PIL import Image
 from crop_core.compress.registry import reads_tower
 from crop_core.config import CropConfig
 from crop_core.likelihood import first_token_kl, logits_for, logits_of, logprobs
-from crop_core.localize import Localizer
+from crop_core.localize import KnownRegion, Localizer, WholeImage
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, ModelError
 from crop_core.records import Told, Way
 from crop_core.region import Region
+from crop_core.remembered import Remembered
 from crop_core.runs import Encoded, Located, Run, Task
 
 ALL = CropConfig(method="none", budget=None, localizer="whole")
@@ -37,7 +38,8 @@ class Found:
 
 @dataclass
 class Probe:
-    """A question about an RGB image. watch: whether any way reads what the vision tower attends to.
+    """A question about an RGB image. watch: whether any way reads what the vision tower attends to. kept: what was made
+    for the same before, if anything, with the seconds that it took then.
 
     Nothing runs before `start`; `start` comes before `ask`.
     """
@@ -47,23 +49,34 @@ class Probe:
     question: str
     longest: int
     watch: bool = False
+    kept: Remembered = field(default_factory=lambda: Remembered(0))
     _encoded: Encoded | None = field(default=None, init=False)
     _encode_s: float = field(default=0.0, init=False)
     _full: Run | None = field(default=None, init=False)
 
     def find(self, localizer: Localizer) -> Found:
         """The region that all ways share."""
+        if isinstance(localizer, (KnownRegion, WholeImage)):
+            return self._find(localizer)
+        return self.kept.of(self.image, "found", self.question, id(localizer), make=partial(self._find, localizer))
+
+    def _find(self, localizer: Localizer) -> Found:
         located = Task(self.adapter, self.image, self.question, ALL, self._encoded).localize([localizer])
         return Found(located.regions[0], located.seconds, located.findings[0].flops)
 
     def start(self) -> Told:
         """The answer with every visual token; the image is encoded for all later ways."""
-        task, begun = self._task(ALL), now(self.adapter.device)
-        self._encoded = task.encode(self.watch)
-        self._encode_s = now(self.adapter.device) - begun
+        model = (self.adapter.name, self.adapter.dtype, self.adapter.device, self.watch)
+        self._encoded, self._encode_s = self.kept.of(self.image, "encoded", self.question, *model, make=self._encode)
         region = Region.whole(*self.image.size)
-        self._full = task.crop(region, self._located)
+        self._full = self._task(ALL).crop(region, self._located)
         return self._told(Way("every token", ALL, region), region, self._full, lambda **_: self.full)
+
+    def _encode(self) -> tuple[Encoded, float]:
+        """And the seconds that it took."""
+        task, begun = self._task(ALL), now(self.adapter.device)
+        encoded = task.encode(self.watch)
+        return encoded, now(self.adapter.device) - begun
 
     @property
     def full(self) -> Run:

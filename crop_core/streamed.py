@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from crop_core.compare import Measurement, compare
+from crop_core.compare import Measurement
+from crop_core.fallback import compare_or_less
 from crop_core.records import StreamEvent
 from crop_core.region import Region
+
+PULSE = 2.0  # seconds after which an event is told again
 
 
 class Cancelled(Exception):
@@ -16,15 +19,16 @@ class Cancelled(Exception):
 
 
 class Work(threading.Thread):
-    """One comparison in a thread, its events in a queue."""
+    """One comparison in a thread, its events in a queue. release: as `compare_or_less`."""
 
-    def __init__(self, measured: Measurement, lock: threading.Lock) -> None:
+    def __init__(self, measured: Measurement, lock: threading.Lock, release: Callable[[], None]) -> None:
         super().__init__(daemon=True, name="crop-stream")
         self._measured, self._lock, self._limit = measured, lock, measured.progress
         measured.progress = self._progress
         self._queue: queue.SimpleQueue[StreamEvent | tuple[str, list[int], Region | None] | BaseException] = (
             queue.SimpleQueue()
         )
+        self._release = release
         self._cancelled = threading.Event()
         self._stage = ""
 
@@ -34,7 +38,7 @@ class Work(threading.Thread):
             while not self._lock.acquire(timeout=0.1):
                 self._check()
             try:
-                result = compare(self._measured)
+                result = compare_or_less(self._measured, self._release)
             finally:
                 self._lock.release()
             self._queue.put(StreamEvent("done", result.crop.text, result.region, result))
@@ -53,16 +57,25 @@ class Work(threading.Thread):
         self._stage = stage
 
     def events(self) -> Iterator[StreamEvent]:
-        """Events until the last one; raises what the comparison raised."""
+        """Events until the last one; raises what the comparison raised. In a long silence the last one is told again:
+        an iterator can only be closed between two events.
+        """
+        event: StreamEvent | None = None
         while True:
-            item = self._queue.get()
+            try:
+                item = self._queue.get(timeout=PULSE if event else None)
+            except queue.Empty:
+                assert event is not None  # noqa: S101  nothing else times out
+                yield event
+                continue
             if isinstance(item, BaseException):
                 raise item
             if isinstance(item, StreamEvent):
                 yield item
                 return
             stage, ids, region = item
-            yield StreamEvent(stage, self._measured.task.adapter.decode(ids), region)
+            event = StreamEvent(stage, self._measured.task.adapter.decode(ids), region)
+            yield event
 
     def cancel(self) -> None:
         """Stop at the next token, and wait for that; does nothing to a comparison that has ended."""

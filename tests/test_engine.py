@@ -323,6 +323,18 @@ def test_a_closed_stream_leaves_nothing_behind(engine, compared, stage):
     assert engine.compare(IMAGE, QUESTION, config("crop")).crop.text == compared["crop"].crop.text
 
 
+def test_a_long_silence_is_broken_so_that_a_stream_can_be_closed_in_it(engine, monkeypatch):
+    monkeypatch.setattr("crop_core.streamed.PULSE", 0.01)
+    go_on, forward = threading.Event(), engine.localizer.find
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.localizer, "find", lambda *request: go_on.wait(20) and forward(*request))
+        stream = engine.stream(IMAGE, QUESTION, config("crop"))
+        first, *again = (next(stream) for _ in range(3))
+        assert first.stage == "localize" and again == [first] * 2
+        go_on.set()
+        assert list(stream)[-1].comparison is not None
+
+
 def test_an_error_inside_a_run_leaves_nothing_behind(engine, monkeypatch):
     before = hooks(engine)
     with monkeypatch.context() as patch:

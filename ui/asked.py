@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crop_core.config import CropConfig
     from crop_core.records import Comparison, StreamEvent
     from crop_core.region import Region
+    from ui.waiting import Waiting
 
 Turn = tuple[str, str]  # an earlier question and its answer
 
@@ -36,8 +37,8 @@ class Engine(Protocol):
         config: CropConfig,
         region: Region | Sequence[Region | None] | None = None,
         history: Sequence[Turn] = (),
-    ) -> Iterator[StreamEvent]:
-        """Events of one comparison, the last one with the comparison itself."""
+    ) -> Iterator[StreamEvent | Waiting]:
+        """Events of one comparison, the last one with the comparison itself; before them the wait for it, if any."""
         ...
 
 
@@ -77,7 +78,7 @@ class Asked:
         """The run that answers it."""
         return Finished(self.images, result, view, self.settings)
 
-    def events(self, engine: Engine) -> Iterator[StreamEvent]:
+    def events(self, engine: Engine) -> Iterator[StreamEvent | Waiting]:
         """The engine's stream; one picture is given as one, with its region."""
         if len(self.images) == 1:
             return engine.stream(self.images[0], self.question, self.config, self.regions[0], self.history)

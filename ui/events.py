@@ -22,6 +22,7 @@ from ui.history import Finished, History, strip_html
 from ui.payload import View
 from ui.pictures import open_all
 from ui.thread import thread
+from ui.waiting import Waiting
 
 log = logging.getLogger(__name__)
 BROKEN = (
@@ -34,6 +35,11 @@ Moment = tuple[Any, Any, Any, Any]  # explorer, message, history, Stop
 def message(sentence: str = "") -> str:
     """The message area: nothing, or one sentence that screen readers announce."""
     return f"<p class='message' role='alert'>{html.escape(sentence)}</p>" if sentence else ""
+
+
+def waiting(moment: Waiting) -> str:
+    """The message area while somebody waits: a line between two fields, which moves neither."""
+    return f"<p class='waiting' role='status'>{html.escape(moment.sentence)}</p>"
 
 
 class Handlers:
@@ -93,8 +99,11 @@ class Handlers:
         """What is asked, answered. After bad input or a failure the last of it is what was on screen before."""
         view = None
         try:
-            for view, done in self.comparison(request()):
-                kept = history.add(done) if done else gr.skip()
+            for moment, done in self.comparison(request()):
+                if isinstance(moment, Waiting):
+                    yield gr.skip(), waiting(moment), gr.skip(), stopping(True)
+                    continue
+                view, kept = moment, history.add(done) if done else gr.skip()
                 yield view.to_json(), message(), kept, stopping(done is None)
             return
         except ValueError as error:
@@ -112,13 +121,16 @@ class Handlers:
             before = gr.skip()
         return before, message(), stopping(False)
 
-    def comparison(self, asked: Asked) -> Iterator[tuple[View, Finished | None]]:
-        """The engine's stream as views, the last one with the finished run.
+    def comparison(self, asked: Asked) -> Iterator[tuple[View | Waiting, Finished | None]]:
+        """The engine's stream as views, after the wait for it; the last one with the finished run.
 
         Nothing is shown before the engine's first event, so that a budget or box that it refuses changes nothing.
         """
         view = asked.view()
         for event in asked.events(self.engine):
+            if isinstance(event, Waiting):
+                yield event, None
+                continue
             view = view.event(event)
             yield view, None if event.comparison is None else asked.finished(event.comparison, view)
 

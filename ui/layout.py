@@ -24,6 +24,7 @@ from ui.theme import css, theme
 from ui.wiring import MODEL, PRIVATE, wire
 
 LOOK_EVERY = 3600  # seconds between two looks for old uploads
+BACKLOG = 500  # small things that may wait; who waits for the model stands in a line of the engine's own
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
 ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
 RUN_LINKED = """(picture) => {
@@ -33,16 +34,13 @@ HEADING = f"<header class='page-head'><h1>CROP Explorer</h1><p>{words.INTRO}</p>
 WORLD = f"<details class='world'><summary>What the bundled models know</summary><p>{words.WORLD}</p></details>"
 
 
-def build(
-    engine: Any, examples: list[Example], bundled: bool = True, queue_size: int = 32, keep_hours: int = 24
-) -> gr.Blocks:
+def build(engine: Any, examples: list[Example], bundled: bool = True, keep_hours: int = 24) -> gr.Blocks:
     """The app over an engine.
 
     Args:
         engine: anything with `stream`, `ask_many` and `keeps_history`, such as `crop_core.engine.CropEngine`.
         examples: one-click examples, shown in this order.
         bundled: whether the engine's model is the bundled one, whose small world is then described.
-        queue_size: how many people may wait before further ones are turned away.
         keep_hours: how long files that were uploaded or offered are kept.
     """
     handlers = Handlers(engine, examples)
@@ -59,7 +57,7 @@ def build(
         restored = [inputs["note"], inputs["picture"], inputs["question"], *inputs["panel"].values]
         linked = app.load(handlers.restore, inputs["panel"].values, restored, **PRIVATE)
         linked.then(None, inputs["picture"], None, js=RUN_LINKED, api_visibility="private")
-    app.queue(max_size=queue_size, default_concurrency_limit=4)
+    app.queue(max_size=BACKLOG, default_concurrency_limit=4)
     return app
 
 

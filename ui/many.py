@@ -18,6 +18,7 @@ from crop_core.region import GRID, Region
 from ui import controls, figures
 from ui.events import BROKEN, message
 from ui.gallery import gallery_json, table_rows
+from ui.waiting import Waiting
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,8 +34,8 @@ class Engine(Protocol):
 
     def ask_many(
         self, image: Image.Image, question: str, ways: Sequence[Way], region: Region | None = None
-    ) -> Iterator[Told | Refused]:
-        """What every token tells, then what each way tells."""
+    ) -> Iterator[Told | Refused | Waiting]:
+        """The wait for it, if any, then what every token tells, then what each way tells."""
         ...
 
 
@@ -109,8 +110,8 @@ class Many:
         region = request.wanted.region
         if region is None:
             *_, told = self.engine.ask_many(request.image, request.question, [Way("found", ALONE)])
-            if isinstance(told, Refused):
-                raise ConfigError(told.why)
+            if not isinstance(told, Told):
+                raise ConfigError(told.why if isinstance(told, Refused) else told.sentence)
             region = told.region
         return region.x1 - region.x0 + 1, region.y1 - region.y0 + 1
 
@@ -132,6 +133,9 @@ class Many:
             told: list[Told] = []
             refused: list[Refused] = []
             for result in self.engine.ask_many(request.image, request.question, asked, request.wanted.region):
+                if isinstance(result, Waiting):
+                    yield *shown, message(), result.sentence
+                    continue
                 (told if isinstance(result, Told) else refused).append(result)  # type: ignore[arg-type]
                 shown = show(request, told, refused)
                 yield *shown, message(), progress(len(told) + len(refused) - 1, len(asked), refused)

@@ -1,4 +1,4 @@
-"""Which event calls which handler. All ways to ask share one place in the model's queue."""
+"""Which event calls which handler. All ways to ask go to the engine at once, which has a line of its own for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ui.learn import asked_by
 from ui.publish.panel import opened, withdraw
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
+MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
 STOP = "(...inputs) => { window.cropExplorer.stop(); return inputs; }"
 Parts = dict[str, Any]
 

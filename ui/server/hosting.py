@@ -16,11 +16,14 @@ from starlette.routing import Route
 from crop_core.settings import Settings
 from ui.server.headers import SecurityHeaders
 from ui.server.health import health_routes
+from ui.server.in_turn import InTurn
 from ui.server.log import RequestLog
 from ui.server.metrics import Metrics
+from ui.server.turns import Turns
 from ui.server.watched import Lane, Watched
 
 GRACE = 60  # seconds of silence beyond the time limit after which the model counts as stuck
+THREADS = 40  # as many as Gradio has by itself, beside one for each request that waits
 WELCOME = "Please log in to use CROP Explorer."
 
 
@@ -34,10 +37,11 @@ class Hosting:
         self.lane = Lane(settings.time_limit + GRACE)
         self._metrics = Metrics(self.lane) if settings.metrics else None
 
-    def around(self, engine: Any) -> Watched:
-        """The engine, watched."""
+    def around(self, engine: Any, width: int = 1) -> InTurn:
+        """The engine, watched, behind a line. width: requests that it may work at together."""
         log = RequestLog(self._settings.log_questions)
-        return Watched(engine, self.lane, [log, self._metrics] if self._metrics else [log])
+        watched = Watched(engine, self.lane, [log, self._metrics] if self._metrics else [log])
+        return InTurn(watched, Turns(self._settings.max_queue, width))
 
     def launch_options(self) -> dict[str, Any]:
         """Address, login, proxy path, and what is served beside the page."""
@@ -52,6 +56,7 @@ class Hosting:
             "auth": settings.logins,
             "auth_message": WELCOME if settings.logins else None,
             "mcp_server": settings.mcp,
+            "max_threads": settings.max_queue + THREADS,
             "app_kwargs": {
                 "routes": routes,
                 "middleware": [Middleware(SecurityHeaders, on_space="SPACE_ID" in os.environ)],

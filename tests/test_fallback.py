@@ -1,0 +1,167 @@
+"""Out of memory: what is asked for instead, what is said, and that the next request works. Devices are stood in for."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import checkpoints
+import families
+import pytest
+import torch
+from PIL import Image
+
+from crop_core.compare import Measurement
+from crop_core.config import Budget, CropConfig
+from crop_core.engine import CropEngine
+from crop_core.fallback import OutOfMemory, is_out_of_memory
+from crop_core.records import Refused, Told, Way
+from crop_core.region import Region
+from crop_core.runs import Task
+
+IMAGE = Image.effect_noise((160, 120), 90).convert("RGB")
+REGION = Region(2, 2, 4, 4, 160, 120)
+ASKED = (IMAGE, "what is left of the dog?")
+CONFIG = CropConfig(budget=Budget(share=0.5), localizer="whole", max_new_tokens=3)
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> CropEngine:
+    folder = tmp_path_factory.mktemp("model")
+    return CropEngine.from_pretrained(checkpoints.save(folder / "model", "crop"), None, warm_up=False)
+
+
+@pytest.fixture(scope="module")
+def tiled(tmp_path_factory: pytest.TempPathFactory) -> CropEngine:
+    """A model that reads a large picture in more tokens than a small one."""
+    families.build("qwen2_5_vl", folder := tmp_path_factory.mktemp("tiled"))
+    return CropEngine.from_pretrained(folder, None, warm_up=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (FULL, True),
+        (MemoryError(), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 17 GB)"), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            True,
+        ),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_what_devices_say_when_they_are_full(error: Exception, is_one: bool) -> None:
+    assert is_out_of_memory(error) is is_one
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, engine: CropEngine, calls: Any) -> list[int]:
+    """Generation runs out of memory at these calls, counted from 0; returns how many there were."""
+    generate, count = engine.adapter.model.generate, [0]
+
+    def limited(**inputs: Any) -> Any:
+        count[0] += 1
+        if calls(count[0] - 1):
+            raise FULL
+        return generate(**inputs)
+
+    monkeypatch.setattr(engine.adapter.model, "generate", limited)
+    return count
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_without_room_for_the_baseline_crop_answers_alone(
+    streamed: bool, engine: CropEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = engine.answer(*ASKED, CONFIG)
+    with monkeypatch.context() as patch:
+        failing(patch, engine, lambda call: call == 0)
+        with pytest.raises(OutOfMemory) as said:
+            list(engine.stream(*ASKED, CONFIG)) if streamed else engine.compare(*ASKED, CONFIG)
+    total = alone.trace.visual_tokens
+    assert f"alone answers “{alone.text}” and reads {total / 2:g} of {total} visual tokens per layer" in str(said.value)
+    assert engine.compare(*ASKED, CONFIG).crop.text == alone.text
+
+
+def test_without_room_for_either_the_picture_is_read_smaller(
+    tiled: CropEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = IMAGE.resize((80, 60))
+    expected = tiled.compare(small, ASKED[1], CONFIG, Region(2, 2, 4, 4, 80, 60))
+    with monkeypatch.context() as patch:
+        failing(patch, tiled, lambda call: call < 2)
+        result = tiled.compare(*ASKED, CONFIG, REGION)
+    assert (result.crop.text, result.crop.trace.visual_tokens) == (
+        expected.crop.text,
+        expected.crop.trace.visual_tokens,
+    )
+    assert result.notices[0].startswith("The device ran out of memory with the picture in full size, so it was read at")
+    for answer in (result.baseline, result.crop):
+        assert answer.trace.image_size == IMAGE.size and answer.trace.region == REGION == result.region
+    assert result.crop.trace.boxes == pytest.approx(2 * expected.crop.trace.boxes)
+    again = tiled.compare(*ASKED, CONFIG, REGION)
+    assert not any("memory" in notice for notice in again.notices)
+    assert again.crop.trace.visual_tokens > result.crop.trace.visual_tokens
+
+
+def test_where_nothing_fits_or_a_smaller_picture_saves_nothing_one_sentence_says_so(
+    engine: CropEngine, tiled: CropEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each, calls in ((engine, 2), (tiled, 3)):
+        with monkeypatch.context() as patch:
+            count = failing(patch, each, lambda _: True)
+            with pytest.raises(
+                OutOfMemory, match=r"^The device has too little memory .*even with pruning; use a .*\.$"
+            ):
+                each.compare(*ASKED, CONFIG)
+            assert count == [calls]
+        assert each.compare(*ASKED, CONFIG).crop.tokens
+
+
+def test_other_entries_end_in_a_sentence_and_of_many_ways_the_others_go_on(
+    engine: CropEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        failing(patch, engine, lambda call: call == 0)
+        with pytest.raises(OutOfMemory, match="too little memory for this question"):
+            engine.answer(*ASKED, CONFIG)
+    with monkeypatch.context() as patch:
+        failing(patch, engine, lambda call: call == 1)
+        results = list(engine.ask_many(*ASKED, [Way("one", CONFIG), Way("two", CONFIG)]))
+    assert [type(each) for each in results] == [Told, Refused, Told]
+    assert "too little memory" in results[1].why
+
+
+def test_what_a_failed_request_held_is_free_when_less_is_asked_for(
+    engine: CropEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def full(self: Task, *_: Any, **__: Any) -> Any:
+        large = torch.zeros(1000)
+        held.append(weakref.ref(large))
+        raise torch.OutOfMemoryError(str(FULL))
+
+    crop = Task.crop
+
+    def checked(self: Task, *request: Any, **how: Any) -> Any:
+        assert held[0]() is None
+        return crop(self, *request, **how)
+
+    monkeypatch.setattr(Task, "baseline", full)
+    monkeypatch.setattr(Task, "crop", checked)
+    with pytest.raises(OutOfMemory, match="alone answers"):
+        engine.compare(*ASKED, CONFIG)
+
+
+def test_other_errors_are_what_they_were(engine: CropEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Measurement, with_baseline: bool) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Measurement, "repeat", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        engine.compare(*ASKED, CONFIG)

@@ -1,0 +1,96 @@
+"""The load benchmark's judgements and the sizing's arithmetic, by hand-computed numbers; no app is started."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_records import comparison
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "bench"))
+import load  # noqa: E402
+import sizing  # noqa: E402
+
+USER = load.User("picture.png", (240, 240), "what?")
+TOLD = comparison("what?", (240, 240)).to_json()
+
+
+def outcome(answer: Any) -> load.Record:
+    record = load.Record()
+
+    def ask(*_: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    load.ask_once(ask, USER, "compare", {"compare": load.essence("compare", TOLD)}, record)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (TOLD, "answered"),
+        (comparison("where?", (240, 240)).to_json(), "mixed up"),
+        (comparison("what?", (241, 240)).to_json(), "mixed up"),
+        (comparison("what?", (240, 240), changed=True).to_json(), "mixed up"),
+        (ValueError("2 questions already wait for the model, and no more may; please ask again soon."), "refused"),
+        (ValueError("The model could not answer"), "lost"),
+        (TimeoutError(), "lost"),
+    ],
+)
+def test_an_answer_is_somebodys_own_or_refused_or_lost(answer: Any, expected: str) -> None:
+    record = outcome(answer)
+    assert record.outcomes == {("compare", expected): 1}
+    assert bool(record.problems) == (expected in ("mixed up", "lost"))
+
+
+def test_every_kind_of_answer_tells_whose_it_is() -> None:
+    region = {"grid": [1, 2, 3, 4], "width": 240, "height": 241}
+    assert load.essence("localize", region) == [[1, 2, 3, 4], 240, 241]
+    assert load.essence("ask", {"answer": "fox", "region": region}) == ["fox", [1, 2, 3, 4], 240, 241]
+
+
+def test_quantiles_and_growth() -> None:
+    assert [load.quantile(range(1, 101), share) for share in (0.5, 0.95)] == [50, 95]
+    assert load.quantile([7.0], 0.95) == 7 and load.quantile([1, 2, 3], 0.95) == 3
+    assert load.growth([*range(20), *[100] * 80]) == 1, "the warm-up does not count"
+    assert load.growth([100] * 92 + [106] * 8) == 1.06
+
+
+def test_what_may_not_be_fails() -> None:
+    fine = {"mixed_up": 0, "lost": 0, "answered": 9, "memory": {"growth": 1.01}}
+    assert not load.failed(fine)
+    for change in ({"mixed_up": 1}, {"lost": 1}, {"answered": 0}, {"memory": {"growth": 1.06}}):
+        assert load.failed({**fine, **change})
+
+
+def test_the_report_adds_up() -> None:
+    record = load.Record()
+    for kind, result, seconds in (("ask", "answered", 1), ("compare", "answered", 3), ("ask", "refused", 0.1)):
+        record.add(kind, result, seconds)
+    options = SimpleNamespace(users=2, minutes=1.0, pause=5.0)
+    told = load.report(record, [100_000_000] * 50, 60, options)
+    assert (told["requests"], told["answered"], told["refused"], told["mixed_up"], told["lost"]) == (3, 2, 1, 0, 0)
+    assert told["seconds"]["answered"] == {"count": 2, "p50": 1, "p95": 3, "worst": 3}
+    assert told["answered_per_s"] == round(2 / 60, 3) and not load.failed(told)
+
+
+def test_workers_and_hours_by_hand() -> None:
+    """86 400 questions a day are 1 a second and 4 in the busiest hour; 4 / (0.5 * 0.8) = 10 workers."""
+    plan = sizing.Plan(peak=4, used=0.8, price=2)
+    assert plan.workers(86_400, 0.5) == 10
+    assert plan.workers(86_401, 0.5) == 11 and plan.workers(1, 0.5) == 1
+    assert plan.hours(86_400, 0.5) == pytest.approx(60), "86 400 / 0.4 s"
+    assert plan.hours(1, 0.5) == 24, "one is always there"
+    assert plan.row(86_400, 0.5) == "| 86,400 | 4 | 10 | 480.00 | 120.00 |"
+
+
+def test_the_page_holds_what_was_measured() -> None:
+    page = sizing.PAGE.read_text(encoding="utf-8")
+    plan, measured = sizing.Plan(), sizing.json.loads(sizing.MEASURED.read_text())["answered_per_s"]
+    assert plan.table(measured) in page and plan.larger() in page
