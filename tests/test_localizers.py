@@ -143,7 +143,9 @@ def test_the_other_units(llava, monkeypatch):
 
 
 def test_the_user_is_told_when_no_region_was_found(llava, monkeypatch):
-    monkeypatch.setattr(llava.tokenizer, "decode", lambda ids: "nothing here")  # a random model may write any number
+    monkeypatch.setattr(
+        llava.tokenizer, "decode", lambda ids, **_: "nothing here"
+    )  # a random model may write any number
     engine = CropEngine(llava, WrittenLocalizer(llava, BRACKETS, 4), warm_up=False)
     result = engine.compare(IMAGE, QUESTION, CropConfig(budget=Budget(mean_tokens=24), max_new_tokens=2, repeats=1))
     assert result.region.source == "whole"
