@@ -36,7 +36,7 @@ def serve(settings: Settings) -> None:
     from ui.server.zero import load_engine
 
     hosting = Hosting(settings)
-    engine = load_engine({**settings.engine_options(), "time_limit": settings.time_limit})
+    engine = load_engine({**settings.engine_options(), **settings.limits()})
     bundled = settings.model in (None, DEFAULT_MODEL)
     app = build(hosting.around(engine), load_examples(EXAMPLES), bundled, settings.keep_hours)
     options: dict[str, Any] = launch_options(EXAMPLES, settings.max_upload_mb) | hosting.launch_options()

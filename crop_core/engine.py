@@ -85,14 +85,15 @@ class CropEngine:
         compiled: bool = False,
         warm_up: bool = True,
         time_limit: float | None = None,
+        remember: int = LIMIT,
     ) -> CropEngine:
         """Load the models (bundled name, local folder or hub id) and run them once, so that timing starts warm.
 
         localizer: "self" for the answering model itself, None for none, "auto" for the bundled locator beside the
         bundled model and else the model itself. compiled: parts of the decoder run compiled, see
-        `crop_core.models.compiled`. warm_up: False leaves the first run to whoever comes first. Device, dtype, attn and
-        quantize as in `crop_core.models.load`, for both models, but that a mapping of modules to devices is about the
-        answering model. Raises ModelError with one sentence.
+        `crop_core.models.compiled`. warm_up: False leaves the first run to whoever comes first. time_limit, remember: as
+        the engine's. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models, but that a
+        mapping of modules to devices is about the answering model. Raises ModelError with one sentence.
         """
         adapter = load(model, device, dtype, attn, quantize)
         if compiled:
@@ -100,9 +101,10 @@ class CropEngine:
         if localizer == AUTO:
             localizer = DEFAULT_LOCALIZER if adapter.name == DEFAULT_MODEL else SELF
         if localizer is None or localizer == SELF:
-            return cls(adapter, SelfLocalizer(adapter) if localizer else None, warm_up, time_limit)
+            return cls(adapter, SelfLocalizer(adapter) if localizer else None, warm_up, time_limit, remember)
         beside = adapter.device if isinstance(device, Mapping) else device
-        return cls(adapter, localizer_of(load(localizer, beside, dtype, attn, quantize)), warm_up, time_limit)
+        found = localizer_of(load(localizer, beside, dtype, attn, quantize))
+        return cls(adapter, found, warm_up, time_limit, remember)
 
     @property
     def keeps_history(self) -> bool:

@@ -75,6 +75,12 @@ class Settings(BaseSettings):
         le=86400,
         description="Seconds that one request may keep the model; it then ends in a sentence.",
     )
+    cache_mb: int = Field(
+        default=256,
+        ge=0,
+        le=1_000_000,
+        description="Megabytes of pictures' features kept for the next question about them; 0 keeps none.",
+    )
     keep_hours: int = Field(
         default=24, ge=1, le=8760, description="Hours after which uploaded pictures and offered files are deleted."
     )
@@ -160,6 +166,10 @@ class Settings(BaseSettings):
         if self.localizer == NO_LOCALIZER:
             options["localizer"] = None
         return options
+
+    def limits(self) -> dict[str, Any]:
+        """Further ones, which a server sets and the engine by itself does not."""
+        return {"time_limit": self.time_limit, "remember": self.cache_mb * 10**6}
 
     def told(self) -> list[str]:
         """NAME=value of everything that was set, in the order of the fields; secrets as ***."""

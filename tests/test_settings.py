@@ -43,6 +43,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         MAX_UPLOAD_MB="5",
         MAX_QUEUE="3",
         TIME_LIMIT="60",
+        CACHE_MB="10",
         KEEP_HOURS="2",
         LOGIN="ann:one, bob:t:w",
         PUBLIC="1",
@@ -64,6 +65,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "max_upload_mb": 5,
         "max_queue": 3,
         "time_limit": 60,
+        "cache_mb": 10,
         "keep_hours": 2,
         "public": True,
         "allowed_models": ("some/folder", "other"),
@@ -80,6 +82,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "quantize": "4bit",
         "compiled": True,
     }
+    assert settings.limits() == {"time_limit": 60, "remember": 10_000_000}
     assert set(Settings.model_fields) == settings.model_fields_set
 
 

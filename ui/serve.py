@@ -59,8 +59,8 @@ def application(settings: Settings, least: int = 1, most: int = 1, gpus: float =
             engine = aside.submit(ServedEngine, serve.get_deployment_handle(ENGINE, APP)).result()
         return page(settings, engine, most)
 
-    limits = {**settings.engine_options(), "time_limit": settings.time_limit}
-    engine = deployment(partial(CropEngine.from_pretrained, **limits), least, most, gpus)
+    load = partial(CropEngine.from_pretrained, **settings.engine_options(), **settings.limits())
+    engine = deployment(load, least, most, gpus)
     waiting = settings.max_queue + 1000  # pages and their files are asked for beside the questions
     return serve.deployment(name="Page", num_replicas=1, max_ongoing_requests=waiting)(
         serve.ingress(inside)(_Page)
