@@ -18,12 +18,12 @@ from ui.many import Many, called
 CHOICES = [(called(name), name) for name in METHODS if name != "none"]
 FIRST = ["crop", "divprune", "random", "fastv"]
 METHODS_INTRO = (
-    "The question on the left, asked by several methods at the same mean budget (Settings). Clear tokens are read in "
+    "Your question, asked by several methods at the same mean budget (Settings). Clear tokens are read in "
     "every layer; the earlier a token is gone, the paler it is; outlined ones are pooled. A click on a column's head "
     "sorts."
 )
 BUDGET_INTRO = (
-    "How much of the answer is left as the budget shrinks, for the question on the left. The probability is that of "
+    "How much of the answer to your question is left as the budget shrinks. The probability is that of "
     "the whole answer that every visual token gives; a cross is where the method says something else."
 )
 PLACES_INTRO = (
