@@ -14,13 +14,16 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from crop_core.settings import Settings
+from ui.server.gate import Gate
 from ui.server.headers import SecurityHeaders
 from ui.server.health import health_routes
 from ui.server.log import RequestLog
 from ui.server.metrics import Metrics
+from ui.server.rate import Rate, Rationed
 from ui.server.watched import Lane, Watched
 
 GRACE = 60  # seconds of silence beyond the time limit after which the model counts as stuck
+WRONG_LOGINS = 30  # a minute from one address: a whole class may sit behind it
 WELCOME = "Please log in to use CROP Explorer."
 
 
@@ -34,10 +37,11 @@ class Hosting:
         self.lane = Lane(settings.time_limit + GRACE)
         self._metrics = Metrics(self.lane) if settings.metrics else None
 
-    def around(self, engine: Any) -> Watched:
-        """The engine, watched."""
+    def around(self, engine: Any) -> Watched | Rationed:
+        """The engine, watched, and asked no more often than is allowed."""
         log = RequestLog(self._settings.log_questions)
-        return Watched(engine, self.lane, [log, self._metrics] if self._metrics else [log])
+        watched = Watched(engine, self.lane, [log, self._metrics] if self._metrics else [log])
+        return Rationed(watched, Rate(self._settings.rate)) if self._settings.rate else watched
 
     def launch_options(self) -> dict[str, Any]:
         """Address, login, proxy path, and what is served beside the page."""
@@ -45,6 +49,7 @@ class Hosting:
         if self._metrics:
             routes.append(Route("/metrics", self._metrics.page))
         settings = self._settings
+        wrong = Rate(WRONG_LOGINS, "wrong logins") if settings.logins else None
         return {
             "server_name": settings.host,
             "server_port": settings.port,
@@ -54,6 +59,9 @@ class Hosting:
             "mcp_server": settings.mcp,
             "app_kwargs": {
                 "routes": routes,
-                "middleware": [Middleware(SecurityHeaders, on_space="SPACE_ID" in os.environ)],
+                "middleware": [
+                    Middleware(SecurityHeaders, on_space="SPACE_ID" in os.environ),
+                    Middleware(Gate, max_upload_mb=settings.max_upload_mb, wrong_logins=wrong),
+                ],
             },
         }

@@ -1,0 +1,108 @@
+"""What is let in: the pages, files and endpoints that the app itself uses, in bodies of a bounded size.
+
+Gradio serves more than that (a proxy, recordings, functions of components, addresses fetched for whoever asks, ...);
+here all of it is "not found". Knows nothing of what the endpoints do.
+"""
+
+from __future__ import annotations
+
+import re
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui.server.rate import Rate, RateError
+
+MB = 2**20
+JSON_BYTES = MB  # of a request that is no upload; the page's largest are some kB
+FILES = 6  # of the largest size in one upload, which is as many pictures as one question can be about
+ENDPOINTS = "ask|compare|localize"  # `ui.api.NAMES`
+PAGES = re.compile(
+    r"/|/(config|login|logout|healthz|readyz|metrics|theme\.css|favicon\.ico|robots\.txt|manifest\.json)/?"
+    r"|/(assets|static|svelte)/.+|/pwa_icon(/\d+)?"
+)
+API = re.compile(
+    r"/gradio_api/("
+    r"(info|upload|upload_progress|queue/(join|data|status)|cancel|reset|login_check|user|app_id|startup-events|theme\.css)/?"
+    rf"|call/(v2/)?({ENDPOINTS})(/\w*)?"
+    r"|run/\w+/?"  # of what does not wait in the queue; all else refuses it
+    r"|heartbeat/\w+"
+    r"|file=(?!\w+:).+"  # no address: it would be fetched
+    r"|mcp(/.*)?)",
+    re.DOTALL,
+)
+UPLOAD = re.compile(r"/gradio_api/(upload|mcp(/.*)?)/?")  # an MCP client sends its pictures inside JSON
+
+
+class Gate:
+    """Middleware. Answers 404 to what is not let in, 413 to a body that is too large, and 429 where somebody guesses
+    passwords; each with one sentence.
+
+    Args:
+        app: what is behind it.
+        max_upload_mb: the largest file.
+        wrong_logins: failed logins by address; None where nobody logs in.
+    """
+
+    def __init__(self, app: ASGIApp, max_upload_mb: int, wrong_logins: Rate | None = None) -> None:
+        self.app, self._wrong = app, wrong_logins
+        self._upload_bytes = (FILES * max_upload_mb + 1) * MB
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        path = scope["path"]
+        if not (PAGES.fullmatch(path) or API.fullmatch(path)):
+            return await _refusal(404, "There is nothing here.")(scope, receive, send)
+        limit = self._upload_bytes if UPLOAD.fullmatch(path) else JSON_BYTES
+        if _announced(scope) > limit:
+            return await _refusal(413, _too_large(limit))(scope, receive, send)
+        if path.rstrip("/") == "/login" and self._wrong is not None:
+            return await self._login(self._wrong, scope, _bounded(receive, limit), send)
+        await self.app(scope, _bounded(receive, limit), send)
+
+    async def _login(self, wrong: Rate, scope: Scope, receive: Receive, send: Send) -> None:
+        """A login, unless too many failed from the same address; one that fails counts."""
+        who = (scope.get("client") or [""])[0]
+
+        async def counted(message: Message) -> None:
+            if message.get("status", 200) >= 400:
+                wrong.count(who)
+            await send(message)
+
+        try:
+            wrong.check(who)
+        except RateError as error:
+            return await _refusal(429, str(error))(scope, receive, send)
+        await self.app(scope, receive, counted)
+
+
+def _refusal(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"detail": sentence}, status)
+
+
+def _too_large(limit: int) -> str:
+    return f"The request is too large: it may have {limit // MB} MB."
+
+
+def _announced(scope: Scope) -> int:
+    """Bytes of the body by its header; 0 where it says nothing, or nothing that can be read."""
+    value = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(value) if value.isdigit() else 0
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """`receive` that ends a body which is longer than it may be, whatever its header said."""
+    left = limit
+
+    async def bounded() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(413, _too_large(limit))
+        return message
+
+    return bounded
