@@ -1,7 +1,7 @@
 """Cuts the README's tour out of the pictures that the browser tests keep.
 
-    make test ARGS=tests/browser/test_looks.py
-    .venv/bin/python docs/tour.py
+make test ARGS=tests/browser/test_looks.py
+.venv/bin/python docs/tour.py
 """
 
 from __future__ import annotations

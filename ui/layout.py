@@ -19,7 +19,7 @@ from ui.learn import learn_tab, lesson_bar
 from ui.many import Many
 from ui.pictures import MorePictures
 from ui.publish.panel import open_part, publish_part
-from ui.server.uploads import UploadsOnly
+from ui.server.guarded import Guarded
 from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
 from ui.wiring import MODEL, PRIVATE, wire
@@ -48,7 +48,7 @@ def build(
     """
     handlers = Handlers(engine, examples)
     kept = (LOOK_EVERY, keep_hours * 3600)
-    with UploadsOnly(title="CROP Explorer", analytics_enabled=False, fill_width=True, delete_cache=kept) as app:
+    with Guarded(title="CROP Explorer", analytics_enabled=False, fill_width=True, delete_cache=kept) as app:
         gr.HTML(HEADING, elem_id="heading", apply_default_css=False)
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):

@@ -6,6 +6,7 @@ here all of it is "not found". Knows nothing of what the endpoints do.
 
 from __future__ import annotations
 
+import logging
 import re
 
 from starlette.exceptions import HTTPException
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.server.rate import Rate, RateError
 
+log = logging.getLogger(__name__)
 MB = 2**20
 JSON_BYTES = MB  # of a request that is no upload; the page's largest are some kB
 FILES = 6  # of the largest size in one upload, which is as many pictures as one question can be about
@@ -32,12 +34,13 @@ API = re.compile(
     r"|mcp(/.*)?)",
     re.DOTALL,
 )
+DIRECT = re.compile(r"/gradio_api/run/\w+/?")
 UPLOAD = re.compile(r"/gradio_api/(upload|mcp(/.*)?)/?")  # an MCP client sends its pictures inside JSON
 
 
 class Gate:
-    """Middleware. Answers 404 to what is not let in, 413 to a body that is too large, and 429 where somebody guesses
-    passwords; each with one sentence.
+    """Middleware. Answers 404 to what is not let in, 413 to a body that is too large, 400 to what Gradio cannot read, and
+    429 where somebody guesses passwords; each with one sentence.
 
     Args:
         app: what is behind it.
@@ -61,7 +64,28 @@ class Gate:
             return await _refusal(413, _too_large(limit))(scope, receive, send)
         if path.rstrip("/") == "/login" and self._wrong is not None:
             return await self._login(self._wrong, scope, _bounded(receive, limit), send)
-        await self.app(scope, _bounded(receive, limit), send)
+        await self._understood(scope, _bounded(receive, limit), send)
+
+    async def _understood(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass it on; where Gradio breaks at a request, the request is at fault: answer 400, or end what was begun."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            if message.get("status") == 500 and DIRECT.fullmatch(scope["path"]):
+                message["status"] = 400  # which is how Gradio tells a refusal there
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except Exception as error:
+            log.warning("refused what no page sends: %s at %r", type(error).__name__, scope["path"][:60])
+            if begun:
+                return await send({"type": "http.response.body", "body": b""})
+            await _refusal(400, "The request cannot be read: it is not what this app's page sends.")(
+                scope, receive, send
+            )
 
     async def _login(self, wrong: Rate, scope: Scope, receive: Receive, send: Send) -> None:
         """A login, unless too many failed from the same address; one that fails counts."""
