@@ -201,8 +201,8 @@ def method_of(name: str) -> Method:
     left, _, right = name.partition(JOINT)
     if left not in before or right not in inside:
         raise ConfigError(
-            f"The method {repeated(name)} is not known; choose one of {', '.join(METHODS)}, or join one of {', '.join(before)} "
-            f"and one of {', '.join(inside)} by {JOINT!r}."
+            f"The method {repeated(name)} is not known; choose one of {', '.join(METHODS)}, or join one of "
+            f"{', '.join(before)} and one of {', '.join(inside)} by {JOINT!r}."
         )
     return _joined(before[left], inside[right])
 

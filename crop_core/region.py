@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crop_core.units import repeated
-from numpy.typing import NDArray
 
 GRID = 8
 SOURCES = ("predicted", "drawn", "whole")
@@ -44,7 +44,8 @@ class Region:
     def __post_init__(self) -> None:
         if not (0 <= self.x0 <= self.x1 < GRID and 0 <= self.y0 <= self.y1 < GRID):
             raise RegionError(
-                f"The region {repeated(list(self.grid))} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 to {GRID - 1}."
+                f"The region {repeated(list(self.grid))} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 to "
+                f"{GRID - 1}."
             )
         if self.width < 1 or self.height < 1:
             raise RegionError(f"A region needs an image of at least 1x1 pixels, not {self.width}x{self.height}.")

@@ -17,7 +17,7 @@ from ui.api import NAMES
 from ui.pictures import MOST
 from ui.server import gate
 from ui.server.gate import JSON_BYTES, MB, Gate
-from ui.server.rate import Rate, Rationed, RateError, visitor
+from ui.server.rate import Rate, RateError, Rationed, visitor
 
 API = "/gradio_api/"
 

@@ -66,10 +66,11 @@ def other_regions(text: str | None, mode: str, sizes: Sequence[tuple[int, int]])
     for part in filter(None, (piece.strip() for piece in (text or "").split(","))):
         number, cells = _drawn(part)
         if not 2 <= number <= len(sizes) + 1:
+            told = repeated(number)
             raise RegionError(
-                f"The regions speak of picture {repeated(number)}, and those after the first are 2 to {len(sizes) + 1}."
+                f"The regions speak of picture {told}, and those after the first are 2 to {len(sizes) + 1}."
                 if sizes
-                else f"The regions speak of picture {repeated(number)}, and there is one picture alone; leave them empty."
+                else f"The regions speak of picture {told}, and there is one picture alone; leave them empty."
             )
         regions[number - 2] = Region(*cells, *sizes[number - 2], "drawn")
     return regions

@@ -1,8 +1,7 @@
-"""The running app, asked for everything by everybody: wrong paths, wrong bodies, wrong methods, from several threads."""
+"""The running app, asked for everything by everybody: wrong paths, bodies and methods, from several threads."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -18,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+
 from fuzzing.judge import HERE
 from fuzzing.requests import request
 

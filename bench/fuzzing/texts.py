@@ -8,18 +8,18 @@ from random import Random
 from unittest import mock
 from urllib.parse import parse_qsl
 
-from fuzzing.judge import sentence
-
 from crop_core.config import METHODS, PRESETS, Budget
 from crop_core.images import check_question
 from crop_core.settings import Settings, SettingsError, variable
+from fuzzing.judge import sentence
 from ui import api, controls, links, pictures
 from ui.examples import Example
 
 PIECES = (
     "64", "11.1%", "1:4", "2:9", "rest:36", "2:0.5", "6:0.2", "0,0,7,7", "2: 0 1 3 4", "crop", "plc+fastv", "drawn",
-    "whole", "custom", "ratios", "inf", "nan", "-1", "1e999", "1e-400", "0x10", "٣", "½", "1_0", "+", ":", ",", "%", " ",
-    "\n", "\0", "\u200b", "\u202e", "\ud800", "𝟙", "🦊", "e\u0301", "<script>", "{0}", "%s", "&", "=", "example=01.jpg",
+    "whole", "custom", "ratios", "inf", "nan", "-1", "1e999", "1e-400", "0x10", "٣", "½", "1_0", "+", ":", ",", "%",
+    " ", "\n", "\0", "\u200b", "\u202e", "\ud800", "𝟙", "🦊", "e\u0301", "<script>", "{0}", "%s", "&", "=",
+    "example=01.jpg",
     "question=", "method=", "budget=custom", "mode=drawn", "x0=", "9" * 5000, "a" * 600, ":" * 3000, "1:1," * 2000,
 )  # fmt: skip
 EXAMPLE = Example(Path("01.jpg"), "what?", "dog", "place")

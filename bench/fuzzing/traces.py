@@ -13,7 +13,6 @@ from typing import Any
 
 from fuzzing.bytes import broken
 from fuzzing.judge import sentence
-
 from ui.publish import panel
 from ui.publish.recorded import open_files
 

@@ -20,6 +20,7 @@ MB = 2**20
 JSON_BYTES = MB  # of a request that is no upload; the page's largest are some kB
 FILES = 6  # of the largest size in one upload, which is as many pictures as one question can be about
 ENDPOINTS = "ask|compare|localize"  # `ui.api.NAMES`
+STRANGE = "The request cannot be read: it is not what this app's page sends."
 PAGES = re.compile(
     r"/|/(config|login|logout|healthz|readyz|metrics|theme\.css|favicon\.ico|robots\.txt|manifest\.json)/?"
     r"|/(assets|static|svelte)/.+|/pwa_icon(/\d+)?"
@@ -39,7 +40,7 @@ UPLOAD = re.compile(r"/gradio_api/(upload|mcp(/.*)?)/?")  # an MCP client sends 
 
 
 class Gate:
-    """Middleware. Answers 404 to what is not let in, 413 to a body that is too large, 400 to what Gradio cannot read, and
+    """Middleware. Answers 404 to what is not let in, 413 to a body that is too large, 400 to what Gradio cannot read,
     429 where somebody guesses passwords; each with one sentence.
 
     Args:
@@ -54,17 +55,24 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
+        await self._chosen(scope)(scope, receive, send)
+
+    def _chosen(self, scope: Scope) -> ASGIApp:
+        """Who answers a request."""
         if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+            return self.app
         path = scope["path"]
         if not (PAGES.fullmatch(path) or API.fullmatch(path)):
-            return await _refusal(404, "There is nothing here.")(scope, receive, send)
+            return _refusal(404, "There is nothing here.")
         limit = self._upload_bytes if UPLOAD.fullmatch(path) else JSON_BYTES
         if _announced(scope) > limit:
-            return await _refusal(413, _too_large(limit))(scope, receive, send)
-        if path.rstrip("/") == "/login" and self._wrong is not None:
-            return await self._login(self._wrong, scope, _bounded(receive, limit), send)
-        await self._understood(scope, _bounded(receive, limit), send)
+            return _refusal(413, _too_large(limit))
+        behind = self._login if path.rstrip("/") == "/login" else self._understood
+
+        async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+            await behind(scope, _bounded(receive, limit), send)
+
+        return bounded
 
     async def _understood(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass it on; where Gradio breaks at a request, the request is at fault: answer 400, or end what was begun."""
@@ -82,14 +90,16 @@ class Gate:
         except Exception as error:
             log.warning("refused what no page sends: %s at %r", type(error).__name__, scope["path"][:60])
             if begun:
-                return await send({"type": "http.response.body", "body": b""})
-            await _refusal(400, "The request cannot be read: it is not what this app's page sends.")(
-                scope, receive, send
-            )
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await _refusal(400, STRANGE)(scope, receive, send)
 
-    async def _login(self, wrong: Rate, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _login(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A login, unless too many failed from the same address; one that fails counts."""
-        who = (scope.get("client") or [""])[0]
+        who, wrong = (scope.get("client") or [""])[0], self._wrong
+        if wrong is None:
+            await self._understood(scope, receive, send)
+            return
 
         async def counted(message: Message) -> None:
             if message.get("status", 200) >= 400:
@@ -99,8 +109,9 @@ class Gate:
         try:
             wrong.check(who)
         except RateError as error:
-            return await _refusal(429, str(error))(scope, receive, send)
-        await self.app(scope, receive, counted)
+            await _refusal(429, str(error))(scope, receive, send)
+        else:
+            await self._understood(scope, receive, counted)
 
 
 def _refusal(status: int, sentence: str) -> JSONResponse:
