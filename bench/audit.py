@@ -15,9 +15,7 @@ from pathlib import Path
 PINNED = Path(__file__).resolve().parents[1] / "constraints.txt"
 SECONDS = 300
 HOW = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json", "--requirement", str(PINNED)]
-NO_INDEX = (
-    "The packages were not audited: no index of known holes answers here; run make audit where there is a network."
-)
+NO_INDEX = "The packages were not audited: no index of known holes answers here; run make audit where one does."
 
 
 def main() -> int:
