@@ -40,7 +40,10 @@ def client(**options: Any) -> TestClient:
     "path",
     ["/", "/config", "/healthz", "/metrics", "/theme.css", "/static/img/logo.svg", "/assets/index-1.js", "/login/"]
     + [API + name for name in ("info", "upload", "queue/join", "queue/data", "cancel", "heartbeat/abc", "run/begin")]
-    + [API + name for name in ("call/ask", "call/compare/12ab", "call/v2/localize", "file=/tmp/a b.png", "mcp/")],
+    + [
+        API + name
+        for name in ("call/ask", "call/compare/12ab", "call/v2/localize", "file=/tmp/a b.png", "file=C:/a.png", "mcp/")
+    ],
 )
 def test_what_the_page_and_programs_use_is_let_in(path: str) -> None:
     assert client().get(path).status_code == 200

@@ -31,7 +31,7 @@ API = re.compile(
     rf"|call/(v2/)?({ENDPOINTS})(/\w*)?"
     r"|run/\w+/?"  # of what does not wait in the queue; all else refuses it
     r"|heartbeat/\w+"
-    r"|file=(?!\w+:).+"  # no address: it would be fetched
+    r"|file=(?!\w\w+:).+"  # no address, which would be fetched; Windows has drives of one letter
     r"|mcp(/.*)?)",
     re.DOTALL,
 )
