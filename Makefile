@@ -12,7 +12,7 @@ DEV    := $(VENV)/.dev-installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench train clean
+.PHONY: help setup demo test lint bench fuzz audit train clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ endif
 bench: $(DEV)  ## measure the bundled models again, and put the figures into README and model cards
 	$(BIN)/python -m crop_core.bench $(ARGS)
 	$(BIN)/python -m crop_core.bench.publish
+
+fuzz: $(DEV)  ## hostile inputs by the ten thousand; the same ones again with ARGS="--seed N"
+	$(BIN)/python bench/fuzz.py $(ARGS)
+
+audit: $(DEV)  ## look for known holes in the pinned packages
+	@$(BIN)/python bench/audit.py
 
 train: $(APP)  ## train the bundled models again (resumable; hours on a CPU)
 	$(BIN)/python -m crop_core.tiny $(ARGS)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from crop_core.units import repeated
+
 PAPER_TOKENS = 576  # visual tokens of LLaVA-1.5, which the paper's budgets refer to
 
 
@@ -96,7 +98,9 @@ class Budget:
         except ConfigError:
             raise
         except ValueError:
-            raise ConfigError(f"The budget {text!r} is neither a number of tokens (64) nor a share (11.1%).") from None
+            raise ConfigError(
+                f"The budget {repeated(text)} is neither a number of tokens (64) nor a share (11.1%)."
+            ) from None
 
     def tokens(self, count: int, images: int = 1) -> float:
         """Mean tokens per layer for `count` visual tokens of so many images; ConfigError when that is less than one an
@@ -178,8 +182,8 @@ class IlpConfig:
         for layer, share in self.schedule:
             if not before_layer < layer or not 0 < share <= before_share:
                 raise ConfigError(
-                    f"The ILP schedule {list(self.schedule)} is not possible; layers must rise from 1 on, and "
-                    "shares fall from at most 1 to more than 0."
+                    f"The ILP schedule {repeated(list(self.schedule))} is not possible; layers must rise from 1 on, "
+                    "and shares fall from at most 1 to more than 0."
                 )
             before_layer, before_share = layer, share
         if self.query_rows < 1:
@@ -197,8 +201,8 @@ def method_of(name: str) -> Method:
     left, _, right = name.partition(JOINT)
     if left not in before or right not in inside:
         raise ConfigError(
-            f"The method {name!r} is not known; choose one of {', '.join(METHODS)}, or join one of {', '.join(before)} "
-            f"and one of {', '.join(inside)} by {JOINT!r}."
+            f"The method {repeated(name)} is not known; choose one of {', '.join(METHODS)}, or join one of "
+            f"{', '.join(before)} and one of {', '.join(inside)} by {JOINT!r}."
         )
     return _joined(before[left], inside[right])
 
@@ -257,4 +261,4 @@ class CropConfig:
 
 def _one_of(name: str, value: Any, allowed: dict[str, Any]) -> None:
     if value not in allowed:
-        raise ConfigError(f"The {name} {value!r} is not known; choose one of {', '.join(allowed)}.")
+        raise ConfigError(f"The {name} {repeated(value)} is not known; choose one of {', '.join(allowed)}.")

@@ -139,11 +139,11 @@ def _checked_path(source: str | PathLike[str]) -> Path:
     path = Path(source)
     try:
         if not path.exists():
-            raise ImageError(f"There is no file '{path}'.")
+            raise ImageError(f"There is no file '{path.name}'.")
         if path.is_dir():
-            raise ImageError(f"'{path}' is a folder: give the file of one picture.")
+            raise ImageError(f"'{path.name}' is a folder: give the file of one picture.")
         if not path.is_file():
-            raise ImageError(f"'{path}' is not an ordinary file.")
+            raise ImageError(f"'{path.name}' is not an ordinary file.")
         if path.stat().st_size == 0:
             raise ImageError(f"'{path.name}' is empty.")
     except OSError as error:

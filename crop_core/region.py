@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crop_core.units import repeated
+
 GRID = 8
 SOURCES = ("predicted", "drawn", "whole")
 SLACK = 1e-6  # of a cell or pixel: what rounding may add
@@ -42,7 +44,8 @@ class Region:
     def __post_init__(self) -> None:
         if not (0 <= self.x0 <= self.x1 < GRID and 0 <= self.y0 <= self.y1 < GRID):
             raise RegionError(
-                f"The region {list(self.grid)} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 to {GRID - 1}."
+                f"The region {repeated(list(self.grid))} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 to "
+                f"{GRID - 1}."
             )
         if self.width < 1 or self.height < 1:
             raise RegionError(f"A region needs an image of at least 1x1 pixels, not {self.width}x{self.height}.")
@@ -113,7 +116,7 @@ def _checked(box: Any, width: int, height: int) -> tuple[float, float, float, fl
     try:
         left, top, right, bottom = (float(value) for value in box)
     except (TypeError, ValueError):
-        raise RegionError(f"{said}, not {box!r}.") from None
+        raise RegionError(f"{said}, not {repeated(box)}.") from None
     shown = f"({left:g}, {top:g}, {right:g}, {bottom:g})"
     if not all(map(math.isfinite, (left, top, right, bottom))):
         raise RegionError(f"{said}, not {shown}.")

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     login: SecretStr | None = Field(
         default=None, description="Who may come in: user:password, several separated by commas; everybody when empty."
     )
+    rate: int | None = Field(
+        default=None, ge=1, le=1000, description="Questions a minute for each login or address; any number when empty."
+    )
     public: bool = Field(
         default=False,
         description="1 on a public server: no models but the bundled ones and those of CROP_ALLOWED_MODELS.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+LONGEST = 60  # characters of a wrong value that a sentence repeats
+
 
 def seconds(value: float) -> str:
     """Seconds as ms below one second."""
@@ -28,6 +30,12 @@ def number(value: float) -> str:
 def chance(value: float) -> str:
     """A probability as a percentage."""
     return "under 0.1 %" if 0 < value < 0.001 else f"{100 * value:.1f} %"
+
+
+def repeated(value: object) -> str:
+    """A wrong value as an error's sentence repeats it: in quotes where it is a text, its middle left out when long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
 
 
 def _scaled(value: float, step: float, units: tuple[str, ...]) -> str:

@@ -36,9 +36,10 @@ def served(folder: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder / "files"))
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    hosting = Hosting(Settings.from_env())
+    read = Settings.from_env()
+    hosting = Hosting(read)
     app = build(hosting.around(Engine()), [])
-    options = launch_options(folder) | hosting.launch_options()
+    options = launch_options(folder / "examples", read.max_upload_mb) | hosting.launch_options()
     app.launch(prevent_thread_lock=True, quiet=True, **options)
     try:
         yield app.local_url

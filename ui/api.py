@@ -17,6 +17,7 @@ from crop_core.config import Budget, ConfigError, CropConfig, method_of
 from crop_core.images import check_question, open_image
 from crop_core.records import Answer, Comparison
 from crop_core.region import Region, RegionError
+from crop_core.units import repeated
 from ui.components import PictureInput
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class Endpoints:
     ) -> tuple[Image.Image, str, CropConfig, Region | None]:
         picture, text, name = open_image(image), check_question(question), (method or "").strip() or "crop"
         if not (method_of(name).compressor or method_of(name).pruner):
-            raise ConfigError(f"The method {name!r} prunes nothing; choose one that does, such as crop.")
+            raise ConfigError(f"The method {repeated(name)} prunes nothing; choose one that does, such as crop.")
         config = CropConfig(method=name)
         if (budget or "").strip():
             config = replace(config, budget=Budget.parse(budget))
@@ -131,7 +132,7 @@ def cells(text: str, size: tuple[int, int]) -> Region | None:
     try:
         x0, y0, x1, y1 = (int(part) for part in text.split(","))
     except ValueError:
-        raise RegionError(f"The region {text!r} is not four grid cells; write them like 2,2,5,5.") from None
+        raise RegionError(f"The region {repeated(text)} is not four grid cells; write them like 2,2,5,5.") from None
     return Region(x0, y0, x1, y1, *size, "drawn")
 
 

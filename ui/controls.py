@@ -11,6 +11,7 @@ import gradio as gr
 
 from crop_core.config import METHODS, PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
 from crop_core.region import Region, RegionError
+from crop_core.units import repeated
 
 BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("As the ratios say", "ratios")]
 MODES = [("Predicted", "predicted"), ("Drawn", "drawn"), ("Whole", "whole")]
@@ -45,7 +46,9 @@ def pairs(text: str, what: str, example: str) -> list[tuple[str, float]]:
         except ValueError:
             colon = ""
         if not colon:
-            raise ConfigError(f"The {what} {text!r} cannot be read at {part!r}; write them like {example}.")
+            raise ConfigError(
+                f"The {what} {repeated(text)} cannot be read at {repeated(part)}; write them like {example}."
+            )
     return found
 
 
@@ -54,7 +57,7 @@ def number(text: str, what: str, example: str) -> float:
     try:
         return math.inf if text == "rest" else float(text)
     except ValueError:
-        raise ConfigError(f"The {what} cannot be read at {text!r}; write them like {example}.") from None
+        raise ConfigError(f"The {what} cannot be read at {repeated(text)}; write them like {example}.") from None
 
 
 def parse_rings(text: str) -> PlcConfig:
@@ -75,7 +78,7 @@ def parse_schedule(text: str) -> IlpConfig:
     for layer, share in pairs(text, what, example):
         at = number(layer, what, example)
         if not math.isfinite(at) or at != int(at):
-            raise ConfigError(f"The ILP schedule needs whole layers, not {layer!r}; write it like {example}.")
+            raise ConfigError(f"The ILP schedule needs whole layers, not {repeated(layer)}; write it like {example}.")
         steps.append((int(at), share))
     return IlpConfig(schedule=tuple(steps))
 
@@ -86,7 +89,9 @@ def parse_budget(choice: str, custom: str) -> Budget | None:
         return None
     if choice != "custom":
         if choice not in PRESETS:
-            raise ConfigError(f"The budget {choice!r} is not known; choose {', '.join(PRESETS)}, custom or ratios.")
+            raise ConfigError(
+                f"The budget {repeated(choice)} is not known; choose {', '.join(PRESETS)}, custom or ratios."
+            )
         return PRESETS[choice]
     if not (custom or "").strip():
         raise ConfigError("The custom budget is empty; give a mean number of tokens per layer (64) or a share (11.1%).")
@@ -100,7 +105,7 @@ def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Regi
     if mode == "whole":
         return Region.whole(*size)
     if mode != "drawn":
-        raise RegionError(f"The region {mode!r} is not known; choose predicted, drawn or whole.")
+        raise RegionError(f"The region {repeated(mode)} is not known; choose predicted, drawn or whole.")
     try:
         x0, y0, x1, y1 = (int(cell) for cell in cells)
     except (TypeError, ValueError, OverflowError):
@@ -117,8 +122,11 @@ def without_drawn(mode: str) -> Any:
 def read(values: Sequence[Any], size: tuple[int, int]) -> Wanted:
     """All settings in the order of `Panel.values`; ConfigError or RegionError with one sentence when one cannot be."""
     method, budget, custom, rings, schedule, evict, mode, *cells = values
+    for each in (method, budget, custom, rings, schedule, mode):
+        if not isinstance(each, str | None):
+            raise ConfigError(f"A setting is a text, not {repeated(each)}.")
     plc, ilp = parse_rings(rings or ""), replace(parse_schedule(schedule or ""), evict=bool(evict))
-    config = CropConfig(method=method, budget=parse_budget(budget, custom), plc=plc, ilp=ilp)
+    config = CropConfig(method=method or "", budget=parse_budget(budget, custom), plc=plc, ilp=ilp)
     return Wanted(config, parse_region(mode, cells, size), mode)
 
 

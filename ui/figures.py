@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,11 @@ STAGE_NAMES = {
     "prefill_s": "prefill",
     "decode_s": "decode",
 }
+
+
+def literal(text: str) -> str:
+    """A text from outside as Plotly shows it letter by letter; by itself it reads <b>, <br> and <a href> as HTML."""
+    return escape(words.quoted(text))
 
 
 def styled(figure: go.Figure, title: str, height: int) -> go.Figure:
@@ -94,7 +100,7 @@ def budget_curves(told: list[Told]) -> go.Figure:
     figure.update_xaxes(title="mean visual tokens per layer", row=2, col=1)
     figure.update_yaxes(title="probability", range=[-0.03, 1.05], row=1, col=1)
     figure.update_yaxes(title="GFLOP", rangemode="tozero", row=2, col=1)
-    said = f"How likely “{words.quoted(full.text)}” stays (× another answer)"
+    said = f"How likely “{literal(full.text)}” stays (× another answer)"
     return styled(figure, said, 520)
 
 
@@ -109,7 +115,7 @@ def _lines(points: list[Told], name: str, place: int) -> tuple[go.Scatter, go.Sc
         "x": tokens,
     }
     symbols = ["circle" if each.same else "x" for each in points]
-    said = [each.text for each in points]
+    said = [literal(each.text) for each in points]
     chance = go.Scatter(
         **look,
         y=[each.chance for each in points],
@@ -155,4 +161,4 @@ def answer_map(image: Image.Image, told: list[Told]) -> go.Figure:
     )
     figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
     figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
-    return styled(figure, f"Where “{words.quoted(told[0].text)}” lives", 460).update_layout(margin_t=36)
+    return styled(figure, f"Where “{literal(told[0].text)}” lives", 460).update_layout(margin_t=36)

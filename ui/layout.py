@@ -19,6 +19,7 @@ from ui.learn import learn_tab, lesson_bar
 from ui.many import Many
 from ui.pictures import MorePictures
 from ui.publish.panel import open_part, publish_part
+from ui.server.guarded import Guarded
 from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
 from ui.wiring import MODEL, PRIVATE, wire
@@ -45,7 +46,7 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, keep_hours
     """
     handlers = Handlers(engine, examples)
     kept = (LOOK_EVERY, keep_hours * 3600)
-    with gr.Blocks(title="CROP Explorer", analytics_enabled=False, fill_width=True, delete_cache=kept) as app:
+    with Guarded(title="CROP Explorer", analytics_enabled=False, fill_width=True, delete_cache=kept) as app:
         gr.HTML(HEADING, elem_id="heading", apply_default_css=False)
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):
@@ -57,7 +58,7 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, keep_hours
         restored = [inputs["note"], inputs["picture"], inputs["question"], *inputs["panel"].values]
         linked = app.load(handlers.restore, inputs["panel"].values, restored, **PRIVATE)
         linked.then(None, inputs["picture"], None, js=RUN_LINKED, api_visibility="private")
-    app.queue(max_size=BACKLOG, default_concurrency_limit=4)
+    app.queue(max_size=BACKLOG, default_concurrency_limit=4, api_open=False)  # no way round the queue
     return app
 
 

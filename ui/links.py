@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from crop_core.config import ConfigError
 from crop_core.region import GRID
+from crop_core.units import repeated
 from ui import controls
 from ui.examples import Example
 
@@ -54,5 +55,5 @@ def _read(text: str | None, default: Any) -> Any:
         try:
             return int(text)
         except ValueError:
-            raise ConfigError(f"The link says {text!r} where a grid cell from 0 to 7 is needed.") from None
+            raise ConfigError(f"The link says {repeated(text)} where a grid cell from 0 to 7 is needed.") from None
     return text

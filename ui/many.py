@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gradio as gr
@@ -167,7 +168,7 @@ def around(x: int, y: int, width: int, height: int, size: tuple[int, int]) -> Re
 
 
 def progress(done: int, total: int, refused: list[Refused]) -> str:
-    """How far a stream is, and what could not be asked, each reason once."""
+    """How far a stream is, and what could not be asked, each reason once, as HTML."""
     reasons = list(dict.fromkeys(f"{each.name}: {each.why}" for each in refused))
     left = f"{done} of {total}" if done < total else f"{total} ways asked"
-    return "  \n".join([f"{left}.", *reasons])
+    return "<br>".join(map(escape, [f"{left}.", *reasons]))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from crop_core.images import MAX_PIXELS, ImageError, open_image
 from crop_core.region import Region, RegionError
+from crop_core.units import repeated
 
 MOST = 6  # pictures of one question
 REGIONS_HELP = (
@@ -65,10 +66,11 @@ def other_regions(text: str | None, mode: str, sizes: Sequence[tuple[int, int]])
     for part in filter(None, (piece.strip() for piece in (text or "").split(","))):
         number, cells = _drawn(part)
         if not 2 <= number <= len(sizes) + 1:
+            told = repeated(number)
             raise RegionError(
-                f"The regions speak of picture {number}, and those after the first are 2 to {len(sizes) + 1}."
+                f"The regions speak of picture {told}, and those after the first are 2 to {len(sizes) + 1}."
                 if sizes
-                else f"The regions speak of picture {number}, and there is one picture alone; leave them empty."
+                else f"The regions speak of picture {told}, and there is one picture alone; leave them empty."
             )
         regions[number - 2] = Region(*cells, *sizes[number - 2], "drawn")
     return regions
@@ -81,4 +83,4 @@ def _drawn(part: str) -> tuple[int, tuple[int, int, int, int]]:
         x0, y0, x1, y1 = map(int, cells.split())
         return int(number), (x0, y0, x1, y1)
     except ValueError:
-        raise RegionError(f"The regions cannot be read at {part!r}; write them like {EXAMPLE}.") from None
+        raise RegionError(f"The regions cannot be read at {repeated(part)}; write them like {EXAMPLE}.") from None

@@ -62,12 +62,12 @@ def places_part(many: Many, inputs: list[Any], note: Any, model: dict[str, Any])
     run(start, stop, many.places, inputs, [figure, note, status], model)
 
 
-def buttons(label: str, name: str) -> tuple[gr.Button, gr.Button, gr.Markdown]:
+def buttons(label: str, name: str) -> tuple[gr.Button, gr.Button, gr.HTML]:
     """Start, stop, and the line that says how far it is."""
     with gr.Row(elem_classes="starter"):
         start = gr.Button(label, variant="primary", elem_id=f"start-{name}", scale=0, min_width=190)
         stop = gr.Button("Stop", elem_id=f"stop-{name}", scale=0, min_width=90)
-        status = gr.Markdown("", elem_id=f"status-{name}")
+        status = gr.HTML("", elem_id=f"status-{name}", apply_default_css=False)
     return start, stop, status
 
 

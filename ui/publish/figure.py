@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crop_core.units import repeated
 from ui import words
 from ui.publish import curve, fonts, panels, photo
 from ui.publish.facts import caption, facts
@@ -55,7 +56,7 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if self.picture not in PICTURES:
-            raise FigureError(f"The picture {self.picture!r} is not known; choose {', '.join(PICTURES)}.")
+            raise FigureError(f"The picture {repeated(self.picture)} is not known; choose {', '.join(PICTURES)}.")
         if not LOW <= self.width <= HIGH:
             raise FigureError(
                 f"A figure of {self.width:g} cm cannot be drawn; give a width from {LOW:g} to {HIGH:g} cm."
@@ -65,13 +66,17 @@ class Wanted:
         """The layer that is shown; FigureError for one that the model lacks."""
         layer = layers - 1 if self.layer is None else self.layer
         if not 0 <= layer < layers:
-            raise FigureError(f"There is no layer {layer}; give one from 0 to {layers - 1}, or none for the last.")
+            raise FigureError(
+                f"There is no layer {repeated(layer)}; give one from 0 to {layers - 1}, or none for the last."
+            )
         return layer
 
     def of(self, traces: Sequence[TokenTrace]) -> TokenTrace:
         """The trace that is shown; FigureError for an image that was not asked about."""
         if not 1 <= self.image <= len(traces):
-            raise FigureError(f"There is no image {self.image}; the run is about {len(traces)}, counted from 1.")
+            raise FigureError(
+                f"There is no image {repeated(self.image)}; the run is about {len(traces)}, counted from 1."
+            )
         return traces[self.image - 1]
 
 

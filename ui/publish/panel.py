@@ -16,6 +16,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from crop_core.embedded import data_url
+from crop_core.units import repeated
 from ui import figures
 from ui.history import Finished, History
 from ui.publish.figure import PICTURES, FigureError, Wanted, figure
@@ -148,7 +149,7 @@ def figure_file(
         raise FigureError(said) from None
     wanted = Wanted(picture, *numbers, bool(captioned), place)
     if kind not in FORMATS:
-        raise FigureError(f"The format {kind!r} is not known; choose {', '.join(FORMATS)}.")
+        raise FigureError(f"The format {repeated(kind)} is not known; choose {', '.join(FORMATS)}.")
     drawing = figure(run.images, run.result, wanted)
     content = {"PNG": lambda: png(drawing, dots), "SVG": lambda: svg(drawing), "PDF": lambda: pdf(drawing)}[kind]()
     return content, f"crop-explorer-{picture}.{kind.lower()}"

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from crop_core.embedded import data_url, picture_of
 from crop_core.images import MAX_ASPECT, MAX_PIXELS, open_image, reduced
 from crop_core.records import Comparison
+from crop_core.units import LONGEST
 from ui import words
 from ui.history import MOST, Finished
 from ui.payload import Picture, View
@@ -83,8 +84,8 @@ def open_files(paths: Sequence[str]) -> Opened:
         _noting(opened.notices, name, lambda name=name, content=content: _add(opened, name, content, pictures))
     if len(records) > MOST:
         opened.notices.append(f"Of {len(records)} files the first {MOST} were opened, which is how many are kept.")
-    if not paths:
-        opened.notices.append("There is no file; choose JSON files of recorded runs, or a zip of them.")
+    if not (opened.runs or opened.notices):
+        opened.notices.append("There is no recorded run; choose JSON files of recorded runs, or a zip of them.")
     return opened
 
 
@@ -197,7 +198,7 @@ def _noting(notices: list[str], name: str, work: Any) -> None:
 def _parts(paths: Sequence[str], notices: list[str]) -> Iterator[tuple[str, bytes]]:
     """(name, content) of every file, those inside zips too."""
     for path in paths:
-        name = Path(path).name
+        name = _readable(path)
         content = Path(path).read_bytes() if Path(path).stat().st_size <= MOST_BYTES else None
         if content is None:
             notices.append(f"'{name}' has more than {MOST_BYTES // 1_000_000} MB; give a smaller one.")
@@ -205,6 +206,12 @@ def _parts(paths: Sequence[str], notices: list[str]) -> Iterator[tuple[str, byte
             yield from _unpacked(name, content, notices)
         else:
             yield name, content
+
+
+def _readable(path: str) -> str:
+    """A file's name as a sentence can say it: printable, and its middle left out when long."""
+    name = "".join(letter if letter.isprintable() else "?" for letter in Path(path).name)
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 :]}"
 
 
 def _unpacked(name: str, content: bytes, notices: list[str]) -> Iterator[tuple[str, bytes]]:
@@ -219,6 +226,8 @@ def _unpacked(name: str, content: bytes, notices: list[str]) -> Iterator[tuple[s
                 left -= len(part)
                 if left < 0:
                     raise TraceFileError(f"it holds more than {MOST_BYTES // 1_000_000} MB")
-                yield Path(entry.filename).name, part
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
-        notices.append(f"'{name}' cannot be unpacked: {str(error) or 'it is broken'}.")
+                yield _readable(entry.filename), part
+    except TraceFileError as error:
+        notices.append(f"'{name}' cannot be unpacked: {error}.")
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error):
+        notices.append(f"'{name}' cannot be unpacked: it is broken, or packed in a way that is not known here.")

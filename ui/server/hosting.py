@@ -14,16 +14,19 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from crop_core.settings import Settings
+from ui.server.gate import Gate
 from ui.server.headers import SecurityHeaders
 from ui.server.health import health_routes
 from ui.server.in_turn import InTurn
 from ui.server.log import RequestLog
 from ui.server.metrics import Metrics
+from ui.server.rate import Rate, Rationed
 from ui.server.turns import Turns
 from ui.server.watched import Lane, Watched
 
 GRACE = 60  # seconds of silence beyond the time limit after which the model counts as stuck
 THREADS = 40  # as many as Gradio has by itself, beside one for each request that waits
+WRONG_LOGINS = 30  # a minute from one address: a whole class may sit behind it
 WELCOME = "Please log in to use CROP Explorer."
 
 
@@ -37,11 +40,14 @@ class Hosting:
         self.lane = Lane(settings.time_limit + GRACE)
         self._metrics = Metrics(self.lane) if settings.metrics else None
 
-    def around(self, engine: Any, width: int = 1) -> InTurn:
-        """The engine, watched, behind a line. width: requests that it may work at together."""
+    def around(self, engine: Any, width: int = 1) -> InTurn | Rationed:
+        """The engine, watched, behind a line, and asked no more often than is allowed. width: requests that it may work
+        at together.
+        """
         log = RequestLog(self._settings.log_questions)
         watched = Watched(engine, self.lane, [log, self._metrics] if self._metrics else [log])
-        return InTurn(watched, Turns(self._settings.max_queue, width))
+        line = InTurn(watched, Turns(self._settings.max_queue, width))
+        return Rationed(line, Rate(self._settings.rate)) if self._settings.rate else line
 
     def launch_options(self) -> dict[str, Any]:
         """Address, login, proxy path, and what is served beside the page."""
@@ -49,6 +55,7 @@ class Hosting:
         if self._metrics:
             routes.append(Route("/metrics", self._metrics.page))
         settings = self._settings
+        wrong = Rate(WRONG_LOGINS, "wrong logins") if settings.logins else None
         return {
             "server_name": settings.host,
             "server_port": settings.port,
@@ -59,6 +66,9 @@ class Hosting:
             "max_threads": settings.max_queue + THREADS,
             "app_kwargs": {
                 "routes": routes,
-                "middleware": [Middleware(SecurityHeaders, on_space="SPACE_ID" in os.environ)],
+                "middleware": [
+                    Middleware(SecurityHeaders, on_space="SPACE_ID" in os.environ),
+                    Middleware(Gate, max_upload_mb=settings.max_upload_mb, wrong_logins=wrong),
+                ],
             },
         }
