@@ -69,6 +69,7 @@ def measured(users: int, seconds: int, kills: int) -> dict[str, Any]:
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
     ray.init("local", num_cpus=REPLICAS + 1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
+        serve.start(proxy_location="Disabled")  # it is asked from here alone
         engine = ServedEngine(serve.run(deployment(load, REPLICAS, REPLICAS), name="crop", route_prefix=None))
         return asked(engine, users, seconds, lambda: [killed() for _ in spaced(seconds, kills)])
     finally:
@@ -137,11 +138,16 @@ def killed() -> float:
 
 
 def replicas() -> list[int]:
-    """Processes of the engine."""
+    """Processes of the engine that live."""
     import psutil
 
-    children = psutil.Process().children(recursive=True)
-    return [each.pid for each in children if "ServeReplica:crop:Engine" in " ".join(each.cmdline())]
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        try:
+            found += [each.pid] if "ServeReplica:crop:Engine" in " ".join(each.cmdline()) else []
+        except psutil.Error:  # it has just ended
+            continue
+    return found
 
 
 if __name__ == "__main__":

@@ -101,6 +101,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path, log):
     """SIGINT in the middle, as Ctrl-C sends it: what was answered stays, no worker is left, the rest follows."""
     out = tmp_path / "out"
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # also where ours is ignored (nohup)
         "from pathlib import Path; from sweeping import Toy, toys; from crop_core.bench.sweep import pool, run, store;"
         "from crop_core.bench.sweep.plan import trials;"
         f"store.claim(Path({str(out)!r}), {{}});"
