@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, free_port
+from conftest import ROOT, Watch, free_port
 from fake_records import FakeEngine
 from playwright.sync_api import Browser, Page, expect
 from test_app import EXAMPLES, ask_example, done, result
@@ -40,12 +40,15 @@ def slow_page(slow: str, browser: Browser) -> Iterator[Page]:
     page.close()
 
 
-def test_hundreds_of_clicks_on_run_are_not_hundreds_of_runs(page: Page) -> None:
+def test_hundreds_of_clicks_on_run_are_not_hundreds_of_runs(page: Page, watch: Watch) -> None:
     ask_example(page, 0)
+    before = len(watch.requests)
     page.evaluate("() => { for (let k = 0; k < 300; k++) document.querySelector('#run').click(); }")
     expect(page.locator(".run-card")).to_have_count(2)
     done(page)
     expect(page.locator("#stop")).to_be_disabled()
+    asked = [url for url in watch.requests[before:] if "queue/join" in url]
+    assert len(asked) < 12, "one run and the small requests around it"
     ask_example(page, 1)
     expect(page.locator(".run-card")).to_have_count(0)
 
