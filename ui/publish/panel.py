@@ -19,11 +19,12 @@ from crop_core.embedded import data_url
 from crop_core.units import repeated
 from ui import figures
 from ui.history import Finished, History
-from ui.publish.figure import PICTURES, FigureError, Wanted, figure
+from ui.publish.figure import PICTURES, Wanted, figure
 from ui.publish.page import page
 from ui.publish.pdf import pdf
 from ui.publish.png import png
 from ui.publish.recorded import open_files
+from ui.publish.sheet import FigureError
 from ui.publish.svg import svg
 
 FORMATS = ("PNG", "SVG", "PDF")

@@ -14,27 +14,15 @@ from numpy.typing import NDArray
 from crop_core.region import GRID
 from ui import palette
 from ui.publish import photo
+from ui.publish.keys import INK, STEP, Key
 from ui.publish.shapes import Area, Boxes, Lines, Photo, Segments, Shape, frame_lines, hatch, merged, outside
 
 if TYPE_CHECKING:
     from crop_core.trace import TokenTrace
 
-INK = "#1e293b"
 HATCHES = ("", "/", "\\", "x")  # of rings from near to far
-STEP = 4.0  # points between the lines of a hatch
 INWARDS = np.array([1.0, 1.0, -1.0, -1.0])  # a point off every side of a box
 TINT, FADED = 0.38, 0.86  # how much of a pooled group's colour, and of the veil over what is gone
-
-
-@dataclass(frozen=True)
-class Key:
-    """A line of the legend: a swatch in this paint, and words."""
-
-    label: str
-    colour: str
-    alpha: float = 0.0
-    pattern: str = ""
-    frame: str = ""
 
 
 Panel = tuple[list[Shape], list[Key]]
@@ -164,7 +152,7 @@ def pruning(canvas: Canvas, layer: int) -> Panel:
     if layer == 0:  # what compression dropped never entered a layer
         now, gone = np.zeros_like(now), now
     key = Key(f"cut here: {len(np.unique(trace.group[now]))}", palette.CUT, 0.5, "x")
-    shapes: list[Shape] = [canvas.photo(now | gone), *_gone(canvas, gone), *_painted(canvas.tokens(now), key)]
+    shapes: list[Shape] = [canvas.photo(now | gone), *_gone(canvas, gone), *key.paint(canvas.tokens(now))]
     alive = [np.flatnonzero(trace.group == group) for group in np.unique(trace.group[trace.died_at > layer])]
     shapes.append(Lines(canvas.outlines(alive), INK, 0.25, 0.5))
     keys = [Key(f"alive: {trace.alive_counts[layer]}", "#ffffff", 0, "", INK)]
@@ -176,12 +164,7 @@ def pruning(canvas: Canvas, layer: int) -> Panel:
 def _pooled(canvas: Canvas, chosen: NDArray[np.bool_], key: Key) -> list[Shape]:
     """One ring of pooled groups."""
     groups = [np.flatnonzero(canvas.trace.group == group) for group in np.unique(canvas.trace.group[chosen])]
-    return [*_painted(canvas.tokens(chosen), key), Lines(canvas.outlines(groups), key.colour, 0.7)]
-
-
-def _painted(boxes: Boxes, key: Key) -> list[Shape]:
-    """Boxes in the paint of a key."""
-    return [Area(boxes, key.colour, key.alpha), Lines(hatch(boxes, key.pattern, STEP), key.colour, 0.5, 0.9)]
+    return [*key.paint(canvas.tokens(chosen)), Lines(canvas.outlines(groups), key.colour, 0.7)]
 
 
 def _gone(canvas: Canvas, tokens: NDArray[np.bool_]) -> list[Shape]:
