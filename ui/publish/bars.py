@@ -1,4 +1,4 @@
-"""Where the time goes, as shapes: a stacked bar of each run. Stages are told apart by hatch or lightness as well as by hue."""
+"""Where the time goes, as shapes: a stacked bar of each run. Hatch and lightness tell stages apart as well as hue."""
 
 from __future__ import annotations
 
