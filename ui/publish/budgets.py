@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crop_core.units import number
 from ui import palette
 from ui.publish import fonts
 from ui.publish.axes import Axes, nice, quarters
@@ -72,7 +71,7 @@ def budgets(text: str, points: list[Point], x: float, y: float, room: float) -> 
     pens = []
     for place, (name, curve) in enumerate(curves(points).items()):
         at = flip(curve)
-        said = f"flips at {number(at.tokens)}" if at else "never flips"
+        said = f"flips at {at.tokens:.0f}" if at else "never flips"
         pens.append(Pen(f"{name}: {said}", palette.method_colour(place), place))
         shapes += _curve(curve, pens[-1], upper, lower)
     bottom = lower.bottom + 26

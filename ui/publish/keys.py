@@ -14,7 +14,14 @@ from ui.publish.shapes import Area, Boxes, Faces, Lines, Shape, frame_lines, hat
 
 INK = "#1e293b"
 STEP = 4.0  # points between the lines of a hatch
-DASHES: tuple[tuple[float, ...], ...] = ((), (4, 4), (0.8, 3), (5, 3.2, 0.8, 3.2))  # points on and off
+DASHES: tuple[tuple[float, ...], ...] = (  # points on and off
+    (),
+    (4, 4),
+    (0.8, 3),
+    (5, 3.2, 0.8, 3.2),
+    (10, 3.5),
+    (5, 3.2, 0.8, 3.2, 0.8, 3.2),
+)
 MARKS = tuple(  # corners on a circle about (0, 0)
     np.array([(np.sin(turn + at), -np.cos(turn + at)) for at in np.arange(corners) * 2 * np.pi / corners])
     for corners, turn in ((16, 0.0), (3, 0.0), (4, np.pi / 4), (3, np.pi), (4, 0.0))
@@ -49,7 +56,7 @@ class Pen:
     label: str
     colour: str
     place: int
-    wide: float = 22.0
+    wide: float = 26.0
 
     def line(self, points: NDArray[np.float64]) -> Shape:
         """Through the points (P, 2)."""

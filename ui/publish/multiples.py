@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crop_core.records import Told
     from ui.publish.sheet import Drawn
 
-WIDE, GAP = 95.0, 7.0  # points that a picture wants, and between two
+WIDE, GAP = 78.0, 7.0  # points that a picture wants, and between two
 SMALL, LINE = 7.0, 9.0  # points
 DENSE = 600 / 72  # pixels of a photo to a point of the figure
 KEPT = Key("read in every layer", "#ffffff", 0, "", INK)
@@ -26,7 +26,7 @@ KEPT = Key("read in every layer", "#ffffff", 0, "", INK)
 
 def multiples(pixels: NDArray[np.uint8], told: list[Told], x: float, y: float, room: float) -> Drawn:
     """One picture a way, in rows that are as even as can be; what the words below mean stands under them."""
-    rows = -(-len(told) // max(2, round(room / WIDE)))
+    rows = -(-len(told) // max(1, round(room / WIDE)))
     columns = -(-len(told) // rows)
     width = (room + GAP) / columns - GAP
     small = photo.smaller(pixels, round(DENSE * width))
@@ -48,7 +48,7 @@ def multiples(pixels: NDArray[np.uint8], told: list[Told], x: float, y: float, r
 
 def _note(text: str) -> str:
     full = fonts.quoted("", text, 120, SMALL)
-    return f"Below each: its answer (× another one than {full}), the probability of {full}, visual tokens a layer."
+    return f"Below each: its answer, × where it is not {full}; how likely that one is; visual tokens a layer."
 
 
 def _one(canvas: Canvas, told: Told) -> tuple[list[Shape], dict[str, Key], float]:
@@ -60,7 +60,8 @@ def _one(canvas: Canvas, told: Told) -> tuple[list[Shape], dict[str, Key], float
     if len(answer) > 2:
         answer = [answer[0], fonts.shortened(" ".join(answer[1:]), canvas.width, SMALL)]
     bottom = canvas.y + canvas.height
-    for line in (*answer, f"{chance(told.chance)}, {number(told.trace.mean_tokens)}"):
+    numbers = f"{chance(told.chance)}, {number(told.trace.mean_tokens)}"
+    for line in (*answer, *fonts.lines(numbers, canvas.width, SMALL)):
         bottom += LINE
         shapes.append(Words(canvas.x, bottom, line, SMALL))
     return shapes, used, bottom
@@ -77,7 +78,7 @@ def _kept(canvas: Canvas) -> tuple[list[Shape], dict[str, Key]]:
     for layer in np.unique(died[died < trace.layers]):
         shapes.append(Area(canvas.tokens(died == layer), palette.VEIL, FADED * (1 - layer / trace.layers)))
     for ring in np.unique(trace.ring[pooled]).tolist():
-        key = panels.ring_key(ring, f"pooled, ring {ring}")
+        key = panels.ring_key(ring, f"pooled, ring {ring}" if ring else "pooled, in the region")
         keys[key.label] = key
         shapes += panels.pooled_shapes(canvas, pooled & (trace.ring == ring), key)
     if trace.region.source == "whole":

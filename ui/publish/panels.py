@@ -20,7 +20,7 @@ from ui.publish.shapes import Area, Boxes, Lines, Photo, Segments, Shape, frame_
 if TYPE_CHECKING:
     from crop_core.trace import TokenTrace
 
-HATCHES = ("", "/", "\\", "x")  # of rings from near to far
+HATCHES = ("-", "", "/", "\\", "x")  # of the region, and of rings from near to far
 INWARDS = np.array([1.0, 1.0, -1.0, -1.0])  # a point off every side of a box
 TINT, FADED = 0.38, 0.86  # how much of a pooled group's colour, and of the veil over what is gone
 
@@ -179,8 +179,8 @@ def _gone(canvas: Canvas, tokens: NDArray[np.bool_]) -> list[Shape]:
 
 
 def ring_key(ring: int, label: str) -> Key:
-    """The paint of a ring, 1 being the nearest; rings beyond the list share its last hatch."""
-    return Key(label, palette.ring_colour(ring), TINT, HATCHES[min(max(ring, 1), len(HATCHES)) - 1])
+    """The paint of a ring, 0 being the region; rings beyond the list share its last hatch."""
+    return Key(label, palette.ring_colour(ring), TINT, HATCHES[min(max(ring, 0), len(HATCHES) - 1)])
 
 
 def gone_key(label: str) -> Key:

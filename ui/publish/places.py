@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SCALE, OPAQUE = "Cividis", 0.7  # as on screen; its lightness rises with the value
 SMALL = 7.0  # points
 NARROW = 18.0  # points of a cell in which no number fits
+DARK = 0.47  # probability up to which white can be read on the colour, and black above it
 BAR, PIECES = 7.0, 64  # points of the colour bar's height, and of how many colours it is made
 
 
@@ -65,7 +66,7 @@ def _cell(value: float, left: float, top: float, right: float, bottom: float) ->
     across, down = (left + right) / 2, (top + bottom) / 2
     half = fonts.width(label, SMALL) / 2 + 1.5
     pad = boxes_of([(across - half, down - 4.5, across + half, down + 4.5)])
-    ink = "#ffffff" if value < 0.5 else "#000000"
+    ink = "#ffffff" if value < DARK else "#000000"
     return [*shapes, Area(pad, shade), Words(across, down + 2.6, label, SMALL, colour=ink, anchor="middle")]
 
 

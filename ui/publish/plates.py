@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from crop_core.config import method_of
+from crop_core.units import number
 from ui.publish.budgets import Point, budgets, curves, flip
 from ui.publish.facts import facts_of_many
 from ui.publish.multiples import multiples
@@ -40,17 +41,20 @@ def methods_plate(request: Request, told: Sequence[Told], refused: Sequence[Refu
     """What each method keeps at the budget of the settings."""
     budget = str(request.wanted.config.budget or "ratios and shares of the settings")
     answers = {f"answer with {each.name}": each.text for each in told[1:]}
-    column = Column(f"What each method keeps: {budget}", partial(multiples, request.pixels, list(told)))
+    column = Column(f"What each method keeps (budget: {budget})", partial(multiples, request.pixels, list(told)))
     return _plate("methods", request, told, refused, {**answers, "budget": budget}, column)
 
 
 def budget_plate(request: Request, told: Sequence[Told], refused: Sequence[Refused]) -> Plate:
     """The answer and the work against the budget; of the traces it keeps nothing."""
     points = [Point.of(each) for each in told]
-    flips = {name: flip(curve) for name, curve in curves(points).items()}
+    found = curves(points)
+    flips = {name: flip(curve) for name, curve in found.items()}
     asked = {
-        "budgets": ", ".join(f"{point.name} {point.tokens:.4g}" for point in points[1:]),
-        "flips": ", ".join(f"{name} {at.tokens:.4g}" for name, at in flips.items() if at),
+        "budgets": "; ".join(
+            f"{name} {', '.join(number(point.tokens) for point in curve[:-1])}" for name, curve in found.items()
+        ),
+        "flips": ", ".join(f"{name} at {number(at.tokens)}" for name, at in flips.items() if at),
     }
     column = Column("How likely the answer stays", partial(budgets, told[0].text, points))
     return _plate("budget", request, told, refused, asked, column)
@@ -76,6 +80,6 @@ def _plate(
     drawn = any(method_of(each.method).draws for each in told)
     more = {
         "seed": str(request.wanted.config.seed) if drawn else "",
-        "refused": "; ".join(f"{each.name}: {each.why}" for each in refused),
+        "refused": " ".join(f"{each.name}: {each.why}" for each in refused),
     }
     return Plate(name, request.question, facts_of_many(request.question, told, {**asked, **more}), column)

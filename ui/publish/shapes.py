@@ -114,7 +114,8 @@ def merged(boxes: Boxes) -> Boxes:
 
 
 def hatch(boxes: Boxes, pattern: str, step: float) -> Segments:
-    """(K, 2, 2) parallel lines, `step` apart, over boxes: pattern "/" rises, "\\" falls, "x" does both, "" is none.
+    """(K, 2, 2) parallel lines, `step` apart, over boxes: pattern "-" lies, "/" rises, "\\" falls, "x" does both, ""
+    is none.
 
     The lines run on from one box into the next.
     """
@@ -124,7 +125,17 @@ def hatch(boxes: Boxes, pattern: str, step: float) -> Segments:
     if pattern in ("/", "x"):  # the mirror image
         mirrored = boxes * [-1, 1, -1, 1]
         segments += [_falling(box, step) * [-1, 1] for box in mirrored[:, [2, 1, 0, 3]]]
+    if pattern == "-":
+        segments += [_lying(box, step) for box in boxes]
     return np.concatenate(segments) if segments else np.zeros((0, 2, 2))
+
+
+def _lying(box: NDArray[np.float64], step: float) -> Segments:
+    """Lines y = k * step through a box."""
+    left, top, right, bottom = box
+    return np.array([[(left, y), (right, y)] for y in np.arange(np.ceil(top / step), bottom / step) * step]).reshape(
+        -1, 2, 2
+    )
 
 
 def _falling(box: NDArray[np.float64], step: float) -> Segments:
