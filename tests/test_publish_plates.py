@@ -144,7 +144,7 @@ def test_the_paints_of_the_panels_can_be_told_apart_in_grey():
     how = ringed(5)
     _, keys, _ = multiples(np.asarray(picture()), [told(trace=replace(how, ring=how.ring - 1))], 0, 0, 300)
     pooled = [key for key in keys if key.label.startswith("pooled")]
-    assert [key.label for key in pooled][:2] == ["pooled, in the region", "pooled, ring 1"]
+    assert [key.label for key in pooled][:2] == ["pooled, in no ring", "pooled, ring 1"]
     for at, one in enumerate(pooled):
         for other in pooled[:at]:
             assert one.pattern != other.pattern or abs(luminance(one) - luminance(other)) > 15, (one, other)

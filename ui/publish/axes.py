@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ui.publish import fonts
 from ui.publish.keys import INK
 from ui.publish.shapes import Lines, Shape, Words
 
@@ -54,11 +55,12 @@ class Axes:
         grid = [((self.left, y), (self.right, y)) for y in (float(self.y(value)) for value, _ in up)]
         marks = [((x, self.bottom), (x, self.bottom + 2)) for x in (float(self.x(value)) for value, _ in across)]
         corner = (self.left, self.bottom)
+        told = fonts.shortened(title, self.right - self.left, SMALL)
         lines = [((self.left, self.top), corner), (corner, (self.right, self.bottom)), *marks]
         shapes: list[Shape] = [
             Lines(np.array(grid).reshape(-1, 2, 2), "#94a3b8", 0.3, 0.6),
             Lines(np.array(lines), INK, 0.6),
-            Words((self.left + self.right) / 2, self.bottom + BELOW - 4, title, SMALL, colour=INK, anchor="middle"),
+            Words((self.left + self.right) / 2, self.bottom + BELOW - 4, told, SMALL, colour=INK, anchor="middle"),
         ]
         for value, label in up:
             shapes.append(Words(self.left - 4, float(self.y(value)) + 2.5, label, SMALL, colour=INK, anchor="end"))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ui.publish.sheet import Drawn
 
 SMALL, LINE = 7.0, 9.0  # points
+WORK = "GFLOP up to the first token"
 PERCENT = [(k / 4, f"{25 * k} %") for k in range(5)]
 
 
@@ -57,7 +58,8 @@ def budgets(text: str, points: list[Point], x: float, y: float, room: float) -> 
     """The probability of the answer `text` of every token above, the work below."""
     tokens = [point.tokens for point in points]
     low, high = np.log2(max(min(tokens), 0.5)) - 0.15, np.log2(max(tokens)) + 0.15
-    ticks = [(float(k), str(2**k)) for k in range(int(np.ceil(low)), int(high) + 1)]
+    every = max(1, int(np.ceil(18 * (high - low) / (room - 38))))  # so that labels do not meet
+    ticks = [(float(k), str(2**k)) for k in range(int(np.ceil(low)), int(high) + 1, every)]
     height = max(110.0, 0.32 * room)
     upper = Axes.within(x, y + LINE, room, height, (low, high), (0, 1))
     lower = Axes.within(x, y + LINE + height, room, 0.7 * height, (low, high), (0, nice(max(p.work for p in points))))
@@ -65,7 +67,7 @@ def budgets(text: str, points: list[Point], x: float, y: float, room: float) -> 
     shapes: list[Shape] = [
         Words(x, y + LINE - 2, heading, SMALL, colour=INK),
         *upper.shapes(ticks, PERCENT, ""),
-        Words(x, lower.top - 8, "work up to the first token, GFLOP", SMALL, colour=INK),
+        Words(x, lower.top - 8, fonts.shortened(WORK, room, SMALL), SMALL, colour=INK),
         *lower.shapes(ticks, quarters(lower.up[1]), "mean visual tokens per layer"),
     ]
     pens = []

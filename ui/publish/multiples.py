@@ -78,7 +78,7 @@ def _kept(canvas: Canvas) -> tuple[list[Shape], dict[str, Key]]:
     for layer in np.unique(died[died < trace.layers]):
         shapes.append(Area(canvas.tokens(died == layer), palette.VEIL, FADED * (1 - layer / trace.layers)))
     for ring in np.unique(trace.ring[pooled]).tolist():
-        key = panels.ring_key(ring, f"pooled, ring {ring}" if ring else "pooled, in the region")
+        key = panels.ring_key(ring, f"pooled, ring {ring}" if ring else "pooled, in no ring")
         keys[key.label] = key
         shapes += panels.pooled_shapes(canvas, pooled & (trace.ring == ring), key)
     if trace.region.source == "whole":

@@ -47,27 +47,25 @@ def places(
     """Each cell in its colour, with its percentage where there is room, and the colour bar below. text: the answer."""
     canvas = Canvas(trace, pixels, x, y, room)
     shapes: list[Shape] = [canvas.photo(np.ones(trace.visual_tokens, dtype=bool))]
-    side = canvas.width / GRID, canvas.height / GRID
-    for row, column in np.argwhere(np.isfinite(cells)):
-        left, top = x + column * side[0], y + row * side[1]
-        shapes += _cell(float(cells[row, column]), left, top, left + side[0], top + side[1])
+    side = np.array([canvas.width, canvas.height]) / GRID
+    found = [
+        (float(cells[row, column]), (x, y) + side * (column, row)) for row, column in np.argwhere(np.isfinite(cells))
+    ]
+    shapes += [Area(np.array([[*corner, *(corner + side)]]), colour(value), OPAQUE) for value, corner in found]
     shapes += canvas.hidden()
+    if side.min() >= NARROW:
+        shapes += [shape for value, corner in found for shape in _number(value, *(corner + side / 2))]
     added, bottom = _bar(text, x, y + canvas.height + 4, room)
     return [*shapes, *added], panels.hidden_key(canvas), bottom - y
 
 
-def _cell(value: float, left: float, top: float, right: float, bottom: float) -> list[Shape]:
-    """The number stands on the pure colour, whatever the photo below is like."""
-    shade = colour(value)
-    shapes: list[Shape] = [Area(boxes_of([(left, top, right, bottom)]), shade, OPAQUE)]
-    if min(right - left, bottom - top) < NARROW:
-        return shapes
-    label = f"{100 * value:.0f}"
-    across, down = (left + right) / 2, (top + bottom) / 2
+def _number(value: float, across: float, down: float) -> list[Shape]:
+    """On the pure colour, whatever the photo below is like."""
+    label, shade = f"{100 * value:.0f}", colour(value)
     half = fonts.width(label, SMALL) / 2 + 1.5
-    pad = boxes_of([(across - half, down - 4.5, across + half, down + 4.5)])
+    pad = np.array([[across - half, down - 4.5, across + half, down + 4.5]])
     ink = "#ffffff" if value < DARK else "#000000"
-    return [*shapes, Area(pad, shade), Words(across, down + 2.6, label, SMALL, colour=ink, anchor="middle")]
+    return [Area(pad, shade), Words(across, down + 2.6, label, SMALL, colour=ink, anchor="middle")]
 
 
 def _bar(text: str, x: float, y: float, room: float) -> tuple[list[Shape], float]:
