@@ -47,6 +47,13 @@ def places(page: Page) -> None:
     page.locator("#start-places").click()
     expect(page.locator("#status-places")).to_contain_text("64 ways asked", timeout=90_000)
     expect(page.locator("#answer-map .main-svg").first).to_be_visible()
+    saving(page, "map")
+
+
+def saving(page: Page, fold: str) -> None:
+    """Opens the fold that saves a figure."""
+    page.locator(f"#{fold}-save").get_by_text("Save this figure").click()
+    expect(page.locator(f"#{fold}-file")).to_be_enabled()
 
 
 def files(page: Page) -> None:
@@ -78,6 +85,7 @@ def methods(page: Page) -> None:
     page.locator("#start-methods").click()
     expect(page.locator("#status-methods")).to_contain_text("4 ways asked")
     expect(page.locator("#methods-table")).to_contain_text("DivPrune")
+    saving(page, "methods")
 
 
 def budget(page: Page) -> None:
@@ -86,6 +94,7 @@ def budget(page: Page) -> None:
     page.get_by_role("tab", name="Budget").click()
     page.locator("#start-budgets").click()
     expect(page.locator("#status-budgets")).to_contain_text("24 ways asked", timeout=90_000)
+    saving(page, "curves")
 
 
 def learn(page: Page) -> None:
