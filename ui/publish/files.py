@@ -22,7 +22,7 @@ DPI = 300
 
 def format_and_width(name: str) -> tuple[gr.Radio, gr.Number]:
     """Both widgets, with ids that begin with `name`."""
-    kind = gr.Radio(list(FORMATS), value="PNG", label="Format", elem_id=f"{name}-format", min_width=250)
+    kind = gr.Radio(list(FORMATS), value="PNG", label="Format", elem_id=f"{name}-format", min_width=280)
     return kind, gr.Number(17.5, label="Width, cm", elem_id=f"{name}-width", min_width=90)
 
 

@@ -75,7 +75,7 @@ def figure_part() -> tuple[list[Any], list[Any], gr.HTML]:
     """Which picture, how, three files, and a line."""
     with gr.Row(elem_id="figure-options"):
         choices = [(label, name) for name, label in PICTURES.items()]
-        picture = gr.Dropdown(choices, value="row", label="Picture", elem_id="figure-picture", min_width=160)
+        picture = gr.Dropdown(choices, value="row", label="Picture", elem_id="figure-picture", min_width=220)
         kind, width = format_and_width("figure")
         dpi = gr.Number(300, label="PNG: dpi", precision=0, elem_id="figure-dpi", min_width=90)
         image = gr.Number(1, label="Of picture", precision=0, elem_id="figure-image", min_width=90)
