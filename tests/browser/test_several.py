@@ -138,6 +138,7 @@ def drawn_in_the_second(pair: Page) -> None:
 def another_region(pair: Page) -> None:
     """Two runs of one question about both pictures."""
     drawn_in_the_second(pair)
+    thumbs(pair).nth(0).click()
     pair.get_by_role("radio", name="Drawn").check()
     pair.get_by_role("button", name="Ask with this region").click()
     expect(pair.locator(".run-card")).to_have_count(2)
