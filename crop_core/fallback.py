@@ -8,6 +8,7 @@ left out is said, and the next request finds the memory free.
 from __future__ import annotations
 
 import gc
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -54,17 +55,15 @@ def in_words(release: Callable[[], None]) -> Iterator[None]:
     """OutOfMemory in place of what the device raises; what the failed work held is free afterwards. release: called to
     let go of what can be made again.
     """
-    failed = False
     try:
         yield
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        failed = True  # raised below, where the error and the tensors in its frames are gone
-    if failed:
+        _forget(error)
         release()
         _free()
-        raise OutOfMemory(f"The device has too little memory for this question; {ADVICE}.")
+        raise OutOfMemory(f"The device has too little memory for this question; {ADVICE}.") from None
 
 
 def compare_or_less(measured: Measurement, release: Callable[[], None]) -> Comparison:
@@ -91,6 +90,13 @@ def _tried(work: Callable[[], Result], release: Callable[[], None]) -> Result | 
             return work()
     except OutOfMemory:
         return None
+
+
+def _forget(error: BaseException | None) -> None:
+    """Let go of every local variable, and so of every tensor, of the frames that the error came through."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _free() -> None:

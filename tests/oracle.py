@@ -39,13 +39,15 @@ class Masked:
         def mask(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             batch, queries = args[0].shape[:2]
             keys = queries + kwargs["past_key_values"].get_seq_length(number)
-            barred = torch.zeros(batch, keys, dtype=torch.bool)
+            device = args[0].device
+            barred = torch.zeros(batch, keys, dtype=torch.bool, device=device)
             for layer, columns in self.hidden.items():
                 if number >= layer:
                     barred[:, : columns.shape[1]] |= columns
             if self.later is not None and keys > self.later.shape[1]:
                 barred[:, : self.later.shape[1]] |= self.later
-            rows, columns = torch.arange(keys - queries, keys)[:, None], torch.arange(keys)[None]
+            places = torch.arange(keys, device=device)
+            rows, columns = places[keys - queries :, None], places[None]
             barred = barred[:, None, None, :] & (rows != columns)
             given = kwargs["attention_mask"]
             if given is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
+from functools import partial
 from typing import Any
 
 import checkpoints
@@ -11,13 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
+from crop_core import fallback
 from crop_core.compare import Measurement
 from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.fallback import OutOfMemory, is_out_of_memory
+from crop_core.measure.memory import CpuPeak
 from crop_core.records import Refused, Told, Way
 from crop_core.region import Region
-from crop_core.runs import Task
 
 IMAGE = Image.effect_noise((160, 120), 90).convert("RGB")
 REGION = Region(2, 2, 4, 4, 160, 120)
@@ -136,26 +137,35 @@ def test_other_entries_end_in_a_sentence_and_of_many_ways_the_others_go_on(
     assert "too little memory" in results[1].why
 
 
-def test_what_a_failed_request_held_is_free_when_less_is_asked_for(
-    engine: CropEngine, monkeypatch: pytest.MonkeyPatch
+class Small(CpuPeak):
+    """A device with room for so many bytes of tensors that are alive at once."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        super()._count(storage)
+        if self.current > self.limit:
+            raise torch.OutOfMemoryError(str(FULL))
+
+
+def test_on_a_device_that_is_really_small_what_failed_is_gone_before_less_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    held: list[weakref.ref[torch.Tensor]] = []
-
-    def full(self: Task, *_: Any, **__: Any) -> Any:
-        large = torch.zeros(1000)
-        held.append(weakref.ref(large))
-        raise torch.OutOfMemoryError(str(FULL))
-
-    crop = Task.crop
-
-    def checked(self: Task, *request: Any, **how: Any) -> Any:
-        assert held[0]() is None
-        return crop(self, *request, **how)
-
-    monkeypatch.setattr(Task, "baseline", full)
-    monkeypatch.setattr(Task, "crop", checked)
-    with pytest.raises(OutOfMemory, match="alone answers"):
-        engine.compare(*ASKED, CONFIG)
+    engine, asked = CropEngine.from_pretrained(warm_up=False), (IMAGE, "which color is the car?")
+    config = CropConfig(budget=Budget(64), max_new_tokens=3)
+    plenty = engine.compare(*asked, config, REGION)
+    baseline, crop = plenty.baseline.cost.peak_bytes, plenty.crop.cost.peak_bytes
+    left: list[int] = []
+    rooms = {f"alone answers “{plenty.crop.text}”": (baseline + crop) // 2, "even with pruning": crop // 4}
+    for told, room in rooms.items():
+        device = Small(room)
+        monkeypatch.setattr(fallback, "_free", partial(lambda device: left.append(device.current), device))
+        with device, pytest.raises(OutOfMemory, match=told):
+            engine.compare(*asked, config, REGION)
+    assert left and max(left) < crop // 100, "what failed is still there when the device's cache is emptied"
+    assert engine.compare(*asked, config, REGION).crop.text == plenty.crop.text
 
 
 def test_other_errors_are_what_they_were(engine: CropEngine, monkeypatch: pytest.MonkeyPatch) -> None:

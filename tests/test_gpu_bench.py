@@ -79,6 +79,7 @@ def out(tmp_path_factory):
         "--rounds",
         "0",
         "--profile",
+        "--questions",
         "--batches",
     ]
     assert command.main([*TINY, *again, "--out", str(path)]) == 0
@@ -136,7 +137,7 @@ def test_a_second_call_keeps_what_it_does_not_measure(out):
         assert {key: after["models"][name][key] for key in ("facts", "runs")} == {
             key: row[key] for key in ("facts", "runs")
         }
-    assert set(after["models"]["llava-next-7b"]) == {"facts", "runs", "goals", "profile", "batches"}
+    assert set(after["models"]["llava-next-7b"]) == {"facts", "runs", "goals", "profile", "questions", "batches"}
     text = path.with_suffix(".md").read_text()
     assert text == report(after)
     assert all(f"## {name}\n" in text for name in command.ANSWERING)
@@ -151,6 +152,11 @@ def test_no_host_reads_inside_the_pruned_prefill(out):
     assert all(waits(each) == waits(profiles["none"]) and len(each["ops"]) > 3 for each in profiles.values())
     found = [goal for goal in row["goals"] if goal["goal"] == "waits"]
     assert [(goal["variant"], goal["value"], goal["met"]) for goal in found] == [("ilp", 0, True), ("crop", 0, True)]
+
+
+def test_a_comparison_keeps_a_worker_longer_than_an_answer(out):
+    asked = out[1]["models"]["llava-next-7b"]["questions"]["asked"]
+    assert asked["compare"]["min"] > asked["answer"]["median"] > 0
 
 
 def test_batches_of_every_method_up_to_what_may_be_tried(out):

@@ -48,7 +48,12 @@ def _measure(name: str, told: argparse.Namespace, options: Options, results: Res
     except (ValueError, RuntimeError) as error:
         sys.stderr.write(f"{name} cannot be built: {error}\n")
         return False
-    wanted = ((told.rounds, session.runs), (told.profile, session.profile), (told.batches, session.batches))
+    wanted = (
+        (told.rounds, session.runs),
+        (told.questions, session.questions),
+        (told.profile, session.profile),
+        (told.batches, session.batches),
+    )
     ended = [session.guarded(section) for asked, section in wanted if asked]
     return all(ended)
 
@@ -75,6 +80,7 @@ def _options(told: argparse.Namespace, arguments: Sequence[str]) -> Options:
         localizers=tuple(told.localizers),
         rounds=told.rounds,
         most=told.most_batch,
+        compiled=told.compiled,
     )
 
 
@@ -113,6 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tiny", action="store_true", help="models of the same classes with a few thousand weights, to try the script"
     )
+    parser.add_argument(
+        "--compiled",
+        action="store_true",
+        help="with compiled norms and MLPs; kept as models of their own",
+    )
+    parser.add_argument("--questions", action="store_true", help="also time one answer and one comparison of the app")
     parser.add_argument("--profile", action="store_true", help="also profile the prefills of none, ilp and crop")
     parser.add_argument(
         "--batches", action="store_true", help="also find the largest batch of every method, and its rates"

@@ -41,6 +41,8 @@ def _model(model: Row) -> list[str]:
         found += [f"Refused, {name}: {why}" for name, why in model["runs"]["refused"].items()]
     if model.get("goals"):
         found.append(_goals(model["goals"]))
+    if "questions" in model:
+        found += [_circumstances(model["questions"]), _questions(model["questions"]["asked"])]
     if "batches" in model:
         found += [_circumstances(model["batches"]), _batches(model["batches"])]
     if "profile" in model:
@@ -78,6 +80,11 @@ def _runs(variants: Row) -> str:
         ]
 
     return markdown(_HEAD, [cells(name, own) for name, own in variants.items()])
+
+
+def _questions(asked: Row) -> str:
+    rows = [[name, *(f"{own[each]:.2f}" for each in ("median", "min", "max"))] for name, own in asked.items()]
+    return f"Seconds that one question keeps a worker:\n\n{markdown(['asked', 'median', 'least', 'most'], rows)}"
 
 
 def _goals(goals: list[Row]) -> str:

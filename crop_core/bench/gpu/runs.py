@@ -80,9 +80,14 @@ class Bench:
     def figures(self) -> Figures:
         """Median, least and most of every timed figure, and what is the same in every run."""
         columns = {name: [each[name] for each in self.rounds] for name in (*TIMES, RATE)}
-        timed = {name: {"median": median(own), "min": min(own), "max": max(own)} for name, own in columns.items()}
+        timed = {name: spread(own) for name, own in columns.items()}
         names = {"method": self.variant.method, "localizer": self.variant.localizer}
         return {**names, "rounds": len(self.rounds), **timed, **self.once}
+
+
+def spread(seconds: Sequence[float]) -> dict[str, float]:
+    """Median, least and most."""
+    return {"median": median(seconds), "min": min(seconds), "max": max(seconds)}
 
 
 def constants(task: Task, run: Run) -> Figures:

@@ -18,6 +18,7 @@ from crop_core.bench.gpu.derived import with_ratios
 from crop_core.bench.gpu.full_size import build, picture
 from crop_core.bench.gpu.llm import Prefilled
 from crop_core.bench.gpu.profiler import prefill_profile
+from crop_core.bench.gpu.questions import seconds_of_questions
 from crop_core.bench.gpu.results import Results
 from crop_core.bench.gpu.runs import Bench, alternate, facts, prepare
 from crop_core.bench.gpu.variants import BASELINE, FREE, Setting, Variant, localizer, variants
@@ -25,6 +26,7 @@ from crop_core.bench.gpu.words import QUESTION
 from crop_core.config import Budget
 from crop_core.localize import Localizer
 from crop_core.models import ModelError
+from crop_core.models.compiled import compile_layers
 from crop_core.region import Region
 from crop_core.runs import Encoded, Task
 
@@ -45,16 +47,19 @@ class Options:
     localizers: tuple[str, ...]
     rounds: int
     most: int
+    compiled: bool = False
 
 
 class Session:
     """A model with its weights; each section goes to the results as soon as any of it is there."""
 
     def __init__(self, name: str, options: Options, results: Results) -> None:
-        self.name, self.options, self.results = name, options, results
+        self.name, self.options, self.results = f"{name} compiled" if options.compiled else name, options, results
         self._start = perf_counter()
         self.tell("random weights")
         self.adapter = build(name, options.device, options.dtype, options.attn, options.tiny)
+        if options.compiled:
+            compile_layers(self.adapter.stack.layers)
         self.image = picture(name, options.tiny)
 
     def tell(self, text: str) -> None:
@@ -114,6 +119,11 @@ class Session:
                 found[method] = prefill_profile(Prefilled.of(task, encoded, self._region()))
                 self.tell(f"profile of {method}")
                 self._put(profile={"variants": found})
+
+    def questions(self) -> None:
+        """Section "questions": seconds that one keeps a worker of the app."""
+        self._put(questions={"asked": seconds_of_questions(self.adapter, self.image, self.options.budget)})
+        self.tell("questions")
 
     def batches(self) -> None:
         """Section "batches": the largest batch of every method, then rates at the least of these and at its own."""

@@ -1,0 +1,40 @@
+"""How long one question keeps a worker: what an answer alone takes, and what the app's comparison does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from time import perf_counter
+from typing import Any
+
+from PIL import Image
+
+from crop_core.bench.gpu import variants
+from crop_core.bench.gpu.runs import spread
+from crop_core.bench.gpu.words import QUESTION
+from crop_core.config import Budget, CropConfig
+from crop_core.engine import CropEngine
+from crop_core.localize import SelfLocalizer
+from crop_core.models import Adapter
+
+REPEATS = 3
+
+
+def seconds_of_questions(adapter: Adapter, image: Image.Image, budget: Budget) -> dict[str, Any]:
+    """{entry of the engine: median, least and most seconds}, after one call that is not counted; CROP with the model as
+    its own localizer, and answers of variants.NEW_TOKENS tokens.
+
+    A comparison runs both ways more than once: for their times, their peaks, and what each thinks of the other's words.
+    """
+    engine = CropEngine(adapter, SelfLocalizer(adapter))
+    config = CropConfig("crop", budget, max_new_tokens=variants.NEW_TOKENS)
+    entries = {"compare": engine.compare, "answer": engine.answer}
+    return {name: spread(_seconds(lambda ask=ask: ask(image, QUESTION, config))) for name, ask in entries.items()}
+
+
+def _seconds(ask: Callable[[], object]) -> list[float]:
+    starts = []
+    for _ in range(REPEATS + 2):
+        starts.append(perf_counter())
+        ask()
+    return [end - start for start, end in pairwise(starts[1:])]
