@@ -176,7 +176,7 @@ class Told:
 
     same: whether it gives that answer itself. kl_first: KL(every token || this way) of the first token, nats.
     localizer_s and localizer_flops: of finding the region, in none of the others. Times are of one run without a
-    warm-up, that of encoding the image included.
+    warm-up, that of encoding the image included. model, device, dtype, made: as in Comparison.
     """
 
     name: str
@@ -192,6 +192,10 @@ class Told:
     flops: int
     localizer_s: float = 0.0
     localizer_flops: int = 0
+    model: str = ""
+    device: str = ""
+    dtype: str = ""
+    made: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

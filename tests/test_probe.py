@@ -45,6 +45,8 @@ def test_each_way_tells_what_the_engine_tells(engine, image):
         assert result.chance == pytest.approx(kept, abs=1e-5)
         assert result.flops == alone.crop.cost.flops
         assert result.kv_bytes == alone.crop.cost.kv_bytes
+        assert (result.model, result.device, result.dtype) == (alone.model, alone.device, alone.dtype)
+        assert result.made["torch"] == alone.made["torch"] and result.made["date"] <= alone.made["date"]
         assert (result.localizer_flops > 0) is (one.name == "crop 64")
 
 

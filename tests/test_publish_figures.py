@@ -14,10 +14,11 @@ from PIL import Image
 from crop_core.region import Region
 from crop_core.trace import TokenTrace
 from ui.publish import fonts, panels, shapes
-from ui.publish.figure import CM, PICTURES, FigureError, Wanted, figure
+from ui.publish.figure import PICTURES, Wanted, figure
 from ui.publish.pdf import pdf
 from ui.publish.photo import pixels
 from ui.publish.png import png
+from ui.publish.sheet import CM, FigureError
 from ui.publish.svg import svg
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -27,7 +27,7 @@ def test_methods_come_one_by_one_at_the_budget_of_the_settings(scene):
     assert [len(json.loads(gallery["data"])["rows"]) for gallery, *_ in moments[1:]] == [1, 2, 3]
     assert [status for *_, status in moments] == ["Looking …", "0 of 2.", "1 of 2.", "2 ways asked."]
     assert [way.config.budget for way in engine.asked] == [Budget(share=192 / 576)] * 2
-    _, table, note, _ = moments[-1]
+    _, table, _, note, _ = moments[-1]
     assert note == ""
     assert [row[:3] for row in table] == [
         ["every token", "rabbit", "yes"],
@@ -39,14 +39,14 @@ def test_methods_come_one_by_one_at_the_budget_of_the_settings(scene):
 def test_a_budget_that_a_method_cannot_meet_is_told_and_the_others_go_on(scene):
     settings = (SETTINGS[0], "custom", "7", *SETTINGS[3:])
     moments = list(Many(FakeEngine()).methods(scene, "what?", ["crop", "ilp"], *settings))
-    assert moments[-1][3].startswith("2 ways asked.")
-    assert "CROP: A budget of 7 tokens is too small." in moments[-1][3]
-    assert "ILP: A budget of 7" in moments[-1][3]
+    assert moments[-1][4].startswith("2 ways asked.")
+    assert "CROP: A budget of 7 tokens is too small." in moments[-1][4]
+    assert "ILP: A budget of 7" in moments[-1][4]
 
 
 def test_a_sweep_asks_every_method_at_every_budget(scene):
     engine = FakeEngine()
-    figure, note, status = list(Many(engine).budgets(scene, "what?", ["plc", "ilp"], *SETTINGS))[-1]
+    figure, _, note, status = list(Many(engine).budgets(scene, "what?", ["plc", "ilp"], *SETTINGS))[-1]
     assert [way.config.budget.share for way in engine.asked] == [share for share in SHARES for _ in range(2)]
     assert {way.name for way in engine.asked} == {"PLC", "ILP"}, "CROP's stages are told apart"
     assert (note, status) == ("", f"{2 * len(SHARES)} ways asked.")
@@ -56,7 +56,7 @@ def test_a_sweep_asks_every_method_at_every_budget(scene):
 def test_the_region_that_was_drawn_is_slid_over_all_cells_alone(scene):
     engine = FakeEngine()
     settings = (*SETTINGS[:6], "drawn", 0, 0, 1, 0)
-    figure, _, status = list(Many(engine).places(scene, "what?", *settings))[-1]
+    figure, _, _, status = list(Many(engine).places(scene, "what?", *settings))[-1]
     assert status == "64 ways asked."
     assert {way.config.method for way in engine.asked} == {"region"}
     assert {(w.region.x1 - w.region.x0, w.region.y1 - w.region.y0) for w in engine.asked} == {(1, 0)}
@@ -77,8 +77,8 @@ def test_without_a_drawn_region_the_size_is_the_localizers(scene):
 )
 def test_bad_input_changes_the_message_alone(scene, path, question, names):
     *_, last = Many(FakeEngine()).methods(scene if path else None, question, names, *SETTINGS)
-    assert last[:2] == (KEPT, KEPT)
-    assert "role='alert'" in last[2]
+    assert last[:3] == (KEPT, KEPT, KEPT)
+    assert "role='alert'" in last[3]
 
 
 def test_a_failure_inside_keeps_what_is_shown(scene):
@@ -88,9 +88,9 @@ def test_a_failure_inside_keeps_what_is_shown(scene):
             raise RuntimeError("secret")
 
     *_, before, last = Many(Dying()).methods(scene, "what?", ["crop"], *SETTINGS)
-    assert last[0] == before[0]
-    assert BROKEN[:20] in last[2]
-    assert "secret" not in last[2]
+    assert (last[0], last[2]) == (before[0], before[2])
+    assert BROKEN[:20] in last[3]
+    assert "secret" not in last[3]
 
 
 def test_a_region_at_the_border_is_pushed_back_into_the_picture():

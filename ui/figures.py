@@ -35,15 +35,15 @@ def literal(text: str) -> str:
 
 
 def styled(figure: go.Figure, title: str, height: int) -> go.Figure:
-    """Common look: transparent, quiet grid, system font, legend on top."""
+    """Common look: transparent, quiet grid, system font, legend below, which takes its room from the plot."""
     figure.update_layout(
         height=height,
         title={"text": title, "x": 0.01, "y": 0.98, "yanchor": "top", "font": {"size": 14}},
-        margin={"l": 8, "r": 12, "t": 96, "b": 8},
+        margin={"l": 8, "r": 12, "t": 36, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 12, "color": INK},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+        legend={"orientation": "h", "x": 0, "yref": "container", "y": 0, "yanchor": "bottom", "traceorder": "normal"},
         hovermode="closest",
     )
     figure.update_xaxes(gridcolor="rgba(123,135,148,.22)", zeroline=False, automargin=True)
@@ -161,4 +161,4 @@ def answer_map(image: Image.Image, told: list[Told]) -> go.Figure:
     )
     figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
     figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
-    return styled(figure, f"Where “{literal(told[0].text)}” lives", 460).update_layout(margin_t=36)
+    return styled(figure, f"Where “{literal(told[0].text)}” lives", 460)

@@ -125,6 +125,7 @@ def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": css(),
+        "i18n": gr.I18n(en={"common.upload": "Add pictures"}),  # which Gradio's own words lack
         "allowed_paths": [str(examples)],
         "max_file_size": f"{max_upload_mb}mb",
         "footer_links": ["api"],

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,9 +20,13 @@ from crop_core.region import GRID, Region
 from ui import controls, figures
 from ui.events import BROKEN, message
 from ui.gallery import gallery_json, table_rows
+from ui.publish.photo import pixels
+from ui.publish.plates import budget_plate, methods_plate, places_plate
 from ui.waiting import Waiting
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
 log = logging.getLogger(__name__)
@@ -54,6 +59,11 @@ class Request:
         image, text = open_image(path), check_question(question)
         return cls(image, text, controls.read(settings, image.size))
 
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The picture as figures hold it."""
+        return pixels(self.image)
+
 
 Shown = tuple[Any, ...]
 
@@ -65,18 +75,18 @@ class Many:
         self.engine = engine
 
     def methods(self, path: str | None, question: str, names: list[str], *settings: Any) -> Iterator[Shown]:
-        """Streams (gallery, table, message, status) of methods at the budget of the settings."""
+        """Streams (gallery, table, plate, message, status) of methods at the budget of the settings."""
 
         def ways(request: Request) -> list[Way]:
             return [Way(called(name), replace(request.wanted.config, method=name)) for name in known(names)]
 
         def show(request: Request, told: list[Told], refused: list[Refused]) -> Shown:
-            return gallery_json(request.image, told), table_rows(told)
+            return gallery_json(request.image, told), table_rows(told), methods_plate(request, told, refused)
 
-        yield from self._stream(path, question, settings, ways, show, 2)
+        yield from self._stream(path, question, settings, ways, show, 3)
 
     def budgets(self, path: str | None, question: str, names: list[str], *settings: Any) -> Iterator[Shown]:
-        """Streams (figure, message, status) of methods at rising budgets."""
+        """Streams (figure, plate, message, status) of methods at rising budgets."""
 
         def ways(request: Request) -> list[Way]:
             config = request.wanted.config
@@ -87,12 +97,12 @@ class Many:
             ]
 
         def show(request: Request, told: list[Told], refused: list[Refused]) -> Shown:
-            return (figures.budget_curves(told),)
+            return figures.budget_curves(told), budget_plate(request, told, refused)
 
-        yield from self._stream(path, question, settings, ways, show, 1)
+        yield from self._stream(path, question, settings, ways, show, 2)
 
     def places(self, path: str | None, question: str, *settings: Any) -> Iterator[Shown]:
-        """Streams (figure, message, status): the region alone, in the size that was found or drawn, over all 64
+        """Streams (figure, plate, message, status): the region alone, in the size that was found or drawn, over all 64
         cells.
         """
 
@@ -102,9 +112,9 @@ class Many:
             return [Way(f"{x},{y}", ALONE, around(x, y, width, height, request.image.size)) for x, y in cells]
 
         def show(request: Request, told: list[Told], refused: list[Refused]) -> Shown:
-            return (figures.answer_map(request.image, told),)
+            return figures.answer_map(request.image, told), places_plate(request, told, refused)
 
-        yield from self._stream(path, question, settings, ways, show, 1)
+        yield from self._stream(path, question, settings, ways, show, 2)
 
     def _size(self, request: Request) -> tuple[int, int]:
         """Cells across and down of the region that is moved: the user's, or the localizer's."""

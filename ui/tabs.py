@@ -14,6 +14,7 @@ from crop_core.config import METHODS
 from ui.components import GalleryView
 from ui.gallery import HEADERS
 from ui.many import Many, called
+from ui.publish.save import SaveFigure
 
 CHOICES = [(called(name), name) for name in METHODS if name != "none"]
 FIRST = ["crop", "divprune", "random", "fastv"]
@@ -40,7 +41,9 @@ def methods_tab(many: Many, inputs: list[Any], note: Any, model: dict[str, Any])
         start, stop, status = buttons("Compare methods", "methods")
         gallery = GalleryView(elem_id="gallery")
         table = gr.Dataframe(headers=HEADERS, interactive=False, wrap=True, elem_id="methods-table", show_label=False)
-    run(start, stop, many.methods, [*inputs[:2], names, *inputs[2:]], [gallery, table, note, status], model)
+        save = SaveFigure("methods")
+    shown = [gallery, table, save.plate, note, status]
+    run(start, stop, many.methods, [*inputs[:2], names, *inputs[2:]], shown, save, model)
 
 
 def budget_tab(many: Many, inputs: list[Any], note: Any, model: dict[str, Any]) -> None:
@@ -50,7 +53,9 @@ def budget_tab(many: Many, inputs: list[Any], note: Any, model: dict[str, Any]) 
         names = gr.Dropdown(CHOICES, value=FIRST[:3], multiselect=True, label="Methods", elem_id="swept-methods")
         start, stop, status = buttons("Sweep the budget", "budgets")
         figure = gr.Plot(show_label=False, elem_id="budget-curves")
-    run(start, stop, many.budgets, [*inputs[:2], names, *inputs[2:]], [figure, note, status], model)
+        save = SaveFigure("curves")
+    shown = [figure, save.plate, note, status]
+    run(start, stop, many.budgets, [*inputs[:2], names, *inputs[2:]], shown, save, model)
 
 
 def places_part(many: Many, inputs: list[Any], note: Any, model: dict[str, Any]) -> None:
@@ -59,7 +64,8 @@ def places_part(many: Many, inputs: list[Any], note: Any, model: dict[str, Any])
         gr.Markdown(PLACES_INTRO)
         start, stop, status = buttons("Slide the region", "places")
         figure = gr.Plot(show_label=False, elem_id="answer-map")
-    run(start, stop, many.places, inputs, [figure, note, status], model)
+        save = SaveFigure("map")
+    run(start, stop, many.places, inputs, [figure, save.plate, note, status], save, model)
 
 
 def buttons(label: str, name: str) -> tuple[gr.Button, gr.Button, gr.HTML]:
@@ -77,8 +83,12 @@ def run(
     handler: Callable[..., Any],
     inputs: list[Any],
     outputs: list[Any],
+    save: SaveFigure,
     model: dict[str, Any],
 ) -> None:
-    """Wires one stream and its end."""
+    """Wires one stream, its end, and the file of what it has shown by then."""
+    save.withdraw(start.click)
     going = start.click(handler, inputs, outputs, api_visibility="private", **model)
-    stop.click(lambda: "Stopped.", None, outputs[-1], cancels=[going], queue=False, api_visibility="private")
+    ended = stop.click(lambda: "Stopped.", None, outputs[-1], cancels=[going], queue=False, api_visibility="private")
+    for end in (going, ended):
+        save.make(end.then)

@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 FOLDER = Path(os.environ.get("CROP_SHOTS") or Path(__file__).resolve().parents[2] / "build" / "screenshots")
 SIZES = {"desktop": (1400, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 THEMES = ("light", "dark")
+GRADIOS = ('nested-interactive at button[aria-label="Add pictures"]',)  # its File has a button in a button
 TALLEST = 6000  # pixels of a picture
 
 
@@ -30,7 +31,8 @@ def pictures(page: Page, name: str) -> list[str]:
             page.screenshot(path=FOLDER / f"{where}.png", full_page=True, clip=clip, animations="disabled")
             beyond = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             wrong += [f"{where}: {beyond} pixels wider than the screen"] if beyond > 0 else []
-            wrong += [f"{where}: {line}" for line in violations(page)]
+            found = [line for line in violations(page) if not line.startswith(GRADIOS)]
+            wrong += [f"{where}: {line}" for line in found]
     page.set_viewport_size({"width": 1400, "height": 1000})
     page.evaluate("document.body.classList.remove('dark')")
     return wrong

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from conftest import Watch
 from fake_records import about_several, comparison, picture
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from test_app import ask_example, done, result
+from test_app import EXAMPLES, ask_example, done, result
 
 from crop_core.embedded import data_url
 from crop_core.region import Region
@@ -38,6 +40,62 @@ def test_a_figure_is_drawn_as_the_options_say(page: Page) -> None:
     width.blur()
     expect(page.locator("#figure-message")).to_contain_text("give a width from 3 to 40 cm")
     expect(page.locator("#save-picture")).to_be_disabled()
+
+
+def files_of(page: Page, fold: str) -> None:
+    """Takes the figure of an open fold in every format, and reads each with its own reader; then refuses a width."""
+    save = f"#{fold}-file"
+    width = page.locator(f"#{fold}-width input")
+    width.fill("8.5")
+    width.blur()
+    expect(page.locator(save)).to_contain_text("PNG, 8.5 cm")
+    with Image.open(io.BytesIO(saved(page, save))) as image:
+        assert image.size[0] == 1004
+        facts = image.info
+    page.locator(f"#{fold}-format").get_by_label("SVG").check()
+    expect(page.locator(save)).to_contain_text("SVG, 8.5 cm")
+    root = ET.fromstring(saved(page, save))
+    told = json.loads(root.findtext("{http://www.w3.org/2000/svg}metadata") or "")
+    assert root.get("width") == "240.94pt"
+    assert told["question"] == EXAMPLES[0]["question"] and told["device"] and "torch" in told["versions"]
+    assert {name: facts[name] for name in told} == told
+    page.locator(f"#{fold}-format").get_by_label("PDF").check()
+    expect(page.locator(save)).to_contain_text("PDF, 8.5 cm")
+    content = saved(page, save)
+    assert content.startswith(b"%PDF-") and b"/MediaBox [ 0 0 240.94" in content
+    width.fill("1")
+    width.blur()
+    expect(page.locator(f"#{fold}-note")).to_contain_text("give a width from 3 to 40 cm")
+    expect(page.locator(save)).to_be_disabled()
+
+
+def test_what_the_tabs_show_is_saved_as_figures(page: Page) -> None:
+    ask_example(page, 0)
+    page.get_by_role("tab", name="Methods").click()
+    page.locator("#methods-save").get_by_text("Save this figure").click()
+    expect(page.locator("#methods-note")).to_contain_text("nothing to save yet")
+    page.locator("#start-methods").click()
+    expect(page.locator("#status-methods")).to_contain_text("4 ways asked")
+    expect(page.locator("#methods-note")).to_be_hidden()
+    files_of(page, "methods")
+    expect(page.locator(".cx-method")).to_have_count(5)
+    page.get_by_role("tab", name="Budget").click()
+    page.locator("#start-budgets").click()
+    expect(page.locator("#status-budgets")).to_contain_text("24 ways asked", timeout=90_000)
+    page.locator("#curves-save").get_by_text("Save this figure").click()
+    files_of(page, "curves")
+    expect(page.locator("#budget-curves .main-svg").first).to_be_visible()
+
+
+def test_the_map_is_saved_as_it_stands_when_it_is_stopped(page: Page) -> None:
+    ask_example(page, 0)
+    page.get_by_text("Where does the answer live?").click()
+    page.locator("#start-places").click()
+    expect(page.locator("#status-places")).to_contain_text("of 64", timeout=90_000)
+    page.locator("#stop-places").click()
+    expect(page.locator("#status-places")).to_contain_text("Stopped")
+    page.locator("#map-save").get_by_text("Save this figure").click()
+    files_of(page, "map")
 
 
 def test_the_report_works_by_itself(page: Page, browser: Browser, watch: Watch, tmp_path: Path) -> None:

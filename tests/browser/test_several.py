@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from conftest import Watch, running
 from families import llava_next
+from looks import pictures
 from playwright.sync_api import Browser, Locator, Page, expect
 from test_app import ask_example, done, png, result, upload
 
@@ -121,6 +122,58 @@ def test_questions_follow_one_another_and_each_is_shown_again(pair: Page) -> Non
     expect(pair.locator("#follow")).to_be_hidden()
     ask(pair)
     expect(pair.locator(".thread")).to_have_count(0)
+
+
+def two_pictures(pair: Page) -> None:
+    """Two pictures, before anything is asked, and what is folded about them."""
+
+
+def drawn_in_the_second(pair: Page) -> None:
+    """An answer about both pictures, with the region drawn in the second one, which is shown."""
+    thumbs(pair).nth(1).click()
+    draw(pair, "ArrowLeft")
+    ask(pair)
+
+
+def another_region(pair: Page) -> None:
+    """Two runs of one question about both pictures."""
+    drawn_in_the_second(pair)
+    thumbs(pair).nth(0).click()
+    pair.get_by_role("radio", name="Drawn").check()
+    pair.get_by_role("button", name="Ask with this region").click()
+    expect(pair.locator(".run-card")).to_have_count(2)
+
+
+def followed(pair: Page) -> None:
+    """A question and two that follow it, with the place for a fourth."""
+    ask(pair)
+    for place, question in enumerate((NEXT, "and what is above it?")):
+        pair.locator("#follow-question textarea").fill(question)
+        pair.locator("#follow-ask").click()
+        expect(pair.locator(".cx-question")).to_have_text(f"“{question}”")
+        done(pair)
+        expect(pair.locator(".thread .run-card")).to_have_count(place + 2)
+
+
+def saved_of_two(pair: Page) -> None:
+    """The figures of a run about two pictures."""
+    drawn_in_the_second(pair)
+    pair.get_by_text("Figures and downloads").click()
+    pair.locator("#figure-image input").fill("2")
+    pair.locator("#figure-image input").blur()
+    expect(pair.locator("#save-picture")).to_be_enabled()
+
+
+VIEWS = (two_pictures, drawn_in_the_second, another_region, followed, saved_of_two)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+def test_a_view_of_two_pictures_is_readable_at_every_width_in_both_themes(
+    pair: Page, view: Callable[[Page], None]
+) -> None:
+    view(pair)
+    wrong = pictures(pair, f"several-{view.__name__}")
+    assert wrong == [], "\n".join(wrong)
 
 
 def test_the_bundled_model_refuses_two_and_keeps_what_is_on_screen(page: Page) -> None:

@@ -43,7 +43,7 @@ def asked(handlers: Handlers, budget: str = "64") -> dict[str, Any]:
 
 def methods(many: Many) -> dict[str, Any]:
     """The last moment of the methods' tab."""
-    *_, (_, table, said, status) = many.methods(PATH, QUESTION, ["crop", "random"], *settings())
+    *_, (_, table, _, said, status) = many.methods(PATH, QUESTION, ["crop", "random"], *settings())
     return {"table": table, "message": said, "status": status}
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from crop_core.config import method_of
 from crop_core.units import number
 from ui import words
 
 if TYPE_CHECKING:
-    from crop_core.records import Comparison
+    from crop_core.records import Comparison, Told
     from crop_core.region import Region
 
 
 def facts(result: Comparison) -> dict[str, str]:
     """Every fact by its name, as text; date and versions are those of the run, which old files lack."""
-    made = dict(result.made)
-    date = made.pop("date", "")
     rows = {
         "asked before": "; ".join(f"{question} {answer}" for question, answer in result.history),
         "question": result.question,
@@ -27,12 +27,34 @@ def facts(result: Comparison) -> dict[str, str]:
         "visual tokens": f"{number(result.crop.total('visual_tokens'))}, "
         f"{number(result.crop.total('mean_tokens'))} per layer after pruning",
         "region": "; ".join(map(region_words, [result.region, *(trace.region for trace in result.crop.others)])),
-        "device": result.device,
-        "dtype": result.dtype,
-        "date": date,
-        "versions": ", ".join(f"{name} {version}" for name, version in made.items()),
+        **_ran(result),
     }
     return {name: text for name, text in rows.items() if text}
+
+
+def facts_of_many(question: str, told: Sequence[Told], asked: dict[str, str]) -> dict[str, str]:
+    """The same of one question asked in many ways. told: that of every token first. asked: what else was asked for."""
+    full, *ways = told
+    regions = [region_words(each.region) for each in ways if method_of(each.method).needs_region]
+    rows = {
+        "question": question,
+        "answer with every token": full.text,
+        "model": full.model,
+        "methods": ", ".join(dict.fromkeys(each.method for each in ways)),
+        "visual tokens": number(full.trace.visual_tokens),
+        "region": "; ".join(dict.fromkeys(regions)),
+        **asked,
+        **_ran(full),
+    }
+    return {name: text for name, text in rows.items() if text}
+
+
+def _ran(what: Comparison | Told) -> dict[str, str]:
+    """Where, when, and with which versions."""
+    made = dict(what.made)
+    date = made.pop("date", "")
+    versions = ", ".join(f"{name} {version}" for name, version in made.items())
+    return {"device": what.device, "dtype": what.dtype, "date": date, "versions": versions}
 
 
 def region_words(region: Region) -> str:

@@ -48,6 +48,11 @@ def shortened(text: str, room: float, size: float, bold: bool = False) -> str:
     return text.rstrip() + "…"
 
 
+def quoted(before: str, text: str, room: float, size: float) -> str:
+    """Words and a text in quotes, of which as much is left as goes into `room` points."""
+    return shortened(f"{before}“{text}", room - width("”", size), size) + "”"
+
+
 def lines(text: str, room: float, size: float) -> list[str]:
     """The text in lines of at most `room` points; a word that is longer is cut short."""
     rows: list[str] = []

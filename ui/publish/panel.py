@@ -5,28 +5,22 @@ What is in the first is made while it is open: a run that nobody publishes costs
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from crop_core.embedded import data_url
-from crop_core.units import repeated
 from ui import figures
 from ui.history import Finished, History
-from ui.publish.figure import PICTURES, FigureError, Wanted, figure
+from ui.publish.figure import PICTURES, Wanted, figure
+from ui.publish.files import format_and_width, offered, sentences, written
 from ui.publish.page import page
-from ui.publish.pdf import pdf
-from ui.publish.png import png
 from ui.publish.recorded import open_files
-from ui.publish.svg import svg
+from ui.publish.sheet import FigureError
 
-FORMATS = ("PNG", "SVG", "PDF")
 OPEN_HELP = (
     "Files that “Run and trace (JSON)” above, or `python -m crop_core ask … --json run.json --with-picture`, wrote "
     "here or on another machine, or zips of them. They open without a model; a picture that is not inside can be given "
@@ -81,9 +75,8 @@ def figure_part() -> tuple[list[Any], list[Any], gr.HTML]:
     """Which picture, how, three files, and a line."""
     with gr.Row(elem_id="figure-options"):
         choices = [(label, name) for name, label in PICTURES.items()]
-        picture = gr.Dropdown(choices, value="row", label="Picture", elem_id="figure-picture", min_width=160)
-        kind = gr.Radio(list(FORMATS), value="PNG", label="Format", elem_id="figure-format", min_width=250)
-        width = gr.Number(17.5, label="Width, cm", elem_id="figure-width", min_width=90)
+        picture = gr.Dropdown(choices, value="row", label="Picture", elem_id="figure-picture", min_width=220)
+        kind, width = format_and_width("figure")
         dpi = gr.Number(300, label="PNG: dpi", precision=0, elem_id="figure-dpi", min_width=90)
         image = gr.Number(1, label="Of picture", precision=0, elem_id="figure-image", min_width=90)
         layer = gr.Textbox("", label="Layer", placeholder="the last one", elem_id="figure-layer", min_width=110)
@@ -148,10 +141,7 @@ def figure_file(
         said = "Width, dpi, layer and picture of a figure are numbers; the layer alone may be left empty."
         raise FigureError(said) from None
     wanted = Wanted(picture, *numbers, bool(captioned), place)
-    if kind not in FORMATS:
-        raise FigureError(f"The format {repeated(kind)} is not known; choose {', '.join(FORMATS)}.")
-    drawing = figure(run.images, run.result, wanted)
-    content = {"PNG": lambda: png(drawing, dots), "SVG": lambda: svg(drawing), "PDF": lambda: pdf(drawing)}[kind]()
+    content = written(figure(run.images, run.result, wanted), kind, dots)
     return content, f"crop-explorer-{picture}.{kind.lower()}"
 
 
@@ -159,12 +149,6 @@ def record(run: Finished, inside: bool) -> bytes:
     """The trace file, with the pictures inside when that is wanted."""
     pictures = {"pictures": [data_url(image) for image in run.images]} if inside else {}
     return json.dumps({**run.result.to_json(), **pictures}, allow_nan=False).encode()
-
-
-def offered(content: bytes, name: str, label: str | None = None) -> gr.DownloadButton:
-    """A button that gives this file; its label stays as it is unless there is a new one."""
-    changed: dict[str, Any] = {} if label is None else {"label": label}
-    return gr.DownloadButton(value=save_bytes_to_cache(content, name, get_upload_folder()), interactive=True, **changed)
 
 
 def opened(history: History, paths: list[str] | None) -> tuple[Any, Any, str]:
@@ -175,8 +159,3 @@ def opened(history: History, paths: list[str] | None) -> tuple[Any, Any, str]:
     if not found.runs:
         return gr.skip(), gr.skip(), sentences(found.notices)
     return found.runs[-1].view.to_json(), history, sentences(found.notices)
-
-
-def sentences(told: list[str]) -> str:
-    """A line each, as text."""
-    return "".join(f"<p class='message' role='alert'>{html.escape(line)}</p>" for line in told)

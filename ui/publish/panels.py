@@ -14,27 +14,15 @@ from numpy.typing import NDArray
 from crop_core.region import GRID
 from ui import palette
 from ui.publish import photo
+from ui.publish.keys import INK, STEP, Key
 from ui.publish.shapes import Area, Boxes, Lines, Photo, Segments, Shape, frame_lines, hatch, merged, outside
 
 if TYPE_CHECKING:
     from crop_core.trace import TokenTrace
 
-INK = "#1e293b"
-HATCHES = ("", "/", "\\", "x")  # of rings from near to far
-STEP = 4.0  # points between the lines of a hatch
+HATCHES = ("-", "", "/", "\\", "x")  # of the region, and of rings from near to far
 INWARDS = np.array([1.0, 1.0, -1.0, -1.0])  # a point off every side of a box
 TINT, FADED = 0.38, 0.86  # how much of a pooled group's colour, and of the veil over what is gone
-
-
-@dataclass(frozen=True)
-class Key:
-    """A line of the legend: a swatch in this paint, and words."""
-
-    label: str
-    colour: str
-    alpha: float = 0.0
-    pattern: str = ""
-    frame: str = ""
 
 
 Panel = tuple[list[Shape], list[Key]]
@@ -86,16 +74,18 @@ class Canvas:
         return Photo(photo.greyed(self.picture, boxes), self.box)
 
     def frame(self) -> list[Shape]:
-        """What every picture shows: what the model cannot see, hatched, and the region."""
-        hidden = outside(self.place(np.array(self.trace.visible)), self.box)
-        hidden_lines = hatch(hidden, "/", STEP)
+        """What every picture shows: what the model cannot see, and the region."""
         region = self.place(np.array(self.trace.region.box))
         return [
-            Area(hidden, "#f8fafc", 0.72),
-            Lines(hidden_lines, INK, 0.5, 0.6),
+            *self.hidden(),
             Area(outside(region + 2.6 * INWARDS, region - 0.6 * INWARDS), "#ffffff", 0.9),
             Area(outside(region + 1.8 * INWARDS, region + 0.2 * INWARDS), palette.REGION),
         ]
+
+    def hidden(self) -> list[Shape]:
+        """What the model cannot see, hatched."""
+        boxes = outside(self.place(np.array(self.trace.visible)), self.box)
+        return [Area(boxes, "#f8fafc", 0.72), Lines(hatch(boxes, "/", STEP), INK, 0.5, 0.6)]
 
     def outlines(self, members: list[NDArray[np.int64]]) -> Segments:
         """(K, 2, 2) around each group of tokens: the edges that no two tokens of one group share."""
@@ -133,14 +123,13 @@ def region(canvas: Canvas) -> Panel:
         Lines(grid, "#ffffff", 0.45, 0.75),
         *canvas.frame(),
     ]
-    return shapes, [_region_key(canvas), *_hidden_key(canvas)]
+    return shapes, [region_key(canvas), *hidden_key(canvas)]
 
 
 def compression(canvas: Canvas) -> Panel:
     """Retained tokens clear, each pooled group one tinted and outlined cell, dropped tokens veiled."""
     trace = canvas.trace
-    sizes = np.bincount(trace.group[trace.group >= 0], minlength=trace.input_tokens)
-    pooled = (trace.group >= 0) & (sizes[trace.group] > 1)
+    pooled = pooled_tokens(trace)
     kept, dropped = (trace.group >= 0) & ~pooled, trace.group < 0
     shapes: list[Shape] = [canvas.photo(pooled), *_gone(canvas, dropped)]
     keys = [Key(f"retained: {kept.sum()}", "#ffffff", 0, "", INK)] if kept.any() else []
@@ -149,12 +138,12 @@ def compression(canvas: Canvas) -> Panel:
     for ring in np.unique(trace.ring[pooled]).tolist():
         chosen = pooled & (trace.ring == ring)
         after = len(np.unique(trace.group[chosen]))
-        key = Key(f"pooled: {chosen.sum()} to {after}", palette.ring_colour(ring), TINT, _pattern(ring), "")
-        shapes += _pooled(canvas, chosen, key)
+        key = ring_key(ring, f"pooled: {chosen.sum()} to {after}")
+        shapes += pooled_shapes(canvas, chosen, key)
         keys.append(key)
     if dropped.any():
-        keys.append(Key(f"dropped: {dropped.sum()}", palette.VEIL, FADED, "", "#94a3b8"))
-    return [*shapes, *canvas.frame()], [*keys, *_hidden_key(canvas)]
+        keys.append(gone_key(f"dropped: {dropped.sum()}"))
+    return [*shapes, *canvas.frame()], [*keys, *hidden_key(canvas)]
 
 
 def pruning(canvas: Canvas, layer: int) -> Panel:
@@ -164,42 +153,48 @@ def pruning(canvas: Canvas, layer: int) -> Panel:
     if layer == 0:  # what compression dropped never entered a layer
         now, gone = np.zeros_like(now), now
     key = Key(f"cut here: {len(np.unique(trace.group[now]))}", palette.CUT, 0.5, "x")
-    shapes: list[Shape] = [canvas.photo(now | gone), *_gone(canvas, gone), *_painted(canvas.tokens(now), key)]
+    shapes: list[Shape] = [canvas.photo(now | gone), *_gone(canvas, gone), *key.paint(canvas.tokens(now))]
     alive = [np.flatnonzero(trace.group == group) for group in np.unique(trace.group[trace.died_at > layer])]
     shapes.append(Lines(canvas.outlines(alive), INK, 0.25, 0.5))
     keys = [Key(f"alive: {trace.alive_counts[layer]}", "#ffffff", 0, "", INK)]
     keys += [key] if now.any() else []
-    keys += [Key("gone before", palette.VEIL, FADED, "", "#94a3b8")] if gone.any() else []
-    return [*shapes, *canvas.frame()], [*keys, *_hidden_key(canvas)]
+    keys += [gone_key("gone before")] if gone.any() else []
+    return [*shapes, *canvas.frame()], [*keys, *hidden_key(canvas)]
 
 
-def _pooled(canvas: Canvas, chosen: NDArray[np.bool_], key: Key) -> list[Shape]:
+def pooled_tokens(trace: TokenTrace) -> NDArray[np.bool_]:
+    """(N,) whether a token shares its place in the LLM with others."""
+    sizes = np.bincount(trace.group[trace.group >= 0], minlength=trace.input_tokens)
+    return (trace.group >= 0) & (sizes[trace.group] > 1)
+
+
+def pooled_shapes(canvas: Canvas, chosen: NDArray[np.bool_], key: Key) -> list[Shape]:
     """One ring of pooled groups."""
     groups = [np.flatnonzero(canvas.trace.group == group) for group in np.unique(canvas.trace.group[chosen])]
-    return [*_painted(canvas.tokens(chosen), key), Lines(canvas.outlines(groups), key.colour, 0.7)]
-
-
-def _painted(boxes: Boxes, key: Key) -> list[Shape]:
-    """Boxes in the paint of a key."""
-    return [Area(boxes, key.colour, key.alpha), Lines(hatch(boxes, key.pattern, STEP), key.colour, 0.5, 0.9)]
+    return [*key.paint(canvas.tokens(chosen)), Lines(canvas.outlines(groups), key.colour, 0.7)]
 
 
 def _gone(canvas: Canvas, tokens: NDArray[np.bool_]) -> list[Shape]:
     return [Area(canvas.tokens(tokens), palette.VEIL, FADED)]
 
 
-def _pattern(ring: int) -> str:
-    """The hatch of a ring, 1 being the nearest; rings beyond the list share its last one."""
-    return HATCHES[min(max(ring, 1), len(HATCHES)) - 1]
+def ring_key(ring: int, label: str) -> Key:
+    """The paint of a ring, 0 being the region; rings beyond the list share its last hatch."""
+    return Key(label, palette.ring_colour(ring), TINT, HATCHES[min(max(ring, 0), len(HATCHES) - 1)])
 
 
-def _region_key(canvas: Canvas) -> Key:
+def gone_key(label: str) -> Key:
+    """The veil over what is gone."""
+    return Key(label, palette.VEIL, FADED, "", "#94a3b8")
+
+
+def region_key(canvas: Canvas) -> Key:
     region = canvas.trace.region
     sure = "" if region.confidence is None else f", confidence {100 * region.confidence:.0f} %"
     return Key(f"region ({region.source}{sure})", "#ffffff", 0, "", palette.REGION)
 
 
-def _hidden_key(canvas: Canvas) -> list[Key]:
+def hidden_key(canvas: Canvas) -> list[Key]:
     """Only where the model does not see all of the photo."""
     hidden = len(outside(canvas.place(np.array(canvas.trace.visible)), canvas.box))
     return [Key("not seen by the model", INK, 0.0, "/")] if hidden else []

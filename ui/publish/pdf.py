@@ -12,7 +12,7 @@ from reportlab.pdfgen.canvas import Canvas
 from crop_core import __version__
 from crop_core.embedded import encoded
 from ui.publish import fonts
-from ui.publish.shapes import Area, Drawing, Lines, Photo, Shape, Words
+from ui.publish.shapes import Area, Drawing, Faces, Lines, Photo, Shape, Words
 from ui.publish.svg import LOSSLESS
 
 
@@ -43,6 +43,15 @@ def _draw(page: Canvas, shape: Shape, height: float) -> None:
         path = page.beginPath()
         for left, top, right, bottom in shape.boxes.tolist():
             path.rect(left, height - bottom, right - left, bottom - top)
+        page.drawPath(path, stroke=0, fill=1)
+    elif isinstance(shape, Faces):
+        page.setFillColor(HexColor(shape.colour), shape.alpha)
+        path = page.beginPath()
+        for (x, y), *others in shape.corners.tolist():
+            path.moveTo(x, height - y)
+            for x1, y1 in others:
+                path.lineTo(x1, height - y1)
+            path.close()
         page.drawPath(path, stroke=0, fill=1)
     elif isinstance(shape, Lines):
         page.setStrokeColor(HexColor(shape.colour), shape.alpha)

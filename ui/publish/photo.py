@@ -16,11 +16,15 @@ MOST = 1400  # pixels of the longer side: 6 cm at 600 dpi
 
 def pixels(image: Image.Image) -> NDArray[np.uint8]:
     """(H, W, 3) RGB, at most MOST pixels a side."""
-    found = np.asarray(image.convert("RGB"))
-    scale = MOST / max(found.shape[:2])
+    return smaller(np.asarray(image.convert("RGB")), MOST)
+
+
+def smaller(found: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
+    """The same picture (H, W, 3) with at most so many pixels a side."""
+    scale = most / max(found.shape[:2])
     if scale >= 1:
         return found
-    size = tuple(max(1, round(side * scale)) for side in image.size)
+    size = tuple(max(1, round(side * scale)) for side in found.shape[1::-1])
     return np.asarray(cv2.resize(found, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 

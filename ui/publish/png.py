@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from ui.publish import fonts
-from ui.publish.figure import FigureError
-from ui.publish.shapes import Area, Drawing, Lines, Photo, Shape, Words
+from ui.publish.shapes import Area, Drawing, Faces, Lines, Photo, Shape, Words
+from ui.publish.sheet import FigureError
 
 TWICE = 2
 LOW, HIGH = 72, 1200  # dots per inch
@@ -52,27 +52,37 @@ def _draw(page: Image.Image, shape: Shape, scale: float) -> None:
         _painted(page, shape, scale)
 
 
-def _painted(page: Image.Image, shape: Area | Lines, scale: float) -> None:
+def _painted(page: Image.Image, shape: Area | Faces | Lines, scale: float) -> None:
     """One paint through one mask, which is no larger than the shape, so that nothing is painted twice."""
     pen = round(scale * shape.width) if isinstance(shape, Lines) else 0
-    points = (shape.segments if isinstance(shape, Lines) else shape.boxes).reshape(-1, 2) * scale
-    if not len(points):
+    parts = _corners(shape) * scale
+    if not len(parts):
         return
+    points = parts.reshape(-1, 2)
     corner = np.floor(points.min(axis=0) - pen - 1).astype(int)
     size = np.ceil(points.max(axis=0) + pen + 1).astype(int) - corner
     mask = Image.new("L", (int(size[0]), int(size[1])))
-    _marked(ImageDraw.Draw(mask), (points - corner).reshape(-1, 4), max(1, pen), isinstance(shape, Area))
+    _marked(ImageDraw.Draw(mask), parts - corner, shape, max(1, pen))
     alpha = shape.alpha
     page.paste(shape.colour, (int(corner[0]), int(corner[1])), mask.point(lambda value: round(value * alpha)))
 
 
-def _marked(pen: ImageDraw.ImageDraw, rows: np.ndarray, width: int, filled: bool) -> None:
-    """rows (K, 4): boxes to be filled, or the two ends of lines."""
-    for x0, y0, x1, y1 in np.round(rows).astype(int).tolist():
-        if not filled:
-            pen.line([x0, y0, x1, y1], 255, width)
-        elif x1 > x0 and y1 > y0:
-            pen.rectangle([x0, y0, x1 - 1, y1 - 1], 255)
+def _corners(shape: Area | Faces | Lines) -> np.ndarray:
+    """(K, P, 2): two corners of each box, all of each polygon, the ends of each line."""
+    if isinstance(shape, Area):
+        return shape.boxes.reshape(-1, 2, 2)
+    return shape.corners if isinstance(shape, Faces) else shape.segments
+
+
+def _marked(pen: ImageDraw.ImageDraw, parts: np.ndarray, shape: Area | Faces | Lines, width: int) -> None:
+    """parts (K, P, 2): as `_corners`, in pixels of the mask."""
+    for points in np.round(parts).astype(int).reshape(len(parts), -1).tolist():
+        if isinstance(shape, Lines):
+            pen.line(points, 255, width)
+        elif isinstance(shape, Faces):
+            pen.polygon(points, 255)
+        elif points[2] > points[0] and points[3] > points[1]:
+            pen.rectangle([points[0], points[1], points[2] - 1, points[3] - 1], 255)
 
 
 def _words(page: Image.Image, words: Words, scale: float) -> None:

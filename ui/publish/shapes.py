@@ -1,10 +1,10 @@
-"""The drawing that all three writers read: photos, filled boxes, lines and words, in points (1/72 inch) from the top
-left. Knows nothing of traces and of file formats.
+"""The drawing that all three writers read: photos, filled boxes and polygons, lines and words, in points (1/72
+inch) from the top left. Knows nothing of traces and of file formats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +32,15 @@ class Area:
 
 
 @dataclass(frozen=True, eq=False)
+class Faces:
+    """Convex polygons (K, P, 2) of one paint, such as marks."""
+
+    corners: NDArray[np.float64]
+    colour: str
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
 class Lines:
     """Segments (K, 2, 2) of one pen."""
 
@@ -54,7 +63,7 @@ class Words:
     anchor: str = "start"
 
 
-Shape = Photo | Area | Lines | Words
+Shape = Photo | Area | Faces | Lines | Words
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,8 @@ def merged(boxes: Boxes) -> Boxes:
 
 
 def hatch(boxes: Boxes, pattern: str, step: float) -> Segments:
-    """(K, 2, 2) parallel lines, `step` apart, over boxes: pattern "/" rises, "\\" falls, "x" does both, "" is none.
+    """(K, 2, 2) parallel lines, `step` apart, over boxes: pattern "-" lies, "/" rises, "\\" falls, "x" does both, ""
+    is none.
 
     The lines run on from one box into the next.
     """
@@ -115,7 +125,17 @@ def hatch(boxes: Boxes, pattern: str, step: float) -> Segments:
     if pattern in ("/", "x"):  # the mirror image
         mirrored = boxes * [-1, 1, -1, 1]
         segments += [_falling(box, step) * [-1, 1] for box in mirrored[:, [2, 1, 0, 3]]]
+    if pattern == "-":
+        segments += [_lying(box, step) for box in boxes]
     return np.concatenate(segments) if segments else np.zeros((0, 2, 2))
+
+
+def _lying(box: NDArray[np.float64], step: float) -> Segments:
+    """Lines y = k * step through a box."""
+    left, top, right, bottom = box
+    return np.array([[(left, y), (right, y)] for y in np.arange(np.ceil(top / step), bottom / step) * step]).reshape(
+        -1, 2, 2
+    )
 
 
 def _falling(box: NDArray[np.float64], step: float) -> Segments:
@@ -136,3 +156,21 @@ def dashed(segments: Segments, dash: float) -> Segments:
         first, last = start + np.outer(at, end - start), start + np.outer(at + 0.5 / count, end - start)
         parts.append(np.stack([first, last], 1))
     return np.concatenate(parts) if parts else np.zeros((0, 2, 2))
+
+
+def stroked(points: NDArray[np.float64], pattern: Sequence[float]) -> Segments:
+    """(K, 2, 2) a line through points (P, 2), in lengths on and off that run on round its corners; whole without a
+    pattern.
+    """
+    whole = np.stack([points[:-1], points[1:]], axis=1)
+    if not pattern:
+        return whole
+    at = np.concatenate([[0.0], np.hypot(*(points[1:] - points[:-1]).T).cumsum()])  # length up to each point
+    turns = np.arange(0, at[-1], sum(pattern))[:, None] + np.cumsum([0.0, *pattern])[:-1]
+    parts = []
+    for start, end in zip(turns[:, ::2].ravel(), turns[:, 1::2].ravel(), strict=True):
+        inner = at[(at > start) & (at < min(end, at[-1]))]
+        stops = np.concatenate([[start], inner, [min(end, at[-1])]])
+        path = np.stack([np.interp(stops, at, points[:, side]) for side in (0, 1)], axis=1)
+        parts.append(np.stack([path[:-1], path[1:]], axis=1)[np.diff(stops) > 0])
+    return np.concatenate(parts) if parts else whole

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crop_core.embedded import encoded
-from ui.publish.shapes import Area, Drawing, Lines, Photo, Shape, Words
+from ui.publish.shapes import Area, Drawing, Faces, Lines, Photo, Shape, Words
 
 FONTS = "'Bitstream Vera Sans', 'DejaVu Sans', Verdana, Arial, sans-serif"
 LOSSLESS = 400_000  # bytes that a photo may take before it becomes a JPEG
@@ -39,6 +39,9 @@ def _shape(shape: Shape) -> str:
         return _photo(shape)
     if isinstance(shape, Area):
         path = "".join(f"M{_n(x0)} {_n(y0)}H{_n(x1)}V{_n(y1)}H{_n(x0)}Z" for x0, y0, x1, y1 in shape.boxes)
+        return f'<path fill="{shape.colour}" fill-opacity="{_n(shape.alpha)}" d="{path}"/>'
+    if isinstance(shape, Faces):
+        path = "".join("M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in face) + "Z" for face in shape.corners)
         return f'<path fill="{shape.colour}" fill-opacity="{_n(shape.alpha)}" d="{path}"/>'
     if isinstance(shape, Lines):
         path = "".join(f"M{_n(x0)} {_n(y0)}L{_n(x1)} {_n(y1)}" for (x0, y0), (x1, y1) in shape.segments)
