@@ -91,4 +91,4 @@ def run(
     going = start.click(handler, inputs, outputs, api_visibility="private", **model)
     ended = stop.click(lambda: "Stopped.", None, outputs[-1], cancels=[going], queue=False, api_visibility="private")
     for end in (going, ended):
-        save.make(end.then)
+        save.latest.asked_by(end.then)
