@@ -10,7 +10,7 @@ import httpx
 import pandas
 import pytest
 
-from ui.layout import launch_options
+from ui.layout import VISITORS, launch_options
 from ui.server.guarded import UNCOUNTED, Guarded
 
 REQUESTS = 20
@@ -42,3 +42,10 @@ def test_requests_leave_no_figures_behind(app: Guarded, monkeypatch: pytest.Monk
             assert f"[{given}]" in client.get(f"gradio_api/call/same/{event}").text
     assert len(app._queue.event_analytics) <= 1
     assert tables == []
+
+
+def test_only_the_latest_visitors_are_kept(app: Guarded) -> None:
+    for number in range(VISITORS + 5):
+        app.state_holder[str(number)]
+    assert len(app.state_holder.session_data) == VISITORS
+    assert "4" not in app.state_holder and "5" in app.state_holder
