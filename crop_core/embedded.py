@@ -27,11 +27,11 @@ def encoded(image: Image.Image, small: int = SMALL) -> tuple[str, bytes]:
     return kind, buffer.getvalue()
 
 
-def data_url(image: Image.Image, side: int = SIDE) -> str:
-    """`image` (RGB) as a data URL, scaled down to `side`: PNG when that is small, else JPEG."""
+def data_url(image: Image.Image, side: int = SIDE, small: int = SMALL) -> str:
+    """`image` (RGB) as a data URL, scaled down to `side`: PNG when that takes fewer than `small` bytes, else JPEG."""
     smaller = image.copy()
     smaller.thumbnail((side, side))
-    kind, content = encoded(smaller)
+    kind, content = encoded(smaller, small)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 

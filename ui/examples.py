@@ -78,6 +78,6 @@ def strip_html(examples: list[Example]) -> str:
 
 
 def thumbnail(path: Path) -> str:
-    """A picture file as a small data URL."""
+    """A picture file as a small data URL: a JPEG, since the page holds dozens of them, and makes each visitor wait."""
     with Image.open(path) as image:
-        return data_url(image.convert("RGB"), side=320)
+        return data_url(image.convert("RGB"), side=320, small=0)

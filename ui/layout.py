@@ -27,6 +27,7 @@ from ui.wiring import MODEL, PRIVATE, wire
 LOOK_EVERY = 3600  # seconds between two looks for old uploads
 BACKLOG = 500  # small things that may wait; who waits for the model stands in a line of the engine's own
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
+VISITORS = 1000  # of whom something is kept, about 0.4 MB each and what they asked; who came longest ago goes first
 ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
 RUN_LINKED = """(picture) => {
   if (picture && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
@@ -129,6 +130,7 @@ def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:
         "allowed_paths": [str(examples)],
         "max_file_size": f"{max_upload_mb}mb",
         "footer_links": ["api"],
+        "state_session_capacity": VISITORS,
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,

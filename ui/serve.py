@@ -44,6 +44,7 @@ def page(settings: Settings, engine: Any, width: int) -> Any:
     options = launch_options(EXAMPLES, settings.max_upload_mb) | hosting.launch_options()
     around = options.pop("app_kwargs")
     blocks.max_threads = options.pop("max_threads") + width
+    blocks.state_session_capacity = options.pop("state_session_capacity")
     blocks.queue(max_size=BACKLOG, default_concurrency_limit=4, api_open=False)  # which reads the threads
     for name in ("share", "server_name", "server_port"):  # of `launch()` alone
         options.pop(name, None)

@@ -1,0 +1,51 @@
+"""What the server keeps in memory of requests and visitors, counted after many of them. No model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import httpx
+import pandas
+import pytest
+
+from ui.layout import VISITORS, launch_options
+from ui.server.guarded import UNCOUNTED, Guarded
+
+REQUESTS = 20
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded]:
+    """An app that repeats a number, launched as ours is."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    for name in UNCOUNTED:
+        monkeypatch.delenv(name, raising=False)
+    with Guarded(analytics_enabled=False) as blocks:
+        number = gr.Number()
+        gr.Button().click(lambda given: given, number, number, api_name="same")
+    blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options(tmp_path))
+    yield blocks
+    blocks.close()
+
+
+def test_requests_leave_no_figures_behind(app: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables: list[int] = []
+    make = pandas.DataFrame
+    monkeypatch.setattr(
+        pandas, "DataFrame", lambda rows, *more, **named: tables.append(1) or make(rows, *more, **named)
+    )
+    with httpx.Client(base_url=app.local_url) as client:
+        for given in range(REQUESTS):
+            event = client.post("gradio_api/call/same", json={"data": [given]}).json()["event_id"]
+            assert f"[{given}]" in client.get(f"gradio_api/call/same/{event}").text
+    assert len(app._queue.event_analytics) <= 1
+    assert tables == []
+
+
+def test_only_the_latest_visitors_are_kept(app: Guarded) -> None:
+    for number in range(VISITORS + 5):
+        app.state_holder[str(number)]
+    assert len(app.state_holder.session_data) == VISITORS
+    assert "4" not in app.state_holder and "5" in app.state_holder
