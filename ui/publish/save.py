@@ -18,6 +18,8 @@ FORGET_AFTER = 3600  # seconds for which what is on screen can be saved
 NOTHING = "There is nothing to save yet: start it above."
 NO_NUMBER = f"The width of a figure is a number of centimetres; give one from {LOW:g} to {HIGH:g}."
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# The file of the last choice is what stays: none is made beside another, and a choice made meanwhile is not forgotten.
+IN_TURN: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 1, "concurrency_id": "saved figures"}
 
 
 class SaveFigure:
@@ -39,7 +41,7 @@ class SaveFigure:
     def make(self, listen: Callable[..., Any]) -> None:
         """The file is made once more whenever this happens."""
         read = [self.plate, self.looked_at, self.kind, self.width]
-        listen(saved, read, [self.button, self.note], **QUIET)
+        listen(saved, read, [self.button, self.note], **IN_TURN, **QUIET)
 
     def withdraw(self, listen: Callable[..., Any]) -> None:
         """From now on something else is made: no file is to be had until it is there."""
