@@ -99,7 +99,7 @@ class CropEngine:
         if compiled:
             compile_layers(adapter.stack.layers)
         if localizer == AUTO:
-            localizer = DEFAULT_LOCALIZER if adapter.name == DEFAULT_MODEL else SELF
+            localizer = DEFAULT_LOCALIZER if str(model) == DEFAULT_MODEL else SELF
         if localizer is None or localizer == SELF:
             return cls(adapter, SelfLocalizer(adapter) if localizer else None, warm_up, time_limit, remember)
         beside = adapter.device if isinstance(device, Mapping) else device

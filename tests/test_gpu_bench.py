@@ -1,6 +1,7 @@
 """The benchmark at full size, on tiny models of the same classes: its figures fit together, and nothing is lost."""
 
 import json
+from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from crop_core.bench.gpu.batches import STEP, Batches, largest, out_of_memory
 from crop_core.bench.gpu.derived import GOALS, goals, ratios, waits
 from crop_core.bench.gpu.full_size import LOCATOR, MODELS, build, picture
 from crop_core.bench.gpu.llm import Prefilled
-from crop_core.bench.gpu.report import report
+from crop_core.bench.gpu.report import overview, report
 from crop_core.bench.gpu.runs import TIMES, Bench
 from crop_core.bench.gpu.words import QUESTION
 from crop_core.config import Budget
@@ -342,3 +343,10 @@ def test_rounds_are_summed_up_by_their_medians():
     bench.rounds = [{**dict.fromkeys(TIMES, value), "decode_tokens_per_s": 1 / value} for value in (3.0, 1.0, 8.0)]
     assert bench.figures()["ttft_s"] == {"median": median((3.0, 1.0, 8.0)), "min": 1.0, "max": 8.0}
     assert bench.figures()["decode_tokens_per_s"]["max"] == 1.0
+
+
+def test_the_document_has_the_figures_that_were_measured():
+    root = Path(__file__).resolve().parents[1]
+    found = json.loads((root / "bench" / "results" / "gpu.json").read_text())
+    assert overview(found) in (root / "docs" / "full-size.md").read_text()
+    assert (root / "bench" / "results" / "gpu.md").read_text() == report(found)

@@ -275,3 +275,10 @@ def test_progress_is_shown_where_it_takes_long(name, large, shown, working, whol
 def test_bundled_models_load_in_silence(capsys):
     load(registry.DEFAULT_MODEL)
     assert capsys.readouterr() == ("", "")
+
+
+def test_nobody_who_asks_reads_where_a_model_lies(copy):
+    engine = CropEngine.from_pretrained(copy, "self")
+    told = engine.compare(IMAGE, QUESTION, CropConfig(budget=Budget(share=0.5), max_new_tokens=2))
+    assert told.model == copy.name
+    assert str(copy.parent) not in json.dumps(told.to_json())

@@ -12,7 +12,7 @@ import gradio as gr
 
 from crop_core.config import METHODS
 from ui.components import GalleryView
-from ui.gallery import HEADERS
+from ui.gallery import HEADERS, WIDTHS
 from ui.many import Many, called
 from ui.publish.save import SaveFigure
 
@@ -40,7 +40,8 @@ def methods_tab(many: Many, inputs: list[Any], note: Any, model: dict[str, Any])
         names = gr.Dropdown(CHOICES, value=FIRST, multiselect=True, label="Methods", elem_id="chosen-methods")
         start, stop, status = buttons("Compare methods", "methods")
         gallery = GalleryView(elem_id="gallery")
-        table = gr.Dataframe(headers=HEADERS, interactive=False, wrap=True, elem_id="methods-table", show_label=False)
+        how: dict[str, Any] = {"interactive": False, "wrap": True, "show_label": False, "column_widths": WIDTHS}
+        table = gr.Dataframe(headers=HEADERS, elem_id="methods-table", **how)
         save = SaveFigure("methods")
     shown = [gallery, table, save.plate, note, status]
     run(start, stop, many.methods, [*inputs[:2], names, *inputs[2:]], shown, save, model)
@@ -92,4 +93,4 @@ def run(
     told = {"fn": lambda: "Stopped.", "outputs": outputs[-1], "queue": False, "api_visibility": "private"}
     ended = stop.click(**told, cancels=[going]).then(**told)  # once more, after what was under way when it was pressed
     for end in (going, ended):
-        save.make(end.then)
+        save.latest.asked_by(end.then)

@@ -70,7 +70,8 @@ def load(
     attn: "sdpa", "eager" or "flash_attention_2"; None means the last where it is installed and can be used, else sdpa,
         or eager for language models that have no other (Gemma 2).
     quantize: "8bit" or "4bit" decoder layers, by bitsandbytes; None means none.
-    Raises ModelError, with one sentence, for anything that cannot be loaded; nothing that was loaded before changes.
+    The adapter is called by that name, of a folder by its last part. Raises ModelError, with one sentence, for anything
+    that cannot be loaded; nothing that was loaded before changes.
     """
     place, name = Placement.of(device, dtype, quantize), str(name)
     check_attention(attn, place)
@@ -78,7 +79,12 @@ def load(
     with bars(_takes_long(name)):
         folder, family = _found(name, place)
         check_room(name, check_whole(name, folder), place)
-        return load_adapter(name, folder, family, place, attn)
+        return load_adapter(_shown(name, folder), folder, family, place, attn)
+
+
+def _shown(name: str, folder: Path) -> str:
+    """What whoever asks the model reads of it: of a local folder its name, and not where it lies on the server."""
+    return folder.resolve().name if Path(name).expanduser().is_dir() and name not in _BUNDLED else name
 
 
 def _found(name: str, place: Placement) -> tuple[Path, Family]:

@@ -12,7 +12,9 @@ FOLDER = Path(os.environ.get("CROP_SHOTS") or Path(__file__).resolve().parents[2
 SIZES = {"desktop": (1400, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 THEMES = ("light", "dark")
 GRADIOS = ('nested-interactive at button[aria-label="Add pictures"]',)  # its File has a button in a button
-TALLEST = 6000  # pixels of a picture
+FITS = """() => [...document.querySelectorAll('.js-plotly-plot')].every((chart) => !chart.clientWidth ||
+  [...chart.querySelectorAll('.main-svg')].every((drawn) => drawn.clientWidth <= chart.clientWidth + 1))"""
+TALLEST = 9000  # pixels of a picture
 
 
 def pictures(page: Page, name: str) -> list[str]:
@@ -26,6 +28,7 @@ def pictures(page: Page, name: str) -> list[str]:
             page.mouse.move(0, 0)
             where = f"{name}-{size}-{theme}"
             page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+            page.wait_for_function(FITS)
             tall = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
             clip = {"x": 0, "y": 0, "width": width, "height": tall}
             page.screenshot(path=FOLDER / f"{where}.png", full_page=True, clip=clip, animations="disabled")

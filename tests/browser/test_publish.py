@@ -36,6 +36,18 @@ def test_a_figure_is_drawn_as_the_options_say(page: Page) -> None:
     root = ET.fromstring(saved(page, "#save-picture"))
     assert root.get("width") == "240.94pt"
     assert json.loads(root.findtext("{http://www.w3.org/2000/svg}metadata") or "")["question"] == shown.question
+    for kind, centimetres in (
+        ("PNG", "40"),
+        ("PDF", "12"),
+        ("PNG", "30"),
+        ("SVG", "9"),
+    ):  # without a look at any of them
+        page.locator("#figure-format").get_by_label(kind).check()
+        width.fill(centimetres)
+        width.blur()
+    expect(page.locator("#save-picture")).to_contain_text("SVG, 9 cm")
+    page.wait_for_timeout(1500)
+    expect(page.locator("#save-picture")).to_contain_text("SVG, 9 cm")
     width.fill("1")
     width.blur()
     expect(page.locator("#figure-message")).to_contain_text("give a width from 3 to 40 cm")

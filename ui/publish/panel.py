@@ -6,7 +6,6 @@ What is in the first is made while it is open: a run that nobody publishes costs
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from ui import figures
 from ui.history import Finished, History
 from ui.publish.figure import PICTURES, Wanted, figure
 from ui.publish.files import format_and_width, offered, sentences, written
+from ui.publish.latest import QUIET, Latest, chosen
 from ui.publish.page import page
 from ui.publish.recorded import open_files
 from ui.publish.sheet import FigureError
@@ -28,13 +28,12 @@ OPEN_HELP = (
 )
 NOW = """(history, open, ...options) =>
   [history, open && document.querySelector('.cx').dataset.stage === 'done', ...options]"""  # not while another is asked
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 @dataclass(frozen=True)
 class Publish:
     """place: what is opened. looked_at: whether it is open. charts: times, tokens alive. options: what the figure's
-    handler reads. files: what can be downloaded (figure, page, record). note: a line.
+    handler reads. files: what can be downloaded (figure, page, record). note: a line. latest: how they are made.
     """
 
     place: gr.Accordion
@@ -43,21 +42,20 @@ class Publish:
     options: list[Any]
     files: list[Any]
     note: gr.HTML
+    latest: Latest
 
     def wire(self, history: gr.State) -> None:
         """All is made when it is opened, and the files once more when an option changes."""
+        read = [history, self.looked_at, *self.options]
+        self.latest.made_by(publish, read, [*self.files, self.note], js=NOW)
         self.after(self.place.expand(None, None, self.looked_at, js="() => true", **QUIET), history)
         self.place.collapse(None, None, self.looked_at, js="() => false", **QUIET)
-        for option in self.options:
-            self._files(option.blur if isinstance(option, (gr.Number, gr.Textbox)) else option.input, history)
+        self.latest.asked_by(*map(chosen, self.options))
 
     def after(self, event: Any, history: gr.State) -> None:
         """After this event another run is on screen."""
         event.then(charts, [history, self.looked_at], self.charts, js=NOW, **QUIET)
-        self._files(event.then, history)
-
-    def _files(self, listen: Callable[..., Any], history: gr.State) -> None:
-        listen(publish, [history, self.looked_at, *self.options], [*self.files, self.note], js=NOW, **QUIET)
+        self.latest.asked_by(event.then)
 
 
 def publish_part() -> Publish:
@@ -68,7 +66,7 @@ def publish_part() -> Publish:
             times = gr.Plot(label="Where the time goes", show_label=False, elem_id="times")
             alive = gr.Plot(label="Visual tokens alive per layer", show_label=False, elem_id="alive")
         options, files, note = figure_part()
-    return Publish(place, looked_at, [times, alive], options, files, note)
+    return Publish(place, looked_at, [times, alive], options, files, note, Latest())
 
 
 def figure_part() -> tuple[list[Any], list[Any], gr.HTML]:

@@ -11,15 +11,13 @@ from typing import Any
 import gradio as gr
 
 from ui.publish.files import format_and_width, offered, sentences, written
+from ui.publish.latest import QUIET, Latest, chosen
 from ui.publish.plates import Plate
 from ui.publish.sheet import HIGH, LOW, FigureError
 
 FORGET_AFTER = 3600  # seconds for which what is on screen can be saved
 NOTHING = "There is nothing to save yet: start it above."
 NO_NUMBER = f"The width of a figure is a number of centimetres; give one from {LOW:g} to {HIGH:g}."
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-# The file of the last choice is what stays: none is made beside another, and a choice made meanwhile is not forgotten.
-IN_TURN: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 1, "concurrency_id": "saved figures"}
 
 
 class SaveFigure:
@@ -35,13 +33,9 @@ class SaveFigure:
             self.button = gr.DownloadButton("Figure", interactive=False, elem_id=f"{name}-file")
         opened = place.expand(None, None, self.looked_at, js="() => true", **QUIET)
         place.collapse(None, None, self.looked_at, js="() => false", **QUIET)
-        for listen in (opened.then, self.kind.input, self.width.blur):
-            self.make(listen)
-
-    def make(self, listen: Callable[..., Any]) -> None:
-        """The file is made once more whenever this happens."""
-        read = [self.plate, self.looked_at, self.kind, self.width]
-        listen(saved, read, [self.button, self.note], **IN_TURN, **QUIET)
+        self.latest = Latest()
+        self.latest.made_by(saved, [self.plate, self.looked_at, self.kind, self.width], [self.button, self.note])
+        self.latest.asked_by(opened.then, chosen(self.kind), chosen(self.width))
 
     def withdraw(self, listen: Callable[..., Any]) -> None:
         """From now on something else is made: no file is to be had until it is there."""

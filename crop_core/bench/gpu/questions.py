@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
@@ -28,8 +29,8 @@ def seconds_of_questions(adapter: Adapter, image: Image.Image, budget: Budget) -
     """
     engine = CropEngine(adapter, SelfLocalizer(adapter))
     config = CropConfig("crop", budget, max_new_tokens=variants.NEW_TOKENS)
-    entries = {"compare": engine.compare, "answer": engine.answer}
-    return {name: spread(_seconds(lambda ask=ask: ask(image, QUESTION, config))) for name, ask in entries.items()}
+    entries: dict[str, Callable[..., object]] = {"compare": engine.compare, "answer": engine.answer}
+    return {name: spread(_seconds(partial(ask, image, QUESTION, config))) for name, ask in entries.items()}
 
 
 def _seconds(ask: Callable[[], object]) -> list[float]:

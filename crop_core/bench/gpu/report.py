@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from crop_core.bench.gpu.derived import GOAL_WORDS
-from crop_core.bench.gpu.variants import LOCALIZERS
+from crop_core.bench.gpu.variants import BASELINE, LOCALIZERS, NO_LOCALIZER
 from crop_core.bench.tables import markdown
 
 Row = Mapping[str, Any]
+SHOWN, FOUND = (BASELINE, "plc", "crop"), (NO_LOCALIZER, "free", "slots", "self")
 _MS = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s", "prefill_s")
 _HEAD = ["variant", "mean tokens", "first token ms", "total ms", "localizer ms", "encode ms", "compress ms", "score ms"]
 _HEAD += ["prefill ms", "decode tokens/s", "KV MB", "peak MB", "TFLOP", "TTFT ratio", "memory ratio", "prefill/FLOPs"]
@@ -17,10 +18,27 @@ _HEAD += ["prefill ms", "decode tokens/s", "KV MB", "peak MB", "TFLOP", "TTFT ra
 
 def report(results: Row) -> str:
     """All models, one section each."""
-    parts = ["# Full size, random weights", _INTRODUCTION, _localizers()]
+    parts = ["# Full size, random weights", _INTRODUCTION, _localizers(), overview(results)]
     for name, model in results["models"].items():
         parts += [f"## {name}", *_model(model)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def overview(results: Row) -> str:
+    """A row for every model and variant of CROP: what it takes beside the baseline."""
+    head = ["model", "variant", "first token ms", "of it", "KV MB", "peak MB", "total ms"]
+    rows = []
+    for name, model in results["models"].items():
+        variants = model.get("runs", {}).get("variants", {})
+        shown = [each for each, own in variants.items() if own["method"] in SHOWN and own["localizer"] in FOUND]
+        rows += [[name, each, *_beside(variants[each])] for each in shown]
+    return markdown(head, rows)
+
+
+def _beside(own: Row) -> list[str]:
+    ms = [f"{1000 * own[each]['median']:.0f}" for each in ("ttft_s", "total_s")]
+    memory = [f"{own[each] / 1e6:.0f}" for each in ("kv_bytes", "peak_bytes")]
+    return [ms[0], f"{own['ttft_ratio']:.2f}", *memory, ms[1]]
 
 
 _INTRODUCTION = (
