@@ -118,7 +118,7 @@ def _card(history: History, at: int) -> str:
         index=at,
         current="true" if at == history.at else "false",
         maps=run.maps(),
-        answer=html.escape(result.crop.text) or "(nothing)",
+        answer=html.escape(words.quoted(result.crop.text)) or "(nothing)",
         probability=html.escape(f"gives “{words.quoted(baseline.text)}” {chance(kept)}"),
         how=html.escape(
             f"{words.method_name(result.method)} · {number(result.crop.total('mean_tokens'))} tokens · "

@@ -90,6 +90,7 @@ def run(
     """Wires one stream, its end, and the file of what it has shown by then."""
     save.withdraw(start.click)
     going = start.click(handler, inputs, outputs, api_visibility="private", **model)
-    ended = stop.click(lambda: "Stopped.", None, outputs[-1], cancels=[going], queue=False, api_visibility="private")
+    told = {"fn": lambda: "Stopped.", "outputs": outputs[-1], "queue": False, "api_visibility": "private"}
+    ended = stop.click(**told, cancels=[going]).then(**told)  # once more, after what was under way when it was pressed
     for end in (going, ended):
         save.latest.asked_by(end.then)
