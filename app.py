@@ -32,9 +32,11 @@ def serve(settings: Settings) -> None:
     from crop_core.models import DEFAULT_MODEL  # these bring torch and Gradio, which --help can do without
     from ui.examples import load_examples
     from ui.layout import build, launch_options
+    from ui.server.heap import give_back
     from ui.server.hosting import Hosting
     from ui.server.zero import load_engine
 
+    give_back()
     hosting = Hosting(settings)
     engine = load_engine({**settings.engine_options(), **settings.limits()})
     bundled = settings.model in (None, DEFAULT_MODEL)

@@ -23,6 +23,7 @@ def test_it_is_the_app_with_all_that_surrounds_it(client: TestClient) -> None:
     front = client.get("/")
     assert front.status_code == 200 and "CROP Explorer" in front.text
     assert "frame-ancestors" in front.headers["Content-Security-Policy"]
+    assert len(front.content) < 1_500_000, "every visitor waits for it, and it is written in memory for each"
     config = client.get("/config").json()
     public = {each["api_name"] for each in config["dependencies"] if each["api_visibility"] == "public"}
     assert public == {"ask", "compare", "localize"}

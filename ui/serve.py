@@ -36,8 +36,10 @@ def page(settings: Settings, engine: Any, width: int) -> Any:
 
     from ui.examples import load_examples
     from ui.layout import BACKLOG, build, launch_options
+    from ui.server.heap import give_back
     from ui.server.hosting import Hosting
 
+    give_back()
     hosting = Hosting(settings)
     bundled = settings.model in (None, DEFAULT_MODEL)
     blocks = build(hosting.around(engine, width), load_examples(EXAMPLES), bundled, settings.keep_hours)
