@@ -154,7 +154,7 @@ def test_on_a_device_that_is_really_small_what_failed_is_gone_before_less_is_ask
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine, asked = CropEngine.from_pretrained(warm_up=False), (IMAGE, "which color is the car?")
-    config = CropConfig(budget=Budget(64), max_new_tokens=3)
+    config = CropConfig(budget=Budget(64), max_new_tokens=1, repeats=1)
     plenty = engine.compare(*asked, config, REGION)
     baseline, crop = plenty.baseline.cost.peak_bytes, plenty.crop.cost.peak_bytes
     left: list[int] = []
