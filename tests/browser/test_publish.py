@@ -36,12 +36,8 @@ def test_a_figure_is_drawn_as_the_options_say(page: Page) -> None:
     root = ET.fromstring(saved(page, "#save-picture"))
     assert root.get("width") == "240.94pt"
     assert json.loads(root.findtext("{http://www.w3.org/2000/svg}metadata") or "")["question"] == shown.question
-    for kind, centimetres in (
-        ("PNG", "40"),
-        ("PDF", "12"),
-        ("PNG", "30"),
-        ("SVG", "9"),
-    ):  # without a look at any of them
+    without_looking = (("PNG", "40"), ("PDF", "12"), ("PNG", "30"), ("SVG", "9"))
+    for kind, centimetres in without_looking:
         page.locator("#figure-format").get_by_label(kind).check()
         width.fill(centimetres)
         width.blur()
