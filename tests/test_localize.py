@@ -162,7 +162,7 @@ def test_flops_and_weights(kind, request):
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         finding = localizer.find(IMAGE, QUESTION)
     assert finding.flops == counter.get_total_flops()
-    saved = Path(localizer.adapter.name, "model.safetensors").stat().st_size
+    saved = Path(localizer.adapter.model.name_or_path, "model.safetensors").stat().st_size
     assert 0 < saved - localizer.weights_bytes < 0.2 * saved  # the file has a header besides
 
 
