@@ -52,7 +52,8 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(self._parameters.values(), lr=self.settings.rate, weight_decay=0.0)
         warmup = round(self.settings.warmup * self.steps)
         self._schedule = get_cosine_schedule_with_warmup(self._optimizer, warmup, self.steps)
-        self._bound = {**self.settings.bound(), "model": self.adapter.model.name_or_path, "data": fingerprint(self.examples)}
+        model = str(self.adapter.folder or self.adapter.name)
+        self._bound = {**self.settings.bound(), "model": model, "data": fingerprint(self.examples)}
         if self.file.exists():
             self._load()
 
