@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from crop_core.records import Told
 
 HEADERS = ["method", "answer", "same", "gives that answer", "KL, nats", "tokens", "first token ms", "KV MB", "GFLOP"]
-WIDTHS = ["120px", "100px", "70px", "100px", "80px", "80px", "90px", "80px", "80px"]  # no word of a head is broken
+WIDTHS = ["110px", "90px", "60px", "90px", "70px", "75px", "90px", "75px", "75px"]  # no word of a head is broken
 SHARED = ("boxes", "image_size", "visible", "view", "layers")  # of a trace, the same for every method
 
 
