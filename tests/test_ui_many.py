@@ -10,7 +10,7 @@ from crop_core.region import Region
 from ui.events import BROKEN
 from ui.figures import answer_map, budget_curves
 from ui.gallery import HEADERS, gallery_json, table_rows
-from ui.many import SHARES, Many, around, called, known
+from ui.many import SHARES, WHOLE, Many, around, called, known
 
 KEPT = gr.skip()
 
@@ -69,6 +69,13 @@ def test_without_a_drawn_region_the_size_is_the_localizers(scene):
     list(Many(engine).places(scene, "what?", *SETTINGS))
     assert engine.asked[0].region is None
     assert {w.region.x1 - w.region.x0 for w in engine.asked[1:]} == {2}
+
+
+def test_the_whole_picture_has_no_other_place(scene):
+    engine = FakeEngine()
+    *_, last = Many(engine).places(scene, "what?", *SETTINGS[:6], "drawn", 0, 0, 7, 7)
+    assert last[:2] == (KEPT, KEPT) and WHOLE in last[2]
+    assert engine.asked == []
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 SHARES = (1 / 36, 1 / 18, 1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 3 / 4)  # of the visual tokens
 STAGES = {"plc": "PLC", "ilp": "ILP"}  # whose answers are called CROP's elsewhere
 ALONE = CropConfig(method="region", budget=None)  # nothing but the region's tokens
+WHOLE = "The region is the whole picture, which has no other place to go; draw a smaller one, then slide it."
 
 
 class Engine(Protocol):
@@ -108,6 +109,8 @@ class Many:
 
         def ways(request: Request) -> list[Way]:
             width, height = self._size(request)
+            if width == height == GRID:
+                raise ConfigError(WHOLE)
             cells = [(x, y) for y in range(GRID) for x in range(GRID)]
             return [Way(f"{x},{y}", ALONE, around(x, y, width, height, request.image.size)) for x, y in cells]
 

@@ -54,7 +54,7 @@ class CompressionPanel {
   // A ring's line in the legend; pressed, it alone is shown.
   item(row) {
     const { trace } = this.state;
-    const text = row.before === row.after ? `${row.before} kept as they are` : `${row.before} → ${row.after}, about ${(row.before / row.after).toPrecision(2)} to 1`;
+    const text = row.before === row.after ? `${row.before} kept as they are` : `${row.before} → ${row.after}, about ${Number((row.before / row.after).toPrecision(2))} to 1`;
     const pick = () => ((this.ring = this.ring === row.ring ? null : row.ring), this.update(this.state));
     const button = h("button", { type: "button", class: "cx-key", "aria-pressed": String(this.ring === row.ring), onclick: pick }, h("i", { style: `background:${ringColour(row.ring)}` }), h("b", {}, ringName(row.ring, trace.lastRing)), h("span", {}, text));
     return h("li", {}, button);
