@@ -93,8 +93,10 @@ def test_these_endpoints_are_public_and_no_others():
 
 
 def test_of_figures_asked_for_in_a_row_the_last_one_stands():
-    config = build(Answering(), []).get_config_file()
+    app = build(Answering(), [])
+    config = app.get_config_file()
     ids = {each["props"].get("elem_id"): each["id"] for each in config["components"]}
     for button in ("save-picture", "methods-file", "curves-file", "map-file"):
         made = [each for each in config["dependencies"] if ids[button] in each["outputs"] and each["inputs"]]
         assert [each["trigger_mode"] for each in made] == ["always_last"], button
+        assert [app.fns[each["id"]].concurrency_limit for each in made] == [1], "two that are sent at once come in turn"

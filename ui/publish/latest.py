@@ -9,11 +9,15 @@ import gradio as gr
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
+IN_TURN: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 1}
+
 
 class Latest:
     """A number on the page, which nobody sees, changes with every wish.
 
-    Handlers of one event each would run beside each other, and an earlier wish could come true last.
+    Handlers of one event each would run beside each other, and an earlier wish could come true last. Gradio's page
+    holds a wish back only once it knows of the one before, and sends two that come at once; so the server makes one
+    after the other too, in the order in which they came.
     """
 
     def __init__(self) -> None:
@@ -26,7 +30,7 @@ class Latest:
 
     def made_by(self, make: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any], **how: Any) -> None:
         """How it is made. While that goes on, of all further wishes the last one waits."""
-        self._due.change(make, [*inputs], [*outputs], trigger_mode="always_last", **how, **QUIET)
+        self._due.change(make, [*inputs], [*outputs], **IN_TURN, **how, **QUIET)
 
 
 def chosen(option: Any) -> Callable[..., Any]:
