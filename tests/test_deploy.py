@@ -139,6 +139,17 @@ def test_every_requirement_is_pinned_for_the_tests() -> None:
     assert wanted <= pinned
 
 
+def test_every_file_that_is_no_python_is_installed_with_its_package() -> None:
+    listed = re.search(r'^"\*" = \[(.*)\]$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed
+    files = [path for name in ("crop_core", "ui") for path in (ROOT / name).rglob("*") if path.is_file()]
+    packages = [path.parent for path in files if path.name == "__init__.py"]
+    patterns = re.findall(r'"([^"]+)"', listed[1])
+    installed = {path for package in packages for pattern in patterns for path in package.glob(pattern)}
+    others = {path for path in files if path.suffix not in (".py", ".pyi", ".pyc")}
+    assert any(path.suffix == ".html" for path in others) and others <= installed
+
+
 def test_the_readme_names_only_files_that_exist() -> None:
     named = set(re.findall(r"`((?:crop_core|ui|assets|tests)/[\w./-]*|[\w-]+\.(?:py|txt|toml|cff))`", README))
     assert named

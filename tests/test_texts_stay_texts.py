@@ -17,7 +17,6 @@ from crop_core.config import Budget, ConfigError
 from crop_core.records import Comparison, Refused
 from crop_core.units import LONGEST, repeated
 from ui import controls, figures
-from ui.events import message
 from ui.gallery import HEADERS
 from ui.history import Finished, History, strip_html
 from ui.layout import build
@@ -25,7 +24,7 @@ from ui.many import progress
 from ui.payload import View
 from ui.publish import recorded
 from ui.publish.page import page
-from ui.publish.panel import sentences
+from ui.render import message
 
 HOSTILE = "<b>bold</b><img src=x onerror=alert(1)><a href='https://evil.example'>here</a>"
 MARKUP = re.compile(r"<(b>bold|img src=x|a href='https://evil)")
@@ -66,7 +65,7 @@ def test_messages_cards_and_lines_hold_letters() -> None:
     history = history.add(Finished((picture(),), result, view, file=HOSTILE))
     for made in (
         message(HOSTILE),
-        sentences([HOSTILE]),
+        message(HOSTILE, HOSTILE),
         strip_html(history),
         progress(1, 2, [Refused(HOSTILE, "crop", HOSTILE)]),
     ):

@@ -237,11 +237,11 @@ def test_the_page_tells_who_waits_and_refuses_who_may_not(scene: str) -> None:
     ask = Handlers(behind, []).ask(History(), scene, "what?", None, *SETTINGS, "")
     explorer, note, history, stop = next(ask)
     assert explorer == history == gr.skip() and stop.interactive
-    assert "class='waiting' role='status'" in note and "You are next." in note
+    assert 'class="waiting" role="status"' in note and "You are next." in note
     methods = Many(behind).methods(scene, "what?", ["crop"], *SETTINGS)
     *_, note, status = list(methods)[-1]
     assert "1 question already waits for the model, and no more may; please ask again soon." in note
-    assert "class='message' role='alert'" in note and status == ""
+    assert 'class="message" role="alert"' in note and status == ""
     held.leave()
     assert [note for _, note, *_ in ask][-1] == ""
     held = turns.join("stream")

@@ -70,7 +70,7 @@ def test_bad_input_is_one_sentence_and_keeps_the_rest(scene: str, path: str, que
     assert len(moments) == 1
     explorer, note, state, stop = moments[0]
     assert explorer == state == KEPT and not stop.interactive
-    assert "role='alert'" in note
+    assert 'role="alert"' in note
     assert "Traceback" not in note
 
 

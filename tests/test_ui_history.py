@@ -4,8 +4,9 @@ import pytest
 from fake_records import comparison, picture
 
 from crop_core.region import Region
-from ui.history import MOST, MOST_PIXELS, Finished, History, region_map, strip_html
+from ui.history import MOST, MOST_PIXELS, Finished, History, strip_html
 from ui.payload import View
+from ui.render import render
 
 
 def run(question="what?", size=(336, 336), grid=(2, 1, 4, 3), **fields):
@@ -57,7 +58,7 @@ def test_cards_are_those_of_the_shown_picture_and_question():
     assert html.index('aria-current="true"') < html.index('aria-current="false"')
     assert "gives “rabbit” 11.0 %" in html
     assert "turtle" in html
-    assert region_map((0, 0, 1, 1)) in html
+    assert render("region_map", (0, 0, 1, 1)) in html
 
 
 def test_what_a_model_says_is_text_not_markup():

@@ -7,8 +7,9 @@ import pytest
 from crop_core.config import METHODS, PRESETS
 from crop_core.tiny.questions import KINDS
 from ui.examples import load_examples
-from ui.learn import failures_html, glossary_html, moment, prepared, said
+from ui.learn import failures_html, moment, prepared, said
 from ui.lesson import GLOSSARY, STEPS, WHY_FAILED
+from ui.render import render
 
 EXAMPLES = load_examples(Path("assets/examples"))
 
@@ -69,6 +70,6 @@ def test_failures_tell_both_answers_and_why():
 
 
 def test_the_glossary_holds_every_term_once():
-    html = glossary_html()
+    html = render("glossary", GLOSSARY)
     assert html.count("<dt>") == len(GLOSSARY)
     assert "KV cache" in html

@@ -85,7 +85,7 @@ def test_the_whole_picture_has_no_other_place(scene):
 def test_bad_input_changes_the_message_alone(scene, path, question, names):
     *_, last = Many(FakeEngine()).methods(scene if path else None, question, names, *SETTINGS)
     assert last[:3] == (KEPT, KEPT, KEPT)
-    assert "role='alert'" in last[3]
+    assert 'role="alert"' in last[3]
 
 
 def test_a_failure_inside_keeps_what_is_shown(scene):

@@ -16,10 +16,9 @@ from crop_core.region import Region, RegionError
 from crop_core.trace import PruneStep, TokenTrace
 from ui import figures, words
 from ui.events import Handlers
-from ui.history import History, strip_html
+from ui.history import History, strip_html, thread_html
 from ui.payload import View
 from ui.pictures import MOST, open_all, other_regions
-from ui.thread import thread, thread_html
 
 KEPT = gr.skip()
 SIZES = [(200, 100), (90, 120)]  # of the second and the third picture
@@ -206,7 +205,7 @@ def test_a_follow_up_goes_on_at_the_end_of_the_thread_whichever_turn_is_shown(fi
     history = follow(handlers, ask(handlers, files), "and the sign?")
     _, back = handlers.show_run(history, Event({"index": 0}))
     after = follow(handlers, back, "where?")
-    assert [question for question, _ in thread(after)] == ["what?", "and the sign?", "where?"]
+    assert [question for question, _ in after.thread] == ["what?", "and the sign?", "where?"]
 
 
 def test_a_turn_that_is_asked_again_leaves_the_thread_as_it_is(files):
@@ -256,7 +255,7 @@ def test_a_bad_follow_up_is_one_sentence_and_stays_as_it_was_typed(files, questi
     assert len(moments) == 1
     explorer, note, after, _, typed = moments[0]
     assert explorer == after == typed == KEPT
-    assert "role='alert'" in note
+    assert 'role="alert"' in note
 
 
 def test_a_follow_up_without_an_answer_is_refused():

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,3 +145,9 @@ def test_a_localizer_without_weights_of_its_own_has_its_share_of_the_time() -> N
         told = replace(result.crop, cost=replace(cost, localizer_flops=flops))
         rows = {row.key: row for row in words.cost_readouts(replace(result, crop=told))}
         assert rows["ttft"].localizer == rows["total"].localizer == said
+
+
+def test_the_page_and_the_readme_say_the_same_of_the_bundled_models() -> None:
+    known, _, _ = words.WORLD.partition(" On photographs")
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert known in " ".join(readme.split())

@@ -5,7 +5,6 @@ One object per app, with no state that a request changes: what belongs to a visi
 
 from __future__ import annotations
 
-import html
 import logging
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -21,7 +20,7 @@ from ui.examples import Example
 from ui.history import Finished, History, strip_html
 from ui.payload import View
 from ui.pictures import open_all
-from ui.thread import thread
+from ui.render import message, render
 from ui.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -30,16 +29,6 @@ BROKEN = (
 )
 ALONE = "There is no answer to follow yet: ask a first question above."
 Moment = tuple[Any, Any, Any, Any]  # explorer, message, history, Stop
-
-
-def message(sentence: str = "") -> str:
-    """The message area: nothing, or one sentence that screen readers announce."""
-    return f"<p class='message' role='alert'>{html.escape(sentence)}</p>" if sentence else ""
-
-
-def waiting(moment: Waiting) -> str:
-    """The message area while somebody waits: a line between two fields, which moves neither."""
-    return f"<p class='waiting' role='status'>{html.escape(moment.sentence)}</p>"
 
 
 class Handlers:
@@ -92,7 +81,7 @@ class Handlers:
         if run is None or run.file:
             yield gr.skip(), message(ALONE), gr.skip(), stopping(False), gr.skip()
             return
-        for moment in self._stream(history, lambda: Asked.of(run.images, question, settings, thread(history))):
+        for moment in self._stream(history, lambda: Asked.of(run.images, question, settings, history.thread)):
             yield *moment, "" if isinstance(moment[2], History) else gr.skip()
 
     def _stream(self, history: History, request: Callable[[], Asked]) -> Iterator[Moment]:
@@ -101,7 +90,7 @@ class Handlers:
         try:
             for moment, done in self.comparison(request()):
                 if isinstance(moment, Waiting):
-                    yield gr.skip(), waiting(moment), gr.skip(), stopping(True)
+                    yield gr.skip(), render("queue_status", moment.sentence), gr.skip(), stopping(True)
                     continue
                 view, kept = moment, history.add(done) if done else gr.skip()
                 yield view.to_json(), message(), kept, stopping(done is None)

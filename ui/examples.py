@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from crop_core.embedded import data_url
+from ui.render import Card, render
 
 KIND_NAMES = {
     "relation": "beside, above, below",
@@ -59,22 +59,14 @@ def load_examples(folder: Path) -> list[Example]:
     ]
 
 
-BUTTON = """<div role="listitem"><button type="button" class="ex-button" data-index="{index}">
-<img src="{picture}" alt="" loading="lazy"><span><b>{question}</b><small>{kind}</small></span></button></div>"""
-
-
 def strip_html(examples: list[Example]) -> str:
-    """The examples as buttons for `ui.components.ExampleStrip`."""
+    """The examples as buttons for `ui.components.Strip`."""
+    kinds = [KIND_NAMES.get(one.kind, one.kind) + (FAILS if one.pruning_fails else "") for one in examples]
     cards = [
-        BUTTON.format(
-            index=index,
-            picture=thumbnail(one.image),
-            question=html.escape(one.question),
-            kind=html.escape(KIND_NAMES.get(one.kind, one.kind) + (FAILS if one.pruning_fails else "")),
-        )
-        for index, one in enumerate(examples)
+        Card(index, one.question, (kind,), thumbnail(one.image))
+        for index, (one, kind) in enumerate(zip(examples, kinds, strict=True))
     ]
-    return f'<div class="ex-strip" role="list">{"".join(cards)}</div>'
+    return render("example_strip", cards)
 
 
 def thumbnail(path: Path) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from crop_core.region import GRID
 from crop_core.units import chance, number
 from ui import words
-from ui.thread import thread_html
+from ui.render import Card, render
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST = 12  # runs that are kept for a visitor; the oldest goes first
 MOST_PIXELS = 64_000_000  # of all pictures that they keep
+NOTHING = "(nothing)"  # stands for an empty answer
+Turns = tuple[tuple[str, str], ...]  # questions and their answers with every token, oldest first
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Finished:
     file: str = ""
 
     @property
-    def turns(self) -> tuple[tuple[str, str], ...]:
+    def turns(self) -> Turns:
         """The thread up to this run: every question with its answer, as a follow-up is told."""
         return *self.result.history, (self.result.question, self.result.baseline.text)
 
@@ -43,9 +43,10 @@ class Finished:
         """Whether both are about the same pictures, and both were asked here or both opened from files."""
         return bool(self.file) == bool(other.file) and self.view.pictures == other.view.pictures
 
-    def maps(self) -> str:
-        """The region in every picture."""
-        return "".join(region_map(trace.region.grid) for trace in self.result.crop.traces)
+    @property
+    def regions(self) -> tuple[tuple[int, int, int, int], ...]:
+        """The region in every picture, as inclusive grid cells."""
+        return tuple(trace.region.grid for trace in self.result.crop.traces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,15 @@ class History:
     def shown(self) -> Finished | None:
         """The run that is on screen."""
         return self.runs[self.at] if self.runs else None
+
+    @property
+    def thread(self) -> Turns:
+        """The shown run's question and answer, with those before it and those that followed; empty without a run."""
+        shown = self.shown
+        if shown is None:
+            return ()
+        onward = [run.turns for run in self.runs if run.same_pictures(shown)]
+        return max((turns for turns in onward if turns[: len(shown.turns)] == shown.turns), key=len)
 
     def add(self, run: Finished) -> History:
         """With one more run, which is shown; runs about the same pictures share them."""
@@ -80,25 +90,22 @@ def _pixels(runs: tuple[Finished, ...]) -> int:
     return sum(pictures.values())
 
 
-CARD = """<div role="listitem"><button type="button" class="run-card" data-index="{index}" aria-current="{current}">
-{maps}<span><b>{answer}</b><small>{probability}</small><small>{how}</small></span></button></div>"""
-
-
 def strip_html(history: History) -> str:
     """The thread of the shown run, and a card for every run of its pictures and question, or for every one that was
     opened, newest first; nothing of either that has one entry alone.
     """
-    return thread_html(history) + _cards(history)
-
-
-def _cards(history: History) -> str:
     shown = history.shown
     alike = [at for at, run in enumerate(history.runs) if shown and _belong(run, shown)]
-    if len(alike) < 2:
-        return ""
-    cards = "".join(_card(history, at) for at in reversed(alike))
+    cards = [_run_card(history, at) for at in reversed(alike)]
     title = "Opened" if shown and shown.file else "Asked so far"
-    return f'<h2 class="side-title">{title}</h2><div class="run-strip" role="list">{cards}</div>'
+    return thread_html(history) + (render("run_strip", title, cards) if len(cards) > 1 else "")
+
+
+def thread_html(history: History) -> str:
+    """The thread of the shown run, oldest turn first; nothing where its question stands alone."""
+    turns = history.thread
+    cards = [_turn_card(history, turns[: count + 1]) for count in range(len(turns))]
+    return render("thread", cards) if len(cards) > 1 else ""
 
 
 def _belong(run: Finished, other: Finished) -> bool:
@@ -109,29 +116,27 @@ def _belong(run: Finished, other: Finished) -> bool:
     return run.same_pictures(other) and said[0] == said[1]
 
 
-def _card(history: History, at: int) -> str:
+def _run_card(history: History, at: int) -> Card:
+    run, result = history.runs[at], history.runs[at].result
+    kept = words.joint(result.baseline.tokens, "other_logprob")
+    tokens = number(result.crop.total("mean_tokens"))
+    lines = (
+        f"gives “{words.quoted(result.baseline.text)}” {chance(kept)}",
+        f"{words.method_name(result.method)} · {tokens} tokens · {run.file or result.region.source}",
+    )
+    title = words.quoted(result.crop.text) or NOTHING
+    return Card(at, title, lines, regions=run.regions, current=at == history.at)
+
+
+def _turn_card(history: History, turns: Turns) -> Card:
+    """The last of these turns, from the run that ends them: the shown one, or the latest, or none that is kept."""
+    question, baseline = (text or NOTHING for text in turns[-1])
+    shown = history.shown
+    found = [at for at, run in enumerate(history.runs) if shown and run.same_pictures(shown) and run.turns == turns]
+    at = history.at if history.at in found else max(found, default=None)
+    told = f"every token: {baseline}"
+    if at is None:
+        return Card(None, question, (told, "in no file that was opened" if shown and shown.file else "no longer kept"))
     run = history.runs[at]
-    result = run.result
-    baseline = result.baseline
-    kept = words.joint(baseline.tokens, "other_logprob")
-    return CARD.format(
-        index=at,
-        current="true" if at == history.at else "false",
-        maps=run.maps(),
-        answer=html.escape(words.quoted(result.crop.text)) or "(nothing)",
-        probability=html.escape(f"gives “{words.quoted(baseline.text)}” {chance(kept)}"),
-        how=html.escape(
-            f"{words.method_name(result.method)} · {number(result.crop.total('mean_tokens'))} tokens · "
-            f"{run.file or result.region.source}"
-        ),
-    )
-
-
-def region_map(grid: tuple[int, int, int, int]) -> str:
-    """Inclusive grid cells as a small picture."""
-    x0, y0, x1, y1 = grid
-    return (
-        f'<svg class="run-map" viewBox="0 0 {GRID} {GRID}" aria-hidden="true">'
-        f'<rect width="{GRID}" height="{GRID}"/><rect class="run-region" x="{x0}" y="{y0}" '
-        f'width="{x1 - x0 + 1}" height="{y1 - y0 + 1}"/></svg>'
-    )
+    pruned = f"{words.method_name(run.result.method)}: {run.result.crop.text or NOTHING}"
+    return Card(at, question, (told, pruned), regions=run.regions, current=at == history.at)

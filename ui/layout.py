@@ -11,7 +11,7 @@ from ui import words
 from ui.api import endpoints
 from ui.components import ExplorerView, PictureInput, Strip
 from ui.controls import Panel
-from ui.events import Handlers, message
+from ui.events import Handlers
 from ui.examples import Example, strip_html
 from ui.follow import FollowUp
 from ui.history import History
@@ -19,6 +19,7 @@ from ui.learn import learn_tab, lesson_bar
 from ui.many import Many
 from ui.pictures import MorePictures
 from ui.publish.panel import open_part, publish_part
+from ui.render import message, render
 from ui.server.guarded import Guarded
 from ui.tabs import budget_tab, methods_tab, places_part
 from ui.theme import css, theme
@@ -32,8 +33,6 @@ ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + lo
 RUN_LINKED = """(picture) => {
   if (picture && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
 }"""
-HEADING = f"<header class='page-head'><h1>CROP Explorer</h1><p>{words.INTRO}</p></header>"
-WORLD = f"<details class='world'><summary>What the bundled models know</summary><p>{words.WORLD}</p></details>"
 
 
 def build(engine: Any, examples: list[Example], bundled: bool = True, keep_hours: int = 24) -> gr.Blocks:
@@ -48,7 +47,7 @@ def build(engine: Any, examples: list[Example], bundled: bool = True, keep_hours
     handlers = Handlers(engine, examples)
     kept = (LOOK_EVERY, keep_hours * 3600)
     with Guarded(title="CROP Explorer", analytics_enabled=False, fill_width=True, delete_cache=kept) as app:
-        gr.HTML(HEADING, elem_id="heading", apply_default_css=False)
+        gr.HTML(render("heading", words.INTRO), elem_id="heading", apply_default_css=False)
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):
                 inputs = input_column(examples, bundled)
@@ -79,10 +78,10 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     panel = Panel()
     strip = None
     if examples:
-        gr.HTML("<h2 class='side-title'>Examples</h2>", elem_id="examples-title", apply_default_css=False)
+        gr.HTML(render("title", "Examples"), elem_id="examples-title", apply_default_css=False)
         strip = Strip(strip_html(examples), elem_id="examples")
     if bundled:
-        gr.HTML(WORLD, elem_id="world", apply_default_css=False)
+        gr.HTML(render("model_scope", words.WORLD), elem_id="world", apply_default_css=False)
     asked = {"picture": picture, "more": more, "question": question, "panel": panel}
     return {**asked, "run": run, "stop": stop, "note": note, "strip": strip}
 

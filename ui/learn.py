@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from ui.components import Strip
 from ui.controls import Panel
 from ui.examples import Example, thumbnail
 from ui.lesson import GLOSSARY, STEPS, WHY_FAILED
+from ui.render import Card, render
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 INTRO = (
@@ -65,7 +65,7 @@ def learn_tab(examples: list[Example]) -> tuple[gr.Button, Strip | None]:
         if failures:
             gr.Markdown("## Where pruning failed\n\nRight with every token, wrong with CROP at 64. A click asks again.")
             strip = Strip(failures_html(examples, failures), elem_id="failures")
-        gr.HTML(glossary_html(), elem_id="glossary", apply_default_css=False)
+        gr.HTML(render("glossary", GLOSSARY), elem_id="glossary", apply_default_css=False)
     return start, strip
 
 
@@ -119,31 +119,16 @@ def asked_by(bar: Bar, start: gr.Button, panel: Panel, asked: list[Any], tabs: g
     return [move.then(lambda at: prepared(at, examples), bar.step, inputs, **QUIET) for move in moves]
 
 
-CARD = """<div role="listitem"><button type="button" class="fail-card" data-index="{index}"><img src="{picture}" alt="">
-<span><b>{question}</b><small>{said}</small><small>{why}</small></span></button></div>"""
-
-
 def failures_html(examples: list[Example], failures: list[int]) -> str:
     """The examples on which pruning fails, with what was said and why."""
+    failed = [(index, examples[index]) for index in failures]
     cards = [
-        CARD.format(
-            index=index,
-            picture=thumbnail(examples[index].image),
-            question=html.escape(examples[index].question),
-            said=html.escape(said(examples[index])),
-            why=html.escape(WHY_FAILED.get(examples[index].kind, "")),
-        )
-        for index in failures
+        Card(index, one.question, (said(one), WHY_FAILED.get(one.kind, "")), thumbnail(one.image))
+        for index, one in failed
     ]
-    return f'<div class="fail-strip" role="list">{"".join(cards)}</div>'
+    return render("failure_strip", cards)
 
 
 def said(example: Example) -> str:
     """Both answers of an example on which pruning fails."""
     return f"“{words.quoted(example.answer)}” with every token, “{words.quoted(example.pruned)}” with CROP at 64"
-
-
-def glossary_html() -> str:
-    """The terms with their meaning."""
-    rows = "".join(f"<dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd>" for term, text in GLOSSARY.items())
-    return f'<h2 class="side-title">Glossary</h2><dl class="glossary">{rows}</dl>'

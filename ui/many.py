@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gradio as gr
@@ -18,10 +17,11 @@ from crop_core.images import check_question, open_image
 from crop_core.records import Refused, Told, Way
 from crop_core.region import GRID, Region
 from ui import controls, figures
-from ui.events import BROKEN, message
+from ui.events import BROKEN
 from ui.gallery import gallery_json, table_rows
 from ui.publish.photo import pixels
 from ui.publish.plates import budget_plate, methods_plate, places_plate
+from ui.render import message, render
 from ui.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -184,4 +184,4 @@ def progress(done: int, total: int, refused: list[Refused]) -> str:
     """How far a stream is, and what could not be asked, each reason once, as HTML."""
     reasons = list(dict.fromkeys(f"{each.name}: {each.why}" for each in refused))
     left = f"{done} of {total}" if done < total else f"{total} ways asked"
-    return "<br>".join(map(escape, [f"{left}.", *reasons]))
+    return render("lines", [f"{left}.", *reasons])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import gradio as gr
@@ -37,8 +36,3 @@ def offered(content: bytes, name: str, label: str | None = None) -> gr.DownloadB
     """A button that gives this file; its label stays as it is unless there is a new one."""
     changed: dict[str, Any] = {} if label is None else {"label": label}
     return gr.DownloadButton(value=save_bytes_to_cache(content, name, get_upload_folder()), interactive=True, **changed)
-
-
-def sentences(told: list[str]) -> str:
-    """A line each, as text."""
-    return "".join(f"<p class='message' role='alert'>{html.escape(line)}</p>" for line in told)

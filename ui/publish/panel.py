@@ -15,11 +15,12 @@ from crop_core.embedded import data_url
 from ui import figures
 from ui.history import Finished, History
 from ui.publish.figure import PICTURES, Wanted, figure
-from ui.publish.files import format_and_width, offered, sentences, written
+from ui.publish.files import format_and_width, offered, written
 from ui.publish.latest import QUIET, Latest, chosen
 from ui.publish.page import page
 from ui.publish.recorded import open_files
 from ui.publish.sheet import FigureError
+from ui.render import message
 
 OPEN_HELP = (
     "Files that “Run and trace (JSON)” above, or `python -m crop_core ask … --json run.json --with-picture`, wrote "
@@ -120,7 +121,7 @@ def publish(history: History, looked_at: bool, *options: Any) -> list[Any]:
         content, name = figure_file(run, *of_figure)
         drawn, said = offered(content, name, f"Figure ({of_figure[1]}, {float(of_figure[2]):g} cm)"), ""
     except ValueError as error:
-        drawn, said = gr.DownloadButton(interactive=False), sentences([str(error)])
+        drawn, said = gr.DownloadButton(interactive=False), message(str(error))
     files = [
         offered(page(run.view, run.result), "crop-explorer.html"),
         offered(record(run, inside), "crop-explorer.json"),
@@ -155,5 +156,5 @@ def opened(history: History, paths: list[str] | None) -> tuple[Any, Any, str]:
     for run in found.runs:
         history = history.add(run)
     if not found.runs:
-        return gr.skip(), gr.skip(), sentences(found.notices)
-    return found.runs[-1].view.to_json(), history, sentences(found.notices)
+        return gr.skip(), gr.skip(), message(*found.notices)
+    return found.runs[-1].view.to_json(), history, message(*found.notices)

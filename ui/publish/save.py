@@ -10,10 +10,11 @@ from typing import Any
 
 import gradio as gr
 
-from ui.publish.files import format_and_width, offered, sentences, written
+from ui.publish.files import format_and_width, offered, written
 from ui.publish.latest import QUIET, Latest, chosen
 from ui.publish.plates import Plate
 from ui.publish.sheet import HIGH, LOW, FigureError
+from ui.render import message
 
 FORGET_AFTER = 3600  # seconds for which what is on screen can be saved
 NOTHING = "There is nothing to save yet: start it above."
@@ -52,7 +53,7 @@ def saved(plate: Plate | None, looked_at: bool, kind: str, width: Any) -> tuple[
         centimetres = number(width)
         content = written(plate.drawing(centimetres), kind)
     except ValueError as error:
-        return gr.DownloadButton(interactive=False), sentences([str(error)])
+        return gr.DownloadButton(interactive=False), message(str(error))
     return offered(content, f"crop-explorer-{plate.name}.{kind.lower()}", f"Figure ({kind}, {centimetres:g} cm)"), ""
 
 
