@@ -15,14 +15,15 @@ import gradio as gr
 
 from crop_core.embedded import data_url
 from crop_core.images import open_image
+from crop_core.request import Engine, QueueStatus
 from ui import controls, links
-from ui.asked import Asked, Engine
+from ui.asked import Asked
 from ui.examples import Example
 from ui.history import Finished, History, strip_html
 from ui.payload import View
 from ui.pictures import open_all
 from ui.thread import thread
-from ui.waiting import Waiting
+from ui.waiting import queue_message
 
 log = logging.getLogger(__name__)
 BROKEN = (
@@ -37,9 +38,9 @@ def message(sentence: str = "") -> str:
     return f"<p class='message' role='alert'>{html.escape(sentence)}</p>" if sentence else ""
 
 
-def waiting(moment: Waiting) -> str:
-    """The message area while somebody waits: a line between two fields, which moves neither."""
-    return f"<p class='waiting' role='status'>{html.escape(moment.sentence)}</p>"
+def waiting(status: QueueStatus) -> str:
+    """The message area while a request is queued: a line between two fields, which moves neither."""
+    return f"<p class='waiting' role='status'>{html.escape(queue_message(status))}</p>"
 
 
 class Handlers:
@@ -100,7 +101,7 @@ class Handlers:
         view = None
         try:
             for moment, done in self.comparison(request()):
-                if isinstance(moment, Waiting):
+                if isinstance(moment, QueueStatus):
                     yield gr.skip(), waiting(moment), gr.skip(), stopping(True)
                     continue
                 view, kept = moment, history.add(done) if done else gr.skip()
@@ -121,14 +122,14 @@ class Handlers:
             before = gr.skip()
         return before, message(), stopping(False)
 
-    def comparison(self, asked: Asked) -> Iterator[tuple[View | Waiting, Finished | None]]:
+    def comparison(self, asked: Asked) -> Iterator[tuple[View | QueueStatus, Finished | None]]:
         """The engine's stream as views, after the wait for it; the last one with the finished run.
 
         Nothing is shown before the engine's first event, so that a budget or box that it refuses changes nothing.
         """
         view = asked.view()
         for event in asked.events(self.engine):
-            if isinstance(event, Waiting):
+            if isinstance(event, QueueStatus):
                 yield event, None
                 continue
             view = view.event(event)
