@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast, overload
+from typing import cast, overload
 
 import torch
 from PIL import Image
@@ -115,7 +115,7 @@ class CropEngine:
 
     def call(self, request: EngineRequest[R], /) -> R:
         """`answer`, `compare` or `localize`, as the request says."""
-        result: Any
+        result: Answer | Comparison | Region
         if request.kind == "localize":
             result = self.localize(request.image, request.question)
         elif request.kind in ("answer", "compare"):
