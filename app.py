@@ -40,7 +40,7 @@ def serve(settings: Settings) -> None:
     hosting = Hosting(settings)
     engine = load_engine({**settings.engine_options(), **settings.limits()})
     bundled = settings.model in (None, DEFAULT_MODEL)
-    app = build(hosting.around(engine), load_examples(EXAMPLES), bundled, settings.keep_hours)
+    app = build(hosting.wrap_engine(engine), load_examples(EXAMPLES), bundled, settings.keep_hours)
     options: dict[str, Any] = launch_options(EXAMPLES, settings.max_upload_mb) | hosting.launch_options()
     try:
         app.launch(**options)

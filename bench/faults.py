@@ -82,6 +82,7 @@ def asked(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[fl
     from PIL import Image
 
     from crop_core.config import Budget, CropConfig
+    from crop_core.request import EngineRequest
 
     config, end = CropConfig(budget=Budget(mean_tokens=64), repeats=1), time.monotonic() + seconds
     said: list[tuple[str, float]] = []
@@ -91,7 +92,7 @@ def asked(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[fl
         while time.monotonic() < end:
             began, question = time.monotonic(), f"what is {number}?"
             try:
-                told = engine.compare(picture, question, config)
+                told = engine.call(EngineRequest("compare", (picture,), question, config))
                 own = told.question == question and told.crop.trace.image_size == picture.size
                 outcome = "answered" if own else "mixed_up"
             except ValueError as error:

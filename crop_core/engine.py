@@ -6,10 +6,11 @@ The one entry for the app, the command line and the benchmark. Knows nothing of 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast, overload
 
 import torch
 from PIL import Image
@@ -35,6 +36,7 @@ from crop_core.probe import Probe, watches
 from crop_core.records import Answer, Comparison, Refused, StreamEvent, Told, Way
 from crop_core.region import Region
 from crop_core.remembered import LIMIT, Remembered
+from crop_core.request import EngineRequest, R, ResultStream
 from crop_core.runs import Task
 from crop_core.streamed import Work
 
@@ -111,6 +113,25 @@ class CropEngine:
         """Whether the model reads earlier turns before a follow-up question."""
         return keeps_history(self.adapter)
 
+    def call(self, request: EngineRequest[R], /) -> R:
+        """`answer`, `compare` or `localize`, as the request says."""
+        result: Answer | Comparison | Region
+        if request.kind == "localize":
+            result = self.localize(request.image, request.question)
+        elif request.kind in ("answer", "compare"):
+            run = self.answer if request.kind == "answer" else self.compare
+            result = run(
+                request.images,
+                request.question,
+                request.config,
+                request.regions or None,
+                request.memory,
+                request.history,
+            )
+        else:
+            raise EngineError(f"A request of kind {request.kind!r} has many results; use `stream`.")
+        return cast(R, result)
+
     def answer(
         self,
         image: Images,
@@ -148,6 +169,10 @@ class CropEngine:
         with self._lock:
             return compare_or_less(measured, self._kept.clear)
 
+    @overload
+    def stream(self, request: EngineRequest[R], /) -> ResultStream[R]: ...
+
+    @overload
     def stream(
         self,
         image: Images,
@@ -155,13 +180,42 @@ class CropEngine:
         config: CropConfig | None = None,
         region: Given = None,
         history: Sequence[Turn] = (),
-    ) -> Iterator[StreamEvent]:
-        """`compare`, told as it happens: localize, both answers token by token, measure, and done with the comparison.
+    ) -> Generator[StreamEvent, None, None]: ...
+
+    def stream(
+        self,
+        image: Images | EngineRequest[R],
+        question: str = "",
+        config: CropConfig | None = None,
+        region: Given = None,
+        history: Sequence[Turn] = (),
+    ) -> ResultStream[R] | Generator[StreamEvent, None, None]:
+        """`compare` as it happens: localize, both answers token by token, measure, and done with the comparison.
 
         The work runs in a thread of its own, so that a slow reader does not slow what is timed. Closing the iterator
-        ends it at the next token. Errors as `compare`, before the first event.
+        ends it at the next token. Errors as `compare`, before the first event. Given an EngineRequest alone, that one.
         """
-        measured = self._request(image, question, config or CropConfig(), region, True, history)
+        if isinstance(image, EngineRequest):
+            return self._stream_request(image)
+        return self._stream(image, question, config or CropConfig(), region, history)
+
+    def _stream_request(self, request: EngineRequest[R]) -> ResultStream[R]:
+        results: Iterator[StreamEvent | Told | Refused]
+        if request.kind == "stream":
+            regions = request.regions or None
+            results = self._stream(request.images, request.question, request.config, regions, request.history)
+        elif request.kind == "ask_many":
+            region, *_ = request.regions or (None,)
+            longest = request.config.max_new_tokens
+            results = self.ask_many(request.image, request.question, request.specs, region, longest)
+        else:
+            raise EngineError(f"A request of kind {request.kind!r} has one result; use `call`.")
+        yield from cast(ResultStream[R], results)
+
+    def _stream(
+        self, image: Images, question: str, config: CropConfig, region: Given, history: Sequence[Turn]
+    ) -> Generator[StreamEvent, None, None]:
+        measured = self._request(image, question, config, region, True, history)
         work = Work(measured, self._lock, self._kept.clear)
         work.start()
         try:

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from crop_core.measure.cost import Cost
 from crop_core.records import Answer, Comparison, Refused, StreamEvent, TokenProb, Told, Way
 from crop_core.region import Region
+from crop_core.request import EngineRequest, Kind
 from crop_core.trace import PruneStep, TokenTrace
 
 SIDE, LAYERS = 24, 12
@@ -162,10 +163,15 @@ def about_several(result: Comparison, regions: Sequence[Region]) -> Comparison:
     return replace(result, baseline=baseline, crop=replace(result.crop, others=traces))
 
 
-class FakeEngine:
-    """Streams a hand-made comparison, a region drawn by the user included, and tells of ways; `asked` keeps those.
+def request(kind: Kind = "stream", question: str = "what?", *images: Image.Image, **fields: Any) -> EngineRequest[Any]:
+    """A request about the images, or else about `picture()`; `fields` replace fields of the request."""
+    return EngineRequest(kind, images or (picture(),), question, **fields)
 
-    A way with a budget of 7 tokens is refused, and the method "random" says something else.
+
+class FakeEngine:
+    """Answers with a hand-made comparison, a region drawn by the user included, and runs specs; `asked` keeps those.
+
+    A spec with a budget of 7 tokens is refused, and the method "random" says something else.
     """
 
     keeps_history = True
@@ -174,36 +180,34 @@ class FakeEngine:
         self.delay = delay
         self.asked: list[Way] = []
 
-    def ask_many(
-        self, image: Image.Image, question: str, ways: Sequence[Way], region: Region | None = None
-    ) -> Iterator[Told | Refused]:
-        """Every token, then each way."""
-        whole = Region.whole(*image.size)
+    def call(self, request: EngineRequest[Any], /) -> Any:
+        """Answer, comparison, or region."""
+        if request.kind == "localize":
+            return Region(1, 2, 3, 4, *request.image.size, "predicted", 0.5)
+        result = self.comparison(request)
+        return result.crop if request.kind == "answer" else result
+
+    def stream(self, request: EngineRequest[Any], /) -> Iterator[Any]:
+        """Every token, then each spec; or region, both answers as they grow, then everything."""
+        yield from self._specs(request) if request.kind == "ask_many" else self._events(request)
+
+    def _specs(self, request: EngineRequest[Any]) -> Iterator[Told | Refused]:
+        whole = Region.whole(*request.image.size)
         yield told("every token", "none", whole, chance=0.99, kl_first=0.0, trace=trace(whole, False, ()))
-        for way in ways:
+        for way in request.specs:
             time.sleep(self.delay)
             self.asked.append(way)
             if way.config.budget is not None and way.config.budget.mean_tokens == 7:
                 yield Refused(way.name, way.config.method, "A budget of 7 tokens is too small.")
                 continue
-            own = way.region or region or Region(2, 1, 4, 3, *image.size, "predicted", 0.83)
+            own = way.region or next(iter(request.regions), None)
+            own = own or Region(2, 1, 4, 3, *request.image.size, "predicted", 0.83)
             other = way.config.method == "random"
             said = {"text": "turtle", "same": False, "chance": 0.2} if other else {}
             yield told(way.name, way.config.method, own, **said)
 
-    def stream(
-        self, image: Any, question: str, config: Any = None, region: Any = None, history: Sequence[Any] = ()
-    ) -> Iterator[StreamEvent]:
-        """Region, both answers as they grow, then everything."""
-        first, *others = [image] if isinstance(image, Image.Image) else image
-        own, *given = [region] if region is None or isinstance(region, Region) else region
-        sizes = [other.size for other in others]
-        known = {word.strip("?,.") for word in question.split()}
-        unknown = sorted(known & {"xylophone"})
-        told = {"changed": "sign" in known, "unknown_words": unknown, "history": list(history)}
-        result = comparison(question, first.size, own, **told)
-        found = [each or Region(5, 5, 6, 7, *size, "predicted", 0.6) for each, size in zip(given, sizes, strict=True)]
-        result = about_several(result, found)
+    def _events(self, request: EngineRequest[Any]) -> Iterator[StreamEvent]:
+        result = self.comparison(request)
         yield StreamEvent("localize")
         texts = (
             ("baseline", ""),
@@ -217,3 +221,15 @@ class FakeEngine:
             yield StreamEvent(stage, text, result.region)
         yield StreamEvent("measure", "", result.region)
         yield StreamEvent("done", "", result.region, result)
+
+    def comparison(self, request: EngineRequest[Any]) -> Comparison:
+        """What every kind of request but "localize" is answered with."""
+        first, *others = request.images
+        own, *given = request.regions or (None,) * len(request.images)
+        sizes = [other.size for other in others]
+        known = {word.strip("?,.") for word in request.question.split()}
+        unknown = sorted(known & {"xylophone"})
+        told = {"changed": "sign" in known, "unknown_words": unknown, "history": list(request.history)}
+        result = comparison(request.question, first.size, own, **told)
+        found = [each or Region(5, 5, 6, 7, *size, "predicted", 0.6) for each, size in zip(given, sizes, strict=True)]
+        return about_several(result, found)

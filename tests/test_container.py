@@ -16,7 +16,7 @@ from container import ROOT, Step, command, copied, copies, environment, healthy,
 
 from crop_core.settings import explained
 from ui.server.health import health_routes
-from ui.server.watched import Lane
+from ui.server.watched import ActiveRequests
 
 STEPS = read((ROOT / "Dockerfile").read_text(encoding="utf-8"))
 STAGES = stages(STEPS)
@@ -81,7 +81,7 @@ def test_its_variables_are_settings_and_places_that_can_be_written() -> None:
 def test_the_health_check_asks_for_a_page_that_is_served() -> None:
     asked = re.findall(r"\}(/\w+)'", last("HEALTHCHECK").text)
     assert asked == ["/readyz"]
-    assert asked[0] in [route.path for route in health_routes(Lane(1))]
+    assert asked[0] in [route.path for route in health_routes(ActiveRequests(1))]
 
 
 def test_it_starts_as_the_readme_does() -> None:

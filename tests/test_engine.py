@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 import threading
 from dataclasses import replace
 
@@ -20,8 +21,9 @@ from crop_core.engine import CropEngine, EngineError
 from crop_core.localize import WholeImage
 from crop_core.measure.flops import counted
 from crop_core.models import ModelError
-from crop_core.records import STAGES, Comparison
+from crop_core.records import STAGES, Comparison, Way
 from crop_core.region import Region
+from crop_core.request import EngineRequest
 from crop_core.runs import Task
 
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
@@ -310,6 +312,38 @@ def test_a_stream_tells_every_token_and_ends_with_the_comparison(engine, compare
         assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
         assert {event.region for event in events if event.stage == stage} == {compared["crop"].region}
     assert figures(events[-1].comparison) == figures(compared["crop"])
+
+
+def test_requests_give_what_the_methods_give(engine, compared):
+    asked = ((IMAGE,), QUESTION, config("crop"), (REGION,))
+    result = engine.compare(IMAGE, QUESTION, config("crop"), REGION)
+    *_, last = engine.stream(EngineRequest("stream", *asked))
+    for told in (engine.call(EngineRequest("compare", *asked)), last.comparison):
+        assert figures(told) == figures(result)
+    assert engine.call(EngineRequest("answer", *asked, memory=False)).text == result.crop.text
+    assert engine.call(EngineRequest("localize", (IMAGE,), QUESTION)) == compared["crop"].region
+    specs = (Way("one", config("crop")), Way("two", config("random")))
+    many = list(engine.stream(EngineRequest("ask_many", *asked, specs=specs)))
+    assert [each.region for each in many] == [Region.whole(200, 120), REGION, Region.whole(200, 120)]
+    longest = config("crop").max_new_tokens
+    assert [each.text for each in many] == [
+        each.text for each in engine.ask_many(IMAGE, QUESTION, specs, REGION, longest)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind", "images", "message"),
+    [
+        ("call", "answer", (), "There is no image; give at least one."),
+        ("call", "localize", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
+        ("stream", "ask_many", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
+        ("call", "stream", (IMAGE,), "A request of kind 'stream' has many results; use `stream`."),
+        ("stream", "answer", (IMAGE,), "A request of kind 'answer' has one result; use `call`."),
+    ],
+)
+def test_a_request_that_cannot_be_is_one_sentence(engine, entry, kind, images, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        next(iter(getattr(engine, entry)(EngineRequest(kind, images, QUESTION))))
 
 
 @pytest.mark.parametrize("stage", ["localize", "baseline", "crop", "measure"])

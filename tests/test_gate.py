@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fake_records import request
 from gradio.context import LocalContext
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -17,7 +18,7 @@ from ui.api import NAMES
 from ui.pictures import MOST
 from ui.server import gate
 from ui.server.gate import JSON_BYTES, MB, Gate
-from ui.server.rate import Rate, RateError, Rationed, visitor
+from ui.server.rate import Rate, RateError, RateLimitedEngine, visitor
 
 API = "/gradio_api/"
 
@@ -122,17 +123,21 @@ class Engine:
 
     keeps_history = True
 
-    def __getattr__(self, entry: str) -> Any:
-        return lambda *request: [entry, *request]
+    def call(self, request: Any) -> Any:
+        return "call", request
+
+    def stream(self, request: Any) -> Any:
+        return "stream", request
 
 
-@pytest.mark.parametrize("entry", ["answer", "compare", "localize", "stream", "ask_many"])
-def test_every_entry_of_the_engine_counts_as_one_question(entry: str) -> None:
-    engine = Rationed(Engine(), Rate(1))
+@pytest.mark.parametrize("kind", ["answer", "compare", "localize", "stream", "ask_many"])
+def test_every_request_counts_as_one_question(kind: Any) -> None:
+    engine, asked = RateLimitedEngine(Engine(), Rate(1)), request(kind)
     assert engine.keeps_history
-    assert getattr(engine, entry)("picture", "what?") == [entry, "picture", "what?"]
+    entry = "stream" if kind in ("stream", "ask_many") else "call"
+    assert getattr(engine, entry)(asked) == (entry, asked)
     with pytest.raises(RateError):
-        engine.localize("picture", "what?")
+        engine.call(request("localize"))
 
 
 @pytest.mark.parametrize(("name", "who"), [("ann", "ann"), (None, "10.0.0.7")])

@@ -34,8 +34,8 @@ RAN = {"model": "crop-tiny", "device": "cuda:0", "dtype": "bfloat16", "made": MA
 class Recorded(FakeEngine):
     """Tells where it was asked."""
 
-    def ask_many(self, *request):
-        for each in super().ask_many(*request):
+    def stream(self, request):
+        for each in super().stream(request):
             yield replace(each, **RAN) if hasattr(each, "text") else each
 
 

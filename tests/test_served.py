@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fake_records import FakeEngine, comparison, picture
+from fake_records import FakeEngine, picture
 
 from crop_core.settings import Settings
 from ui.layout import build, launch_options
@@ -20,13 +20,6 @@ from ui.server.headers import headers
 from ui.server.hosting import Hosting
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-class Engine(FakeEngine):
-    """Answers what programs ask too."""
-
-    def answer(self, image: Any, question: str, config: Any = None, region: Any = None) -> Any:
-        return comparison(question, image.size, region).crop
 
 
 @contextmanager
@@ -38,7 +31,7 @@ def served(folder: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(name, value)
     read = Settings.from_env()
     hosting = Hosting(read)
-    app = build(hosting.around(Engine()), [])
+    app = build(hosting.wrap_engine(FakeEngine()), [])
     options = launch_options(folder / "examples", read.max_upload_mb) | hosting.launch_options()
     app.launch(prevent_thread_lock=True, quiet=True, **options)
     try:

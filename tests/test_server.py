@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_records import FakeEngine, comparison, picture
+from fake_records import FakeEngine, picture, request
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -25,7 +25,7 @@ from ui.server.health import health_routes
 from ui.server.hosting import GRACE, Hosting
 from ui.server.log import RequestLog
 from ui.server.metrics import Metrics
-from ui.server.watched import Lane, Report, Watched
+from ui.server.watched import ActiveRequests, MonitoredEngine, Report
 
 IMAGE = picture(200, 100)
 SECRET = "what is on my passport?"
@@ -36,19 +36,16 @@ class Engine(FakeEngine):
 
     closed = False
 
-    def localize(self, image: Any, question: str) -> str:
-        if question == "refuse":
+    def call(self, request: Any) -> Any:
+        if request.question == "refuse":
             raise ValueError("There is no localizer.")
-        if question == "break":
+        if request.question == "break":
             raise KeyError("secret of the server")
-        return "here"
+        return "here" if request.kind == "localize" else super().call(request)
 
-    def answer(self, image: Any, question: str, config: Any = None, region: Any = None) -> Any:
-        return comparison(question, image.size).crop
-
-    def stream(self, *request: Any) -> Iterator[Any]:
+    def stream(self, request: Any) -> Iterator[Any]:
         try:
-            yield from super().stream(*request)
+            yield from super().stream(request)
         finally:
             self.closed = True
 
@@ -59,22 +56,26 @@ def reports() -> list[Report]:
 
 
 @pytest.fixture
-def lane() -> Lane:
-    return Lane(60)
+def active() -> ActiveRequests:
+    return ActiveRequests(60)
 
 
 @pytest.fixture
-def watched(lane: Lane, reports: list[Report]) -> Watched:
-    return Watched(Engine(), lane, [reports.append])
+def monitored(active: ActiveRequests, reports: list[Report]) -> MonitoredEngine:
+    return MonitoredEngine(Engine(), active, [reports.append])
 
 
-def test_a_stream_is_passed_on_and_reported(watched: Watched, reports: list[Report], lane: Lane) -> None:
-    events = watched.stream(IMAGE, SECRET, CropConfig(method="plc"))
+def test_a_stream_is_passed_on_and_reported(
+    monitored: MonitoredEngine, reports: list[Report], active: ActiveRequests
+) -> None:
+    events = monitored.stream(request("stream", SECRET, IMAGE, config=CropConfig(method="plc")))
     first = next(events)
-    assert lane.busy == 1
+    assert active.busy == 1
     seen = [first, *events]
-    assert [event.stage for event in seen] == [event.stage for event in FakeEngine().stream(IMAGE, SECRET)]
-    assert lane.busy == 0
+    assert [event.stage for event in seen] == [
+        event.stage for event in FakeEngine().stream(request("stream", SECRET, IMAGE))
+    ]
+    assert active.busy == 0
     (report,) = reports
     result = seen[-1].comparison
     assert (report.endpoint, report.outcome, report.method, report.error) == ("page", "answered", "plc", "")
@@ -86,19 +87,19 @@ def test_a_stream_is_passed_on_and_reported(watched: Watched, reports: list[Repo
     assert report.seconds > 0
 
 
-def test_a_stream_that_is_left_is_cancelled_inside_too(lane: Lane, reports: list[Report]) -> None:
+def test_a_stream_that_is_left_is_cancelled_inside_too(active: ActiveRequests, reports: list[Report]) -> None:
     engine = Engine()
-    events = Watched(engine, lane, [reports.append]).stream([IMAGE, IMAGE], "what?", CropConfig(), [None, None])
+    events = MonitoredEngine(engine, active, [reports.append]).stream(request("stream", "what?", IMAGE, IMAGE))
     next(events)
     events.close()
     assert engine.closed
     assert [report.outcome for report in reports] == ["cancelled"]
     assert reports[0].sizes == [(200, 100)] * 2
-    assert lane.busy == 0
+    assert active.busy == 0
 
 
-def test_a_stream_that_is_left_after_its_answer_was_answered(watched: Watched, reports: list[Report]) -> None:
-    events = watched.stream(IMAGE, "what?")
+def test_a_stream_that_is_left_after_its_answer_was_answered(monitored: MonitoredEngine, reports: list[Report]) -> None:
+    events = monitored.stream(request("stream", "what?", IMAGE))
     for event in events:
         if event.comparison is not None:
             break
@@ -106,9 +107,9 @@ def test_a_stream_that_is_left_after_its_answer_was_answered(watched: Watched, r
     assert [report.outcome for report in reports] == ["answered"]
 
 
-def test_ways_are_counted_and_passed_on(watched: Watched, reports: list[Report]) -> None:
-    ways = [Way(name, CropConfig(method=name)) for name in ("crop", "random", "crop")]
-    assert len(list(watched.ask_many(IMAGE, "what?", ways))) == 4
+def test_ways_are_counted_and_passed_on(monitored: MonitoredEngine, reports: list[Report]) -> None:
+    specs = tuple(Way(name, CropConfig(method=name)) for name in ("crop", "random", "crop"))
+    assert len(list(monitored.stream(request("ask_many", "what?", IMAGE, specs=specs)))) == 4
     (report,) = reports
     assert (report.endpoint, report.ways, report.method, report.tokens) == ("many", 3, "crop,random", 576)
 
@@ -118,18 +119,18 @@ def test_ways_are_counted_and_passed_on(watched: Watched, reports: list[Report])
     [("find", "answered", ""), ("refuse", "refused", "ValueError"), ("break", "failed", "KeyError")],
 )
 def test_what_becomes_of_a_request(
-    question: str, outcome: str, error: str, watched: Watched, reports: list[Report]
+    question: str, outcome: str, error: str, monitored: MonitoredEngine, reports: list[Report]
 ) -> None:
     if error:
         with pytest.raises((ValueError, KeyError)):
-            watched.localize(IMAGE, question)
+            monitored.call(request("localize", question, IMAGE))
     else:
-        assert watched.localize(IMAGE, question) == "here"
+        assert monitored.call(request("localize", question, IMAGE)) == "here"
     assert [(report.endpoint, report.outcome, report.error) for report in reports] == [("localize", outcome, error)]
 
 
-def test_answers_by_name_are_reported(watched: Watched, reports: list[Report]) -> None:
-    answer = watched.answer(IMAGE, "what?", CropConfig(budget=Budget(mean_tokens=64)), None)
+def test_answers_by_name_are_reported(monitored: MonitoredEngine, reports: list[Report]) -> None:
+    answer = monitored.call(request("answer", "what?", IMAGE, config=CropConfig(budget=Budget(mean_tokens=64))))
     assert reports[0].stages == {
         "crop": {name: getattr(answer.cost, f"{name}_s") for name in reports[0].stages["crop"]}
     }
@@ -144,8 +145,8 @@ def line_of(report: Report, questions: bool) -> dict[str, Any]:
     return json.loads(line)
 
 
-def test_the_log_is_one_line_without_the_question(watched: Watched, reports: list[Report]) -> None:
-    list(watched.stream(IMAGE, SECRET + "\n\u2028", CropConfig()))
+def test_the_log_is_one_line_without_the_question(monitored: MonitoredEngine, reports: list[Report]) -> None:
+    list(monitored.stream(request("stream", SECRET + "\n\u2028", IMAGE)))
     line = line_of(reports[0], questions=False)
     assert SECRET not in json.dumps(line)
     assert line["question_length"] == len(SECRET) + 2
@@ -155,40 +156,42 @@ def test_the_log_is_one_line_without_the_question(watched: Watched, reports: lis
     assert line_of(reports[0], questions=True)["question"] == SECRET + "\n\u2028"
 
 
-def test_a_failure_tells_its_class_alone(watched: Watched, reports: list[Report]) -> None:
+def test_a_failure_tells_its_class_alone(monitored: MonitoredEngine, reports: list[Report]) -> None:
     with pytest.raises(KeyError):
-        watched.localize(IMAGE, "break")
+        monitored.call(request("localize", "break", IMAGE))
     assert line_of(reports[0], questions=False)["error"] == "KeyError"
     assert "secret of the server" not in json.dumps(line_of(reports[0], questions=True))
 
 
-def test_silence_makes_a_lane_stuck_and_a_sign_of_life_frees_it() -> None:
+def test_silence_makes_the_app_stuck_and_a_sign_of_life_frees_it() -> None:
     now = [0.0]
-    lane = Lane(60, lambda: now[0])
-    client = TestClient(Starlette(routes=health_routes(lane)))
-    lane.alive("a")
+    active = ActiveRequests(60, lambda: now[0])
+    client = TestClient(Starlette(routes=health_routes(active)))
+    active.alive("a")
     now[0] = 60
     assert client.get("/readyz").json() == {"ready": True, "under_way": 1}
     now[0] = 61
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (503, {"ready": False, "under_way": 1})
     assert client.get("/healthz").json() == {"alive": True}
-    lane.alive("a")
+    active.alive("a")
     assert client.get("/readyz").status_code == 200
     now[0] = 1000
-    lane.end("a")
-    lane.end("a")  # twice does no harm
+    active.end("a")
+    active.end("a")  # twice does no harm
     assert client.get("/readyz").json() == {"ready": True, "under_way": 0}
 
 
-def test_figures_count_what_was_reported(watched: Watched, reports: list[Report], lane: Lane) -> None:
+def test_figures_count_what_was_reported(
+    monitored: MonitoredEngine, reports: list[Report], active: ActiveRequests
+) -> None:
     pytest.importorskip("prometheus_client")
-    figures = Metrics(lane)
-    list(watched.stream(IMAGE, SECRET))
-    watched.localize(IMAGE, "find")
+    figures = Metrics(active)
+    list(monitored.stream(request("stream", SECRET, IMAGE)))
+    monitored.call(request("localize", "find", IMAGE))
     for report in reports:
         figures(report)
-    lane.alive("a")
+    active.alive("a")
     client = TestClient(Starlette(routes=[Route("/metrics", figures.page)]))
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
@@ -200,13 +203,15 @@ def test_figures_count_what_was_reported(watched: Watched, reports: list[Report]
     assert "passport" not in answer.text
 
 
-def test_figures_without_their_package_are_one_sentence(monkeypatch: pytest.MonkeyPatch, lane: Lane) -> None:
+def test_figures_without_their_package_are_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, active: ActiveRequests
+) -> None:
     monkeypatch.setattr(metrics, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"^CROP_METRICS needs .*pip install prometheus-client\.$"):
-        Metrics(lane)
+        Metrics(active)
 
 
-async def streamed(request: Any) -> StreamingResponse:
+async def streamed(_: Any) -> StreamingResponse:
     """Two pieces."""
 
     async def pieces() -> Any:
@@ -217,7 +222,7 @@ async def streamed(request: Any) -> StreamingResponse:
 
 
 def test_every_response_carries_the_headers() -> None:
-    routes = [Route("/plain", lambda request: PlainTextResponse("x")), Route("/stream", streamed)]
+    routes = [Route("/plain", lambda _: PlainTextResponse("x")), Route("/stream", streamed)]
     client = TestClient(Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)]))
     for path, status in (("/plain", 200), ("/stream", 200), ("/nowhere", 404)):
         answer = client.get(path)
@@ -253,7 +258,7 @@ def test_the_settings_reach_the_launch(settings: Settings) -> None:
     assert (options["server_name"], options["server_port"], options["root_path"]) == ("0.0.0.0", 80, "/crop")
     assert options["auth"] is None
     assert [route.path for route in options["app_kwargs"]["routes"]] == ["/healthz", "/readyz"]
-    assert hosting.lane._patience == 5 + GRACE
+    assert hosting.active._patience == 5 + GRACE
 
 
 def test_what_is_switched_on_is_served_and_what_is_not_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

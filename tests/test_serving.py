@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_records import request as asked
 from PIL import Image
 
 from crop_core.config import Budget, CropConfig
@@ -69,31 +70,38 @@ def workers() -> list[int]:
 
 def test_a_worker_says_what_an_engine_here_says(engine: ServedEngine) -> None:
     here, (picture,) = load(), pictures(1)
-    asked = (picture, "what is left of the dog?", CONFIG)
-    alone = here.compare(*asked)
-    for told in (engine.compare(*asked), list(engine.stream(*asked))[-1].comparison):
+    question = "what is left of the dog?"
+    alone = here.compare(picture, question, CONFIG)
+    compared = engine.call(asked("compare", question, picture, config=CONFIG))
+    streamed = list(engine.stream(asked("stream", question, picture, config=CONFIG)))[-1].comparison
+    for told in (compared, streamed):
         assert isinstance(told, Comparison)
         assert (told.crop.text, told.baseline.text, told.region) == (alone.crop.text, alone.baseline.text, alone.region)
         assert told.crop.trace.alive_counts.tolist() == alone.crop.trace.alive_counts.tolist()
-    ways = [Way("one", CONFIG), Way("two", CropConfig(method="random", budget=CONFIG.budget))]
-    here_told, there_told = (list(each.ask_many(picture, "what?", ways)) for each in (here, engine))
+    specs = (Way("one", CONFIG), Way("two", CropConfig(method="random", budget=CONFIG.budget)))
+    here_told = list(here.ask_many(picture, "what?", specs))
+    there_told = list(engine.stream(asked("ask_many", "what?", picture, specs=specs)))
     assert [each.text for each in there_told] == [each.text for each in here_told]
-    assert engine.localize(picture, "what?") == here.localize(picture, "what?")
+    assert engine.call(asked("localize", "what?", picture)) == here.localize(picture, "what?")
     assert engine.keeps_history == here.keeps_history
 
 
 def test_a_stream_comes_event_by_event_and_closing_it_frees_the_worker(engine: ServedEngine) -> None:
     (picture,) = pictures(1)
-    stream = engine.stream(picture, "what?", CropConfig(budget=CONFIG.budget, repeats=10))
+    stream = engine.stream(asked("stream", "what?", picture, config=CropConfig(budget=CONFIG.budget, repeats=10)))
     assert [next(stream).stage for _ in range(2)] == ["localize", "baseline"]
     stream.close()
-    assert engine.answer(picture, "what?", CONFIG).tokens
+    assert engine.call(asked("answer", "what?", picture, config=CONFIG)).tokens
 
 
 def test_what_a_worker_refuses_is_one_sentence(engine: ServedEngine) -> None:
     (picture,) = pictures(1)
     far = CropConfig(budget=CONFIG.budget, localizer="box")
-    for work in (lambda: engine.compare(picture, "what?", far), lambda: list(engine.stream(picture, "what?", far))):
+    for work in (
+        lambda: engine.call(asked("compare", "what?", picture, config=far)),
+        lambda: list(engine.stream(asked("stream", "what?", picture, config=far))),
+        lambda: list(engine.stream(asked("ask_many", "what?", picture, specs=(Way("one", far),)))),
+    ):
         with pytest.raises(WorkerError, match=r"^The region is to be drawn by hand, but no box was given; .*\.$"):
             work()
 
@@ -105,9 +113,10 @@ def test_a_worker_is_killed_under_load_and_nobody_is_forgotten(engine: ServedEng
     def ask(number: int, picture: Image.Image) -> None:
         try:
             if number % 2:
-                told[number] = engine.compare(picture, f"what is {number}?", CONFIG)
+                told[number] = engine.call(asked("compare", f"what is {number}?", picture, config=CONFIG))
             else:
-                told[number] = [*engine.stream(picture, f"what is {number}?", CONFIG)][-1].comparison
+                events = engine.stream(asked("stream", f"what is {number}?", picture, config=CONFIG))
+                told[number] = [*events][-1].comparison
         except ValueError as error:
             told[number] = str(error)
 
@@ -173,9 +182,13 @@ def test_a_second_death_is_told_and_what_was_told_is_not_told_again() -> None:
     from ray.exceptions import ActorDiedError
 
     died, event = ActorDiedError(), StreamEvent("localize")
-    assert ServedEngine(Handle([died], ["answer"])).answer() == "answer"
-    assert list(ServedEngine(Handle(["a", "b", died], ["a", "b", "c"])).ask_many()) == ["a", "b", "c"]
-    assert list(ServedEngine(Handle([event, died], [event, event])).stream()) == [event] * 3
-    for lost in (lambda engine: engine.answer(), lambda engine: list(engine.ask_many())):
+    assert ServedEngine(Handle([died], ["answer"])).call(asked("answer")) == "answer"
+    many = ServedEngine(Handle(["a", "b", died], ["a", "b", "c"])).stream(asked("ask_many"))
+    assert list(many) == ["a", "b", "c"]
+    assert list(ServedEngine(Handle([event, died], [event, event])).stream(asked("stream"))) == [event] * 3
+    for lost in (
+        lambda engine: engine.call(asked("answer")),
+        lambda engine: list(engine.stream(asked("ask_many"))),
+    ):
         with pytest.raises(WorkerError, match=r"^The machine .* was lost, twice; please ask again\.$"):
             lost(ServedEngine(Handle([died], [died])))

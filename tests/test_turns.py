@@ -12,19 +12,20 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
-from fake_records import FakeEngine, comparison, picture
+from fake_records import FakeEngine, picture, request
 from gradio_client import Client, handle_file
 from test_ui_events import SETTINGS
 
 from crop_core.config import CropConfig
 from crop_core.records import StreamEvent, Way
+from crop_core.request import QueueStatus
 from ui.events import Handlers
 from ui.history import History
 from ui.layout import build, launch_options
 from ui.many import Many
-from ui.server.in_turn import InTurn
-from ui.server.turns import Turns
-from ui.waiting import FullError, Waiting, duration
+from ui.server.in_turn import QueuedEngine
+from ui.server.turns import RequestQueue
+from ui.waiting import FullError, duration
 
 PATIENCE = 20  # seconds; nothing takes as long
 
@@ -52,7 +53,7 @@ def until(true: Callable[[], object]) -> None:
 
 
 def test_who_came_first_is_first_and_no_more_may_wait_than_may(clock: Clock) -> None:
-    turns = Turns(2, clock=clock)
+    turns = RequestQueue(2, clock=clock)
     first, second, third = (turns.join("page") for _ in range(3))
     assert list(first.waits()) == []
     assert [next(each.waits()).ahead for each in (second, third)] == [1, 2]
@@ -67,7 +68,7 @@ def test_who_came_first_is_first_and_no_more_may_wait_than_may(clock: Clock) -> 
 
 def test_the_expected_wait_is_what_those_before_still_need(clock: Clock) -> None:
     """Means by hand: 10 s a comparison, 2 s a way; then 0.7 * 10 + 0.3 * 20 = 13 s a comparison."""
-    turns = Turns(9, clock=clock)
+    turns = RequestQueue(9, clock=clock)
 
     def answered(kind: str, size: int, seconds: float) -> None:
         turn = turns.join(kind, size)
@@ -76,14 +77,14 @@ def test_the_expected_wait_is_what_those_before_still_need(clock: Clock) -> None
         turn.leave(answered=True)
 
     at_work, waiting = turns.join("page"), turns.join("many", 4)
-    assert next(waiting.waits()) == Waiting(1, None), "nobody was answered yet"
+    assert next(waiting.waits()) == QueueStatus(1, None), "nobody was answered yet"
     at_work.leave(), waiting.leave()
     answered("page", 1, 10)
     answered("many", 3, 6)
     at_work, waiting, last = turns.join("page"), turns.join("many", 4), turns.join("page")
     assert list(at_work.waits()) == []
     clock.now += 4
-    assert (next(waiting.waits()), next(last.waits())) == (Waiting(1, 6), Waiting(2, 6 + 4 * 2))
+    assert (next(waiting.waits()), next(last.waits())) == (QueueStatus(1, 6), QueueStatus(2, 6 + 4 * 2))
     clock.now += 100
     assert next(waiting.waits()).seconds == 0, "never less"
     for turn in (at_work, waiting, last):
@@ -95,7 +96,7 @@ def test_the_expected_wait_is_what_those_before_still_need(clock: Clock) -> None
 
 
 def test_two_may_work_at_once(clock: Clock) -> None:
-    turns = Turns(5, width=2, clock=clock)
+    turns = RequestQueue(5, width=2, clock=clock)
     one, two, three, four = (turns.join("page") for _ in range(4))
     assert list(one.waits()) == list(two.waits()) == []
     assert [next(each.waits()).ahead for each in (three, four)] == [1, 2]
@@ -138,25 +139,25 @@ class Slow(FakeEngine):
             self.at_work -= 1
             self.ended += 1
 
-    def stream(self, image: Any, question: str, *more: Any) -> Iterator[StreamEvent]:
-        with self.work(question):
+    def stream(self, request: Any) -> Iterator[StreamEvent]:
+        with self.work(request.question):
             yield StreamEvent("localize")
             while not self.released.wait(0.02):
                 yield StreamEvent("measure")
-            yield from super().stream(image, question, *more)
+            yield from super().stream(request)
 
-    def answer(self, image: Any, question: str, *more: Any) -> Any:
-        with self.work(question):
+    def call(self, request: Any) -> Any:
+        with self.work(request.question):
             assert self.released.wait(PATIENCE)
-            return comparison(question, image.size).crop
+            return super().call(request)
 
 
 def test_streams_wait_for_each_other_and_tell_of_it() -> None:
     engine = Slow()
-    behind = InTurn(engine, Turns(3))
-    first, second = behind.stream(picture(), "first"), behind.stream(picture(), "second")
+    behind = QueuedEngine(engine, RequestQueue(3))
+    first, second = behind.stream(request(question="first")), behind.stream(request(question="second"))
     assert next(first).stage == "localize"
-    assert next(second) == Waiting(1)
+    assert next(second) == QueueStatus(1)
     assert engine.seen == ["first"], "who waits has not been asked"
     engine.released.set()
     assert [list(each)[-1].comparison.question for each in (first, second)] == ["first", "second"]
@@ -165,10 +166,10 @@ def test_streams_wait_for_each_other_and_tell_of_it() -> None:
 
 @pytest.mark.parametrize("waiting", [False, True])
 def test_closing_a_stream_frees_its_place(waiting: bool) -> None:
-    engine, turns = Slow(), Turns(1)
-    behind = InTurn(engine, turns)
+    engine, turns = Slow(), RequestQueue(1)
+    behind = QueuedEngine(engine, turns)
     held = turns.join("page") if waiting else None
-    stream = behind.stream(picture(), "what?")
+    stream = behind.stream(request())
     next(stream)
     stream.close()
     if held:
@@ -176,7 +177,7 @@ def test_closing_a_stream_frees_its_place(waiting: bool) -> None:
     until(lambda: turns.taken == 0)
     assert engine.at_work == 0 and engine.seen == ([] if waiting else ["what?"])
     engine.released.set()
-    assert list(behind.stream(picture(), "next"))[-1].comparison.question == "next"
+    assert list(behind.stream(request(question="next")))[-1].comparison.question == "next"
 
 
 def test_closing_does_not_wait_for_the_model() -> None:
@@ -190,35 +191,31 @@ def test_closing_does_not_wait_for_the_model() -> None:
             finally:
                 assert ending.wait(PATIENCE)
 
-    behind = InTurn(Stubborn(), Turns(1))
-    stream = behind.stream(picture(), "what?")
+    behind = QueuedEngine(Stubborn(), RequestQueue(1))
+    stream = behind.stream(request())
     next(stream)
     stream.close()
-    after = behind.stream(picture(), "next")
-    assert next(after) == Waiting(1)
+    after = behind.stream(request(question="next"))
+    assert next(after) == QueueStatus(1)
     ending.set()
-    until(lambda: not isinstance(next(after), Waiting))
+    until(lambda: not isinstance(next(after), QueueStatus))
 
 
 def test_a_failure_frees_its_place() -> None:
     class Broken(FakeEngine):
-        def stream(self, *_: Any) -> Iterator[StreamEvent]:
-            raise RuntimeError
+        def stream(self, request: Any) -> Iterator[Any]:
+            raise ValueError if request.kind == "ask_many" else RuntimeError
             yield
 
-        def ask_many(self, *_: Any) -> Iterator[Any]:
-            raise ValueError
-            yield
-
-        def localize(self, *_: Any) -> Any:
+        def call(self, request: Any) -> Any:
             raise RuntimeError
 
-    turns = Turns(1)
-    behind = InTurn(Broken(), turns)
+    turns = RequestQueue(1)
+    behind = QueuedEngine(Broken(), turns)
     for work in (
-        lambda: list(behind.stream(picture(), "what?")),
-        lambda: list(behind.ask_many(picture(), "what?", [Way("one", CropConfig())])),
-        lambda: behind.localize(picture(), "what?"),
+        lambda: list(behind.stream(request())),
+        lambda: list(behind.stream(request("ask_many", specs=(Way("one", CropConfig()),)))),
+        lambda: behind.call(request("localize")),
     ):
         with pytest.raises((RuntimeError, ValueError)):
             work()
@@ -232,8 +229,8 @@ def scene(tmp_path: Path) -> str:
 
 
 def test_the_page_tells_who_waits_and_refuses_who_may_not(scene: str) -> None:
-    turns = Turns(1)
-    behind, held = InTurn(FakeEngine(), turns), turns.join("page")
+    turns = RequestQueue(1)
+    behind, held = QueuedEngine(FakeEngine(), turns), turns.join("page")
     ask = Handlers(behind, []).ask(History(), scene, "what?", None, *SETTINGS, "")
     explorer, note, history, stop = next(ask)
     assert explorer == history == gr.skip() and stop.interactive
@@ -252,10 +249,10 @@ def test_the_page_tells_who_waits_and_refuses_who_may_not(scene: str) -> None:
 
 
 @pytest.fixture
-def served(scene: str) -> Iterator[tuple[str, Slow, Turns]]:
+def served(scene: str) -> Iterator[tuple[str, Slow, RequestQueue]]:
     """Address of the app over a slow engine with one place to wait."""
-    engine, turns = Slow(), Turns(1)
-    app = build(InTurn(engine, turns), [])
+    engine, turns = Slow(), RequestQueue(1)
+    app = build(QueuedEngine(engine, turns), [])
     options = launch_options(Path(scene).parent)
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **options)
     yield url, engine, turns
@@ -264,7 +261,7 @@ def served(scene: str) -> Iterator[tuple[str, Slow, Turns]]:
 
 
 def test_programs_wait_in_the_same_line_and_are_refused_in_one_sentence(
-    served: tuple[str, Slow, Turns], scene: str
+    served: tuple[str, Slow, RequestQueue], scene: str
 ) -> None:
     url, engine, turns = served
     client = Client(url, verbose=False)
@@ -287,7 +284,7 @@ def test_programs_wait_in_the_same_line_and_are_refused_in_one_sentence(
 
 @pytest.mark.parametrize("how", ["tab closed", "stopped"])
 def test_the_model_is_free_again_when_a_page_goes_or_stops(
-    how: str, served: tuple[str, Slow, Turns], scene: str
+    how: str, served: tuple[str, Slow, RequestQueue], scene: str
 ) -> None:
     """What a browser sends, by hand: the page's own event, then the end of its connection, or what Stop sends."""
     url, engine, turns = served

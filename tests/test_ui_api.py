@@ -1,9 +1,8 @@
 import gradio as gr
 import pytest
-from fake_records import FakeEngine, comparison, picture
+from fake_records import FakeEngine, picture
 
 from crop_core.config import Budget
-from crop_core.region import Region
 from ui.api import BROKEN, NAMES, Endpoints, cells
 from ui.layout import build
 
@@ -11,16 +10,9 @@ from ui.layout import build
 class Answering(FakeEngine):
     """Keeps what it was asked."""
 
-    def answer(self, image, question, config=None, region=None):
-        self.request = (image.size, question, config, region)
-        return comparison(question, image.size, region).crop
-
-    def compare(self, image, question, config=None, region=None):
-        self.request = (image.size, question, config, region)
-        return comparison(question, image.size, region)
-
-    def localize(self, image, question):
-        return Region(1, 2, 3, 4, *image.size, "predicted", 0.5)
+    def call(self, request):
+        self.request = request
+        return super().call(request)
 
 
 @pytest.fixture
@@ -32,8 +24,8 @@ def scene(tmp_path):
 def test_what_is_asked_reaches_the_engine(scene):
     engine = Answering()
     told = Endpoints(engine).ask(scene, " what? ", "ilp", "11.1%", "2,2,5,5")
-    size, question, config, region = engine.request
-    assert (size, question, config.method) == ((336, 336), "what?", "ilp")
+    (image,), (region,), config = engine.request.images, engine.request.regions, engine.request.config
+    assert (image.size, engine.request.question, config.method) == ((336, 336), "what?", "ilp")
     assert config.budget == Budget(share=0.111)
     assert (region.grid, region.source) == ((2, 2, 5, 5), "drawn")
     assert told["answer"] == "rabbit"
@@ -44,8 +36,8 @@ def test_what_is_asked_reaches_the_engine(scene):
 def test_what_is_left_out_is_the_default(scene):
     engine = Answering()
     told = Endpoints(engine).compare(scene, "what?", "", "", "")
-    assert engine.request[2].budget == Budget(share=192 / 576)
-    assert engine.request[3] is None
+    assert engine.request.config.budget == Budget(share=192 / 576)
+    assert engine.request.regions == (None,)
     assert {"baseline", "crop", "trace", "region"} <= set(told)
     assert Endpoints(engine).localize(scene, "what?")["grid"] == [1, 2, 3, 4]
 
@@ -73,7 +65,7 @@ def test_bad_input_is_one_sentence(scene, request_, said):
 
 def test_a_failure_inside_tells_nothing_of_itself(scene):
     class Dying(Answering):
-        def localize(self, image, question):
+        def call(self, request):
             raise RuntimeError("secret")
 
     with pytest.raises(gr.Error) as told:

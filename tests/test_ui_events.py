@@ -90,8 +90,8 @@ def test_a_failure_inside_is_told_without_its_details(scene: str) -> None:
 
 def test_a_failure_half_way_leaves_the_picture(scene: str) -> None:
     class Dying(FakeEngine):
-        def stream(self, *args: object) -> Iterator[StreamEvent]:
-            yield next(super().stream(*args))
+        def stream(self, request: object) -> Iterator[StreamEvent]:
+            yield next(super().stream(request))
             raise RuntimeError("secret")
 
     first, last = asked(Dying(), scene, "what?")

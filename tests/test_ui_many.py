@@ -90,8 +90,8 @@ def test_bad_input_changes_the_message_alone(scene, path, question, names):
 
 def test_a_failure_inside_keeps_what_is_shown(scene):
     class Dying(FakeEngine):
-        def ask_many(self, *args):
-            yield next(super().ask_many(*args))
+        def stream(self, request):
+            yield next(super().stream(request))
             raise RuntimeError("secret")
 
     *_, before, last = Many(Dying()).methods(scene, "what?", ["crop"], *SETTINGS)

@@ -3,7 +3,7 @@ import io
 import json
 
 import numpy as np
-from fake_records import FakeEngine, comparison, picture, trace
+from fake_records import FakeEngine, comparison, picture, request, trace
 from PIL import Image
 
 from crop_core.embedded import SIDE, data_url
@@ -36,7 +36,7 @@ def test_a_large_noisy_picture_is_scaled_and_compressed() -> None:
 
 def test_a_stream_becomes_ever_fuller_views() -> None:
     view, stages = View.of(picture(), "what is left of the dog?"), []
-    for event in FakeEngine().stream(picture(), "what is left of the dog?"):
+    for event in FakeEngine().stream(request(question="what is left of the dog?")):
         view = view.event(event)
         stages.append(view.stage)
     data = json.loads(view.to_json()["data"])

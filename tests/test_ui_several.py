@@ -31,9 +31,9 @@ class Keeping(FakeEngine):
         super().__init__()
         self.given = []
 
-    def stream(self, *given):
-        self.given.append(given)
-        yield from super().stream(*given)
+    def stream(self, request):
+        self.given.append(request)
+        yield from super().stream(request)
 
 
 @pytest.fixture
@@ -112,13 +112,13 @@ def test_pictures_together_have_a_largest_size(files, monkeypatch):
 def test_the_engine_gets_all_pictures_with_a_region_each(files):
     engine = Keeping()
     ask(Handlers(engine, []), files, drawn="3: 2 2 5 5", settings=(*SETTINGS[:6], "drawn", 0, 0, 1, 1))
-    images, _, _, regions, history = engine.given[0]
-    assert [image.size for image in images] == [(336, 336), *SIZES]
-    assert regions == (Region(0, 0, 1, 1, 336, 336, "drawn"), None, Region(2, 2, 5, 5, 90, 120, "drawn"))
-    assert history == ()
+    given = engine.given[0]
+    assert [image.size for image in given.images] == [(336, 336), *SIZES]
+    assert given.regions == (Region(0, 0, 1, 1, 336, 336, "drawn"), None, Region(2, 2, 5, 5, 90, 120, "drawn"))
+    assert given.history == ()
     ask(Handlers(engine, []), files[:1])
-    image, _, _, region, _ = engine.given[1]
-    assert (image.size, region) == ((336, 336), None), "one picture is given as one"
+    (image,), regions = engine.given[1].images, engine.given[1].regions
+    assert (image.size, regions) == ((336, 336), (None,)), "one image is a list of one"
 
 
 def test_the_explorer_is_told_of_every_picture(files):
@@ -178,11 +178,11 @@ def test_a_follow_up_is_told_what_was_asked_and_answered_before(files):
     first = ask(handlers, files)
     second = follow(handlers, first, "and the sign?", "2: 0 1 3 4")
     third = follow(handlers, second, "where?")
-    images, question, _, regions, history = engine.given[1]
-    assert [image.size for image in images] == [(336, 336), *SIZES]
-    assert (question, history) == ("and the sign?", (("what?", "rabbit"),))
-    assert regions[1] == Region(0, 1, 3, 4, *SIZES[0], "drawn")
-    assert engine.given[2][-1] == (("what?", "rabbit"), ("and the sign?", "rabbit"))
+    given = engine.given[1]
+    assert [image.size for image in given.images] == [(336, 336), *SIZES]
+    assert (given.question, given.history) == ("and the sign?", (("what?", "rabbit"),))
+    assert given.regions[1] == Region(0, 1, 3, 4, *SIZES[0], "drawn")
+    assert engine.given[2].history == (("what?", "rabbit"), ("and the sign?", "rabbit"))
     assert third.shown.images is first.shown.images, "pictures are kept once"
 
 
@@ -232,8 +232,8 @@ def test_the_question_on_screen_is_asked_again_as_the_follow_up_that_it_is(files
     handlers = Handlers(engine, [])
     history = follow(handlers, ask(handlers, files), "and the sign?")
     *_, (_, _, after, _) = handlers.again(history, files[2], "something else?", None, *SETTINGS, "")
-    assert engine.given[-1][1] == "and the sign?"
-    assert engine.given[-1][-1] == (("what?", "rabbit"),)
+    assert engine.given[-1].question == "and the sign?"
+    assert engine.given[-1].history == (("what?", "rabbit"),)
     assert strip_html(after).count('aria-current="true"') == 2, "in the thread, and among the runs of this question"
     *_, (_, note, alone, _) = handlers.again(History(), files[0], "what?", None, *SETTINGS, "")
     assert (note, len(alone.runs)) == ("", 1), "nothing on screen: the question on the left"
@@ -266,7 +266,7 @@ def test_a_follow_up_without_an_answer_is_refused():
 
 def test_what_the_model_refuses_half_way_leaves_the_answer_that_was(files):
     class Refusing(FakeEngine):
-        def stream(self, image, *given):
+        def stream(self, request):
             yield StreamEvent("localize")
             raise ImageError("2 images are too many.")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from fake_records import request
 from PIL import Image
 
 from crop_core.config import Budget, CropConfig
@@ -76,14 +77,18 @@ def test_every_call_asks_for_its_own_time(told: dict[str, Any]) -> None:
 
 def test_the_time_grows_with_the_work() -> None:
     # 10 s to move the weights; a run is 0.5 s a picture and 0.05 s for each of 32 tokens: 2.1 s
-    assert duration("localize", IMAGE, "?") == 15  # the least
-    assert duration("answer", IMAGE, "?", CropConfig(repeats=2)) == round(10 + 4 * 2.1)
-    assert duration("stream", IMAGE, "?", CropConfig(repeats=2)) == round(10 + 9 * 2.1)
-    assert duration("stream", [IMAGE] * 3, "?", CropConfig(repeats=2)) == round(10 + 9 * 3.1)
-    assert duration("compare", IMAGE, "?", None) == duration("stream", IMAGE, "?")
-    ways = [Way(str(k), CropConfig()) for k in range(4)]
-    assert duration("ask_many", IMAGE, "?", ways) == round(10 + 6 * 2.1)
-    assert duration("ask_many", IMAGE, "?", ways * 16) == 120  # the most
+    specs = tuple(Way(str(k), CropConfig()) for k in range(4))
+    two = CropConfig(repeats=2)
+    for asked, seconds in (
+        (request("localize", "?", IMAGE), 15),  # the least
+        (request("answer", "?", IMAGE, config=two), round(10 + 4 * 2.1)),
+        (request("stream", "?", IMAGE, config=two), round(10 + 9 * 2.1)),
+        (request("stream", "?", IMAGE, IMAGE, IMAGE, config=two), round(10 + 9 * 3.1)),
+        (request("compare", "?", IMAGE), duration(request("stream", "?", IMAGE))),
+        (request("ask_many", "?", IMAGE, specs=specs), round(10 + 6 * 2.1)),
+        (request("ask_many", "?", IMAGE, specs=specs * 16), 120),  # the most
+    ):
+        assert duration(asked) == seconds
 
 
 class Refusing:
@@ -94,10 +99,10 @@ class Refusing:
     def warm_up(self) -> None:
         pass
 
-    def localize(self, image: Any, question: str) -> str:
+    def call(self, request: Any) -> str:
         raise ValueError("There is no localizer.")
 
-    def stream(self, *request: Any) -> Iterator[str]:
+    def stream(self, request: Any) -> Iterator[str]:
         yield "first"
         raise ValueError("It took too long.")
 
@@ -122,8 +127,8 @@ def failing(error: Exception) -> Any:
 def test_refusals_come_out_as_errors_again() -> None:
     engine = ZeroEngine(Refusing(), straight)
     with pytest.raises(ZeroError, match=r"^There is no localizer\.$"):
-        engine.localize(IMAGE, "?")
-    moments = engine.stream(IMAGE, "?")
+        engine.call(request("localize"))
+    moments = engine.stream(request())
     assert next(moments) == "first"
     with pytest.raises(ZeroError, match=r"^It took too long\.$"):
         next(moments)
@@ -133,21 +138,21 @@ def test_a_quota_is_told_without_markup() -> None:
     error = gr.Error("You have exceeded your quota. <a href='x'>Log in</a> for more", title="ZeroGPU quota exceeded")
     engine = ZeroEngine(Refusing(), failing(error))
     with pytest.raises(ZeroError, match=r"^You have exceeded your quota\. Log in for more$"):
-        engine.localize(IMAGE, "?")
+        engine.call(request("localize"))
     with pytest.raises(ZeroError, match="quota"):
-        list(engine.stream(IMAGE, "?"))
+        list(engine.stream(request()))
 
 
 def test_a_gpu_that_is_taken_back_is_told() -> None:
     engine = ZeroEngine(Refusing(), failing(gr.Error(zero.TAKEN, title=zero.WORKER)))
     with pytest.raises(ZeroError, match=r"^The GPU was taken back before the answer was there; .*\.$"):
-        engine.localize(IMAGE, "?")
+        engine.call(request("localize"))
 
 
 def test_a_broken_call_is_no_refusal() -> None:
     engine = ZeroEngine(Refusing(), failing(gr.Error("KeyError", title=zero.WORKER)))
     with pytest.raises(RuntimeError, match="KeyError"):
-        engine.localize(IMAGE, "?")
+        engine.call(request("localize"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -17,32 +17,13 @@ from crop_core.config import Budget, ConfigError, CropConfig, method_of
 from crop_core.images import check_question, open_image
 from crop_core.records import Answer, Comparison
 from crop_core.region import Region, RegionError
+from crop_core.request import Engine, EngineRequest
 from crop_core.units import repeated
 from ui.components import PictureInput
 
 log = logging.getLogger(__name__)
 NAMES = ("ask", "compare", "localize")
 BROKEN = "The model could not answer: something went wrong inside; the app's log says what."
-
-
-class Engine(Protocol):
-    """What the endpoints need of an engine (`crop_core.engine.CropEngine`)."""
-
-    def answer(
-        self, image: Image.Image, question: str, config: CropConfig | None = None, region: Region | None = None
-    ) -> Answer:
-        """One answer."""
-        ...
-
-    def compare(
-        self, image: Image.Image, question: str, config: CropConfig | None = None, region: Region | None = None
-    ) -> Comparison:
-        """Both answers."""
-        ...
-
-    def localize(self, image: Image.Image, question: str) -> Region:
-        """The region that holds the answer."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +45,7 @@ class Endpoints:
         Returns:
             answer, region, and what it cost.
         """
-        return self._told(lambda: self._answered(*self._request(image, question, method, budget, region)))
+        return self._told(lambda: self._answered(image, question, method, budget, region))
 
     def compare(self, image: str | None, question: str, method: str, budget: str, region: str) -> dict[str, Any]:
         """Answer a question about a picture with every visual token and by a pruning method.
@@ -79,9 +60,7 @@ class Endpoints:
         Returns:
             both answers with their costs, and what happened to every visual token.
         """
-        return self._told(
-            lambda: self.engine.compare(*self._request(image, question, method, budget, region)).to_json()
-        )
+        return self._told(lambda: self._compared(image, question, method, budget, region))
 
     def localize(self, image: str | None, question: str) -> dict[str, Any]:
         """Find the region of a picture that holds the answer to a question.
@@ -93,26 +72,30 @@ class Endpoints:
         Returns:
             grid cells, pixel box, and the confidence that all that is needed lies inside.
         """
-        return self._told(lambda: self.engine.localize(open_image(image), check_question(question)).to_json())
+        return self._told(lambda: self._localized(image, question))
 
-    def _answered(self, *request: Any) -> dict[str, Any]:
-        told = self.engine.answer(*request)
-        return {"region": told.trace.region.to_json(), **told.to_json(with_trace=False)}
+    def _answered(self, *settings: Any) -> dict[str, Any]:
+        answer = self.engine.call(EngineRequest[Answer]("answer", *self._request(*settings)))
+        return {"region": answer.trace.region.to_json(), **answer.to_json(with_trace=False)}
 
-    def _compared(self, *request: Any) -> dict[str, Any]:
-        return self.engine.compare(*request).to_json()
+    def _compared(self, *settings: Any) -> dict[str, Any]:
+        return self.engine.call(EngineRequest[Comparison]("compare", *self._request(*settings))).to_json()
+
+    def _localized(self, image: str | None, question: str) -> dict[str, Any]:
+        request = EngineRequest[Region]("localize", (open_image(image),), check_question(question))
+        return self.engine.call(request).to_json()
 
     @staticmethod
     def _request(
         image: str | None, question: str, method: str, budget: str, region: str
-    ) -> tuple[Image.Image, str, CropConfig, Region | None]:
+    ) -> tuple[tuple[Image.Image], str, CropConfig, tuple[Region | None]]:
         picture, text, name = open_image(image), check_question(question), (method or "").strip() or "crop"
         if not (method_of(name).compressor or method_of(name).pruner):
             raise ConfigError(f"The method {repeated(name)} prunes nothing; choose one that does, such as crop.")
         config = CropConfig(method=name)
         if (budget or "").strip():
             config = replace(config, budget=Budget.parse(budget))
-        return picture, text, config, cells(region or "", picture.size)
+        return (picture,), text, config, (cells(region or "", picture.size),)
 
     @staticmethod
     def _told(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

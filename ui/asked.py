@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from crop_core.images import check_question
+from crop_core.request import EngineRequest
 from ui import controls, words
 from ui.history import Finished
 from ui.payload import View
@@ -18,28 +19,9 @@ if TYPE_CHECKING:
     from crop_core.config import CropConfig
     from crop_core.records import Comparison, StreamEvent
     from crop_core.region import Region
-    from ui.waiting import Waiting
+    from crop_core.request import Engine, ResultStream
 
 Turn = tuple[str, str]  # an earlier question and its answer
-
-
-class Engine(Protocol):
-    """What the interface needs of an engine (`crop_core.engine.CropEngine`)."""
-
-    @property
-    def keeps_history(self) -> bool:
-        """Whether the model reads earlier turns."""
-
-    def stream(
-        self,
-        image: Image.Image | Sequence[Image.Image],
-        question: str,
-        config: CropConfig,
-        region: Region | Sequence[Region | None] | None = None,
-        history: Sequence[Turn] = (),
-    ) -> Iterator[StreamEvent | Waiting]:
-        """Events of one comparison, the last one with the comparison itself; before them the wait for it, if any."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +60,8 @@ class Asked:
         """The run that answers it."""
         return Finished(self.images, result, view, self.settings)
 
-    def events(self, engine: Engine) -> Iterator[StreamEvent | Waiting]:
-        """The engine's stream; one picture is given as one, with its region."""
-        if len(self.images) == 1:
-            return engine.stream(self.images[0], self.question, self.config, self.regions[0], self.history)
-        return engine.stream(self.images, self.question, self.config, self.regions, self.history)
+    def events(self, engine: Engine) -> ResultStream[StreamEvent]:
+        """The engine's stream."""
+        return engine.stream(
+            EngineRequest("stream", self.images, self.question, self.config, self.regions, history=self.history)
+        )

@@ -14,14 +14,15 @@ import gradio as gr
 
 from crop_core.embedded import data_url
 from crop_core.images import open_image
+from crop_core.request import Engine, QueueStatus
 from ui import controls, links
-from ui.asked import Asked, Engine
+from ui.asked import Asked
 from ui.examples import Example
 from ui.history import Finished, History, strip_html
 from ui.payload import View
 from ui.pictures import open_all
 from ui.render import message, render
-from ui.waiting import Waiting
+from ui.waiting import queue_message
 
 log = logging.getLogger(__name__)
 BROKEN = (
@@ -89,8 +90,8 @@ class Handlers:
         view = None
         try:
             for moment, done in self.comparison(request()):
-                if isinstance(moment, Waiting):
-                    yield gr.skip(), render("queue_status", moment.sentence), gr.skip(), stopping(True)
+                if isinstance(moment, QueueStatus):
+                    yield gr.skip(), render("queue_status", queue_message(moment)), gr.skip(), stopping(True)
                     continue
                 view, kept = moment, history.add(done) if done else gr.skip()
                 yield view.to_json(), message(), kept, stopping(done is None)
@@ -110,14 +111,14 @@ class Handlers:
             before = gr.skip()
         return before, message(), stopping(False)
 
-    def comparison(self, asked: Asked) -> Iterator[tuple[View | Waiting, Finished | None]]:
+    def comparison(self, asked: Asked) -> Iterator[tuple[View | QueueStatus, Finished | None]]:
         """The engine's stream as views, after the wait for it; the last one with the finished run.
 
         Nothing is shown before the engine's first event, so that a budget or box that it refuses changes nothing.
         """
         view = asked.view()
         for event in asked.events(self.engine):
-            if isinstance(event, Waiting):
+            if isinstance(event, QueueStatus):
                 yield event, None
                 continue
             view = view.event(event)

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from crop_core.request import Engine
 from ui import words
 from ui.api import endpoints
 from ui.components import ExplorerView, PictureInput, Strip
@@ -35,11 +36,11 @@ RUN_LINKED = """(picture) => {
 }"""
 
 
-def build(engine: Any, examples: list[Example], bundled: bool = True, keep_hours: int = 24) -> gr.Blocks:
+def build(engine: Engine, examples: list[Example], bundled: bool = True, keep_hours: int = 24) -> gr.Blocks:
     """The app over an engine.
 
     Args:
-        engine: anything with `stream`, `ask_many` and `keeps_history`, such as `crop_core.engine.CropEngine`.
+        engine: such as `crop_core.engine.CropEngine`.
         examples: one-click examples, shown in this order.
         bundled: whether the engine's model is the bundled one, whose small world is then described.
         keep_hours: how long files that were uploaded or offered are kept.
@@ -86,7 +87,7 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     return {**asked, "run": run, "stop": stop, "note": note, "strip": strip}
 
 
-def output_tabs(engine: Any, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
+def output_tabs(engine: Engine, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
     """What there is to see; returns what the handlers need of it."""
     many = Many(engine)
     asked, note = [inputs["picture"], inputs["question"], *inputs["panel"].values], inputs["note"]

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -16,13 +16,14 @@ from crop_core.config import METHODS, Budget, ConfigError, CropConfig
 from crop_core.images import check_question, open_image
 from crop_core.records import Refused, Told, Way
 from crop_core.region import GRID, Region
+from crop_core.request import Engine, EngineRequest, ManyResult, QueueStatus, ResultStream
 from ui import controls, figures
 from ui.events import BROKEN
 from ui.gallery import gallery_json, table_rows
 from ui.publish.photo import pixels
 from ui.publish.plates import budget_plate, methods_plate, places_plate
 from ui.render import message, render
-from ui.waiting import Waiting
+from ui.waiting import queue_message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,16 +35,6 @@ SHARES = (1 / 36, 1 / 18, 1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 3 / 4)  # of the vi
 STAGES = {"plc": "PLC", "ilp": "ILP"}  # whose answers are called CROP's elsewhere
 ALONE = CropConfig(method="region", budget=None)  # nothing but the region's tokens
 WHOLE = "The region is the whole picture, which has no other place to go; draw a smaller one, then slide it."
-
-
-class Engine(Protocol):
-    """What these views need of an engine (`crop_core.engine.CropEngine`)."""
-
-    def ask_many(
-        self, image: Image.Image, question: str, ways: Sequence[Way], region: Region | None = None
-    ) -> Iterator[Told | Refused | Waiting]:
-        """The wait for it, if any, then what every token tells, then what each way tells."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -123,11 +114,17 @@ class Many:
         """Cells across and down of the region that is moved: the user's, or the localizer's."""
         region = request.wanted.region
         if region is None:
-            *_, told = self.engine.ask_many(request.image, request.question, [Way("found", ALONE)])
+            *_, told = self._ask(request, [Way("found", ALONE)])
             if not isinstance(told, Told):
-                raise ConfigError(told.why if isinstance(told, Refused) else told.sentence)
+                raise ConfigError(told.why if isinstance(told, Refused) else queue_message(told))
             region = told.region
         return region.x1 - region.x0 + 1, region.y1 - region.y0 + 1
+
+    def _ask(self, request: Request, ways: list[Way]) -> ResultStream[ManyResult]:
+        images, regions = (request.image,), (request.wanted.region,)
+        return self.engine.stream(
+            EngineRequest("ask_many", images, request.question, regions=regions, specs=tuple(ways))
+        )
 
     def _stream(
         self,
@@ -146,11 +143,14 @@ class Many:
             asked = ways(request)
             told: list[Told] = []
             refused: list[Refused] = []
-            for result in self.engine.ask_many(request.image, request.question, asked, request.wanted.region):
-                if isinstance(result, Waiting):
-                    yield *shown, message(), result.sentence
+            for result in self._ask(request, asked):
+                if isinstance(result, QueueStatus):
+                    yield *shown, message(), queue_message(result)
                     continue
-                (told if isinstance(result, Told) else refused).append(result)  # type: ignore[arg-type]
+                if isinstance(result, Told):
+                    told.append(result)
+                else:
+                    refused.append(result)
                 shown = show(request, told, refused)
                 yield *shown, message(), progress(len(told) + len(refused) - 1, len(asked), refused)
         except ValueError as error:

@@ -21,6 +21,7 @@ from typing import Any
 
 from crop_core.engine import CropEngine
 from crop_core.models import DEFAULT_MODEL
+from crop_core.request import Engine
 from crop_core.serving.client import ServedEngine
 from crop_core.serving.replica import ENGINE, deployment
 from crop_core.settings import Settings
@@ -29,7 +30,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
 APP = "crop"
 
 
-def page(settings: Settings, engine: Any, width: int) -> Any:
+def page(settings: Settings, engine: Engine, width: int) -> Any:
     """The whole app as an ASGI application. width: requests that the engine may work at together."""
     import gradio as gr
     from starlette.applications import Starlette
@@ -42,7 +43,7 @@ def page(settings: Settings, engine: Any, width: int) -> Any:
     give_back()
     hosting = Hosting(settings)
     bundled = settings.model in (None, DEFAULT_MODEL)
-    blocks = build(hosting.around(engine, width), load_examples(EXAMPLES), bundled, settings.keep_hours)
+    blocks = build(hosting.wrap_engine(engine, width), load_examples(EXAMPLES), bundled, settings.keep_hours)
     options = launch_options(EXAMPLES, settings.max_upload_mb) | hosting.launch_options()
     around = options.pop("app_kwargs")
     blocks.max_threads = options.pop("max_threads") + width

@@ -1,26 +1,18 @@
-"""Waiting for the model, in words: how many come first, and how long that may take. Knows nothing of models."""
+"""Queue status as text: how many requests come first, and how long that may take. Knows nothing of models."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from crop_core.request import QueueStatus
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """One moment of a wait. ahead: requests that come first. seconds: until its turn, None while nobody can tell."""
-
-    ahead: int
-    seconds: float | None = None
-
-    @property
-    def sentence(self) -> str:
-        """For who waits."""
-        first = "You are next" if self.ahead == 1 else f"{self.ahead} questions come before yours"
-        return f"{first}." if self.seconds is None else f"{first}: about {duration(self.seconds)}."
+def queue_message(status: QueueStatus) -> str:
+    """One sentence for the person who waits."""
+    first = "You are next" if status.ahead == 1 else f"{status.ahead} questions come before yours"
+    return f"{first}." if status.seconds is None else f"{first}: about {duration(status.seconds)}."
 
 
 class FullError(ValueError):
-    """A request that may not even wait; the message is one sentence for the person who made it."""
+    """The queue is full; the message is one sentence for the person who made it."""
 
     def __init__(self, waiting: int, seconds: float | None) -> None:
         who = "1 question already waits" if waiting == 1 else f"{waiting} questions already wait"

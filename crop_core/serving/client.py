@@ -1,7 +1,7 @@
-"""An engine that works elsewhere: the entries of `CropEngine`, each asked of a free worker.
+"""Engine whose requests are answered by the workers of a Ray Serve deployment.
 
-A request whose worker dies is asked once more, of another; where that one dies too, one sentence says so. What a stream
-of many ways had told already is not told twice; a comparison that is told as it happens begins again.
+A request whose worker dies is sent once more, to another one; if that one dies too, it fails with a message. A stream
+of many results continues where it was; the stream of a comparison begins again.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from crop_core.serving.replica import Refusal
+from crop_core.request import EngineRequest, R, ResultStream, unwrap
 
 
 class WorkerError(ValueError):
-    """What a worker refuses, or that it was lost; the message is one sentence for the person who asked."""
+    """Error of a worker, or the loss of it; the message is one sentence for the person who asked."""
 
 
 class ServedEngine:
@@ -24,43 +24,25 @@ class ServedEngine:
         self._handle = handle
         self.keeps_history = bool(handle.keeps_history.remote().result())
 
-    def answer(self, *request: Any) -> Any:
-        """As `CropEngine.answer`."""
-        return self._call("answer", request)
-
-    def compare(self, *request: Any) -> Any:
-        """As `CropEngine.compare`."""
-        return self._call("compare", request)
-
-    def localize(self, *request: Any) -> Any:
-        """As `CropEngine.localize`."""
-        return self._call("localize", request)
-
-    def stream(self, *request: Any) -> Iterator[Any]:
-        """As `CropEngine.stream`."""
-        return self._stream("stream", request, again=True)
-
-    def ask_many(self, *request: Any) -> Iterator[Any]:
-        """As `CropEngine.ask_many`; what is refused is refused by the first result."""
-        return self._stream("ask_many", request, again=False)
-
-    def _call(self, entry: str, request: tuple[Any, ...]) -> Any:
+    def call(self, request: EngineRequest[R], /) -> R:
+        """As `Engine`; WorkerError for what a worker raises."""
         for last in (False, True):
             with _lost(last):
-                return _unless_refused(self._handle.call.remote(entry, request).result())
+                result: R = unwrap(self._handle.call.remote(request).result(), WorkerError)
+                return result
         raise AssertionError  # the second try returns or raises
 
-    def _stream(self, entry: str, request: tuple[Any, ...], again: bool) -> Iterator[Any]:
-        """again: whether a second try tells all of it anew, or only what the first had not told."""
-        told = 0
+    def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
+        """As `Engine`; WorkerError for what a worker raises."""
+        seen = 0  # results that a second try does not yield again, unless they are one growing answer
         for last in (False, True):
-            results = self._handle.options(stream=True).stream.remote(entry, request)
+            results = self._handle.options(stream=True).stream.remote(request)
             try:
                 with _lost(last):
                     for number, result in enumerate(results):
-                        if again or number >= told:
-                            yield _unless_refused(result)
-                            told = number + 1
+                        if number >= seen or request.kind == "stream":
+                            yield unwrap(result, WorkerError)
+                            seen = number + 1
                     return
             finally:
                 results.cancel()
@@ -68,7 +50,7 @@ class ServedEngine:
 
 @contextmanager
 def _lost(last: bool) -> Iterator[None]:
-    """Lets a first try go by whose worker died; WorkerError for the last."""
+    """Suppress the death of the first try's worker; WorkerError for that of the last."""
     from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 
     try:
@@ -76,9 +58,3 @@ def _lost(last: bool) -> Iterator[None]:
     except (RayActorError, ActorDiedError, ActorUnavailableError):
         if last:
             raise WorkerError("The machine that worked at this was lost, twice; please ask again.") from None
-
-
-def _unless_refused(result: Any) -> Any:
-    if isinstance(result, Refusal):
-        raise WorkerError(result.sentence)
-    return result

@@ -1,64 +1,58 @@
-"""What lives in a worker: one engine with one request at a time. Ray starts another where one has died.
+"""Worker of the engine in Ray Serve: one engine with one request at a time. Ray replaces a worker that has died.
 
-Source: https://docs.ray.io, Ray Serve's deployments, streaming responses and autoscaling. What comes out is plain
-records, on the CPU. A refusal goes out as a value, since Ray would wrap its sentence into a traceback.
+Source: https://docs.ray.io, Ray Serve's deployments, streaming responses and autoscaling. Results are plain records, on
+the CPU. A ValueError is returned as a value, since Ray would wrap its message into a traceback.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
 from typing import Any
+
+from crop_core.request import (
+    Engine,
+    EngineRequest,
+    QueueStatus,
+    R,
+    RemoteError,
+    ResultStream,
+    remote_call,
+    remote_stream,
+)
 
 ENGINE = "Engine"
 END = object()
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """The sentence of a ValueError, on its way out of a worker."""
-
-    sentence: str
-
-
 class EngineReplica:
-    """The entries of the engine that `load` makes, by name; a generator's results as they come."""
+    """The engine that `load` makes, called from other processes."""
 
-    def __init__(self, load: Callable[[], Any]) -> None:
+    def __init__(self, load: Callable[[], Engine]) -> None:
         self._engine = load()
 
     def keeps_history(self) -> bool:
         """As the engine's."""
-        return bool(self._engine.keeps_history)
+        return self._engine.keeps_history
 
-    def call(self, entry: str, request: tuple[Any, ...]) -> Any:
-        """The result, or a Refusal."""
-        try:
-            return getattr(self._engine, entry)(*request)
-        except ValueError as error:
-            return Refusal(str(error))
+    def call(self, request: EngineRequest[R]) -> R | RemoteError:
+        """The result, or a RemoteError."""
+        return remote_call(self._engine, request)
 
-    async def stream(self, entry: str, request: tuple[Any, ...]) -> AsyncIterator[Any]:
-        """The results, or a Refusal as the last. Whoever cancels it ends the work at its next result."""
-        results = getattr(self._engine, entry)(*request)
+    async def stream(self, request: EngineRequest[R]) -> AsyncIterator[R | RemoteError | QueueStatus]:
+        """The results as they come, or a RemoteError as the last. Cancelling it ends the work at the next result."""
+        results: Any = remote_stream(self._engine, request)
+        result: Any
         try:
-            while (result := await asyncio.shield(asyncio.to_thread(_next, results))) is not END:
+            while (result := await asyncio.shield(asyncio.to_thread(next, results, END))) is not END:
                 yield result
         finally:
             await asyncio.to_thread(_close, results)
 
 
-def _next(results: Iterator[Any]) -> Any:
-    try:
-        return next(results, END)
-    except ValueError as error:
-        return Refusal(str(error))
-
-
-def _close(results: Any) -> None:
-    """A generator that still works in another thread cannot be closed: it is, after its next result."""
+def _close(results: ResultStream[Any]) -> None:
+    """Close a generator that may still work in another thread: possible only after its next result."""
     while True:
         try:
             return results.close()
@@ -66,7 +60,7 @@ def _close(results: Any) -> None:
             time.sleep(0.05)
 
 
-def deployment(load: Callable[[], Any], least: int = 1, most: int = 1, gpus: float = 0) -> Any:
+def deployment(load: Callable[[], Engine], least: int = 1, most: int = 1, gpus: float = 0) -> Any:
     """The engine's deployment in Ray Serve, to be bound into an application.
 
     load: makes an engine; it is pickled. least, most: workers, as many as there are requests. gpus: of each worker.

@@ -13,8 +13,8 @@ from test_app import EXAMPLES, ask_example, done, result
 
 from ui.examples import load_examples
 from ui.layout import build, launch_options
-from ui.server.in_turn import InTurn
-from ui.server.turns import Turns
+from ui.server.in_turn import QueuedEngine
+from ui.server.turns import RequestQueue
 
 STEP = 0.7  # seconds from one event of the slow engine to the next
 
@@ -23,7 +23,7 @@ STEP = 0.7  # seconds from one event of the slow engine to the next
 def slow() -> Iterator[str]:
     """The app over an engine that takes its time: some six seconds a run, 45 for the map of places."""
     folder = Path(ROOT / "assets" / "examples")
-    app = build(InTurn(FakeEngine(delay=STEP), Turns(waiting=16)), load_examples(folder))
+    app = build(QueuedEngine(FakeEngine(delay=STEP), RequestQueue(waiting=16)), load_examples(folder))
     port = free_port()
     app.launch(server_port=port, prevent_thread_lock=True, quiet=True, **launch_options(folder))
     yield f"http://127.0.0.1:{port}/"

@@ -9,17 +9,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from ui.server.watched import Lane
+from ui.server.watched import ActiveRequests
 
 
-def health_routes(lane: Lane) -> list[Route]:
+def health_routes(active: ActiveRequests) -> list[Route]:
     """Both pages; they are open where a login is asked for, and tell nothing of anybody's request."""
 
     def alive(request: Request) -> JSONResponse:
         return JSONResponse({"alive": True})
 
     def ready(request: Request) -> JSONResponse:
-        stuck = lane.stuck
-        return JSONResponse({"ready": not stuck, "under_way": lane.busy}, 503 if stuck else 200)
+        stuck = active.stuck
+        return JSONResponse({"ready": not stuck, "under_way": active.busy}, 503 if stuck else 200)
 
     return [Route("/healthz", alive), Route("/readyz", ready)]

@@ -13,16 +13,17 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from crop_core.request import Engine
 from crop_core.settings import Settings
 from ui.server.gate import Gate
 from ui.server.headers import SecurityHeaders
 from ui.server.health import health_routes
-from ui.server.in_turn import InTurn
+from ui.server.in_turn import QueuedEngine
 from ui.server.log import RequestLog
 from ui.server.metrics import Metrics
-from ui.server.rate import Rate, Rationed
-from ui.server.turns import Turns
-from ui.server.watched import Lane, Watched
+from ui.server.rate import Rate, RateLimitedEngine
+from ui.server.turns import RequestQueue
+from ui.server.watched import ActiveRequests, MonitoredEngine
 
 GRACE = 60  # seconds of silence beyond the time limit after which the model counts as stuck
 THREADS = 40  # as many as Gradio has by itself, beside one for each request that waits
@@ -37,21 +38,19 @@ class Hosting:
         if settings.mcp and find_spec("mcp") is None:
             raise ValueError("CROP_MCP needs a package that is missing; install it: pip install 'mcp>=1.21,<2'.")
         self._settings = settings
-        self.lane = Lane(settings.time_limit + GRACE)
-        self._metrics = Metrics(self.lane) if settings.metrics else None
+        self.active = ActiveRequests(settings.time_limit + GRACE)
+        self._metrics = Metrics(self.active) if settings.metrics else None
 
-    def around(self, engine: Any, width: int = 1) -> InTurn | Rationed:
-        """The engine, watched, behind a line, and asked no more often than is allowed. width: requests that it may work
-        at together.
-        """
+    def wrap_engine(self, engine: Engine, width: int = 1) -> Engine:
+        """The engine with monitoring, a queue and a rate limit. width: requests that it may work at together."""
         log = RequestLog(self._settings.log_questions)
-        watched = Watched(engine, self.lane, [log, self._metrics] if self._metrics else [log])
-        line = InTurn(watched, Turns(self._settings.max_queue, width))
-        return Rationed(line, Rate(self._settings.rate)) if self._settings.rate else line
+        monitored = MonitoredEngine(engine, self.active, [log, self._metrics] if self._metrics else [log])
+        queued = QueuedEngine(monitored, RequestQueue(self._settings.max_queue, width))
+        return RateLimitedEngine(queued, Rate(self._settings.rate)) if self._settings.rate else queued
 
     def launch_options(self) -> dict[str, Any]:
         """Address, login, proxy path, and what is served beside the page."""
-        routes = health_routes(self.lane)
+        routes = health_routes(self.active)
         if self._metrics:
             routes.append(Route("/metrics", self._metrics.page))
         settings = self._settings

@@ -1,89 +1,68 @@
-"""An engine whose requests wait in one line (`Turns`), so that each has the model to itself; streams tell of the wait.
+"""Engine whose requests are queued, so that each has the model to itself; streams yield the status of the wait.
 
-All of them work in the same few threads: what the libraries below keep for every thread is not kept for each of
-Gradio's.
+All requests run in the same few threads: libraries keep memory per thread, and Gradio has many.
 
-Who closes a stream, waiting or at work, frees its place. A call that is no stream cannot be closed: it keeps its place
-until it is answered, or has taken as long as a request may.
+Closing a stream, queued or running, frees its place. A call cannot be closed: it keeps its place until it is answered
+or has taken as long as a request may.
 """
 
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
-from ui.server.turns import Turn, Turns
+from crop_core.request import Engine, EngineRequest, EngineWrapper, R, ResultStream
+from ui.server.turns import RequestQueue, Ticket
 
 END = object()
+T = TypeVar("T")
 
 
-class InTurn:
-    """The engine's entries, each in its turn; FullError where no place is free (of a stream, once it is read)."""
+class QueuedEngine(EngineWrapper):
+    """An engine behind a queue; FullError if the queue is full (of a stream, once it is read)."""
 
-    def __init__(self, engine: Any, turns: Turns) -> None:
-        self._engine, self._turns = engine, turns
-        self._threads = ThreadPoolExecutor(turns.width, "crop-model")
+    def __init__(self, engine: Engine, queue: RequestQueue) -> None:
+        super().__init__(engine)
+        self._queue = queue
+        self._threads = ThreadPoolExecutor(queue.width, "crop-model")
 
-    @property
-    def keeps_history(self) -> bool:
-        """As the engine's."""
-        return bool(self._engine.keeps_history)
-
-    def answer(self, *request: Any) -> Any:
-        """As the engine's."""
-        return self._call("answer", *request)
-
-    def compare(self, *request: Any) -> Any:
-        """As the engine's."""
-        return self._call("compare", *request)
-
-    def localize(self, *request: Any) -> Any:
-        """As the engine's."""
-        return self._call("localize", *request)
-
-    def stream(self, *request: Any) -> Iterator[Any]:
-        """As the engine's, after a `Waiting` every second."""
-        return self._stream(1, "stream", *request)
-
-    def ask_many(self, image: Any, question: str, ways: Sequence[Any], *more: Any) -> Iterator[Any]:
-        """As the engine's, after a `Waiting` every second."""
-        return self._stream(1 + len(ways), "ask_many", image, question, ways, *more)
-
-    def _call(self, entry: str, *request: Any) -> Any:
-        turn = self._turns.join(entry)
+    def call(self, request: EngineRequest[R], /) -> R:
+        """As the engine's, when its turn has come."""
+        ticket = self._queue.join(request.kind)
         try:
-            for _ in turn.waits():
+            for _ in ticket.waits():
                 pass
-            result = self._work(getattr(self._engine, entry), *request).result()
-            turn.leave(answered=True)
+            result = self._submit(self.engine.call, request).result()
+            ticket.leave(answered=True)
             return result
         finally:
-            turn.leave()
+            ticket.leave()
 
-    def _stream(self, size: int, entry: str, *request: Any) -> Iterator[Any]:
-        turn = self._turns.join(entry, size)
-        results = getattr(self._engine, entry)(*request)
+    def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
+        """As the engine's, after a QueueStatus every second."""
+        ticket = self._queue.join(request.kind, 1 + len(request.specs))
         try:
-            yield from turn.waits()
-            while (result := self._work(next, results, END).result()) is not END:
+            results = self.engine.stream(request)
+            yield from ticket.waits()
+            while (result := self._submit(next, results, END).result()) is not END:
                 yield result
-            turn.leave(answered=True)
+            ticket.leave(answered=True)
         except GeneratorExit:
-            self._work(_end, results, turn)  # not waited for: this is Gradio's event loop
+            self._submit(_close, results, ticket)  # not waited for: this is Gradio's event loop
             raise
         except BaseException:
-            turn.leave()
+            ticket.leave()
             raise
 
-    def _work(self, do: Callable[..., Any], *what: Any) -> Future[Any]:
-        """Done in a thread of the model's, for the visitor whose request this is (ZeroGPU asks Gradio who that is)."""
-        return self._threads.submit(contextvars.copy_context().run, do, *what)
+    def _submit(self, task: Callable[..., T], *args: Any) -> Future[T]:
+        """Run in a thread of the model's, in the caller's context (ZeroGPU asks Gradio whose request this is)."""
+        return self._threads.submit(contextvars.copy_context().run, task, *args)
 
 
-def _end(results: Iterator[Any], turn: Turn) -> None:
+def _close(results: ResultStream[Any], ticket: Ticket) -> None:
     try:
-        results.close()  # type: ignore[attr-defined]
+        results.close()
     finally:
-        turn.leave()
+        ticket.leave()

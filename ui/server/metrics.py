@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ui.server.watched import Lane, Report
+from ui.server.watched import ActiveRequests, Report
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 STAGE_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60)
@@ -17,7 +17,7 @@ STAGE_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60)
 class Metrics:
     """Counts of one app, in a registry of its own. Raises ValueError where prometheus-client is missing."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, active: ActiveRequests) -> None:
         if find_spec("prometheus_client") is None:
             raise ValueError("CROP_METRICS needs a package that is missing; install it: pip install prometheus-client.")
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -31,7 +31,7 @@ class Metrics:
         )
         self._tokens = Counter("crop_visual_tokens", "Visual tokens of the pictures", **own)
         self._kept = Counter("crop_mean_tokens", "Of these, the mean per layer that pruned runs read", **own)
-        Gauge("crop_requests_under_way", "Requests under way", **own).set_function(lambda: lane.busy)
+        Gauge("crop_requests_under_way", "Requests under way", **own).set_function(lambda: active.busy)
 
     def __call__(self, report: Report) -> None:
         """Count a finished request."""

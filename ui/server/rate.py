@@ -1,14 +1,15 @@
-"""How often somebody may ask: a number a minute for each login, or address where nobody logs in."""
+"""Rate limit: questions a minute for each login, or for each address where nobody logs in."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 from gradio.context import LocalContext
+
+from crop_core.request import Engine, EngineRequest, EngineWrapper, R, ResultStream
 
 MINUTE = 60.0  # seconds
 
@@ -56,46 +57,26 @@ class Rate:
             raise RateError(f"This server takes {self._most} {self._what} a minute from each; try again in {wait} s.")
 
 
-class Rationed:
-    """The engine's entries, each of which counts as one question of the visitor whose request is being answered."""
+class RateLimitedEngine(EngineWrapper):
+    """An engine of which every request counts as one question of the visitor who makes it; RateError if too many."""
 
-    def __init__(self, engine: Any, rate: Rate) -> None:
-        self._engine, self._rate = engine, rate
+    def __init__(self, engine: Engine, rate: Rate) -> None:
+        super().__init__(engine)
+        self._rate = rate
 
-    @property
-    def keeps_history(self) -> bool:
+    def call(self, request: EngineRequest[R], /) -> R:
         """As the engine's."""
-        return bool(self._engine.keeps_history)
-
-    def answer(self, *request: Any) -> Any:
-        """As the engine's."""
-        return self._asked().answer(*request)
-
-    def compare(self, *request: Any) -> Any:
-        """As the engine's."""
-        return self._asked().compare(*request)
-
-    def localize(self, *request: Any) -> Any:
-        """As the engine's."""
-        return self._asked().localize(*request)
-
-    def stream(self, *request: Any) -> Iterator[Any]:
-        """As the engine's."""
-        events: Iterator[Any] = self._asked().stream(*request)
-        return events
-
-    def ask_many(self, *request: Any) -> Iterator[Any]:
-        """As the engine's."""
-        results: Iterator[Any] = self._asked().ask_many(*request)
-        return results
-
-    def _asked(self) -> Any:
         self._rate.take(visitor())
-        return self._engine
+        return super().call(request)
+
+    def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
+        """As the engine's; counted when it is asked for, not when it is read."""
+        self._rate.take(visitor())
+        return super().stream(request)
 
 
 def visitor() -> str:
-    """Login of the request that is being answered, or else the address that it came from."""
+    """Login of the current request, or else the address that it came from."""
     request = LocalContext.request.get(None)
     if request is None:
         return ""

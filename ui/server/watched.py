@@ -1,7 +1,7 @@
-"""An engine that is watched: every request ends in one `Report`, and the `Lane` knows what is under way.
+"""Monitoring: one `Report` for every request to an engine, and which requests are under way.
 
-Stands between the interface and the engine, and changes nothing of what either sees. What never gets as far as an
-engine, such as a file that is no picture, is not reported.
+Requests and results pass unchanged. Input that never reaches an engine, such as a file that is no image, is not
+reported.
 """
 
 from __future__ import annotations
@@ -12,21 +12,26 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from PIL import Image
+from crop_core.records import Answer, Comparison, StreamEvent, Told
+from crop_core.request import Engine, EngineRequest, EngineWrapper, Kind, R, ResultStream
 
-from crop_core.records import Answer, Comparison, StreamEvent, Told, Way
-
+ENDPOINTS: dict[Kind, str] = {
+    "answer": "ask",
+    "compare": "compare",
+    "localize": "localize",
+    "stream": "page",
+    "ask_many": "many",
+}
 STAGES = ("localizer", "encode", "compression", "scoring", "prefill", "decode")  # of `Cost`, each with its seconds
 
 
 @dataclass
 class Report:
-    """One request. outcome: answered, refused (bad input, or a limit), cancelled or failed; error: of what class.
+    """One request. outcome: answered, refused (bad input, or a limit), cancelled or failed; error: its class.
 
-    sizes: (width, height) of each picture. ways: how many were asked, of requests about many. tokens: visual ones of
-    all pictures, kept: the mean per layer of the pruned run. stages: run -> stage -> seconds, as far as measured.
+    endpoint: a value of ENDPOINTS. sizes: (width, height) of each image. ways: number of run specs. tokens: visual
+    tokens of all images, kept: the mean per layer of the pruned run. stages: run -> stage -> seconds, if measured.
     """
 
     endpoint: str
@@ -42,22 +47,39 @@ class Report:
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
-    def take(self, run: str, answer: Answer) -> None:
-        """What an answer tells of its work."""
+    @classmethod
+    def of(cls, request: EngineRequest[R]) -> Report:
+        """Of a request that begins."""
+        configs = [spec.config for spec in request.specs] if request.kind == "ask_many" else [request.config]
+        methods = [] if request.kind == "localize" else [config.method for config in configs]
+        return cls(
+            ENDPOINTS[request.kind],
+            request.question,
+            [image.size for image in request.images],
+            ",".join(dict.fromkeys(methods)),
+            len(request.specs),
+        )
+
+    def read(self, result: object) -> None:
+        """Take over what a result of the engine says about its work."""
+        if isinstance(result, Answer):
+            self._cost("crop", result)
+        elif isinstance(result, Comparison):
+            self._cost("baseline", result.baseline)
+            self._cost("crop", result.crop)
+        elif isinstance(result, Told):
+            self.tokens = max(self.tokens, result.trace.visual_tokens)
+        elif isinstance(result, StreamEvent) and result.comparison is not None:
+            self.read(result.comparison)
+            self.outcome = "answered"
+
+    def _cost(self, run: str, answer: Answer) -> None:
         self.stages[run] = {name: getattr(answer.cost, f"{name}_s") for name in STAGES}
         self.tokens, self.kept = int(answer.total("visual_tokens")), answer.total("mean_tokens")
 
-    def compared(self, result: Comparison) -> None:
-        """Both answers."""
-        self.take("baseline", result.baseline)
-        self.take("crop", result.crop)
 
-
-class Lane:
-    """The requests under way, and when each last gave a sign of life.
-
-    patience: seconds without one after which something is wrong.
-    """
+class ActiveRequests:
+    """The requests under way, and when each last made progress. patience: seconds without any that count as stuck."""
 
     def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._patience, self._clock = patience, clock
@@ -65,7 +87,7 @@ class Lane:
         self._lock = threading.Lock()
 
     def alive(self, request: str) -> None:
-        """A request began, or came one step further."""
+        """A request began, or made progress."""
         with self._lock:
             self._seen[request] = self._clock()
 
@@ -81,71 +103,39 @@ class Lane:
 
     @property
     def stuck(self) -> bool:
-        """Whether one of them has been silent for too long."""
+        """Whether one of them has made no progress for too long."""
         with self._lock:
             return any(self._clock() - seen > self._patience for seen in self._seen.values())
 
 
-class Watched:
-    """The engine's entries, each reported to all `tell` when it is over."""
+class MonitoredEngine(EngineWrapper):
+    """An engine of which every request is reported to all `reporters` when it is over."""
 
-    def __init__(self, engine: Any, lane: Lane, tell: Sequence[Callable[[Report], None]]) -> None:
-        self._engine, self._lane, self._tell = engine, lane, tell
+    def __init__(self, engine: Engine, active: ActiveRequests, reporters: Sequence[Callable[[Report], None]]) -> None:
+        super().__init__(engine)
+        self._active, self._reporters = active, reporters
 
-    @property
-    def keeps_history(self) -> bool:
+    def call(self, request: EngineRequest[R], /) -> R:
         """As the engine's."""
-        return bool(self._engine.keeps_history)
-
-    def answer(self, image: Any, question: str, config: Any = None, *more: Any) -> Answer:
-        """As the engine's."""
-        with self._request("ask", image, question, method=_method(config)) as report:
-            answer: Answer = self._engine.answer(image, question, config, *more)
-            report.take("crop", answer)
-            return answer
-
-    def compare(self, image: Any, question: str, config: Any = None, *more: Any) -> Comparison:
-        """As the engine's."""
-        with self._request("compare", image, question, method=_method(config)) as report:
-            result: Comparison = self._engine.compare(image, question, config, *more)
-            report.compared(result)
+        with self._reported(request) as report:
+            result = super().call(request)
+            report.read(result)
             return result
 
-    def localize(self, image: Any, question: str) -> Any:
-        """As the engine's."""
-        with self._request("localize", image, question):
-            return self._engine.localize(image, question)
-
-    def stream(self, image: Any, question: str, config: Any = None, *more: Any) -> Iterator[StreamEvent]:
+    def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
         """As the engine's; closing it closes the engine's."""
-        with (
-            self._request("page", image, question, method=_method(config)) as report,
-            closing(self._engine.stream(image, question, config, *more)) as events,
-        ):
-            for event in events:
-                self._lane.alive(report.id)
-                if event.comparison is not None:
-                    report.compared(event.comparison)
-                    report.outcome = "answered"
-                yield event
-
-    def ask_many(self, image: Any, question: str, ways: Sequence[Way], *more: Any) -> Iterator[Any]:
-        """As the engine's; closing it closes the engine's."""
-        methods = ",".join(dict.fromkeys(way.config.method for way in ways))
-        with (
-            self._request("many", image, question, method=methods, ways=len(ways)) as report,
-            closing(self._engine.ask_many(image, question, ways, *more)) as results,
-        ):
-            for told in results:
-                self._lane.alive(report.id)
-                if isinstance(told, Told):
-                    report.tokens = max(report.tokens, told.trace.visual_tokens)
-                yield told
+        with self._reported(request) as report:
+            results = super().stream(request)
+            with closing(results):
+                for result in results:
+                    self._active.alive(report.id)
+                    report.read(result)
+                    yield result
 
     @contextmanager
-    def _request(self, endpoint: str, image: Any, question: str, **known: Any) -> Iterator[Report]:
-        report = Report(endpoint, question, _sizes(image), **known)
-        self._lane.alive(report.id)
+    def _reported(self, request: EngineRequest[R]) -> Iterator[Report]:
+        report = Report.of(request)
+        self._active.alive(report.id)
         began = time.monotonic()
         try:
             yield report
@@ -159,14 +149,6 @@ class Watched:
             raise
         finally:
             report.seconds = time.monotonic() - began
-            self._lane.end(report.id)
-            for tell in self._tell:
-                tell(report)
-
-
-def _sizes(image: Any) -> list[tuple[int, int]]:
-    return [each.size for each in ([image] if isinstance(image, Image.Image) else image)]
-
-
-def _method(config: Any) -> str:
-    return "crop" if config is None else str(config.method)
+            self._active.end(report.id)
+            for reporter in self._reporters:
+                reporter(report)

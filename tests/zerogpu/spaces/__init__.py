@@ -20,7 +20,7 @@ import gradio as gr
 import torch
 
 context = multiprocessing.get_context("fork")
-durations: list[tuple[str, int]] = []  # of every call: its first argument, and the seconds asked for
+durations: list[tuple[str, int]] = []  # of every call: its request's kind, and the seconds asked for
 forked = False
 _to = torch.nn.Module.to
 
@@ -58,7 +58,7 @@ def GPU(task: Callable[..., Any], *, duration: Callable[..., int]) -> Callable[.
         return task
 
     def started(args: Any, ended: Any) -> Any:
-        durations.append((args[0], duration(*args)))
+        durations.append((args[0].kind, duration(*args)))
         here, there = context.Pipe(duplex=False)
         process = context.Process(target=_inside, args=(task, pickle.dumps(args), there, ended), daemon=True)
         process.start()
