@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def alive(run: ShownRun) -> Panel:
         layers = np.arange(0, trace.layers, apart)
         axes.set_xticks(layers + 0.5, [str(layer) for layer in layers])
         axes.set_yticks(**quarters(nice(every)))
-        dashed = {"color": palette.BASELINE, "linestyle": (0, (3, 3)), "linewidth": 1.2}
+        dashed: dict[str, Any] = {"color": palette.BASELINE, "linestyle": (0, (3, 3)), "linewidth": 1.2}
         full = axes.plot([0, trace.layers], [every, every], label=f"every token: {every}", **dashed)
         steps = np.append(trace.alive_counts, trace.alive_counts[-1])
         pruned = axes.plot(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 SCALE, OPAQUE = "cividis", 0.7  # as on screen; its lightness rises with the value
 NARROW = 18.0  # points of a cell in which no number fits
 DARK = 0.47  # probability up to which white can be read on the colour, and black above it
-BAR = 7.0  # points of the colour bar's height
+BAR, PIECES = 7.0, 64  # points of the colour bar's height, and of how many colours it is made
+MIDDLES = (np.arange(PIECES) + 0.5) / PIECES
 
 
 def colour(value: float) -> str:
@@ -50,12 +50,14 @@ def places(
         for row, column in np.argwhere(np.isfinite(cells)):
             _number(canvas, float(cells[row, column]), (column + 0.5) / GRID, (row + 0.5) / GRID)
     bar = page.axes(x, y + canvas.height + 4, room, BAR)
-    scale = page.figure.colorbar(ScalarMappable(cmap=SCALE), bar, orientation="horizontal", ticks=[0, 0.5, 1])
-    scale.outline.set_linewidth(0.5)
-    scale.solids.set_edgecolor("face")  # no seams
+    bar.pcolormesh(np.linspace(0, 1, PIECES + 1), (0, 1), MIDDLES[None], cmap=SCALE, vmin=0, vmax=1, edgecolors="face")
+    bar.set_yticks([])
+    bar.spines[:].set(visible=True, linewidth=0.5)
+    bar.set_xticks((0, 0.5, 1), ("0 %", "50 %", "100 %"))
     bar.tick_params(length=0)
-    for label, side in zip(bar.set_xticklabels(["0 %", "50 %", "100 %"]), ("left", "center", "right"), strict=True):
-        label.set_horizontalalignment(side)
+    first, _, last = bar.get_xticklabels()
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")
     below = y + canvas.height + 4 + BAR + 11
     return [paint.handle for paint in hidden], page.text(x, below, quoted("probability of ", text, room), room) - y
 
@@ -65,5 +67,5 @@ def _number(canvas: Canvas, value: float, across: float, down: float) -> None:
     pad = {"boxstyle": "square,pad=0.2", "facecolor": colour(value), "linewidth": 0}
     ink = "#ffffff" if value < DARK else "#000000"
     width, height = canvas.trace.image_size
-    look = {"color": ink, "bbox": pad, "ha": "center", "va": "center_baseline"}
+    look: dict[str, Any] = {"color": ink, "bbox": pad, "ha": "center", "va": "center_baseline"}
     canvas.axes.text(across * width, down * height, f"{100 * value:.0f}", **look)

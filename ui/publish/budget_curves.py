@@ -62,7 +62,13 @@ def _curve(upper: Axes, lower: Axes, curve: list[Point], look: dict[str, Any]) -
     (line,) = upper.plot(tokens, [point.chance for point in curve], markevery=[p.same for p in curve], **look)
     lower.plot(tokens, [point.work for point in curve], **look)
     other = [point for point in curve if not point.same]
-    cross = {"marker": "x", "markersize": 4.4, "markeredgewidth": 1.2, "linestyle": "none", "clip_on": False}
+    cross: dict[str, Any] = {
+        "marker": "x",
+        "markersize": 4.4,
+        "markeredgewidth": 1.2,
+        "linestyle": "none",
+        "clip_on": False,
+    }
     halo = [withStroke(linewidth=2.6, foreground="#ffffff")]
     if other:
         at = max(other, key=lambda point: point.tokens)

@@ -50,15 +50,15 @@ def _png(figure: RunFigure, dpi: int) -> bytes:
     """The facts are its text chunks."""
     if not LOW <= dpi <= HIGH:
         raise FigureError(f"A resolution of {dpi:g} dpi cannot be drawn; give one from {LOW} to {HIGH}.")
-    inches = figure.get_size_inches()
-    width, height = (round(float(side) * dpi) for side in inches)
+    inches = figure.get_figwidth(), figure.get_figheight()
+    width, height = (round(side * dpi) for side in inches)
     if width * height > MOST:
         raise FigureError(f"A PNG of {width}x{height} pixels is too large; give a smaller width or fewer dpi.")
     figure.set_size_inches((width + 0.01) / dpi, (height + 0.01) / dpi)  # matplotlib cuts parts of pixels off
     try:
         return _saved(figure, "png", {"Title": figure.title, "Software": "CROP Explorer", **figure.facts}, dpi)
     finally:
-        figure.set_size_inches(inches)
+        figure.set_size_inches(*inches)
 
 
 def _pdf(figure: RunFigure) -> bytes:
@@ -75,8 +75,9 @@ def _svg(figure: RunFigure) -> bytes:
     inside = "".join(f"\n <{name}>{_text(text)}</{name}>" for name, text in facts.items())
     drawn = _saved(figure, "svg", NO_METADATA).decode()
     start, end = drawn.index("<svg"), drawn.index(">", drawn.index("<svg"))
-    photo = re.compile(r"data:image/png;base64,\s*([\w+/=\s]+)")
-    return (drawn[start:end] + ' role="img">' + inside + photo.sub(_photo, drawn[end + 1 :])).encode()
+    rest = re.sub(r"image-rendering:[\w-]+;?", "", drawn[end + 1 :])  # a small photo is not to be shown in squares
+    rest = re.sub(r"data:image/png;base64,\s*([\w+/=\s]+)", _photo, rest)
+    return f'{drawn[start:end]} role="img">{inside}{rest}'.encode()
 
 
 def _photo(png: re.Match[str]) -> str:
@@ -91,16 +92,16 @@ def _saved(figure: RunFigure, kind: str, metadata: dict[str, Any], dpi: float | 
 
     from ui.publish.figure_style import style
 
-    photos = [each for each in figure.findobj(AxesImage) if each.get_interpolation() == "auto"]  # type: ignore[attr-defined]
+    photos = [each for each in figure.findobj(AxesImage) if each.get_interpolation() == "auto"]
     buffer = io.BytesIO()
     try:
         for photo in photos if kind != "png" else []:
-            photo.set_interpolation("none")  # type: ignore[attr-defined]
+            photo.set_interpolation("none")
         with style():
             figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     finally:
         for photo in photos:
-            photo.set_interpolation("auto")  # type: ignore[attr-defined]
+            photo.set_interpolation("auto")
     return buffer.getvalue()
 
 

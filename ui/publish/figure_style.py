@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.font_manager import FontProperties, fontManager
@@ -18,7 +19,7 @@ from matplotlib.textpath import text_to_path
 
 INK, QUIET = "#1e293b", "#94a3b8"
 TITLE, SMALL = 8.0, 7.0  # points, whatever the figure's width
-STYLE = {
+STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a question may hold dollars
     "text.hinting": "no_hinting",  # a text is as wide in every resolution
     "text.color": "#16202b",
@@ -73,7 +74,8 @@ def style(text: str = "") -> Iterator[None]:
 @lru_cache(maxsize=64)
 def families(letters: frozenset[str]) -> list[str]:
     """DejaVu Sans, then installed fonts that have the letters that it lacks, then what an SVG's reader has."""
-    found, missing = [], {ord(letter) for letter in letters}
+    found: list[str] = []
+    missing = {ord(letter) for letter in letters}
     plain = [font for font in fontManager.ttflist if font.style == "normal" and font.weight in (400, "normal")]
     for font in sorted(plain, key=lambda font: font.name != "DejaVu Sans"):
         if not missing or font.name == "Last Resort High-Efficiency":

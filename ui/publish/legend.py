@@ -30,7 +30,8 @@ LYING, RISING, FALLING, CROSSED = "-" * 3, "/" * 6, "\\" * 6, "x" * 6  # hatches
 
 @dataclass(frozen=True)
 class Paint:
-    """What fills an area. label: in the legend. alpha: of the fill; the hatch is opaque. frame: the swatch's edge."""
+    """What fills an area. label: in the legend. alpha: of the fill; the hatch is opaque, as not all
+    backends know another one. frame: the swatch's edge."""
 
     label: str
     colour: str
@@ -57,7 +58,7 @@ class Paint:
         """Boxes in this paint, through which what lies below is seen."""
         area(axes, boxes, facecolor=self.colour, alpha=self.alpha)
         if self.hatch:
-            area(axes, boxes, facecolor="none", edgecolor=self.colour, hatch=self.hatch, alpha=0.9)
+            area(axes, boxes, facecolor="none", edgecolor=self.colour, hatch=self.hatch)
 
 
 def area(axes: Axes, boxes: Boxes, **look: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ui import palette, words
 from ui.figures import STAGE_NAMES
@@ -43,7 +43,11 @@ def times(run: ShownRun) -> Panel:
         for place, (name, cost) in enumerate(runs.items()):
             middle = ROW * (place + 1) - BAR / 2
             total = "\n".join(lines(f"{name}: {1000 * cost.total_s:.1f} ms", room - LEFT - 3))
-            above = {"xytext": (3, BAR / 2 + 2), "textcoords": "offset points", "annotation_clip": False}
+            above: dict[str, Any] = {
+                "xytext": (3, BAR / 2 + 2),
+                "textcoords": "offset points",
+                "annotation_clip": False,
+            }
             axes.annotate(total, (0, middle), **above)
             _bar(axes, middle, _milliseconds(cost), paints)
         return [paints[stage].handle for stage in stages], bottom - y

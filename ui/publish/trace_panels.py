@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HATCHES = (LYING, "", RISING, FALLING, CROSSED)  # of the region, and of rings from near to far
 TINT, FADED = 0.38, 0.86  # how much of a pooled group's colour, and of the veil over what is gone
 DENSE = 400 / 72  # pixels of a photo to a point of the figure
-HIDDEN = Paint("not seen by the model", INK, hatch=RISING)
+HIDDEN = Paint("not seen by the model", "#475569", hatch=RISING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Canvas:
         """What the model cannot see, hatched; its paint, where there is any."""
         boxes = outside(self.trace.visible, (0, 0, *self.trace.image_size))
         area(self.axes, boxes, facecolor="#f8fafc", alpha=0.72)
-        area(self.axes, boxes, facecolor="none", edgecolor=INK, hatch=RISING, alpha=0.6)
+        HIDDEN.fill(self.axes, boxes)
         return [HIDDEN] if len(boxes) else []
 
     def outlines(self, group: NDArray[np.int64], colour: str, width: float, alpha: float = 1.0) -> None:
