@@ -1,61 +1,68 @@
 """Bars, curves, marks and axes of figures: where they lie is compared with the numbers that they show."""
 
-import base64
 import io
 import re
-import zlib
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from fake_records import comparison, cost, picture, told
+from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from PIL import Image
-from test_publish_figures import luminance
+from test_publish_figures import check_apart, handles, labels, said, streams
 
 from ui import palette
 from ui.figures import STAGE_NAMES
-from ui.publish import bars
-from ui.publish.axes import Axes, nice
-from ui.publish.budgets import Point, budgets, curves, flip
-from ui.publish.figure import Wanted, figure
-from ui.publish.keys import DASHES, MARKS, Pen
-from ui.publish.pdf import pdf
-from ui.publish.png import png
-from ui.publish.shapes import Area, Drawing, Faces, Lines, Words, hatch, stroked
-from ui.publish.svg import svg
+from ui.publish.budget_curves import budgets
+from ui.publish.figure import figure
+from ui.publish.figure_files import written
+from ui.publish.figure_options import FigureOptions
+from ui.publish.legend import DASHES, MARKS, area, pen
+from ui.publish.multi_run_figures import Point, curves, flip
+from ui.publish.page_layout import Page, Panel, lay_out, nice, quarters
 
 
-def areas(shapes, colour):
-    return [shape.boxes[0] for shape in shapes if isinstance(shape, Area) and shape.colour == colour]
+def times(run, width=12):
+    return figure([picture()], run, FigureOptions("times", width))
 
 
-def words(shapes):
-    return [shape.text for shape in shapes if isinstance(shape, Words)]
+def bars(shown):
+    """(stage, left, right, top) of every bar, in milliseconds and in points from the top."""
+    found = [patch for patch in shown.axes[0].patches if isinstance(patch, Rectangle)]
+    names = {palette.STAGES[stage]: name for stage, name in STAGE_NAMES.items()}
+    return [
+        (names[to_hex(bar.get_edgecolor())], bar.get_x(), bar.get_x() + bar.get_width(), bar.get_y()) for bar in found
+    ]
 
 
 def test_bars_are_as_long_as_the_stages_take_and_stand_end_to_end():
     run = comparison()
-    shapes, _, _ = bars.times(run, 0, 0, 8 + 160 * 2 + 16)  # two points a millisecond: the axis ends at 160
-    for place, took in enumerate((run.baseline.cost, run.crop.cost)):
-        at = 8.0
-        for stage in STAGE_NAMES:
+    shown = times(run)
+    axes = shown.axes[0]
+    assert axes.get_xlim() == pytest.approx((0, 160))
+    tops = sorted({top for *_, top in bars(shown)})
+    for top, took in zip(tops, (run.baseline.cost, run.crop.cost), strict=True):
+        at = 0.0
+        mine = {stage: (left, right) for stage, left, right, other in bars(shown) if other == top}
+        for stage, name in STAGE_NAMES.items():
             milliseconds = 1000 * getattr(took, stage)
-            found = areas(shapes, palette.STAGES[stage])
             if milliseconds == 0:
-                assert len(found) == 1, "only CROP has it"
+                assert name not in mine, "only CROP has it"
                 continue
-            box = found[place] if len(found) == 2 else found[0]
-            assert (box[0], box[2]) == pytest.approx((at, at + 2 * milliseconds))
-            at = box[2]
-    assert words(shapes)[-2:] == ["every token: 147.0 ms", "CROP: 101.3 ms"]
-    assert areas(shapes, palette.STAGES["prefill_s"])[0][3] < areas(shapes, palette.STAGES["prefill_s"])[1][1]
+            assert mine[name] == pytest.approx((at, at + milliseconds))
+            at = mine[name][1]
+    assert said(axes) == ["every token: 147.0 ms", "CROP: 101.3 ms"]
+    assert axes.transData.transform((0, tops[0]))[1] > axes.transData.transform((0, tops[1]))[1]
+    colours = {to_hex(bar.get_edgecolor()) for bar in axes.patches}
+    assert colours == set(palette.STAGES.values())
 
 
 def test_the_legend_of_the_bars_has_the_milliseconds_and_no_stage_that_neither_run_has():
-    run = comparison(method="random", crop=comparison().baseline)
-    _, keys, _ = bars.times(run, 0, 0, 300)
-    assert [key.label for key in keys] == [
+    shown = times(comparison(method="random", crop=comparison().baseline))
+    assert labels(shown) == [
         "image encoder: 30.0 / 30.0 ms",
         "prefill: 101.0 / 101.0 ms",
         "decode: 16.0 / 16.0 ms",
@@ -63,20 +70,30 @@ def test_the_legend_of_the_bars_has_the_milliseconds_and_no_stage_that_neither_r
 
 
 def test_stages_can_be_told_apart_in_grey():
-    _, keys, _ = bars.times(comparison(), 0, 0, 300)
-    assert len(keys) == len(STAGE_NAMES) == 6
-    for at, one in enumerate(keys):
-        for other in keys[:at]:
-            assert one.pattern != other.pattern or abs(luminance(one) - luminance(other)) > 15, (one, other)
+    shown = times(comparison())
+    assert len(handles(shown)) == len(STAGE_NAMES) == 6
+    check_apart(handles(shown))
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-9, 1e9])
 def test_bars_of_any_time_stay_on_the_page(scale):
     run = comparison()
     run = replace(run, crop=replace(run.crop, cost=cost(True, scale)))
-    drawing = figure([picture()], run, Wanted("times", 8.5))
-    assert all(area.boxes[:, 2].max() <= drawing.width for area in drawing.shapes if isinstance(area, Area))
-    assert len(svg(drawing)) > 1000
+    shown = times(run, 8.5)
+    assert max(right for _, _, right, _ in bars(shown)) <= shown.axes[0].get_xlim()[1]
+    assert shown.axes[0].get_position().x1 <= 1
+    assert len(written(shown, "SVG")) > 1000
+
+
+def test_the_alive_curve_steps_where_tokens_go():
+    run = comparison()
+    shown = figure([picture()], run, FigureOptions("alive"))
+    full, pruned = sorted(shown.axes[0].lines, key=lambda line: line.get_linestyle() == "-")
+    alive = run.crop.trace.alive_counts
+    assert pruned.get_drawstyle() == "steps-post" and pruned.get_xdata().tolist() == list(range(13))
+    assert pruned.get_ydata()[:-1].tolist() == list(alive) and pruned.get_ydata()[-1] == alive[-1]
+    assert list(full.get_ydata()) == [576, 576] and full.is_dashed()
+    assert labels(shown) == [f"CROP: {run.crop.trace.mean_tokens:.1f} a layer", "every token: 576"]
 
 
 POINTS = [
@@ -100,82 +117,109 @@ def test_a_curve_goes_by_rising_tokens_to_every_token_and_flips_at_the_most_with
     assert (shown.work, shown.chance, shown.tokens) == (5.0, 0.4, told().trace.mean_tokens)
 
 
-def marks(shapes, colour):
-    """Centres of the marks, and of the crosses, in this colour."""
-    faces = [shape.corners for shape in shapes if isinstance(shape, Faces) and shape.colour == colour]
-    lines = [shape.segments for shape in shapes if isinstance(shape, Lines) and shape.colour == colour]
-    crosses = [each for each in lines if len(each) and np.allclose(np.ptp(each, axis=1), 2 * 0.85 * 2.6)]
-    centres = [(face.max(axis=1) + face.min(axis=1)) / 2 for face in faces]
-    return centres, [each[::2].mean(axis=1) for each in crosses]
+def budget(points=POINTS):
+    return lay_out([Panel("", lambda *place: budgets("dog", points, *place))], 11, "", {})
+
+
+def marks(axes, colour):
+    """Places of the marks, and of the crosses, of the lines in this colour."""
+    marked, crossed = [], []
+    for line in axes.lines:
+        if line.get_color() == colour:
+            shown = line.get_markevery()
+            places = np.array(line.get_xydata())[slice(None) if shown is None else shown]
+            (crossed if line.get_marker() == "x" else marked).extend(places.tolist())
+    return marked, crossed
 
 
 def test_curves_run_through_the_probabilities_and_the_work():
-    shapes, pens, height = budgets("dog", POINTS, 10, 20, 300)
-    assert [pen.label for pen in pens] == ["CROP: flips at 128", "Random: never flips"]
-    (same, _), (other,) = marks(shapes, palette.method_colour(0))
-    left, right = other[:, 0]
-    assert same[:, 0] == pytest.approx([left + 2 * (right - left), left + 3 * (right - left)]), "doubled, not added"
-    low, high = other[0, 1], same[1, 1]
-    assert [*other[:, 1], *same[:, 1]] == pytest.approx([low, low + (high - low) / 3, low + 2 * (high - low) / 3, high])
-    (drop,) = (
-        shape.segments[0]
-        for shape in shapes
-        if isinstance(shape, Lines) and shape.colour == palette.method_colour(0) and shape.width == 0.5
-    )
-    assert drop[0] == pytest.approx(other[1]) and drop[1, 0] == drop[0, 0] and drop[1, 1] > drop[0, 1]
-    assert {"64", "128", "256", "512"} <= {*words(shapes)}
-    assert "probability of “dog”" in words(shapes)
-    assert max(shape.y for shape in shapes if isinstance(shape, Words)) <= 20 + height
+    shown = budget()
+    upper, lower = shown.axes
+    assert labels(shown) == ["CROP: flips at 128", "Random: never flips"]
+    same, other = marks(upper, palette.method_colour(0))
+    assert same == [[256, 0.75], [512, 1.0]] and other == [[64, 0.25], [128, 0.5]]
+    across = upper.transData.transform([(64, 0), (128, 0), (256, 0), (512, 0)])[:, 0]
+    assert np.diff(across) == pytest.approx([across[1] - across[0]] * 3), "doubled, not added"
+    assert upper.lines[0].get_xydata().tolist() == [[64, 0.25], [128, 0.5], [256, 0.75], [512, 1.0]]
+    (drop,) = [lines for lines in upper.collections if to_hex(lines.get_colors()[0]) == palette.method_colour(0)]
+    assert drop.get_segments()[0].tolist() == [[128, 0], [128, 0.5]]
+    assert {"64", "128", "256", "512"} <= {label.get_text() for label in upper.get_xticklabels()}
+    assert "probability of “dog”" in said(shown)
+    assert lower.get_position().y1 < upper.get_position().y0
 
 
 def test_work_is_drawn_on_its_own_axis():
-    shapes, _, _ = budgets("dog", POINTS, 0, 0, 300)
-    (_, work), _ = marks(shapes, palette.method_colour(0))
-    heights = work[:, 1]  # of 2, 4, 8 and 16 GFLOP
+    _, lower = budget().axes
+    work, crossed = marks(lower, palette.method_colour(0))
+    assert work == [[64, 2], [128, 4], [256, 8], [512, 16]] and crossed == []
+    heights = lower.transData.transform(work)[:, 1]  # of 2, 4, 8 and 16 GFLOP
     step = (heights[0] - heights[3]) / 14
     assert heights == pytest.approx([heights[0], heights[0] - 2 * step, heights[0] - 6 * step, heights[3]])
 
 
+def inked(place):
+    """(30, 120) where a line in this pen that goes across and turns down leaves ink."""
+    page = Page(120)
+    axes = page.axes(0, 0, 120, 30)
+    axes.set(xlim=(0, 120), ylim=(30, 0))
+    axes.set_axis_off()
+    look = {**pen(place), "marker": "", "color": "#000000"}
+    axes.add_line(Line2D([0, 100, 100], [4, 4, 30], **look))
+    with Image.open(io.BytesIO(written(_named(page.finish(30)), "PNG", 72))) as image:
+        return np.asarray(image.convert("L")) < 128
+
+
+def _named(shown):
+    shown.facts = {}
+    return shown
+
+
 def test_pens_differ_in_dash_from_their_neighbours_and_all_in_dash_or_mark():
-    looks = [(place % len(DASHES), place % len(MARKS)) for place in range(19)]
+    looks = [(str(pen(place)["linestyle"]), pen(place)["marker"]) for place in range(19)]
     assert len(set(looks)) == 19
     assert all(one[0] != other[0] for one, other in pairwise(looks))
-    lines = [Pen("", "#000000", place).line(np.array([(0.0, 0.0), (100.0, 0.0)])) for place in range(len(DASHES))]
-    inked = [float(np.ptp(line.segments[:, :, 0], axis=1).sum()) for line in lines]
-    assert inked[0] == 100 and len({round(each, 1) for each in inked}) == len(DASHES)
+    assert len(set(MARKS)) == 5
+    ink = [int(inked(place)[:, :98].any(axis=0).sum()) for place in range(len(DASHES))]
+    assert ink[0] == 98 and max(ink[1:]) < 90 and len(set(ink)) >= len(DASHES) - 1
 
 
 def test_a_dash_runs_on_round_a_corner():
-    bent = np.array([(0.0, 0.0), (3.0, 0.0), (3.0, 4.0)])
-    assert stroked(bent, (2, 1)).tolist() == [[[0, 0], [2, 0]], [[3, 0], [3, 2]], [[3, 3], [3, 4]]]
-    assert stroked(bent, (4, 9)).tolist() == [[[0, 0], [3, 0]], [[3, 0], [3, 1]]], "a dash in two pieces"
-    assert stroked(bent, ()).tolist() == [[[0, 0], [3, 0]], [[3, 0], [3, 4]]]
+    assert inked(0)[6:, 98:102].any(axis=1).all()
+    for place in range(1, len(DASHES)):
+        down = inked(place)[6:29, 98:102].any(axis=1)
+        assert down.any() and not down.all()
 
 
-def test_lying_lines_hatch_a_box():
-    assert hatch(np.array([[0.0, 1.0, 5.0, 7.0]]), "-", 3).tolist() == [[[0, 3], [5, 3]], [[0, 6], [5, 6]]]
-
-
-def test_polygons_are_filled_in_every_format():
-    triangle = np.array([[(10.0, 10.0), (30.0, 10.0), (10.0, 30.0)]])
-    drawing = Drawing(40, 40, [Faces(triangle, "#ff0000")])
-    assert b'<path fill="#ff0000" fill-opacity="1" d="M10 10L30 10L10 30Z"/>' in svg(drawing)
-    image = Image.open(io.BytesIO(png(drawing, 72)))
+def test_areas_are_filled_in_every_format():
+    page = Page(40)
+    axes = page.axes(0, 0, 40, 40)
+    axes.set(xlim=(0, 40), ylim=(40, 0))
+    axes.set_axis_off()
+    area(axes, np.array([[10.0, 10.0, 30.0, 20.0]]), facecolor="#ff0000")
+    shown = _named(page.finish(40))
+    svg = re.search(rb'<path d="([^"]+)"[^>]*style="fill: #ff0000', written(shown, "SVG"))
+    assert b" ".join(svg.group(1).split()) == b"M 10 10 L 30 10 L 30 20 L 10 20 z"
+    image = Image.open(io.BytesIO(written(shown, "PNG", 72))).convert("RGB")
     assert [image.getpixel(at) for at in ((12, 12), (8, 12), (28, 28))] == [(255, 0, 0), (255,) * 3, (255,) * 3]
-    stream = re.search(rb"stream\r?\n(.*?)~>\s*endstream", pdf(drawing), re.DOTALL).group(1)
-    assert b"1 0 0 rg" in (page := zlib.decompress(base64.a85decode(stream)))
-    assert b"n 10 30 m 30 30 l 10 10 l h f" in page.replace(b"\n", b" ")
+    (content,) = (each for each in streams(written(shown, "PDF")) if b"1 0 0 rg" in each)
+    assert b"10 30 m 30 30 l 30 20 l 10 20 l h" in b" ".join(content.split())
 
 
 @pytest.mark.parametrize(("most", "round_"), [(147, 160), (576, 600), (0.03, 0.032), (10, 10), (0, 1), (-3, 1)])
 def test_an_axis_ends_at_a_round_number(most, round_):
     assert nice(most) == pytest.approx(round_)
+    assert quarters(nice(most))["ticks"][[0, -1]] == pytest.approx([0, round_])
 
 
 def test_axes_place_their_ends_at_the_ends():
-    axes = Axes.within(0, 0, 138, 132, (0, 10), (0, 4))
-    assert axes.points(np.array([0.0, 5.0, 10.0]), np.array([0.0, 1.0, 4.0])).tolist() == [
-        [34, 106],
-        [84, 81],
-        [134, 6],
+    page = Page(138)
+    axes, bottom = page.chart(0, 6, 138, 100, "across")
+    axes.set(xlim=(0, 10), ylim=(0, 4))
+    shown = page.finish(132)
+    places = axes.transData.transform([(0, 0), (5, 1), (10, 4)]) * 72 / shown.dpi
+    assert (places * [1, -1] + [0, 132]).tolist() == [
+        pytest.approx([34, 106]),
+        pytest.approx([84, 81]),
+        pytest.approx([134, 6]),
     ]
+    assert 106 < bottom < 132

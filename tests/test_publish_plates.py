@@ -11,20 +11,33 @@ import gradio as gr
 import numpy as np
 import pytest
 from fake_records import FakeEngine, picture, told, trace
+from matplotlib.colors import to_hex
 from PIL import Image
-from test_publish_figures import information, luminance, ringed
+from test_publish_figures import (
+    area,
+    boxes_of,
+    check_apart,
+    check_inside,
+    covered,
+    filled,
+    handles,
+    information,
+    labels,
+    ringed,
+    said,
+)
 from test_ui_events import SETTINGS
 
 from crop_core.region import Region
 from ui import palette
 from ui.many import Many
-from ui.publish import fonts, panels, places
-from ui.publish.files import FORMATS, written
-from ui.publish.multiples import multiples
-from ui.publish.panels import Canvas
-from ui.publish.photo import pixels
+from ui.publish import answer_map, legend
+from ui.publish.answer_map import colour
+from ui.publish.figure_files import FORMATS, written
+from ui.publish.image import pixels
+from ui.publish.method_grid import methods
+from ui.publish.page_layout import Panel, lay_out
 from ui.publish.save import NO_NUMBER, NOTHING, saved
-from ui.publish.shapes import Area, Drawing, Photo, Words
 
 SVG = "{http://www.w3.org/2000/svg}"
 MADE = {"date": "2026-11-26T20:00:00+00:00", "torch": "2.13.0"}
@@ -57,7 +70,7 @@ def plates(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["methods", "budget", "places"])
 def test_facts_are_in_every_format(plates, name):
-    drawing = plates[name].drawing(8.5)
+    drawing = plates[name].figure(8.5)
     root = ET.fromstring(written(drawing, "SVG"))
     facts = json.loads(root.findtext(f"{SVG}metadata"))
     assert (facts["picture"], facts["question"], facts["answer with every token"]) == (name, "what?", "rabbit")
@@ -85,55 +98,65 @@ def test_facts_tell_what_was_asked_of_the_methods(plates):
 @pytest.mark.parametrize("width", [3, 8.5, 17.5, 40])
 def test_every_figure_stays_on_its_page_in_letters_that_can_be_read(plates, width):
     for plate in plates.values():
-        drawing = plate.drawing(width)
-        for shape in drawing.shapes:
-            if isinstance(shape, Words):
-                shift = {"start": 0, "middle": 0.5, "end": 1}[shape.anchor]
-                left = shape.x - shift * fonts.width(shape.text, shape.size, shape.bold)
-                assert left > -0.5 and left + fonts.width(shape.text, shape.size, shape.bold) < drawing.width + 0.5
-                assert shape.size >= 6 and shape.y <= drawing.height
-            elif isinstance(shape, Area):
-                assert (shape.boxes >= -1e-6).all() and (shape.boxes[:, 3] <= drawing.height).all()
-                assert (shape.boxes[:, 2] <= drawing.width + 1e-6).all()
+        check_inside(plate.figure(width))
+
+
+def photos(shown):
+    """The boxes (left, top, right, bottom) in points of all photos, row by row."""
+    height = shown.get_figheight()
+    found = [axes.get_position() for axes in shown.axes if axes.images]
+    inches = [(box.x0 * shown.get_figwidth(), (1 - box.y1) * height, box.x1, (1 - box.y0) * height) for box in found]
+    return [(x0 * 72, y0 * 72, x1 * shown.get_figwidth() * 72, y1 * 72) for x0, y0, x1, y1 in inches]
 
 
 def test_a_panel_a_method_with_its_name_answer_and_probability(plates):
-    drawing = plates["methods"].drawing(17.5)
-    assert sum(isinstance(shape, Photo) for shape in drawing.shapes) == 5
-    bold = [shape.text for shape in drawing.shapes if isinstance(shape, Words) and shape.bold]
+    shown = plates["methods"].figure(17.5)
+    assert len(photos(shown)) == 5
+    bold = [text.get_text() for text in shown.texts if text.get_fontweight() == "bold"]
     assert bold == ["What each method keeps (budget: 33.3 %)", "every token", "CROP", "ILP", "Random", "DivPrune"]
-    below = [shape.text for shape in drawing.shapes if isinstance(shape, Words)]
+    below = said(shown)
     assert below.count("“rabbit”") == 4 and below.count("× “turtle”") == 1
     assert "20.0 %, 116.8" in below and "99.0 %, 576" in below
 
 
+def grid(how, photo, centimetres=8.5):
+    """A figure of panels, one a way."""
+    return lay_out([Panel("", lambda *place: methods(np.asarray(photo), how, *place))], centimetres, "", {})
+
+
 @pytest.mark.parametrize(("count", "rows"), [(1, [1]), (3, [3]), (5, [3, 2]), (7, [3, 3, 1]), (8, [3, 3, 2])])
 def test_panels_stand_in_rows_that_do_not_meet(count, rows):
-    photo = np.asarray(picture(200, 300))
     how = [told(f"way {k}", text="a very long answer " * k) for k in range(count)]
-    shapes, _, height = multiples(photo, how, 4, 20, 233)
-    boxes = [shape.box for shape in shapes if isinstance(shape, Photo)]
-    tops = sorted({box[1] for box in boxes})
-    assert [sum(box[1] == top for box in boxes) for top in tops] == rows
-    assert max(box[2] for box in boxes) <= 237 + 1e-9
-    written_below = [shape for shape in shapes if isinstance(shape, Words) and not shape.bold]
+    shown = grid(how, picture(200, 300))
+    boxes = photos(shown)
+    tops = sorted({round(box[1], 3) for box in boxes})
+    assert [sum(round(box[1], 3) == top for box in boxes) for top in tops] == rows
+    assert max(box[2] for box in boxes) <= shown.get_figwidth() * 72 - 4 + 1e-6
     for one, other in pairwise(boxes):
-        assert one[2] < other[0] or one[3] + 3 * 9 < other[1], "room for three lines"
-    assert all(shape.y <= 20 + height for shape in written_below)
+        assert one[2] < other[0] or one[3] + 3 * 8.5 < other[1], "room for three lines"
+    check_inside(shown)
+    heights = shown.get_figheight() * 72
+    words = [text for text in shown.texts if text.get_fontweight() != "bold"]
+    for text in words:
+        box = text.get_window_extent()
+        left, top, bottom = (
+            box.x0 * 72 / shown.dpi,
+            heights - box.y1 * 72 / shown.dpi,
+            heights - box.y0 * 72 / shown.dpi,
+        )
+        assert not any(x0 <= left < x1 and y0 < bottom and top < y1 for x0, y0, x1, y1 in boxes), text
 
 
 def test_the_earlier_a_token_is_gone_the_paler_it_is():
     how = trace(Region(2, 1, 4, 3, 336, 336, "predicted"), plc=False)
-    shapes, keys, _ = multiples(np.asarray(picture()), [told(trace=how)], 0, 0, 336)
-    veils = [shape for shape in shapes if isinstance(shape, Area) and shape.colour == palette.VEIL]
+    shown = grid([told(trace=how)], picture())
+    veils = filled(shown.axes[0], palette.VEIL)
     died = sorted(set(how.died_at.tolist()) - {how.layers})
     assert len(veils) == len(died) == 2
-    scale = 336 / 336
     for veil, layer in zip(veils, died, strict=True):
-        covered = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in veil.boxes)
-        assert covered == pytest.approx((14 * scale) ** 2 * (how.died_at == layer).sum())
-    assert veils[0].alpha > veils[1].alpha
-    assert [key.label for key in keys] == [
+        assert area(boxes_of(veil)) == pytest.approx(14**2 * (how.died_at == layer).sum())
+    assert veils[0].get_alpha() > veils[1].get_alpha()
+    assert labels(shown) == [
         "read in every layer",
         "dropped: the earlier, the paler",
         "region (predicted)",
@@ -142,75 +165,91 @@ def test_the_earlier_a_token_is_gone_the_paler_it_is():
 
 def test_the_paints_of_the_panels_can_be_told_apart_in_grey():
     how = ringed(5)
-    _, keys, _ = multiples(np.asarray(picture()), [told(trace=replace(how, ring=how.ring - 1))], 0, 0, 300)
-    pooled = [key for key in keys if key.label.startswith("pooled")]
-    assert [key.label for key in pooled][:2] == ["pooled, in no ring", "pooled, ring 1"]
-    for at, one in enumerate(pooled):
-        for other in pooled[:at]:
-            assert one.pattern != other.pattern or abs(luminance(one) - luminance(other)) > 15, (one, other)
+    shown = grid([told(trace=replace(how, ring=how.ring - 1))], picture())
+    pooled = [label for label in labels(shown) if label.startswith("pooled")]
+    assert pooled[:2] == ["pooled, in no ring", "pooled, ring 1"]
+    check_apart([each for each, label in zip(handles(shown), labels(shown), strict=True) if label in pooled])
 
 
-def relative(colour):
+def relative(hex_):
     """WCAG's relative luminance."""
-    parts = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+    parts = np.array([int(hex_[k : k + 2], 16) for k in (1, 3, 5)]) / 255
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
     return float(np.array([0.2126, 0.7152, 0.0722]) @ linear)
 
 
 def test_the_colours_of_the_map_rise_in_lightness_from_one_published_end_to_the_other():
-    assert (places.colour(0), places.colour(1)) == ("#00224e", "#fee838")  # Cividis
-    assert places.colour(-1) == places.colour(0) and places.colour(2) == places.colour(1)
-    light = [relative(places.colour(k / 50)) for k in range(51)]
+    assert (colour(0), colour(1)) == ("#00224e", "#fee838")  # Cividis
+    assert colour(-1) == colour(0) and colour(2) == colour(1)
+    light = [relative(colour(k / 50)) for k in range(51)]
     assert all(np.diff(light) > 0)
 
 
-def drawn_map(cells, width=240.0):
-    how = trace(Region.whole(320, 160), False, ())
-    shapes, _, _ = places.places("dog", cells, how, np.asarray(picture(320, 160)), 10, 20, width)
-    return shapes, [shape for shape in shapes if isinstance(shape, Area) and shape.alpha == places.OPAQUE]
+def drawn_map(cells, centimetres=12.0, size=(320, 160)):
+    """The figure, and the cells' colours, values and corners."""
+    how = trace(Region.whole(*size), False, ())
+    content = ("dog", cells, how, np.asarray(picture(*size)))
+    shown = lay_out([Panel("", lambda *place: answer_map.places(*content, *place))], centimetres, "", {})
+    return shown, shown.axes[0].collections[0]
 
 
 def test_each_cell_has_its_place_its_colour_and_its_number():
     cells = np.full((8, 8), np.nan)
     cells[1, 3], cells[7, 7] = 0.25, 1.0
-    shapes, (first, second) = drawn_map(cells, 320.0)
-    assert first.boxes.tolist() == [[130, 40, 170, 60]] and first.colour == places.colour(0.25)
-    assert second.boxes.tolist() == [[290, 160, 330, 180]] and second.colour == places.colour(1)
-    said = [shape.text for shape in shapes if isinstance(shape, Words)]
-    assert said == ["25", "100", "0 %", "50 %", "100 %", "probability of “dog”"]
-    assert len(drawn_map(cells, 100.0)[0]) < len(shapes), "no numbers in narrow cells"
+    shown, mesh = drawn_map(cells)
+    values = np.ma.filled(mesh.get_array(), np.nan)
+    assert np.array_equal(values, cells, equal_nan=True)
+    corners = mesh.get_coordinates()
+    assert [corners[1, 3].tolist(), corners[2, 4].tolist()] == [[120, 20], [160, 40]]
+    assert [corners[7, 7].tolist(), corners[8, 8].tolist()] == [[280, 140], [320, 160]]
+    assert [to_hex(mesh.to_rgba(value)) for value in (0.25, 1)] == [colour(0.25), colour(1)]
+    assert mesh.get_alpha() == answer_map.OPAQUE
+    numbers = {text.get_text(): text.get_position() for text in shown.axes[0].texts}
+    assert numbers == {"25": (140, 30), "100": (300, 150)}
+    assert [label.get_text() for label in shown.axes[1].get_xticklabels()] == ["0 %", "50 %", "100 %"]
+    assert said(shown) == ["probability of “dog”"]
+    assert not drawn_map(cells, 3.5)[0].axes[0].texts, "no numbers in narrow cells"
 
 
 def test_numbers_of_the_map_can_be_read_on_their_colour():
     for k in [*range(0, 101, 5), 46, 47, 48]:
-        shapes, _ = drawn_map(np.full((8, 8), k / 100), 320.0)
-        ink = next(shape.colour for shape in shapes if isinstance(shape, Words))
-        pad = relative(places.colour(k / 100))
-        low, high = sorted((relative(ink), pad))
+        cells = np.full((8, 8), np.nan)
+        cells[0, 0] = k / 100
+        shown, _ = drawn_map(cells)
+        (number,) = shown.axes[0].texts
+        pad = relative(to_hex(number.get_bbox_patch().get_facecolor()))
+        assert pad == relative(colour(k / 100))
+        low, high = sorted((relative(number.get_color()), pad))
         assert (high + 0.05) / (low + 0.05) >= 4.5, k
 
 
 def test_the_colour_bar_runs_through_all_colours_from_left_to_right():
-    shapes, _ = drawn_map(np.full((8, 8), np.nan))
-    bar = [shape for shape in shapes if isinstance(shape, Area) and len(shape.boxes) == 1][-places.PIECES :]
-    assert [shape.colour for shape in bar] == [places.colour((k + 0.5) / 64) for k in range(64)]
-    starts = [shape.boxes[0][0] for shape in bar]
-    assert starts == pytest.approx(list(10 + 240 * np.arange(64) / 64))
-    assert {shape.boxes[0][2] for shape in bar} == {250.0}
+    shown, _ = drawn_map(np.full((8, 8), np.nan))
+    (bar,) = shown.axes[1].collections
+    assert bar.get_array().ravel().tolist() == [(k + 0.5) / 64 for k in range(64)]
+    assert [to_hex(bar.to_rgba(value)) for value in (0.5 / 64, 63.5 / 64)] == [colour(0.5 / 64), colour(63.5 / 64)]
+    assert bar.get_coordinates()[0, :, 0].tolist() == pytest.approx(list(np.arange(65) / 64))
+    photo, own = shown.axes[0].get_position(), shown.axes[1].get_position()
+    assert (own.x0, own.x1) == pytest.approx((photo.x0, photo.x1)) and own.y1 < photo.y0
 
 
 def test_in_the_png_a_cell_is_its_colour_over_the_grey_photo():
     cells = np.full((8, 8), np.nan)
     cells[4, 4] = 0.8
-    how = trace(Region.whole(336, 336), False, ())
+    shown, _ = drawn_map(cells, size=(336, 336))
     plain = pixels(picture())
-    shapes, _, _ = places.places("dog", cells, how, plain, 0, 0, 336)
-    image = np.asarray(Image.open(io.BytesIO(written(Drawing(336, 360, shapes), "PNG", 72))))
-    at = 4 * 42 + 4  # a corner of the cell, where its number is not
-    grey = np.array([0.299, 0.587, 0.114]) @ plain[at, at]
-    shade = np.array([int(places.colour(0.8)[k : k + 2], 16) for k in (1, 3, 5)])
-    assert np.allclose(image[at, at], 0.7 * shade + 0.3 * grey, atol=3)
-    assert np.ptp(image[at, at - 42].astype(int)) <= 2, "a cell that was not asked is grey"
+    image = np.asarray(Image.open(io.BytesIO(written(shown, "PNG", 200))))[..., :3]
+
+    def at(x, y):
+        """The colour at a pixel of the photo."""
+        across, up = shown.transFigure.inverted().transform(shown.axes[0].transData.transform((x, y)))
+        return image[int((1 - up) * image.shape[0]), int(across * image.shape[1])]
+
+    at_corner = 4 * 42 + 4  # a corner of the cell, where its number is not
+    grey = np.array([0.299, 0.587, 0.114]) @ plain[at_corner, at_corner]
+    shade = np.array([int(colour(0.8)[k : k + 2], 16) for k in (1, 3, 5)])
+    assert np.allclose(at(at_corner, at_corner), 0.7 * shade + 0.3 * grey, atol=3)
+    assert np.ptp(at(at_corner, at_corner - 42).astype(int)) <= 2, "a cell that was not asked is grey"
 
 
 def test_what_is_kept_for_a_figure_is_small(plates):
@@ -252,9 +291,12 @@ def test_nothing_is_made_while_nobody_looks_or_of_nothing():
 
 
 def test_hidden_parts_are_hatched_in_a_map_and_the_region_is_not_drawn():
-    canvas = Canvas(trace(Region.whole(640, 320)), np.asarray(picture(640, 320)), 0, 0, 640)
-    assert [shape.boxes.tolist() for shape in canvas.hidden() if isinstance(shape, Area)] == [
-        [[0, 0, 160, 320], [480, 0, 640, 320]]
-    ]
-    assert len(canvas.frame()) == len(canvas.hidden()) + 2
-    assert [key.label for key in panels.hidden_key(canvas)] == ["not seen by the model"]
+    how, photo = trace(Region.whole(640, 320)), np.asarray(picture(640, 320))
+    content = ("dog", np.full((8, 8), 0.5), how, photo)
+    shown = lay_out([Panel("", lambda *place: answer_map.places(*content, *place))], 12, "", {})
+    (hidden,) = filled(shown.axes[0], "#f8fafc")
+    assert boxes_of(hidden).tolist() == [[0, 0, 160, 320], [480, 0, 640, 320]]
+    assert [patch.get_hatch() for patch in shown.axes[0].patches if patch.get_hatch()] == [legend.RISING]
+    assert len(shown.axes[0].patches) == 2, "no frame"
+    assert covered(shown.axes[0], palette.REGION) == 0
+    assert labels(shown) == ["not seen by the model"]

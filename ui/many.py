@@ -20,14 +20,12 @@ from crop_core.request import Engine, EngineRequest, ManyResult, QueueStatus, Re
 from ui import controls, figures
 from ui.events import BROKEN
 from ui.gallery import gallery_json, table_rows
-from ui.publish.photo import pixels
-from ui.publish.plates import budget_plate, methods_plate, places_plate
+from ui.publish.image import pixels
+from ui.publish.multi_run_figures import Asked, budget_figure, methods_figure, places_figure
 from ui.render import message, render
 from ui.waiting import queue_message
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL import Image
 
 log = logging.getLogger(__name__)
@@ -52,9 +50,9 @@ class Request:
         return cls(image, text, controls.read(settings, image.size))
 
     @cached_property
-    def pixels(self) -> NDArray[np.uint8]:
-        """The picture as figures hold it."""
-        return pixels(self.image)
+    def asked(self) -> Asked:
+        """What figures hold of it."""
+        return Asked(self.question, self.wanted.config, pixels(self.image))
 
 
 Shown = tuple[Any, ...]
@@ -73,7 +71,7 @@ class Many:
             return [Way(called(name), replace(request.wanted.config, method=name)) for name in known(names)]
 
         def show(request: Request, told: list[Told], refused: list[Refused]) -> Shown:
-            return gallery_json(request.image, told), table_rows(told), methods_plate(request, told, refused)
+            return gallery_json(request.image, told), table_rows(told), methods_figure(request.asked, told, refused)
 
         yield from self._stream(path, question, settings, ways, show, 3)
 
@@ -89,7 +87,7 @@ class Many:
             ]
 
         def show(request: Request, told: list[Told], refused: list[Refused]) -> Shown:
-            return figures.budget_curves(told), budget_plate(request, told, refused)
+            return figures.budget_curves(told), budget_figure(request.asked, told, refused)
 
         yield from self._stream(path, question, settings, ways, show, 2)
 
@@ -106,7 +104,7 @@ class Many:
             return [Way(f"{x},{y}", ALONE, around(x, y, width, height, request.image.size)) for x, y in cells]
 
         def show(request: Request, told: list[Told], refused: list[Refused]) -> Shown:
-            return figures.answer_map(request.image, told), places_plate(request, told, refused)
+            return figures.answer_map(request.image, told), places_figure(request.asked, told, refused)
 
         yield from self._stream(path, question, settings, ways, show, 2)
 

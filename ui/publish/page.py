@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ui import palette, theme
-from ui.publish.facts import facts
+from ui.publish.metadata import facts
 
 if TYPE_CHECKING:
     from crop_core.records import Comparison

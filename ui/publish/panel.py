@@ -14,12 +14,12 @@ import gradio as gr
 from crop_core.embedded import data_url
 from ui import figures
 from ui.history import Finished, History
-from ui.publish.figure import PICTURES, Wanted, figure
-from ui.publish.files import format_and_width, offered, written
+from ui.publish.figure import figure
+from ui.publish.figure_files import format_and_width, offered, written
+from ui.publish.figure_options import FIGURES, FigureError, FigureOptions
 from ui.publish.latest import QUIET, Latest, chosen
 from ui.publish.page import page
 from ui.publish.recorded import open_files
-from ui.publish.sheet import FigureError
 from ui.render import message
 
 OPEN_HELP = (
@@ -73,7 +73,7 @@ def publish_part() -> Publish:
 def figure_part() -> tuple[list[Any], list[Any], gr.HTML]:
     """Which picture, how, three files, and a line."""
     with gr.Row(elem_id="figure-options"):
-        choices = [(label, name) for name, label in PICTURES.items()]
+        choices = [(kind.label, name) for name, kind in FIGURES.items()]
         picture = gr.Dropdown(choices, value="row", label="Picture", elem_id="figure-picture", min_width=220)
         kind, width = format_and_width("figure")
         dpi = gr.Number(300, label="PNG: dpi", precision=0, elem_id="figure-dpi", min_width=90)
@@ -139,7 +139,7 @@ def figure_file(
     except (TypeError, ValueError, OverflowError, AttributeError):
         said = "Width, dpi, layer and picture of a figure are numbers; the layer alone may be left empty."
         raise FigureError(said) from None
-    wanted = Wanted(picture, *numbers, bool(captioned), place)
+    wanted = FigureOptions(picture, *numbers, bool(captioned), place)
     content = written(figure(run.images, run.result, wanted), kind, dots)
     return content, f"crop-explorer-{picture}.{kind.lower()}"
 

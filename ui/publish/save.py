@@ -10,10 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from ui.publish.files import format_and_width, offered, written
+from ui.publish.figure_files import format_and_width, offered, written
+from ui.publish.figure_options import HIGH, LOW, FigureError
 from ui.publish.latest import QUIET, Latest, chosen
-from ui.publish.plates import Plate
-from ui.publish.sheet import HIGH, LOW, FigureError
+from ui.publish.multi_run_figures import ExportFigure
 from ui.render import message
 
 FORGET_AFTER = 3600  # seconds for which what is on screen can be saved
@@ -43,7 +43,7 @@ class SaveFigure:
         listen(lambda: gr.DownloadButton(interactive=False), None, self.button, queue=False, **QUIET)
 
 
-def saved(plate: Plate | None, looked_at: bool, kind: str, width: Any) -> tuple[Any, str]:
+def saved(plate: ExportFigure | None, looked_at: bool, kind: str, width: Any) -> tuple[Any, str]:
     """(button, message) for what is on screen; one sentence for options (from the browser) that cannot be."""
     if not looked_at:
         return gr.DownloadButton(interactive=False), ""
@@ -51,7 +51,7 @@ def saved(plate: Plate | None, looked_at: bool, kind: str, width: Any) -> tuple[
         if plate is None:
             raise FigureError(NOTHING)
         centimetres = number(width)
-        content = written(plate.drawing(centimetres), kind)
+        content = written(plate.figure(centimetres), kind)
     except ValueError as error:
         return gr.DownloadButton(interactive=False), message(str(error))
     return offered(content, f"crop-explorer-{plate.name}.{kind.lower()}", f"Figure ({kind}, {centimetres:g} cm)"), ""

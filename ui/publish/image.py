@@ -33,6 +33,7 @@ def greyed(picture: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np
     height, width = picture.shape[:2]
     grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     result = picture.copy()
-    for left, top, right, bottom in np.round(boxes * [width, height, width, height]).astype(int):
+    shares = np.clip(boxes, 0, 1) * [width, height, width, height]
+    for left, top, right, bottom in np.round(shares).astype(int):
         result[top:bottom, left:right] = grey[top:bottom, left:right]
     return result
