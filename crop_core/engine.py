@@ -32,16 +32,15 @@ from crop_core.models import (
     several,
 )
 from crop_core.models.compiled import compile_layers
-from crop_core.probe import Probe, watches
 from crop_core.records import Answer, Comparison, Refused, StreamEvent, Told, Way
 from crop_core.region import Region
 from crop_core.remembered import LIMIT, Remembered
 from crop_core.request import EngineRequest, R, ResultStream
 from crop_core.runs import Task
+from crop_core.session import BASELINE, EVERY_TOKEN, Session, watches
 from crop_core.streamed import Work
 
 AUTO = "auto"
-BASELINE = CropConfig(method="none", budget=None, localizer="whole")
 Given = Region | Sequence[Region | None] | None  # one, one an image, or none
 WARM_UP = (Image.new("RGB", (64, 48), "gray"), "?")
 
@@ -247,21 +246,21 @@ class CropEngine:
         needs = [way for way in ways if way.config.parts.needs_region and way.region is None]
         localizer = self._localizer(needs[0].config, region) if needs else None
         _check_size(image, region)
-        probe = Probe(self.adapter, image, question, longest, watches(ways, self.adapter), self._kept)
-        return self._told(probe, ways, localizer)
+        watch = watches((way.config for way in ways), self.adapter)
+        return self._told(Session(self.adapter, image, question, longest, watch, self._kept), ways, localizer)
 
-    def _told(self, probe: Probe, ways: Sequence[Way], localizer: Localizer | None) -> Iterator[Told | Refused]:
+    def _told(self, session: Session, ways: Sequence[Way], localizer: Localizer | None) -> Iterator[Told | Refused]:
         deadline = Deadline(self.time_limit)
         with self._lock, in_words(self._kept.clear):
             deadline.check()
-            full = probe.start()
-            found = probe.find(localizer) if localizer else None
+            full = session.ask(EVERY_TOKEN)
+            located = session.localize(localizer) if localizer else None
         yield full
         for way in ways:
             deadline.check()
             try:
                 with self._lock, in_words(self._kept.clear):
-                    told: Told | Refused = probe.ask(way, found)
+                    told: Told | Refused = session.ask(way, located)
             except ValueError as error:
                 told = Refused(way.name, way.config.method, str(error))
             yield told

@@ -7,7 +7,6 @@ left out is said, and the next request finds the memory free.
 
 from __future__ import annotations
 
-import gc
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from PIL import Image
 
 from crop_core.compare import Measurement, answer, compare
 from crop_core.localize import KnownRegion, Localizer
+from crop_core.measure.memory import free_memory
 from crop_core.models import several
 from crop_core.records import Answer, Comparison
 from crop_core.region import Region
@@ -62,7 +62,7 @@ def in_words(release: Callable[[], None]) -> Iterator[None]:
             raise
         _forget(error)
         release()
-        _free()
+        free_memory()
         raise OutOfMemory(f"The device has too little memory for this question; {ADVICE}.") from None
 
 
@@ -97,12 +97,6 @@ def _forget(error: BaseException | None) -> None:
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__context__
-
-
-def _free() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _again(measured: Measurement, task: Task, localizers: Sequence[Localizer]) -> Measurement:

@@ -6,7 +6,8 @@ Source: Guo et al., CROP, EMNLP 2025, arXiv 2505.21233: four 0-based, inclusive 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,13 @@ class Region:
         """Inverse of `to_json`; the box is derived from the grid."""
         x0, y0, x1, y1 = data["grid"]
         return cls(x0, y0, x1, y1, data["width"], data["height"], data["source"], data["confidence"])
+
+
+def random_region(region: Region, rng: random.Random) -> Region:
+    """A region of the same size anywhere in the image, without a confidence: what a localizer must beat."""
+    width, height = region.x1 - region.x0, region.y1 - region.y0
+    x0, y0 = rng.randint(0, GRID - 1 - width), rng.randint(0, GRID - 1 - height)
+    return replace(region, x0=x0, y0=y0, x1=x0 + width, y1=y0 + height, confidence=None)
 
 
 def _checked(box: Any, width: int, height: int) -> tuple[float, float, float, float]:

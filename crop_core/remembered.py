@@ -19,7 +19,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
 import torch
-from PIL import Image
+
+from crop_core.models import Images, several
 
 Kept = TypeVar("Kept")
 LIMIT = 256 * 2**20  # bytes
@@ -35,9 +36,9 @@ class Remembered:
     _kept: OrderedDict[bytes, tuple[Any, int]] = field(default_factory=OrderedDict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def of(self, image: Image.Image, *what: object, make: Callable[[], Kept]) -> Kept:
-        """What is kept of an image and everything in `what`, whose texts tell it apart; else what `make` makes."""
-        key = self._key(image, *what)
+    def of(self, images: Images, *what: object, make: Callable[[], Kept]) -> Kept:
+        """What is kept of the images and everything in `what`, whose texts tell it apart; else what `make` makes."""
+        key = self._key(images, *what)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -65,10 +66,12 @@ class Remembered:
             while self.size > self.limit:
                 self._kept.popitem(last=False)
 
-    def _key(self, image: Image.Image, *what: object) -> bytes:
+    def _key(self, images: Images, *what: object) -> bytes:
         """Each part with its length before it, so that no two lists of parts read alike."""
         digest = hashlib.blake2b(key=self._secret, digest_size=32)
-        for part in (f"{image.mode} {image.size}".encode(), image.tobytes(), *(str(each).encode() for each in what)):
+        each_image = several(images)
+        pixels = [part for image in each_image for part in (f"{image.mode} {image.size}".encode(), image.tobytes())]
+        for part in (str(len(each_image)).encode(), *pixels, *(str(each).encode() for each in what)):
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -78,6 +78,15 @@ class Located:
     def regions(self) -> list[Region]:
         """One an image."""
         return [finding.region for finding in self.findings]
+
+    @property
+    def flops(self) -> int:
+        """Of finding all regions, beside the encoding for the answer."""
+        return sum(finding.flops for finding in self.findings)
+
+    def counted(self) -> Located:
+        """The same regions with their FLOPs counted, which hold on to nothing else and may be kept."""
+        return Located([replace(each, count=partial(int, each.flops)) for each in self.findings], self.seconds)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from crop_core.bench.report.summary import summarise
 from crop_core.bench.sweep.trial import ALL, BLIND, Trial
 from crop_core.localize import rule
 from crop_core.localize.calibration import KEY, Calibration
+from crop_core.region import Region, random_region
 
 WHOLE = (0, 0, 7, 7)
 CROP = Trial("crop", "64")
@@ -182,7 +183,8 @@ def test_a_random_region_has_the_same_size_and_stays_inside():
     corner = (2, 3, 6, 4)
     frame = pd.concat([rows(("color", corner, corner, 0.5, False))] * 60)
     places = random.Random(1)
-    moved = {localizer._moved(region, places) for region in frame[localizer.REGION].to_numpy().tolist()}
+    regions = [Region(*each, 1, 1) for each in frame[localizer.REGION].to_numpy().tolist()]
+    moved = {random_region(region, places).grid for region in regions}
     assert len(moved) > 5
     assert {(x1 - x0, y1 - y0) for x0, y0, x1, y1 in moved} == {(4, 1)}
     assert all(x0 >= 0 and x1 < 8 and y0 >= 0 and y1 < 8 for x0, y0, x1, y1 in moved)

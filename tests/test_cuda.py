@@ -5,7 +5,6 @@ Skipped where torch has no CUDA device.
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from crop_core.bench.gpu.words import QUESTION
 from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.fallback import HALVED, OutOfMemory
+from crop_core.measure.memory import free_memory
 from crop_core.prune import LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
 from crop_core.records import Comparison
@@ -103,17 +103,12 @@ def test_costs_on_a_gpu_are_its_allocators(bundled: CropEngine) -> None:
 @contextmanager
 def at_most(bytes_: int) -> Iterator[None]:
     """The process may take so much of the GPU, however much that has."""
-    _free()
+    free_memory()
     torch.cuda.set_per_process_memory_fraction(bytes_ / torch.cuda.get_device_properties(GPU).total_memory)
     try:
         yield
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-
-
-def _free() -> None:
-    gc.collect()
-    torch.cuda.empty_cache()
 
 
 def asked(engine: CropEngine, image: Image.Image) -> Comparison:
@@ -126,20 +121,20 @@ def full_size(request: pytest.FixtureRequest) -> Iterator[tuple[CropEngine, Imag
     adapter = build(request.param, GPU, torch.bfloat16)
     yield CropEngine(adapter, warm_up=False), picture(request.param)
     del adapter
-    _free()
+    free_memory()
 
 
 @pytest.mark.parametrize("full_size", ["llava-next-7b"], indirect=True)
 def test_where_memory_lasts_for_crop_alone_crop_answers(full_size: tuple[CropEngine, Image.Image]) -> None:
     engine, image = full_size
     plenty = asked(engine, image)
-    _free()
+    free_memory()
     baseline, crop = plenty.baseline.cost.peak_bytes, plenty.crop.cost.peak_bytes
     for room, told in (((baseline + crop) // 2, "to answer with every"), (crop // 4, "for this question, even with")):
         limit = at_most(torch.cuda.memory_reserved() + room)
         with limit, pytest.raises(OutOfMemory, match=f"^The device has too little memory {told} "):
             asked(engine, image)
-        _free()
+        free_memory()
     again = asked(engine, image)
     assert again.crop.text == plenty.crop.text and not any("memory" in notice for notice in again.notices)
 
@@ -150,7 +145,7 @@ def test_where_memory_lasts_for_half_the_picture_that_is_read(full_size: tuple[C
     half = asked(engine, image.resize([side // 2 for side in image.size])).baseline.cost.peak_bytes
     whole = asked(engine, image).crop.cost.peak_bytes
     assert 1.5 * half < whole, "nothing lies between them"
-    _free()
+    free_memory()
     with at_most(torch.cuda.memory_reserved() + int((half * whole) ** 0.5)):
         told = asked(engine, image)
     assert told.notices[0] == HALVED.format(what="the picture", they="it was")

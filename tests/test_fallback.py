@@ -161,7 +161,7 @@ def test_on_a_device_that_is_really_small_what_failed_is_gone_before_less_is_ask
     rooms = {f"alone answers “{plenty.crop.text}”": (baseline + crop) // 2, "even with pruning": crop // 4}
     for told, room in rooms.items():
         device = Small(room)
-        monkeypatch.setattr(fallback, "_free", partial(lambda device: left.append(device.current), device))
+        monkeypatch.setattr(fallback, "free_memory", partial(lambda device: left.append(device.current), device))
         with device, pytest.raises(OutOfMemory, match=told):
             engine.compare(*asked, config, REGION)
     assert left and max(left) < crop // 100, "what failed is still there when the device's cache is emptied"

@@ -10,7 +10,7 @@ import torch
 from other_device import OTHER, OtherDevice
 
 from crop_core.bench.gpu import batches, command, session, variants
-from crop_core.bench.gpu.batches import STEP, Batches, largest, out_of_memory
+from crop_core.bench.gpu.batches import STEP, Batches, largest
 from crop_core.bench.gpu.derived import GOALS, goals, ratios, waits
 from crop_core.bench.gpu.full_size import LOCATOR, MODELS, build, picture
 from crop_core.bench.gpu.llm import Prefilled
@@ -18,6 +18,7 @@ from crop_core.bench.gpu.report import overview, report
 from crop_core.bench.gpu.runs import TIMES, Bench
 from crop_core.bench.gpu.words import QUESTION
 from crop_core.config import Budget
+from crop_core.fallback import is_out_of_memory
 from crop_core.models import ModelError
 from crop_core.region import Region
 from crop_core.runs import Task
@@ -243,7 +244,7 @@ def test_running_out_of_memory_ends_a_search_and_nothing_else_does(monkeypatch):
     errors = [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
     assert largest(batches.fits, 64) == 5
     errors = [RuntimeError("index out of range")] * 2
-    assert not out_of_memory(errors[0])
+    assert not is_out_of_memory(errors[0])
     with pytest.raises(RuntimeError, match="index out of range"):
         largest(batches.fits, 64)
 

@@ -13,10 +13,10 @@ from PIL import Image
 
 from crop_core.config import Budget, ConfigError, CropConfig
 from crop_core.engine import CropEngine
-from crop_core.lmms.asker import Asker
 from crop_core.lmms.errors import BudgetMissed, LmmsError
 from crop_core.lmms.ledger import Ledger
 from crop_core.lmms.requests import LONGEST, Wanted, continuation_ids, pictures, text
+from crop_core.lmms.runner import RequestRunner
 from crop_core.lmms.settings import LmmsSettings
 from crop_core.prune import schedule
 
@@ -172,14 +172,14 @@ def engine(tmp_path_factory) -> CropEngine:
     return CropEngine.from_pretrained(folder / "answers", folder / "locates", device="cpu")
 
 
-def asker(engine: CropEngine, method: str, budget: float | None) -> Asker:
+def runner(engine: CropEngine, method: str, budget: float | None) -> RequestRunner:
     limit = None if budget is None else Budget(mean_tokens=budget)
-    return Asker(engine.adapter, engine.localizer, CropConfig(method=method, budget=limit))
+    return RequestRunner(engine.adapter, engine.localizer, CropConfig(method=method, budget=limit))
 
 
 @pytest.mark.parametrize(("method", "budget"), [("crop", 32), ("fastv", 40), ("region", 16), ("none", None)])
 def test_answers_are_the_engines(engine: CropEngine, method: str, budget: float | None) -> None:
-    own = asker(engine, method, budget)
+    own = runner(engine, method, budget)
     config = replace(own.config, max_new_tokens=8, repeats=1)
     for image in PICTURES:
         found, facts = own.answer([image], QUESTION, 8), own.answer([image], QUESTION, 8).facts()
@@ -194,23 +194,23 @@ def test_answers_are_the_engines(engine: CropEngine, method: str, budget: float 
 
 
 def test_several_pictures_share_the_budget(engine: CropEngine) -> None:
-    facts = asker(engine, "crop", 60).answer([PICTURES[0], picture(80, 112, 9)], QUESTION, 2).facts()
+    facts = runner(engine, "crop", 60).answer([PICTURES[0], picture(80, 112, 9)], QUESTION, 2).facts()
     assert facts["visual_tokens"] == 2 * 64
     assert 58 <= facts["mean_tokens"] <= 60
     assert len(facts["regions"]) == len(facts["confidence"]) == 2
 
 
 def test_pictures_within_the_budget_are_not_pruned_and_that_is_told(engine: CropEngine) -> None:
-    facts = asker(engine, "crop", 64).answer(PICTURES[:1], QUESTION, 2).facts()
+    facts = runner(engine, "crop", 64).answer(PICTURES[:1], QUESTION, 2).facts()
     assert (facts["method"], facts["mean_tokens"], facts["regions"]) == ("none", 64, [])
     with pytest.raises(ConfigError, match="A budget of 1 visual tokens is not possible for 2 images"):
-        asker(engine, "crop", 1).answer(PICTURES[:2], QUESTION, 2)
+        runner(engine, "crop", 1).answer(PICTURES[:2], QUESTION, 2)
 
 
 def test_a_method_that_prunes_nothing_is_an_error(engine: CropEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "cuts", lambda *_: [])
     with pytest.raises(BudgetMissed, match=r"^The method 'ilp' left 64 visual tokens per layer for a budget of 32;"):
-        asker(engine, "ilp", 32).answer(PICTURES[:1], QUESTION, 2)
+        runner(engine, "ilp", 32).answer(PICTURES[:1], QUESTION, 2)
 
 
 def test_the_loss_is_that_of_transformers(engine: CropEngine) -> None:
@@ -223,13 +223,13 @@ def test_the_loss_is_that_of_transformers(engine: CropEngine) -> None:
         ids = torch.cat([prepared.input_ids, tail], 1)
         with torch.no_grad():
             out = adapter.model(input_ids=ids, pixel_values=prepared.vision["pixel_values"], labels=labels)
-        judged = asker(engine, "none", None).judge(PICTURES[:1], QUESTION, continuation)
+        judged = runner(engine, "none", None).judge(PICTURES[:1], QUESTION, continuation)
         assert judged.loss == pytest.approx(float(out.loss), rel=1e-5)
 
 
 @pytest.mark.parametrize(("method", "budget"), [("crop", 32), ("ilp", 40), ("none", None)])
 def test_the_answer_is_its_own_greedy_continuation(engine: CropEngine, method: str, budget: float | None) -> None:
-    own = asker(engine, method, budget)
+    own = runner(engine, method, budget)
     config = replace(own.config, max_new_tokens=4, repeats=1)
     for image in PICTURES:
         answer = own.answer([image], QUESTION, 4)

@@ -132,19 +132,19 @@ def test_choices_are_weighed_by_the_loss_of_transformers(folder: Path, engine: C
 
 
 def test_a_run_that_was_stopped_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from crop_core.lmms.asker import Asker
+    from crop_core.lmms.runner import RequestRunner
 
     monkeypatch.setenv("LMMS_CACHE_RUN_ID", "one")
-    asked, answer = [], Asker.answer
+    asked, answer = [], RequestRunner.answer
 
     def stopped_at(count: int) -> None:
-        def counted(self: Asker, *question: Any) -> Any:
+        def counted(self: RequestRunner, *question: Any) -> Any:
             if len(asked) == count:
                 raise KeyboardInterrupt
             asked.append(question)
             return answer(self, *question)
 
-        monkeypatch.setattr(Asker, "answer", counted)
+        monkeypatch.setattr(RequestRunner, "answer", counted)
 
     arguments = f"method=ilp,budget=64,trace={tmp_path / 'trace.jsonl'}"
     stopped_at(4)
@@ -154,7 +154,7 @@ def test_a_run_that_was_stopped_goes_on(folder: Path, tmp_path: Path, monkeypatc
     found = evaluated(folder, arguments, use_cache=str(tmp_path / "cache"))
     assert len(asked) == len(ITEMS)  # of which the first run answered four
     assert len((tmp_path / "trace.jsonl").read_text().splitlines()) == len(ITEMS)
-    monkeypatch.setattr(Asker, "answer", answer)
+    monkeypatch.setattr(RequestRunner, "answer", answer)
     assert found["results"] == evaluated(folder, arguments)["results"]
 
 

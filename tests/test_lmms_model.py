@@ -96,7 +96,7 @@ def request(number: int, settings: Any, context: Any = QUESTION, task: str = "co
 def test_every_request_gets_its_answer_and_its_line(model, tmp_path) -> None:
     found = list(model.generate_until([request(k, {"max_new_tokens": 3}) for k in range(3)]))
     lines = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
-    expected = [model.asker.answer([row["image"]], QUESTION, 3) for row in model.task_dict["colours"]["test"]]
+    expected = [model.runner.answer([row["image"]], QUESTION, 3) for row in model.task_dict["colours"]["test"]]
     assert [each.text for each in found] == [each.text for each in expected]
     assert len({each.text for each in found}) > 1  # they depend on the picture
     assert [each.token_counts.output_tokens for each in found] == [len(each.run.generated.ids) for each in expected]
@@ -147,7 +147,7 @@ def test_a_likelihood_is_a_loss_and_whether_it_is_greedy(model) -> None:
     (answer,) = model.generate_until([request(0, {"max_new_tokens": 2})])
     choices = [answer.text, "red", lambda row: row["target"]]
     greedy, red, called = (found.text for found in model.loglikelihood([request(0, choice) for choice in choices]))
-    judged = model.asker.judge([model.task_dict["colours"]["test"][0]["image"]], QUESTION, "red")
+    judged = model.runner.judge([model.task_dict["colours"]["test"][0]["image"]], QUESTION, "red")
     assert greedy[1]
     assert red == called == (judged.loss, judged.greedy)
     assert not red[1]

@@ -9,7 +9,7 @@ import torch
 from crop_core.bench import search
 from crop_core.bench.candidates import CANDIDATES, REFERENCE, Candidate, alone, both
 from crop_core.bench.heldout import one_of_each_kind
-from crop_core.bench.search import Score, Searcher
+from crop_core.bench.search import CandidateRunner, Score
 from crop_core.config import CropConfig
 from crop_core.localize import WholeImage
 from crop_core.models import DEFAULT_MODEL, load
@@ -96,9 +96,9 @@ def test_figures_are_differences_question_by_question():
 
 def test_with_the_whole_budget_nothing_moves():
     """The bundled model; all 576 tokens are kept, so that the answers are those without pruning."""
-    searcher = Searcher(load(DEFAULT_MODEL, "cpu"), WholeImage(), [576.0])
+    runner = CandidateRunner(load(DEFAULT_MODEL, "cpu"), WholeImage(), [576.0])
     items = list(one_of_each_kind(search.DEVELOPMENT).values())[:2]
-    found = searcher.ask(items, {"plc": alone("plc")})["plc"][576.0]
+    found = runner.ask(items, {"plc": alone("plc")})["plc"][576.0]
     assert [each.kl for each in found] == pytest.approx([0, 0], abs=1e-5)
     wrong = [replace(item, question=replace(item.question, answer="zebra zebra")) for item in items]
-    assert [each.exact for each in searcher.ask(wrong, {"plc": alone("plc")})["plc"][576.0]] == [False, False]
+    assert [each.exact for each in runner.ask(wrong, {"plc": alone("plc")})["plc"][576.0]] == [False, False]

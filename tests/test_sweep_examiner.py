@@ -10,14 +10,14 @@ from PIL import Image
 from sweeping import Exact, examples
 
 from crop_core.bench.data.protocol import Example
-from crop_core.bench.sweep.examiner import GREY, config_of, drawn, elsewhere
+from crop_core.bench.sweep.examiner import GREY, config_of, drawn
 from crop_core.bench.sweep.plan import trials
 from crop_core.bench.sweep.setup import Setup
 from crop_core.bench.sweep.trial import ALL, BLIND, Trial
 from crop_core.bench.sweep.work import Skipped
 from crop_core.localize import GridLocalizer, SelfLocalizer
 from crop_core.models import load
-from crop_core.region import Region
+from crop_core.region import Region, random_region
 from crop_core.runs import Task
 
 LONGEST = 4
@@ -88,7 +88,7 @@ def test_replies_regions_and_tokens_are_those_of_a_run_by_itself(adapter, locato
             "found": predicted,
             "self": SelfLocalizer(adapter).locate(image, example.question),
             "needed": Region(*example.needed, *size),
-            "elsewhere": elsewhere(predicted, random.Random(drawn(example, 0))),
+            "elsewhere": random_region(predicted, random.Random(drawn(example, 0))),
             "whole": Region.whole(*size),
         }
         for trial in PLAN:
@@ -177,10 +177,10 @@ def test_seeds_draw_other_tokens_for_every_example(asked):
 
 def test_a_region_elsewhere_has_the_same_size_and_stays_inside():
     found = Region(2, 3, 6, 4, 80, 80, "predicted", 0.5)
-    places = {elsewhere(found, random.Random(seed)).grid for seed in range(60)}
+    places = {random_region(found, random.Random(seed)).grid for seed in range(60)}
     assert len(places) > 5
     assert {(x1 - x0, y1 - y0) for x0, y0, x1, y1 in places} == {(4, 1)}
-    assert elsewhere(found, random.Random(0)).confidence is None
+    assert random_region(found, random.Random(0)).confidence is None
 
 
 def test_metric_and_example_are_in_the_record(examiner, asked):

@@ -13,7 +13,7 @@ import numpy as np
 
 from crop_core.bench.reliability import Bin, bins, ece
 from crop_core.localize.calibration import covers, iou
-from crop_core.region import GRID
+from crop_core.region import GRID, Region, random_region
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,10 @@ def beside(rows: pd.DataFrame, plain: Mapping[str, Sequence[int]]) -> dict[str, 
     cells: dict[str, Sequence[Sequence[int]]] = {
         "self, plain rule": [plain[example] for example in rows["example"]],
         "whole image": [WHOLE] * len(rows),
-        "random region": [_moved(region, places) for region in rows[REGION].to_numpy().tolist()],
+        "random region": [
+            random_region(Region(x0, y0, x1, y1, width=1, height=1), places).grid
+            for x0, y0, x1, y1 in rows[REGION].to_numpy().tolist()
+        ],
     }
     return {name: figures(_with(rows, regions)) for name, regions in cells.items()}
 
@@ -81,13 +84,6 @@ def _with(rows: pd.DataFrame, regions: Sequence[Sequence[int]]) -> pd.DataFrame:
     """The same questions with other regions, of which nobody is sure."""
     columns = dict(zip(REGION, np.array(regions).T, strict=True))
     return rows.assign(**columns, confidence=float("nan"))
-
-
-def _moved(region: Sequence[int], places: random.Random) -> tuple[int, int, int, int]:
-    """A region of the same size anywhere in the picture."""
-    x0, y0, x1, y1 = region
-    left, top = places.randint(0, GRID - 1 - (x1 - x0)), places.randint(0, GRID - 1 - (y1 - y0))
-    return left, top, left + x1 - x0, top + y1 - y0
 
 
 def _mean(values: np.ndarray) -> float | None:

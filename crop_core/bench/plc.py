@@ -28,10 +28,9 @@ from crop_core.bench.report.statistics import wilson
 from crop_core.compress.queries import Queries
 from crop_core.compress.trained import TrainedPlc
 from crop_core.config import Budget, CropConfig, PlcConfig
-from crop_core.likelihood import first_token_kl
 from crop_core.localize import localizer_of
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load
-from crop_core.runs import Task
+from crop_core.session import Session
 
 RESULTS = Path("bench/results/plc.json")
 BUDGETS = (192.0, 128.0, 64.0)
@@ -84,21 +83,17 @@ def replies(items: Iterable[Item], model: str, locator: str) -> dict[str, list[R
     adapter, localizer = load(model, "cpu"), localizer_of(load(locator, "cpu"))
     found: dict[str, list[Reply]] = {}
     for item in items:
-        ask = (adapter, item.scene.image, item.question.text)
-        region = localizer.locate(*ask[1:])
-        everything = CropConfig(method="none", budget=None, max_new_tokens=LONGEST)
-        encoded = Task(*ask, everything).encode()
-        before = Task(*ask, everything, encoded).baseline(region).generated
-        found.setdefault("all tokens", []).append(Reply(_right(adapter.decode(before.ids), item), 0.0))
+        session = Session(adapter, item.scene.image, item.question.text, LONGEST)
+        regions = session.localize(localizer).regions
+        full = adapter.decode(session.baseline.generated.ids)
+        found.setdefault("all tokens", []).append(Reply(_right(full, item), 0.0))
         for budget in BUDGETS:
             for variant in VARIANTS:
                 plc = PlcConfig(region_ratio=variant.region_ratio)
-                config = CropConfig(method=variant.method, budget=Budget(budget), plc=plc, max_new_tokens=LONGEST)
-                task = Task(*ask, config, encoded)
+                task = session.task(CropConfig(method=variant.method, budget=Budget(budget), plc=plc))
                 task.trained = task.trained and variant.part(task.trained)
-                after = task.crop(region).generated
-                assert before.logits is not None and after.logits is not None  # noqa: S101  kept unless told otherwise
-                reply = Reply(_right(adapter.decode(after.ids), item), first_token_kl(before.logits, after.logits))
+                run = session.run(task, regions)
+                reply = Reply(_right(adapter.decode(run.generated.ids), item), session.kl_first(run))
                 found.setdefault(f"{variant.title} {budget:g}", []).append(reply)
     return found
 

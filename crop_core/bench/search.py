@@ -24,13 +24,12 @@ from crop_core.bench.candidates import CANDIDATES, REFERENCE, Candidate
 from crop_core.bench.circumstances import circumstances
 from crop_core.bench.heldout import Item, held_out
 from crop_core.bench.markdown import markdown
-from crop_core.config import Budget, CropConfig
+from crop_core.config import Budget
 from crop_core.likelihood import first_token_kl, logits_of
 from crop_core.localize import Localizer, localizer_of
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
-from crop_core.runs import Task
+from crop_core.session import Session
 
-BASELINE = CropConfig(method="none", budget=None, localizer="whole")
 RESULTS = Path("bench/results/search.json")
 DEVELOPMENT, HELD_OUT = 700_000, 800_000  # first seeds of scenes; the benchmark's begin at 0, training's at a million
 BUDGETS = (192.0, 128.0, 64.0)
@@ -51,8 +50,8 @@ class Score:
 Scores = dict[str, dict[float, list[Score]]]  # by candidate and budget, of every question in their order
 
 
-class Searcher:
-    """Puts questions to candidates; a picture is encoded and its region found once for all of them."""
+class CandidateRunner:
+    """Puts questions to candidates, each in one session."""
 
     def __init__(self, adapter: Adapter, localizer: Localizer, budgets: Sequence[float] = BUDGETS) -> None:
         self.adapter, self.localizer, self.budgets = adapter, localizer, budgets
@@ -61,14 +60,13 @@ class Searcher:
         """Every candidate at every budget."""
         found: Scores = {name: {budget: [] for budget in self.budgets} for name in candidates}
         for item in tqdm(items, f"{len(candidates)} candidates", mininterval=5):
-            image, text = item.scene.image, item.question.text
-            encoded, region = Task(self.adapter, image, text, BASELINE).encode(), self.localizer.locate(image, text)
-            gold = self._gold(item.question.answer)
-            full = logits_of(Task(self.adapter, image, text, BASELINE, encoded).baseline(region, forced=gold[:1]))
+            session = Session(self.adapter, item.scene.image, item.question.text, max_new_tokens=1)
+            (region,) = session.localize(self.localizer).regions
+            gold, full = self._gold(item.question.answer), logits_of(session.baseline)
             for name, candidate in candidates.items():
                 for budget in self.budgets:
-                    config = replace(candidate.config, budget=Budget(mean_tokens=budget))
-                    run = Task(self.adapter, image, text, config, encoded).crop(candidate.region(region), forced=gold)
+                    task = session.task(replace(candidate.config, budget=Budget(mean_tokens=budget)))
+                    run = session.run(task, candidate.region(region), forced=gold)
                     found[name][budget].append(score(logits_of(run), full, gold))
         return found
 
@@ -98,12 +96,14 @@ def better_half(scores: Scores, candidates: Mapping[str, Candidate]) -> list[str
     return [REFERENCE, *(name for sort in sorted(sorts) for name in sorts[sort][: max(1, len(sorts[sort]) // 2)])]
 
 
-def halved(searcher: Searcher, candidates: Mapping[str, Candidate], items: Sequence[Item], first: int) -> list[Scores]:
+def halved(
+    runner: CandidateRunner, candidates: Mapping[str, Candidate], items: Sequence[Item], first: int
+) -> list[Scores]:
     """The rounds: of `first` items, then of twice as many as so far each, until all are used."""
     rounds: list[Scores] = []
     start, end, left = 0, first, list(candidates)
     while start < len(items):
-        new = searcher.ask(items[start:end], {name: candidates[name] for name in left})
+        new = runner.ask(items[start:end], {name: candidates[name] for name in left})
         rounds.append({name: _joined(rounds[-1][name] if rounds else {}, own) for name, own in new.items()})
         start, end, left = end, min(2 * end, len(items)), better_half(rounds[-1], candidates)
     return rounds
@@ -177,8 +177,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    searcher = Searcher(load(DEFAULT_MODEL, "cpu"), localizer_of(load(DEFAULT_LOCALIZER, "cpu")))
-    rounds = halved(searcher, CANDIDATES, held_out(options.per_kind, DEVELOPMENT), options.first)
+    runner = CandidateRunner(load(DEFAULT_MODEL, "cpu"), localizer_of(load(DEFAULT_LOCALIZER, "cpu")))
+    rounds = halved(runner, CANDIDATES, held_out(options.per_kind, DEVELOPMENT), options.first)
     report = {
         **circumstances("crop_core.bench.search", "cpu, one thread"),
         "seed": {"development": DEVELOPMENT, "held_out": HELD_OUT},
@@ -188,7 +188,7 @@ def main() -> None:
     }
     _write(options.out, report)
     finalists = {name: CANDIDATES[name] for name in better_half(rounds[-1], CANDIDATES)}
-    scores = searcher.ask(held_out(options.held_out, HELD_OUT), finalists)
+    scores = runner.ask(held_out(options.held_out, HELD_OUT), finalists)
     report["held_out"] = {"questions": _questions(scores), "runs": summary(scores)}
     _write(options.out, report)
     tables = [table(each["runs"]) for each in (*report["rounds"], report["held_out"])]

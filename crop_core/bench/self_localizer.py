@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from tqdm import tqdm
 
@@ -12,6 +11,7 @@ from crop_core.localize import Finding, Localizer, SelfLocalizer, localizer_of
 from crop_core.localize.rule import Rule
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, load
+from crop_core.session import Session
 
 Figures = dict[str, list[float]]  # a value per item
 
@@ -47,10 +47,9 @@ def costs(model: str, locator: str, items: Sequence[Item]) -> dict[str, Figures]
 
 def _ways(adapter: Adapter, trained: Localizer, own: SelfLocalizer, item: Item) -> dict[str, Callable[[], Finding]]:
     image, text = item.scene.image, item.question.text
-    prepared = adapter.prepare(image, text)
-    features: Any = adapter.encode(prepared)
+    encoded = Session(adapter, image, text).encoded
     return {
         "trained": lambda: trained.find(image, text),
         "self": lambda: own.find(image, text),
-        "self, image encoded": lambda: own.look(prepared, features, image.size),
+        "self, image encoded": lambda: own.look(encoded.prepared, encoded.features, image.size),
     }

@@ -1,4 +1,4 @@
-"""What a compressor may read of one image and the question about it. Knows nothing of models and methods.
+"""What a compressor is, and what it may read of one image and the question about it. Knows nothing of the methods.
 
 Everything beyond the places of the tokens is made only when it is asked for, so that a method pays for what it reads.
 """
@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from crop_core.compress.protocol import CompressionError
+import torch
+
+from crop_core.compress.protocol import CompressionError, CompressionPlan
+from crop_core.compress.queries import Queries
+from crop_core.models.protocol import TokenLayout, Tower
 from crop_core.region import Region
-
-if TYPE_CHECKING:  # a plan by places alone needs no torch
-    import torch
-
-    from crop_core.compress.queries import Queries
-    from crop_core.models.protocol import TokenLayout, Tower
 
 
 def _absent() -> None:
@@ -38,3 +36,10 @@ class Picture:
     tower: Callable[[], Tower] = _absent  # type: ignore[assignment]
     question: Callable[[], torch.Tensor] = _absent  # type: ignore[assignment]
     queries: Callable[[], Queries] = _absent  # type: ignore[assignment]
+
+
+class Compressor(Protocol):
+    """Acts before the LLM: one method, one file, one row in the registry."""
+
+    def plan(self, picture: Picture, count: int | None) -> CompressionPlan:
+        """Which of the N tokens of an image become one; exactly `count` input tokens, or as many as its ratios give."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
-
-    from crop_core.compress.picture import Picture
 
 
 class CompressionError(ValueError):
@@ -88,13 +86,6 @@ class CompressionPlan:
         """(M,) bool from (N,) bool: is every member of the input token chosen?"""
         not_chosen = self.group[~chosen & (self.group >= 0)]
         return ~np.isin(np.arange(self.count), not_chosen)
-
-
-class Compressor(Protocol):
-    """Acts before the LLM: one method, one file, one row in the registry."""
-
-    def plan(self, picture: Picture, count: int | None) -> CompressionPlan:
-        """Which of the N tokens of an image become one; exactly `count` input tokens, or as many as its ratios give."""
 
 
 def _anchors(there: NDArray[np.bool_], number: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from crop_core.compress.protocol import CompressionPlan
+from crop_core.models.protocol import TokenLayout
 from crop_core.region import GRID
-
-if TYPE_CHECKING:
-    from crop_core.compress.protocol import CompressionPlan
-    from crop_core.models.protocol import TokenLayout
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from crop_core.compress.cdpruner import CdPrunerCompressor
 from crop_core.compress.distinct import DistinctCompressor
 from crop_core.compress.divprune import DivPruneCompressor
 from crop_core.compress.learned import LearnedCompressor
+from crop_core.compress.picture import Compressor
 from crop_core.compress.pooling import PoolingCompressor
-from crop_core.compress.protocol import CompressionError, Compressor
+from crop_core.compress.protocol import CompressionError
 from crop_core.compress.random_subset import RandomCompressor
 from crop_core.compress.region_only import RegionCompressor
 from crop_core.compress.visionzip import VisionZipCompressor

@@ -19,10 +19,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from crop_core.engine import CropEngine
-from crop_core.lmms.asker import Asked, Asker
 from crop_core.lmms.errors import LmmsError
 from crop_core.lmms.ledger import Ledger
 from crop_core.lmms.requests import Wanted, pictures, text
+from crop_core.lmms.runner import RequestRun, RequestRunner
 from crop_core.lmms.settings import LmmsSettings
 from crop_core.localize import WholeImage
 
@@ -38,13 +38,13 @@ class CropLmms(lmms):
         self._trace = settings.trace
         options = settings.engine_options()
         engine = CropEngine.from_pretrained(**{**options, "device": options["device"] or _own_gpu()})
-        self.asker = Asker(engine.adapter, engine.localizer or WholeImage(), settings.config)
+        self.runner = RequestRunner(engine.adapter, engine.localizer or WholeImage(), settings.config)
         self._told: set[str] = set()
 
     @property
     def device(self) -> torch.device:
         """Where lmms-eval gathers what several processes count."""
-        return self.asker.adapter.device
+        return self.runner.adapter.device
 
     def generate_until(self, requests: list[Instance]) -> Iterator[GenerationResult]:
         """The greedy answer to every request, in their order, each made when it is read; LmmsError and what `Task`
@@ -54,7 +54,7 @@ class CropLmms(lmms):
             wanted = Wanted.of(settings, place)
             self._tell(f"Nothing here reads the task's setting {name}." for name in wanted.ignored)
             images, question = self._images(to_visual, where, place), text(context, "question", place)
-            asked = self.asker.answer(images, question, wanted.longest)
+            asked = self.runner.answer(images, question, wanted.longest)
             self._keep("generate_until", where, asked)
             counts = TokenCounts(output_tokens=len(asked.run.generated.ids))
             yield GenerationResult(wanted.cut(asked.text), counts)
@@ -68,7 +68,7 @@ class CropLmms(lmms):
         for place, (context, target, to_visual, *where) in self._each(requests):
             continuation = text(target(self._document(where)) if callable(target) else target, "continuation", place)
             images, question = self._images(to_visual, where, place), text(context, "question", place)
-            asked = self.asker.judge(images, question, continuation)
+            asked = self.runner.judge(images, question, continuation)
             self._keep("loglikelihood", where, asked)
             yield GenerationResult((asked.loss, asked.greedy))
 
@@ -99,7 +99,7 @@ class CropLmms(lmms):
     def _images(self, to_visual: Any, where: Iterable[Any], place: str) -> tuple[Image.Image, ...]:
         return pictures(to_visual(self._document(where)), place)
 
-    def _keep(self, kind: str, where: Iterable[Any], asked: Asked) -> None:
+    def _keep(self, kind: str, where: Iterable[Any], asked: RequestRun) -> None:
         self._tell(notice for finding in asked.located.findings for notice in finding.notices)
         number, task, split = where
         self.ledger.add({"task": task, "split": split, "doc_id": number, "request": kind}, asked.facts())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
@@ -20,9 +21,9 @@ class Finding:
     count: Callable[[], int] | None = None
     notices: Sequence[str] = ()
 
-    @property
+    @cached_property
     def flops(self) -> int:
-        """Floating-point operations, 0 where no model ran."""
+        """Floating-point operations, counted once; 0 where no model ran."""
         return self.count() if self.count else 0
 
 

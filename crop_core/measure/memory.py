@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from typing import Any
 
@@ -33,6 +34,13 @@ def kv_bytes(cache: Any) -> int:
     """Bytes of the keys and values (B, H_kv, T_layer, D_head) that a DynamicCache holds, summed over its layers."""
     tensors = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def free_memory() -> None:
+    """Collect garbage, and hand what the allocator of a GPU holds and does not use back to the device."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 class CpuPeak(TorchDispatchMode):

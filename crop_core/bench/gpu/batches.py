@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-import torch
-
 from crop_core.bench.gpu.llm import Prefilled
 from crop_core.bench.gpu.variants import NEW_TOKENS
+from crop_core.fallback import is_out_of_memory
 from crop_core.generation import Generated
+from crop_core.measure.memory import free_memory
 from crop_core.region import Region
 from crop_core.runs import Encoded, Task
 
@@ -31,14 +30,6 @@ def largest(fits: Callable[[int], bool], most: int) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch, or a library below it, found no more memory."""
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _SIGNS)
-
-
-_SIGNS = ("out of memory", "ALLOC_FAILED")
 
 
 class Batches:
@@ -71,19 +62,14 @@ class Batches:
 
     def _timed(self, copies: int, times: int) -> tuple[int, list[Generated]] | None:
         """FLOPs of the prefill, and so many runs; None when memory is not enough."""
-        self._free()  # out here nothing of an earlier run that failed is alive any more
+        free_memory()  # out here nothing of an earlier run that failed is alive any more
         try:
             work = self._work(copies)
             return work.flops, [work.generate(NEW_TOKENS) for _ in range(times)]
         except RuntimeError as error:
-            if not out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return None
 
     def _work(self, copies: int) -> Prefilled:
         return Prefilled.of(self.task, self.encoded, self.region, copies)
-
-    def _free(self) -> None:
-        gc.collect()
-        if self.task.adapter.device.type == "cuda":
-            torch.cuda.empty_cache()

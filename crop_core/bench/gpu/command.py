@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,9 +12,10 @@ import torch
 from crop_core.bench.gpu.full_size import LOCATOR, MODELS
 from crop_core.bench.gpu.report import report
 from crop_core.bench.gpu.results import Results
-from crop_core.bench.gpu.session import Options, Session
+from crop_core.bench.gpu.session import ModelBenchmark, Options
 from crop_core.bench.gpu.variants import LOCALIZERS, METHODS
 from crop_core.config import Budget
+from crop_core.measure.memory import free_memory
 from crop_core.models import ModelError
 from crop_core.prune.hooks import ATTENTIONS
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ended = []
     for name in told.models:
         ended.append(_measure(name, told, options, results))
-        _free(options.device)
+        free_memory()  # of the last model
     sys.stdout.write(report(results.data))
     return 0 if all(ended) else 1
 
@@ -44,25 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(name: str, told: argparse.Namespace, options: Options, results: Results) -> bool:
     """All sections of one model, as far as they can be; whether all came to their ends."""
     try:
-        session = Session(name, options, results)
+        benchmark = ModelBenchmark(name, options, results)
     except (ValueError, RuntimeError) as error:
         sys.stderr.write(f"{name} cannot be built: {error}\n")
         return False
     wanted = (
-        (told.rounds, session.runs),
-        (told.questions, session.questions),
-        (told.profile, session.profile),
-        (told.batches, session.batches),
+        (told.rounds, benchmark.runs),
+        (told.questions, benchmark.questions),
+        (told.profile, benchmark.profile),
+        (told.batches, benchmark.batches),
     )
-    ended = [session.guarded(section) for asked, section in wanted if asked]
+    ended = [benchmark.guarded(section) for asked, section in wanted if asked]
     return all(ended)
-
-
-def _free(device: torch.device) -> None:
-    """What the last model held."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 def _options(told: argparse.Namespace, arguments: Sequence[str]) -> Options:

@@ -21,14 +21,15 @@ from crop_core.bench.gpu.profiler import prefill_profile
 from crop_core.bench.gpu.questions import seconds_of_questions
 from crop_core.bench.gpu.results import Results
 from crop_core.bench.gpu.runs import Bench, alternate, facts, prepare
-from crop_core.bench.gpu.variants import BASELINE, FREE, Setting, Variant, localizer, variants
+from crop_core.bench.gpu.variants import BASELINE, FREE, NEW_TOKENS, Setting, Variant, localizer, variants
 from crop_core.bench.gpu.words import QUESTION
 from crop_core.config import Budget
 from crop_core.localize import Localizer
 from crop_core.models import ModelError
 from crop_core.models.compiled import compile_layers
 from crop_core.region import Region
-from crop_core.runs import Encoded, Task
+from crop_core.runs import Task
+from crop_core.session import Session
 
 PROFILED = (BASELINE, "ilp", "crop")
 
@@ -50,7 +51,7 @@ class Options:
     compiled: bool = False
 
 
-class Session:
+class ModelBenchmark:
     """A model with its weights; each section goes to the results as soon as any of it is there."""
 
     def __init__(self, name: str, options: Options, results: Results) -> None:
@@ -99,12 +100,15 @@ class Session:
         count = self.adapter.layout(self.image.size).count
         return variants(self.adapter, count, self.options.budget, self.options.methods, tuple(localizers))
 
-    def _tasks(self) -> dict[str, Task]:
+    def _session(self) -> Session:
+        return Session(self.adapter, self.image, QUESTION, NEW_TOKENS)
+
+    def _tasks(self, session: Session) -> dict[str, Task]:
         """By method, of those that can be."""
         found = {}
         for variant in self._variants(["free"]):
             try:
-                found[variant.method] = Task(self.adapter, self.image, QUESTION, variant.config)
+                found[variant.method] = session.task(variant.config)
             except ValueError as error:
                 self.tell(f"left out: {variant.method}: {error}")
         return found
@@ -112,11 +116,10 @@ class Session:
     def profile(self) -> None:
         """Section "profile": the prefills of PROFILED."""
         found: dict[str, Any] = {}
-        tasks = self._tasks()
-        encoded = self._encoded(tasks[BASELINE])
-        for method, task in tasks.items():
+        session = self._session()
+        for method, task in self._tasks(session).items():
             if method in PROFILED:
-                found[method] = prefill_profile(Prefilled.of(task, encoded, self._region()))
+                found[method] = prefill_profile(Prefilled.of(task, session.encoded, self._region()))
                 self.tell(f"profile of {method}")
                 self._put(profile={"variants": found})
 
@@ -128,9 +131,9 @@ class Session:
     def batches(self) -> None:
         """Section "batches": the largest batch of every method, then rates at the least of these and at its own."""
         found: dict[str, Any] = {}
-        tasks = self._tasks()
-        encoded = self._encoded(tasks[BASELINE])
-        searched = {method: Batches(task, encoded, self._region()) for method, task in tasks.items()}
+        session = self._session()
+        tasks = self._tasks(session)
+        searched = {method: Batches(task, session.encoded, self._region()) for method, task in tasks.items()}
         for method in tasks:
             found[method] = {"largest_batch": largest(searched[method].fits, self.options.most)}
             self.tell(f"largest batch of {method}: {found[method]['largest_batch']}")
@@ -141,11 +144,6 @@ class Session:
             own["rates"] = [each for each in rates if each]
             self._put(batches={"variants": found, "most": self.options.most})
             self.tell(f"rates of {method}")
-
-    @torch.inference_mode()
-    def _encoded(self, task: Task) -> Encoded:
-        """Image and question, which are the same in every task."""
-        return task.encode()
 
     def _region(self) -> Region:
         return Region(*FREE, *self.image.size)

@@ -19,15 +19,12 @@ from crop_core.bench.data.protocol import Example, Metric
 from crop_core.bench.sweep.record import Record
 from crop_core.bench.sweep.trial import ALL, Trial
 from crop_core.bench.sweep.work import Outcome, Skipped, SweepError
-from crop_core.compress.registry import reads_tower
 from crop_core.config import Budget, CropConfig, IlpConfig, method_of
-from crop_core.likelihood import first_token_kl, logits_for, logits_of, logprobs
-from crop_core.localize import Localizer, SelfLocalizer
-from crop_core.measure.timing import now
+from crop_core.localize import Finding, Localizer, SelfLocalizer
 from crop_core.models import Adapter
-from crop_core.probe import Found
-from crop_core.region import GRID, Region
-from crop_core.runs import Located, Run, Task
+from crop_core.region import Region, random_region
+from crop_core.runs import Located, Run
+from crop_core.session import Session, watches
 
 GREY = (127, 127, 127)
 NOWHERE = (-1, -1, -1, -1)
@@ -49,13 +46,6 @@ def drawn(example: Example, seed: int) -> int:
     return int.from_bytes(sha256(f"{seed} {example.id}".encode()).digest()[:4], "big")
 
 
-def elsewhere(region: Region, rng: random.Random) -> Region:
-    """A region of the same size anywhere in the picture: what a localizer must beat."""
-    width, height = region.x1 - region.x0, region.y1 - region.y0
-    x0, y0 = rng.randint(0, GRID - 1 - width), rng.randint(0, GRID - 1 - height)
-    return replace(region, x0=x0, y0=y0, x1=x0 + width, y1=y0 + height, confidence=None)
-
-
 @dataclass(frozen=True)
 class Examiner:
     """adapter: the answering model. localizer: finds the regions called "found", None where no trial reads one.
@@ -73,76 +63,65 @@ class Examiner:
     def __call__(self, example: Example, trials: Sequence[Trial]) -> Outcome:
         """A record for each trial, in their order, or why there is none."""
         try:
-            sitting = Sitting(self, example, trials)
-            return [sitting.record(trial) for trial in trials]
+            own = ExampleTrials(self, example, trials)
+            return [own.record(trial) for trial in trials]
         except (ValueError, torch.OutOfMemoryError) as error:
             return Skipped(example.id, " ".join(str(error).split()))
 
 
-class Sitting:
-    """One example while it is examined: its picture encoded, the answer with every token known.
+class ExampleTrials:
+    """One example in its trials: what they share is made once.
 
     Raises what forbids any of the trials before anything runs.
     """
 
     def __init__(self, examiner: Examiner, example: Example, trials: Sequence[Trial]) -> None:
-        self.examiner, self.example, self.image = examiner, example, example.open()
-        self._tasks = {trial: self._task(trial) for trial in (ALL, *trials)}
-        compressors = [method_of(trial.method).compressor for trial in trials]
-        self.encoded = self._encode(ALL, any(name and reads_tower(name) for name in compressors))
-        self.whole = Found(Region.whole(*self.image.size))
-        self._places: dict[str, Found] = {"whole": self.whole}
-        self.full = self._tasks[ALL].crop(self.whole.region, self.encoded)
-        self._answer = self.full.generated.ids
+        self.examiner, self.example, image = examiner, example, example.open()
+        asked = (example.question, examiner.longest)
+        configs = [config_of(trial, example, examiner.longest) for trial in trials]
+        self._session = Session(examiner.adapter, image, *asked, watches(configs, examiner.adapter))
+        self._blind = Session(examiner.adapter, Image.new("RGB", image.size, GREY), *asked)
+        self._tasks = {
+            trial: self._session_of(trial).task(config) for trial, config in zip(trials, configs, strict=True)
+        }
+        self._size = image.size
+        self._whole = Located([Finding(Region.whole(*image.size))], 0.0)
+        self._places: dict[str, Located] = {"whole": self._whole}
+        self._baseline = self._session.baseline  # runs first, whatever the trials are
 
     def record(self, trial: Trial) -> Record:
         """The example in one trial."""
-        encoded = self._encode(trial, False) if trial.blind else self.encoded
-        place = self._place(trial.region) if method_of(trial.method).needs_region else self.whole
-        again = partial(self._tasks[trial].crop, place.region, encoded)
-        run = self.full if trial == ALL else again()
-        logits = logits_for(self._answer, run, again)
-        return self._written(trial, place, run, first_token_kl(logits_of(self.full), logits_of(run)), logits)
+        located = self._place(trial.region) if method_of(trial.method).needs_region else self._whole
+        again = partial(self._session_of(trial).run, self._tasks[trial], located.regions)
+        run = self._baseline if trial == ALL else again()
+        return self._written(trial, located, run, self._session.logprob(run, again))
 
-    def _task(self, trial: Trial) -> Task:
-        image = Image.new("RGB", self.image.size, GREY) if trial.blind else self.image
-        config = config_of(trial, self.example, self.examiner.longest)
-        return Task(self.examiner.adapter, image, self.example.question, config)
+    def _session_of(self, trial: Trial) -> Session:
+        return self._blind if trial.blind else self._session
 
-    def _encode(self, trial: Trial, watch: bool) -> Located:
-        """The trial's encoded picture with the seconds that took, as a run counts them."""
-        device = self.examiner.adapter.device
-        start = now(device)
-        encoded = self._tasks[trial].encode(watch)
-        return Located([], 0.0, encoded, now(device) - start)
-
-    def _place(self, source: str) -> Found:
+    def _place(self, source: str) -> Located:
         if source not in self._places:
             self._places[source] = self._find(source)
         return self._places[source]
 
-    def _find(self, source: str) -> Found:
-        size = self.image.size
+    def _find(self, source: str) -> Located:
         if source == "needed":
             if self.example.needed is None:
                 raise SweepError("The region that is needed is not known")
-            return Found(Region(*self.example.needed, *size))
+            return Located([Finding(Region(*self.example.needed, *self._size))], 0.0)
         if source == "elsewhere":
             found = self._place("found")
-            return replace(found, region=elsewhere(found.region, random.Random(drawn(self.example, 0))))
-        adapter, localizer = self.examiner.adapter, self.examiner.localizer
-        return self._located(SelfLocalizer(adapter) if source == "self" else localizer)
-
-    def _located(self, localizer: Localizer | None) -> Found:
+            (finding,) = found.findings
+            region = random_region(finding.region, random.Random(drawn(self.example, 0)))
+            return replace(found, findings=[replace(finding, region=region)])
+        localizer = SelfLocalizer(self.examiner.adapter) if source == "self" else self.examiner.localizer
         if localizer is None:
             raise SweepError("There is no localizer to find a region")
-        task = replace(self._tasks[ALL], encoded=self.encoded.encoded)
-        located = task.localize([localizer])
-        return Found(located.regions[0], located.seconds, located.findings[0].flops)
+        return self._session.localize(localizer)
 
-    def _written(self, trial: Trial, place: Found, run: Run, kl: float, logits: torch.Tensor) -> Record:
-        example, adapter, region = self.example, self.examiner.adapter, place.region
-        reply, answer = (adapter.decode(ids) for ids in (run.generated.ids, self._answer))
+    def _written(self, trial: Trial, located: Located, run: Run, logprob: float) -> Record:
+        example, adapter, (region,) = self.example, self.examiner.adapter, located.regions
+        reply, answer = (adapter.decode(each.generated.ids) for each in (run, self._baseline))
         return Record(
             dataset=self.examiner.dataset,
             example=example.id,
@@ -159,19 +138,19 @@ class Sitting:
             reply=reply,
             score=self.examiner.metric.score(reply, example),
             same=reply == answer,
-            kl_first=kl,
-            logprob=sum(logprobs(logits, self._answer)),
+            kl_first=self._session.kl_first(run),
+            logprob=logprob,
             visual_tokens=sum(trace.visual_tokens for trace in run.traces),
             mean_tokens=run.mean_tokens,
             final_tokens=sum(trace.final_tokens for trace in run.traces),
             kv_bytes=run.generated.kv_bytes,
-            localizer_s=place.seconds,
+            localizer_s=located.seconds,
             encode_s=run.stages["encode"],
             compression_s=run.stages.get("compression", 0.0),
             scoring_s=run.stages["scoring"],
-            ttft_s=place.seconds + run.ttft_s,
-            total_s=place.seconds + run.total_s,
-            flops=run.flops + place.flops,
+            ttft_s=located.seconds + run.ttft_s,
+            total_s=located.seconds + run.total_s,
+            flops=run.flops + located.flops,
             x0=region.x0,
             y0=region.y0,
             x1=region.x1,

@@ -16,12 +16,13 @@ from crop_core.lmms.requests import continuation_ids
 from crop_core.localize import Localizer, WholeImage
 from crop_core.models import Adapter
 from crop_core.runs import Located, Run, Task
+from crop_core.session import Session, watches
 
 _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestRun:
     """A request that was run."""
 
     task: Task
@@ -62,31 +63,33 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Asker:
-    """Asks an answering model by the method and budget of `config`; methods that read a region ask `localizer`."""
+class RequestRunner:
+    """Asks an answering model, a session a request, by the method and budget of `config`; methods that read a region
+    ask `localizer`.
+    """
 
     adapter: Adapter
     localizer: Localizer
     config: CropConfig
 
-    def answer(self, images: Sequence[Image.Image], question: str, longest: int) -> Asked:
+    def answer(self, images: Sequence[Image.Image], question: str, longest: int) -> RequestRun:
         """The model's own answer, of at most `longest` tokens; errors as `Task`, and BudgetMissed."""
         return self._run(images, question, longest, keep_logits=False)
 
-    def judge(self, images: Sequence[Image.Image], question: str, continuation: str) -> Asked:
+    def judge(self, images: Sequence[Image.Image], question: str, continuation: str) -> RequestRun:
         """The run in which the model is made to answer with `continuation`, without an end token."""
         prompt = self.adapter.prompt(question, len(images))
         ids = continuation_ids(self.adapter.tokenizer, prompt, continuation)
         return self._run(images, question, len(ids), forced=ids)
 
-    def _run(self, images: Sequence[Image.Image], question: str, longest: int, **how: Any) -> Asked:
-        config = replace(self._config(images), max_new_tokens=longest)
-        task = Task(self.adapter, images, question, config)
-        localizer = self.localizer if config.parts.needs_region else WholeImage()
-        located = task.localize([localizer] * len(images))
-        run = task.crop(located.regions, located, **how)
+    def _run(self, images: Sequence[Image.Image], question: str, longest: int, **how: Any) -> RequestRun:
+        config = self._config(images)
+        session = Session(self.adapter, images, question, longest, watches([config], self.adapter))
+        task = session.task(config)
+        located = session.localize(self.localizer if config.parts.needs_region else WholeImage())
+        run = session.run(task, located.regions, **how)
         _check_budget(task, run)
-        return Asked(task, located, run)
+        return RequestRun(task, located, run)
 
     def _config(self, images: Sequence[Image.Image]) -> CropConfig:
         """No pruning where the images have no more tokens than a budget that is a number of them."""
