@@ -1,7 +1,7 @@
 """What pruning saves at full size, measured on one GPU: the published dimensions of LLaVA-1.5, LLaVA-NeXT and
 Qwen2.5-VL with random weights, so that nothing is downloaded.
 
-    python bench/gpu.py                                            # all models, batch 1: the figures and the goals
+    python bench/gpu.py                                            # all models, batch 1
     python bench/gpu.py --models llava-next-7b --profile           # one model; where a prefill's time goes
     python bench/gpu.py --models llava-next-7b --rounds 0 --batches --methods ilp plc crop  # the largest batches
     python bench/gpu.py --tiny --device cpu --budget 30% --rounds 1 --out /tmp/gpu.json  # tries the script itself

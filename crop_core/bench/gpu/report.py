@@ -1,11 +1,11 @@
-"""The results as Markdown: what was measured, how, and which goals are met. Reads the JSON alone."""
+"""The results as Markdown: what was measured, and how. Reads the JSON alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from crop_core.bench.gpu.derived import GOAL_WORDS
+from crop_core.bench.gpu.derived import over_flops
 from crop_core.bench.gpu.variants import BASELINE, LOCALIZERS, NO_LOCALIZER
 from crop_core.bench.tables import markdown
 
@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 SHOWN, FOUND = (BASELINE, "plc", "crop"), (NO_LOCALIZER, "free", "slots", "self")
 _MS = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s", "prefill_s")
 _HEAD = ["variant", "mean tokens", "first token ms", "total ms", "localizer ms", "encode ms", "compress ms", "score ms"]
-_HEAD += ["prefill ms", "decode tokens/s", "KV MB", "peak MB", "TFLOP", "TTFT ratio", "memory ratio", "prefill/FLOPs"]
+_HEAD += ["prefill ms", "decode tokens/s", "KV MB", "peak MB", "TFLOP", "TTFT ratio", "memory ratio", "prefill/FLOPs", "score share"]
 
 
 def report(results: Row) -> str:
@@ -57,8 +57,6 @@ def _model(model: Row) -> list[str]:
     if "runs" in model:
         found += [_about(model["facts"]), _circumstances(model["runs"]), _runs(model["runs"]["variants"])]
         found += [f"Refused, {name}: {why}" for name, why in model["runs"]["refused"].items()]
-    if model.get("goals"):
-        found.append(_goals(model["goals"]))
     if "questions" in model:
         found += [_circumstances(model["questions"]), _questions(model["questions"]["asked"])]
     if "batches" in model:
@@ -95,6 +93,7 @@ def _runs(variants: Row) -> str:
             *(f"{own[each] / 1e6:.1f}" for each in ("kv_bytes", "peak_bytes")),
             f"{(own['flops'] + own['localizer_flops']) / 1e12:.3g}",
             *(f"{own[each]:.2f}" for each in ("ttft_ratio", "memory_ratio", "prefill_over_flops")),
+            f"{own['scoring_share']:.1%}",
         ]
 
     return markdown(_HEAD, [cells(name, own) for name, own in variants.items()])
@@ -105,23 +104,8 @@ def _questions(asked: Row) -> str:
     return f"Seconds that one question keeps a worker:\n\n{markdown(['asked', 'median', 'least', 'most'], rows)}"
 
 
-def _goals(goals: list[Row]) -> str:
-    """A row for every variant, a column for every goal; what is missed is said to be."""
-    cells = {(each["variant"], each["goal"]): _cell(each) for each in goals}
-    names, columns = dict.fromkeys(each["variant"] for each in goals), dict.fromkeys(each["goal"] for each in goals)
-    most = {each["goal"]: each["most"] for each in goals}
-    about = "\n".join(f"- {name}: at most {most[name]:g}; {GOAL_WORDS[name]}" for name in columns)
-    table = markdown(
-        ["goals", *columns], [[name, *(cells.get((name, each), "") for each in columns)] for name in names]
-    )
-    return f"{about}\n\n{table}"
-
-
-def _cell(goal: Row) -> str:
-    return f"{goal['value']:.3g}{'' if goal['met'] else ' missed'}"
-
-
 def _batches(section: Row) -> str:
+    plain = {rate["batch"]: rate for rate in section["variants"].get(BASELINE, {}).get("rates", [])}
     rows = [
         [
             name,
@@ -130,12 +114,13 @@ def _batches(section: Row) -> str:
             *(f"{1000 * rate[each]:.0f}" for each in ("prefill_s", "total_s")),
             f"{rate['decode_tokens_per_s']:.0f}",
             f"{rate['kv_bytes'] / 1e6:.1f}",
+            f"{over_flops(rate, plain[rate['batch']]):.2f}" if rate["batch"] in plain else "",
         ]
         for name, own in section["variants"].items()
         for rate in own.get("rates", [])
     ]
     about = "Batches of the language model's part alone: copies of one prompt, vision features computed once."
-    head = ["variant", "largest batch", "batch", "prefill ms", "total ms", "decode tokens/s", "KV MB"]
+    head = ["variant", "largest batch", "batch", "prefill ms", "total ms", "decode tokens/s", "KV MB", "prefill/FLOPs"]
     return f"{about}\n\n{markdown(head, rows)}"
 
 

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from crop_core.bench.gpu.derived import goals
 from crop_core.bench.gpu.report import report
 from crop_core.config import ConfigError
 
@@ -36,9 +35,7 @@ class Results:
 
     def put(self, model: str, **sections: Any) -> None:
         """Sections of a model in place of those of the same names."""
-        row = self.data["models"].setdefault(model, {})
-        row.update(sections)
-        row["goals"] = goals(*(row.get(name, {}).get("variants", {}) for name in ("runs", "profile", "batches")))
+        self.data["models"].setdefault(model, {}).update(sections)
         self._write(self.path, json.dumps(self.data, indent=1) + "\n")
         self._write(self.path.with_suffix(".md"), report(self.data))
 
