@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from crop_core.images import FORMATS, MAX_PIXELS, MAX_SIDE, ImageError, open_image
+from fuzzing import sentence
 from fuzzing.bytes import broken
-from fuzzing.judge import sentence
 
 MODES = ("RGB", "L", "P", "RGBA", "1", "CMYK", "I;16", "F", "LA")
 LARGE = (0, 1, 7_999, 8_001, 16_384, 16_385, 65_535, 100_000, 2**31 - 1, 2**32 - 1)  # sides that headers announce

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from fuzzing.judge import HERE
+from fuzzing import HERE
 from fuzzing.requests import request
 
 SECONDS = 20.0  # for one answer; a question in front of it in the queue takes about one

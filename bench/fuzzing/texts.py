@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from crop_core.config import METHODS, PRESETS, Budget
 from crop_core.images import check_question
 from crop_core.settings import Settings, SettingsError, variable
-from fuzzing.judge import sentence
+from fuzzing import sentence
 from ui import api, controls, links, pictures
 from ui.examples import Example
 

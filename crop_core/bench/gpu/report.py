@@ -13,7 +13,17 @@ Row = Mapping[str, Any]
 SHOWN, FOUND = (BASELINE, "plc", "crop"), (NO_LOCALIZER, "free", "slots", "self")
 _MS = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s", "prefill_s")
 _HEAD = ["variant", "mean tokens", "first token ms", "total ms", "localizer ms", "encode ms", "compress ms", "score ms"]
-_HEAD += ["prefill ms", "decode tokens/s", "KV MB", "peak MB", "TFLOP", "TTFT ratio", "memory ratio", "prefill/FLOPs", "score share"]
+_HEAD += [
+    "prefill ms",
+    "decode tokens/s",
+    "KV MB",
+    "peak MB",
+    "TFLOP",
+    "TTFT ratio",
+    "memory ratio",
+    "prefill/FLOPs",
+    "score share",
+]
 
 
 def report(results: Row) -> str:
