@@ -51,11 +51,11 @@ else
 endif
 
 bench: $(DEV)  ## measure the bundled models again, and put the figures into README and model cards
-	$(BIN)/python -m crop_core.bench $(ARGS)
-	$(BIN)/python -m crop_core.bench.publish
+	$(BIN)/python -m benchmarks.bundled $(ARGS)
+	$(BIN)/python -m benchmarks.publish
 
 fuzz: $(DEV)  ## hostile inputs by the ten thousand; the same ones again with ARGS="--seed N"
-	$(BIN)/python bench/fuzz.py $(ARGS)
+	$(BIN)/python benchmarks/fuzz.py $(ARGS)
 
 # An index that lacks even numpy is none; pip-audit ends with 1 for want of a network as well as for a vulnerability.
 audit: $(DEV)  ## look for known holes in the pinned packages

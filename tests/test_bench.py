@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from sweeping import record
 
-from crop_core.bench import __main__ as command
-from crop_core.bench import cost, examples, localizer, publish, self_localizer, tables
+from benchmarks import bundled as command
+from benchmarks import cost, localizer, publish, self_localizer, tables
+from benchmarks import make_examples as examples
 from crop_core.bench.data import world
 from crop_core.bench.heldout import Item, held_out, majority_answers
 from crop_core.bench.sweep import plan, store

@@ -9,14 +9,14 @@ import pytest
 import torch
 from other_device import OTHER, OtherDevice
 
-from crop_core.bench.gpu import batches, command, session, variants
-from crop_core.bench.gpu.batches import STEP, Batches, largest, out_of_memory
-from crop_core.bench.gpu.derived import over_flops, ratios
-from crop_core.bench.gpu.full_size import LOCATOR, MODELS, build, picture
-from crop_core.bench.gpu.llm import Prefilled
-from crop_core.bench.gpu.report import overview, report
-from crop_core.bench.gpu.runs import TIMES, Bench
-from crop_core.bench.gpu.words import QUESTION
+from benchmarks.full_size import batches, command, session, variants
+from benchmarks.full_size.batches import STEP, Batches, largest, out_of_memory
+from benchmarks.full_size.llm import Prefilled
+from benchmarks.full_size.models import LOCATOR, MODELS, build, picture
+from benchmarks.full_size.random_tokenizer import QUESTION
+from benchmarks.full_size.ratios import over_flops, ratios
+from benchmarks.full_size.report import overview, report
+from benchmarks.full_size.runs import TIMES, Bench
 from crop_core.config import Budget
 from crop_core.models import ModelError
 from crop_core.region import Region
@@ -95,7 +95,7 @@ def test_every_model_has_every_figure(out, name):
     row = out[0]["models"][name]
     assert set(row["runs"]["variants"]) == NAMES
     assert row["runs"]["refused"] == {}
-    assert row["runs"]["circumstances"]["command"].startswith("python bench/gpu.py --tiny --device cpu")
+    assert row["runs"]["circumstances"]["command"].startswith("python benchmarks/gpu.py --tiny --device cpu")
     facts = row["facts"]
     base = row["runs"]["variants"]["none"]
     for own in row["runs"]["variants"].values():
@@ -341,6 +341,6 @@ def test_rounds_are_summed_up_by_their_medians():
 
 def test_the_document_has_the_figures_that_were_measured():
     root = Path(__file__).resolve().parents[1]
-    found = json.loads((root / "bench" / "results" / "gpu.json").read_text())
+    found = json.loads((root / "benchmarks" / "results" / "gpu.json").read_text())
     assert overview(found) in (root / "docs" / "full-size.md").read_text()
-    assert (root / "bench" / "results" / "gpu.md").read_text() == report(found)
+    assert (root / "benchmarks" / "results" / "gpu.md").read_text() == report(found)

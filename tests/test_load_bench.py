@@ -12,7 +12,7 @@ import pytest
 from fake_records import comparison
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "bench"))
+sys.path.insert(0, str(ROOT / "benchmarks"))
 import load  # noqa: E402
 
 USER = load.User("picture.png", (240, 240), "what?")
@@ -82,7 +82,7 @@ def test_the_report_adds_up() -> None:
 
 def test_the_page_says_what_was_measured() -> None:
     page = (ROOT / "docs" / "sizing.md").read_text(encoding="utf-8")
-    measured = json.loads((ROOT / "bench" / "results" / "load.json").read_text(encoding="utf-8"))
+    measured = json.loads((ROOT / "benchmarks" / "results" / "load.json").read_text(encoding="utf-8"))
     assert f"One worker answered {measured['answered_per_s']:g} questions a second" in page
     assert f"Of the {measured['requests']} requests of that run none was mixed up or lost" in page
     assert not measured["mixed_up"] and not measured["lost"]

@@ -6,8 +6,8 @@ import torch
 from learned import add_plc
 from PIL import Image
 
-from crop_core.bench import plc
-from crop_core.bench.plc import Reply
+from benchmarks import plc
+from benchmarks.plc import Reply
 from crop_core.compress.trained import trained_plc
 from crop_core.config import Budget, CropConfig
 from crop_core.models import load

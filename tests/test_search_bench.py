@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from crop_core.bench import search
-from crop_core.bench.candidates import CANDIDATES, REFERENCE, Candidate, alone, both
+from benchmarks import search
+from benchmarks.candidates import CANDIDATES, REFERENCE, Candidate, alone, both
+from benchmarks.search import Score, Searcher
 from crop_core.bench.heldout import one_of_each_kind
-from crop_core.bench.search import Score, Searcher
 from crop_core.config import CropConfig
 from crop_core.localize import WholeImage
 from crop_core.models import DEFAULT_MODEL, load

@@ -47,7 +47,7 @@ def test_every_threat_has_a_test() -> None:
 
 
 def test_the_recorded_fuzz_run_is_large_enough_and_found_nothing() -> None:
-    told = json.loads((ROOT / "bench" / "results" / "fuzz.json").read_text(encoding="utf-8"))
+    told = json.loads((ROOT / "benchmarks" / "results" / "fuzz.json").read_text(encoding="utf-8"))
     assert told["inputs"] >= 100_000 and told["findings"] == 0
     assert told["inputs"] == sum(each["inputs"] for each in told["parts"].values())
     assert set(told["parts"]) == {"images", "traces", "texts", "surface"}
@@ -58,7 +58,7 @@ def test_the_recorded_fuzz_run_is_large_enough_and_found_nothing() -> None:
 @pytest.mark.parametrize("part", ["images", "texts"])
 def test_a_small_fuzz_run_finds_nothing(part: str, tmp_path: Path) -> None:
     out = tmp_path / "fuzz.json"
-    command = ["bench/fuzz.py", "--part", part, "--inputs", "300", "--seed", "1", "--results", str(out)]
+    command = ["benchmarks/fuzz.py", "--part", part, "--inputs", "300", "--seed", "1", "--results", str(out)]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=120)
     told = json.loads(out.read_text(encoding="utf-8"))
     assert (done.returncode, told["findings"], told["inputs"]) == (0, 0, 300), done.stdout

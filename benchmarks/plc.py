@@ -1,0 +1,154 @@
+"""`python -m benchmarks.plc`: what the learned PLC of the bundled model is worth beside pooling PLC, and which of
+its parts.
+
+The same held-out questions and predicted regions for all; printed and kept in benchmarks/results/plc.json. They are those of
+the development split, not those of the README's tables of methods.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from crop_core.bench.circumstances import circumstances
+from crop_core.bench.heldout import Item, held_out
+from crop_core.bench.markdown import markdown
+from crop_core.bench.metrics.exact import normal
+from crop_core.bench.report.statistics import wilson
+from crop_core.compress.queries import Queries
+from crop_core.compress.trained import TrainedPlc
+from crop_core.config import Budget, CropConfig, PlcConfig
+from crop_core.likelihood import first_token_kl
+from crop_core.localize import localizer_of
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load
+from crop_core.runs import Task
+
+RESULTS = Path("benchmarks/results/plc.json")
+BUDGETS = (192.0, 128.0, 64.0)
+FIRST_SEED = 900_000  # of the development split's scenes
+LONGEST = 8  # tokens of an answer, its end included
+CONFIDENCE = 1.96  # standard errors of a 95 % interval
+
+
+@dataclass(frozen=True)
+class Variant:
+    """method: of config.METHODS. part: what is left of its learned PLC. region_ratio: as a `PlcConfig` takes it."""
+
+    title: str
+    method: str
+    part: Callable[[TrainedPlc], TrainedPlc] = lambda whole: whole
+    region_ratio: float = PlcConfig().region_ratio
+
+
+def as_pooling(whole: TrainedPlc) -> TrainedPlc:
+    """The changed model alone: its queries say the means of their windows."""
+    return replace(whole, queries=Queries(whole.queries.ask.in_features).to(whole.queries.side.device))
+
+
+def unchanged(whole: TrainedPlc) -> TrainedPlc:
+    """The queries alone, before the model as it was."""
+    return replace(whole, changed=[])
+
+
+VARIANTS = (
+    Variant("pooling PLC", "plc"),
+    Variant("learned PLC", "learned"),
+    Variant("learned PLC without anchors", "queries"),
+    Variant("without anchors, region 1 in 16", "queries", region_ratio=16),
+    Variant("without anchors, region 1 in 64", "queries", region_ratio=64),
+    Variant("pooling PLC, model fine-tuned", "learned", as_pooling),
+    Variant("learned PLC, model as it was", "learned", unchanged),
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """right: whether the answer is exact. kl: of the first token from that with every visual token, nats."""
+
+    right: bool
+    kl: float
+
+
+def replies(items: Iterable[Item], model: str, locator: str) -> dict[str, list[Reply]]:
+    """What every variant says at every budget to every question, by "TITLE BUDGET"; the image is encoded once."""
+    adapter, localizer = load(model, "cpu"), localizer_of(load(locator, "cpu"))
+    found: dict[str, list[Reply]] = {}
+    for item in items:
+        ask = (adapter, item.scene.image, item.question.text)
+        region = localizer.locate(*ask[1:])
+        everything = CropConfig(method="none", budget=None, max_new_tokens=LONGEST)
+        encoded = Task(*ask, everything).encode()
+        before = Task(*ask, everything, encoded).baseline(region).generated
+        found.setdefault("all tokens", []).append(Reply(_right(adapter.decode(before.ids), item), 0.0))
+        for budget in BUDGETS:
+            for variant in VARIANTS:
+                plc = PlcConfig(region_ratio=variant.region_ratio)
+                config = CropConfig(method=variant.method, budget=Budget(budget), plc=plc, max_new_tokens=LONGEST)
+                task = Task(*ask, config, encoded)
+                task.trained = task.trained and variant.part(task.trained)
+                after = task.crop(region).generated
+                assert before.logits is not None and after.logits is not None  # noqa: S101  kept unless told otherwise
+                reply = Reply(_right(adapter.decode(after.ids), item), first_token_kl(before.logits, after.logits))
+                found.setdefault(f"{variant.title} {budget:g}", []).append(reply)
+    return found
+
+
+def _right(text: str, item: Item) -> bool:
+    return normal(text) == normal(item.question.answer)
+
+
+def difference(ours: Sequence[Reply], other: Sequence[Reply]) -> tuple[float, float]:
+    """By how much more of the same questions `ours` has right, and half of its 95 % interval (paired, normal)."""
+    apart = [one.right - two.right for one, two in zip(ours, other, strict=True)]
+    return statistics.fmean(apart), CONFIDENCE * statistics.stdev(apart) / math.sqrt(len(apart))
+
+
+def figures(found: dict[str, list[Reply]]) -> dict[str, dict[str, Any]]:
+    """By run: exact answers with their interval, mean KL, and the difference from pooling PLC at the same budget."""
+    table: dict[str, dict[str, Any]] = {}
+    for name, own in found.items():
+        exact, kl = (statistics.fmean(values) for values in ([r.right for r in own], [r.kl for r in own]))
+        table[name] = {"exact": exact, "interval": wilson(exact, len(own)), "kl": kl}
+        pooling = found.get(f"{VARIANTS[0].title} {name.rsplit(' ', 1)[1]}")
+        if pooling:
+            table[name]["beyond_pooling"] = difference(own, pooling)
+    return table
+
+
+def table(runs: dict[str, dict[str, Any]]) -> str:
+    """Markdown: a row a variant; exact answers with their interval, and the KL, at every budget."""
+    head = ["variant", *(f"exact at {budget:g}" for budget in BUDGETS), *(f"KL at {budget:g}" for budget in BUDGETS)]
+    rows = []
+    for variant in VARIANTS:
+        own = [runs[f"{variant.title} {budget:g}"] for budget in BUDGETS]
+        cells = [f"{run['exact']:.1%} ({run['interval'][0]:.0%} to {run['interval'][1]:.0%})" for run in own]
+        rows.append([variant.title, *cells, *(f"{run['kl']:.3f}" for run in own)])
+    return markdown(head, rows)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.plc", description=__doc__)
+    parser.add_argument("--per-kind", type=int, default=60, help="held-out questions of each kind")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    items = held_out(options.per_kind, FIRST_SEED)
+    runs = figures(replies(tqdm(items, "questions", mininterval=5), DEFAULT_MODEL, DEFAULT_LOCALIZER))
+    how = {**circumstances("benchmarks.plc", "cpu, one thread"), "seed": FIRST_SEED}
+    options.out.write_text(json.dumps({**how, "questions": len(items), "runs": runs}, indent=1) + "\n")
+    sys.stdout.write(f"{table(runs)}\n\nwritten to {options.out}\n")
+
+
+if __name__ == "__main__":
+    main()
