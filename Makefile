@@ -55,7 +55,7 @@ bench: $(DEV)  ## measure the bundled models again, and put the figures into REA
 	$(BIN)/python -m benchmarks.publish
 
 fuzz: $(DEV)  ## hostile inputs by the ten thousand; the same ones again with ARGS="--seed N"
-	$(BIN)/python benchmarks/fuzz.py $(ARGS)
+	$(BIN)/python -m benchmarks.fuzz $(ARGS)
 
 # An index that lacks even numpy is none; pip-audit ends with 1 for want of a network as well as for a vulnerability.
 audit: $(DEV)  ## look for known holes in the pinned packages

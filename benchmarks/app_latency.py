@@ -3,28 +3,21 @@
 Starts app.py with the bundled models (or with those that CROP_MODEL and CROP_LOCALIZER name), clicks each example a few
 times in chromium and prints a table. A benchmark, not a test: it asserts nothing.
 
-    python benchmarks/app_latency.py [--rounds 3] [--url http://127.0.0.1:7860/]
+    python -m benchmarks.app_latency [--rounds 3] [--url http://127.0.0.1:7860/]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import socket
 import statistics
-import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.app_process import app_process
+
 CHROMIUM = os.environ.get("CROP_CHROMIUM", "/usr/bin/chromium")
-START_SECONDS = 180
 # Timed inside the page, so that the test driver's own delays are not counted. The stage attribute is set after the last
 # canvas is painted; two animation frames later the screen shows it. An earlier answer must first have gone.
 CLOCK = """(index) => new Promise((resolve) => {
@@ -43,36 +36,6 @@ CLOCK = """(index) => new Promise((resolve) => {
   watcher.observe(root, { attributes: true, childList: true, characterData: true, subtree: true });
   document.querySelectorAll('.ex-button')[index].click();
 })"""
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """Address of an app started for this benchmark."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "CROP_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/", process)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Returns when the app serves; RuntimeError when it ends or takes too long."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise RuntimeError(f"The app ended with code {process.returncode} before it served.")
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError(f"The app did not serve within {START_SECONDS} s.")
 
 
 def clicks(page: Page, rounds: int) -> list[tuple[float, float]]:
@@ -122,7 +85,7 @@ def main() -> None:
     if arguments.url:
         found = measure(arguments.url, arguments.rounds)
     else:
-        with served() as url:
+        with app_process() as (url, _):
             found = measure(url, arguments.rounds)
     sys.stdout.write(table(found) + "\n")
 

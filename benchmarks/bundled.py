@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def main() -> None:
     items = held_out(options.per_kind)
     for part in options.only or PARTS:
         if part == "sweep":
-            print(_sweep(options))
+            sys.stdout.write(f"{_sweep(options)}\n")
         elif part == "beside":
             _write(options.out / BESIDE, _beside(options, items))
         else:
@@ -82,7 +83,7 @@ def _cost(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
 def _write(out: Path, result: dict[str, Any]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=None) + "\n", encoding="utf-8")
-    print(f"written to {out}")
+    sys.stdout.write(f"written to {out}\n")
 
 
 def _options() -> argparse.Namespace:

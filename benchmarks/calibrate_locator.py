@@ -1,4 +1,4 @@
-"""`python -m benchmarks.calibrate_locator`: fit the bundled locator's doubt and confidence, and write them to its config.
+"""Fit the bundled locator's doubt and confidence, for its config: `python -m benchmarks.calibrate_locator`.
 
 The questions are of the held-out world, and apart from those of the benchmark and of the examples.
 """

@@ -1,6 +1,6 @@
 """What is lost when a worker dies: several users ask the app's engine on Ray Serve, and a replica is killed.
 
-    python benchmarks/faults.py [--users 8] [--seconds 90] [--kills 3] [--results benchmarks/results/faults.json]
+    python -m benchmarks.faults [--users 8] [--seconds 90] [--kills 3] [--results benchmarks/results/faults.json]
 
 On a cluster of this machine with two replicas of the bundled models. Every answer must be about its own picture and
 question; every other request must end in one sentence. Ends with 1 where one did not.
@@ -22,8 +22,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from benchmarks.app_process import ROOT
+
 TOLD = "The machine that worked at this was lost"  # how the one sentence begins
 REPLICAS = 2
 
@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "faults.json")
     options = parser.parse_args()
     result = {
-        "command": " ".join(["python", "benchmarks/faults.py", *sys.argv[1:]]),
+        "command": " ".join(["python -m benchmarks.faults", *sys.argv[1:]]),
         "device": f"cpu, {os.cpu_count()} cores, {REPLICAS} replicas of one thread",
         "python": platform.python_version(),
         **{name: version(name) for name in ("ray", "torch", "transformers")},

@@ -1,5 +1,5 @@
-"""`python -m benchmarks.fit_attention_rule`: measure which heads of the bundled model look at the region, and write them to its
-config as its `crop_attention`.
+"""Measure which heads of the bundled model look at the region, and write them to its config as its `crop_attention`:
+`python -m benchmarks.fit_attention_rule`.
 
 The development questions are of the held-out world, and apart from those of the benchmark, of the examples and of the
 locator's calibration. Three in four of them fit the weights, and the others the doubt and the confidence.

@@ -4,7 +4,7 @@ Each input has a seed, a part and a number, by which it comes again: `--part tra
 ends in anything but a result or a sentence, or takes longer than SECONDS, is a finding; so is an answer 5xx of the app,
 but for the 503 of a full queue, and a traceback of ours in its log. Exits with 1 when there is one.
 
-    python benchmarks/fuzz.py [--seed 20261126] [--inputs 120000] [--part images ...] [--results benchmarks/results/fuzz.json]
+    python -m benchmarks.fuzz [--seed 20261126] [--inputs 120000] [--part images ...] [--results FILE]
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from fuzzing.images import Images  # noqa: E402
-from fuzzing.surface import Surface  # noqa: E402
-from fuzzing.texts import Texts  # noqa: E402
-from fuzzing.traces import Traces  # noqa: E402
+from benchmarks.app_process import ROOT
+from benchmarks.fuzzing.images import Images
+from benchmarks.fuzzing.surface import Surface
+from benchmarks.fuzzing.texts import Texts
+from benchmarks.fuzzing.traces import Traces
 
 SECONDS = 10.0  # for one input; the slowest sound ones take about one
 SHARES = {"images": 0.5, "traces": 0.15, "texts": 0.25, "surface": 0.1}  # of --inputs
@@ -53,7 +52,7 @@ def main() -> int:
         told[name] = part(name, options.seed, options.first, count)
         print(json.dumps(told[name]), flush=True)
     result = {
-        "command": " ".join(["python", "benchmarks/fuzz.py", *sys.argv[1:]]),
+        "command": " ".join(["python -m benchmarks.fuzz", *sys.argv[1:]]),
         "seed": options.seed,
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
@@ -82,7 +81,7 @@ def part(name: str, seed: int, first: int, count: int) -> dict[str, Any]:
     """Counts and findings of one part."""
     began = time.monotonic()
     if name == "surface":
-        with Surface(ROOT) as surface:
+        with TemporaryDirectory() as folder, Surface(Path(folder)) as surface:
             found, more = surface.run(seed, first, count), surface.counts()
     else:
         found, more = each(name, maker(name)().one, seed, first, count)

@@ -6,8 +6,8 @@ Qwen2.5-VL with random weights, so that nothing is downloaded.
     python benchmarks/gpu.py --models llava-next-7b --rounds 0 --batches --methods ilp plc crop  # the largest batches
     python benchmarks/gpu.py --tiny --device cpu --budget 30% --rounds 1 --out /tmp/gpu.json  # tries the script itself
 
-Results go to benchmarks/results/gpu.json and gpu.md after every step and are merged by model and section, so that a machine
-that is lent for minutes at a time can do them one by one. Needs torch for the GPU, and the other packages of
+Results go to gpu.json and gpu.md in benchmarks/results after every step and are merged by model and section, so that a
+machine that is lent for minutes at a time can do them one by one. Needs torch for the GPU, and the other packages of
 requirements.txt; on a bare machine whose transformers is older than 5.18, install a newer one from a folder of wheels
 first: pip install --no-deps --no-index --find-links wheels transformers
 

@@ -6,36 +6,30 @@ picture's size, the question, the region, both texts, and how many tokens were a
 must have been refused in the sentence of a full line. The server's memory is read every second. Writes a JSON file;
 ends with 1 where an answer was mixed up, a request was lost, or memory grew.
 
-    python benchmarks/load.py [--users 50] [--minutes 10] [--pause 5] [--out benchmarks/results/load.json]
+    python -m benchmarks.load [--users 50] [--minutes 10] [--pause 5] [--out benchmarks/results/load.json]
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
 import random
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-START_SECONDS = 300
+from benchmarks.app_process import app_process
+
 ANSWER_SECONDS = 300  # after which a request counts as lost
 WARM_UP = 0.2  # of the time, in which memory may grow
 FLAT = 1.05  # the last tenth's memory, in parts of the first tenth's after the warm-up
@@ -164,36 +158,6 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"count": len(values), **{name: round(value, 3) for name, value in figures.items()}}
 
 
-@contextmanager
-def served() -> Iterator[tuple[str, int]]:
-    """Address and process of an app started for this."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "CROP_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, **quiet)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/", process)
-        yield f"http://127.0.0.1:{port}/", process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Returns when the app serves; RuntimeError when it ends or takes too long."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise RuntimeError(f"The app ended with code {process.returncode} before it served.")
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        time.sleep(0.2)
-    raise RuntimeError(f"The app did not serve within {START_SECONDS} s.")
-
-
 def load(
     url: str, process: int, users: Sequence[User], minutes: float, pause: float
 ) -> tuple[Record, list[int], float]:
@@ -230,7 +194,7 @@ def report(record: Record, memory: list[int], seconds: float, options: argparse.
     every = [value for kind in KINDS for value in record.seconds[kind]]
     how = f"--users {options.users} --minutes {options.minutes:g} --pause {options.pause:g}"
     return {
-        "command": f"python benchmarks/load.py {how}",
+        "command": f"python -m benchmarks.load {how}",
         "device": f"cpu, {os.cpu_count()} cores, shared with the users",
         "load_average": round(os.getloadavg()[1], 2),
         "versions": {
@@ -267,7 +231,7 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=5, help="mean seconds between two requests of one (default: 5)")
     parser.add_argument("--out", type=Path, help="file that is written (default: printed alone)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, served() as (url, process):
+    with tempfile.TemporaryDirectory() as folder, app_process() as (url, process):
         users = [User.make(number, Path(folder)) for number in range(options.users)]
         told = report(*load(url, process, users, options.minutes, options.pause), options)
     text = json.dumps(told, indent=1) + "\n"

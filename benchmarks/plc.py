@@ -1,8 +1,8 @@
 """`python -m benchmarks.plc`: what the learned PLC of the bundled model is worth beside pooling PLC, and which of
 its parts.
 
-The same held-out questions and predicted regions for all; printed and kept in benchmarks/results/plc.json. They are those of
-the development split, not those of the README's tables of methods.
+The same held-out questions and predicted regions for all; printed and kept in benchmarks/results/plc.json. They are
+those of the development split, not those of the README's tables of methods.
 """
 
 from __future__ import annotations

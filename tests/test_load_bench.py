@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import pytest
 from fake_records import comparison
 
+from benchmarks import load
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import load  # noqa: E402
 
 USER = load.User("picture.png", (240, 240), "what?")
 TOLD = comparison("what?", (240, 240)).to_json()

@@ -35,7 +35,7 @@ def test_every_test_that_is_named_is_there() -> None:
 
 
 def test_every_file_that_is_named_is_there() -> None:
-    names = re.findall(r"`((?:crop_core|ui|bench)/[\w./]*)`", DOCUMENT)
+    names = re.findall(r"`((?:crop_core|ui|benchmarks)/[\w./]*)`", DOCUMENT)
     assert len(names) >= 5
     assert [name for name in names if not (ROOT / name).exists()] == []
 
@@ -58,7 +58,7 @@ def test_the_recorded_fuzz_run_is_large_enough_and_found_nothing() -> None:
 @pytest.mark.parametrize("part", ["images", "texts"])
 def test_a_small_fuzz_run_finds_nothing(part: str, tmp_path: Path) -> None:
     out = tmp_path / "fuzz.json"
-    command = ["benchmarks/fuzz.py", "--part", part, "--inputs", "300", "--seed", "1", "--results", str(out)]
+    command = ["-m", "benchmarks.fuzz", "--part", part, "--inputs", "300", "--seed", "1", "--results", str(out)]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=120)
     told = json.loads(out.read_text(encoding="utf-8"))
     assert (done.returncode, told["findings"], told["inputs"]) == (0, 0, 300), done.stdout

@@ -1,1 +1,1 @@
-"""What pruning saves at full size: published dimensions, random weights, one GPU. `benchmarks/gpu.py` is the command."""
+"""What pruning saves at full size: published dimensions, random weights, one GPU; run by `benchmarks/gpu.py`."""

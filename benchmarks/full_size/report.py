@@ -52,8 +52,8 @@ def _beside(own: Row) -> list[str]:
 
 
 _INTRODUCTION = (
-    "Written by `benchmarks/gpu.py`. Medians over alternating rounds after a warm-up; the localizer is in the time to the "
-    "first token, in the total, in the peak and in the FLOPs. Memory is above the weights, those of the localizer "
+    "Written by `benchmarks/gpu.py`. Medians over alternating rounds after a warm-up; the localizer is in the time to "
+    "the first token, in the total, in the peak and in the FLOPs. Memory is above the weights, those of the localizer "
     "included. Ratios are to the baseline `none`."
 )
 

@@ -8,10 +8,10 @@ import zlib
 from random import Random
 
 import numpy as np
-from fuzzing import sentence
-from fuzzing.bytes import broken
 from PIL import Image
 
+from benchmarks.fuzzing import sentence
+from benchmarks.fuzzing.bytes import broken
 from crop_core.images import FORMATS, MAX_PIXELS, MAX_SIDE, ImageError, open_image
 
 MODES = ("RGB", "L", "P", "RGBA", "1", "CMYK", "I;16", "F", "LA")

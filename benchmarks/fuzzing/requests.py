@@ -38,7 +38,7 @@ VALUES: tuple[Any, ...] = (
     {"value": {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}}, {"index": 10**9}, {"__type__": "update"},
 )  # fmt: skip
 SESSIONS = ("aaaa", "b" * 500, "../x", "", None, 5, ["a"])
-HEADERS = (
+HEADERS: tuple[dict[str, str], ...] = (
     {}, {"Range": "bytes=0-"}, {"Range": "bytes=9-1"}, {"Range": "bytes=a-b"}, {"X-Forwarded-Host": "evil.example"},
     {"X-Forwarded-For": "1.2.3.4, x"}, {"X-Forwarded-Proto": "https,http"}, {"Cookie": "access-token=a; x"},
     {"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Content-Type": "text/plain"},

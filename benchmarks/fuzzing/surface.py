@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-from fuzzing import HERE
-from fuzzing.requests import request
+
+from benchmarks.app_process import ROOT, app_process
+from benchmarks.fuzzing import HERE
+from benchmarks.fuzzing.requests import request
 
 SECONDS = 20.0  # for one answer; a question in front of it in the queue takes about one
 THREADS = 4
-START_SECONDS = 180
 QUESTION = "which thing is between the car and the blue sign?"
 TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t+|].*\n|\n)*\S.*")
 FULL = 503
@@ -30,47 +25,21 @@ PASSING = ("ui/server/", "app.py", ".venv/")
 
 
 class Surface:
-    """An app of its own; its log is looked at in the end."""
+    """An app of its own in an empty folder; its log is looked at in the end."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "log.txt"
+        settings = {"GRADIO_TEMP_DIR": str(folder / "files"), "HF_HUB_OFFLINE": "1", "CROP_MAX_UPLOAD_MB": "2"}
+        self._app = app_process(self._log, folder, **settings)
         self._statuses: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Surface:
-        self._folder = TemporaryDirectory()
-        folder = Path(self._folder.name)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.address = f"http://127.0.0.1:{port}/"
-        self._log = folder / "log.txt"
-        environment = {**os.environ, "CROP_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "files")}
-        environment |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "CROP_MAX_UPLOAD_MB": "2"}
-        with self._log.open("wb") as log:
-            command = [sys.executable, str(self._root / "app.py")]
-            self._app = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-        self._wait()
+        self.address, _ = self._app.__enter__()
         return self
 
-    def __exit__(self, *_: Any) -> None:
-        self._app.send_signal(signal.SIGINT)
-        try:
-            self._app.wait(20)
-        except subprocess.TimeoutExpired:
-            self._app.kill()
-            self._app.wait()
-        self._folder.cleanup()
-
-    def _wait(self) -> None:
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until and self._app.poll() is None:
-            try:
-                httpx.get(self.address + "healthz", timeout=5)
-                return
-            except httpx.HTTPError:
-                time.sleep(0.2)
-        raise RuntimeError(f"the app does not start: {self._log.read_text(errors='replace')[-2000:]}")
+    def __exit__(self, *error: Any) -> None:
+        self._app.__exit__(*error)
 
     def run(self, seed: int, first: int, count: int) -> list[dict[str, Any]]:
         """Findings: answers that must not be, tracebacks, and an app that no longer answers a sound question."""
@@ -126,12 +95,12 @@ class Surface:
 
     def _ours(self, traceback: str) -> bool:
         """Whether a handler or the engine is on the way; the gate is on every way."""
-        files = re.findall(rf'File "{re.escape(str(self._root))}/([^"]+)"', traceback)
+        files = re.findall(rf'File "{re.escape(str(ROOT))}/([^"]+)"', traceback)
         return any(not file.startswith(PASSING) for file in files)
 
     def _health(self) -> list[dict[str, Any]]:
         """Whether a sound question is still answered."""
-        picture = (self._root / "assets" / "examples" / "01.jpg").read_bytes()
+        picture = (ROOT / "assets" / "examples" / "01.jpg").read_bytes()
         with httpx.Client(base_url=self.address, timeout=120) as client:
             sent = client.post("gradio_api/upload", files={"files": ("a.jpg", picture, "image/jpeg")}).json()
             data = [{"path": sent[0], "meta": {"_type": "gradio.FileData"}}, QUESTION, "crop", "64", ""]

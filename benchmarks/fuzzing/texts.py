@@ -8,8 +8,7 @@ from random import Random
 from unittest import mock
 from urllib.parse import parse_qsl
 
-from fuzzing import sentence
-
+from benchmarks.fuzzing import sentence
 from crop_core.config import METHODS, PRESETS, Budget
 from crop_core.images import check_question
 from crop_core.settings import Settings, SettingsError, variable
@@ -25,7 +24,9 @@ PIECES = (
 )  # fmt: skip
 EXAMPLE = Example(Path("01.jpg"), "what?", "dog", "place")
 USUAL = ("crop", "192", "", "1:4, 2:9, rest:36", "", False, "predicted", 2, 2, 5, 5)
-OTHERS = (None, True, 0, -1, 8, 2.5, float("nan"), float("inf"), 10**30, [], {}, ("a",))  # no text at all
+OTHERS: tuple[object, ...] = (  # no text at all
+    None, True, 0, -1, 8, 2.5, float("nan"), float("inf"), 10**30, [], {}, ("a",),
+)  # fmt: skip
 SIZES = ((1, 1), (336, 336), (16_384, 164))
 
 

@@ -11,9 +11,8 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fuzzing import sentence
-from fuzzing.bytes import broken
-
+from benchmarks.fuzzing import sentence
+from benchmarks.fuzzing.bytes import broken
 from ui.publish import panel
 from ui.publish.recorded import open_files
 
