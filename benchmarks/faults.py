@@ -22,6 +22,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.app_process import ROOT
 
 TOLD = "The machine that worked at this was lost"  # how the one sentence begins
@@ -106,7 +108,7 @@ def asked(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[fl
     replaced = meanwhile()
     for thread in threads:
         thread.join()
-    times = sorted(took for outcome, took in said if outcome == "answered")
+    times = [took for outcome, took in said if outcome == "answered"]
     counts = {name: sum(outcome == name for outcome, _ in said) for name in ("answered", "told", "mixed_up", "lost")}
     return {
         "users": users,
@@ -116,7 +118,7 @@ def asked(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[fl
         "requests": len(said),
         **counts,
         "p50_s": round(statistics.median(times), 2),
-        "p95_s": round(times[int(0.95 * (len(times) - 1))], 2),
+        "p95_s": round(float(np.quantile(times, 0.95, method="lower")), 2),
     }
 
 

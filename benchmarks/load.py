@@ -28,6 +28,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.app_process import app_process
 
 ANSWER_SECONDS = 300  # after which a request counts as lost
@@ -148,8 +150,7 @@ def growth(readings: Sequence[int]) -> float:
 
 def quantile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least this share of them do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * round(share * 100) // 100) - 1)]
+    return float(np.quantile(values, share, method="inverted_cdf"))
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +23,7 @@ from crop_core.bench.circumstances import circumstances
 from crop_core.bench.heldout import Item, held_out
 from crop_core.bench.markdown import markdown
 from crop_core.bench.metrics.exact import normal
-from crop_core.bench.report.statistics import wilson
+from crop_core.bench.report.statistics import paired, wilson
 from crop_core.compress.queries import Queries
 from crop_core.compress.trained import TrainedPlc
 from crop_core.config import Budget, CropConfig, PlcConfig
@@ -37,7 +36,6 @@ RESULTS = Path("benchmarks/results/plc.json")
 BUDGETS = (192.0, 128.0, 64.0)
 FIRST_SEED = 900_000  # of the development split's scenes
 LONGEST = 8  # tokens of an answer, its end included
-CONFIDENCE = 1.96  # standard errors of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -107,21 +105,18 @@ def _right(text: str, item: Item) -> bool:
     return normal(text) == normal(item.question.answer)
 
 
-def difference(ours: Sequence[Reply], other: Sequence[Reply]) -> tuple[float, float]:
-    """By how much more of the same questions `ours` has right, and half of its 95 % interval (paired, normal)."""
-    apart = [one.right - two.right for one, two in zip(ours, other, strict=True)]
-    return statistics.fmean(apart), CONFIDENCE * statistics.stdev(apart) / math.sqrt(len(apart))
-
-
-def figures(found: dict[str, list[Reply]]) -> dict[str, dict[str, Any]]:
-    """By run: exact answers with their interval, mean KL, and the difference from pooling PLC at the same budget."""
+def figures(found: dict[str, list[Reply]], scenes: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """By run: exact answers with their interval, mean KL, and the difference from pooling PLC at the same budget, with
+    its interval. scenes: of every question, since questions of one scene are not independent.
+    """
     table: dict[str, dict[str, Any]] = {}
     for name, own in found.items():
         exact, kl = (statistics.fmean(values) for values in ([r.right for r in own], [r.kl for r in own]))
         table[name] = {"exact": exact, "interval": wilson(exact, len(own)), "kl": kl}
         pooling = found.get(f"{VARIANTS[0].title} {name.rsplit(' ', 1)[1]}")
         if pooling:
-            table[name]["beyond_pooling"] = difference(own, pooling)
+            more = paired([reply.right for reply in own], [reply.right for reply in pooling], scenes)
+            table[name]["beyond_pooling"] = (more.value, more.low, more.high)
     return table
 
 
@@ -144,7 +139,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     items = held_out(options.per_kind, FIRST_SEED)
-    runs = figures(replies(tqdm(items, "questions", mininterval=5), DEFAULT_MODEL, DEFAULT_LOCALIZER))
+    found = replies(tqdm(items, "questions", mininterval=5), DEFAULT_MODEL, DEFAULT_LOCALIZER)
+    runs = figures(found, [item.seed for item in items])
     how = {**circumstances("benchmarks.plc", "cpu, one thread"), "seed": FIRST_SEED}
     options.out.write_text(json.dumps({**how, "questions": len(items), "runs": runs}, indent=1) + "\n")
     sys.stdout.write(f"{table(runs)}\n\nwritten to {options.out}\n")

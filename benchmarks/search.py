@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from benchmarks.candidates import CANDIDATES, REFERENCE, Candidate
 from crop_core.bench.circumstances import circumstances
 from crop_core.bench.heldout import Item, held_out
 from crop_core.bench.markdown import markdown
+from crop_core.bench.report.statistics import paired
 from crop_core.config import Budget, CropConfig
 from crop_core.likelihood import first_token_kl, logits_of
 from crop_core.localize import Localizer, localizer_of
@@ -35,7 +36,6 @@ RESULTS = Path("benchmarks/results/search.json")
 DEVELOPMENT, HELD_OUT = 700_000, 800_000  # first seeds of scenes; the benchmark's begin at 0, training's at a million
 BUDGETS = (192.0, 128.0, 64.0)
 MOST = 5.0  # nats: an answer that is lost is lost, however far
-CONFIDENCE = 1.96  # standard errors of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -113,19 +113,16 @@ def _joined(before: Mapping[float, list[Score]], new: Mapping[float, list[Score]
     return {budget: before.get(budget, []) + own for budget, own in new.items()}
 
 
-def paired(differences: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of at least two paired differences, and its 95 % interval by their standard error."""
-    middle = mean(differences)
-    half = CONFIDENCE * stdev(differences) / len(differences) ** 0.5
-    return middle, middle - half, middle + half
-
-
-def figures(scores: Mapping[float, Sequence[Score]], other: Mapping[float, Sequence[Score]]) -> dict[str, Any]:
-    """By budget, and over "all" of them: exact answers and KL, and by how much both are above the other's."""
+def figures(
+    scores: Mapping[float, Sequence[Score]], other: Mapping[float, Sequence[Score]], scenes: Sequence[int]
+) -> dict[str, Any]:
+    """By budget, and over "all" of them: exact answers and KL, and by how much both are above the other's. scenes: of
+    every question, since questions of one scene are not independent.
+    """
     columns = {f"{budget:g}": ([own], [other[budget]]) for budget, own in scores.items()}
     columns["all"] = ([*scores.values()], [other[budget] for budget in scores])
     return {
-        name: {key: _compared(_by_question(mine, key), _by_question(theirs, key)) for key in ("exact", "kl")}
+        name: {key: _compared(_by_question(mine, key), _by_question(theirs, key), scenes) for key in ("exact", "kl")}
         for name, (mine, theirs) in columns.items()
     }
 
@@ -135,8 +132,9 @@ def _by_question(runs: Sequence[Sequence[Score]], key: str) -> list[float]:
     return [mean(float(getattr(each, key)) for each in row) for row in zip(*runs, strict=True)]
 
 
-def _compared(own: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
-    return {"mean": mean(own), "more": paired([a - b for a, b in zip(own, other, strict=True)])}
+def _compared(own: Sequence[float], other: Sequence[float], scenes: Sequence[int]) -> dict[str, Any]:
+    more = paired(own, other, scenes)
+    return {"mean": mean(own), "more": (more.value, more.low, more.high)}
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -163,9 +161,11 @@ def short_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
     return markdown(head, rows)
 
 
-def summary(scores: Scores) -> dict[str, Any]:
-    """All candidates of a round beside its reference."""
-    return {name: figures(own, scores[REFERENCE]) for name, own in scores.items()}
+def summary(scores: Scores, items: Sequence[Item]) -> dict[str, Any]:
+    """How many questions a round had, the first of `items`, and all candidates beside its reference."""
+    scenes = [item.seed for item in items[: len(next(iter(scores[REFERENCE].values())))]]
+    runs = {name: figures(own, scores[REFERENCE], scenes) for name, own in scores.items()}
+    return {"questions": len(scenes), "runs": runs}
 
 
 def main() -> None:
@@ -178,25 +178,21 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     searcher = Searcher(load(DEFAULT_MODEL, "cpu"), localizer_of(load(DEFAULT_LOCALIZER, "cpu")))
-    rounds = halved(searcher, CANDIDATES, held_out(options.per_kind, DEVELOPMENT), options.first)
+    items, others = held_out(options.per_kind, DEVELOPMENT), held_out(options.held_out, HELD_OUT)
+    rounds = halved(searcher, CANDIDATES, items, options.first)
     report = {
         **circumstances("benchmarks.search", "cpu, one thread"),
         "seed": {"development": DEVELOPMENT, "held_out": HELD_OUT},
         "reference": REFERENCE,
         "settings": {name: repr(candidate) for name, candidate in CANDIDATES.items()},
-        "rounds": [{"questions": _questions(scores), "runs": summary(scores)} for scores in rounds],
+        "rounds": [summary(scores, items) for scores in rounds],
     }
     _write(options.out, report)
     finalists = {name: CANDIDATES[name] for name in better_half(rounds[-1], CANDIDATES)}
-    scores = searcher.ask(held_out(options.held_out, HELD_OUT), finalists)
-    report["held_out"] = {"questions": _questions(scores), "runs": summary(scores)}
+    report["held_out"] = summary(searcher.ask(others, finalists), others)
     _write(options.out, report)
     tables = [table(each["runs"]) for each in (*report["rounds"], report["held_out"])]
     sys.stdout.write("\n\n".join(tables) + f"\n\nwritten to {options.out}\n")
-
-
-def _questions(scores: Scores) -> int:
-    return len(next(iter(scores[REFERENCE].values())))
 
 
 def _write(path: Path, report: Mapping[str, Any]) -> None:
