@@ -18,8 +18,8 @@ from crop_core.localize import GridLocalizer, calibration
 from crop_core.localize.calibration import KEY, Calibration
 from crop_core.localize.rule import Rule
 from crop_core.models import load
+from crop_core.tiny import splits
 
-CALIBRATION_SEEDS = 600_000
 LOCATOR = Path("assets/models/crop-tiny-locator")
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--per-kind", type=int, default=60, help="questions of each kind")
     parser.add_argument("--coverage", type=float, default=0.97, help="share of the needed regions to be covered")
     options = parser.parse_args()
-    items = held_out(options.per_kind, CALIBRATION_SEEDS)
+    items = held_out(options.per_kind, splits.CALIBRATION)
     found = fit(GridLocalizer(load(options.locator)), items, options.coverage)
     write(found, options.locator)
     sys.stdout.write(f"{len(items)} questions: {found}\n")

@@ -29,8 +29,8 @@ from crop_core.localize.reading import read_regions
 from crop_core.localize.rule import KEY, Rule
 from crop_core.models import Adapter, load
 from crop_core.region import GRID
+from crop_core.tiny import splits
 
-DEVELOPMENT_SEEDS = 700_000
 MODEL = Path("assets/models/crop-tiny")
 SHRINK = 0.7  # what stays of the terms in one round
 PENALTY = 3e-4  # of squared weights
@@ -130,7 +130,7 @@ def main() -> None:
     adapter = load(options.model)
     text = adapter.model.config.text_config
     terms = candidates(min(options.depth, text.num_hidden_layers), text.num_attention_heads)
-    items = held_out(options.per_kind, DEVELOPMENT_SEEDS)
+    items = held_out(options.per_kind, splits.ATTENTION_RULE)
     shares, true = seen(adapter, items, terms, options.side), np.array([item.region.grid for item in items])
     rest = np.arange(len(items)) % 4 == 3
     rule = replace(fit(shares[~rest], true[~rest], terms, options.terms), side=options.side)

@@ -37,7 +37,7 @@ WARM_UP = 0.2  # of the time, in which memory may grow
 FLAT = 1.05  # the last tenth's memory, in parts of the first tenth's after the warm-up
 KINDS = {"compare": 6, "ask": 3, "localize": 1}  # how often each is asked
 REFUSED = "already wait"  # in the sentence of a full line
-FIRST_SEED, SIDE = 70_000, 240
+SIDE = 240  # pixels of the first user's picture
 Ask = Callable[[str, str, str], dict[str, Any]]  # kind, picture's path, question
 
 
@@ -52,10 +52,11 @@ class User:
     @classmethod
     def make(cls, number: int, folder: Path) -> User:
         """A scene of the bundled models' world."""
+        from crop_core.tiny import splits
         from crop_core.tiny.questions import sample_questions
         from crop_core.tiny.scenes import make_scene
 
-        scene = make_scene(FIRST_SEED + number)
+        scene = make_scene(splits.LOAD[number])
         (question,) = sample_questions(random.Random(number), scene, 1)
         size, path = (SIDE + number, SIDE), folder / f"{number}.png"
         scene.image.resize(size).save(path)

@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,17 @@ from crop_core.bench.sweep.setup import Setup
 from crop_core.bench.sweep.trial import ALL, Trial
 from crop_core.bench.sweep.work import Skipped, SweepError
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
+from crop_core.tiny import splits
 from crop_core.tiny.questions import KINDS
 
 FOLDER = Path("assets/examples")
-FIRST_SEED = 500_000  # apart from the scenes of the accuracy table
-SEARCH_SEED = 700_000
 PRUNED = Trial("crop", "64")
 Replies = dict[str, Record]  # by trial
 
 
 def choose(per_kind: int = 2) -> list[Item]:
     """Kinds take turns, a scene each: the next one that has the kind."""
-    seeds, items = count(FIRST_SEED), []
+    seeds, items = iter(splits.EXAMPLES), []
     for kind in per_kind * KINDS:
         found = (one_of_each_kind(seed, "example") for seed in seeds)
         items.append(next(each[kind] for each in found if kind in each))
@@ -71,7 +70,7 @@ def failures(ask: Callable[[Item], Replies], wanted: int, scenes: int) -> list[t
 
     def search() -> Iterable[tuple[Item, Replies]]:
         kinds: set[str] = set()
-        for seed in range(SEARCH_SEED, SEARCH_SEED + scenes):
+        for seed in splits.FAILING_EXAMPLES[:scenes]:
             for kind, item in one_of_each_kind(seed, "example").items():
                 if kind not in kinds and fails(replies := ask(item)):
                     kinds.add(kind)

@@ -31,10 +31,10 @@ from crop_core.likelihood import first_token_kl
 from crop_core.localize import localizer_of
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load
 from crop_core.runs import Task
+from crop_core.tiny import splits
 
 RESULTS = Path("benchmarks/results/plc.json")
 BUDGETS = (192.0, 128.0, 64.0)
-FIRST_SEED = 900_000  # of the development split's scenes
 LONGEST = 8  # tokens of an answer, its end included
 
 
@@ -138,10 +138,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    items = held_out(options.per_kind, FIRST_SEED)
+    items = held_out(options.per_kind, splits.PLC_HELD_OUT)
     found = replies(tqdm(items, "questions", mininterval=5), DEFAULT_MODEL, DEFAULT_LOCALIZER)
     runs = figures(found, [item.seed for item in items])
-    how = {**circumstances("benchmarks.plc", "cpu, one thread"), "seed": FIRST_SEED}
+    how = {**circumstances("benchmarks.plc", "cpu, one thread"), "seed": splits.PLC_HELD_OUT.start}
     options.out.write_text(json.dumps({**how, "questions": len(items), "runs": runs}, indent=1) + "\n")
     sys.stdout.write(f"{table(runs)}\n\nwritten to {options.out}\n")
 

@@ -30,10 +30,10 @@ from crop_core.likelihood import first_token_kl, logits_of
 from crop_core.localize import Localizer, localizer_of
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
 from crop_core.runs import Task
+from crop_core.tiny import splits
 
 BASELINE = CropConfig(method="none", budget=None, localizer="whole")
 RESULTS = Path("benchmarks/results/search.json")
-DEVELOPMENT, HELD_OUT = 700_000, 800_000  # first seeds of scenes; the benchmark's begin at 0, training's at a million
 BUDGETS = (192.0, 128.0, 64.0)
 MOST = 5.0  # nats: an answer that is lost is lost, however far
 
@@ -178,11 +178,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     searcher = Searcher(load(DEFAULT_MODEL, "cpu"), localizer_of(load(DEFAULT_LOCALIZER, "cpu")))
-    items, others = held_out(options.per_kind, DEVELOPMENT), held_out(options.held_out, HELD_OUT)
+    items = held_out(options.per_kind, splits.SEARCH_DEVELOPMENT)
+    others = held_out(options.held_out, splits.SEARCH_HELD_OUT)
     rounds = halved(searcher, CANDIDATES, items, options.first)
     report = {
         **circumstances("benchmarks.search", "cpu, one thread"),
-        "seed": {"development": DEVELOPMENT, "held_out": HELD_OUT},
+        "seed": {"development": splits.SEARCH_DEVELOPMENT.start, "held_out": splits.SEARCH_HELD_OUT.start},
         "reference": REFERENCE,
         "settings": {name: repr(candidate) for name, candidate in CANDIDATES.items()},
         "rounds": [summary(scores, items) for scores in rounds],

@@ -15,6 +15,7 @@ from crop_core.config import CropConfig
 from crop_core.localize import WholeImage
 from crop_core.models import DEFAULT_MODEL, load
 from crop_core.region import Region
+from crop_core.tiny import splits
 
 UNSURE = Region(2, 0, 4, 7, 80, 80, "predicted", 0.8)
 
@@ -94,7 +95,7 @@ def test_figures_are_differences_question_by_question():
 def test_with_the_whole_budget_nothing_moves():
     """The bundled model; all 576 tokens are kept, so that the answers are those without pruning."""
     searcher = Searcher(load(DEFAULT_MODEL, "cpu"), WholeImage(), [576.0])
-    items = list(one_of_each_kind(search.DEVELOPMENT).values())[:2]
+    items = list(one_of_each_kind(splits.SEARCH_DEVELOPMENT.start).values())[:2]
     found = searcher.ask(items, {"plc": alone("plc")})["plc"][576.0]
     assert [each.kl for each in found] == pytest.approx([0, 0], abs=1e-5)
     wrong = [replace(item, question=replace(item.question, answer="zebra zebra")) for item in items]
