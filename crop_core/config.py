@@ -65,7 +65,7 @@ METHODS = {
     "none": Method("No pruning: every visual token in every layer", None, None, "No pruning", False),
 }
 JOINT = "+"
-OVERSHOOT = {"distinct": 1.2}  # by compressor; found by `crop_core.bench.search`, as that twice is right for pooling
+OVERSHOOT = {"distinct": 1.2}  # by compressor; found by `benchmarks.search`, as that twice is right for pooling
 USUAL_OVERSHOOT = 2.0
 LOCALIZERS = {"grid": "the locator model", "box": "a box drawn by hand", "whole": "the whole image"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from crop_core.bench import heads
+from benchmarks import fit_attention_rule as heads
 from crop_core.localize.calibration import Calibration, covers
 from crop_core.localize.glimpse import Glimpse
 from crop_core.localize.heat import ROWS, Term, heat, regions, shares

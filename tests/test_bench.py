@@ -1,6 +1,7 @@
 """The benchmark's held-out questions and examples, its costs, and its command."""
 
 import json
+from itertools import pairwise
 from types import SimpleNamespace
 
 import checkpoints
@@ -10,15 +11,17 @@ import torch
 from PIL import Image
 from sweeping import record
 
-from crop_core.bench import __main__ as command
-from crop_core.bench import cost, examples, localizer, publish, self_localizer, tables
+from benchmarks import bundled as command
+from benchmarks import cost, localizer, publish, self_localizer, tables
+from benchmarks import make_examples as examples
 from crop_core.bench.data import world
+from crop_core.bench.data.protocol import DatasetError
 from crop_core.bench.heldout import Item, held_out, majority_answers
 from crop_core.bench.sweep import plan, store
 from crop_core.bench.sweep.trial import ALL
 from crop_core.localize import SelfLocalizer
 from crop_core.models import load
-from crop_core.tiny.feed import TRAINING_SEEDS
+from crop_core.tiny import splits
 from crop_core.tiny.questions import KINDS, Question
 from crop_core.tiny.world import Scene
 from ui.examples import KIND_NAMES, load_examples, strip_html
@@ -29,10 +32,21 @@ def items():
     return held_out(2)
 
 
+def test_no_scene_is_for_two_things():
+    ranges = sorted((each for each in vars(splits).values() if isinstance(each, range)), key=lambda each: each.start)
+    assert len(ranges) == 11 and all(len(each) for each in ranges)
+    assert all(one.stop <= other.start for one, other in pairwise(ranges))
+
+
+def test_more_questions_than_the_scenes_have_are_refused():
+    with pytest.raises(DatasetError, match="3 scenes have no 9 questions of every kind"):
+        held_out(9, range(3))
+
+
 def test_held_out_questions_are_balanced_repeatable_and_not_for_training(items):
     assert all([item.question.kind for item in items].count(kind) == 2 for kind in KINDS)
     assert len(items) == 2 * len(KINDS)
-    assert all(item.seed < TRAINING_SEEDS for item in items)
+    assert all(item.seed in splits.BENCHMARK for item in items)
     assert [item.question for item in held_out(2)] == [item.question for item in items]
 
 
@@ -110,7 +124,7 @@ def test_examples_are_held_out_of_every_kind_and_a_scene_each():
     items = examples.choose()
     assert len({item.seed for item in items}) == len(items) == 2 * len(KINDS)
     assert all([item.question.kind for item in items].count(kind) == 2 for kind in KINDS)
-    assert all(examples.FIRST_SEED <= item.seed < examples.SEARCH_SEED for item in items)
+    assert all(item.seed in splits.EXAMPLES for item in items)
 
 
 def replies(full, pruned, answer="2"):

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from sweeping import record, toys
 
-from crop_core.bench import calibrate, localizer, publish, reliability, tables
+from benchmarks import calibrate_locator as calibrate
+from benchmarks import localizer, publish, reliability, tables
 from crop_core.bench.report.summary import summarise
 from crop_core.bench.sweep.trial import ALL, BLIND, Trial
 from crop_core.localize import rule
@@ -150,7 +151,7 @@ def test_what_the_texts_say_is_what_was_measured():
     for file, measured in texts.items():
         text = file.read_text()
         assert "<!-- end -->" in text
-        assert measured == text, f"run python -m crop_core.bench.publish: {file} is not up to date"
+        assert measured == text, f"run python -m benchmarks.publish: {file} is not up to date"
 
 
 def test_a_calibration_is_written_where_the_localizer_reads_it(tmp_path):

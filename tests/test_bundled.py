@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from crop_core.bench import localizer, publish
+from benchmarks import localizer, publish
 from crop_core.bench.heldout import Item, held_out
 from crop_core.bench.metrics.exact import normal
 from crop_core.bench.sweep import store

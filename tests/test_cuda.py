@@ -18,8 +18,8 @@ from PIL import Image
 from test_prune_oracle import BATCHES, assert_equals_oracle, stack_of
 from tiny_models import tiny_inputs, tiny_llava
 
-from crop_core.bench.gpu.full_size import build, picture
-from crop_core.bench.gpu.words import QUESTION
+from benchmarks.full_size.models import build, picture
+from benchmarks.full_size.random_tokenizer import QUESTION
 from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.fallback import HALVED, OutOfMemory

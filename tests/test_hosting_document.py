@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from benchmarks.full_size.models import MODELS, config_of, shape_of
 from crop_core import units
-from crop_core.bench.gpu.full_size import MODELS, config_of, shape_of
 from crop_core.models.families import FAMILIES
 from crop_core.models.room import ALLOWANCE, weights_needed
 

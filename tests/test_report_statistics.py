@@ -6,7 +6,18 @@ from scipy import stats
 
 from crop_core.bench.report import paired
 from crop_core.bench.report.paired import MCNEMAR, SIGN_FLIP, holm, mcnemar, sign_flip
-from crop_core.bench.report.statistics import BOOTSTRAP, WILSON, kept, means, percentiles, resampled, wilson
+from crop_core.bench.report.statistics import (
+    BOOTSTRAP,
+    WILSON,
+    cluster_sums,
+    differences,
+    kept,
+    means,
+    percentiles,
+    resampled,
+    wilson,
+)
+from crop_core.bench.report.statistics import paired as paired_interval
 
 ALONE = np.arange(200)  # every question a cluster of its own
 
@@ -53,6 +64,16 @@ def test_draws_do_not_depend_on_the_columns_or_on_blocks(monkeypatch):
     assert resampled(values, ALONE // 4).std(axis=0) == pytest.approx(both.std(axis=0), rel=0.05)
 
 
+def test_the_draws_are_those_of_scipys_bootstrap_of_the_clusters():
+    values, clusters = np.random.default_rng(3).random((200, 1)), ALONE // 4
+    sums, counts = cluster_sums(values, clusters)[:, 0], np.bincount(clusters)
+    expected = stats.bootstrap(
+        (sums, counts), lambda sums, counts, axis: sums.sum(axis) / counts.sum(axis), paired=True, vectorized=True,
+        n_resamples=4000, method="percentile", rng=np.random.default_rng(0),
+    )  # fmt: skip
+    assert resampled(values, clusters)[:, 0] == pytest.approx(expected.bootstrap_distribution, abs=1e-12)
+
+
 def test_the_spread_of_the_draws_is_the_textbooks():
     """Standard error of a mean of independent values: s / sqrt(n)."""
     values = np.random.default_rng(1).random((200, 1))
@@ -87,6 +108,18 @@ def test_kept_by_hand():
     assert math.isnan(kept(np.zeros((4, 2)), 0, np.arange(4))[1].value)
 
 
+def test_paired_differences_are_as_wide_as_the_textbooks_standard_errors():
+    """300 independent questions: mean of the differences, and 1.96 of their standard errors to either side."""
+    ours, other = (np.random.default_rng(6).random((2, 300)) < [[0.9], [0.8]]).astype(float)
+    found, apart = paired_interval(ours.tolist(), other.tolist(), range(300)), ours - other
+    half = 1.96 * stats.sem(apart)
+    assert found.value == pytest.approx(apart.mean())
+    assert (found.low, found.high) == pytest.approx((apart.mean() - half, apart.mean() + half), abs=0.005)
+    shared = paired_interval(ours.tolist(), other.tolist(), [number // 30 for number in range(300)])
+    assert shared.value == found.value and shared.low != found.low
+    assert differences(np.array([ours, other]).T, [(1, 0)], np.arange(300))[0].value == -found.value
+
+
 def test_mcnemar_by_hand():
     """8 against 2: 2 (1 + 10 + 45) / 2^10."""
     assert mcnemar(8, 2) == mcnemar(2, 8) == pytest.approx(112 / 1024)
@@ -100,6 +133,7 @@ def test_sign_flip_by_hand():
     sums = np.array([[1.0, 2.0], [1, 1], [1, 0], [1, -1], [1, 0]])
     assert sign_flip(sums).tolist() == pytest.approx([2 / 32, 6 / 8])
     assert sign_flip(np.zeros((5, 1))).tolist() == [1]
+    assert sign_flip(np.eye(5)[:, :1]).tolist() == [1], "one cluster that differs shows nothing"
 
 
 def test_sign_flip_of_independent_answers_is_mcnemars():

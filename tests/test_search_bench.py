@@ -1,19 +1,21 @@
-"""The search for a default: candidates' regions, scores, halving and paired intervals by hand."""
+"""The search for a default: candidates' regions, scores, halving and differences by hand."""
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from crop_core.bench import search
-from crop_core.bench.candidates import CANDIDATES, REFERENCE, Candidate, alone, both
+from benchmarks import search
+from benchmarks.candidates import CANDIDATES, REFERENCE, Candidate, alone, both
+from benchmarks.search import CandidateRunner, Score
 from crop_core.bench.heldout import one_of_each_kind
-from crop_core.bench.search import CandidateRunner, Score
 from crop_core.config import CropConfig
 from crop_core.localize import WholeImage
 from crop_core.models import DEFAULT_MODEL, load
 from crop_core.region import Region
+from crop_core.tiny import splits
 
 UNSURE = Region(2, 0, 4, 7, 80, 80, "predicted", 0.8)
 
@@ -74,22 +76,18 @@ def test_rounds_double_the_questions_and_halve_the_candidates():
     assert [len(scores["c7"][64.0]) for scores in rounds] == [2, 4, 8, 11]
 
 
-def test_a_paired_interval_by_hand():
-    """Differences 0, 1, 0, 1: mean 1/2, standard deviation 1 / sqrt(3), standard error half of that."""
-    middle, low, high = search.paired([0, 1, 0, 1])
-    assert middle == 0.5 and high - middle == pytest.approx(1.96 / math.sqrt(3) / 2) == pytest.approx(middle - low)
-
-
 def test_figures_are_differences_question_by_question():
     old = {128.0: [Score(1, True), Score(2, True)], 64.0: [Score(1, True), Score(2, False)]}
     new = {128.0: [Score(1, True), Score(2, True)], 64.0: [Score(0, True), Score(2, True)]}
-    rows = search.summary({REFERENCE: old, "new": new})
+    items = [SimpleNamespace(seed=1), SimpleNamespace(seed=2), "a question that was not asked"]
+    told = search.summary({REFERENCE: old, "new": new}, items)
+    rows = told["runs"]
+    assert told["questions"] == 2
     found, everything = rows["new"]["64"], rows["new"]["all"]
     assert found["exact"]["mean"] == 1 and found["kl"]["mean"] == 1
     assert found["exact"]["more"][0] == 0.5 and found["kl"]["more"][0] == -0.5
-    assert everything["exact"]["more"] == search.paired([0, 0.5]) and everything["kl"]["more"] == search.paired(
-        [-0.5, 0]
-    )
+    assert everything["exact"]["more"] == (0.25, 0, 0.5), "0 and 0.5, of which two are drawn"
+    assert everything["kl"]["more"] == (-0.25, -0.5, 0)
     assert rows[REFERENCE]["all"]["kl"]["more"] == (0, 0, 0)
     assert "100.0% (+50.0%" in search.table(rows)
 
@@ -97,7 +95,7 @@ def test_figures_are_differences_question_by_question():
 def test_with_the_whole_budget_nothing_moves():
     """The bundled model; all 576 tokens are kept, so that the answers are those without pruning."""
     runner = CandidateRunner(load(DEFAULT_MODEL, "cpu"), WholeImage(), [576.0])
-    items = list(one_of_each_kind(search.DEVELOPMENT).values())[:2]
+    items = list(one_of_each_kind(splits.SEARCH_DEVELOPMENT.start).values())[:2]
     found = runner.ask(items, {"plc": alone("plc")})["plc"][576.0]
     assert [each.kl for each in found] == pytest.approx([0, 0], abs=1e-5)
     wrong = [replace(item, question=replace(item.question, answer="zebra zebra")) for item in items]

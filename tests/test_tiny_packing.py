@@ -12,11 +12,11 @@ from packs import packed, rows_of, shrink
 from crop_core.prune import DecoderStack, LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
 from crop_core.region import Region
-from crop_core.tiny import packing
+from crop_core.tiny import packing, splits
 from crop_core.tiny import train as training
 from crop_core.tiny.checkpoint import ANSWERER, LOCATOR, RECIPES, build_model, build_processor
 from crop_core.tiny.dense import CATEGORY, MIDDLE, TEXT, cells, middles_of, patches_of
-from crop_core.tiny.feed import TRAINING_SEEDS, Feed, stack
+from crop_core.tiny.feed import Feed, stack
 from crop_core.tiny.language import Language
 from crop_core.tiny.packed_attention import ATTENTION, register, salience_loss
 from crop_core.tiny.packing import IGNORED, Look, Packer
@@ -104,7 +104,7 @@ def test_looks_at_pooled_tokens_are_at_those_mostly_made_of_the_patches():
 
 
 def test_a_cut_out_scene_without_questions_makes_an_empty_row(tokenizer):
-    scene = make_scene(TRAINING_SEEDS)
+    scene = make_scene(splits.TRAINING.start)
     nothing = replace(scene, shown=((0, 0, 1, 1),))
     pack = Packer(ANSWERER, tokenizer, questions=4, chunks=2)([nothing, scene], random.Random(0))
     assert (pack.segment[0] == -1).all() and (pack.label[0] == IGNORED).all()
@@ -196,7 +196,7 @@ def test_packed_questions_read_as_if_each_were_alone(recipe, kept, left, tokeniz
 
 @pytest.mark.parametrize("left", [5, 40])
 def test_a_question_about_the_whole_picture_is_pruned_as_by_ilp(left, tokenizer, monkeypatch, small):
-    recipe, scene = RECIPES["crop-tiny"], make_scene(TRAINING_SEEDS, setting="street")
+    recipe, scene = RECIPES["crop-tiny"], make_scene(splits.TRAINING.start, setting="street")
     whole = all_questions(random.Random(0), scene)["whole"]
     monkeypatch.setattr(packing, "sample_questions", lambda rng, scene, n: whole[:1])
     pack = Packer(recipe, tokenizer, questions=1, chunks=1)([scene], random.Random(1))

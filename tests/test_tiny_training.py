@@ -12,12 +12,13 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
 from crop_core.tiny import feed as feeding
+from crop_core.tiny import splits
 from crop_core.tiny import tokenizer as tokenizing
 from crop_core.tiny import train as training
 from crop_core.tiny.checkpoint import ANSWERER, LOCATOR, RECIPES, build_model, save
 from crop_core.tiny.cutout import cut_out_scene
 from crop_core.tiny.dense import CATEGORY, QuantityHead, patch_labels, patches_of
-from crop_core.tiny.feed import TRAINING_SEEDS, Feed
+from crop_core.tiny.feed import Feed
 from crop_core.tiny.questions import sample_questions
 from crop_core.tiny.scenes import make_scene
 from crop_core.tiny.tokenizer import build_tokenizer
@@ -45,12 +46,12 @@ def test_a_batch_depends_on_its_step_alone_and_is_of_training_scenes(monkeypatch
     resumed = Feed(LOCATOR, batch=4, fresh=2, memory=16)
     for first, second in zip(early(3)[0], resumed(3)[0], strict=True):
         assert torch.equal(first.view, second.view) and torch.equal(first.labels, second.labels)
-    assert min(seeds) == TRAINING_SEEDS
+    assert min(seeds) == splits.TRAINING.start
 
 
 def test_a_cut_out_scene_answers_what_is_asked_about_it():
     kept = smaller = 0
-    for seed in range(TRAINING_SEEDS, TRAINING_SEEDS + 40):
+    for seed in splits.TRAINING[:40]:
         scene = make_scene(seed)
         cut = cut_out_scene(random.Random(seed), scene)
         before, after = (np.asarray(each.image).astype(int) for each in (scene, cut))
@@ -70,7 +71,7 @@ def test_a_cut_out_scene_answers_what_is_asked_about_it():
 
 
 def test_the_amount_of_a_number_is_what_is_written():
-    scene = make_scene(TRAINING_SEEDS, setting="list")
+    scene = make_scene(splits.TRAINING.start, setting="list")
     labels = torch.from_numpy(patch_labels(scene, ANSWERER))[None]
     head = QuantityHead(1, ANSWERER.bins)
     torch.nn.init.ones_(head.amount.weight)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from crop_core.bench import localizer as bench
+from benchmarks import localizer as bench
 from crop_core.bench.heldout import held_out
 from crop_core.cli import main
 from crop_core.localize import GridLocalizer

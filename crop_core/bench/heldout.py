@@ -9,13 +9,12 @@ import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from crop_core.bench.data.protocol import DatasetError
 from crop_core.region import Region
-from crop_core.tiny.feed import TRAINING_SEEDS
+from crop_core.tiny import splits
 from crop_core.tiny.questions import KINDS, Question, all_questions, sample_questions
 from crop_core.tiny.scenes import make_scene
 from crop_core.tiny.world import Scene
-
-HELD_OUT_SEEDS = 0  # scenes 0, 1, 2 ...; training uses TRAINING_SEEDS and up
 
 
 @dataclass(frozen=True)
@@ -40,24 +39,26 @@ def one_of_each_kind(seed: int, purpose: str = "held out") -> dict[str, Item]:
     return {kind: Item(seed, scene, rng.choice(questions)) for kind, questions in found.items() if questions}
 
 
-def held_out(per_kind: int, first_seed: int = HELD_OUT_SEEDS) -> list[Item]:
-    """`per_kind` items of every kind, at most one of a kind from each scene, in the order of their scenes."""
+def held_out(per_kind: int, scenes: range = splits.BENCHMARK) -> list[Item]:
+    """`per_kind` items of every kind, at most one of a kind from each scene, in the order of the scenes. Raises
+    DatasetError where the scenes (seeds, a range of splits.py) have fewer.
+    """
     counts: Counter[str] = Counter()
     items: list[Item] = []
-    seed = first_seed
-    while len(items) < per_kind * len(KINDS):
+    for seed in scenes:
         for kind, item in one_of_each_kind(seed).items():
             if counts[kind] < per_kind:
                 items.append(item)
                 counts[kind] += 1
-        seed += 1
-    return items
+        if len(items) == per_kind * len(KINDS):
+            return items
+    raise DatasetError(f"{len(scenes):,} scenes have no {per_kind} questions of every kind; ask for fewer.")
 
 
 def majority_answers(scenes: int = 500) -> dict[str, str]:
     """The most frequent answer of each kind among training scenes: what one can say knowing only the kind."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for seed in range(TRAINING_SEEDS, TRAINING_SEEDS + scenes):
+    for seed in splits.TRAINING[:scenes]:
         for question in sample_questions(random.Random(seed), make_scene(seed), 12):
             counts[question.kind][question.answer] += 1
     return {kind: counter.most_common(1)[0][0] for kind, counter in counts.items()}

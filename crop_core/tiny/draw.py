@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from crop_core.tiny.world import COLORS, EMOJI, Box
+from crop_core.tiny.world import COLORS, Box
 
 SPRITES = Path(__file__).parents[2] / "assets" / "sprites"
 SPRITE_SETS = ("noto", "fluent")  # folders of SPRITES, each with its licence
@@ -245,14 +245,3 @@ def _graded(top: _Ink, bottom: _Ink, width: int, height: int) -> Image.Image:
     """From one colour at the top to another at the bottom."""
     ramp = Image.linear_gradient("L").resize((width, height), Image.Resampling.BILINEAR)
     return Image.composite(_flat(bottom, width, height), _flat(top, width, height), ramp)
-
-
-def render_sprites(font_file: str, size: int = 96) -> None:
-    """Write assets/sprites/noto/*.png from a Noto Color Emoji font file: the one step that needs a font, run once."""
-    emoji = ImageFont.truetype(font_file, 109)
-    for name, character in EMOJI.items():
-        canvas = Image.new("RGBA", (160, 160), (0, 0, 0, 0))
-        ImageDraw.Draw(canvas).text((12, 12), character, font=emoji, embedded_color=True)
-        sprite = canvas.crop(canvas.getbbox())
-        sprite.thumbnail((size, size), Image.Resampling.LANCZOS)
-        sprite.save(SPRITES / "noto" / f"{name}.png", optimize=True)

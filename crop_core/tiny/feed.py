@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crop_core.tiny import splits
 from crop_core.tiny.checkpoint import Recipe
 from crop_core.tiny.cutout import cut_out_scene
 from crop_core.tiny.dense import Sample, patch_labels, to_square
@@ -17,7 +18,6 @@ from crop_core.tiny.scenes import make_scene
 from crop_core.tiny.workers import Later, Workers
 from crop_core.tiny.world import Scene
 
-TRAINING_SEEDS = 1_000_000  # scenes from this seed on are for training; those below are held out
 Drawn = tuple[Scene, np.ndarray, np.ndarray]
 _CUT_OUT = 0.15  # the share of scenes of which little is left
 
@@ -88,9 +88,12 @@ class Feed:
 
 
 def draw(recipe: Recipe, seed: int, picture: bool, signs: float = 0.0) -> Drawn:
-    """A training scene with or without its picture, the picture as the tower sees it, and its patches' labels."""
+    """A training scene with or without its picture, the picture as the tower sees it, and its patches' labels.
+
+    seed: counted from the first of splits.TRAINING.
+    """
     rng = random.Random(f"what to draw {seed}")
-    scene = make_scene(TRAINING_SEEDS + seed, setting="signs" if rng.random() < signs else None)
+    scene = make_scene(splits.TRAINING.start + seed, setting="signs" if rng.random() < signs else None)
     if rng.random() < _CUT_OUT:
         scene = cut_out_scene(rng, scene)
     square, labels = to_square(scene.image, recipe), patch_labels(scene, recipe)

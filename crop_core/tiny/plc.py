@@ -26,6 +26,7 @@ from crop_core.compress.trained import save_plc
 from crop_core.localize.calibration import iou
 from crop_core.models import DEFAULT_MODEL, Adapter, load
 from crop_core.region import GRID, Region
+from crop_core.tiny import splits
 from crop_core.tiny.checkpoint import ANSWERER
 from crop_core.tiny.dense import encode_patches
 from crop_core.tiny.feed import draw
@@ -36,7 +37,7 @@ from crop_core.tiny.question import Question
 from crop_core.tiny.questions import sample_questions
 from crop_core.tiny.world import Scene
 
-FIRST_SEED = 500_000  # of training scenes, beyond those that the model itself was trained on
+FIRST_SEED = splits.PLC_TRAINING.start - splits.TRAINING.start  # as `draw` counts
 _WIDER, _NARROWER, _WHOLE = 0.15, 0.02, 0.04  # how often a region errs: by a cell on a side, or altogether
 _NEAR = 0.5  # overlap with a region from which on it will do for another question
 

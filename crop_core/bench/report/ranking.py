@@ -10,7 +10,7 @@ import numpy as np
 
 from crop_core.bench.report.paired import holm, tests
 from crop_core.bench.report.scores import Scores
-from crop_core.bench.report.statistics import percentiles, resampled
+from crop_core.bench.report.statistics import differences
 
 ALPHA = 0.05
 
@@ -89,14 +89,10 @@ def _pairs(scores: Scores, columns: Sequence[tuple[int, int]], kind: str | None 
     rows = slice(None) if kind is None else scores.kinds == kind
     values, clusters = scores.columns["score"][rows], np.unique(scores.clusters[rows], return_inverse=True)[1]
     ps, test = tests(values, columns, clusters)
-    firsts, seconds = (list(side) for side in zip(*columns, strict=True))
-    drawn = resampled(values, clusters)
-    ends = percentiles(drawn[:, firsts] - drawn[:, seconds], int(clusters.max()) + 1)
-    gaps = (values[:, firsts] - values[:, seconds]).mean(axis=0).tolist()
     names = [(scores.runs[first].method, scores.runs[second].method) for first, second in columns]
     return [
-        Pair(*both, gap, float(low), float(high), p, p, test, kind or "")
-        for both, gap, low, high, p in zip(names, gaps, *ends, ps, strict=True)
+        Pair(*both, gap.value, gap.low, gap.high, p, p, test, kind or "")
+        for both, gap, p in zip(names, differences(values, columns, clusters), ps, strict=True)
     ]
 
 

@@ -5,13 +5,16 @@ and for shares near 0 and 1. Any other score, and questions that share a picture
 clusters, since questions of one picture are right or wrong together. Runs answer the same questions, so that a ratio
 or a difference of two is taken inside every draw (paired), where what is hard for both cancels.
 
+The bootstrap is our own, since scipy.stats.bootstrap knows no clusters: on sums by cluster it draws the same from the
+same seed, but holds every value of every draw, and a ratio without a value in one draw leaves it without an interval.
+
 Sources: Wilson, 1927; Field and Welsh, Bootstrapping clustered data, 2007; the percentiles are Hesterberg's expanded
 ones (What Teachers Should Know about the Bootstrap, arXiv 1411.5279), as wide as Student's t for few clusters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +37,9 @@ class Estimate:
 
 
 def wilson(share: float, count: float) -> tuple[float, float]:
-    """95 % interval of a share 0..1 of `count` independent questions; no continuity correction."""
+    """95 % interval of a share 0..1 of `count` independent questions; no continuity correction. As scipy's, which takes
+    whole numbers of right answers alone, while a mean score may come to half a one.
+    """
     z = 1.959963984540054
     middle, half = share + z**2 / (2 * count), z * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
     low, high = (middle - half) / (1 + z**2 / count), (middle + half) / (1 + z**2 / count)
@@ -113,3 +118,18 @@ def kept(values: np.ndarray, base: int, clusters: np.ndarray) -> list[Estimate]:
         Estimate(float(mean / share[base]), float(low), float(high), BOOTSTRAP)
         for mean, low, high in zip(share, *ends, strict=True)
     ]
+
+
+def differences(values: np.ndarray, pairs: Sequence[tuple[int, int]], clusters: np.ndarray) -> list[Estimate]:
+    """By how much the mean of one column of values (E, R) is above that of another, for each pair of them; paired."""
+    firsts, seconds = (list(side) for side in zip(*pairs, strict=True))
+    drawn = resampled(values, clusters)
+    ends = percentiles(drawn[:, firsts] - drawn[:, seconds], int(clusters.max()) + 1)
+    gaps = (values[:, firsts] - values[:, seconds]).mean(axis=0).tolist()
+    return [Estimate(gap, float(low), float(high), BOOTSTRAP) for gap, low, high in zip(gaps, *ends, strict=True)]
+
+
+def paired(ours: Sequence[float], other: Sequence[float], groups: Sequence[int]) -> Estimate:
+    """By how much the mean of `ours` is above that of `other`, of the same questions; groups: whose are one cluster."""
+    clusters = np.unique(groups, return_inverse=True)[1]
+    return differences(np.array([ours, other], dtype=float).T, [(0, 1)], clusters)[0]

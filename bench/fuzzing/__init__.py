@@ -1,1 +1,0 @@
-"""Hostile inputs for the app's loaders, texts and HTTP surface, one module a part. `bench/fuzz.py` runs them."""

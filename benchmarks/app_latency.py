@@ -1,0 +1,92 @@
+"""Latency of the real app: from the click on an example to both answers and all pictures drawn, in a real browser.
+
+Starts app.py with the bundled models (or with those that CROP_MODEL and CROP_LOCALIZER name), clicks each example a few
+times in chromium and prints a table. A benchmark, not a test: it asserts nothing.
+
+    python -m benchmarks.app_latency [--rounds 3] [--url http://127.0.0.1:7860/]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import numpy as np
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.app_process import app_process
+
+CHROMIUM = os.environ.get("CROP_CHROMIUM", "/usr/bin/chromium")
+# Timed inside the page, so that the test driver's own delays are not counted. The stage attribute is set after the last
+# canvas is painted; two animation frames later the screen shows it. An earlier answer must first have gone.
+CLOCK = """(index) => new Promise((resolve) => {
+  const root = document.querySelector('.cx');
+  const began = performance.now();
+  let answered = null, fresh = root.dataset.stage !== 'done';
+  const look = () => {
+    if (root.dataset.stage !== 'done') fresh = true;
+    const first = document.querySelector('.cx-card.cx-baseline .cx-answer').textContent;
+    if (fresh && answered === null && first !== '—' && first !== '…') answered = performance.now() - began;
+    if (!fresh || root.dataset.stage !== 'done') return;
+    watcher.disconnect();
+    requestAnimationFrame(() => requestAnimationFrame(() => resolve([answered, performance.now() - began])));
+  };
+  const watcher = new MutationObserver(look);
+  watcher.observe(root, { attributes: true, childList: true, characterData: true, subtree: true });
+  document.querySelectorAll('.ex-button')[index].click();
+})"""
+
+
+def clicks(page: Page, rounds: int) -> list[tuple[float, float]]:
+    """(seconds to the first words, seconds to everything drawn) of every example, `rounds` times; one more warms up."""
+    count = page.locator(".ex-button").count()
+    page.evaluate(CLOCK, 0)
+    found = []
+    for turn in range(rounds * count):
+        page.wait_for_timeout(300)  # figures and downloads of the click before are made after its answer
+        first, everything = page.evaluate(CLOCK, turn % count)
+        found.append((first / 1000, everything / 1000))
+    return found
+
+
+def measure(url: str, rounds: int) -> list[tuple[float, float]]:
+    """`clicks` in a fresh desktop-sized browser."""
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(url)
+        page.locator(".ex-button").first.wait_for()
+        page.locator(".cx[data-stage=empty]").wait_for()
+        found = clicks(page, rounds)
+        browser.close()
+    return found
+
+
+def table(found: list[tuple[float, float]]) -> str:
+    """Median, 90th percentile and worst of both times."""
+    lines = [f"{len(found)} clicks, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"]
+    lines.append(f"{'from the click to':24}{'median':>9}{'p90':>9}{'worst':>9}")
+    for name, values in zip(("the first words", "everything drawn"), zip(*found, strict=True), strict=True):
+        figures = np.quantile(values, (0.5, 0.9, 1.0), method="nearest")
+        lines.append(f"{name:24}" + "".join(f"{value:8.2f}s" for value in figures))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Runs the benchmark and prints its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="clicks on every example (default: 3)")
+    parser.add_argument("--url", help="an app that is running already; one is started when missing")
+    arguments = parser.parse_args()
+    if arguments.url:
+        found = measure(arguments.url, arguments.rounds)
+    else:
+        with app_process() as (url, _):
+            found = measure(url, arguments.rounds)
+    sys.stdout.write(table(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""`make bench`: what the README says of the bundled models, measured again into benchmarks/results: the sweep of
+`crop_core.bench.sweep.plan.published`, and what answers and regions cost.
+
+Records that are there may be of other code, and are measured anew unless --go-on is given. `python -m
+benchmarks.publish` puts the figures into the README and the model cards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import cost, self_localizer
+from benchmarks.publish import BESIDE, COST, RESULTS
+from crop_core.bench.circumstances import circumstances
+from crop_core.bench.data.world import world
+from crop_core.bench.heldout import Item, held_out, majority_answers
+from crop_core.bench.outcome import outcome
+from crop_core.bench.sweep import store
+from crop_core.bench.sweep.plan import BUDGETS, published
+from crop_core.bench.sweep.pool import pool_of
+from crop_core.bench.sweep.run import sweep
+from crop_core.bench.sweep.setup import Setup
+from crop_core.engine import CropEngine
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
+from crop_core.tiny.questions import KINDS
+
+PARTS = ("sweep", "beside", "cost")
+
+
+def main() -> None:
+    """Measure and write, a part after the other."""
+    options = _options()
+    items = held_out(options.per_kind)
+    for part in options.only or PARTS:
+        if part == "sweep":
+            sys.stdout.write(f"{_sweep(options)}\n")
+        elif part == "beside":
+            _write(options.out / BESIDE, _beside(options, items))
+        else:
+            _write(options.out / COST, _cost(options, items[: options.cost_items]))
+
+
+def _sweep(options: argparse.Namespace) -> str:
+    data, trials = world(options.per_kind * len(KINDS)), published()
+    identity = {"model": options.model, "localizer": options.localizer, "dataset": data.name, "precision": "float32"}
+    if not options.go_on:
+        store.clear(options.out)
+    store.claim(options.out, identity)
+    setup = Setup(data.name, data.metric, data.longest, options.model, options.localizer, "cpu", "float32", threads=1)
+    session = circumstances("benchmarks.bundled", f"cpu, {options.workers} processes of one thread")
+    skipped = sweep(setup, data.examples, trials, options.out, pool_of(options.workers), session)
+    return outcome(options.out, data, trials, {each.example for each in skipped})
+
+
+def _beside(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
+    """What stands beside the records, question by question: the most frequent answers, the plain rule's regions."""
+    torch.set_num_threads(1)
+    ids = [f"{item.seed} {item.question.kind}" for item in items]
+    regions = self_localizer.plain_regions(options.model, items)
+    return {
+        **circumstances("benchmarks.bundled", "cpu, one thread"),
+        "majority": majority_answers(),
+        "plain": dict(zip(ids, regions, strict=True)),
+    }
+
+
+def _cost(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
+    torch.set_num_threads(options.threads)
+    engine = CropEngine.from_pretrained(options.model, options.localizer, "cpu", "float32")
+    return {
+        **circumstances("benchmarks.bundled", f"cpu, one process of {options.threads} threads"),
+        "answers": cost.measure(engine, items, [float(budget) for budget in BUDGETS]),
+        "localizers": self_localizer.costs(options.model, options.localizer, items),
+    }
+
+
+def _write(out: Path, result: dict[str, Any]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=None) + "\n", encoding="utf-8")
+    sys.stdout.write(f"written to {out}\n")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bundled", description=__doc__)
+    parser.add_argument("--per-kind", type=int, default=60, help="held-out questions of each kind")
+    parser.add_argument("--cost-items", type=int, default=20, help="questions whose cost is measured, per budget")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--localizer", default=DEFAULT_LOCALIZER)
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each that answer the questions")
+    parser.add_argument("--threads", type=int, default=2, help="threads of the runs whose cost is measured")
+    parser.add_argument("--go-on", action="store_true", help="keep what a sweep that was stopped has recorded")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""What is lost when a worker dies: several users ask the app's engine on Ray Serve, and a replica is killed.
+
+    python -m benchmarks.faults [--users 8] [--seconds 90] [--kills 3] [--results benchmarks/results/faults.json]
+
+On a cluster of this machine with two replicas of the bundled models. Every answer must be about its own picture and
+question; every other request must end in one sentence. Ends with 1 where one did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.app_process import ROOT
+
+TOLD = "The machine that worked at this was lost"  # how the one sentence begins
+REPLICAS = 2
+
+
+def load() -> Any:
+    """What a replica loads; one thread, as they share this machine."""
+    import torch
+
+    from crop_core.engine import CropEngine
+
+    torch.set_num_threads(1)
+    return CropEngine.from_pretrained()
+
+
+def main() -> int:
+    """Ask, kill, count, write; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=8)
+    parser.add_argument("--seconds", type=int, default=90)
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "faults.json")
+    options = parser.parse_args()
+    result = {
+        "command": " ".join(["python -m benchmarks.faults", *sys.argv[1:]]),
+        "device": f"cpu, {os.cpu_count()} cores, {REPLICAS} replicas of one thread",
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("ray", "torch", "transformers")},
+        **measured(options.users, options.seconds, options.kills),
+    }
+    options.results.write_text(json.dumps(result, indent=1) + "\n")
+    sys.stdout.write(f"{json.dumps(result)}\n")
+    return 1 if result["mixed_up"] or result["lost"] else 0
+
+
+def measured(users: int, seconds: int, kills: int) -> dict[str, Any]:
+    """Counts, times of answers, and seconds until a killed replica's place was taken."""
+    import ray
+    from ray import serve
+
+    from crop_core.serving.client import ServedEngine
+    from crop_core.serving.replica import deployment
+
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
+    ray.init("local", num_cpus=REPLICAS + 1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        serve.start(proxy_location="Disabled")  # it is asked from here alone
+        engine = ServedEngine(serve.run(deployment(load, REPLICAS, REPLICAS), name="crop", route_prefix=None))
+        return asked(engine, users, seconds, lambda: [killed() for _ in spaced(seconds, kills)])
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+
+
+def asked(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[float]]) -> dict[str, Any]:
+    """Every user asks again and again about a picture in a size of its own."""
+    from PIL import Image
+
+    from crop_core.config import Budget, CropConfig
+    from crop_core.request import EngineRequest
+
+    config, end = CropConfig(budget=Budget(mean_tokens=64), repeats=1), time.monotonic() + seconds
+    said: list[tuple[str, float]] = []
+
+    def ask(number: int) -> None:
+        picture = Image.effect_noise((200 + number, 160), 90).convert("RGB")
+        while time.monotonic() < end:
+            began, question = time.monotonic(), f"what is {number}?"
+            try:
+                told = engine.call(EngineRequest("compare", (picture,), question, config))
+                own = told.question == question and told.crop.trace.image_size == picture.size
+                outcome = "answered" if own else "mixed_up"
+            except ValueError as error:
+                outcome = "told" if str(error).startswith(TOLD) else "lost"
+            except Exception:
+                outcome = "lost"
+            said.append((outcome, time.monotonic() - began))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(users)]
+    for thread in threads:
+        thread.start()
+    replaced = meanwhile()
+    for thread in threads:
+        thread.join()
+    times = [took for outcome, took in said if outcome == "answered"]
+    counts = {name: sum(outcome == name for outcome, _ in said) for name in ("answered", "told", "mixed_up", "lost")}
+    return {
+        "users": users,
+        "seconds": seconds,
+        "killed": len(replaced),
+        "replaced_after_s": [round(each, 1) for each in replaced],
+        "requests": len(said),
+        **counts,
+        "p50_s": round(statistics.median(times), 2),
+        "p95_s": round(float(np.quantile(times, 0.95, method="lower")), 2),
+    }
+
+
+def spaced(seconds: int, kills: int) -> Any:
+    """The moments of the kills, evenly apart."""
+    for _ in range(kills):
+        time.sleep(seconds / (kills + 1))
+        yield None
+
+
+def killed() -> float:
+    """Kills a replica; seconds until as many as before are there."""
+    before = replicas()
+    os.kill(before[0], signal.SIGKILL)
+    began = time.monotonic()
+    while len(set(replicas()) - {before[0]}) < REPLICAS and time.monotonic() - began < 60:
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def replicas() -> list[int]:
+    """Processes of the engine that live."""
+    import psutil
+
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        try:
+            found += [each.pid] if "ServeReplica:crop:Engine" in " ".join(each.cmdline()) else []
+        except psutil.Error:  # it has just ended
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

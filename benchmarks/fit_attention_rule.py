@@ -1,0 +1,157 @@
+"""Measure which heads of the bundled model look at the region, and write them to its config as its `crop_attention`:
+`python -m benchmarks.fit_attention_rule`.
+
+The development questions are of the held-out world, and apart from those of the benchmark, of the examples and of the
+locator's calibration. Three in four of them fit the weights, and the others the doubt and the confidence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
+
+from benchmarks.calibrate_locator import write
+from crop_core.bench.heldout import Item, held_out
+from crop_core.localize.attention import glance
+from crop_core.localize.calibration import Calibration, choose_doubt, covers, fit_confidence, iou
+from crop_core.localize.glimpse import Glimpse
+from crop_core.localize.heat import ROWS, Term, heat, regions
+from crop_core.localize.reading import read_regions
+from crop_core.localize.rule import KEY, Rule
+from crop_core.models import Adapter, load
+from crop_core.region import GRID
+from crop_core.tiny import splits
+
+MODEL = Path("assets/models/crop-tiny")
+SHRINK = 0.7  # what stays of the terms in one round
+PENALTY = 3e-4  # of squared weights
+REGIONS = [box for box in product(range(GRID), repeat=4) if box[0] <= box[2] and box[1] <= box[3]]  # x0, y0, x1, y1
+
+
+@dataclass(frozen=True)
+class Weights:
+    """values: (T,) of standardised shares. bias and whole as in `Rule`."""
+
+    values: torch.Tensor
+    bias: torch.Tensor
+    whole: torch.Tensor
+
+
+def seen(adapter: Adapter, items: list[Item], terms: list[Term], side: int = GRID) -> NDArray[np.float32]:
+    """(Q, 64, T): what every term reads on every item; see `heat.shares`."""
+    found = []
+    for item in tqdm(items, mininterval=5):
+        image = item.scene.image
+        prepared = adapter.prepare(image, item.question.text)
+        glimpse = Glimpse.of(adapter.layout(image.size), side)
+        found.append(glance(adapter, prepared, adapter.encode(prepared), glimpse, terms).T)
+    return np.stack(found).astype(np.float32)
+
+
+def candidates(layers: int, heads: int) -> list[Term]:
+    """Every head of the first `layers` layers, with every choice of rows."""
+    return [Term(layer, head, rows, 0.0) for layer, head, rows in product(range(layers), range(heads), ROWS)]
+
+
+def fit(shares: NDArray[np.float32], true: ArrayLike, terms: list[Term], keep: int) -> Rule:
+    """The rule of at most `keep` terms under which the true regions are most likely.
+
+    shares: (Q, 64, T). true: (Q, 4) inclusive [xmin, ymin, xmax, ymax]. All terms are fitted; then the smallest weights
+    go, in rounds, and the others are fitted again.
+    """
+    mean, scale = shares.mean((0, 1)), shares.std((0, 1))
+    standard = torch.from_numpy((shares - mean) / scale)
+    index = torch.tensor([REGIONS.index(tuple(box)) for box in np.asarray(true).tolist()])
+    left = torch.arange(len(terms))
+    found = _descend(standard, index, Weights(torch.zeros(len(terms)), torch.zeros(()), torch.zeros(())), 200, 0.05)
+    while len(left) > keep:
+        strongest = found.values.abs().topk(max(keep, int(len(left) * SHRINK))).indices.sort().values
+        left = left[strongest]
+        found = _descend(standard[:, :, left], index, replace(found, values=found.values[strongest]), 80, 0.03)
+    weights = found.values.double().numpy() / scale[left]
+    chosen = [terms[number]._replace(weight=round(float(w), 4)) for number, w in zip(left, weights, strict=True)]
+    bias = float(found.bias) + sum(term.weight * mean[number] for number, term in zip(left, chosen, strict=True))
+    return Rule(tuple(chosen), round(float(bias), 4), round(float(found.whole), 4))
+
+
+def _descend(shares: torch.Tensor, true: torch.Tensor, start: Weights, steps: int, rate: float) -> Weights:
+    """Penalised maximum likelihood by Adam; the distribution is that of `heat.regions`."""
+    inside = torch.tensor([[_holds(box, cell) for box in REGIONS] for cell in range(GRID * GRID)], dtype=torch.float32)
+    all_cells = inside.all(0)
+    values, bias, whole = (each.clone().requires_grad_() for each in (start.values, start.bias, start.whole))
+    optimizer = torch.optim.Adam([values, bias, whole], rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        score = (shares @ values - bias) @ inside + whole * all_cells  # (Q, 1296)
+        loss = torch.nn.functional.cross_entropy(score, true) + PENALTY * values.square().sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return Weights(values.detach(), bias.detach(), whole.detach())
+
+
+def _holds(box: tuple[int, ...], cell: int) -> bool:
+    row, column = divmod(cell, GRID)
+    return box[0] <= column <= box[2] and box[1] <= row <= box[3]
+
+
+def calibrated(rule: Rule, shares: NDArray[np.float32], true: ArrayLike, coverage: float) -> Rule:
+    """With the doubt of the highest IoU that covers this share of the true regions, and the confidence to go with it.
+
+    shares: (Q, 64, T) of the rule's own terms, on questions that have not fitted it.
+    """
+    told = np.stack([regions(heat(each.T, rule.terms) - rule.bias, rule.whole) for each in shares])
+    doubt = choose_doubt(told, true, coverage, reader=read_regions)
+    readings = [read_regions(each, doubt) for each in told]
+    hit = covers([reading.numbers for reading in readings], true)
+    scale, shift = fit_confidence([reading.log_covered for reading in readings], hit)
+    return replace(rule, calibration=Calibration(doubt, round(scale, 4), round(shift, 4)))
+
+
+def figures(rule: Rule, shares: NDArray[np.float32], true: ArrayLike) -> str:
+    """Mean IoU and coverage of a rule, in words; shares: (Q, 64, T) of its terms."""
+    found = [rule.read(each.T).numbers for each in shares]
+    return f"mean IoU {iou(found, true).mean():.3f}, covers all {covers(found, true).mean():.3f}"
+
+
+def main() -> None:
+    """Collect, fit, calibrate, write."""
+    options = _options()
+    adapter = load(options.model)
+    text = adapter.model.config.text_config
+    terms = candidates(min(options.depth, text.num_hidden_layers), text.num_attention_heads)
+    items = held_out(options.per_kind, splits.ATTENTION_RULE)
+    shares, true = seen(adapter, items, terms, options.side), np.array([item.region.grid for item in items])
+    rest = np.arange(len(items)) % 4 == 3
+    rule = replace(fit(shares[~rest], true[~rest], terms, options.terms), side=options.side)
+    own = shares[:, :, [terms.index(term._replace(weight=0.0)) for term in rule.terms]]
+    rule = calibrated(rule, own[rest], true[rest], options.coverage)
+    write(rule, options.model, KEY)
+    for name, part in (("fitted", ~rest), ("calibrated", rest)):
+        sys.stdout.write(f"{part.sum()} questions {name}: {figures(rule, own[part], true[part])}\n")
+    sys.stdout.write(f"{len(rule.terms)} terms, {rule.calibration}\n")
+
+
+def _options() -> Any:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fit_attention_rule", description=__doc__)
+    parser.add_argument("--model", type=Path, default=MODEL, help="the model's folder")
+    parser.add_argument("--per-kind", type=int, default=360, help="questions of each kind")
+    parser.add_argument("--depth", type=int, default=7, help="layers that may be read")
+    parser.add_argument("--terms", type=int, default=120, help="heads and rows that are read, at most")
+    parser.add_argument("--side", type=int, default=GRID, help="parts of the glimpse, a side")
+    parser.add_argument("--coverage", type=float, default=0.8, help="share of the needed regions to be covered")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What pruning saves at full size: published dimensions, random weights, one GPU; run by `benchmarks/gpu.py`."""

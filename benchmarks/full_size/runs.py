@@ -1,0 +1,154 @@
+"""Batch 1, from the image to the last token: alternating rounds over all variants, and a run of its own for memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from PIL import Image
+
+from benchmarks.full_size.variants import Variant
+from crop_core.localize import Finding, Localizer
+from crop_core.measure.flops import prefill_flops
+from crop_core.measure.memory import peak_meter, weights_bytes
+from crop_core.models import Adapter, ModelError
+from crop_core.runs import Run, Task
+
+TIMES = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s", "prefill_s", "decode_s")
+RATE = "decode_tokens_per_s"
+Figures = dict[str, Any]
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Bench:
+    """One variant of one model, asked one question about one image."""
+
+    variant: Variant
+    task: Task
+    localizer: Localizer
+
+    @classmethod
+    def of(cls, variant: Variant, adapter: Adapter, image: Image.Image, question: str, localizer: Localizer) -> Bench:
+        """Raises ConfigError for a budget that the method cannot meet on this model."""
+        return cls(variant, Task(adapter, image, question, variant.config), localizer)
+
+    def __post_init__(self) -> None:
+        self.rounds: list[dict[str, float]] = []
+        self.once: Figures = {}
+
+    def answer(self, keep_logits: bool = False) -> tuple[Run, Finding, float]:
+        """The localizer, then the run; seconds of the localizer."""
+        located = self.task.localize([self.localizer])
+        run = self.task.crop(located.regions, located, keep_logits=keep_logits)
+        return run, located.findings[0], located.seconds
+
+    def warm_up(self) -> None:
+        """A first run that is not timed: what does not change from run to run, and whether its logits are finite."""
+        run, finding, _ = self.answer(keep_logits=True)
+        assert run.generated.logits is not None  # noqa: S101  told to keep them
+        if not bool(run.generated.logits.isfinite().all()):
+            raise ModelError(
+                f"{self.task.adapter.name} with {self.variant.name} has logits that are not finite in "
+                f"{self.task.adapter.dtype}; its times would mean nothing."
+            )
+        self.once.update(constants(self.task, run), localizer_flops=finding.flops, region=list(finding.region.grid))
+        self.once["localizer_weights_bytes"] = self.localizer.weights_bytes
+
+    def measure_peak(self) -> None:
+        """Most bytes above the weights, localizer included."""
+        meter, self.once["peak_method"] = peak_meter(self.task.adapter.device)
+        with meter:
+            self.answer()
+        self.once["peak_bytes"] = meter.peak
+
+    def repeat(self) -> None:
+        """One timed round."""
+        run, _, localizer_s = self.answer()
+        stages = {name: run.stages.get(name.removesuffix("_s"), 0.0) for name in TIMES}
+        whole = {
+            "ttft_s": localizer_s + run.ttft_s,
+            "total_s": localizer_s + run.total_s,
+            "localizer_s": localizer_s,
+            RATE: (len(run.generated.ids) - 1) / run.stages["decode"],
+        }
+        self.rounds.append({**stages, **whole})
+
+    def figures(self) -> Figures:
+        """Median, least and most of every timed figure, and what is the same in every run."""
+        columns = {name: [each[name] for each in self.rounds] for name in (*TIMES, RATE)}
+        timed = {name: spread(own) for name, own in columns.items()}
+        names = {"method": self.variant.method, "localizer": self.variant.localizer}
+        return {**names, "rounds": len(self.rounds), **timed, **self.once}
+
+
+def spread(seconds: Sequence[float]) -> dict[str, float]:
+    """Median, least and most."""
+    return {"median": median(seconds), "min": min(seconds), "max": max(seconds)}
+
+
+def constants(task: Task, run: Run) -> Figures:
+    """What a run of this task always comes to. prefill_flops: of the LLM alone, scoring not included."""
+    (trace,) = run.traces
+    text = text_tokens(task)
+    lengths = [text + int(alive) for alive in trace.alive_counts]
+    return {
+        "new_tokens": len(run.generated.ids),
+        "input_tokens": trace.input_tokens,
+        "mean_tokens": trace.mean_tokens,
+        "final_tokens": trace.final_tokens,
+        "cuts": [[step.layer, len(step.kept)] for step in trace.steps],
+        "kv_bytes": run.generated.kv_bytes,
+        "flops": run.flops,
+        "prefill_flops": prefill_flops(task.adapter.model.config, lengths),
+    }
+
+
+def text_tokens(task: Task) -> int:
+    """Text tokens of the prompt."""
+    prepared = task.adapter.prepare(task.images, task.question)
+    return int((~prepared.visual).sum())
+
+
+def facts(adapter: Adapter, task: Task) -> Figures:
+    """What the figures of a model's variants have in common."""
+    return {
+        "image": list(task.layouts[0].image_size),
+        "visual_tokens": task.layouts[0].count,
+        "text_tokens": text_tokens(task),
+        "layers": adapter.layers,
+        "parameters": sum(each.numel() for each in adapter.model.parameters()),
+        "weights_bytes": weights_bytes(adapter.model),
+    }
+
+
+@torch.inference_mode()
+def prepare(benches: Sequence[Bench], tell: Tell, refused: dict[str, str]) -> None:
+    """Warm-up of all variants, then the peak of each; why each that cannot run cannot goes to `refused`. Raises what
+    the first one, the baseline, raises.
+    """
+    for step in (Bench.warm_up, Bench.measure_peak):
+        for bench in benches:
+            if bench.variant.name in refused:
+                continue
+            try:
+                step(bench)
+            except (ValueError, RuntimeError) as error:
+                if bench is benches[0]:
+                    raise
+                refused[bench.variant.name] = f"{type(error).__name__}: {error}"
+        tell(step.__name__.replace("_", " "))
+
+
+@torch.inference_mode()
+def alternate(benches: Sequence[Bench], rounds: int, tell: Tell, keep: Callable[[], None]) -> None:
+    """Timed rounds, each over all variants and begun by another one of them; `keep` is called after every round."""
+    for number in range(rounds):
+        start = number % len(benches)
+        for bench in [*benches[start:], *benches[:start]]:
+            bench.repeat()
+        keep()
+        tell(f"round {number + 1} of {rounds}")

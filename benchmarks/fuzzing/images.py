@@ -1,0 +1,80 @@
+"""The image loader: good files of every format that Pillow writes, broken; and files that announce giants."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from random import Random
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.fuzzing import sentence
+from benchmarks.fuzzing.bytes import broken
+from crop_core.images import FORMATS, MAX_PIXELS, MAX_SIDE, ImageError, open_image
+
+MODES = ("RGB", "L", "P", "RGBA", "1", "CMYK", "I;16", "F", "LA")
+LARGE = (0, 1, 7_999, 8_001, 16_384, 16_385, 65_535, 100_000, 2**31 - 1, 2**32 - 1)  # sides that headers announce
+
+
+class Images:
+    """An input is a file's bytes; it is a picture within the limits, or one sentence."""
+
+    def __init__(self) -> None:
+        self._files = list(_good_files())
+
+    def one(self, rng: Random) -> str:
+        """Which of the two. Raises AssertionError, or what escaped, for an input that is neither."""
+        good, other = rng.choice(self._files), rng.choice(self._files)
+        content = announced(rng) if rng.random() < 0.1 else broken(good, other, rng)
+        try:
+            image = open_image(content)
+        except ImageError as error:
+            sentence(error)
+            return "refused"
+        assert image.mode == "RGB"
+        assert image.width * image.height <= MAX_PIXELS and max(image.size) <= MAX_SIDE
+        return "read"
+
+
+def _good_files() -> list[bytes]:
+    """Small pictures in every format and mode that Pillow can write, animations among them."""
+    Image.init()
+    noise = np.random.default_rng(5).integers(0, 256, (18, 24, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+    found = []
+    for kind in FORMATS:
+        for mode in MODES:
+            for more in ({}, {"save_all": True, "append_images": [picture.rotate(180)]}):
+                out = io.BytesIO()
+                try:
+                    picture.convert("I" if mode == "I;16" else mode).convert(mode).save(out, kind, **more)
+                except Exception:  # not in this mode, or not written by this Pillow, which says so in many ways
+                    continue
+                found.append(out.getvalue())
+    return sorted(set(found))
+
+
+def announced(rng: Random) -> bytes:
+    """A file with a sound header that announces any size, and little behind it."""
+    width, height = rng.choice(LARGE), rng.choice(LARGE)
+    content = zlib.compress(b"\0" * rng.choice((10, 10_000, 1_000_000, 8_100_000)), 1)
+    kind = rng.choice(("png", "bmp", "gif", "ppm", "tiff"))
+    if kind == "png":
+        header = struct.pack(">IIBBBBB", width, height, rng.choice((1, 8, 16)), rng.choice((0, 2, 3, 6)), 0, 0, 0)
+        chunks = (b"IHDR", header), (b"IDAT", content), (b"IEND", b"")
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+            for name, body in chunks
+        )
+    if kind == "bmp":
+        signed = [side if side < 2**31 else -1 for side in (width, height)]
+        return b"BM" + struct.pack("<IHHIIiiHHIIiiII", 60, 0, 0, 54, 40, *signed, 1, 24, 0, 0, 0, 0, 0, 0) + content
+    if kind == "gif":
+        return b"GIF89a" + struct.pack("<HH", width % 65_536, height % 65_536) + b"\x80\0\0" + b"\0" * 6 + content[:99]
+    if kind == "ppm":
+        return f"P6 {width} {height} 255\n".encode() + content
+    entries = [(256, width), (257, height), (258, 8), (262, 1), (273, 200), (277, 1), (278, height), (279, 2**31)]
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + tags + b"\0" * 4 + content

@@ -1,0 +1,99 @@
+"""Everything that is typed or linked: questions, settings, regions, links, and the operator's own variables."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+from unittest import mock
+from urllib.parse import parse_qsl
+
+from benchmarks.fuzzing import sentence
+from crop_core.config import METHODS, PRESETS, Budget
+from crop_core.images import check_question
+from crop_core.settings import Settings, SettingsError, variable
+from ui import api, controls, links, pictures
+from ui.examples import Example
+
+PIECES = (
+    "64", "11.1%", "1:4", "2:9", "rest:36", "2:0.5", "6:0.2", "0,0,7,7", "2: 0 1 3 4", "crop", "plc+fastv", "drawn",
+    "whole", "custom", "ratios", "inf", "nan", "-1", "1e999", "1e-400", "0x10", "٣", "½", "1_0", "+", ":", ",", "%",
+    " ", "\n", "\0", "\u200b", "\u202e", "\ud800", "𝟙", "🦊", "e\u0301", "<script>", "{0}", "%s", "&", "=",
+    "example=01.jpg",
+    "question=", "method=", "budget=custom", "mode=drawn", "x0=", "9" * 5000, "a" * 600, ":" * 3000, "1:1," * 2000,
+)  # fmt: skip
+EXAMPLE = Example(Path("01.jpg"), "what?", "dog", "place")
+USUAL = ("crop", "192", "", "1:4, 2:9, rest:36", "", False, "predicted", 2, 2, 5, 5)
+OTHERS: tuple[object, ...] = (  # no text at all
+    None, True, 0, -1, 8, 2.5, float("nan"), float("inf"), 10**30, [], {}, ("a",),
+)  # fmt: skip
+SIZES = ((1, 1), (336, 336), (16_384, 164))
+
+
+class Texts:
+    """An input is a text, or all settings; it is understood, or refused in a sentence."""
+
+    def one(self, rng: Random) -> str:
+        """Which of the two. Raises AssertionError, or what escaped, for an input that is neither."""
+        size, read = rng.choice(SIZES), rng.choice(READERS)
+        try:
+            read(rng, size)
+        except ValueError as error:
+            sentence(error)
+            return "refused"
+        return "read"
+
+
+def text(rng: Random) -> str:
+    """Some pieces in a row, and letters from anywhere."""
+    if rng.random() < 0.1:
+        return "".join(chr(rng.randrange(0x3000)) for _ in range(rng.randrange(40)))
+    return "".join(rng.choice(PIECES) for _ in range(rng.choice((0, 1, 1, 2, 3, 6))))
+
+
+def _question(rng: Random, size: tuple[int, int]) -> None:
+    cleaned = check_question(text(rng))
+    assert 0 < len(cleaned) <= 500 and "\n" not in cleaned and "\0" not in cleaned
+
+
+def _settings(rng: Random, size: tuple[int, int]) -> None:
+    values = list(USUAL)
+    for _ in range(rng.randint(1, 3)):
+        known = (*METHODS, *PRESETS, "custom", "ratios", "drawn", "whole")
+        values[rng.randrange(len(values))] = rng.choice((text(rng), rng.choice(OTHERS), rng.choice(known)))
+    wanted = controls.read(values, size)
+    assert wanted.config.method in METHODS or "+" in wanted.config.method
+
+
+def _link(rng: Random, size: tuple[int, int]) -> None:
+    query = "&".join(f"{rng.choice(links.KEYS)}={text(rng)}" for _ in range(rng.randrange(5)))
+    params = dict(parse_qsl("example=01.jpg&" + query, keep_blank_values=True, errors="replace"))
+    found = links.read(params, [EXAMPLE], USUAL)
+    assert found is None or len(found) == 2 + len(USUAL)
+
+
+def _regions(rng: Random, size: tuple[int, int]) -> None:
+    found = pictures.other_regions(text(rng), rng.choice(("whole", "drawn", "predicted", "")), [size, size])
+    assert len(found) == 2
+
+
+def _cells(rng: Random, size: tuple[int, int]) -> None:
+    api.cells(text(rng), size)
+
+
+def _budget(rng: Random, size: tuple[int, int]) -> None:
+    Budget.parse(text(rng))
+
+
+def _variables(rng: Random, size: tuple[int, int]) -> None:
+    name = rng.choice(list(Settings.model_fields))
+    value = text(rng).replace("\0", "").encode("utf-8", "replace").decode()
+    with mock.patch.dict(os.environ, {variable(name): value}, clear=True):
+        try:
+            told = Settings.from_env().told()
+        except SettingsError as error:
+            told = [str(error)]
+        assert name != "login" or not any(len(value) > 8 and value in each for each in told), "a secret is shown"
+
+
+READERS = (_question, _settings, _settings, _link, _regions, _cells, _budget, _variables)

@@ -1,0 +1,204 @@
+"""`python -m benchmarks.search`: which settings of CROP answer best, and are they better than the reference?
+
+The candidates are compared on development questions in rounds, after each of which the worse half of every sort (with
+pooling or choice, with or without ILP) goes, and the others get as many questions again. The best of every sort is then
+held against the reference on other questions, pair by pair. Neither are the benchmark's own. Printed and kept in
+benchmarks/results/search.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from benchmarks.candidates import CANDIDATES, REFERENCE, Candidate
+from crop_core.bench.circumstances import circumstances
+from crop_core.bench.heldout import Item, held_out
+from crop_core.bench.markdown import markdown
+from crop_core.bench.report.statistics import paired
+from crop_core.config import Budget
+from crop_core.likelihood import first_token_kl, logits_of
+from crop_core.localize import Localizer, localizer_of
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
+from crop_core.session import Session
+from crop_core.tiny import splits
+
+RESULTS = Path("benchmarks/results/search.json")
+BUDGETS = (192.0, 128.0, 64.0)
+MOST = 5.0  # nats: an answer that is lost is lost, however far
+
+
+@dataclass(frozen=True)
+class Score:
+    """kl: KL(all tokens || candidate) of the first token in nats, at most MOST. exact: whether greedy decoding gives
+    exactly the right answer.
+    """
+
+    kl: float
+    exact: bool
+
+
+Scores = dict[str, dict[float, list[Score]]]  # by candidate and budget, of every question in their order
+
+
+class CandidateRunner:
+    """Puts questions to candidates, each in one session."""
+
+    def __init__(self, adapter: Adapter, localizer: Localizer, budgets: Sequence[float] = BUDGETS) -> None:
+        self.adapter, self.localizer, self.budgets = adapter, localizer, budgets
+
+    def ask(self, items: Iterable[Item], candidates: Mapping[str, Candidate]) -> Scores:
+        """Every candidate at every budget."""
+        found: Scores = {name: {budget: [] for budget in self.budgets} for name in candidates}
+        for item in tqdm(items, f"{len(candidates)} candidates", mininterval=5):
+            session = Session(self.adapter, item.scene.image, item.question.text, max_new_tokens=1)
+            (region,) = session.localize(self.localizer).regions
+            gold, full = self._gold(item.question.answer), logits_of(session.baseline)
+            for name, candidate in candidates.items():
+                for budget in self.budgets:
+                    task = session.task(replace(candidate.config, budget=Budget(mean_tokens=budget)))
+                    run = session.run(task, candidate.region(region), forced=gold)
+                    found[name][budget].append(score(logits_of(run), full, gold))
+        return found
+
+    def _gold(self, answer: str) -> list[int]:
+        """Token ids of an answer and its end."""
+        end = self.adapter.model.generation_config.eos_token_id
+        own = self.adapter.tokenizer(answer, add_special_tokens=False).input_ids
+        return [*own, end[0] if isinstance(end, list) else end]
+
+
+def score(logits: torch.Tensor, full: torch.Tensor, gold: Sequence[int]) -> Score:
+    """logits: (T, V) that led to the T right tokens `gold`. full: (1, V) with every visual token, for the first."""
+    return Score(min(first_token_kl(full, logits), MOST), logits.argmax(-1).tolist() == list(gold))
+
+
+def overall(scores: Mapping[float, Sequence[Score]]) -> float:
+    """Mean KL over all budgets and questions: what candidates are ranked by, least first."""
+    return mean(each.kl for own in scores.values() for each in own)
+
+
+def better_half(scores: Scores, candidates: Mapping[str, Candidate]) -> list[str]:
+    """The reference, and of the others the better half of every sort, at least one."""
+    ranked = sorted((name for name in scores if name != REFERENCE), key=lambda name: overall(scores[name]))
+    sorts: dict[tuple[bool, bool], list[str]] = {}
+    for name in ranked:
+        sorts.setdefault(candidates[name].sort, []).append(name)
+    return [REFERENCE, *(name for sort in sorted(sorts) for name in sorts[sort][: max(1, len(sorts[sort]) // 2)])]
+
+
+def halved(
+    runner: CandidateRunner, candidates: Mapping[str, Candidate], items: Sequence[Item], first: int
+) -> list[Scores]:
+    """The rounds: of `first` items, then of twice as many as so far each, until all are used."""
+    rounds: list[Scores] = []
+    start, end, left = 0, first, list(candidates)
+    while start < len(items):
+        new = runner.ask(items[start:end], {name: candidates[name] for name in left})
+        rounds.append({name: _joined(rounds[-1][name] if rounds else {}, own) for name, own in new.items()})
+        start, end, left = end, min(2 * end, len(items)), better_half(rounds[-1], candidates)
+    return rounds
+
+
+def _joined(before: Mapping[float, list[Score]], new: Mapping[float, list[Score]]) -> dict[float, list[Score]]:
+    return {budget: before.get(budget, []) + own for budget, own in new.items()}
+
+
+def figures(
+    scores: Mapping[float, Sequence[Score]], other: Mapping[float, Sequence[Score]], scenes: Sequence[int]
+) -> dict[str, Any]:
+    """By budget, and over "all" of them: exact answers and KL, and by how much both are above the other's. scenes: of
+    every question, since questions of one scene are not independent.
+    """
+    columns = {f"{budget:g}": ([own], [other[budget]]) for budget, own in scores.items()}
+    columns["all"] = ([*scores.values()], [other[budget] for budget in scores])
+    return {
+        name: {key: _compared(_by_question(mine, key), _by_question(theirs, key), scenes) for key in ("exact", "kl")}
+        for name, (mine, theirs) in columns.items()
+    }
+
+
+def _by_question(runs: Sequence[Sequence[Score]], key: str) -> list[float]:
+    """Means over runs of the same questions."""
+    return [mean(float(getattr(each, key)) for each in row) for row in zip(*runs, strict=True)]
+
+
+def _compared(own: Sequence[float], other: Sequence[float], scenes: Sequence[int]) -> dict[str, Any]:
+    more = paired(own, other, scenes)
+    return {"mean": mean(own), "more": (more.value, more.low, more.high)}
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Markdown: exact answers by budget, and by how much they and the KL are above the reference's."""
+    cells = [[name, *(_cell(each) for each in by_budget.values())] for name, by_budget in rows.items()]
+    return markdown(["settings", *next(iter(rows.values()))], cells)
+
+
+def _cell(figures: Mapping[str, Any]) -> str:
+    exact, (gain, low, high) = figures["exact"]["mean"], figures["exact"]["more"]
+    nats, least, most = figures["kl"]["more"]
+    return f"{exact:.1%} ({gain:+.1%}, {low:+.1%} to {high:+.1%}; {nats:+.3f} nats, {least:+.3f} to {most:+.3f})"
+
+
+def short_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Markdown: exact answers by budget, the mean KL over all, and by how much both are above the reference's."""
+    head = ["settings", *(f"{budget:g} tokens" for budget in BUDGETS), "all three", "difference", "KL", "difference"]
+    rows = []
+    for name, found in runs.items():
+        exact, nats = found["all"]["exact"], found["all"]["kl"]
+        shares = [f"{found[column]['exact']['mean']:.1%}" for column in (*(f"{each:g}" for each in BUDGETS), "all")]
+        gain = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * each for each in exact["more"]))
+        rows.append([name, *shares, gain, f"{nats['mean']:.3f}", "{:+.3f} ({:+.3f} to {:+.3f})".format(*nats["more"])])
+    return markdown(head, rows)
+
+
+def summary(scores: Scores, items: Sequence[Item]) -> dict[str, Any]:
+    """How many questions a round had, the first of `items`, and all candidates beside its reference."""
+    scenes = [item.seed for item in items[: len(next(iter(scores[REFERENCE].values())))]]
+    runs = {name: figures(own, scores[REFERENCE], scenes) for name, own in scores.items()}
+    return {"questions": len(scenes), "runs": runs}
+
+
+def main() -> None:
+    """Search, report on other questions, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
+    parser.add_argument("--per-kind", type=int, default=16, help="development questions of each kind, in all rounds")
+    parser.add_argument("--first", type=int, default=40, help="questions of the first round")
+    parser.add_argument("--held-out", type=int, default=60, help="held-out questions of each kind")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    runner = CandidateRunner(load(DEFAULT_MODEL, "cpu"), localizer_of(load(DEFAULT_LOCALIZER, "cpu")))
+    items = held_out(options.per_kind, splits.SEARCH_DEVELOPMENT)
+    others = held_out(options.held_out, splits.SEARCH_HELD_OUT)
+    rounds = halved(runner, CANDIDATES, items, options.first)
+    report = {
+        **circumstances("benchmarks.search", "cpu, one thread"),
+        "seed": {"development": splits.SEARCH_DEVELOPMENT.start, "held_out": splits.SEARCH_HELD_OUT.start},
+        "reference": REFERENCE,
+        "settings": {name: repr(candidate) for name, candidate in CANDIDATES.items()},
+        "rounds": [summary(scores, items) for scores in rounds],
+    }
+    _write(options.out, report)
+    finalists = {name: CANDIDATES[name] for name in better_half(rounds[-1], CANDIDATES)}
+    report["held_out"] = summary(runner.ask(others, finalists), others)
+    _write(options.out, report)
+    tables = [table(each["runs"]) for each in (*report["rounds"], report["held_out"])]
+    sys.stdout.write("\n\n".join(tables) + f"\n\nwritten to {options.out}\n")
+
+
+def _write(path: Path, report: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

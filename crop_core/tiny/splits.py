@@ -1,0 +1,19 @@
+"""Which scenes are for what: disjoint ranges of seeds, so that nothing is measured on scenes that it was fitted to.
+
+Scenes below TRAINING are drawn with what training never saw (styles, pairs of names, phrasings), but for LOAD's. When
+they last ran, three uses had the scenes from 700 000 on in common; the shipped attention rule's keeps them.
+"""
+
+from __future__ import annotations
+
+BENCHMARK = range(70_000)  # of the README, and of `python -m crop_core bench`
+LOAD = range(70_000, 100_000)  # the pictures of `benchmarks.load`
+EXAMPLES = range(500_000, 550_000)  # of the app, chosen by seed
+FAILING_EXAMPLES = range(550_000, 600_000)  # searched; those in assets/examples are from 700 000 on
+CALIBRATION = range(600_000, 700_000)  # of the bundled locator
+ATTENTION_RULE = range(700_000, 750_000)  # of the bundled model as its own localizer
+SEARCH_DEVELOPMENT = range(750_000, 800_000)  # those in search.json are from 700 000 on
+SEARCH_HELD_OUT = range(800_000, 900_000)
+PLC_HELD_OUT = range(900_000, 1_000_000)
+TRAINING = range(1_000_000, 1_500_000)  # of the bundled models
+PLC_TRAINING = range(1_500_000, 2_000_000)  # of the learned PLC
