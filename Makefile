@@ -35,7 +35,7 @@ $(DEV): requirements.txt requirements-dev.txt constraints.txt | $(APP)
 
 # Checks of the page's JavaScript; the app itself needs no Node.
 $(NPM): package.json package-lock.json
-	@node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null && npm --version >/dev/null 2>&1 || { \
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 || { \
 	  echo "The JavaScript checks need Node 20 or later and npm: on Debian and Ubuntu install the packages nodejs and npm." >&2; exit 1; }
 	@echo "Installing the JavaScript linter into node_modules (once)..."
 	@npm ci --silent --no-audit --no-fund
