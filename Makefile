@@ -7,6 +7,7 @@ PIP     = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-
 # Stamps: a second start installs nothing. They are older than a changed requirements file, so a change installs again.
 APP    := $(VENV)/.app-installed
 DEV    := $(VENV)/.dev-installed
+NPM    := node_modules/.dev-installed
 
 # Packages come without bytecode (twice as fast to install); the first start writes it, and later ones need it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -32,20 +33,30 @@ $(DEV): requirements.txt requirements-dev.txt constraints.txt | $(APP)
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
+# Checks of the page's JavaScript; the app itself needs no Node.
+$(NPM): package.json package-lock.json
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 || { \
+	  echo "The JavaScript checks need Node 20 or later and npm: on Debian and Ubuntu install the packages nodejs and npm." >&2; exit 1; }
+	@echo "Installing the JavaScript linter into node_modules (once)..."
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
 setup: $(APP)  ## make .venv and install the app's packages
 
 demo: $(APP)  ## start the app on port 7860 or the first free one after it
 	@$(BIN)/python app.py
 
-lint: $(DEV)  ## ruff and mypy
+lint: $(DEV) $(NPM)  ## ruff and mypy, and Biome for the JavaScript
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	npm run --silent lint
 
 # Those in a browser by themselves, so that nothing else takes the time of the app that they wait for.
 test: lint  ## lint, then every test, those in a browser included
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
+	npm test --silent
 	$(BIN)/python -m pytest -n logical --dist loadfile --ignore tests/browser
 	$(BIN)/python -m pytest tests/browser
 endif
@@ -69,5 +80,5 @@ audit: $(DEV)  ## look for known holes in the pinned packages
 train: $(APP)  ## train the bundled models again (resumable; hours on a CPU)
 	$(BIN)/python -m crop_core.tiny $(ARGS)
 
-clean:  ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove .venv, node_modules and caches
+	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

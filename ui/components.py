@@ -6,20 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from ui import theme
+from ui import scripts
 
-BOOT = """
-const explorer = new Explorer(element.querySelector('.cx-mount'), () => trigger('input'), () => trigger('submit'));
-window.cropExplorer = {
-  pull: (fields) => pullRegions(explorer.region.own, fields),
-  push: (fields) => explorer.region.setOwn(pushRegions(fields)),
-  stop: () => explorer.stop(),
-};
-const show = () => explorer.update(props.value).catch((error) => console.error('explorer: ' + error.message));
-watch('value', show);
-new MutationObserver(() => explorer.redraw()).observe(document.body, { attributes: true, attributeFilter: ['class'] });
-show();
-"""
+MOUNT = "<div class='cx-mount'></div>"
 
 
 class ExplorerView(gr.HTML):
@@ -30,12 +19,7 @@ class ExplorerView(gr.HTML):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            html_template="<div class='cx-mount'></div>",
-            js_on_load=theme.explorer_script() + BOOT,
-            apply_default_css=False,
-            **kwargs,
-        )
+        super().__init__(html_template=MOUNT, js_on_load=scripts.mount("explorer"), apply_default_css=False, **kwargs)
 
     def api_info(self) -> dict[str, Any]:
         """The payload as a JSON schema, for the app's API page."""
@@ -49,21 +33,8 @@ class ExplorerView(gr.HTML):
 class GalleryView(gr.HTML):
     """Draws methods side by side (`ui.gallery.gallery_json`)."""
 
-    BOOT = """
-const gallery = new Gallery(element.querySelector('.cx-mount'));
-const show = () => gallery.update(props.value).catch((error) => console.error('gallery: ' + error.message));
-watch('value', show);
-new MutationObserver(() => gallery.redraw()).observe(document.body, { attributes: true, attributeFilter: ['class'] });
-show();
-"""
-
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            html_template="<div class='cx-mount'></div>",
-            js_on_load=theme.explorer_script() + self.BOOT,
-            apply_default_css=False,
-            **kwargs,
-        )
+        super().__init__(html_template=MOUNT, js_on_load=scripts.mount("gallery"), apply_default_css=False, **kwargs)
 
 
 class Strip(gr.HTML):

@@ -20,9 +20,9 @@ SCHEDULE_HELP = (
     "Layer : share of tokens alive from it on. Empty: one early and one late cut. A budget scales the shares."
 )
 EVICT_HELP = "Dropped tokens leave the KV cache of the layers before the last cut too, once the prompt is read."
-PULL = "(...region) => window.cropExplorer.pull(region)"
-ASK_PULL = "(...values) => [...values.slice(0, -6), ...window.cropExplorer.pull(values.slice(-6))]"
-PUSH = "(...region) => { window.cropExplorer.push(region); }"
+PULL = "(...region) => window.cropExplorer?.pull(region) ?? region"
+ASK_PULL = f"(...values) => [...values.slice(0, -6), ...({PULL})(...values.slice(-6))]"
+PUSH = "(...region) => { window.cropExplorer?.push(region); }"
 FORGET = "(mode, others) => mode === 'drawn' ? others : ''"
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 

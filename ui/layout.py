@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from crop_core.request import Engine
-from ui import words
+from ui import scripts, words
 from ui.api import endpoints
 from ui.components import ExplorerView, PictureInput, Strip
 from ui.controls import Panel
@@ -126,6 +126,7 @@ def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": css(),
+        "head": scripts.head(),
         "i18n": gr.I18n(en={"common.upload": "Add pictures"}),  # which Gradio's own words lack
         "allowed_paths": [str(examples)],
         "max_file_size": f"{max_upload_mb}mb",

@@ -5,8 +5,6 @@ The hues are Okabe and Ito's, which people with the common kinds of colour blind
 
 from __future__ import annotations
 
-import json
-
 REGION = "#0072b2"
 RINGS = ("#009e73", "#e69f00", "#cc79a7", "#8a6fb0")
 CUT = "#d55e00"
@@ -43,12 +41,8 @@ def method_dash(place: int) -> str:
     return DASHES[place % len(DASHES)]
 
 
-def as_javascript() -> str:
-    """The palette as a JavaScript constant for the explorer's bundle."""
-    return f"const PALETTE = {json.dumps({'region': REGION, 'rings': RINGS, 'cut': CUT, 'veil': VEIL})};"
-
-
 def as_css() -> str:
-    """The palette as CSS variables."""
-    pairs = {"region": REGION, "cut": CUT, "baseline": BASELINE, "crop": CROP, "localizer": LOCALIZER}
-    return ":root {" + " ".join(f"--cx-{name}: {colour};" for name, colour in pairs.items()) + "}"
+    """The palette as CSS variables --cx-NAME, which static/js/palette.js reads too; --cx-rings holds all rings."""
+    named = {"region": REGION, "cut": CUT, "veil": VEIL, "rings": " ".join(RINGS)}
+    bars = {"baseline": BASELINE, "crop": CROP, "localizer": LOCALIZER}
+    return ":root {" + " ".join(f"--cx-{name}: {colour};" for name, colour in {**named, **bars}.items()) + "}"

@@ -49,14 +49,13 @@ def theme() -> gr.themes.Base:
 
 
 def css() -> str:
-    """The explorer's style sheet (also used when it is exported alone) and that of the page around it."""
-    return "\n".join([palette.as_css(), *(read(name) for name in ("explorer.css", "page.css"))])
+    """The style sheets of the explorer and of the page around it."""
+    return f"{explorer_css()}\n{read('page.css')}"
 
 
-def explorer_script() -> str:
-    """The explorer as one script: the palette and the parts of static/js in the order of their numbers."""
-    parts = sorted((STATIC / "js").glob("*.js"))
-    return "\n".join([palette.as_javascript(), *(part.read_text(encoding="utf-8") for part in parts)])
+def explorer_css() -> str:
+    """The explorer's own style sheet, with its colours."""
+    return f"{palette.as_css()}\n{read('explorer.css')}"
 
 
 def read(name: str) -> str:

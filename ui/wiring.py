@@ -13,7 +13,7 @@ from ui.publish.panel import opened, withdraw
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
-STOP = "(...inputs) => { window.cropExplorer.stop(); return inputs; }"
+STOP = "(...inputs) => { window.cropExplorer?.stop(); return inputs; }"
 Parts = dict[str, Any]
 
 

@@ -1,0 +1,77 @@
+// Panel 2: the visual tokens after compression before the LLM (PLC: pooled in rings around the region).
+import { h } from "./dom.js";
+import { percent, ringName } from "./format.js";
+import { ImageCanvas } from "./image.js";
+import { drawBorder, drawGrid, drawGroups, drawHover, drawPinned, drawRegion, fillTokens } from "./layers.js";
+import { palette, ringColour, withAlpha } from "./palette.js";
+import { tokenTip } from "./tooltip.js";
+import { ringRows } from "./trace.js";
+import { ViewSwitch } from "./views.js";
+
+export function compressionCaption({ inputs, total, group }) {
+  if (inputs === total) return `Nothing is compressed before the LLM: all ${total} visual tokens enter it.`;
+  const dropped = group.filter((j) => j < 0).length;
+  const tail = dropped ? `, ${dropped} are dropped outright` : "";
+  return `${total} visual tokens become ${inputs} (${percent(inputs, total)})${tail}. Hover a cell for its group.`;
+}
+
+// What the legend says of a row of `ringRows`.
+export function ringText({ before, after }) {
+  if (before === after) return `${before} kept as they are`;
+  return `${before} → ${after}, about ${Number((before / after).toPrecision(2))} to 1`;
+}
+
+export class CompressionPanel {
+  // onPick: called with the token that is clicked.
+  constructor(onPick) {
+    this.state = {};
+    this.ring = null; // the only ring that is shown, null for all
+    this.picture = new ImageCanvas("The visual tokens after compression", (ctx, p) => this.paint(ctx, p));
+    this.views = new ViewSwitch(() => this.picture.draw());
+    this.picture.tipAt = (x, y) => tokenTip(this.views.shown, x, y);
+    this.picture.onPick = onPick;
+    this.caption = h("p", { class: "cx-caption" });
+    this.legend = h("ul", { class: "cx-legend" });
+    this.root = h("div", {}, this.picture.root, this.views.root, this.caption, this.legend);
+  }
+
+  update(state) {
+    if (state.trace !== this.state.trace) this.ring = null;
+    this.state = state;
+    const { trace } = state;
+    this.views.update(trace);
+    this.caption.textContent = trace
+      ? compressionCaption(trace)
+      : "Tokens outside the region are averaged in rings of growing windows.";
+    const pooled = trace?.members.some((list) => list.length > 1);
+    this.legend.replaceChildren(...(pooled ? ringRows(trace).map((row) => this.legendItem(row)) : []));
+    if (state.image) this.picture.show(state.image, state.size);
+  }
+
+  // A ring's line in the legend; pressed, only this ring is shown.
+  legendItem(row) {
+    const pick = () => {
+      this.ring = this.ring === row.ring ? null : row.ring;
+      this.update(this.state);
+    };
+    const colour = h("i", { style: `background:${ringColour(row.ring)}` });
+    const name = h("b", {}, ringName(row.ring, this.state.trace.lastRing));
+    const pressed = String(this.ring === row.ring);
+    const props = { type: "button", class: "cx-key", "aria-pressed": pressed, onclick: pick };
+    return h("li", {}, h("button", props, colour, name, h("span", {}, ringText(row))));
+  }
+
+  paint(ctx, { px, size, hover, pinned }) {
+    const trace = this.views.shown;
+    if (!trace) return drawGrid(ctx, px, size);
+    drawGroups(ctx, px, trace);
+    if (this.ring !== null) {
+      const others = trace.drawOrder.filter((i) => trace.ring[i] !== this.ring);
+      fillTokens(ctx, trace, others, withAlpha(palette.veil, 0.9));
+    }
+    drawBorder(ctx, px, size, trace.visible);
+    drawRegion(ctx, px, size, trace.region.grid);
+    drawHover(ctx, px, trace, hover);
+    drawPinned(ctx, px, trace, pinned);
+  }
+}

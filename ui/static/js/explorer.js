@@ -1,0 +1,151 @@
+// The explorer: draws everything there is to see of one run. Knows nothing of the server.
+import { Answers, isRunning } from "./answers.js";
+import { CompressionPanel } from "./compression.js";
+import { decodeImage, h, icon, prefersReducedMotion } from "./dom.js";
+import { ImageSwitch } from "./images.js";
+import { PruningPanel } from "./pruning.js";
+import { Readouts } from "./readouts.js";
+import { RegionPanel } from "./region.js";
+import { TokenTable } from "./table.js";
+import { parseTrace } from "./trace.js";
+
+const ENLARGE = "M1 1h5v2H3v3H1zM10 1h5v5h-2V3h-3zM1 10h2v3h3v2H1zM13 10h2v5h-5v-2h3z";
+const EMPTY = { stage: "empty", method: "CROP", regions: [], sizes: [], traces: [], images: [] };
+
+// A numbered panel with a button that enlarges it.
+function makePanel(number, title, body) {
+  const label = { "aria-label": `Enlarge: ${title}`, "aria-pressed": "false" };
+  const grow = h("button", { type: "button", class: "cx-grow", ...label }, icon(ENLARGE));
+  const heading = h("h3", {}, h("span", { class: "cx-step" }, number), title, grow);
+  return { grow, root: h("article", { class: "cx-card cx-panel" }, heading, body) };
+}
+
+export class Explorer {
+  // onDraw: called when the user changed a region; onAsk: when it shall be asked about. Neither in a recorded run.
+  constructor(root, onDraw = () => {}, onAsk = () => {}) {
+    const pin = (token) => this.pin(token);
+    this.region = new RegionPanel(onDraw, onAsk);
+    this.compression = new CompressionPanel(pin);
+    this.pruning = new PruningPanel(pin, (on) => this.panels.classList.toggle("cx-wide", on));
+    this.table = new TokenTable(pin);
+    this.answers = new Answers();
+    this.thumbs = new ImageSwitch(() => this.show());
+    this.readouts = new Readouts();
+    this.question = h("p", { class: "cx-question" });
+    this.panels = this.makePanels();
+    this.root = root;
+    root.classList.add("cx");
+    const parts = [this.answers, this.thumbs, { root: this.panels }, this.table, this.readouts];
+    root.replaceChildren(this.question, ...parts.map((part) => part.root));
+    this.loaded = new Map(); // decoded images by data URL
+    this.updates = 0;
+    this.state = EMPTY;
+    this.show();
+  }
+
+  makePanels() {
+    const panels = [
+      makePanel("1", "Localize", this.region.root),
+      makePanel("2", "Compress before the LLM", this.compression.root),
+      makePanel("3", "Prune inside the LLM", this.pruning.root),
+    ];
+    for (const panel of panels) panel.grow.addEventListener("click", () => this.enlarge(panels, panel));
+    const props = { class: "cx-panels", "aria-label": "What happens to the visual tokens" };
+    return h("section", props, ...panels.map((panel) => panel.root));
+  }
+
+  enlarge(panels, chosen) {
+    const on = !chosen.root.classList.contains("cx-large");
+    for (const panel of panels) {
+      const large = on && panel === chosen;
+      panel.root.classList.toggle("cx-large", large);
+      panel.grow.setAttribute("aria-pressed", String(large));
+    }
+    this.panels.classList.toggle("cx-focus", on);
+  }
+
+  // payload: {image: data URL, others: [data URL], data: JSON text}; the latest one wins.
+  async update(payload) {
+    if (!payload?.image) return;
+    this.updates += 1;
+    const update = this.updates;
+    const data = JSON.parse(payload.data);
+    if (data.id === this.stopped && data.stage !== "done") return;
+    const images = await this.load([payload.image, ...payload.others]);
+    if (update !== this.updates) return;
+    if (data.stage === "localize") this.reveal();
+    const each = [data, ...data.others];
+    const [sizes, regions] = [each.map(({ size }) => size), each.map(({ region }) => region)];
+    this.state = { ...data, images, sizes, regions, traces: this.tracesOf(data) };
+    this.thumbs.update(images);
+    this.show();
+  }
+
+  // Ignores what still comes of the run on screen.
+  stop() {
+    this.stopped = this.state.id;
+  }
+
+  // On a narrow screen the answer would appear below what is seen.
+  reveal() {
+    const behavior = prefersReducedMotion() ? "auto" : "smooth";
+    const below = this.root.getBoundingClientRect().top > 0.7 * window.innerHeight;
+    if (below) this.root.scrollIntoView({ behavior, block: "start" });
+  }
+
+  // Traces are parsed once per result.
+  tracesOf({ id, result }) {
+    if (!result) return [];
+    if (this.parsed?.id !== id) this.parsed = { id, traces: [result.trace, ...result.others].map(parseTrace) };
+    return this.parsed.traces;
+  }
+
+  async load(sources) {
+    const images = await Promise.all(sources.map((source) => this.loaded.get(source) || decodeImage(source)));
+    this.loaded = new Map(sources.map((source, at) => [source, images[at]]));
+    return images;
+  }
+
+  // Draws everything, with the image that is chosen.
+  show() {
+    const { at } = this.thumbs;
+    const { images, sizes, regions, traces } = this.state;
+    this.draw({
+      ...this.state,
+      at,
+      image: images[at],
+      size: sizes[at],
+      region: regions[at],
+      trace: traces[at] || null,
+    });
+  }
+
+  // During a run the height of the previous one is kept, so that nothing jumps.
+  draw(state) {
+    this.root.style.minHeight = isRunning(state.stage) ? `${this.root.offsetHeight}px` : "";
+    this.root.dataset.stage = state.stage;
+    this.question.textContent = state.question ? `“${state.question}”` : "";
+    this.question.hidden = !state.question;
+    this.answers.update(state);
+    if (state.trace !== this.shownTrace) this.pin(-1);
+    this.shownTrace = state.trace;
+    for (const part of [this.region, this.compression, this.pruning, this.table]) part.update(state);
+    this.readouts.update(state);
+    this.root.dataset.drawn = state.result ? state.id : "";
+  }
+
+  // Canvases of the panels with tokens.
+  get tokenPictures() {
+    return [this.compression.picture, ...this.pruning.pictures];
+  }
+
+  // Marks a token in the images and in the table; -1 marks none.
+  pin(token) {
+    for (const picture of this.tokenPictures) picture.pin(token);
+    this.table.show(token);
+  }
+
+  redraw() {
+    for (const picture of [this.region.picture, ...this.tokenPictures]) picture.draw();
+  }
+}

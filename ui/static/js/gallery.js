@@ -1,0 +1,57 @@
+// Methods side by side: for each a small image of how long every visual token stays.
+import { decodeImage, h } from "./dom.js";
+import { oneDecimal } from "./format.js";
+import { ImageCanvas } from "./image.js";
+import { drawBorder, drawHover, drawLifetimes, drawRegion } from "./layers.js";
+import { tokenTip } from "./tooltip.js";
+import { inView, parseTrace } from "./trace.js";
+
+class GalleryCard {
+  // row: what is a method's own; shared: what the traces of all methods have in common.
+  constructor(row, shared) {
+    this.trace = parseTrace({ ...shared, ...row.trace });
+    this.shown = inView(this.trace, this.trace.views[this.trace.views.length - 1]);
+    this.picture = new ImageCanvas(`What ${row.name} keeps`, (ctx, p) => this.paint(ctx, p));
+    this.picture.tipAt = (x, y) => tokenTip(this.shown, x, y);
+    const verdict = row.same ? "same answer" : "another answer";
+    const chance = `gives the full answer ${(100 * row.chance).toFixed(1)} %`;
+    this.root = h(
+      "article",
+      { class: `cx-card cx-method ${row.same ? "cx-kept" : "cx-lost"}` },
+      h("h3", {}, row.name),
+      this.picture.root,
+      h("p", { class: "cx-answer" }, row.text || "—"),
+      h("p", { class: "cx-small" }, `${verdict} · ${chance} · ${oneDecimal(row.mean)} tokens a layer`),
+    );
+  }
+
+  paint(ctx, { px, size, hover }) {
+    drawLifetimes(ctx, px, this.shown);
+    drawBorder(ctx, px, size, this.trace.visible);
+    if (this.trace.region.source !== "whole") drawRegion(ctx, px, size, this.trace.region.grid);
+    drawHover(ctx, px, this.shown, hover);
+  }
+}
+
+export class Gallery {
+  constructor(root) {
+    this.root = root;
+    this.cards = [];
+    root.classList.add("cx", "cx-gallery");
+  }
+
+  // payload: {image: data URL, data: JSON text}.
+  async update(payload) {
+    if (!payload?.data) return;
+    const data = JSON.parse(payload.data);
+    const image = await decodeImage(payload.image);
+    this.cards = data.rows.map((row) => new GalleryCard(row, data.shared));
+    this.root.replaceChildren(...this.cards.map((card) => card.root));
+    for (const card of this.cards) card.picture.show(image, data.shared.image_size);
+    this.root.dataset.count = this.cards.length;
+  }
+
+  redraw() {
+    for (const card of this.cards) card.picture.draw();
+  }
+}

@@ -1,0 +1,191 @@
+// What is painted over the image: grid, region, hatched border, pooled groups, dropped tokens.
+// Every function takes the canvas context in image pixels and `px`, one screen pixel in that unit.
+import { clamp } from "./format.js";
+import { CELLS, regionBox } from "./grid.js";
+import { palette, ringColour, withAlpha } from "./palette.js";
+import { hasBox, outline } from "./trace.js";
+
+function strokeCased(ctx, px, colour, width, path) {
+  ctx.lineJoin = "round";
+  for (const [paint, line] of [
+    ["rgba(255, 255, 255, .85)", width + 2],
+    [colour, width],
+  ]) {
+    ctx.strokeStyle = paint;
+    ctx.lineWidth = line * px;
+    path();
+    ctx.stroke();
+  }
+}
+
+function rectPath(ctx, [l, t, r, b]) {
+  ctx.beginPath();
+  ctx.rect(l, t, r - l, b - t);
+}
+
+function frameClip(ctx, [width, height], [l, t, r, b]) {
+  ctx.beginPath();
+  ctx.rect(0, 0, width, height);
+  ctx.rect(l, t, r - l, b - t);
+  ctx.clip("evenodd");
+}
+
+// Dims everything outside a box.
+export function dimOutside(ctx, size, box, alpha) {
+  ctx.save();
+  frameClip(ctx, size, box);
+  ctx.fillStyle = `rgba(15, 23, 42, ${alpha})`;
+  ctx.fillRect(0, 0, size[0], size[1]);
+  ctx.restore();
+}
+
+function hatch(ctx, px, size, box) {
+  ctx.save();
+  frameClip(ctx, size, box);
+  ctx.fillStyle = "rgba(248, 250, 252, .72)";
+  ctx.fillRect(0, 0, size[0], size[1]);
+  ctx.strokeStyle = "rgba(30, 41, 59, .55)";
+  ctx.lineWidth = px;
+  ctx.beginPath();
+  for (let x = -size[1]; x < size[0]; x += 7 * px) {
+    ctx.moveTo(x, size[1]);
+    ctx.lineTo(x + size[1], 0);
+  }
+  ctx.stroke();
+  ctx.restore();
+}
+
+export const borderHidden = (size, v) => v[0] > 0.5 || v[1] > 0.5 || v[2] < size[0] - 0.5 || v[3] < size[1] - 0.5;
+
+export function drawBorder(ctx, px, size, visible) {
+  if (visible && borderHidden(size, visible)) hatch(ctx, px, size, visible);
+}
+
+export function drawGrid(ctx, px, [width, height]) {
+  for (const [paint, line] of [
+    ["rgba(15, 23, 42, .35)", 2],
+    ["rgba(255, 255, 255, .7)", 1],
+  ]) {
+    ctx.strokeStyle = paint;
+    ctx.lineWidth = line * px;
+    ctx.beginPath();
+    for (let k = 1; k < CELLS; k++) {
+      ctx.moveTo((k * width) / CELLS, 0);
+      ctx.lineTo((k * width) / CELLS, height);
+      ctx.moveTo(0, (k * height) / CELLS);
+      ctx.lineTo(width, (k * height) / CELLS);
+    }
+    ctx.stroke();
+  }
+}
+
+export function drawRegion(ctx, px, size, grid, dashed) {
+  const [l, t, r, b] = regionBox(size, grid);
+  const inset = 1.5 * px;
+  ctx.setLineDash(dashed ? [6 * px, 4 * px] : []);
+  strokeCased(ctx, px, palette.region, 3, () => rectPath(ctx, [l + inset, t + inset, r - inset, b - inset]));
+  ctx.setLineDash([]);
+}
+
+export function drawTag(ctx, px, size, grid, text) {
+  const [l, t] = regionBox(size, grid);
+  ctx.font = `600 ${11 * px}px system-ui, sans-serif`;
+  const [width, height] = [ctx.measureText(text).width + 12 * px, 18 * px];
+  const [x, y] = [clamp(l, 0, Math.max(0, size[0] - width)), t >= height ? t - height : t];
+  ctx.fillStyle = palette.region;
+  ctx.fillRect(x, y, width, height);
+  ctx.fillStyle = "#fff";
+  ctx.textBaseline = "middle";
+  ctx.fillText(text, x + 6 * px, y + height / 2);
+}
+
+function linesPath(ctx, lines) {
+  ctx.beginPath();
+  for (const [x0, y0, x1, y1] of lines) {
+    ctx.moveTo(x0, y0);
+    ctx.lineTo(x1, y1);
+  }
+}
+
+function strokeLines(ctx, px, colour, width, lines) {
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = width * px;
+  linesPath(ctx, lines);
+  ctx.stroke();
+}
+
+export function fillTokens(ctx, trace, tokens, paint) {
+  ctx.fillStyle = paint;
+  for (const i of tokens.filter((each) => hasBox(trace.boxes[each]))) {
+    const [l, t, r, b] = trace.boxes[i];
+    ctx.fillRect(l, t, r - l, b - t);
+  }
+}
+
+// Takes the colour out of what is not retained, so that a tint reads the same on every image.
+function greyTokens(ctx, trace, tokens) {
+  ctx.save();
+  ctx.globalCompositeOperation = "saturation";
+  fillTokens(ctx, trace, tokens, "#808080");
+  ctx.restore();
+}
+
+const droppedBefore = (trace) => trace.group.map((_, i) => i).filter((i) => trace.group[i] < 0);
+
+// PLC: retained tokens stay clear with a fine outline, every pooled group is one tinted cell.
+export function drawGroups(ctx, px, trace) {
+  trace.members.forEach((list, j) => {
+    if (!list.length) return;
+    const colour = ringColour(trace.ring[list[0]]);
+    const pooled = list.length > 1;
+    if (pooled) {
+      greyTokens(ctx, trace, list);
+      fillTokens(ctx, trace, list, withAlpha(colour, 0.38));
+    }
+    strokeLines(ctx, px, withAlpha(colour, pooled ? 0.95 : 0.6), pooled ? 1.5 : 0.75, trace.outlines[j]);
+  });
+  fillTokens(ctx, trace, droppedBefore(trace), withAlpha(palette.veil, 0.85));
+}
+
+// ILP at one layer: dropped tokens are veiled, those that are dropped here are marked.
+export function drawLayer(ctx, px, trace, layer) {
+  trace.members.forEach((list, j) => {
+    const at = trace.inputDropLayer[j];
+    if (at <= layer) {
+      greyTokens(ctx, trace, list);
+      fillTokens(ctx, trace, list, at === layer ? withAlpha(palette.cut, 0.5) : withAlpha(palette.veil, 0.88));
+      return;
+    }
+    const colour = trace.inRegion[list[0]] ? withAlpha(palette.region, 0.6) : "rgba(15, 23, 42, .45)";
+    strokeLines(ctx, px, colour, 0.75, trace.outlines[j]);
+  });
+  fillTokens(ctx, trace, droppedBefore(trace), withAlpha(palette.veil, 0.88));
+}
+
+// All layers in one: dropped early is veiled, alive to the end is clear; pooled groups have an outline.
+export function drawLifetimes(ctx, px, trace) {
+  for (const i of trace.drawOrder) {
+    const share = trace.dropLayer[i] / trace.layers;
+    if (share < 1) fillTokens(ctx, trace, [i], withAlpha(palette.veil, 0.92 * (1 - share)));
+  }
+  trace.members.forEach((list, j) => {
+    if (list.length < 2) return;
+    const colour = ringColour(trace.ring[list[0]]);
+    fillTokens(ctx, trace, list, withAlpha(colour, 0.25));
+    strokeLines(ctx, px, withAlpha(colour, 0.9), 1, trace.outlines[j]);
+  });
+}
+
+// The group of the token under the pointer.
+export function drawHover(ctx, px, trace, token) {
+  if (token < 0) return;
+  const input = trace.group[token];
+  const lines = input < 0 ? outline(trace.boxes, [token]) : trace.outlines[input];
+  strokeCased(ctx, px, "#111827", 2, () => linesPath(ctx, lines));
+}
+
+// The one token that was clicked, by itself.
+export function drawPinned(ctx, px, trace, token) {
+  if (token < 0 || !hasBox(trace.boxes[token])) return;
+  strokeCased(ctx, px, palette.cut, 3, () => rectPath(ctx, trace.boxes[token]));
+}

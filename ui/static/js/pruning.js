@@ -1,0 +1,155 @@
+// Panel 3: which tokens are left at each layer of the LLM, and any two layers side by side.
+import { AliveCurve } from "./curve.js";
+import { h, icon } from "./dom.js";
+import { clamp, percent } from "./format.js";
+import { ImageCanvas } from "./image.js";
+import { drawBorder, drawGrid, drawHover, drawLayer, drawPinned, drawRegion } from "./layers.js";
+import { tokenTip } from "./tooltip.js";
+import { ViewSwitch } from "./views.js";
+
+const PAUSE = "M4 2h3v12H4zM9 2h3v12H9z";
+const PLAY = "M4 2l10 6-10 6z";
+const PLAY_MS = 6000; // about the length of the animation over all layers
+const EMPTY = "Layer by layer, the tokens that the text attends to least are dropped, outside the region first.";
+
+// The image at one layer, with its slider.
+class LayerView {
+  // onPick: called with the token that is clicked; onMove: when the layer changed.
+  constructor(label, onPick, onMove) {
+    this.onMove = onMove;
+    this.layer = 0;
+    const alt = "The visual tokens alive at the chosen layer";
+    this.picture = new ImageCanvas(alt, (ctx, p) => this.paint(ctx, p));
+    this.views = new ViewSwitch(() => this.picture.draw());
+    this.picture.tipAt = (x, y) => tokenTip(this.views.shown, x, y);
+    this.picture.onPick = onPick;
+    const range = { type: "range", min: 0, max: 0, value: 0, class: "cx-slider", "aria-label": label };
+    this.slider = h("input", { ...range, oninput: () => this.go(Number(this.slider.value)) });
+    this.now = h("p", { class: "cx-caption cx-now" });
+    this.controls = h("div", { class: "cx-controls" }, this.slider);
+    this.root = h("div", { class: "cx-layer" }, this.picture.root, this.views.root, this.controls, this.now);
+  }
+
+  update({ trace, image, size }, layer) {
+    this.trace = trace;
+    this.views.update(trace);
+    this.controls.hidden = !trace;
+    if (trace) this.slider.max = trace.layers - 1;
+    if (image) this.picture.show(image, size);
+    if (trace) this.go(layer);
+    else this.now.textContent = EMPTY;
+  }
+
+  go(layer) {
+    const { trace } = this;
+    if (!trace) return;
+    this.layer = clamp(layer, 0, trace.layers - 1);
+    this.slider.value = this.layer;
+    const alive = trace.alive[this.layer];
+    this.slider.setAttribute("aria-valuetext", `layer ${this.layer}, ${alive} visual tokens alive`);
+    this.describe(trace, alive);
+    this.picture.draw();
+    this.onMove(this.layer);
+  }
+
+  describe(trace, alive) {
+    const here = trace.inputDropLayer.filter((at) => at === this.layer).length;
+    this.now.replaceChildren(
+      h("b", {}, `Layer ${this.layer}`),
+      ` of 0–${trace.layers - 1}: `,
+      h("b", {}, `${alive}`),
+      ` of ${trace.total} alive (${percent(alive, trace.total)})`,
+      here ? h("span", { class: "cx-cut" }, `${here} dropped here`) : "",
+    );
+  }
+
+  paint(ctx, { px, size, hover, pinned }) {
+    const trace = this.views.shown;
+    if (!trace) return drawGrid(ctx, px, size);
+    drawLayer(ctx, px, trace, this.layer);
+    drawBorder(ctx, px, size, trace.visible);
+    drawRegion(ctx, px, size, trace.region.grid);
+    drawHover(ctx, px, trace, hover);
+    drawPinned(ctx, px, trace, pinned);
+  }
+}
+
+export class PruningPanel {
+  // onPick: called with the token that is clicked; onWiden: with whether the panel needs room for two images.
+  constructor(onPick, onWiden) {
+    this.state = {};
+    this.onWiden = onWiden;
+    this.view = new LayerView("LLM layer", onPick, () => this.mark());
+    this.other = new LayerView("Second LLM layer", onPick, () => {});
+    this.curve = new AliveCurve((layer) => this.view.go(layer));
+    this.play = h("button", { type: "button", class: "cx-button cx-play", onclick: () => this.toggle() });
+    const compare = { "aria-pressed": "false", hidden: true, onclick: () => this.compare(this.other.root.hidden) };
+    this.beside = h("button", { type: "button", class: "cx-button", ...compare }, "Compare two layers");
+    this.view.controls.prepend(this.play);
+    this.other.root.hidden = true;
+    this.layers = h("div", { class: "cx-layers" }, this.view.root, this.other.root);
+    const tools = h("div", { class: "cx-tools" }, this.beside);
+    this.root = h("div", { class: "cx-pruning" }, this.layers, this.curve.root, tools);
+    this.setPlaying(false);
+  }
+
+  get pictures() {
+    return [this.view.picture, this.other.picture];
+  }
+
+  // A new trace opens at its last cut.
+  update(state) {
+    const fresh = state.trace !== this.state.trace;
+    this.state = state;
+    const { trace } = state;
+    this.beside.hidden = this.curve.root.hidden = !trace;
+    if (!trace) this.compare(false);
+    if (!trace || !fresh) {
+      for (const view of [this.view, this.other]) view.update(state, view.layer);
+      return;
+    }
+    this.setPlaying(false);
+    this.curve.show(trace);
+    this.view.update(state, Math.min(trace.cuts[trace.cuts.length - 1] ?? 0, trace.layers - 1));
+    this.other.update(state, 0);
+  }
+
+  compare(on) {
+    this.other.root.hidden = !on;
+    this.layers.classList.toggle("cx-two", on);
+    this.beside.setAttribute("aria-pressed", String(on));
+    this.onWiden(on);
+  }
+
+  // Shows the chosen layer on the curve and in data attributes.
+  mark() {
+    this.curve.mark(this.view.layer);
+    this.root.dataset.layer = this.view.layer;
+    this.root.dataset.alive = this.view.trace.alive[this.view.layer];
+  }
+
+  setPlaying(on) {
+    clearTimeout(this.timer);
+    this.playing = on;
+    this.play.replaceChildren(icon(on ? PAUSE : PLAY));
+    this.play.setAttribute("aria-label", on ? "Pause" : "Play the layers");
+  }
+
+  toggle() {
+    if (this.playing) return this.setPlaying(false);
+    this.setPlaying(true);
+    this.view.go(0);
+    this.step();
+  }
+
+  step() {
+    const { layers } = this.state.trace;
+    const next = () => {
+      if (!this.playing) return;
+      this.view.go(this.view.layer + 1);
+      if (this.view.layer < layers - 1) this.step();
+      else this.setPlaying(false);
+    };
+    this.timer = setTimeout(next, clamp(PLAY_MS / layers, 180, 500));
+  }
+}

@@ -1,0 +1,241 @@
+// Panel 1: the 8x8 grid, the region and its confidence. The region is moved, resized and drawn with pointer or keys.
+import { h } from "./dom.js";
+import { clamp } from "./format.js";
+import { cellAt, EDGES, isRegion, moved, regionBox, resized, sameRegion, spanned } from "./grid.js";
+import { ImageCanvas } from "./image.js";
+import { borderHidden, dimOutside, drawBorder, drawGrid, drawRegion, drawTag } from "./layers.js";
+
+const SOURCES = { predicted: "Predicted by the localizer", drawn: "Drawn by you", whole: "The whole picture" };
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+export function regionCaption({ grid: [x0, y0, x1, y1], source }) {
+  const cells = (x1 - x0 + 1) * (y1 - y0 + 1);
+  return `${SOURCES[source] || source}: columns ${x0}–${x1}, rows ${y0}–${y1}, ${cells} of 64 cells.`;
+}
+
+// What is said of the part of an image that the model cannot see; null where it sees all of it.
+export function borderCaption(size, visible) {
+  if (!visible || !borderHidden(size, visible)) return null;
+  const share = 1 - ((visible[2] - visible[0]) * (visible[3] - visible[1])) / (size[0] * size[1]);
+  return `Hatched: the model cannot see this border (${Math.round(100 * share)} % of the picture); its image processor cuts it off.`;
+}
+
+const button = (props, text) => h("button", { type: "button", class: "cx-button", ...props }, text);
+
+export class RegionPanel {
+  // onDraw: called when the user changed a region; onAsk: when it shall be asked about.
+  constructor(onDraw, onAsk) {
+    this.onDraw = onDraw;
+    this.onAsk = onAsk;
+    this.state = {};
+    this.own = {}; // the user's regions until they are asked about, by image
+    this.drawing = false;
+    this.dragged = null; // {cell, grid, how} where a drag began
+    this.picture = new ImageCanvas("The picture with its 8 by 8 grid and the region", (ctx, p) => this.paint(ctx, p));
+    this.box = this.makeBox();
+    this.picture.root.append(this.box);
+    this.caption = h("p", { class: "cx-caption", "aria-live": "polite" });
+    this.border = h("p", { class: "cx-caption cx-note" });
+    this.confidence = h("div", { class: "cx-confidence", hidden: true });
+    const tools = this.makeTools();
+    this.root = h("div", {}, this.picture.root, this.caption, this.confidence, this.border, ...tools);
+    this.listen(this.picture.canvas, this.box);
+  }
+
+  // The box over the canvas that is dragged, with a handle at each edge and corner.
+  makeBox() {
+    const handles = Object.keys(EDGES).map((edge) => h("i", { class: "cx-handle", "data-edge": edge }));
+    const role = { role: "application", "aria-roledescription": "movable region" };
+    return h("div", { class: "cx-box", tabindex: 0, hidden: true, ...role }, handles);
+  }
+
+  makeTools() {
+    const draw = { "aria-pressed": "false", onclick: () => this.setDrawing(!this.drawing) };
+    this.draw = button(draw, "Draw a region");
+    this.ask = button({ class: "cx-button cx-primary", onclick: () => this.onAsk() }, "Ask with this region");
+    this.reset = button({ onclick: () => this.finishRegion(this.state.region.grid) }, "Put it back");
+    this.auto = h("input", { type: "checkbox" });
+    const label = "Ask again by itself when the region changes";
+    this.autoLabel = h("label", { class: "cx-small cx-auto" }, this.auto, label);
+    return [h("div", { class: "cx-tools" }, this.ask, this.reset, this.draw), this.autoLabel];
+  }
+
+  listen(canvas, box) {
+    canvas.addEventListener("pointerdown", (event) => this.drawing && this.startDrag(event, canvas, "new"));
+    box.addEventListener("pointerdown", (event) => this.startDrag(event, box, event.target.dataset.edge || "move"));
+    for (const target of [canvas, box]) {
+      target.addEventListener("pointermove", (event) => this.drag(event));
+      target.addEventListener("pointerup", () => this.endDrag());
+      target.addEventListener("pointercancel", () => {
+        this.dragged = null;
+      });
+      target.addEventListener("keydown", (event) => this.key(event));
+    }
+  }
+
+  // The user's region in the shown image, or null; a recorded run has none.
+  get drawn() {
+    return this.state.fixed ? null : this.own[this.state.at || 0] || null;
+  }
+
+  set drawn(cells) {
+    const { [this.state.at || 0]: old, ...others } = this.own;
+    this.own = cells ? { ...others, [this.state.at || 0]: cells } : others;
+  }
+
+  // The user's regions in all images, as the page's fields have them.
+  setOwn(regions) {
+    this.own = regions;
+    this.update(this.state);
+  }
+
+  // The region that is shown: the user's own until it is asked about, else that of the answer.
+  get grid() {
+    return this.drawn || (this.state.region ? this.state.region.grid : null);
+  }
+
+  get edited() {
+    return Boolean(this.drawn && this.state.region && !sameRegion(this.drawn, this.state.region.grid));
+  }
+
+  setDrawing(on) {
+    const { canvas } = this.picture;
+    this.drawing = on;
+    this.draw.setAttribute("aria-pressed", String(on));
+    this.draw.textContent = on ? "Done drawing" : "Draw a region";
+    canvas.classList.toggle("cx-drawing", on);
+    if (on) {
+      canvas.tabIndex = 0;
+      this.setDrawn(this.grid || [2, 2, 5, 5], true);
+      canvas.focus({ preventScroll: true });
+    } else canvas.removeAttribute("tabindex");
+    this.update(this.state);
+  }
+
+  // The user's region, or null; with `report`, the page hears of it.
+  setDrawn(cells, report) {
+    this.drawn = isRegion(cells) ? cells : null;
+    if (report && this.drawn) this.onDraw();
+    this.update(this.state);
+  }
+
+  // A region that is no longer dragged: reported, and asked about where the checkbox says so.
+  finishRegion(cells) {
+    this.setDrawn(cells, true);
+    if (this.auto.checked && this.edited) this.onAsk();
+  }
+
+  cell(event) {
+    const [x, y] = this.picture.position(event);
+    const [width, height] = this.picture.size;
+    return [cellAt(x, width), cellAt(y, height)];
+  }
+
+  // how: "new", "move" or one of EDGES.
+  startDrag(event, target, how) {
+    event.preventDefault();
+    target.setPointerCapture(event.pointerId);
+    target.focus({ preventScroll: true });
+    this.dragged = { cell: this.cell(event), grid: this.grid, how };
+    this.drag(event);
+  }
+
+  drag(event) {
+    if (!this.dragged) return;
+    const { cell, grid, how } = this.dragged;
+    const now = this.cell(event);
+    const by = [now[0] - cell[0], now[1] - cell[1]];
+    if (how === "new") this.setDrawn(spanned(cell, now), false);
+    else this.setDrawn(how === "move" ? moved(grid, ...by) : resized(grid, how, ...by), false);
+  }
+
+  endDrag() {
+    if (this.dragged && this.drawn) this.finishRegion(this.drawn);
+    this.dragged = null;
+  }
+
+  // Arrow keys move the region by a cell, with shift they move its lower right corner; Enter asks, Escape resets.
+  key(event) {
+    if (event.key === "Escape") return this.escape();
+    if (event.key === "Enter" && this.edited) return this.onAsk();
+    const arrow = ARROWS[event.key];
+    if (!arrow || !this.grid) return;
+    event.preventDefault();
+    this.finishRegion(event.shiftKey ? resized(this.grid, "se", ...arrow) : moved(this.grid, ...arrow));
+  }
+
+  escape() {
+    if (this.drawing) this.setDrawing(false);
+    else if (this.state.region) this.finishRegion(this.state.region.grid);
+  }
+
+  update(state) {
+    if (state.regions !== this.state.regions) this.forgetAnswered(state);
+    if (state.at !== this.state.at && this.drawing) this.setDrawing(false);
+    this.state = state;
+    const { region, trace, size } = state;
+    this.caption.textContent = this.words();
+    this.border.textContent = (trace && size && borderCaption(size, trace.visible)) || "";
+    this.showConfidence(this.drawn && !sameRegion(this.drawn, region?.grid) ? null : region);
+    const done = state.stage === "done";
+    this.ask.hidden = this.reset.hidden = !(done && this.edited) || state.fixed;
+    this.autoLabel.hidden = !(done && region) || state.fixed;
+    this.draw.hidden = Boolean(state.fixed);
+    if (state.image) this.picture.show(state.image, size);
+    this.placeBox();
+  }
+
+  // On a new answer or image, drops what the user drew for another one.
+  forgetAnswered(state) {
+    if (this.dragged || this.drawing) return;
+    const stays = ([at]) => !state.regions[at] || (state.stage !== "done" && state.regions[at].source === "drawn");
+    this.own = Object.fromEntries(Object.entries(this.own).filter(stays));
+  }
+
+  words() {
+    const { region } = this.state;
+    if (this.drawing)
+      return "Drag over the cells that matter (arrow keys move, Shift + arrows resize), then press Run.";
+    if (this.edited) return `${regionCaption({ grid: this.drawn, source: "drawn" })} Not asked yet.`;
+    if (this.state.fixed) return regionCaption(region);
+    if (!region) return "The region appears here when you press Run.";
+    return `${regionCaption(region)} Drag it or its edges to change it.`;
+  }
+
+  placeBox() {
+    const grid = this.state.image && this.state.region ? this.grid : null;
+    this.box.hidden = !grid || this.drawing || Boolean(this.state.fixed);
+    if (!grid) return;
+    const [left, top, right, bottom] = regionBox([100, 100], grid);
+    const edges = { left, top, width: right - left, height: bottom - top };
+    for (const [edge, share] of Object.entries(edges)) this.box.style[edge] = `${share}%`;
+    const [x0, y0, x1, y1] = grid;
+    const keys = "Arrow keys move it, Shift and arrow keys resize it, Enter asks again.";
+    this.box.setAttribute("aria-label", `Region, columns ${x0} to ${x1}, rows ${y0} to ${y1}. ${keys}`);
+  }
+
+  showConfidence(region) {
+    const value = region ? region.confidence : null;
+    this.confidence.hidden = value === null || value === undefined;
+    if (this.confidence.hidden) return;
+    const bar = h("span", { class: "cx-bar" }, h("span", { style: `width:${100 * clamp(value, 0, 1)}%` }));
+    this.confidence.replaceChildren("confidence ", h("b", {}, `${Math.round(100 * value)} %`), bar);
+  }
+
+  paint(ctx, { px, size }) {
+    const { region, trace } = this.state;
+    const grid = this.grid;
+    if (trace) drawBorder(ctx, px, size, trace.visible);
+    if (grid) dimOutside(ctx, size, regionBox(size, grid), 0.32);
+    drawGrid(ctx, px, size);
+    if (!grid) return;
+    const own = this.drawing || this.edited || !region;
+    if (own && region) drawRegion(ctx, px, size, region.grid, true);
+    drawRegion(ctx, px, size, grid, own && !region);
+    drawTag(ctx, px, size, grid, own ? "drawn" : this.tag(region));
+  }
+
+  tag({ source, confidence }) {
+    return Number.isFinite(confidence) ? `${source} · ${Math.round(100 * confidence)} %` : source;
+  }
+}
