@@ -171,7 +171,7 @@ def compare(measured: Measurement) -> Comparison:
         model=adapter.name,
         device=str(adapter.device),
         dtype=dtype_name(adapter),
-        region=regions[0],
+        regions=tuple(regions),
         baseline=_answer(adapter, baseline, measured.baseline_cost(), crop_fed_baseline),
         crop=_answer(adapter, crop, measured.crop_cost(), baseline_fed_crop),
         kl_first=first_token_kl(logits_of(baseline), logits_of(crop)),
@@ -218,4 +218,4 @@ def _answer(adapter: Adapter, run: Run, cost: Cost, other: torch.Tensor | None) 
     others: list[float | None] = [None] * len(ids) if other is None else [*logprobs(other, ids)]
     texts = map(adapter.token_text, ids)
     tokens = [TokenProb(*each) for each in zip(texts, own, others, strict=True)]
-    return Answer(adapter.decode(ids), tokens, cost, run.traces[0], run.traces[1:])
+    return Answer(adapter.decode(ids), tokens, cost, tuple(run.traces))

@@ -101,7 +101,7 @@ def cost(crop: bool = False, scale: float = 1.0) -> Cost:
 def answer(text: str, how: TokenTrace, crop: bool, own: float, other: float, scale: float = 1.0) -> Answer:
     """An answer of one word and an end token with probabilities `own` and `other`."""
     tokens = [TokenProb(text, math.log(own), math.log(other)), TokenProb("</s>", math.log(0.998), math.log(0.997))]
-    return Answer(text, tokens, cost(crop, scale), how)
+    return Answer(text, tokens, cost(crop, scale), (how,))
 
 
 def comparison(
@@ -129,7 +129,7 @@ def comparison(
         "model": "crop-tiny",
         "device": "cpu",
         "dtype": "float32",
-        "region": region,
+        "regions": (region,),
         "baseline": baseline,
         "crop": crop,
         "kl_first": 0.61 if changed else 0.0042,
@@ -158,8 +158,9 @@ def told(name: str = "CROP", method: str = "crop", region: Region | None = None,
 def about_several(result: Comparison, regions: Sequence[Region]) -> Comparison:
     """The comparison with more pictures after its own, a region each."""
     traces = [trace(region) for region in regions]
-    baseline = replace(result.baseline, others=[each.unpruned() for each in traces])
-    return replace(result, baseline=baseline, crop=replace(result.crop, others=traces))
+    baseline = replace(result.baseline, traces=(result.baseline.trace, *(each.unpruned() for each in traces)))
+    crop = replace(result.crop, traces=(result.crop.trace, *traces))
+    return replace(result, regions=(result.region, *regions), baseline=baseline, crop=crop)
 
 
 class FakeEngine:

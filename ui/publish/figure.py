@@ -80,7 +80,7 @@ def figure(images: Sequence[Image.Image], result: Comparison, wanted: Wanted) ->
 
 def _facts(result: Comparison, wanted: Wanted, names: tuple[str, ...]) -> dict[str, str]:
     layer = {"layer": str(wanted.at(result.crop.trace.layers))} if "pruning" in names else {}
-    image = {"image": f"{wanted.image} of {len(result.crop.traces)}"} if result.crop.others else {}
+    image = {"image": f"{wanted.image} of {len(result.crop.traces)}"} if len(result.regions) > 1 else {}
     return {"picture": ", ".join(names), **image, **layer, **facts(result)}
 
 
