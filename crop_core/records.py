@@ -193,14 +193,19 @@ class Refused:
 @dataclass(frozen=True, eq=False)
 class StreamEvent:
     """One step of a stream. stage: one of STAGES, the work now under way. text: the answer of that stage so far,
-    whole.
+    whole. regions: one an image, none before they are known.
     """
 
     stage: str
     text: str = ""
-    region: Region | None = None
+    regions: tuple[Region, ...] = ()
     comparison: Comparison | None = None
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise ValueError(f"The stage {self.stage!r} is not one of {', '.join(STAGES)}.")
+
+    @property
+    def region(self) -> Region | None:
+        """In the first image."""
+        return self.regions[0] if self.regions else None

@@ -215,6 +215,6 @@ class FakeEngine:
         )
         for stage, text in texts:
             time.sleep(self.delay)
-            yield StreamEvent(stage, text, result.region)
-        yield StreamEvent("measure", "", result.region)
-        yield StreamEvent("done", "", result.region, result)
+            yield StreamEvent(stage, text, result.regions)
+        yield StreamEvent("measure", "", result.regions)
+        yield StreamEvent("done", "", result.regions, result)
