@@ -20,7 +20,9 @@ STAGES = ("localize", "baseline", "crop", "measure", "done")
 MAX_IMAGES = 9  # in an untrusted file
 LogProb = Annotated[float, limit(1e-3, -1e6)]  # nats; rounding may lift a sure thing above 0
 Divergence = Annotated[float, limit(1e9, -1e-3)]  # nats
-Regions = Annotated[tuple[Region, ...], BeforeValidator(lambda given: given if isinstance(given, tuple) else (given,))]
+Regions = Annotated[
+    tuple[Region, ...], BeforeValidator(lambda given: (given,) if isinstance(given, (Region, dict)) else given)
+]
 
 
 class TokenProb(Record):
@@ -105,7 +107,7 @@ class Comparison(
             full = tuple(trace.unpruned() for trace in traces)
             object.__setattr__(self, "crop", replace(self.crop, traces=traces))
             object.__setattr__(self, "baseline", replace(self.baseline, traces=full))
-            object.__setattr__(self, "regions", (self.regions[0], *(trace.region for trace in rest)))
+            object.__setattr__(self, "regions", (*self.regions[:1], *(trace.region for trace in rest)))
         counts = [len(each) for each in (self.regions, self.baseline.traces, self.crop.traces)]
         if not counts[0] or len(set(counts)) > 1:
             raise RecordError(

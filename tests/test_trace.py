@@ -175,6 +175,18 @@ def test_records_are_validated_when_they_are_made_and_hold_plain_numbers():
         replace(comparison(), regions=(trace().region,) * 2)
 
 
+def test_regions_of_a_comparison_are_those_of_its_images():
+    record = comparison()
+    assert record.regions == (record.region,) == replace(record, regions=[record.region]).regions
+    data = {**record.to_json(), "others": [trace(region=Region(1, 1, 2, 2, 30, 20)).to_json()]}
+    both = Comparison.from_json(data)
+    assert [region.grid for region in both.regions] == [(0, 0, 2, 3), (1, 1, 2, 2)]
+    assert both.to_json() == {**data, "tokens": both.tokens} == Comparison.from_json(both.to_json()).to_json()
+    for wrong in ({"region": []}, {"region": [data["region"]]}, {"region": None}, {"trace": None}):
+        with pytest.raises(RecordError):
+            Comparison.from_untrusted_json(json.dumps({**data, **wrong}).encode())
+
+
 def changed(**fields):
     return json.dumps({**trace().to_json(), **fields}).encode()
 
