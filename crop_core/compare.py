@@ -23,7 +23,7 @@ from crop_core.records import Answer, Comparison, TokenProb
 from crop_core.region import Region
 from crop_core.runs import Located, Run, Task
 
-Progress = Callable[[str, list[int], Region | None], None]  # stage, ids of the answer so far, region once it is known
+Progress = Callable[[str, list[int], Sequence[Region]], None]  # stage, ids of the answer so far, regions once known
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Timed:
 class Measurement:
     """The runs of one request.
 
-    localizers: one an image. progress: hears of every stage and of every token, with the region in the first image, and
-    may raise to end it. memory: whether peaks are measured, which takes one more run each.
+    localizers: one an image. progress: hears of every stage and of every token, with the regions once known, and may
+    raise to end it. memory: whether peaks are measured, which takes one more run each.
     """
 
     task: Task
@@ -71,7 +71,7 @@ class Measurement:
         """One repetition: localize, baseline, CROP; only the first keeps logits and tells of its tokens."""
         first = not self.crops
         if first:
-            self.progress("localize", [], None)
+            self.progress("localize", [], ())
         located = self._locate()
         if with_baseline:
             self.baselines.append(Timed(self._run(self.task.baseline, "baseline", first)))
@@ -87,12 +87,12 @@ class Measurement:
     def _run(self, run: Callable[..., Run], stage: str, first: bool) -> Run:
         if not first:
             return run(self.regions, on_token=self.tick, keep_logits=False)
-        self.progress(stage, [], self.regions[0])
-        return run(self.regions, on_token=lambda ids: self.progress(stage, ids, self.regions[0]))
+        self.progress(stage, [], self.regions)
+        return run(self.regions, on_token=lambda ids: self.progress(stage, ids, self.regions))
 
     def tick(self, ids: list[int]) -> None:
         """A token that is only measured."""
-        self.progress("measure", [], self.regions[0])
+        self.progress("measure", [], self.regions)
 
     def baseline_cost(self) -> Cost:
         """Cost of the median baseline."""
@@ -161,7 +161,7 @@ def compare(measured: Measurement) -> Comparison:
     for _ in range(config.repeats):
         measured.repeat(with_baseline=True)
     regions, baseline, crop = measured.regions, measured.baselines[0].run, measured.crops[0].run
-    measured.progress("measure", [], regions[0])
+    measured.progress("measure", [], regions)
     crop_again = partial(task.crop, regions, on_token=measured.tick)
     baseline_again = partial(task.baseline, regions, on_token=measured.tick)
     crop_fed_baseline = logits_for(baseline.generated.ids, crop, crop_again)
@@ -171,7 +171,7 @@ def compare(measured: Measurement) -> Comparison:
         model=adapter.name,
         device=str(adapter.device),
         dtype=dtype_name(adapter),
-        region=regions[0],
+        regions=tuple(regions),
         baseline=_answer(adapter, baseline, measured.baseline_cost(), crop_fed_baseline),
         crop=_answer(adapter, crop, measured.crop_cost(), baseline_fed_crop),
         kl_first=first_token_kl(logits_of(baseline), logits_of(crop)),
@@ -218,4 +218,4 @@ def _answer(adapter: Adapter, run: Run, cost: Cost, other: torch.Tensor | None) 
     others: list[float | None] = [None] * len(ids) if other is None else [*logprobs(other, ids)]
     texts = map(adapter.token_text, ids)
     tokens = [TokenProb(*each) for each in zip(texts, own, others, strict=True)]
-    return Answer(adapter.decode(ids), tokens, cost, run.traces[0], run.traces[1:])
+    return Answer(adapter.decode(ids), tokens, cost, tuple(run.traces))

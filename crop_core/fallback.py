@@ -139,12 +139,11 @@ def _restored(result: Comparison, task: Task) -> Comparison:
     what, they = ("the picture", "it was") if len(images) == 1 else ("the pictures", "they were")
 
     def on_original(told: Answer) -> Answer:
-        first, *others = [_on(trace, image) for trace, image in zip(told.traces, images, strict=True)]
-        return replace(told, trace=first, others=others)
+        return replace(told, traces=tuple(map(_on, told.traces, images)))
 
     return replace(
         result,
-        region=_scaled(result.region, images[0].size),
+        regions=tuple(_scaled(region, image.size) for region, image in zip(result.regions, images, strict=True)),
         baseline=on_original(result.baseline),
         crop=on_original(result.crop),
         notices=[HALVED.format(what=what, they=they), *result.notices],

@@ -5,160 +5,145 @@ pictures.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import InitVar, dataclass, field, replace
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from crop_core.config import CropConfig
 from crop_core.measure.cost import Cost
+from crop_core.record import FINITE, Prose, Record, RecordError, Word, limit, null
 from crop_core.region import Region
 from crop_core.trace import TokenTrace
 
 STAGES = ("localize", "baseline", "crop", "measure", "done")
+MAX_IMAGES = 9  # in an untrusted file
+LogProb = Annotated[float, limit(1e-3, -1e6)]  # nats; rounding may lift a sure thing above 0
+Divergence = Annotated[float, limit(1e9, -1e-3)]  # nats
+Regions = Annotated[
+    tuple[Region, ...], BeforeValidator(lambda given: (given,) if isinstance(given, (Region, dict)) else given)
+]
 
 
-@dataclass(frozen=True)
-class TokenProb:
+class TokenProb(Record):
     """One generated token: log-probability (nats) in its own run, and in the other run fed with the same text (None: no
-    other).
+    other). JSON holds null for minus infinity.
     """
 
-    text: str
-    logprob: float
-    other_logprob: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; a log-probability of minus infinity is null."""
-        return {"text": self.text, "logprob": _finite(self.logprob), "other_logprob": _finite(self.other_logprob)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> TokenProb:
-        """Inverse of `to_json`; a null other_logprob stays None."""
-        own = data["logprob"]
-        return cls(data["text"], -math.inf if own is None else own, data["other_logprob"])
+    text: Prose
+    logprob: Annotated[LogProb, null(-math.inf), FINITE]
+    other_logprob: Annotated[LogProb | None, FINITE] = None
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
+class Answer(Record, keys="answer tokens cost", eq=False):
     """One answer: its text, its tokens, what it cost and what happened to the visual tokens.
 
-    trace: of the first image. others: of the images after it.
+    traces: one an image; a comparison's file holds them beside its answers.
     """
 
-    text: str
-    tokens: list[TokenProb]
+    text: Annotated[Prose, Field(alias="answer")]
+    tokens: Annotated[list[TokenProb], limit(10_000)]
     cost: Cost
-    trace: TokenTrace
-    others: list[TokenTrace] = field(default_factory=list)
+    traces: Annotated[tuple[TokenTrace, ...], limit(MAX_IMAGES), Field(exclude=True)] = ()
 
     @property
-    def traces(self) -> list[TokenTrace]:
-        """One an image."""
-        return [self.trace, *self.others]
+    def trace(self) -> TokenTrace:
+        """Of the first image."""
+        return self.traces[0]
 
     def total(self, name: str) -> float:
         """A count of TokenTrace, such as "mean_tokens", summed over all images."""
         return sum(getattr(trace, name) for trace in self.traces)
 
     def to_json(self, with_trace: bool = True) -> dict[str, Any]:
-        """answer, tokens, cost and, unless told otherwise, trace and others."""
-        data = {"answer": self.text, "tokens": [token.to_json() for token in self.tokens], "cost": self.cost.to_json()}
-        traces = {"trace": self.trace.to_json(), "others": [trace.to_json() for trace in self.others]}
-        return {**data, **traces} if with_trace else data
+        """answer, tokens, cost and, unless told otherwise, the traces: that of the first image, and the others'."""
+        first, *others = (trace.to_json() for trace in self.traces) if with_trace else (None,)
+        return {**super().to_json(), **({"trace": first, "others": others} if with_trace else {})}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any], traces: Sequence[TokenTrace] = ()) -> Answer:
-        """Inverse of `to_json`; `traces` stand in for those that were left out."""
-        tokens = [TokenProb.from_json(token) for token in data["tokens"]]
-        first, *others = traces or _traces(data)
-        return cls(data["answer"], tokens, Cost.from_json(data["cost"]), first, others)
+    def from_json(cls, data: dict[str, Any]) -> Answer:
+        """Inverse of `to_json`."""
+        traces = map(TokenTrace.from_json, (data["trace"], *data.get("others", [])))
+        return replace(super().from_json(data), traces=tuple(traces))
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(
+    Record,
+    keys="question history image model device dtype method budget region tokens baseline crop same kl_first "
+    "unknown_words notices made trace others",
+    eq=False,
+):
     """The same question answered with every visual token (baseline) and with CROP.
 
-    region: in the first image; those in others are in their traces. kl_first: KL(baseline || crop) in nats of the first
-    token's distribution. method and budget: what CROP was told, in words. unknown_words: words of the question outside
-    the model's vocabulary. notices: what the user must be told besides. history: earlier questions about the same
-    images and their answers. made: when, and with which versions (`crop_core.made`); empty in files of earlier ones.
+    regions: one an image. kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget:
+    what CROP was told, in words. unknown_words: words of the question outside the model's vocabulary. notices: what the
+    user must be told besides. history: earlier questions about the same images and their answers. made: when, and with
+    which versions (`crop_core.made`); empty in files of earlier ones.
+
+    JSON holds the traces of the CROP run, first and others, for both answers: the baseline's are the same with nothing
+    pruned.
     """
 
-    question: str
-    model: str
-    device: str
-    dtype: str
-    region: Region
+    question: Prose
+    model: Word
+    device: Word
+    dtype: Word
+    regions: Annotated[Regions, limit(MAX_IMAGES), Field(validation_alias="region", exclude=True)]
     baseline: Answer
     crop: Answer
-    kl_first: float
-    method: str
-    budget: str
-    unknown_words: list[str] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-    history: list[tuple[str, str]] = field(default_factory=list)
-    made: dict[str, str] = field(default_factory=dict)
+    kl_first: Annotated[Divergence, null(math.inf), FINITE]
+    method: Word
+    budget: Word
+    unknown_words: Annotated[list[Word], limit(500)] = field(default_factory=list)
+    notices: Annotated[list[Prose], limit(50)] = field(default_factory=list)
+    history: Annotated[list[tuple[Prose, Prose]], limit(100)] = field(default_factory=list)
+    made: Annotated[dict[Word, Word], limit(20)] = field(default_factory=dict)
+    first: InitVar[Annotated[TokenTrace | None, Field(validation_alias="trace")]] = None
+    rest: InitVar[Annotated[list[TokenTrace], Field(validation_alias="others"), limit(MAX_IMAGES - 1)]] = ()
+
+    def __post_init__(self, first: TokenTrace | None, rest: list[TokenTrace]) -> None:
+        if first is not None:
+            traces = (first, *rest)
+            full = tuple(trace.unpruned() for trace in traces)
+            object.__setattr__(self, "crop", replace(self.crop, traces=traces))
+            object.__setattr__(self, "baseline", replace(self.baseline, traces=full))
+            object.__setattr__(self, "regions", (*self.regions[:1], *(trace.region for trace in rest)))
+        counts = [len(each) for each in (self.regions, self.baseline.traces, self.crop.traces)]
+        if not counts[0] or len(set(counts)) > 1:
+            raise RecordError(
+                f"Every image needs a region and a trace of each run, not {counts[0]}, {counts[1]} and {counts[2]}."
+            )
+
+    @property
+    def region(self) -> Region:
+        """In the first image."""
+        return self.regions[0]
 
     @property
     def same(self) -> bool:
         """Whether both runs gave the same text."""
         return self.baseline.text == self.crop.text
 
-    def to_json(self) -> dict[str, Any]:
-        """One object that the command line writes and the app can redraw; see the README for its fields.
+    @property
+    def image(self) -> dict[str, int]:
+        """Pixels of the first image."""
+        return dict(zip(("width", "height"), self.trace.image_size, strict=True))
 
-        The trace is that of the CROP run; the baseline's is the same with nothing pruned, and is not written.
-        """
-        trace = self.crop.trace
-        width, height = trace.image_size
-        return {
-            "question": self.question,
-            "history": [list(turn) for turn in self.history],
-            "image": {"width": width, "height": height},
-            "model": self.model,
-            "device": self.device,
-            "dtype": self.dtype,
-            "method": self.method,
-            "budget": self.budget,
-            "region": self.region.to_json(),
-            "tokens": {
-                "visual": self.crop.total("visual_tokens"),
-                "after_plc": self.crop.total("input_tokens"),
-                "mean_per_layer": self.crop.total("mean_tokens"),
-                "final": self.crop.total("final_tokens"),
-            },
-            "baseline": self.baseline.to_json(with_trace=False),
-            "crop": self.crop.to_json(with_trace=False),
-            "same": self.same,
-            "kl_first": _finite(self.kl_first),
-            "unknown_words": list(self.unknown_words),
-            "notices": list(self.notices),
-            "made": dict(self.made),
-            "trace": trace.to_json(),
-            "others": [other.to_json() for other in self.crop.others],
-        }
+    @property
+    def tokens(self) -> dict[str, float]:
+        """Visual tokens of all images: of the encoder, into the LLM, averaged over its layers, in the last one."""
+        names = {"visual": "visual_tokens", "after_plc": "input_tokens", "mean_per_layer": "mean_tokens"}
+        return {key: self.crop.total(name) for key, name in {**names, "final": "final_tokens"}.items()}
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Comparison:
-        """Inverse of `to_json`."""
-        traces = _traces(data)
-        kl = data["kl_first"]
-        return cls(
-            data["question"],
-            data["model"],
-            data["device"],
-            data["dtype"],
-            Region.from_json(data["region"]),
-            Answer.from_json(data["baseline"], [trace.unpruned() for trace in traces]),
-            Answer.from_json(data["crop"], traces),
-            math.inf if kl is None else kl,
-            data["method"],
-            data["budget"],
-            data["unknown_words"],
-            data["notices"],
-            [(question, answer) for question, answer in data.get("history", [])],
-            dict(data.get("made", {})),
-        )
+    @property
+    def trace(self) -> TokenTrace:
+        """Of the CROP run and the first image."""
+        return self.crop.trace
+
+    @property
+    def others(self) -> tuple[TokenTrace, ...]:
+        """Of the CROP run and the images after the first."""
+        return self.crop.traces[1:]
 
 
 @dataclass(frozen=True)
@@ -210,24 +195,19 @@ class Refused:
 @dataclass(frozen=True, eq=False)
 class StreamEvent:
     """One step of a stream. stage: one of STAGES, the work now under way. text: the answer of that stage so far,
-    whole.
+    whole. regions: one an image, none before they are known.
     """
 
     stage: str
     text: str = ""
-    region: Region | None = None
+    regions: tuple[Region, ...] = ()
     comparison: Comparison | None = None
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise ValueError(f"The stage {self.stage!r} is not one of {', '.join(STAGES)}.")
 
-
-def _traces(data: dict[str, Any]) -> list[TokenTrace]:
-    """One an image; files of earlier versions know of one alone."""
-    return [TokenTrace.from_json(each) for each in (data["trace"], *data.get("others", []))]
-
-
-def _finite(value: float | None) -> float | None:
-    """JSON has no infinity and no NaN: null stands for both."""
-    return value if value is not None and math.isfinite(value) else None
+    @property
+    def region(self) -> Region | None:
+        """In the first image."""
+        return self.regions[0] if self.regions else None

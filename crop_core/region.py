@@ -7,25 +7,27 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AliasPath, Field
 
+from crop_core.record import Record, RecordError, Word, limit
 from crop_core.units import repeated
 
 GRID = 8
 SOURCES = ("predicted", "drawn", "whole")
 SLACK = 1e-6  # of a cell or pixel: what rounding may add
+Side = Annotated[int, limit(100_000, 1)]  # pixels
 
 
-class RegionError(ValueError):
+class RegionError(RecordError):
     """A region that is not one; the message is one sentence for the person who gave it."""
 
 
-@dataclass(frozen=True)
-class Region:
+class Region(Record, error=RegionError, keys="grid box source confidence width height"):
     """Grid cells x0..x1 by y0..y1, all inclusive, each 0..7, over an image of width x height pixels.
 
     source: "predicted" by a localizer, "drawn" by hand, or the "whole" image. confidence: 0..1, or None where nobody
@@ -33,13 +35,13 @@ class Region:
     confidence.
     """
 
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-    width: int
-    height: int
-    source: str = "drawn"
+    x0: Annotated[int, Field(validation_alias=AliasPath("grid", 0))]
+    y0: Annotated[int, Field(validation_alias=AliasPath("grid", 1))]
+    x1: Annotated[int, Field(validation_alias=AliasPath("grid", 2))]
+    y1: Annotated[int, Field(validation_alias=AliasPath("grid", 3))]
+    width: Side
+    height: Side
+    source: Word = "drawn"
     confidence: float | None = None
 
     def __post_init__(self) -> None:
@@ -92,23 +94,6 @@ class Region:
         x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2  # (N,)
         left, top, right, bottom = self.box
         return (x >= left) & (x < right) & (y >= top) & (y < bottom)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values: grid, box, source, confidence, width, height."""
-        return {
-            "grid": list(self.grid),
-            "box": list(self.box),
-            "source": self.source,
-            "confidence": self.confidence,
-            "width": self.width,
-            "height": self.height,
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Region:
-        """Inverse of `to_json`; the box is derived from the grid."""
-        x0, y0, x1, y1 = data["grid"]
-        return cls(x0, y0, x1, y1, data["width"], data["height"], data["source"], data["confidence"])
 
 
 def random_region(region: Region, rng: random.Random) -> Region:

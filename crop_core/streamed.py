@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from crop_core.compare import Measurement
 from crop_core.fallback import compare_or_less
@@ -25,7 +25,7 @@ class Work(threading.Thread):
         super().__init__(daemon=True, name="crop-stream")
         self._measured, self._lock, self._limit = measured, lock, measured.progress
         measured.progress = self._progress
-        self._queue: queue.SimpleQueue[StreamEvent | tuple[str, list[int], Region | None] | BaseException] = (
+        self._queue: queue.SimpleQueue[StreamEvent | tuple[str, list[int], Sequence[Region]] | BaseException] = (
             queue.SimpleQueue()
         )
         self._release = release
@@ -41,7 +41,7 @@ class Work(threading.Thread):
                 result = compare_or_less(self._measured, self._release)
             finally:
                 self._lock.release()
-            self._queue.put(StreamEvent("done", result.crop.text, result.region, result))
+            self._queue.put(StreamEvent("done", result.crop.text, result.regions, result))
         except BaseException as error:  # whatever it is belongs to the reader
             self._queue.put(error)
 
@@ -49,11 +49,11 @@ class Work(threading.Thread):
         if self._cancelled.is_set():
             raise Cancelled
 
-    def _progress(self, stage: str, ids: list[int], region: Region | None) -> None:
+    def _progress(self, stage: str, ids: list[int], regions: Sequence[Region]) -> None:
         self._check()
-        self._limit(stage, ids, region)
+        self._limit(stage, ids, regions)
         if ids or stage != self._stage:  # a stage that goes on without a new token is no event
-            self._queue.put((stage, ids, region))
+            self._queue.put((stage, ids, regions))
         self._stage = stage
 
     def events(self) -> Iterator[StreamEvent]:
@@ -73,8 +73,8 @@ class Work(threading.Thread):
             if isinstance(item, StreamEvent):
                 yield item
                 return
-            stage, ids, region = item
-            event = StreamEvent(stage, self._measured.task.adapter.decode(ids), region)
+            stage, ids, regions = item
+            event = StreamEvent(stage, self._measured.task.adapter.decode(ids), tuple(regions))
             yield event
 
     def cancel(self) -> None:

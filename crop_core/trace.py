@@ -5,38 +5,40 @@ N is the number of visual tokens of the vision encoder, M the number that enters
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import field, replace
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, FiniteFloat
 
-from crop_core.region import Region
+from crop_core.record import Array, Record, RecordError, limit, null
+from crop_core.region import Region, Side
 
+MAX_TOKENS, MAX_LAYERS, MAX_CUTS, MAX_PIXEL = 20_000, 512, 64, 100_000  # in an untrusted file
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+Index = Annotated[Ints, Array(np.int64, int, -1, MAX_TOKENS - 1)]
+Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
+Pixel = Annotated[float, limit(2 * MAX_PIXEL, -MAX_PIXEL)]
 
 
-class TraceError(ValueError):
+class TraceError(RecordError):
     """Arrays that do not describe one run."""
 
 
-@dataclass(frozen=True, eq=False)
-class PruneStep:
+class PruneStep(Record, error=TraceError, eq=False):
     """One cut: from decoder layer `layer` on, only the visual tokens `kept` are there.
 
     kept: (K,) int, sorted indices into the M visual tokens that entered the LLM. scores: (M,) float, text-to-vision
     attention, NaN where a token was already gone (and everywhere when the method did not score).
     """
 
-    layer: int
-    kept: Ints
-    scores: Floats
+    layer: Annotated[int, limit(MAX_LAYERS)]
+    kept: Index
+    scores: Annotated[Floats, Array(np.float64, FiniteFloat | None, -1e9, 1e9)]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kept", np.asarray(self.kept, dtype=np.int64).reshape(-1))
-        object.__setattr__(self, "scores", np.asarray(self.scores, dtype=np.float64).reshape(-1))
         if self.layer < 1 or not len(self.kept) or (np.diff(self.kept) <= 0).any():
             raise TraceError(
                 f"A cut at layer {self.layer} needs a layer from 1 on and sorted, distinct tokens to keep."
@@ -47,18 +49,13 @@ class PruneStep:
         kept = self.kept[(self.kept >= start) & (self.kept < end)] - start
         return PruneStep(self.layer, kept, self.scores[start:end])
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; a NaN score is null."""
-        return {"layer": self.layer, "kept": self.kept.tolist(), "scores": numbers(self.scores)}
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> PruneStep:
-        """Inverse of `to_json`."""
-        return cls(data["layer"], np.array(data["kept"], dtype=np.int64), array(data["scores"]))
-
-
-@dataclass(frozen=True, eq=False)
-class TokenTrace:
+class TokenTrace(
+    Record,
+    error=TraceError,
+    keys="image_size visible region boxes in_region group ring layers steps view",
+    eq=False,
+):
     """The fate of the N visual tokens of one image in one run.
 
     image_size: (width, height) px of the original. boxes: (N, 4) left, top, right, bottom px; a NaN row has no place.
@@ -70,45 +67,44 @@ class TokenTrace:
     Raises TraceError when these do not fit together.
     """
 
-    image_size: tuple[int, int]
-    boxes: Floats
-    visible: tuple[float, float, float, float]
+    image_size: tuple[Side, Side]
+    boxes: Annotated[Floats, Array(np.float64, Box | None, -MAX_PIXEL, 2 * MAX_PIXEL, 4)]
+    visible: tuple[Pixel, Pixel, Pixel, Pixel]
     region: Region
-    in_region: Bools
-    group: Ints
-    ring: Ints
-    layers: int
-    steps: list[PruneStep] = field(default_factory=list)
-    view: Ints = None  # type: ignore[assignment]
+    in_region: Annotated[NDArray[np.bool_], Array(np.bool_, bool, 0, 1)]
+    group: Annotated[Index, limit(MAX_TOKENS)]
+    ring: Annotated[Ints, Array(np.int64, int, 0, 64)]
+    layers: Annotated[int, limit(MAX_LAYERS, 1)]
+    steps: Annotated[list[PruneStep], limit(MAX_CUTS)] = field(default_factory=list)
+    view: Annotated[Ints, Array(np.int64, int, -1, 8), null(None)] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        if self.view is None:
-            object.__setattr__(self, "view", np.zeros(len(self.group)))
-        kinds = {"boxes": np.float64, "in_region": np.bool_, "group": np.int64, "ring": np.int64, "view": np.int64}
-        for name, kind in kinds.items():
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
         count = len(self.group)
+        if self.view is None:
+            object.__setattr__(self, "view", np.zeros(count, dtype=np.int64))
         if self.boxes.shape != (count, 4) or {self.in_region.shape, self.ring.shape, self.view.shape} != {(count,)}:
             raise TraceError(
                 f"{count} tokens with boxes {self.boxes.shape}, in_region {self.in_region.shape}, "
                 f"ring {self.ring.shape} and view {self.view.shape}."
             )
-        if not self.input_tokens or set(self.group.tolist()) - {-1} != set(range(self.input_tokens)):
+        filled = np.unique(self.group[self.group >= 0])
+        if not self.input_tokens or len(filled) != self.input_tokens or (self.group < -1).any():
             raise TraceError(
                 "At least one token enters the LLM, and each that does, 0 to M-1, has visual tokens in its group."
             )
         self._check_steps()
 
     def _check_steps(self) -> None:
-        alive, layer = set(range(self.input_tokens)), 0
+        alive, layer = np.ones(self.input_tokens, dtype=bool), 0
         for step in self.steps:
-            kept = set(step.kept.tolist())
-            if not layer < step.layer < self.layers or not kept <= alive or len(step.scores) != self.input_tokens:
+            known = step.kept[0] >= 0 and step.kept[-1] < len(alive) and alive[step.kept].all()
+            if not layer < step.layer < self.layers or not known or len(step.scores) != self.input_tokens:
                 raise TraceError(
                     f"The cut at layer {step.layer} of {self.layers} is out of order, keeps tokens that are gone, "
                     f"or has {len(step.scores)} scores for {self.input_tokens} tokens."
                 )
-            alive, layer = kept, step.layer
+            alive, layer = np.zeros_like(alive), step.layer
+            alive[step.kept] = True
 
     @property
     def visual_tokens(self) -> int:
@@ -160,47 +156,3 @@ class TokenTrace:
     def _spread(self, values: NDArray[Any], missing: float) -> NDArray[Any]:
         """(M,) values of LLM input tokens as (N,) values of visual tokens."""
         return np.where(self.group < 0, missing, values[self.group]).astype(values.dtype)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, valid JSON: tokens without a place and missing scores are null."""
-        return {
-            "image_size": list(self.image_size),
-            "visible": list(self.visible),
-            "region": self.region.to_json(),
-            "boxes": [None if np.isnan(row).any() else row.tolist() for row in self.boxes],
-            "in_region": self.in_region.tolist(),
-            "group": self.group.tolist(),
-            "ring": self.ring.tolist(),
-            "layers": self.layers,
-            "steps": [step.to_json() for step in self.steps],
-            "view": self.view.tolist(),
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> TokenTrace:
-        """Inverse of `to_json`."""
-        boxes = [[np.nan] * 4 if row is None else row for row in data["boxes"]]
-        width, height = data["image_size"]
-        left, top, right, bottom = data["visible"]
-        return cls(
-            (width, height),
-            np.array(boxes, dtype=np.float64),
-            (left, top, right, bottom),
-            Region.from_json(data["region"]),
-            np.array(data["in_region"], dtype=bool),
-            np.array(data["group"], dtype=np.int64),
-            np.array(data["ring"], dtype=np.int64),
-            data["layers"],
-            [PruneStep.from_json(step) for step in data["steps"]],
-            np.array(data.get("view") or [0] * len(data["group"]), dtype=np.int64),
-        )
-
-
-def numbers(values: Floats) -> list[float | None]:
-    """An array as JSON numbers; what JSON cannot say (NaN, infinity) is null."""
-    return [value if np.isfinite(value) else None for value in values.tolist()]
-
-
-def array(values: list[float | None]) -> Floats:
-    """Inverse of `numbers`: null becomes NaN."""
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

@@ -102,7 +102,7 @@ def cost(crop: bool = False, scale: float = 1.0) -> Cost:
 def answer(text: str, how: TokenTrace, crop: bool, own: float, other: float, scale: float = 1.0) -> Answer:
     """An answer of one word and an end token with probabilities `own` and `other`."""
     tokens = [TokenProb(text, math.log(own), math.log(other)), TokenProb("</s>", math.log(0.998), math.log(0.997))]
-    return Answer(text, tokens, cost(crop, scale), how)
+    return Answer(text, tokens, cost(crop, scale), (how,))
 
 
 def comparison(
@@ -130,7 +130,7 @@ def comparison(
         "model": "crop-tiny",
         "device": "cpu",
         "dtype": "float32",
-        "region": region,
+        "regions": (region,),
         "baseline": baseline,
         "crop": crop,
         "kl_first": 0.61 if changed else 0.0042,
@@ -159,8 +159,9 @@ def told(name: str = "CROP", method: str = "crop", region: Region | None = None,
 def about_several(result: Comparison, regions: Sequence[Region]) -> Comparison:
     """The comparison with more pictures after its own, a region each."""
     traces = [trace(region) for region in regions]
-    baseline = replace(result.baseline, others=[each.unpruned() for each in traces])
-    return replace(result, baseline=baseline, crop=replace(result.crop, others=traces))
+    baseline = replace(result.baseline, traces=(result.baseline.trace, *(each.unpruned() for each in traces)))
+    crop = replace(result.crop, traces=(result.crop.trace, *traces))
+    return replace(result, regions=(result.region, *regions), baseline=baseline, crop=crop)
 
 
 def request(kind: Kind = "stream", question: str = "what?", *images: Image.Image, **fields: Any) -> EngineRequest[Any]:
@@ -218,9 +219,9 @@ class FakeEngine:
         )
         for stage, text in texts:
             time.sleep(self.delay)
-            yield StreamEvent(stage, text, result.region)
-        yield StreamEvent("measure", "", result.region)
-        yield StreamEvent("done", "", result.region, result)
+            yield StreamEvent(stage, text, result.regions)
+        yield StreamEvent("measure", "", result.regions)
+        yield StreamEvent("done", "", result.regions, result)
 
     def comparison(self, request: EngineRequest[Any]) -> Comparison:
         """What every kind of request but "localize" is answered with."""

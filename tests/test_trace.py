@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from crop_core.measure.cost import Cost
+from crop_core.record import RecordError
 from crop_core.records import Answer, Comparison, StreamEvent, TokenProb
-from crop_core.region import Region
+from crop_core.region import Region, RegionError
 from crop_core.trace import PruneStep, TokenTrace, TraceError
 
 NAN = float("nan")
@@ -50,9 +51,9 @@ def comparison():
         "crop-tiny",
         "cpu",
         "float32",
-        crop.region,
-        Answer("cat", tokens, cost(), crop.unpruned()),
-        Answer("dog", tokens[:1], cost(ttft_s=0.5), crop),
+        (crop.region,),
+        Answer("cat", tokens, cost(), (crop.unpruned(),)),
+        Answer("dog", tokens[:1], cost(ttft_s=0.5), (crop,)),
         math.inf,
         "crop",
         "192 tokens",
@@ -160,3 +161,51 @@ def test_views_are_kept_and_one_is_taken_for_granted():
     assert TokenTrace.from_json(older).view.tolist() == trace().view.tolist() == [0] * 6
     with pytest.raises(TraceError, match=r"view \(2,\)"):
         trace(view=[0, 1])
+
+
+def test_records_are_validated_when_they_are_made_and_hold_plain_numbers():
+    assert type(cost(kv_bytes=np.int64(3)).kv_bytes) is int
+    with pytest.raises(RecordError, match=r"^ttft_s: Input should be a valid number.*\.$"):
+        cost(ttft_s="soon")
+    with pytest.raises(RegionError, match=r"^width: "):
+        Region(0, 0, 7, 7, None, 10)
+    with pytest.raises(TraceError, match=r"^group: Input should be an array of int64"):
+        trace(group=["a"] * 6)
+    with pytest.raises(RecordError, match="a region and a trace of each run, not 2, 1 and 1"):
+        replace(comparison(), regions=(trace().region,) * 2)
+
+
+def test_regions_of_a_comparison_are_those_of_its_images():
+    record = comparison()
+    assert record.regions == (record.region,) == replace(record, regions=[record.region]).regions
+    data = {**record.to_json(), "others": [trace(region=Region(1, 1, 2, 2, 30, 20)).to_json()]}
+    both = Comparison.from_json(data)
+    assert [region.grid for region in both.regions] == [(0, 0, 2, 3), (1, 1, 2, 2)]
+    assert both.to_json() == {**data, "tokens": both.tokens} == Comparison.from_json(both.to_json()).to_json()
+    for wrong in ({"region": []}, {"region": [data["region"]]}, {"region": None}, {"trace": None}):
+        with pytest.raises(RecordError):
+            Comparison.from_untrusted_json(json.dumps({**data, **wrong}).encode())
+
+
+def changed(**fields):
+    return json.dumps({**trace().to_json(), **fields}).encode()
+
+
+def test_limits_and_strict_kinds_hold_for_untrusted_files_alone():
+    assert TokenTrace.from_untrusted_json(changed()).to_json() == trace().to_json()
+    assert TokenTrace.from_untrusted_json(changed(view=None)).view.tolist() == [0] * 6
+    assert trace(layers=1000).layers == TokenTrace.from_json(trace(layers=1000).to_json()).layers == 1000
+    wrong = {
+        "layers: The value is 1000, allowed are 1 to 512.": {"layers": 1000},
+        "layers: Input should be a valid integer.": {"layers": "5"},
+        "ring.2: Input should be a valid integer.": {"ring": [0, 1, "1", 1, 3, 3]},
+        "ring: A value is not within 0 to 64.": {"ring": [0, 1, 65, 1, 3, 3]},
+        "view: Input should be an array of int64.": {"view": [2**63] * 6},
+        "boxes.0.1: Input should be a finite number.": {"boxes": [[0, math.inf, 1, 1]] * 6},
+        "group: The length is 20001, allowed are 0 to 20000.": {"group": [0] * 20_001},
+        "region.width: The value is 0, allowed are 1 to 100000.": {"region": {**trace().region.to_json(), "width": 0}},
+    }  # fmt: skip
+    for message, fields in wrong.items():
+        with pytest.raises(TraceError) as caught:
+            TokenTrace.from_untrusted_json(changed(**fields))
+        assert str(caught.value) == message

@@ -163,8 +163,9 @@ def test_two_large_pictures_stay_under_three_megabytes():
     result = comparison(region=region, size=image.size, trace=one)
     result = replace(
         result,
-        crop=replace(result.crop, others=[one]),
-        baseline=replace(result.baseline, others=[one.unpruned()]),
+        regions=(region, region),
+        crop=replace(result.crop, traces=(one, one)),
+        baseline=replace(result.baseline, traces=(one.unpruned(), one.unpruned())),
     )
     turned = image.transpose(Image.Transpose.ROTATE_180)
     view = View.of([image, turned], "what?").event(StreamEvent("done", comparison=result))

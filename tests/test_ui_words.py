@@ -114,7 +114,7 @@ def test_verdict_of_a_changed_answer_tells_both_ways() -> None:
 def test_a_long_answer_is_judged_per_token_and_quoted_in_part() -> None:
     long = answer("w " * 60, trace(REGION), True, 0.5, 0.5)
     tokens = [TokenProb("w", math.log(0.5), math.log(0.25))] * 60
-    line = words.shift_line(type(long)(long.text, tokens, long.cost, long.trace), "here", "there")
+    line = words.shift_line(type(long)(long.text, tokens, long.cost, long.traces), "here", "there")
     assert "probability per token 50.0 % here, 25.0 % there (25.0 points less)" in line
     assert "…" in line
     assert len(line) < 160

@@ -22,8 +22,8 @@ def result_json(result: Comparison) -> dict[str, Any]:
     """The finished comparison as the explorer shows it: the pruned run's traces, words and numbers."""
     name = words.method_name(result.method)
     return {
-        "trace": result.crop.trace.to_json(),
-        "others": [trace.to_json() for trace in result.crop.others],
+        "trace": result.trace.to_json(),
+        "others": [trace.to_json() for trace in result.others],
         "verdict": words.verdict(result),
         "notices": words.notices(result),
         "notes": words.run_notes(result),
@@ -83,8 +83,8 @@ class View:
         text}.
         """
         first, *others = self.pictures
-        traces = [] if self.result is None else self.result.crop.others
-        found = [region_json(trace.region) for trace in traces] if traces else [None] * len(others)
+        regions = () if self.result is None else self.result.regions[1:]
+        found = [region_json(region) for region in regions] if regions else [None] * len(others)
         data = {
             "id": self.key,
             "stage": self.stage,

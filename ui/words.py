@@ -239,7 +239,7 @@ def notices(result: Comparison) -> list[str]:
 def run_notes(result: Comparison) -> dict[str, str]:
     """One line under each answer: the tokens of all pictures and its total time."""
     base, crop = result.baseline, result.crop
-    of = f" of {len(crop.traces)} pictures" if crop.others else ""
+    of = f" of {len(crop.traces)} pictures" if len(crop.traces) > 1 else ""
     localizer = " with the localizer" if method_of(result.method).needs_region else ""
     return {
         "baseline": f"{number(base.total('visual_tokens'))} visual tokens{of} in every layer · "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Annotated
+
+from crop_core.record import Record, Word, limit
+
+Amount = Annotated[float, limit(1e24)]
+Count = Annotated[int, limit(10**24)]
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(Record):
     """Times in seconds, sizes in bytes, FLOPs in floating-point operations, of one answer on one device.
 
     ttft_s (time to first token) contains localizer_s, encode_s, compression_s, scoring_s and prefill_s; total_s is the
@@ -17,31 +20,22 @@ class Cost:
     LLM prefill, without the localizer's localizer_flops.
     """
 
-    device: str
-    dtype: str
-    ttft_s: float
-    total_s: float
-    new_tokens: int
-    tokens_per_s: float
-    localizer_s: float
-    encode_s: float
-    compression_s: float
-    scoring_s: float
-    prefill_s: float
-    decode_s: float
-    kv_bytes: int
-    weights_bytes: int
-    localizer_weights_bytes: int
-    peak_bytes: int
-    peak_method: str
-    flops: int
-    localizer_flops: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Every field by its name."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Cost:
-        """Inverse of `to_json`; unknown keys are left out."""
-        return cls(**{each.name: data[each.name] for each in fields(cls)})
+    device: Word
+    dtype: Word
+    ttft_s: Amount
+    total_s: Amount
+    new_tokens: Count
+    tokens_per_s: Amount
+    localizer_s: Amount
+    encode_s: Amount
+    compression_s: Amount
+    scoring_s: Amount
+    prefill_s: Amount
+    decode_s: Amount
+    kv_bytes: Count
+    weights_bytes: Count
+    localizer_weights_bytes: Count
+    peak_bytes: Count
+    peak_method: Word
+    flops: Count
+    localizer_flops: Count

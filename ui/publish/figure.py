@@ -35,5 +35,5 @@ def figure(images: Sequence[Image.Image], result: Comparison, options: FigureOpt
 
 def _facts(run: ShownRun, options: FigureOptions, names: list[str]) -> dict[str, str]:
     layer = {"layer": str(run.layer)} if "pruning" in names else {}
-    image = {"image": f"{options.image} of {len(run.result.crop.traces)}"} if run.result.crop.others else {}
+    image = {"image": f"{options.image} of {len(run.result.crop.traces)}"} if len(run.result.regions) > 1 else {}
     return {"picture": ", ".join(names), **image, **layer, **facts(run.result)}

@@ -26,7 +26,7 @@ def facts(result: Comparison) -> dict[str, str]:
         "budget": result.budget,
         "visual tokens": f"{number(result.crop.total('visual_tokens'))}, "
         f"{number(result.crop.total('mean_tokens'))} per layer after pruning",
-        "region": "; ".join(map(region_words, [result.region, *(trace.region for trace in result.crop.others)])),
+        "region": "; ".join(map(region_words, result.regions)),
         **_ran(result),
     }
     return {name: text for name, text in rows.items() if text}
@@ -72,6 +72,6 @@ def caption(result: Comparison, image: int = 1) -> str:
         f"every token: “{words.quoted(result.baseline.text)}”, {name}: “{words.quoted(result.crop.text)}”.",
         f"{result.model}, {result.method}, {result.budget}; {result.device}, {result.dtype}",
     ]
-    if result.crop.others:
+    if len(result.regions) > 1:
         told[-1] += f"; image {image} of {len(result.crop.traces)}"
     return " ".join(told) + "".join(f", {found[key]}" for key in ("date", "versions") if key in found) + "."

@@ -11,20 +11,19 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from PIL import Image
-from pydantic import ValidationError
 
 from crop_core.embedded import data_url, picture_of
 from crop_core.images import MAX_ASPECT, MAX_PIXELS, open_image, reduced
-from crop_core.records import Comparison
+from crop_core.record import Record, limit
+from crop_core.records import MAX_IMAGES, Comparison
 from crop_core.units import LONGEST
 from ui import words
 from ui.history import MOST, Finished
 from ui.payload import Picture, View
-from ui.publish.schema import RunFile
 
 if TYPE_CHECKING:
     from crop_core.region import Region
@@ -39,6 +38,12 @@ STAND_IN = "{name} lacks a picture inside, and none of its size was given beside
 
 class TraceFileError(ValueError):
     """A file that is no recorded run; the message is one sentence."""
+
+
+class EmbeddedImages(Record):
+    """The pictures in a recorded run's file, beside its comparison: data URLs that nobody looked at yet."""
+
+    pictures: Annotated[list[str], limit(MAX_IMAGES)] = field(default_factory=list)
 
 
 @dataclass
@@ -95,26 +100,21 @@ def read(content: bytes, name: str = "The file") -> tuple[Comparison, list[str]]
     Raises TraceFileError for anything else: no JSON, another version's, one edited by hand until it does not fit.
     """
     try:
-        data = RunFile.model_validate_json(content).model_dump()
-        result = Comparison.from_json(data)
+        result, embedded = Comparison.from_untrusted_json(content), EmbeddedImages.from_untrusted_json(content)
         words.method_name(result.method)
         _fits(result)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"][:6]))
-        raise TraceFileError(f"{name} is no recorded run: {place or 'as a whole'}: {first['msg']}.") from None
     except (ValueError, OverflowError) as error:
-        raise TraceFileError(f"{name} is no recorded run that can be shown: {error}") from None
-    return result, data["pictures"]
+        raise TraceFileError(f"{name} is no recorded run: {error}") from None
+    return result, embedded.pictures
 
 
 def _fits(result: Comparison) -> None:
     """Sizes that the records themselves do not compare."""
-    for trace in result.crop.traces:
+    for region, trace in zip(result.regions, result.crop.traces, strict=True):
+        _fits_picture(region, trace.image_size)
         _fits_picture(trace.region, trace.image_size)
-        if trace.layers != result.crop.trace.layers:
-            raise TraceFileError(f"Its pictures go through {result.crop.trace.layers} and {trace.layers} layers.")
-    _fits_picture(result.region, result.crop.trace.image_size)
+        if trace.layers != result.trace.layers:
+            raise TraceFileError(f"Its pictures go through {result.trace.layers} and {trace.layers} layers.")
 
 
 def _fits_picture(region: Region, size: tuple[int, int]) -> None:
