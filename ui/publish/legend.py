@@ -56,7 +56,8 @@ class Paint:
 
     def fill(self, axes: Axes, boxes: Boxes) -> None:
         """Boxes in this paint, through which what lies below is seen."""
-        area(axes, boxes, facecolor=self.colour, alpha=self.alpha)
+        if self.alpha:
+            area(axes, boxes, facecolor=self.colour, alpha=self.alpha)
         if self.hatch:
             area(axes, boxes, facecolor="none", edgecolor=self.colour, hatch=self.hatch)
 
