@@ -3,12 +3,10 @@
 import json
 from types import SimpleNamespace
 
-import checkpoints
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sweeping import record
 
 from crop_core.bench import __main__ as command
 from crop_core.bench import cost, examples, localizer, publish, self_localizer, tables
@@ -21,6 +19,8 @@ from crop_core.models import load
 from crop_core.tiny.feed import TRAINING_SEEDS
 from crop_core.tiny.questions import KINDS, Question
 from crop_core.tiny.world import Scene
+from tests.support import checkpoints
+from tests.support.sweeping import record
 from ui.examples import KIND_NAMES, load_examples, strip_html
 
 

@@ -7,13 +7,13 @@ from dataclasses import asdict
 
 import pandas as pd
 import pytest
-from sweeping import record, toys
 
 from crop_core.bench import calibrate, localizer, publish, reliability, tables
 from crop_core.bench.report.summary import summarise
 from crop_core.bench.sweep.trial import ALL, BLIND, Trial
 from crop_core.localize import rule
 from crop_core.localize.calibration import KEY, Calibration
+from tests.support.sweeping import record, toys
 
 WHOLE = (0, 0, 7, 7)
 CROP = Trial("crop", "64")

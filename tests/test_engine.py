@@ -6,10 +6,8 @@ import math
 import threading
 from dataclasses import replace
 
-import checkpoints
 import pytest
 import torch
-from learned import add_plc
 from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -23,6 +21,8 @@ from crop_core.models import ModelError
 from crop_core.records import STAGES, Comparison
 from crop_core.region import Region
 from crop_core.runs import Task
+from tests.support import checkpoints
+from tests.support.learned import add_plc
 
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 OTHER = Image.effect_noise((90, 160), 90).convert("RGB")

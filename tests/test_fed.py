@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from checkpoints import WORDS
-from families import build
 from PIL import Image
 from tokenizers import pre_tokenizers
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -15,6 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from crop_core.localize import GridLocalizer
 from crop_core.localize.formats import BOXES, BRACKETS
 from crop_core.models import load
+from tests.support.checkpoints import WORDS
+from tests.support.families import build
 
 QUESTION = "what is left of the dog?"
 SIZE = (200, 120)

@@ -1,13 +1,11 @@
 """The benchmark at full size, on tiny models of the same classes: its figures fit together, and nothing is lost."""
 
 import json
-from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 
 import pytest
 import torch
-from other_device import OTHER, OtherDevice
 
 from crop_core.bench.gpu import batches, command, session, variants
 from crop_core.bench.gpu.batches import STEP, Batches, largest, out_of_memory
@@ -21,6 +19,8 @@ from crop_core.config import Budget
 from crop_core.models import ModelError
 from crop_core.region import Region
 from crop_core.runs import Task
+from tests.support import ROOT
+from tests.support.other_device import OTHER, OtherDevice
 
 NEW_TOKENS = 4  # each answer has many more on a GPU
 CPU = torch.device("cpu")
@@ -346,7 +346,7 @@ def test_rounds_are_summed_up_by_their_medians():
 
 
 def test_the_document_has_the_figures_that_were_measured():
-    root = Path(__file__).resolve().parents[1]
+    root = ROOT
     found = json.loads((root / "bench" / "results" / "gpu.json").read_text())
     assert overview(found) in (root / "docs" / "full-size.md").read_text()
     assert (root / "bench" / "results" / "gpu.md").read_text() == report(found)

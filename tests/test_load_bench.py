@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_records import comparison
 
-ROOT = Path(__file__).parents[1]
+from tests.support import ROOT
+from tests.support.fake_records import comparison
+
 sys.path.insert(0, str(ROOT / "bench"))
-import load  # noqa: E402
-import sizing  # noqa: E402
+import load
+import sizing
 
 USER = load.User("picture.png", (240, 240), "what?")
 TOLD = comparison("what?", (240, 240)).to_json()

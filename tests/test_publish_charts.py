@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fake_records import comparison, cost, picture, told
 from PIL import Image
-from test_publish_figures import luminance
 
+from tests.support.fake_records import comparison, cost, picture, told
+from tests.support.figures import luminance
 from ui import palette
 from ui.figures import STAGE_NAMES
 from ui.publish import bars

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_records import boxes, comparison, picture, trace
 from PIL import Image
 
 from crop_core.region import Region
-from crop_core.trace import TokenTrace
+from tests.support.fake_records import boxes, comparison, picture, trace
+from tests.support.figures import REGION, information, luminance, ringed
 from ui.publish import fonts, panels, shapes
 from ui.publish.figure import PICTURES, Wanted, figure
 from ui.publish.pdf import pdf
@@ -22,7 +22,6 @@ from ui.publish.sheet import CM, FigureError
 from ui.publish.svg import svg
 
 SVG = "{http://www.w3.org/2000/svg}"
-REGION = Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)
 MADE = {"date": "2026-11-26T20:00:00+00:00", "torch": "2.13.0"}
 
 
@@ -66,19 +65,6 @@ def test_facts_are_in_the_metadata_of_every_format_and_in_the_caption():
     content = pdf(drawing)
     for key, text in (("Title", evil), ("Subject", "crop-tiny")):
         assert text in information(content, key)
-
-
-def information(content, key):
-    """A text of the PDF's information dictionary: a literal string in UTF-16 or PDFDocEncoding."""
-    raw = re.search(rb"/%s \(((?:[^()\\]|\\.)*)\)" % key.encode(), content, re.DOTALL).group(1)
-    escapes = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
-
-    def plain(match):
-        code = match.group(1)
-        return bytes([int(code, 8)]) if code.isdigit() else escapes.get(code, code)
-
-    data = re.sub(rb"\\(\d{3}|.)", plain, raw, flags=re.DOTALL)
-    return data.decode("utf-16") if data.startswith(b"\xfe\xff") else data.decode("latin-1")
 
 
 def test_the_pdf_is_vectors_with_an_embedded_font_and_one_photo_a_picture():
@@ -126,19 +112,6 @@ def test_in_the_png_what_is_gone_is_pale_and_what_is_alive_is_the_photo():
         pale = 0.14 * grey + 0.86 * np.array([0xE5, 0xE9, 0xEF])
         expected = window[0] if how.died_at[token] == 12 else pale
         assert np.allclose(centre(image, drawing, token), expected, atol=3), token
-
-
-def luminance(key):
-    """Of a swatch on white, 0..255."""
-    rgb = np.array([int(key.colour[k : k + 2], 16) for k in (1, 3, 5)])
-    return float(np.array([0.299, 0.587, 0.114]) @ (255 + key.alpha * (rgb - 255)))
-
-
-def ringed(rings):
-    """A trace of pairs of tokens, in so many rings."""
-    placed, visible = boxes(336, 336)
-    group = np.arange(576) // 2
-    return TokenTrace((336, 336), placed, visible, REGION, REGION.mask(placed), group, group % rings + 1, 12)
 
 
 def test_keys_of_one_picture_can_be_told_apart_in_grey():

@@ -10,12 +10,12 @@ from itertools import pairwise
 import gradio as gr
 import numpy as np
 import pytest
-from fake_records import FakeEngine, picture, told, trace
 from PIL import Image
-from test_publish_figures import information, luminance, ringed
-from test_ui_events import SETTINGS
 
 from crop_core.region import Region
+from tests.support.fake_records import FakeEngine, picture, told, trace
+from tests.support.figures import information, luminance, ringed
+from tests.support.panel import SETTINGS
 from ui import palette
 from ui.many import Many
 from ui.publish import fonts, panels, places

@@ -14,8 +14,9 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
-from test_served import ask, png, served
 
+from tests.support import ROOT
+from tests.support.served import ask, png, served
 from ui import layout
 from ui.publish.panel import offered
 from ui.server.guarded import FETCHED, STRANGE, Guarded
@@ -218,5 +219,5 @@ def test_nothing_about_the_server_is_in_what_is_open_to_all(start: Callable[...,
     with start() as app, httpx.Client(base_url=app) as client:
         for page in ("", "config", "gradio_api/info", "healthz", "readyz", "nowhere"):
             text = client.get(page).text
-            assert str(Path.home()) + "/" not in text and str(Path(__file__).parents[1]) not in text
+            assert str(Path.home()) + "/" not in text and str(ROOT) not in text
             assert str(tmp_path) not in text

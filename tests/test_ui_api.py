@@ -1,9 +1,9 @@
 import gradio as gr
 import pytest
-from fake_records import FakeEngine, comparison, picture
 
 from crop_core.config import Budget
 from crop_core.region import Region
+from tests.support.fake_records import FakeEngine, comparison, picture
 from ui.api import BROKEN, NAMES, Endpoints, cells
 from ui.layout import build
 
