@@ -127,7 +127,7 @@ def gone(path: Path, within: float = 10) -> bool:
 def test_uploads_are_deleted_in_time(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "LOOK_EVERY", 0.2)
     build = layout.build
-    monkeypatch.setattr("test_served.build", lambda *given: build(*given, keep_hours=1 / 3600))
+    monkeypatch.setattr("tests.support.served.build", lambda *given: build(*given, keep_hours=1 / 3600))
     with start() as app, httpx.Client(base_url=app) as client:
         path = Path(client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()[0])
         assert gone(path)
