@@ -26,7 +26,7 @@ def folder(request, tmp_path_factory):
     """A checkpoint whose tokenizer knows brackets and commas."""
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("checkpoints.WORDS", [*WORDS, "[", "]", ",", "],"])
+        patch.setattr("tests.support.checkpoints.WORDS", [*WORDS, "[", "]", ",", "],"])
         build(request.param, folder)
     return folder
 

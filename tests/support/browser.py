@@ -28,7 +28,7 @@ BUNDLED = ROOT / "assets" / "models"
 INSTALLED = next(filter(os.path.exists, ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")), "/usr/bin/chromium")
 CHROMIUM = os.environ.get("CROP_CHROMIUM", INSTALLED)
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
-START_SECONDS = 120
+START_SECONDS = 300
 PATIENCE = 30_000  # milliseconds; assertions retry until then
 EXAMPLES = json.loads((ROOT / "assets" / "examples" / "examples.json").read_text())
 

@@ -62,6 +62,7 @@ from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImag
 from crop_core.models.processors import for_pictures
 from crop_core.models.tiled import tiles_of_any_number
 from tests.support import checkpoints
+from tests.support.cache import copy_of
 from tests.support.oracle import difference
 
 SIDE, PATCH = 56, 14
@@ -282,7 +283,7 @@ def build(name: str, folder: Path) -> None:
     """The checkpoint of a family or variant, in `folder`; skips the test where transformers is too old for it."""
     if name in ("smolvlm", "idefics3") and not tiles_of_any_number():
         pytest.skip("needs transformers 5.23")
-    {**FAMILIES, **VARIANTS}[name](folder)
+    copy_of(folder, (name, checkpoints.WORDS), {**FAMILIES, **VARIANTS}[name])
 
 
 EXACT = 1e-5  # of the largest logit
