@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -15,6 +17,15 @@ for name in [name for name in os.environ if name.startswith("CROP_") and name !=
     del os.environ[name]  # the settings of whoever runs the tests are not what is tested
 
 import pytest  # noqa: E402  the environment has to be set before anything imports torch or gradio
+
+from tests.support.cache import SHARED  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder of checkpoints for the whole run: xdist's workers have it from the process that started them."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ[SHARED] = tempfile.mkdtemp(prefix="checkpoints-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ[SHARED], ignore_errors=True))
 
 
 class _Deprecations(logging.Handler):

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from test_geometry import ramp
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
 from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 from transformers.models.llava_onevision.modeling_llava_onevision import LlavaOnevisionModel
 
 from crop_core.models.anyres import AnyRes
+from tests.support.layouts import ramp
 
 SIZES = [(112, 112), (400, 300), (300, 400), (337, 201), (90, 640), (1000, 999), (61, 50), (640, 120)]
 PINPOINTS = [[112, 224], [224, 112], [224, 224], [336, 112], [112, 336]]

@@ -4,12 +4,10 @@ import json
 from itertools import pairwise
 from types import SimpleNamespace
 
-import checkpoints
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sweeping import record
 
 from benchmarks import bundled as command
 from benchmarks import cost, localizer, publish, self_localizer, tables
@@ -24,6 +22,8 @@ from crop_core.models import load
 from crop_core.tiny import splits
 from crop_core.tiny.questions import KINDS, Question
 from crop_core.tiny.world import Scene
+from tests.support import checkpoints
+from tests.support.sweeping import record
 from ui.examples import KIND_NAMES, load_examples, strip_html
 
 

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import checkpoints
 import pytest
 import torch
 from PIL import Image
@@ -12,6 +11,7 @@ from crop_core.bench import cli as bench
 from crop_core.bench.data.registry import SOURCES
 from crop_core.bench.sweep import store
 from crop_core.cli import main
+from tests.support import checkpoints
 
 QUESTIONS = ("what is left of the dog ?", "where is the red cat ?", "what is the red dog ?")
 

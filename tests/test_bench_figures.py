@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 import pandas as pd
 import pytest
-from sweeping import record, toys
 
 from benchmarks import calibrate_locator as calibrate
 from benchmarks import localizer, publish, reliability, tables
@@ -16,6 +15,7 @@ from crop_core.bench.sweep.trial import ALL, BLIND, Trial
 from crop_core.localize import rule
 from crop_core.localize.calibration import KEY, Calibration
 from crop_core.region import Region, random_region
+from tests.support.sweeping import record, toys
 
 WHOLE = (0, 0, 7, 7)
 CROP = Trial("crop", "64")

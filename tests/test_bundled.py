@@ -1,7 +1,6 @@
 """The bundled models as they are shipped: ordinary checkpoints that answer, localize and survive pruning."""
 
 import json
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -17,8 +16,9 @@ from crop_core.localize import SelfLocalizer, calibration
 from crop_core.measure.flops import prefill_flops
 from crop_core.region import Region
 from crop_core.tiny.cutout import cut_out
+from tests.support import ROOT
 
-ASSETS = Path(__file__).parents[1] / "assets"
+ASSETS = ROOT / "assets"
 ITEMS = held_out(2)  # the fixed subset of the model card
 MORE = held_out(6)  # of which ITEMS are a part
 WHOLE = CropConfig(method="none", budget=None, localizer="whole", repeats=1)

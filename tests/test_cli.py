@@ -7,8 +7,6 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import checkpoints
-import fake_records
 import pytest
 from PIL import Image
 
@@ -17,6 +15,7 @@ from crop_core.cli import main
 from crop_core.config import Budget, CropConfig
 from crop_core.embedded import picture_of
 from crop_core.records import Comparison
+from tests.support import checkpoints, fake_records
 
 QUESTION = "what is left of the dog?"
 

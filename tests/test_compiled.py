@@ -1,11 +1,11 @@
 import pytest
 import torch
-from oracle import difference, run
-from test_prune_oracle import ilp, prepared, stack_of
-from tiny_models import tiny_llava
 
 from crop_core.models.compiled import compile_layers
 from crop_core.prune import LayerPruning
+from tests.support.exactness import ilp, prepared, stack_of
+from tests.support.oracle import difference, run
+from tests.support.tiny_models import tiny_llava
 
 
 @pytest.fixture

@@ -7,40 +7,23 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from oracle import Masked, difference, new_tokens, run
-from tiny_models import tiny_inputs, tiny_llava
 
-from crop_core.compress import CompressionError, CompressionPlan, Picture, compress_inputs, registry
+from crop_core.compress import CompressionError, CompressionPlan, Picture, registry
 from crop_core.compress.pooling import PoolingCompressor
 from crop_core.compress.random_subset import RandomCompressor
 from crop_core.config import CropConfig
-from crop_core.models.protocol import PreparedInputs
 from crop_core.prune import DecoderStack, LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
+from tests.support.exactness import BATCHES, EXACT, compressed, labelled, plain
+from tests.support.oracle import Masked, difference, new_tokens, run
+from tests.support.tiny_models import tiny_inputs, tiny_llava
 
-EXACT = 1e-5
 TOKENS = 16
-BATCHES = {"one": {}, "padded": {"before": (3, 6), "after": (5, 9)}}
 
 
 @pytest.fixture(scope="module", params=["sdpa", "eager"])
 def model(request):
     return tiny_llava(request.param)
-
-
-def compressed(model, inputs, plans):
-    with torch.no_grad():
-        encoded = model.model.get_image_features(pixel_values=inputs["pixel_values"], return_dict=True)
-    prepared = PreparedInputs(inputs["input_ids"], inputs["attention_mask"], inputs["visual"], {}, (1, 1))
-    return compress_inputs(model, prepared, encoded, plans)
-
-
-def plain(inputs):
-    return {name: value for name, value in inputs.items() if name != "visual"}
-
-
-def labelled(*labels):
-    return CompressionPlan.of(np.array(labels), np.zeros(len(labels), dtype=np.int64))
 
 
 def random_subset(count, seed=0, total=TOKENS):

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from container import ROOT, Step, command, copied, copies, environment, healthy, read, stages
 
 from crop_core.settings import explained
+from tests.support import ROOT
+from tests.support.container import Step, command, copied, copies, environment, healthy, read, stages
 from ui.server.health import health_routes
 from ui.server.watched import ActiveRequests
 

@@ -8,15 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from oracle import run
 from PIL import Image
-from test_prune_oracle import BATCHES, assert_equals_oracle, stack_of
-from tiny_models import tiny_inputs, tiny_llava
 
 from benchmarks.full_size.models import build, picture
 from benchmarks.full_size.random_tokenizer import QUESTION
@@ -28,11 +24,15 @@ from crop_core.prune import LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
 from crop_core.records import Comparison
 from crop_core.region import Region
+from tests.support import ROOT
+from tests.support.exactness import BATCHES, assert_equals_oracle, stack_of
+from tests.support.oracle import run
+from tests.support.tiny_models import tiny_inputs, tiny_llava
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
 GPU = torch.device("cuda")
 CUTS = ((1, 9), (3, 2))
-EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
+EXAMPLES = ROOT / "assets" / "examples"
 
 
 def prepared(model: Any, batch: str) -> tuple[dict[str, Any], torch.Tensor, list[VisualTokens]]:

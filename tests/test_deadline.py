@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import checkpoints
 import pytest
 from PIL import Image
 
@@ -11,6 +10,7 @@ from crop_core.config import Budget, CropConfig
 from crop_core.deadline import Deadline, TooLong
 from crop_core.engine import CropEngine
 from crop_core.records import Way
+from tests.support import checkpoints
 
 
 def test_it_counts_from_the_first_check_on() -> None:

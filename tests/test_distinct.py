@@ -3,12 +3,9 @@
 import math
 from types import SimpleNamespace
 
-import checkpoints
 import numpy as np
 import pytest
 import torch
-from test_peers_before import IMAGE, QUESTION, REGION, cosine, groups, left, random_picture
-from test_pooling import grid
 
 from crop_core.compress import CompressionError, Picture, registry
 from crop_core.compress.distinct import DistinctCompressor
@@ -17,6 +14,8 @@ from crop_core.compress.pooling import rings
 from crop_core.config import Budget, CropConfig, PlcConfig, Ring
 from crop_core.engine import CropEngine
 from crop_core.region import Region
+from tests.support import checkpoints
+from tests.support.layouts import IMAGE, QUESTION, REGION, cosine, grid, groups, left, random_picture
 
 
 def by_angle(angles, region, config):

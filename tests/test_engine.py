@@ -7,10 +7,8 @@ import re
 import threading
 from dataclasses import replace
 
-import checkpoints
 import pytest
 import torch
-from learned import add_plc
 from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -25,6 +23,8 @@ from crop_core.records import STAGES, Comparison, Way
 from crop_core.region import Region
 from crop_core.request import EngineRequest
 from crop_core.runs import Task
+from tests.support import checkpoints
+from tests.support.learned import add_plc
 
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 OTHER = Image.effect_noise((90, 160), 90).convert("RGB")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import checkpoints
-import families
 import pytest
 import torch
 from PIL import Image
@@ -19,6 +17,7 @@ from crop_core.fallback import OutOfMemory, is_out_of_memory
 from crop_core.measure.memory import CpuPeak
 from crop_core.records import Refused, Told, Way
 from crop_core.region import Region
+from tests.support import checkpoints, families
 
 IMAGE = Image.effect_noise((160, 120), 90).convert("RGB")
 REGION = Region(2, 2, 4, 4, 160, 120)

@@ -3,10 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES, VARIANTS, build
-from learned import add_plc
-from oracle import Masked, difference, new_tokens, run
-from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,8 +18,10 @@ from crop_core.records import Comparison
 from crop_core.region import Region
 from crop_core.runs import Task
 from crop_core.trace import TokenTrace
+from tests.support.families import FAMILIES, VARIANTS, assert_exact, build, hidden_by, picture, plain
+from tests.support.learned import add_plc
+from tests.support.oracle import Masked, new_tokens, run
 
-EXACT = 1e-5  # of the largest logit
 SIZES = [(200, 120), (90, 160)]
 
 
@@ -41,11 +39,6 @@ def adapter(folder):
     return load(folder)
 
 
-def picture(size):
-    rng = np.random.default_rng(size[0])
-    return Image.fromarray(rng.integers(0, 255, (*size[::-1], 3), dtype=np.uint8))
-
-
 @pytest.fixture(scope="module", params=zip([None, "eager"], SIZES, strict=True), ids=str)
 def case(folder, request):
     """Of each kind of attention a prepared question, its encoded image, and what the model says of it unpruned."""
@@ -55,17 +48,6 @@ def case(folder, request):
     return adapter, inputs, adapter.encode(inputs), run(adapter.model, plain(inputs))
 
 
-def assert_exact(one, other):
-    assert difference(one, other) <= EXACT * max(1.0, *(float(step.abs().max()) for step in other.logits))
-
-
-def plain(inputs):
-    """What the model itself would be given, and for Qwen also which tokens are an image's."""
-    kinds = {} if inputs.positions is None else {"mm_token_type_ids": inputs.visual.int()}
-    ids = {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask, **inputs.tokens}
-    return {**ids, **inputs.vision, **kinds}
-
-
 def refused(engine, method, ask):
     """Whether the method reads a class token that the family does not have, and asking says so."""
     if engine.adapter.model.config.model_type == "llava" or not compressors.reads_tower(METHODS[method].compressor):
@@ -73,14 +55,6 @@ def refused(engine, method, ask):
     with pytest.raises(ModelError, match="no class token that can be read"):
         ask()
     return True
-
-
-def hidden_by(steps, visual):
-    """{layer: (1, L) bool} visual tokens that are gone from this layer on."""
-    hidden = {step.layer: visual.clone() for step in steps}
-    for step in steps:
-        hidden[step.layer][0, visual[0].nonzero()[:, 0][torch.from_numpy(step.kept)]] = False
-    return hidden
 
 
 def test_the_list_is_that_of_the_registry():

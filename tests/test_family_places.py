@@ -6,10 +6,10 @@ LLaVA-1.5 is in test_geometry.py, LLaVA-NeXT and LLaVA-OneVision in test_anyres.
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES, build
-from test_geometry import ramp
 
 from crop_core.models import load
+from tests.support.families import FAMILIES, build
+from tests.support.layouts import ramp
 
 SIZES = [(400, 300), (300, 400), (337, 201), (90, 640), (640, 120), (64, 64), (50, 61), (2500, 1900)]
 OTHERS = [name for name in FAMILIES if not name.startswith("llava")]

@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from checkpoints import WORDS
-from families import build
 from PIL import Image
 from tokenizers import pre_tokenizers
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -15,6 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from crop_core.localize import GridLocalizer
 from crop_core.localize.formats import BOXES, BRACKETS
 from crop_core.models import load
+from tests.support.checkpoints import WORDS
+from tests.support.families import build
 
 QUESTION = "what is left of the dog?"
 SIZE = (200, 120)
@@ -26,7 +26,7 @@ def folder(request, tmp_path_factory):
     """A checkpoint whose tokenizer knows brackets and commas."""
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("checkpoints.WORDS", [*WORDS, "[", "]", ",", "],"])
+        patch.setattr("tests.support.checkpoints.WORDS", [*WORDS, "[", "]", ",", "],"])
         build(request.param, folder)
     return folder
 

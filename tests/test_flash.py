@@ -5,11 +5,6 @@ A stand-in of that form computes with sdpa; what is pruned under it must equal t
 
 import pytest
 import torch
-from oracle import Masked, difference, new_tokens, run
-from test_compress_oracle import compressed, labelled
-from test_compress_oracle import plain as without_visual
-from test_prune_oracle import EXACT, RandomPruner, hidden_by, ilp, prepared, stack_of
-from tiny_models import tiny_inputs, tiny_llava
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, flash_attention_mask
 from transformers.modeling_flash_attention_utils import _is_packed_sequence
@@ -20,6 +15,10 @@ from crop_core.models.families import FAMILIES
 from crop_core.models.placement import Placement
 from crop_core.prune import LayerPruning, hooks
 from crop_core.prune.narrow import Kept, narrow_padding
+from tests.support.exactness import EXACT, RandomPruner, compressed, hidden_by, ilp, labelled, prepared, stack_of
+from tests.support.exactness import plain as without_visual
+from tests.support.oracle import Masked, difference, new_tokens, run
+from tests.support.tiny_models import tiny_inputs, tiny_llava
 
 NAME = "padding_only"
 

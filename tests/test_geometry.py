@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from crop_core.models.geometry import Framing, grid_layout
 from crop_core.models.protocol import ModelError
+from tests.support.layouts import ramp
 
 SQUARE = {"height": 112, "width": 112}
 PATCH = 14
@@ -21,15 +21,6 @@ PROCESSORS = {
     "pad, no crop": lambda: LlavaImageProcessorPil(size=SQUARE, do_center_crop=False, do_pad=True),
     "squash": lambda: LlavaImageProcessorPil(size=SQUARE, do_center_crop=False),
 }
-
-
-def ramp(width: int, height: int) -> Image.Image:
-    """Red rises with x, green with y, from 0 to 255 between the outer pixels' centres; blue marks the image."""
-    pixels = np.zeros((height, width, 3), dtype=np.uint8)
-    pixels[..., 0] = np.linspace(0, 255, width).round()[None]
-    pixels[..., 1] = np.linspace(0, 255, height).round()[:, None]
-    pixels[..., 2] = 255
-    return Image.fromarray(pixels)
 
 
 def seen(processor, image):

@@ -1,13 +1,11 @@
 """The benchmark at full size, on tiny models of the same classes: its figures fit together, and nothing is lost."""
 
 import json
-from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 
 import pytest
 import torch
-from other_device import OTHER, OtherDevice
 
 from benchmarks.full_size import batches, command, session, variants
 from benchmarks.full_size.batches import STEP, Batches, largest
@@ -22,6 +20,8 @@ from crop_core.fallback import is_out_of_memory
 from crop_core.models import ModelError
 from crop_core.region import Region
 from crop_core.runs import Task
+from tests.support import ROOT
+from tests.support.other_device import OTHER, OtherDevice
 
 NEW_TOKENS = 4  # each answer has many more on a GPU
 CPU = torch.device("cpu")
@@ -341,7 +341,7 @@ def test_rounds_are_summed_up_by_their_medians():
 
 
 def test_the_document_has_the_figures_that_were_measured():
-    root = Path(__file__).resolve().parents[1]
+    root = ROOT
     found = json.loads((root / "benchmarks" / "results" / "gpu.json").read_text())
     assert overview(found) in (root / "docs" / "full-size.md").read_text()
     assert (root / "benchmarks" / "results" / "gpu.md").read_text() == report(found)

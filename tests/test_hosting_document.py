@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,8 +12,9 @@ from benchmarks.full_size.models import MODELS, config_of, shape_of
 from crop_core import units
 from crop_core.models.families import FAMILIES
 from crop_core.models.room import ALLOWANCE, weights_needed
+from tests.support import ROOT
 
-DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "hosting.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
 TOLD = {
     name: cells.split(" | ") for name, cells in re.findall(r"^\| `([\w.-]+)` \| (.* GiB) \|$", DOCUMENT, re.MULTILINE)
 }

@@ -2,16 +2,10 @@
 
 from types import SimpleNamespace
 
-import checkpoints
 import numpy as np
 import pytest
 import torch
-from learned import add_plc, random_changes, random_queries
-from oracle import run
 from PIL import Image
-from test_compress_oracle import EXACT, compressed
-from test_pooling import grid
-from tiny_models import tiny_inputs, tiny_llava
 from torch import nn
 
 from crop_core.compress import CompressionError, CompressionPlan, Picture
@@ -24,6 +18,12 @@ from crop_core.engine import CropEngine
 from crop_core.models import ModelError, load
 from crop_core.region import Region
 from crop_core.runs import Task
+from tests.support import checkpoints
+from tests.support.exactness import EXACT, compressed
+from tests.support.layouts import grid
+from tests.support.learned import add_plc, random_changes, random_queries
+from tests.support.oracle import run
+from tests.support.tiny_models import tiny_inputs, tiny_llava
 
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 OTHER = Image.effect_noise((90, 160), 90).convert("RGB")

@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 import torch
-from checkpoints import save
 from PIL import Image
 from transformers import AutoProcessor, CLIPConfig
 
 from crop_core.models import ModelError, available, load
 from crop_core.models.registry import FAMILIES
+from tests.support.checkpoints import save
 
 IMAGE = Image.linear_gradient("L").resize((200, 120)).convert("RGB")
 

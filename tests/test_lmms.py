@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import checkpoints
 import numpy as np
 import pytest
 import torch
@@ -19,6 +18,7 @@ from crop_core.lmms.requests import LONGEST, Wanted, continuation_ids, pictures,
 from crop_core.lmms.runner import RequestRunner
 from crop_core.lmms.settings import LmmsSettings
 from crop_core.prune import schedule
+from tests.support import checkpoints
 
 PLACE = "Question 3 of the task pope"
 

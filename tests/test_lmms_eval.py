@@ -19,12 +19,12 @@ from crop_core.bench.heldout import held_out
 from crop_core.bench.metrics.exact import normal
 from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
+from tests.support import ROOT
 
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 pytest.importorskip("lmms_eval")
 pytestmark = pytest.mark.filterwarnings("ignore")  # lmms-eval's own
 
-ROOT = Path(__file__).resolve().parents[1]
 ITEMS = held_out(1)[:6]
 ANSWERS = sorted({item.question.answer for item in ITEMS})
 CHOICES = [sorted({item.question.answer, *ANSWERS[:2]}) for item in ITEMS]

@@ -10,11 +10,11 @@ from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import checkpoints
 import pytest
 from PIL import Image
 
 from crop_core.lmms.errors import LmmsError
+from tests.support import checkpoints
 
 QUESTION = "what is left of the dog?"
 LOGGED: list[tuple[Any, ...]] = []

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_records import comparison
 
 from benchmarks import load
 
 ROOT = Path(__file__).parents[1]
+from tests.support import ROOT
+from tests.support.fake_records import comparison
 
 USER = load.User("picture.png", (240, 240), "what?")
 TOLD = comparison("what?", (240, 240)).to_json()

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from checkpoints import sharded
 from huggingface_hub import errors
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -22,6 +21,7 @@ from crop_core.measure.memory import weights_bytes
 from crop_core.models import ModelError, hub, load, registry, room
 from crop_core.models.folder import check_whole
 from crop_core.region import Region
+from tests.support.checkpoints import sharded
 
 IMAGE = Image.linear_gradient("L").resize((200, 120)).convert("RGB")
 QUESTION = "what is left of the dog?"

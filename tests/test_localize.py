@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkpoints import save
 from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,6 +16,7 @@ from crop_core.localize.grid import SLOTS
 from crop_core.localize.reading import read
 from crop_core.models import ModelError, load
 from crop_core.region import Region
+from tests.support.checkpoints import save
 
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 QUESTION = "what is left of the dog?"

@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from checkpoints import save
-from families import build
 from PIL import Image
 from tokenizers import pre_tokenizers
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -21,6 +19,8 @@ from crop_core.localize.spelling import FeedError
 from crop_core.models import ModelError, load
 from crop_core.models.llava import LlavaAdapter
 from crop_core.region import Region
+from tests.support.checkpoints import save
+from tests.support.families import build
 
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 QUESTION = "what is left of the dog?"

@@ -1,6 +1,5 @@
 """Costs: exact bytes on hand-made examples, and the FLOP formula against PyTorch's own counter."""
 
-import checkpoints
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -10,6 +9,7 @@ from transformers import DynamicCache
 from crop_core.measure.flops import counted, decode_flops, prefill_flops
 from crop_core.measure.memory import CpuPeak, kv_bytes, peak_meter, weights_bytes
 from crop_core.measure.timing import StageTimer
+from tests.support import checkpoints
 
 KIB = 1024
 

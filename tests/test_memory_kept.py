@@ -13,10 +13,10 @@ import httpx
 import pandas
 import pytest
 
+from tests.support import ROOT
 from ui.layout import VISITORS, launch_options
 from ui.server.guarded import UNCOUNTED, Guarded
 
-ROOT = Path(__file__).resolve().parents[1]
 REQUESTS = 20
 LARGE, SMALL = 1_500_000, 2_000  # bytes: a page while it is written, and what is kept of the work on it
 OPENED = f"""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from sweeping import Exact, Toy, examples, toys
 
 from crop_core.bench.sweep import on_ray as module
 from crop_core.bench.sweep import pool, store
@@ -18,10 +17,12 @@ from crop_core.bench.sweep.run import sweep
 from crop_core.bench.sweep.setup import Setup
 from crop_core.bench.sweep.trial import ALL
 from crop_core.bench.sweep.work import Skipped, SweepError
+from tests.support import ROOT
+from tests.support.sweeping import Exact, Toy, examples, toys
 
 PLAN = trials(["crop"], ["64"])
 TIMES = ("localizer_s", "encode_s", "compression_s", "scoring_s", "ttft_s", "total_s")
-PATH = os.pathsep.join((str(Path(__file__).parents[1]), str(Path(__file__).parent)))
+PATH = str(ROOT)
 
 
 def refusal(address, works=1):

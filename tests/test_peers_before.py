@@ -2,14 +2,9 @@
 
 from types import SimpleNamespace
 
-import checkpoints
 import numpy as np
 import pytest
 import torch
-from families import build
-from other_device import OTHER, OtherDevice
-from PIL import Image
-from test_pooling import grid
 
 from crop_core.compress import CompressionError, Picture, registry
 from crop_core.compress.cdpruner import CdPrunerCompressor, most_volume, relevance
@@ -21,11 +16,12 @@ from crop_core.config import METHODS, Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.models import ModelError
 from crop_core.region import Region
+from tests.support import checkpoints
+from tests.support.families import build
+from tests.support.layouts import IMAGE, QUESTION, REGION, cosine, grid, groups, left, random_picture
+from tests.support.other_device import OTHER, OtherDevice
 
 PEERS = ("region", "visionzip", "divprune", "cdpruner", "vispruner")
-IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
-QUESTION = "what is left of the dog?"
-REGION = Region(2, 2, 4, 4, 200, 120)
 CORNER = Region(0, 0, 0, 0, 80, 80)
 
 
@@ -39,32 +35,6 @@ def seen(features=None, attention=None, keys=None, question=None):
         lambda: SimpleNamespace(attention=torch.tensor(attention), keys=torch.tensor(keys)),
         lambda: torch.tensor(question),
     )
-
-
-def random_picture(seed, count=30, width=40):
-    """Tokens on a diagonal, the first out of sight; more dimensions than tokens, so that no kernel is singular."""
-    rng = np.random.default_rng(seed)
-    row = np.arange(count)
-    boxes = np.stack([row * 3.0, row * 2.0, row * 3.0 + 3, row * 2.0 + 2], 1)
-    layout = SimpleNamespace(row=row, boxes=boxes, visible=(3.0, 0.0, 90.0, 90.0))
-    features, keys = (torch.from_numpy(rng.normal(size=(count, width)).astype("f")) for _ in range(2))
-    tower = SimpleNamespace(attention=torch.from_numpy(rng.random(count).astype("f")), keys=keys)
-    question = torch.from_numpy(rng.normal(size=(5, width)).astype("f"))
-    return Picture(layout, Region(1, 1, 3, 3, 90, 90), lambda: features, lambda: tower, lambda: question)
-
-
-def left(plan):
-    """Places of the tokens that enter the LLM, alone or pooled."""
-    return np.flatnonzero(plan.group >= 0).tolist()
-
-
-def groups(plan):
-    return {frozenset(np.flatnonzero(plan.group == number).tolist()) for number in range(plan.count)}
-
-
-def cosine(one, other):
-    one, other = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
-    return float(one @ other) / (np.sqrt(one @ one) * np.sqrt(other @ other))
 
 
 @pytest.mark.parametrize(("count", "expected"), [(None, [0]), (1, [0]), (3, [0, 1, 8]), (5, [0, 1, 2, 8, 9])])

@@ -2,15 +2,9 @@
 
 import itertools
 
-import checkpoints
 import pytest
 import torch
-from families import FAMILIES, VARIANTS, build
-from oracle import Masked, new_tokens, run
 from PIL import Image
-from test_families import assert_exact, hidden_by, picture, plain
-from test_prune_oracle import BATCHES, NoWaiting, assert_equals_oracle, prepared, stack_of
-from tiny_models import tiny_inputs, tiny_llava
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -32,6 +26,11 @@ from crop_core.prune.schedule import BudgetError, allowance, cuts, mean_tokens, 
 from crop_core.records import Comparison
 from crop_core.region import Region
 from crop_core.runs import Task
+from tests.support import checkpoints
+from tests.support.exactness import BATCHES, NoWaiting, assert_equals_oracle, prepared, stack_of
+from tests.support.families import FAMILIES, VARIANTS, assert_exact, build, hidden_by, picture, plain
+from tests.support.oracle import Masked, new_tokens, run
+from tests.support.tiny_models import tiny_inputs, tiny_llava
 
 PEERS = ("pyramiddrop", "sparsevlm", "dart")
 JOINT = ("plc+pyramiddrop", "random+dart")

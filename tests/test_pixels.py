@@ -1,12 +1,12 @@
 """Prompts and pixels prepared the fast way are the processor's own, to the last bit."""
 
-import families
 import pytest
 import torch
 from PIL import Image
 
 from crop_core.models import load
 from crop_core.models.pixels import FromBytes, normalized
+from tests.support import families
 
 SIZES = [(96, 64), (64, 130), (120, 120)]
 NAMES = ["llava_next", "llava_onevision", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"]

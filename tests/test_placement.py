@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from families import build
-from other_device import OTHER, OtherDevice
 from PIL import Image
 from torch.utils._pytree import tree_map_only
 
@@ -15,6 +13,8 @@ from crop_core.localize.rule import Rule
 from crop_core.measure.memory import weights_bytes
 from crop_core.models import DEFAULT_LOCALIZER, load
 from crop_core.region import Region
+from tests.support.families import build
+from tests.support.other_device import OTHER, OtherDevice
 
 IMAGE = Image.effect_mandelbrot((200, 120), (-2, -1, 1, 1), 50).convert("RGB")
 QUESTION = "what is left of the dog?"

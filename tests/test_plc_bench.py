@@ -1,9 +1,7 @@
 """What the learned PLC is worth: its figures by hand, and its parts one without the other."""
 
-import checkpoints
 import pytest
 import torch
-from learned import add_plc
 from PIL import Image
 
 from benchmarks import plc
@@ -13,6 +11,8 @@ from crop_core.config import Budget, CropConfig
 from crop_core.models import load
 from crop_core.region import Region
 from crop_core.runs import Task
+from tests.support import checkpoints
+from tests.support.learned import add_plc
 
 RIGHT, WRONG = Reply(True, 0.25), Reply(False, 0.75)
 

@@ -1,7 +1,5 @@
 """Pooling PLC as arithmetic: exact counts, windows that never cross a ring, the region first."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -10,27 +8,7 @@ from crop_core.compress.pooling import PoolingCompressor, in_sight, rings
 from crop_core.compress.protocol import CompressionError, CompressionPlan
 from crop_core.config import PlcConfig, Ring
 from crop_core.region import Region
-
-
-def grid(side=24, size=(480, 480), pad=0.0, leading=0):
-    """A row-major grid over the image, or over the padded square whose padding takes the share `pad` above and
-    below.
-    """
-    row, col = (index.reshape(-1) for index in np.indices((side, side)))
-    width, height = size
-    top = -pad * height
-    down = height * (1 + 2 * pad) / side
-    boxes = np.stack([col * width / side, top + row * down, (col + 1) * width / side, top + (row + 1) * down], axis=1)
-    lead = lambda array, value: np.concatenate([np.full((leading, *array.shape[1:]), value, array.dtype), array])  # noqa: E731
-    return SimpleNamespace(
-        image_size=size,
-        boxes=lead(boxes, np.nan),
-        view=lead(row * 0, -1),
-        row=lead(row, -1),
-        col=lead(col, -1),
-        visible=(0.0, 0.0, float(width), float(height)),
-    )
-
+from tests.support.layouts import grid
 
 REGION = Region(2, 3, 4, 4, 480, 480)
 

@@ -2,86 +2,35 @@
 exactly.
 """
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from oracle import Masked, difference, new_tokens, run
-from tiny_models import VOCABULARY, tiny_config, tiny_inputs, tiny_llava
-from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache, MistralConfig
 
 from crop_core.prune import Decision, DecoderStack, LayerPruning, PruneContext, PruneError, VisualTokens, registry
 from crop_core.prune.fastv import FastvPruner
 from crop_core.prune.ilp import IlpPruner, best
-
-EXACT = 1e-5
-BATCHES = {"one": {}, "padded": {"before": (3, 6), "after": (5, 9)}}
+from tests.support.exactness import (
+    BATCHES,
+    EXACT,
+    NoWaiting,
+    RandomPruner,
+    assert_equals_oracle,
+    hidden_by,
+    ilp,
+    prepared,
+    stack_of,
+    told,
+)
+from tests.support.oracle import Masked, difference, run
+from tests.support.tiny_models import VOCABULARY, tiny_config, tiny_inputs, tiny_llava
 
 
 @pytest.fixture(scope="module", params=["sdpa", "eager"])
 def model(request):
     return tiny_llava(request.param)
-
-
-@dataclass
-class RandomPruner:
-    """Keeps random tokens, another number of them in every sample: {layer: tokens per sample}."""
-
-    counts: dict
-    seed: int = 0
-
-    @property
-    def layers(self):
-        return tuple(self.counts)
-
-    def decide(self, context):
-        rng = np.random.default_rng(self.seed + context.layer)
-        return [
-            Decision(torch.from_numpy(np.sort(rng.choice(alive.numpy(), count, replace=False))))
-            for alive, count in zip(context.alive, self.counts[context.layer], strict=True)
-        ]
-
-
-def told(inside):
-    return VisualTokens.of_one_image(torch.as_tensor(inside))
-
-
-def prepared(model, batch, **how):
-    inputs = tiny_inputs(model, **BATCHES[batch], **how)
-    return inputs, inputs.pop("visual")
-
-
-def stack_of(model):
-    return DecoderStack.of(model.model.language_model)
-
-
-def ilp(visual, cuts=((1, 9), (3, 2)), every=5):
-    return IlpPruner(tuple(cuts), [told(torch.arange(int(row.sum())) % every == 0) for row in visual])
-
-
-def hidden_by(pruning, visual):
-    """{layer: (B, P) bool} visual columns that are gone from this layer on."""
-    gone = {}
-    for number, first in enumerate(pruning.steps[0]):
-        gone[first.layer] = visual.clone()
-        for sample, steps in enumerate(pruning.steps):
-            gone[first.layer][sample, visual[sample].nonzero()[:, 0][torch.from_numpy(steps[number].kept)]] = False
-    return gone
-
-
-def assert_equals_oracle(model, inputs, visual, pruner, evict=False):
-    plain = run(model, inputs, steps=1)
-    with LayerPruning(stack_of(model), pruner, visual, evict) as pruning:
-        pruned = run(model, inputs)
-    hidden = hidden_by(pruning, visual)
-    with Masked(model, hidden, hidden[max(hidden)] if evict else None):
-        masked = run(model, inputs, forced=new_tokens(pruned, inputs))
-    assert difference(pruned, masked) <= EXACT
-    assert float((plain.logits[0] - pruned.logits[0]).abs().max()) > 0.1, "the check has no power"
-    return pruned, pruning
 
 
 @pytest.mark.parametrize("batch", BATCHES)
@@ -254,28 +203,6 @@ def test_every_image_keeps_a_token_its_best_one():
     assert best(torch.arange(7), scores, tokens, 4).tolist() == [0, 1, 3, 5]
     assert best(torch.arange(7), scores, tokens, 4, by_region=False).tolist() == [1, 3, 4, 5]
     assert best(torch.tensor([0, 2, 4, 6]), scores, tokens, 1).tolist() == [0, 4, 6], "never fewer than images"
-
-
-class NoWaiting(TorchDispatchMode):
-    """Nothing inside may need a tensor's values on the host, or a shape that depends on them."""
-
-    WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "bincount")
-
-    def __enter__(self):
-        self.patch = pytest.MonkeyPatch()
-        for name in ("numpy", "tolist", "cpu", "item", "__array__", "__bool__", "__int__", "__index__"):
-            self.patch.setattr(torch.Tensor, name, lambda *_, name=name, **how: pytest.fail(f"{name} waits"))
-        return super().__enter__()
-
-    def __exit__(self, *error):
-        self.patch.undo()
-        super().__exit__(*error)
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        assert not any(name in func.name() for name in self.WAITS), f"{func} waits for the device"
-        if func.name() == "aten::index.Tensor":
-            assert all(index.dtype != torch.bool for index in args[1] if index is not None), "a mask as an index waits"
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("evict", [False, True])

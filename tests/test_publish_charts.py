@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fake_records import comparison, cost, picture, told
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
-from test_publish_figures import check_apart, handles, labels, said, streams
 
+from tests.support.fake_records import comparison, cost, picture, told
+from tests.support.figures import check_apart, handles, labels, said, streams
 from ui import palette
 from ui.figures import STAGE_NAMES
 from ui.publish.budget_curves import budgets

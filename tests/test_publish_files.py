@@ -10,16 +10,16 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
-from fake_records import FakeEngine, about_several, comparison, picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_ui_events import SETTINGS
 from ui.publish.facts import caption
 
 from crop_core.embedded import data_url, picture_of
 from crop_core.images import ImageError
 from crop_core.region import Region
+from tests.support.fake_records import FakeEngine, about_several, comparison, picture
+from tests.support.panel import SETTINGS
 from ui.events import Handlers
 from ui.figures import alive_curve
 from ui.history import MOST, Finished, History, strip_html

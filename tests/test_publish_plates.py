@@ -10,10 +10,12 @@ from itertools import pairwise
 import gradio as gr
 import numpy as np
 import pytest
-from fake_records import FakeEngine, picture, told, trace
 from matplotlib.colors import to_hex
 from PIL import Image
-from test_publish_figures import (
+
+from crop_core.region import Region
+from tests.support.fake_records import FakeEngine, picture, told, trace
+from tests.support.figures import (
     area,
     boxes_of,
     check_apart,
@@ -26,9 +28,7 @@ from test_publish_figures import (
     ringed,
     said,
 )
-from test_ui_events import SETTINGS
-
-from crop_core.region import Region
+from tests.support.panel import SETTINGS
 from ui import palette
 from ui.many import Many
 from ui.publish import answer_map, legend

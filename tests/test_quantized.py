@@ -1,12 +1,9 @@
 """8- and 4-bit loading: what is asked of bitsandbytes, what is left whole, and, where it is installed, that it runs."""
 
 import importlib.util
-from pathlib import Path
 
 import pytest
 import torch
-from checkpoints import save
-from families import FAMILIES, build
 from PIL import Image
 from transformers import LlavaForConditionalGeneration
 from transformers.quantizers.quantizers_utils import should_convert_module
@@ -19,6 +16,9 @@ from crop_core.models.folder import check_whole
 from crop_core.models.quantized import QUANTIZED, is_quantized, quantization
 from crop_core.models.room import weights_needed
 from crop_core.region import Region
+from tests.support import ROOT
+from tests.support.checkpoints import save
+from tests.support.families import FAMILIES, build
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +89,6 @@ def test_a_quantized_model_answers_and_takes_what_was_said(quantize):
     config = CropConfig(budget=Budget(share=0.25), repeats=1)
     found = engine.compare(Image.new("RGB", (200, 120), "red"), "what is it?", config, Region(2, 2, 5, 5, 200, 120))
     assert found.crop.trace.steps and found.crop.tokens
-    said = weights_needed(
-        check_whole("it", Path(__file__).parents[1] / "assets/models/crop-tiny"), torch.float32, quantize
-    )
+    said = weights_needed(check_whole("it", ROOT / "assets/models/crop-tiny"), torch.float32, quantize)
     assert weights_bytes(engine.adapter.model) == pytest.approx(said, rel=0.03)  # on the CPU its blocks are packed anew
     assert weights_bytes(engine.adapter.model) < weights_bytes(whole.model) / 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import checkpoints
 import pytest
 import torch
 from PIL import Image
@@ -14,6 +13,7 @@ from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.records import Way
 from crop_core.remembered import Remembered
+from tests.support import checkpoints
 
 IMAGE = Image.effect_noise((80, 60), 90).convert("RGB")
 CONFIG = CropConfig(budget=Budget(mean_tokens=24), max_new_tokens=3)

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bench_records import frame, record, records
 
 from crop_core.bench.report.checks import MissedBudget, check
 from crop_core.bench.report.scores import RecordsError
 from crop_core.bench.sweep.trial import ALL, Trial
+from tests.support.bench_records import frame, record, records
 
 CROP, SHARE = Trial("crop", "64"), Trial("crop", "25%")
 

@@ -3,13 +3,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from bench_records import frame, record, records
 
 from crop_core.bench.report import curves, heatmaps
 from crop_core.bench.report.html import report
 from crop_core.bench.report.summary import summarise
 from crop_core.bench.report.table import full_table
 from crop_core.bench.sweep.trial import ALL, Trial
+from tests.support.bench_records import frame, record, records
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 FACTS = {"model": "crop-tiny", "versions": {"torch": "2.13"}, "command": "bench --path <here>"}

@@ -3,7 +3,6 @@ import math
 
 import numpy as np
 import pytest
-from bench_records import BUDGETS, CHANCES, frame, record, records
 
 from crop_core.bench.report import definitions, words
 from crop_core.bench.report.checks import MissedBudget
@@ -15,6 +14,7 @@ from crop_core.bench.report.summary import summarise
 from crop_core.bench.report.table import full_table, kinds_table, methods_table, pairs_table, rivals_table
 from crop_core.bench.sweep.trial import ALL, BLIND, Trial
 from crop_core.config import METHODS
+from tests.support.bench_records import BUDGETS, CHANCES, frame, record, records
 
 CROP, FASTV = Trial("crop", "64"), Trial("fastv", "64")
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from checkpoints import sharded
 from safetensors.torch import load_file
 
 from crop_core import units
@@ -10,6 +9,7 @@ from crop_core.models import ModelError, load, room
 from crop_core.models.folder import check_whole
 from crop_core.models.placement import Placement
 from crop_core.models.room import weights_needed
+from tests.support.checkpoints import sharded
 
 
 @pytest.fixture(scope="module")

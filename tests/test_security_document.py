@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support import ROOT
+
 DOCUMENT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 TESTS = ROOT / "tests"
 

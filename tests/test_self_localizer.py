@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES, VARIANTS, build
 from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,6 +19,7 @@ from crop_core.localize.glimpse import Glimpse
 from crop_core.localize.heat import Term
 from crop_core.localize.rule import KEY, Rule
 from crop_core.models import ModelError, load
+from tests.support.families import FAMILIES, VARIANTS, build
 
 EXACT = 1e-5
 QUESTION = "what is left of the dog?"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fake_records import FakeEngine
 from starlette.testclient import TestClient
 
 from crop_core.settings import Settings
+from tests.support.fake_records import FakeEngine
 from ui.serve import page
 
 

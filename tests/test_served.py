@@ -5,63 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fake_records import FakeEngine, picture
 
-from crop_core.settings import Settings
-from ui.layout import build, launch_options
+from tests.support import ROOT
+from tests.support.served import ask, png, served
 from ui.server.headers import headers
-from ui.server.hosting import Hosting
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@contextmanager
-def served(folder: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of the app with these settings."""
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder / "files"))
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    read = Settings.from_env()
-    hosting = Hosting(read)
-    app = build(hosting.wrap_engine(FakeEngine()), [])
-    options = launch_options(folder / "examples", read.max_upload_mb) | hosting.launch_options()
-    app.launch(prevent_thread_lock=True, quiet=True, **options)
-    try:
-        yield app.local_url
-    finally:
-        app.close()
 
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """`served`, in a folder of its own."""
     return lambda **settings: served(tmp_path, settings, monkeypatch)
-
-
-def ask(client: httpx.Client) -> str:
-    """What /ask told about an uploaded picture: the text of its events."""
-    sent = client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()
-    image = {"path": sent[0], "meta": {"_type": "gradio.FileData"}}
-    data = [image, "what is on my passport?", "crop", "64", ""]
-    event = client.post("gradio_api/call/ask", json={"data": data}).json()["event_id"]
-    return client.get(f"gradio_api/call/ask/{event}").text
-
-
-def png() -> bytes:
-    """A picture file."""
-    from io import BytesIO
-
-    out = BytesIO()
-    picture(40, 30).save(out, "PNG")
-    return out.getvalue()
 
 
 def test_an_answer_leaves_one_line(start: Callable[..., Any], capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_records import FakeEngine, picture, request
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -19,6 +18,7 @@ from starlette.testclient import TestClient
 from crop_core.config import Budget, CropConfig
 from crop_core.records import Way
 from crop_core.settings import Settings
+from tests.support.fake_records import FakeEngine, picture, request
 from ui.server import metrics
 from ui.server.headers import POLICY, SecurityHeaders, headers
 from ui.server.health import health_routes

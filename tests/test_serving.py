@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,13 +18,13 @@ from crop_core.engine import CropEngine
 from crop_core.records import Comparison, StreamEvent, Way
 from crop_core.serving.client import ServedEngine, WorkerError
 from crop_core.serving.replica import deployment
+from tests.support import ROOT
 
 pytest.importorskip("ray")
 pytest.importorskip("aiohttp_cors", reason="ray[serve] is not installed")
 pytest.importorskip("watchfiles", reason="ray[serve] is not installed")
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`")  # in Ray Serve itself
-ROOT = Path(__file__).parents[1]
 CONFIG = CropConfig(budget=Budget(mean_tokens=64), repeats=1)
 PATIENCE = 60
 

@@ -14,8 +14,9 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
-from test_served import ask, png, served
 
+from tests.support import ROOT
+from tests.support.served import ask, png, served
 from ui import layout
 from ui.publish.panel import offered
 from ui.server.guarded import FETCHED, STRANGE, Guarded
@@ -126,7 +127,7 @@ def gone(path: Path, within: float = 10) -> bool:
 def test_uploads_are_deleted_in_time(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "LOOK_EVERY", 0.2)
     build = layout.build
-    monkeypatch.setattr("test_served.build", lambda *given: build(*given, keep_hours=1 / 3600))
+    monkeypatch.setattr("tests.support.served.build", lambda *given: build(*given, keep_hours=1 / 3600))
     with start() as app, httpx.Client(base_url=app) as client:
         path = Path(client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()[0])
         assert gone(path)
@@ -174,7 +175,7 @@ def test_a_session_without_a_name_stops_nobody(start: Callable[..., Any], monkey
         path = client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()[0]
         data = [{"path": path, "meta": FILE}, "what?", "crop", "64", ""]
         with monkeypatch.context() as slow:
-            slow.setattr("test_served.Engine.answer", lambda *_: time.sleep(0.3))
+            slow.setattr("tests.support.served.Engine.answer", lambda *_: time.sleep(0.3))
             for session in ("a", "", "", "b"):
                 body = {"data": data, "fn_index": index, "session_hash": session}
                 assert client.post("gradio_api/queue/join", json=body).status_code == 200
@@ -218,5 +219,5 @@ def test_nothing_about_the_server_is_in_what_is_open_to_all(start: Callable[...,
     with start() as app, httpx.Client(base_url=app) as client:
         for page in ("", "config", "gradio_api/info", "healthz", "readyz", "nowhere"):
             text = client.get(page).text
-            assert str(Path.home()) + "/" not in text and str(Path(__file__).parents[1]) not in text
+            assert str(Path.home()) + "/" not in text and str(ROOT) not in text
             assert str(tmp_path) not in text

@@ -3,11 +3,9 @@
 import math
 import random
 
-import checkpoints
 import pytest
 import torch
 from PIL import Image
-from sweeping import Exact, examples
 
 from crop_core.bench.data.protocol import Example
 from crop_core.bench.sweep.examiner import GREY, config_of, drawn
@@ -19,6 +17,8 @@ from crop_core.localize import GridLocalizer, SelfLocalizer
 from crop_core.models import load
 from crop_core.region import Region, random_region
 from crop_core.runs import Task
+from tests.support import checkpoints
+from tests.support.sweeping import Exact, examples
 
 LONGEST = 4
 PLAN = (

@@ -5,16 +5,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from sweeping import Toy, toys
 
 from crop_core.bench.sweep import pool, store
 from crop_core.bench.sweep.plan import trials
 from crop_core.bench.sweep.run import missing, sweep
 from crop_core.bench.sweep.trial import ALL, BLIND, Trial
 from crop_core.bench.sweep.work import Skipped, SweepError
+from tests.support import ROOT
+from tests.support.sweeping import Toy, toys
 
 PLAN = trials(["crop", "fastv"], ["64"])
 TWO = pool.pool_of(2)
@@ -102,14 +102,14 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path, log):
     out = tmp_path / "out"
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # also where ours is ignored (nohup)
-        "from pathlib import Path; from sweeping import Toy, toys; from crop_core.bench.sweep import pool, run, store;"
+        "from pathlib import Path; from tests.support.sweeping import Toy, toys;"
+        "from crop_core.bench.sweep import pool, run, store;"
         "from crop_core.bench.sweep.plan import trials;"
         f"store.claim(Path({str(out)!r}), {{}});"
         f"run.sweep(Toy(Path({str(log)!r}), pause=0.1), toys(60), trials(['crop', 'fastv'], ['64']),"
         f" Path({str(out)!r}), pool.pool_of(2))"
     )
-    here = Path(__file__).parent
-    environment = os.environ | {"PYTHONPATH": f"{here.parent}{os.pathsep}{here}"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

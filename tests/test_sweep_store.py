@@ -6,11 +6,11 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from sweeping import RECORD, record, toys
 
 from crop_core.bench.sweep import store
 from crop_core.bench.sweep.trial import ALL, Trial
 from crop_core.bench.sweep.work import SweepError
+from tests.support.sweeping import RECORD, record, toys
 
 CROP = Trial("crop", "64")
 

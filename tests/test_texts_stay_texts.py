@@ -11,11 +11,11 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from fake_records import FakeEngine, comparison, picture, told
 
 from crop_core.config import Budget, ConfigError
 from crop_core.records import Comparison, Refused
 from crop_core.units import LONGEST, repeated
+from tests.support.fake_records import FakeEngine, comparison, picture, told
 from ui import controls, figures
 from ui.gallery import HEADERS
 from ui.history import Finished, History, strip_html

@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from other_device import OTHER, OtherDevice
 
 from crop_core.tiny import train as training
 from crop_core.tiny.checkpoint import LOCATOR, build_model
@@ -20,6 +19,7 @@ from crop_core.tiny.vision import VisionPlan, train_vision
 from crop_core.tiny.warm_start import Imitation
 from crop_core.tiny.workers import Workers
 from crop_core.tiny.world import Unseen
+from tests.support.other_device import OTHER, OtherDevice
 
 PLAN = LanguagePlan(
     8,

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from packs import packed, rows_of, shrink
 
 from crop_core.prune import DecoderStack, LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
@@ -24,6 +23,7 @@ from crop_core.tiny.questions import all_questions
 from crop_core.tiny.scenes import make_scene
 from crop_core.tiny.selection import Selection, left_by_pruning, patches_to_keep, salience
 from crop_core.tiny.tokenizer import build_tokenizer
+from tests.support.packs import packed, rows_of, shrink
 
 BOTH = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from packs import shrink
 
 from crop_core.compress.trained import trained_plc
 from crop_core.localize.calibration import iou
@@ -14,6 +13,7 @@ from crop_core.region import Region
 from crop_core.tiny import plc
 from crop_core.tiny.checkpoint import ANSWERER, RECIPES, build_model, save
 from crop_core.tiny.tokenizer import build_tokenizer
+from tests.support.packs import shrink
 
 PLAN = plc.PlcPlan(batch=2, fresh=1, memory=3, questions=6, asked=3, least=20, most=60, rank=2, rate=0.05)
 

@@ -2,12 +2,10 @@
 
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from packs import shrink
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
@@ -23,8 +21,10 @@ from crop_core.tiny.questions import sample_questions
 from crop_core.tiny.scenes import make_scene
 from crop_core.tiny.tokenizer import build_tokenizer
 from crop_core.tiny.warm_start import Imitation, grow, start_from
+from tests.support import ROOT
+from tests.support.packs import shrink
 
-MODELS = Path(__file__).parents[1] / "assets" / "models"
+MODELS = ROOT / "assets" / "models"
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from families import FAMILIES, build
 from PIL import Image
 
 from crop_core.compress import CompressionError, Picture
@@ -10,6 +9,7 @@ from crop_core.config import Budget, CropConfig
 from crop_core.models import ModelError, load
 from crop_core.region import Region
 from crop_core.runs import Task
+from tests.support.families import FAMILIES, build
 
 IMAGES = [Image.effect_noise(size, 90).convert("RGB") for size in ((200, 120), (90, 160))]
 

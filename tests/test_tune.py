@@ -3,11 +3,9 @@
 import json
 from pathlib import Path
 
-import checkpoints
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES, VARIANTS, build
 from PIL import Image, ImageDraw
 from tokenizers import pre_tokenizers
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -24,6 +22,8 @@ from crop_core.tune.errors import TuneError
 from crop_core.tune.lora import Lora
 from crop_core.tune.settings import Settings
 from crop_core.tune.train import Trainer
+from tests.support import checkpoints
+from tests.support.families import FAMILIES, VARIANTS, build
 
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 ANSWER = [27, 34, 41, 48, 55, 32]

@@ -2,7 +2,6 @@
 
 import json
 
-import checkpoints
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
@@ -12,6 +11,7 @@ from crop_core.bench.heldout import held_out
 from crop_core.cli import main
 from crop_core.localize import GridLocalizer
 from crop_core.models import load
+from tests.support import checkpoints
 
 LOCATOR = "crop-tiny-locator"
 

@@ -12,13 +12,13 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
-from fake_records import FakeEngine, picture, request
 from gradio_client import Client, handle_file
-from test_ui_events import SETTINGS
 
 from crop_core.config import CropConfig
 from crop_core.records import StreamEvent, Way
 from crop_core.request import QueueStatus
+from tests.support.fake_records import FakeEngine, picture, request
+from tests.support.panel import SETTINGS
 from ui.events import Handlers
 from ui.history import History
 from ui.layout import build, launch_options

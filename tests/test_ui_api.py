@@ -1,8 +1,8 @@
 import gradio as gr
 import pytest
-from fake_records import FakeEngine, picture
 
 from crop_core.config import Budget
+from tests.support.fake_records import FakeEngine, picture
 from ui.api import BROKEN, NAMES, Endpoints, cells
 from ui.layout import build
 

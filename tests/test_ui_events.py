@@ -5,17 +5,16 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-from fake_records import FakeEngine, picture
 
-from crop_core.config import ConfigError, PlcConfig
+from crop_core.config import ConfigError
 from crop_core.records import StreamEvent
-from ui.controls import rings_text
+from tests.support.fake_records import FakeEngine, picture
+from tests.support.panel import SETTINGS, Event
 from ui.events import BROKEN, Handlers
 from ui.examples import Example
 from ui.history import History
 from ui.layout import launch_options
 
-SETTINGS = ("crop", "192", "", rings_text(PlcConfig()), "", False, "predicted", 2, 2, 5, 5)
 KEPT = gr.skip()
 
 
@@ -112,13 +111,6 @@ def test_a_new_picture_is_shown_and_a_bad_one_is_not(scene: str) -> None:
     assert explorer == KEPT and others == [KEPT] * 3
     assert note
     assert handlers.preview(None, None, "drawn") == (KEPT, "", *[KEPT] * 3)
-
-
-class Event:
-    """The part of gr.EventData that is read."""
-
-    def __init__(self, data: object) -> None:
-        self._data = data
 
 
 def test_an_example_fills_the_inputs(scene: str) -> None:

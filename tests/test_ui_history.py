@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 import pytest
-from fake_records import comparison, picture
 
 from crop_core.region import Region
+from tests.support.fake_records import comparison, picture
 from ui.history import MOST, MOST_PIXELS, Finished, History, strip_html
 from ui.payload import View
 from ui.render import render

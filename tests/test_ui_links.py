@@ -3,13 +3,13 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
-from fake_records import FakeEngine, picture
 from hypothesis import given
 from hypothesis import strategies as st
-from test_ui_events import SETTINGS
 
 from crop_core.config import ConfigError
 from crop_core.region import RegionError
+from tests.support.fake_records import FakeEngine, picture
+from tests.support.panel import SETTINGS
 from ui import links
 from ui.events import Handlers
 from ui.examples import Example

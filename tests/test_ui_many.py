@@ -2,11 +2,11 @@ import json
 
 import gradio as gr
 import pytest
-from fake_records import FakeEngine, picture, told
-from test_ui_events import SETTINGS
 
 from crop_core.config import METHODS, Budget
 from crop_core.region import Region
+from tests.support.fake_records import FakeEngine, picture, told
+from tests.support.panel import SETTINGS
 from ui.events import BROKEN
 from ui.figures import answer_map, budget_curves
 from ui.gallery import HEADERS, gallery_json, table_rows

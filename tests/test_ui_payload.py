@@ -3,13 +3,13 @@ import io
 import json
 
 import numpy as np
-from fake_records import FakeEngine, comparison, picture, request, trace
 from PIL import Image
 
 from crop_core.embedded import SIDE, data_url
 from crop_core.records import StreamEvent
 from crop_core.region import Region
 from crop_core.trace import TokenTrace
+from tests.support.fake_records import FakeEngine, comparison, picture, request, trace
 from ui.examples import Example, load_examples, strip_html
 from ui.payload import View
 

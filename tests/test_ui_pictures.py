@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from fake_records import comparison
 
+from tests.support.fake_records import comparison
 from ui import figures, palette
 
 

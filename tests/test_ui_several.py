@@ -6,14 +6,14 @@ from dataclasses import replace
 import gradio as gr
 import numpy as np
 import pytest
-from fake_records import FakeEngine, about_several, comparison, picture
 from PIL import Image
-from test_ui_events import SETTINGS, Event
 
 from crop_core.images import ImageError
 from crop_core.records import Comparison, StreamEvent
 from crop_core.region import Region, RegionError
 from crop_core.trace import PruneStep, TokenTrace
+from tests.support.fake_records import FakeEngine, about_several, comparison, picture
+from tests.support.panel import SETTINGS, Event
 from ui import figures, words
 from ui.events import Handlers
 from ui.history import History, strip_html, thread_html

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_records import answer, comparison, trace
 
 from crop_core.records import TokenProb
 from crop_core.region import Region
+from tests.support.fake_records import answer, comparison, trace
 from ui import words
 
 REGION = Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -20,11 +19,11 @@ from crop_core.config import Budget, CropConfig
 from crop_core.engine import CropEngine
 from crop_core.images import open_image
 from crop_core.records import Way
+from tests.support import ROOT
 from ui.examples import load_examples
 from ui.server import zero
 from ui.server.zero import ZeroEngine, ZeroError, duration, load_engine, on_zero
 
-ROOT = Path(__file__).resolve().parents[1]
 IMAGE = Image.new("RGB", (40, 30))
 BUNDLED = all(
     (ROOT / "assets" / "models" / name / "config.json").is_file() for name in ("crop-tiny", "crop-tiny-locator")
@@ -35,7 +34,7 @@ BUNDLED = all(
 def told() -> dict[str, Any]:
     """What the handlers gave in a process under the stand-in."""
     environment = {**os.environ, "SPACES_ZERO_GPU": "true", "OMP_NUM_THREADS": "1"}
-    script = str(ROOT / "tests" / "zerogpu" / "handlers.py")
+    script = str(ROOT / "tests" / "support" / "zerogpu" / "handlers.py")
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

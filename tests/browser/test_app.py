@@ -1,72 +1,11 @@
 from __future__ import annotations
 
-import io
-import json
-from pathlib import Path
-
 import pytest
-from conftest import Watch
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from crop_core.records import Comparison
 from crop_core.tiny.question import KINDS
-
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = json.loads((ROOT / "assets" / "examples" / "examples.json").read_text())
-
-
-def _is_square(row: dict[str, object]) -> bool:
-    with Image.open(ROOT / "assets" / "examples" / str(row["image"])) as picture:
-        return picture.width == picture.height
-
-
-SQUARE = next(index for index, row in enumerate(EXAMPLES) if _is_square(row))  # no padding around the picture
-
-
-def done(page: Page) -> None:
-    """Both answers, verdict and pictures of the latest question are drawn."""
-    expect(page.locator(".cx")).to_have_attribute("data-stage", "done")
-    expect(page.locator(".cx-verdict")).to_be_visible()
-
-
-def ask_example(page: Page, index: int) -> None:
-    """Clicks an example and waits until its own answer is there."""
-    page.locator(".ex-button").nth(index).click()
-    expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[index]['question']}”")
-    done(page)
-
-
-def result(page: Page) -> Comparison:
-    """The finished comparison, from the file that the app offers."""
-    if page.locator("#save-record").is_hidden():
-        page.get_by_text("Figures and downloads").click()
-    expect(page.locator("#save-record")).to_be_enabled()
-    with page.expect_download() as download:
-        page.locator("#save-record").click()
-    return Comparison.from_json(json.loads(Path(download.value.path()).read_text()))
-
-
-def settled(page: Page) -> None:
-    """Figures and downloads are there as well: nothing of the latest question is under way any more."""
-    result(page)
-    for figure in ("#times", "#alive"):
-        expect(page.locator(f"{figure} .main-svg").first).to_be_visible()
-
-
-def png(width: int, height: int, colour: str = "#3a7") -> dict[str, object]:
-    """A plain picture as an upload."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
-    return {"name": "plain.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
-
-
-def upload(page: Page, file: dict[str, object]) -> None:
-    """Gives a picture file; a picture that is there already is taken away first."""
-    clear = page.locator("#picture").get_by_label("Remove Image")
-    if clear.count() and clear.first.is_visible():
-        clear.first.click()
-    page.locator("#picture input[type=file]").first.set_input_files(file)
+from tests.support.browser import EXAMPLES, SQUARE, Watch, ask_example, done, png, result, settled, upload
 
 
 def test_there_are_examples_of_every_kind() -> None:

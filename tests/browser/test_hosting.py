@@ -14,12 +14,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import BUNDLED, ROOT, free_port, running
-from container import command, copied, environment, read, stages
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
-from test_app import EXAMPLES, ask_example, done, png, result, settled, upload
 
+from tests.support import ROOT
+from tests.support.browser import BUNDLED, EXAMPLES, ask_example, done, free_port, png, result, running, settled, upload
+from tests.support.container import command, copied, environment, read, stages
 from ui.server.headers import headers
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -72,7 +72,7 @@ def in_a_container(models: dict[str, str], folder: Path) -> Iterator[str]:
 @contextmanager
 def on_zerogpu(models: dict[str, str], folder: Path) -> Iterator[str]:
     """With the stand-in, where every call to the engine is a fork."""
-    stand_in = str(ROOT / "tests" / "zerogpu")
+    stand_in = str(ROOT / "tests" / "support" / "zerogpu")
     paths = ":".join([stand_in, *filter(None, sys.path)])
     with running({**models, "SPACES_ZERO_GPU": "true", "PYTHONPATH": paths}, folder) as app:
         yield app

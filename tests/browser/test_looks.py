@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from looks import pictures
 from playwright.sync_api import Page, expect
-from test_app import SQUARE, ask_example, done, result, settled
+
+from tests.support.browser import SQUARE, ask_example, done, result, settled
+from tests.support.looks import pictures
 
 
 def nothing(page: Page) -> None:

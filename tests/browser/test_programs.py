@@ -11,10 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import ROOT, running
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from tests.support import ROOT
+from tests.support.browser import running
 from ui.api import NAMES
 
 PICTURE = ROOT / "assets" / "examples" / "01.jpg"

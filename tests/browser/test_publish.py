@@ -7,22 +7,13 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from conftest import Watch
-from fake_records import about_several, comparison, picture
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from test_app import EXAMPLES, ask_example, done, result
 
 from crop_core.embedded import data_url
 from crop_core.region import Region
-
-
-def saved(page: Page, button: str) -> bytes:
-    """The file behind a button."""
-    expect(page.locator(button)).to_be_enabled()
-    with page.expect_download() as download:
-        page.locator(button).click()
-    return Path(download.value.path()).read_bytes()
+from tests.support.browser import EXAMPLES, Watch, ask_example, done, result, saved
+from tests.support.fake_records import about_several, comparison, picture
 
 
 def test_a_figure_is_drawn_as_the_options_say(page: Page) -> None:

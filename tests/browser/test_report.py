@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_records import records
-from conftest import Watch
 from playwright.sync_api import Browser, Page, expect
 
 from crop_core.bench.report.html import report
 from crop_core.bench.report.summary import summarise
+from tests.support.bench_records import records
+from tests.support.browser import Watch
 
 DESKTOP, PHONE = (1200, "light"), (390, "dark")  # width in pixels, colour scheme
 FIGURES = 9  # three of lines, and two heat maps at each of three budgets

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Watch, free_port
-from fake_records import FakeEngine
 from playwright.sync_api import Browser, Page, expect
-from test_app import EXAMPLES, ask_example, done, result
 
+from tests.support import ROOT
+from tests.support.browser import EXAMPLES, Watch, ask_example, done, free_port, result
+from tests.support.fake_records import FakeEngine
 from ui.examples import load_examples
 from ui.layout import build, launch_options
 from ui.server.in_turn import QueuedEngine

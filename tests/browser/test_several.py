@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import Watch, running
-from families import llava_next
-from looks import pictures
 from playwright.sync_api import Browser, Locator, Page, expect
-from test_app import ask_example, done, png, result, upload
+
+from tests.support.browser import Watch, ask_example, done, png, result, running, upload
+from tests.support.families import llava_next
+from tests.support.looks import pictures
 
 FIRST, NEXT = "what is left of the dog?", "where is the red cat?"
 

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fake_records import comparison, picture
 from playwright.sync_api import Page, expect
-from test_app import done
-from test_publish import saved
 
 from crop_core.embedded import data_url
+from tests.support.browser import done, saved
+from tests.support.fake_records import comparison, picture
 
 HOSTILE = "<img class=evil src=x onerror='window.evil=1'><b class=evil>bold</b>"
 COUNT = "() => document.querySelectorAll('.evil').length + (window.evil || 0)"

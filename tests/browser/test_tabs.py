@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from conftest import Watch
 from playwright.sync_api import Page, expect
-from test_app import EXAMPLES, SQUARE, ask_example, done, result, settled
 
+from tests.support.browser import EXAMPLES, SQUARE, Watch, ask_example, done, result, settled
 from ui.lesson import STEPS
 
 

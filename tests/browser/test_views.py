@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import Watch, running
-from families import llava_next
 from playwright.sync_api import Browser, Page, expect
-from test_app import done, png, upload
+
+from tests.support.browser import Watch, done, png, running, upload
+from tests.support.families import llava_next
 
 
 @pytest.fixture

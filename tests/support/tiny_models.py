@@ -1,22 +1,16 @@
-"""Tiny LLaVA models with random weights, a word-level tokenizer, a processor and inputs: what tests run instead of a
-hub.
+"""Tiny LLaVA models with random weights and random inputs, built in memory.
 
 Weights are scaled up from the usual initialisation, which gives nearly the same logits for every input.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     CLIPVisionConfig,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
-    LlavaProcessor,
-    PreTrainedTokenizerFast,
 )
 
 SENTENCES = """USER: ASSISTANT: what is left right of above below the a in top bottom corner color shape how many there
@@ -26,10 +20,6 @@ WORDS = SENTENCES.split()
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>")
 PAD, BOS, EOS, UNK, IMAGE = range(len(SPECIAL))
 VOCABULARY = len(SPECIAL) + len(WORDS)
-TEMPLATE = (
-    "{% for message in messages %}USER: {% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n"
-    "{% else %}{{ part['text'] }}{% endif %}{% endfor %} ASSISTANT:{% endfor %}"
-)
 
 
 def tiny_config(layers: int = 4, image_size: int = 56, patch: int = 14, text: LlamaConfig | None = None) -> LlavaConfig:
@@ -80,52 +70,6 @@ def tiny_llava(
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = PAD
     return model.eval()
-
-
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """One token per word of WORDS, everything else <unk>; pads on the left."""
-    vocabulary = {word: number for number, word in enumerate([*SPECIAL, *WORDS])}
-    core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        pad_token="<pad>",
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        padding_side="left",
-    )
-    tokenizer.add_tokens(["<image>"], special_tokens=True)
-    return tokenizer
-
-
-def tiny_processor(image_size: int = 56, patch: int = 14, mode: str = "pad") -> LlavaProcessor:
-    """A LlavaProcessor. mode: "pad" to a square, centre "crop" as LLaVA-1.5 does, or "squash"."""
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-    from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
-
-    square = {"height": image_size, "width": image_size}
-    if mode == "pad":
-        images = LlavaImageProcessorPil(do_pad=True, do_center_crop=False, size=square)
-    elif mode == "crop":
-        images = CLIPImageProcessorPil(size={"shortest_edge": image_size}, crop_size=square)
-    else:
-        images = CLIPImageProcessorPil(size=square, do_center_crop=False)
-    return LlavaProcessor(
-        images,
-        tiny_tokenizer(),
-        patch_size=patch,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=TEMPLATE,
-    )
-
-
-def save_tiny(folder: Path, mode: str = "pad", layers: int = 4, seed: int = 0) -> Path:
-    """A folder that from_pretrained loads: model, tokenizer and processor."""
-    tiny_llava(layers=layers, seed=seed).save_pretrained(folder)
-    tiny_processor(mode=mode).save_pretrained(folder)
-    return Path(folder)
 
 
 def tiny_inputs(

@@ -8,7 +8,9 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-FOLDER = Path(os.environ.get("CROP_SHOTS") or Path(__file__).resolve().parents[2] / "build" / "screenshots")
+from tests.support import ROOT
+
+FOLDER = Path(os.environ.get("CROP_SHOTS") or ROOT / "build" / "screenshots")
 SIZES = {"desktop": (1400, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 THEMES = ("light", "dark")
 GRADIOS = ('nested-interactive at button[aria-label="Add pictures"]',)  # its File has a button in a button

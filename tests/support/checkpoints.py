@@ -18,6 +18,8 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
+from tests.support.cache import copy_of
+
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "<image>"]
 WORDS = [
     *"0123456789:?", "user", "assistant", "what", "is", "left", "of", "the", "dog", "where", "red", "cat"
@@ -89,19 +91,27 @@ def save(
     folder: Path, mode: str = "crop", side: int = 112, template: bool = True, strategy: str = "default", **shape: Any
 ) -> str:
     """A checkpoint folder; side 112 gives 8x8 visual tokens."""
-    built = model(side, strategy=strategy, **shape)
-    if mode == "squash":
-        built.config.crop_region = {"format": "digits"}  # a locator
-    built.save_pretrained(folder)
-    processor(mode, side, strategy, template).save_pretrained(folder)
+
+    def build(folder: Path) -> None:
+        built = model(side, strategy=strategy, **shape)
+        if mode == "squash":
+            built.config.crop_region = {"format": "digits"}  # a locator
+        built.save_pretrained(folder)
+        processor(mode, side, strategy, template).save_pretrained(folder)
+
+    copy_of(folder, ("llava", mode, side, template, strategy, sorted(shape.items()), WORDS), build)
     return str(folder)
 
 
 def sharded(folder: Path) -> Path:
     """The same in three files of weights, with an index."""
-    save(folder)
-    built = LlavaForConditionalGeneration.from_pretrained(folder)
-    (folder / "model.safetensors").unlink()
-    built.save_pretrained(folder, max_shard_size="150KB")
+
+    def build(folder: Path) -> None:
+        save(folder)
+        built = LlavaForConditionalGeneration.from_pretrained(folder)
+        (folder / "model.safetensors").unlink()
+        built.save_pretrained(folder, max_shard_size="150KB")
+
+    copy_of(folder, ("sharded", WORDS), build)
     assert (folder / "model-00003-of-00003.safetensors").is_file()
     return folder

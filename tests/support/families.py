@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import checkpoints
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import (
     CLIPVisionConfig,
     Gemma2Config,
@@ -60,6 +61,9 @@ from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImag
 
 from crop_core.models.processors import for_pictures
 from crop_core.models.tiled import tiles_of_any_number
+from tests.support import checkpoints
+from tests.support.cache import copy_of
+from tests.support.oracle import difference
 
 SIDE, PATCH = 56, 14
 PINPOINTS = [[56, 112], [112, 56], [112, 112], [168, 56], [56, 168]]
@@ -279,4 +283,31 @@ def build(name: str, folder: Path) -> None:
     """The checkpoint of a family or variant, in `folder`; skips the test where transformers is too old for it."""
     if name in ("smolvlm", "idefics3") and not tiles_of_any_number():
         pytest.skip("needs transformers 5.23")
-    {**FAMILIES, **VARIANTS}[name](folder)
+    copy_of(folder, (name, checkpoints.WORDS), {**FAMILIES, **VARIANTS}[name])
+
+
+EXACT = 1e-5  # of the largest logit
+
+
+def picture(size):
+    rng = np.random.default_rng(size[0])
+    return Image.fromarray(rng.integers(0, 255, (*size[::-1], 3), dtype=np.uint8))
+
+
+def assert_exact(one, other):
+    assert difference(one, other) <= EXACT * max(1.0, *(float(step.abs().max()) for step in other.logits))
+
+
+def plain(inputs):
+    """What the model itself would be given, and for Qwen also which tokens are an image's."""
+    kinds = {} if inputs.positions is None else {"mm_token_type_ids": inputs.visual.int()}
+    ids = {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask, **inputs.tokens}
+    return {**ids, **inputs.vision, **kinds}
+
+
+def hidden_by(steps, visual):
+    """{layer: (1, L) bool} visual tokens that are gone from this layer on."""
+    hidden = {step.layer: visual.clone() for step in steps}
+    for step in steps:
+        hidden[step.layer][0, visual[0].nonzero()[:, 0][torch.from_numpy(step.kept)]] = False
+    return hidden

@@ -11,7 +11,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support import ROOT
+
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.pyi")  # as .dockerignore says
 
 

@@ -1,0 +1,169 @@
+"""The app started as a user starts it, and what tests in a browser do on its page."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import ConsoleMessage, Error, Page, Request, expect
+
+from crop_core.records import Comparison
+from tests.support import ROOT
+
+BUNDLED = ROOT / "assets" / "models"
+# The shell, where there is one, is the same engine without the windows that nobody sees: pages open sooner.
+INSTALLED = next(filter(os.path.exists, ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")), "/usr/bin/chromium")
+CHROMIUM = os.environ.get("CROP_CHROMIUM", INSTALLED)
+ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
+START_SECONDS = 300
+PATIENCE = 30_000  # milliseconds; assertions retry until then
+EXAMPLES = json.loads((ROOT / "assets" / "examples" / "examples.json").read_text())
+
+
+def _is_square(row: dict[str, object]) -> bool:
+    with Image.open(ROOT / "assets" / "examples" / str(row["image"])) as picture:
+        return picture.width == picture.height
+
+
+SQUARE = next(index for index, row in enumerate(EXAMPLES) if _is_square(row))  # no padding around the picture
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until the app serves; fails with its log when it ends or takes too long."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"the app did not start:\n{log.read_text()}")
+
+
+@contextmanager
+def running(
+    models: dict[str, str], folder: Path, command: Sequence[str] = (sys.executable, "app.py"), cwd: Path = ROOT
+) -> Iterator[str]:
+    """Address of an app of its own, started with this environment; its log goes to `folder`."""
+    port, log = free_port(), folder / "log.txt"
+    environment = {**os.environ, **models, "CROP_PORT": str(port), "GRADIO_TEMP_DIR": str(folder)}
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=out, stderr=out)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/", process, log)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+    assert failures(log.read_text()) == []
+
+
+def failures(log: str) -> list[str]:
+    """Every traceback but those of Gradio's own checks of paths, which it writes when it refuses one."""
+    return [trace for trace in log.split("Traceback")[1:] if "InvalidPathError" not in trace]
+
+
+@dataclass
+class Watch:
+    """What a page asked for and complained about."""
+
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def attach(self, page: Page) -> None:
+        """Listens from now on."""
+        page.on("request", self.request)
+        page.on("console", self.console)
+        page.on("pageerror", self.error)
+
+    def request(self, request: Request) -> None:
+        """Remembers what goes over a network, which blob: and data: do not."""
+        if request.url.startswith(("http", "ws")):
+            self.requests.append(request.url)
+
+    def console(self, message: ConsoleMessage) -> None:
+        """Remembers errors."""
+        if message.type == "error":
+            self.complaints.append(f"{message.text} {message.location}")
+
+    def error(self, error: Error) -> None:
+        """Remembers exceptions."""
+        self.complaints.append(str(error))
+
+    @property
+    def outside(self) -> list[str]:
+        """Requests that left this machine."""
+        return [url for url in self.requests if "//127.0.0.1:" not in url]
+
+
+def done(page: Page) -> None:
+    """Both answers, verdict and pictures of the latest question are drawn."""
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "done")
+    expect(page.locator(".cx-verdict")).to_be_visible()
+
+
+def ask_example(page: Page, index: int) -> None:
+    """Clicks an example and waits until its own answer is there."""
+    page.locator(".ex-button").nth(index).click()
+    expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[index]['question']}”")
+    done(page)
+
+
+def result(page: Page) -> Comparison:
+    """The finished comparison, from the file that the app offers."""
+    if page.locator("#save-record").is_hidden():
+        page.get_by_text("Figures and downloads").click()
+    expect(page.locator("#save-record")).to_be_enabled()
+    with page.expect_download() as download:
+        page.locator("#save-record").click()
+    return Comparison.from_json(json.loads(Path(download.value.path()).read_text()))
+
+
+def settled(page: Page) -> None:
+    """Figures and downloads are there as well: nothing of the latest question is under way any more."""
+    result(page)
+    for figure in ("#times", "#alive"):
+        expect(page.locator(f"{figure} .main-svg").first).to_be_visible()
+
+
+def saved(page: Page, button: str) -> bytes:
+    """The file behind a button."""
+    expect(page.locator(button)).to_be_enabled()
+    with page.expect_download() as download:
+        page.locator(button).click()
+    return Path(download.value.path()).read_bytes()
+
+
+def png(width: int, height: int, colour: str = "#3a7") -> dict[str, object]:
+    """A plain picture as an upload."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
+    return {"name": "plain.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
+def upload(page: Page, file: dict[str, object]) -> None:
+    """Gives a picture file; a picture that is there already is taken away first."""
+    clear = page.locator("#picture").get_by_label("Remove Image")
+    if clear.count() and clear.first.is_visible():
+        clear.first.click()
+    page.locator("#picture input[type=file]").first.set_input_files(file)

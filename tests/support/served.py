@@ -1,0 +1,51 @@
+"""The app as it is served, over an engine without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import pytest
+
+from crop_core.settings import Settings
+from tests.support.fake_records import FakeEngine, picture
+from ui.layout import build, launch_options
+from ui.server.hosting import Hosting
+
+
+@contextmanager
+def served(folder: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of the app with these settings."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder / "files"))
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    read = Settings.from_env()
+    hosting = Hosting(read)
+    app = build(hosting.wrap_engine(FakeEngine()), [])
+    options = launch_options(folder / "examples", read.max_upload_mb) | hosting.launch_options()
+    app.launch(prevent_thread_lock=True, quiet=True, **options)
+    try:
+        yield app.local_url
+    finally:
+        app.close()
+
+
+def ask(client: httpx.Client) -> str:
+    """What /ask told about an uploaded picture: the text of its events."""
+    sent = client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()
+    image = {"path": sent[0], "meta": {"_type": "gradio.FileData"}}
+    data = [image, "what is on my passport?", "crop", "64", ""]
+    event = client.post("gradio_api/call/ask", json={"data": data}).json()["event_id"]
+    return client.get(f"gradio_api/call/ask/{event}").text
+
+
+def png() -> bytes:
+    """A picture file."""
+
+    out = BytesIO()
+    picture(40, 30).save(out, "PNG")
+    return out.getvalue()
