@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from benchmarks import load
-
-ROOT = Path(__file__).parents[1]
 from tests.support import ROOT
 from tests.support.fake_records import comparison
 

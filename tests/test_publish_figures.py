@@ -20,6 +20,7 @@ from crop_core.region import Region
 from crop_core.trace import TokenTrace
 from tests.support.fake_records import boxes, comparison, picture, trace
 from tests.support.figures import (
+    MADE,
     REGION,
     boxes_of,
     check_apart,
@@ -41,7 +42,6 @@ from ui.publish.image import pixels
 from ui.publish.page_layout import Page, RunFigure
 
 SVG = "{http://www.w3.org/2000/svg}"
-MADE = {"date": "2026-11-26T20:00:00+00:00", "torch": "2.13.0"}
 
 
 @pytest.mark.parametrize("name", list(FIGURES))

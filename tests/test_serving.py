@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fake_records import request as asked
 from PIL import Image
 
 from crop_core.config import Budget, CropConfig
@@ -19,6 +18,7 @@ from crop_core.records import Comparison, StreamEvent, Way
 from crop_core.serving.client import ServedEngine, WorkerError
 from crop_core.serving.replica import deployment
 from tests.support import ROOT
+from tests.support.fake_records import request as asked
 
 pytest.importorskip("ray")
 pytest.importorskip("aiohttp_cors", reason="ray[serve] is not installed")

@@ -12,7 +12,6 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from fake_records import request
 from PIL import Image
 
 from crop_core.config import Budget, CropConfig
@@ -20,6 +19,7 @@ from crop_core.engine import CropEngine
 from crop_core.images import open_image
 from crop_core.records import Way
 from tests.support import ROOT
+from tests.support.fake_records import request
 from ui.examples import load_examples
 from ui.server import zero
 from ui.server.zero import ZeroEngine, ZeroError, duration, load_engine, on_zero
