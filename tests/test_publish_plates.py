@@ -274,7 +274,7 @@ def test_the_fold_gives_the_file_that_was_chosen(plates, kind):
         ("PDF", None, NO_NUMBER),
         ("PDF", "wide", NO_NUMBER),
         ("PDF", [8], NO_NUMBER),
-        ("GIF", 8.5, "The format &#x27;GIF&#x27; is not known; choose PNG, SVG, PDF."),
+        ("GIF", 8.5, "The format &#39;GIF&#39; is not known; choose PNG, SVG, PDF."),
         ({}, 8.5, "The format {} is not known"),
     ],
 )

@@ -175,7 +175,7 @@ def test_a_session_without_a_name_stops_nobody(start: Callable[..., Any], monkey
         path = client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()[0]
         data = [{"path": path, "meta": FILE}, "what?", "crop", "64", ""]
         with monkeypatch.context() as slow:
-            slow.setattr("tests.support.served.Engine.answer", lambda *_: time.sleep(0.3))
+            slow.setattr("tests.support.fake_records.FakeEngine.answer", lambda *_: time.sleep(0.3))
             for session in ("a", "", "", "b"):
                 body = {"data": data, "fn_index": index, "session_hash": session}
                 assert client.post("gradio_api/queue/join", json=body).status_code == 200
