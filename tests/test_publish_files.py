@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from test_ui_events import SETTINGS
-from ui.publish.facts import caption
 
 from crop_core.embedded import data_url, picture_of
 from crop_core.images import ImageError
@@ -25,6 +24,7 @@ from ui.figures import alive_curve
 from ui.history import MOST, Finished, History, strip_html
 from ui.payload import View
 from ui.publish import panel, recorded
+from ui.publish.metadata import caption
 from ui.publish.page import page
 from ui.publish.recorded import TraceFileError, open_files, read
 
