@@ -17,9 +17,8 @@ from tests.support.figures import check_apart, handles, labels, said, streams
 from ui import palette
 from ui.figures import STAGE_NAMES
 from ui.publish.budget_curves import budgets
-from ui.publish.figure import figure
+from ui.publish.figure import FigureOptions, figure
 from ui.publish.figure_files import written
-from ui.publish.figure_options import FigureOptions
 from ui.publish.legend import DASHES, MARKS, area, pen
 from ui.publish.multi_run_figures import Point, curves, flip
 from ui.publish.page_layout import Page, Panel, lay_out, nice, quarters
@@ -208,7 +207,7 @@ def test_areas_are_filled_in_every_format():
 @pytest.mark.parametrize(("most", "round_"), [(147, 160), (576, 600), (0.03, 0.032), (10, 10), (0, 1), (-3, 1)])
 def test_an_axis_ends_at_a_round_number(most, round_):
     assert nice(most) == pytest.approx(round_)
-    assert quarters(nice(most))["ticks"][[0, -1]] == pytest.approx([0, round_])
+    assert quarters(nice(most))[[0, -1]] == pytest.approx([0, round_])
 
 
 def test_axes_place_their_ends_at_the_ends():

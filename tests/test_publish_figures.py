@@ -35,11 +35,10 @@ from tests.support.figures import (
     streams,
 )
 from ui.publish import figure_style, legend, trace_panels
-from ui.publish.figure import figure
+from ui.publish.figure import FIGURES, FigureError, FigureKind, FigureOptions, ShownRun, figure
 from ui.publish.figure_files import written
-from ui.publish.figure_options import CM, FIGURES, FigureError, FigureKind, FigureOptions, ShownRun
 from ui.publish.image import pixels
-from ui.publish.page_layout import Page, RunFigure
+from ui.publish.page_layout import CM, Page, RunFigure
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from ui import palette, words
 from ui.publish.page_layout import Drawn, Page, Panel, nice, quarters
 
 if TYPE_CHECKING:
-    from ui.publish.figure_options import ShownRun
+    from ui.publish.figure import ShownRun
 
 
 def alive(run: ShownRun) -> Panel:
@@ -20,22 +20,14 @@ def alive(run: ShownRun) -> Panel:
 
     def draw(page: Page, x: float, y: float, room: float) -> Drawn:
         axes, bottom = page.chart(x, y + 4, room, max(60.0, 0.5 * room - 32), "LLM layer")
-        axes.set(xlim=(0, trace.layers), ylim=(0, nice(every)))
-        apart = max(1, -(-trace.layers // max(2, int((room - 38) / 16))))
-        layers = np.arange(0, trace.layers, apart)
-        axes.set_xticks(layers + 0.5, [str(layer) for layer in layers])
-        axes.set_yticks(**quarters(nice(every)))
-        dashed: dict[str, Any] = {"color": palette.BASELINE, "linestyle": (0, (3, 3)), "linewidth": 1.2}
-        full = axes.plot([0, trace.layers], [every, every], label=f"every token: {every}", **dashed)
+        layers = np.arange(0, trace.layers, max(1, -(-trace.layers // max(2, int((room - 38) / 16)))))
+        axes.set(xlim=(0, trace.layers), xticks=layers + 0.5, xticklabels=layers)
+        axes.set(ylim=(0, nice(every)), yticks=quarters(nice(every)))
+        full = axes.plot([0, trace.layers], [every, every], color=palette.BASELINE, dashes=(3, 3))
         steps = np.append(trace.alive_counts, trace.alive_counts[-1])
-        pruned = axes.plot(
-            np.arange(trace.layers + 1),
-            steps,
-            drawstyle="steps-post",
-            color=palette.CROP,
-            linewidth=1.6,
-            label=f"{name}: {trace.mean_tokens:.1f} a layer",
-        )
+        pruned = axes.step(np.arange(trace.layers + 1), steps, where="post", color=palette.CROP)
+        full[0].set_label(f"every token: {every}")
+        pruned[0].set_label(f"{name}: {trace.mean_tokens:.1f} a layer")
         return [*pruned, *full], bottom - y
 
     return Panel("Visual tokens in each layer", draw)

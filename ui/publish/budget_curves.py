@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 WORK = "GFLOP up to the first token"
+HALO = [withStroke(linewidth=2.6, foreground="#ffffff")]  # about a cross
 NOTE = "× another answer; the most tokens with one are where it flips."
 
 
@@ -28,10 +29,8 @@ def budgets(text: str, points: list[Point], page: Page, x: float, y: float, room
     top = page.text(x, bottom + 8, WORK, room) + 6
     lower, bottom = page.chart(x, top, room, max(46.0, 0.22 * room - 32), "mean visual tokens per layer")
     most = nice(max(point.work for point in points))
-    upper.set_ylim(0, 1)
-    upper.set_yticks(np.arange(5) / 4, [f"{25 * k} %" for k in range(5)])
-    lower.set_ylim(0, most)
-    lower.set_yticks(**quarters(most, 5 if room > 120 else 3))
+    upper.set(ylim=(0, 1), yticks=np.arange(5) / 4, yticklabels=[f"{25 * k} %" for k in range(5)])
+    lower.set(ylim=(0, most), yticks=quarters(most, 5 if room > 120 else 3))
     for axes in (upper, lower):
         _tokens(axes, [point.tokens for point in points], room)
     handles = [
@@ -47,8 +46,7 @@ def _tokens(axes: Axes, tokens: list[float], room: float) -> None:
     every = max(1, int(np.ceil(18 * (high - low) / (room - 38))))  # so that labels do not meet
     ticks = [2.0**k for k in range(int(np.ceil(low)), int(high) + 1, every)]
     axes.set_xscale("log", base=2)
-    axes.set_xlim(2**low, 2**high)
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set(xlim=(2**low, 2**high), xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks])
 
 
 def _label(name: str, curve: list[Point]) -> str:
@@ -62,17 +60,9 @@ def _curve(upper: Axes, lower: Axes, curve: list[Point], look: dict[str, Any]) -
     (line,) = upper.plot(tokens, [point.chance for point in curve], markevery=[p.same for p in curve], **look)
     lower.plot(tokens, [point.work for point in curve], **look)
     other = [point for point in curve if not point.same]
-    cross: dict[str, Any] = {
-        "marker": "x",
-        "markersize": 4.4,
-        "markeredgewidth": 1.2,
-        "linestyle": "none",
-        "clip_on": False,
-    }
-    halo = [withStroke(linewidth=2.6, foreground="#ffffff")]
-    if other:
-        at = max(other, key=lambda point: point.tokens)
-        upper.vlines(at.tokens, 0, at.chance, look["color"], linewidth=0.5, alpha=0.7)
+    if at := flip(curve):
         places = [point.tokens for point in other], [point.chance for point in other]
-        upper.plot(*places, color=look["color"], path_effects=halo, zorder=3, **cross)
+        look = {"color": look["color"], "clip_on": False, "zorder": 3, "path_effects": HALO}
+        upper.vlines(at.tokens, 0, at.chance, look["color"], linewidth=0.5, alpha=0.7)
+        upper.plot(*places, "x", markersize=4.4, markeredgewidth=1.2, **look)
     return line

@@ -17,7 +17,7 @@ from PIL import Image
 from crop_core import __version__
 from crop_core.embedded import encoded
 from crop_core.units import repeated
-from ui.publish.figure_options import FigureError
+from ui.publish.figure import FigureError
 
 if TYPE_CHECKING:
     from ui.publish.page_layout import RunFigure

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.font_manager import FontProperties, fontManager
@@ -19,55 +19,14 @@ from matplotlib.textpath import text_to_path
 
 INK, QUIET = "#1e293b", "#94a3b8"
 TITLE, SMALL = 8.0, 7.0  # points, whatever the figure's width
-STYLE: dict[Any, Any] = {
-    "text.parse_math": False,  # a question may hold dollars
-    "text.hinting": "no_hinting",  # a text is as wide in every resolution
-    "text.color": "#16202b",
-    "pdf.fonttype": 42,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "crop-explorer",
-    "svg.id": "figure",
-    "font.size": SMALL,
-    "axes.labelsize": SMALL,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": QUIET,
-    "grid.linewidth": 0.3,
-    "grid.alpha": 0.6,
-    "xtick.color": INK,
-    "xtick.labelsize": SMALL,
-    "xtick.major.size": 2,
-    "xtick.major.width": 0.6,
-    "xtick.major.pad": 2,
-    "ytick.color": INK,
-    "ytick.labelsize": SMALL,
-    "ytick.major.size": 0,
-    "ytick.major.pad": 4,
-    "hatch.linewidth": 0.5,
-    "lines.scale_dashes": False,
-    "legend.frameon": False,
-    "legend.borderpad": 0,
-    "legend.borderaxespad": 0,
-    "legend.handleheight": 1,
-    "legend.handletextpad": 0.45,
-    "legend.columnspacing": 1.2,
-    "legend.labelspacing": 0.35,
-}
+STYLE = Path(__file__).with_name("figures.mplstyle")
 _LOCK = threading.RLock()  # matplotlib's settings are those of the whole process
 
 
 @contextmanager
 def style(text: str = "") -> Iterator[None]:
     """The settings of figures, one thread at a time. text: all that the figure says."""
-    with _LOCK, mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update({**STYLE, "font.family": families(frozenset(printable(text)))})
+    with _LOCK, mpl.rc_context({"font.family": families(frozenset(printable(text)))}, fname=str(STYLE)):
         yield
 
 

@@ -16,14 +16,8 @@ from numpy.typing import NDArray
 
 Boxes = NDArray[np.float64]  # (K, 4): left, top, right, bottom, in the values of the axes
 
-DASHES: tuple[tuple[float, ...], ...] = (  # points on and off
-    (),
-    (4, 4),
-    (0.8, 3),
-    (5, 3.2, 0.8, 3.2),
-    (10, 3.5),
-    (5, 3.2, 0.8, 3.2, 0.8, 3.2),
-)
+DOT = (0.8, 3.2)  # points on and off
+DASHES: tuple[tuple[float, ...], ...] = ((), (4, 4), (0.8, 3), (5, 3.2, *DOT), (10, 3.5), (5, 3.2, *DOT, *DOT))
 MARKS = "o^svD"
 LYING, RISING, FALLING, CROSSED = "-" * 3, "/" * 6, "\\" * 6, "x" * 6  # hatches, 4 points apart
 
@@ -88,11 +82,4 @@ def segments(axes: Axes, ends: NDArray[np.float64], **look: Any) -> None:
 def pen(place: int) -> dict[str, Any]:
     """Dash and mark of the line in this place of a figure."""
     dash = DASHES[place % len(DASHES)]
-    return {
-        "linestyle": (0, dash) if dash else "-",
-        "marker": MARKS[place % len(MARKS)],
-        "linewidth": 1.3,
-        "markersize": 5,
-        "markeredgewidth": 0,
-        "clip_on": False,
-    }
+    return {"linestyle": (0, dash) if dash else "-", "marker": MARKS[place % len(MARKS)], "clip_on": False}

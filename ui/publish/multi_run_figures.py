@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from crop_core.config import CropConfig, method_of
 from crop_core.region import GRID
 from crop_core.units import number
-from ui.publish.figure_options import drawer
+from ui.publish.figure import check_width, drawer
 from ui.publish.metadata import facts_of_many
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class ExportFigure:
         """The figure, so many centimetres wide; FigureError for a width that cannot be."""
         from ui.publish.page_layout import Panel, lay_out
 
+        check_width(width)
         panel = Panel(self.heading, partial(drawer(self.place), *self.content))
         return lay_out([panel], width, self.title, {"picture": self.name, **self.facts})
 

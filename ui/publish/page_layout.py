@@ -15,14 +15,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
-from ui.publish.figure_options import CM, check_width
 from ui.publish.figure_style import SMALL, TITLE, lines, shortened, style
 
 MARGIN, GAP = 4.0, 9.0  # points
 NARROW = 60.0  # points that a panel needs beside another one
 LEFT, RIGHT = 34.0, 4.0  # points beside the axes of a chart
 DPI = 300
+CM = 72 / 2.54  # points
 STEPS = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10)
 
 
@@ -55,6 +56,8 @@ class Page:
     ) -> tuple[Axes, float]:
         """Axes of `height` points with the label of the axis across, and where that ends. left: beside them."""
         axes = self.axes(x + left, y, width - left - RIGHT, height)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
         start = left if width > 2 * NARROW else 0.0  # a narrow chart has more room for words than its axis is long
         below = self.text(x + start, y + height + 13, label, width - start - RIGHT, centred=True)
         return axes, below
@@ -127,9 +130,8 @@ class Panel:
 def lay_out(panels: Sequence[Panel], width: float, title: str, facts: dict[str, str], caption: str = "") -> RunFigure:
     """The figure of `width` centimetres. Panels that would be too narrow beside each other stand in several rows.
 
-    title and facts: for its metadata. caption: none when empty. Raises FigureError for a width that cannot be.
+    title and facts: for its metadata. caption: none when empty.
     """
-    check_width(width)
     points = width * CM
     across = min(len(panels), max(1, int(points / NARROW)))
     with style("".join([title, caption, *facts.values(), *(panel.title for panel in panels)])):
@@ -160,7 +162,6 @@ def nice(most: float) -> float:
     return float(next((step * power for step in STEPS if step * power >= most), 10 * power))
 
 
-def quarters(most: float, count: int = 5) -> dict[str, Any]:
-    """Ticks from 0 to `most`, for `Axes.set_xticks` and `Axes.set_yticks`."""
-    ticks = np.linspace(0, most, count)
-    return {"ticks": ticks, "labels": [f"{tick:g}" for tick in ticks]}
+def quarters(most: float, count: int = 5) -> NDArray[np.float64]:
+    """Ticks from 0 to `most`."""
+    return np.linspace(0, most, count)

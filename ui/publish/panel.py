@@ -14,9 +14,8 @@ import gradio as gr
 from crop_core.embedded import data_url
 from ui import figures
 from ui.history import Finished, History
-from ui.publish.figure import figure
+from ui.publish.figure import FIGURES, FigureError, FigureOptions, figure
 from ui.publish.figure_files import format_and_width, offered, written
-from ui.publish.figure_options import FIGURES, FigureError, FigureOptions
 from ui.publish.latest import QUIET, Latest, chosen
 from ui.publish.page import page
 from ui.publish.recorded import open_files

@@ -10,8 +10,8 @@ from typing import Any
 
 import gradio as gr
 
+from ui.publish.figure import HIGH, LOW, FigureError
 from ui.publish.figure_files import format_and_width, offered, written
-from ui.publish.figure_options import HIGH, LOW, FigureError
 from ui.publish.latest import QUIET, Latest, chosen
 from ui.publish.multi_run_figures import ExportFigure
 from ui.render import message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ui import palette, words
 from ui.figures import STAGE_NAMES
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from crop_core.measure.cost import Cost
-    from ui.publish.figure_options import ShownRun
+    from ui.publish.figure import ShownRun
 
 LOOKS = {  # alpha and hatch
     "localizer_s": (0.38, CROSSED),
@@ -38,17 +38,12 @@ def times(run: ShownRun) -> Panel:
     def draw(page: Page, x: float, y: float, room: float) -> Drawn:
         height = ROW * len(runs) + 4
         axes, bottom = page.chart(x, y, room - LEFT, height, "milliseconds", LEFT)
-        axes.set(xlim=(0, most), ylim=(height, 0), yticks=[])
-        axes.set_xticks(**quarters(most, 5 if room > NARROW else 3))
+        ticks = quarters(most, 5 if room > NARROW else 3)
+        axes.set(xlim=(0, most), ylim=(height, 0), xticks=ticks, yticks=[])
         for place, (name, cost) in enumerate(runs.items()):
             middle = ROW * (place + 1) - BAR / 2
             total = "\n".join(lines(f"{name}: {1000 * cost.total_s:.1f} ms", room - LEFT - 3))
-            above: dict[str, Any] = {
-                "xytext": (3, BAR / 2 + 2),
-                "textcoords": "offset points",
-                "annotation_clip": False,
-            }
-            axes.annotate(total, (0, middle), **above)
+            axes.annotate(total, (0, middle), (3, BAR / 2 + 2), textcoords="offset points", annotation_clip=False)
             _bar(axes, middle, _milliseconds(cost), paints)
         return [paints[stage].handle for stage in stages], bottom - y
 

@@ -23,7 +23,7 @@ from ui.publish.page_layout import Drawn, Page, Panel
 
 if TYPE_CHECKING:
     from crop_core.trace import TokenTrace
-    from ui.publish.figure_options import ShownRun
+    from ui.publish.figure import ShownRun
 
 HATCHES = (LYING, "", RISING, FALLING, CROSSED)  # of the region, and of rings from near to far
 TINT, FADED = 0.38, 0.86  # how much of a pooled group's colour, and of the veil over what is gone
