@@ -18,7 +18,7 @@ from crop_core.compress.registry import reads_tower
 from crop_core.config import CropConfig
 from crop_core.likelihood import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.localize import KnownRegion, Localizer, WholeImage
-from crop_core.made import made_now
+from crop_core.measure.environment import run_environment
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, ModelError
 from crop_core.records import Told, Way
@@ -55,7 +55,7 @@ class Probe:
     _encoded: Encoded | None = field(default=None, init=False)
     _encode_s: float = field(default=0.0, init=False)
     _full: Run | None = field(default=None, init=False)
-    _made: dict[str, str] = field(default_factory=made_now, init=False)
+    _made: dict[str, str] = field(default_factory=run_environment, init=False)
 
     def find(self, localizer: Localizer) -> Found:
         """The region that all ways share."""

@@ -81,7 +81,7 @@ class Comparison:
     region: in the first image; those in others are in their traces. kl_first: KL(baseline || crop) in nats of the first
     token's distribution. method and budget: what CROP was told, in words. unknown_words: words of the question outside
     the model's vocabulary. notices: what the user must be told besides. history: earlier questions about the same
-    images and their answers. made: when, and with which versions (`crop_core.made`); empty in files of earlier ones.
+    images and their answers. made: when, and with which versions (`run_environment`); empty in files of earlier ones.
     """
 
     question: str
