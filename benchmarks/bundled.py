@@ -17,7 +17,6 @@ import torch
 
 from benchmarks import cost, self_localizer
 from benchmarks.publish import BESIDE, COST, RESULTS
-from crop_core.bench.circumstances import circumstances
 from crop_core.bench.data.world import world
 from crop_core.bench.heldout import Item, held_out, majority_answers
 from crop_core.bench.outcome import outcome
@@ -27,6 +26,7 @@ from crop_core.bench.sweep.pool import pool_of
 from crop_core.bench.sweep.run import sweep
 from crop_core.bench.sweep.setup import Setup
 from crop_core.engine import CropEngine
+from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
 from crop_core.tiny.questions import KINDS
 
@@ -53,7 +53,7 @@ def _sweep(options: argparse.Namespace) -> str:
         store.clear(options.out)
     store.claim(options.out, identity)
     setup = Setup(data.name, data.metric, data.longest, options.model, options.localizer, "cpu", "float32", threads=1)
-    session = circumstances("benchmarks.bundled", f"cpu, {options.workers} processes of one thread")
+    session = benchmark_environment("python -m benchmarks.bundled", f"cpu, {options.workers} processes of one thread")
     skipped = sweep(setup, data.examples, trials, options.out, pool_of(options.workers), session)
     return outcome(options.out, data, trials, {each.example for each in skipped})
 
@@ -64,7 +64,7 @@ def _beside(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
     ids = [f"{item.seed} {item.question.kind}" for item in items]
     regions = self_localizer.plain_regions(options.model, items)
     return {
-        **circumstances("benchmarks.bundled", "cpu, one thread"),
+        **benchmark_environment("python -m benchmarks.bundled", "cpu, one thread"),
         "majority": majority_answers(),
         "plain": dict(zip(ids, regions, strict=True)),
     }
@@ -74,7 +74,7 @@ def _cost(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     engine = CropEngine.from_pretrained(options.model, options.localizer, "cpu", "float32")
     return {
-        **circumstances("benchmarks.bundled", f"cpu, one process of {options.threads} threads"),
+        **benchmark_environment("python -m benchmarks.bundled", f"cpu, one process of {options.threads} threads"),
         "answers": cost.measure(engine, items, [float(budget) for budget in BUDGETS]),
         "localizers": self_localizer.costs(options.model, options.localizer, items),
     }

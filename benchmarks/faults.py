@@ -11,20 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.app_process import ROOT
+from crop_core.measure.environment import versions
 
 TOLD = "The machine that worked at this was lost"  # how the one sentence begins
 REPLICAS = 2
@@ -51,8 +50,7 @@ def main() -> int:
     result = {
         "command": " ".join(["python -m benchmarks.faults", *sys.argv[1:]]),
         "device": f"cpu, {os.cpu_count()} cores, {REPLICAS} replicas of one thread",
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("ray", "torch", "transformers")},
+        **versions(("ray", "torch", "transformers")),
         **measured(options.users, options.seconds, options.kills),
     }
     options.results.write_text(json.dumps(result, indent=1) + "\n")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
-import platform
 import resource
 import signal
 import sys
@@ -20,7 +19,6 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -31,6 +29,7 @@ from benchmarks.fuzzing.images import Images
 from benchmarks.fuzzing.surface import Surface
 from benchmarks.fuzzing.texts import Texts
 from benchmarks.fuzzing.traces import Traces
+from crop_core.measure.environment import versions
 
 SECONDS = 10.0  # for one input; the slowest sound ones take about one
 SHARES = {"images": 0.5, "traces": 0.15, "texts": 0.25, "surface": 0.1}  # of --inputs
@@ -54,8 +53,7 @@ def main() -> int:
     result = {
         "command": " ".join(["python -m benchmarks.fuzz", *sys.argv[1:]]),
         "seed": options.seed,
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
+        **versions(PACKAGES),
         "inputs": sum(each["inputs"] for each in told.values()),
         "findings": sum(each["findings"] for each in told.values()),
         "seconds": round(time.monotonic() - began, 1),

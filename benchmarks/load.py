@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import statistics
 import sys
@@ -24,13 +23,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.app_process import app_process
+from crop_core.measure.environment import benchmark_environment
 
 ANSWER_SECONDS = 300  # after which a request counts as lost
 WARM_UP = 0.2  # of the time, in which memory may grow
@@ -38,6 +37,7 @@ FLAT = 1.05  # the last tenth's memory, in parts of the first tenth's after the 
 KINDS = {"compare": 6, "ask": 3, "localize": 1}  # how often each is asked
 REFUSED = "already wait"  # in the sentence of a full line
 SIDE = 240  # pixels of the first user's picture
+PACKAGES = ("torch", "transformers", "gradio", "gradio_client")
 Ask = Callable[[str, str, str], dict[str, Any]]  # kind, picture's path, question
 
 
@@ -195,14 +195,10 @@ def report(record: Record, memory: list[int], seconds: float, options: argparse.
     times = {name: spread(values) for name, values in sorted(record.seconds.items())}
     every = [value for kind in KINDS for value in record.seconds[kind]]
     how = f"--users {options.users} --minutes {options.minutes:g} --pause {options.pause:g}"
+    device = f"cpu, {os.cpu_count()} cores, shared with the users"
     return {
-        "command": f"python -m benchmarks.load {how}",
-        "device": f"cpu, {os.cpu_count()} cores, shared with the users",
+        **benchmark_environment(f"python -m benchmarks.load {how}", device, arguments=(), packages=PACKAGES),
         "load_average": round(os.getloadavg()[1], 2),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "transformers", "gradio", "gradio_client")},
-        },
         "users": options.users,
         "minutes": options.minutes,
         "requests": sum(record.outcomes.values()),

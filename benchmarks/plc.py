@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from crop_core.bench.circumstances import circumstances
 from crop_core.bench.heldout import Item, held_out
 from crop_core.bench.markdown import markdown
 from crop_core.bench.metrics.exact import normal
@@ -28,6 +27,7 @@ from crop_core.compress.queries import Queries
 from crop_core.compress.trained import TrainedPlc
 from crop_core.config import Budget, CropConfig, PlcConfig
 from crop_core.localize import localizer_of
+from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load
 from crop_core.session import Session
 from crop_core.tiny import splits
@@ -136,7 +136,7 @@ def main() -> None:
     items = held_out(options.per_kind, splits.PLC_HELD_OUT)
     found = replies(tqdm(items, "questions", mininterval=5), DEFAULT_MODEL, DEFAULT_LOCALIZER)
     runs = figures(found, [item.seed for item in items])
-    how = {**circumstances("benchmarks.plc", "cpu, one thread"), "seed": splits.PLC_HELD_OUT.start}
+    how = {**benchmark_environment("python -m benchmarks.plc", "cpu, one thread"), "seed": splits.PLC_HELD_OUT.start}
     options.out.write_text(json.dumps({**how, "questions": len(items), "runs": runs}, indent=1) + "\n")
     sys.stdout.write(f"{table(runs)}\n\nwritten to {options.out}\n")
 

@@ -21,13 +21,13 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.candidates import CANDIDATES, REFERENCE, Candidate
-from crop_core.bench.circumstances import circumstances
 from crop_core.bench.heldout import Item, held_out
 from crop_core.bench.markdown import markdown
 from crop_core.bench.report.statistics import paired
 from crop_core.config import Budget
 from crop_core.likelihood import first_token_kl, logits_of
 from crop_core.localize import Localizer, localizer_of
+from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
 from crop_core.session import Session
 from crop_core.tiny import splits
@@ -182,7 +182,7 @@ def main() -> None:
     others = held_out(options.held_out, splits.SEARCH_HELD_OUT)
     rounds = halved(runner, CANDIDATES, items, options.first)
     report = {
-        **circumstances("benchmarks.search", "cpu, one thread"),
+        **benchmark_environment("python -m benchmarks.search", "cpu, one thread"),
         "seed": {"development": splits.SEARCH_DEVELOPMENT.start, "held_out": splits.SEARCH_HELD_OUT.start},
         "reference": REFERENCE,
         "settings": {name: repr(candidate) for name, candidate in CANDIDATES.items()},

@@ -14,8 +14,8 @@ import torch
 
 from crop_core.likelihood import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.localize import Localizer
-from crop_core.made import made_now
 from crop_core.measure.cost import Cost
+from crop_core.measure.environment import run_environment
 from crop_core.measure.memory import peak_meter, weights_bytes
 from crop_core.models import Adapter, keeps_history
 from crop_core.notices import notices
@@ -180,7 +180,7 @@ def compare(measured: Measurement) -> Comparison:
         unknown_words=adapter.unknown_words(task.question),
         notices=[*measured.finding_notices, *notices(crop.traces), *_about_history(task)],
         history=list(task.history),
-        made=made_now(),
+        made=run_environment(),
     )
 
 

@@ -78,7 +78,7 @@ class Comparison(
     regions: one an image. kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget:
     what CROP was told, in words. unknown_words: words of the question outside the model's vocabulary. notices: what the
     user must be told besides. history: earlier questions about the same images and their answers. made: when, and with
-    which versions (`crop_core.made`); empty in files of earlier ones.
+    which versions (`run_environment`); empty in files of earlier ones.
 
     JSON holds the traces of the CROP run, first and others, for both answers: the baseline's are the same with nothing
     pruned.

@@ -17,7 +17,7 @@ from crop_core.compress.registry import reads_tower
 from crop_core.config import CropConfig
 from crop_core.likelihood import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.localize import KnownRegion, Localizer, WholeImage
-from crop_core.made import made_now
+from crop_core.measure.environment import run_environment
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, Images, ModelError, several
 from crop_core.records import Told, Way
@@ -118,7 +118,7 @@ class Session:
 
     @cached_property
     def _made(self) -> dict[str, str]:
-        return made_now()
+        return run_environment()
 
     @cached_property
     def _encoding(self) -> Located:

@@ -6,6 +6,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import DynamicCache
 
+from crop_core.measure import environment
 from crop_core.measure.flops import counted, decode_flops, prefill_flops
 from crop_core.measure.memory import CpuPeak, kv_bytes, peak_meter, weights_bytes
 from crop_core.measure.timing import StageTimer
@@ -108,3 +109,13 @@ def test_the_flop_formula_of_vision_and_prefill(feature_layer, strategy):
     assert prefill == prefill_flops(model.config, [ids.shape[1]] * 4)
     decode, _ = by_math(lambda: model(input_ids=ids[:, :1], past_key_values=out.past_key_values))
     assert decode == decode_flops(model.config, [ids.shape[1]] * 4, 1)
+
+
+def test_the_environment_says_how_to_do_it_again(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["a.py", "--per-kind", "3"])
+    told = environment.benchmark_environment("python -m benchmarks.plc", "cpu, one thread")
+    assert list(told) == ["command", "date", "device", "dtype", "versions"]
+    assert told["command"] == "python -m benchmarks.plc --per-kind 3" and told["dtype"] == "float32"
+    assert list(told["versions"]) == ["python", "torch", "transformers"]
+    assert environment.benchmark_environment("x.py --y", "cpu", arguments=())["command"] == "x.py --y"
+    assert list(environment.run_environment()) == ["date", "crop-explorer", "python", "torch", "transformers"]

@@ -6,12 +6,10 @@ import platform
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from time import perf_counter
 from typing import Any
 
 import torch
-import transformers
 
 from benchmarks.full_size.batches import Batches, largest
 from benchmarks.full_size.llm import Prefilled
@@ -25,6 +23,7 @@ from benchmarks.full_size.runs import Bench, alternate, facts, prepare
 from benchmarks.full_size.variants import BASELINE, FREE, NEW_TOKENS, Setting, Variant, localizer, variants
 from crop_core.config import Budget
 from crop_core.localize import Localizer
+from crop_core.measure.environment import benchmark_environment
 from crop_core.models import ModelError
 from crop_core.models.compiled import compile_layers
 from crop_core.region import Region
@@ -169,20 +168,14 @@ class ModelBenchmark:
         options = self.options
         cuda = options.device.type == "cuda"
         return {
-            "command": options.command,
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "device": str(options.device),
+            **benchmark_environment(
+                options.command, str(options.device), str(options.dtype).removeprefix("torch."), ()
+            ),
             "device_name": torch.cuda.get_device_name(options.device) if cuda else _processor_name(),
             "device_bytes": torch.cuda.get_device_properties(options.device).total_memory if cuda else None,
-            "dtype": str(options.dtype).removeprefix("torch."),
             "attention": options.attn,
             "tiny": options.tiny,
             "budget": str(options.budget),
-            "versions": {
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "transformers": transformers.__version__,
-            },
         }
 
 

@@ -138,12 +138,12 @@ def _precision(arguments: argparse.Namespace) -> str:
 
 def _session(arguments: argparse.Namespace, identity: dict[str, Any]) -> dict[str, Any]:
     """What is told of this run."""
-    from crop_core.bench.circumstances import circumstances
+    from crop_core.measure.environment import benchmark_environment
     from crop_core.models.placement import Placement
 
     where = "Ray" if arguments.ray is not None else Placement.of(arguments.device).title
     device = f"{where}, {arguments.workers} processes of one thread" if arguments.workers > 1 else where
-    return circumstances("crop_core", device, identity["precision"])
+    return benchmark_environment("python -m crop_core", device, identity["precision"])
 
 
 def _pool(arguments: argparse.Namespace) -> Pool:

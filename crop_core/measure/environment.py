@@ -1,0 +1,47 @@
+"""When something was measured or answered, by which command, where, and with which versions: how to do it again."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+from crop_core import __version__
+
+PACKAGES = ("torch", "transformers")
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Of Python and of these packages, which must be installed."""
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def run_environment() -> dict[str, str]:
+    """Of an answer: date (UTC, ISO 8601, to the second), and versions of crop-explorer, python, torch, transformers."""
+    return {"date": _now(), "crop-explorer": __version__, **versions()}
+
+
+def benchmark_environment(
+    program: str,
+    device: str,
+    dtype: str = "float32",
+    arguments: Sequence[str] | None = None,
+    packages: Sequence[str] = PACKAGES,
+) -> dict[str, Any]:
+    """Of a file of results: command, date, device, dtype and versions. arguments: of the command, else those of this
+    process.
+    """
+    return {
+        "command": " ".join([program, *(sys.argv[1:] if arguments is None else arguments)]),
+        "date": _now(),
+        "device": device,
+        "dtype": dtype,
+        "versions": versions(packages),
+    }
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
