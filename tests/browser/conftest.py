@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.support.browser import ARGUMENTS, BUNDLED, CHROMIUM, PATIENCE, Watch, running
+from tests.support.browser import (
+    ARGUMENTS,
+    BUNDLED,
+    CHROMIUM,
+    EXAMPLES,
+    PATIENCE,
+    SQUARE,
+    Watch,
+    ask_example,
+    opened,
+    running,
+)
 
 expect.set_options(timeout=PATIENCE)
 
@@ -49,22 +60,48 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def tiled_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an app on a random LLaVA-NeXT: an overview of 16 tokens, tiles, several images, follow-ups."""
+    from tests.support.families import build
+
+    folder = tmp_path_factory.mktemp("next")
+    build("llava_next", folder / "model")
+    with running({"CROP_MODEL": str(folder / "model")}, folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shared(app: str, browser: Browser) -> Iterator[tuple[Page, Watch]]:
+    """The page, and its record, of the tests of a module that are marked `answered`."""
+    watch = Watch()
+    with opened(browser, app, watch) as page:
+        yield page, watch
+
+
 @pytest.fixture
-def watch() -> Watch:
+def watch(request: pytest.FixtureRequest) -> Watch:
     """The record of the test's page."""
-    return Watch()
+    return request.getfixturevalue("shared")[1] if request.node.get_closest_marker("answered") else Watch()
 
 
 @pytest.fixture
-def page(app: str, browser: Browser, watch: Watch) -> Iterator[Page]:
-    """The app on a desktop screen; afterwards nothing may have gone wrong or have left the machine."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    page = context.new_page()
-    watch.attach(page)
-    page.goto(app)
-    expect(page.locator("#run")).to_be_visible()
-    expect(page.locator(".cx")).to_have_attribute("data-stage", "empty")
+def page(request: pytest.FixtureRequest, app: str, browser: Browser, watch: Watch) -> Iterator[Page]:
+    """The app on a fresh page; with the mark `answered` the module's page, on which example SQUARE is answered.
+
+    Afterwards nothing may have gone wrong or have left the machine.
+    """
+    if not request.node.get_closest_marker("answered"):
+        with opened(browser, app, watch) as page:
+            expect(page.locator(".cx")).to_have_attribute("data-stage", "empty")
+            yield page
+        return
+    page, failed = request.getfixturevalue("shared")[0], request.session.testsfailed
+    page.get_by_role("tab", name="Explore").click()
+    question = page.locator(".cx-question")
+    if not question.is_visible() or EXAMPLES[SQUARE]["question"] not in question.inner_text():
+        ask_example(page, SQUARE)
     yield page
-    context.close()
-    assert watch.complaints == []
-    assert watch.outside == []
+    if request.session.testsfailed > failed:
+        page.reload()  # what the test left half done does not matter to the next one
+    watch.check()

@@ -32,8 +32,8 @@ def test_every_example_is_answered(page: Page) -> None:
         expect(page.locator("#question textarea")).to_have_value(EXAMPLES[index]["question"])
 
 
+@pytest.mark.answered
 def test_scrubbing_draws_every_layer_without_the_server(page: Page, watch: Watch) -> None:
-    ask_example(page, 0)
     trace = result(page).crop.trace
     slider, panel = page.get_by_label("LLM layer", exact=True), page.locator(".cx-pruning")
     settled(page)
@@ -48,8 +48,8 @@ def test_scrubbing_draws_every_layer_without_the_server(page: Page, watch: Watch
     assert watch.requests[before:] == []
 
 
+@pytest.mark.answered
 def test_the_play_button_runs_to_the_last_layer(page: Page) -> None:
-    ask_example(page, 0)
     page.get_by_role("button", name="Play the layers").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     last = page.get_by_label("LLM layer", exact=True).get_attribute("max")
@@ -57,8 +57,8 @@ def test_the_play_button_runs_to_the_last_layer(page: Page) -> None:
     expect(page.get_by_role("button", name="Play the layers")).to_be_visible()
 
 
+@pytest.mark.answered
 def test_the_curve_sets_the_layer(page: Page) -> None:
-    ask_example(page, 0)
     curve = page.locator(".cx-curve")
     box = curve.bounding_box()
     assert box
@@ -67,8 +67,8 @@ def test_the_curve_sets_the_layer(page: Page) -> None:
     expect(page.locator(".cx-pruning")).to_have_attribute("data-layer", str(last))
 
 
+@pytest.mark.answered
 def test_hovering_tells_position_group_and_fate(page: Page, watch: Watch) -> None:
-    ask_example(page, SQUARE)
     settled(page)
     before = len(watch.requests)
     canvas = page.locator(".cx-panel").nth(1).locator("canvas")
@@ -258,11 +258,9 @@ def test_unknown_words_are_told(page: Page) -> None:
     expect(page.locator(".cx-notices")).to_contain_text("xylophone")
 
 
+@pytest.mark.answered
 def test_figures_and_the_picture_are_offered(page: Page) -> None:
-    ask_example(page, 0)
-    page.get_by_text("Figures and downloads").click()
-    expect(page.locator("#times .main-svg").first).to_be_visible()
-    expect(page.locator("#alive .main-svg").first).to_be_visible()
+    settled(page)
     with page.expect_download() as download:
         page.locator("#save-picture").click()
     with Image.open(download.value.path()) as sheet:

@@ -18,7 +18,18 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 
 from tests.support import ROOT
-from tests.support.browser import BUNDLED, EXAMPLES, ask_example, done, free_port, png, result, running, settled, upload
+from tests.support.browser import (
+    BUNDLED,
+    EXAMPLES,
+    SQUARE,
+    done,
+    free_port,
+    png,
+    result,
+    running,
+    settled,
+    upload,
+)
 from tests.support.container import command, copied, environment, read, stages
 from ui.server.headers import headers
 
@@ -92,10 +103,10 @@ def app(
         yield address
 
 
+@pytest.mark.answered
 def test_an_example_is_answered_and_its_run_downloaded(page: Page) -> None:
-    ask_example(page, 0)
     told = result(page)
-    assert told.question == EXAMPLES[0]["question"]
+    assert told.question == EXAMPLES[SQUARE]["question"]
     assert told.crop.trace.visual_tokens > told.crop.trace.final_tokens
 
 
@@ -111,8 +122,8 @@ def test_the_figure_of_an_upload_is_downloaded(page: Page) -> None:
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.answered
 def test_methods_are_compared(page: Page) -> None:
-    ask_example(page, 0)
     page.get_by_role("tab", name="Methods").click()
     page.get_by_role("button", name="Compare methods").click()
     expect(page.locator("#status-methods")).to_contain_text("4 ways asked")
@@ -129,14 +140,14 @@ def test_a_question_can_be_refused_and_the_next_one_asked(page: Page) -> None:
     done(page)
 
 
+@pytest.mark.answered
 def test_a_link_brings_the_run_back(page: Page, app: str) -> None:
-    ask_example(page, 0)
     link = page.locator("#link textarea, #link input").first
     expect(link).to_have_value(re.compile(rf"^{re.escape(app)}\?"))
     settled(page)  # nothing is under way that leaving would break off
     page.goto(link.input_value())
     done(page)
-    expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[0]['question']}”")
+    expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[SQUARE]['question']}”")
 
 
 def test_programs_ask_and_the_host_sees_that_it_is_well(app: str) -> None:

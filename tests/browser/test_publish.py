@@ -7,17 +7,18 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from crop_core.embedded import data_url
 from crop_core.region import Region
-from tests.support.browser import EXAMPLES, Watch, ask_example, done, result, saved
+from tests.support.browser import EXAMPLES, SQUARE, Watch, done, result, saved
 from tests.support.fake_records import about_several, comparison, picture
 
 
+@pytest.mark.answered
 def test_a_figure_is_drawn_as_the_options_say(page: Page) -> None:
-    ask_example(page, 0)
     shown = result(page)
     page.locator("#figure-format").get_by_label("SVG").check()
     width = page.locator("#figure-width input")
@@ -56,7 +57,7 @@ def files_of(page: Page, fold: str) -> None:
     root = ET.fromstring(saved(page, save))
     told = json.loads(root.findtext("{http://www.w3.org/2000/svg}metadata") or "")
     assert (root.get("width") or "").startswith("240.94")
-    assert told["question"] == EXAMPLES[0]["question"] and told["device"] and "torch" in told["versions"]
+    assert told["question"] == EXAMPLES[SQUARE]["question"] and told["device"] and "torch" in told["versions"]
     assert {name: facts[name] for name in told} == told
     page.locator(f"#{fold}-format").get_by_label("PDF").check()
     expect(page.locator(save)).to_contain_text("PDF, 8.5 cm")
@@ -68,8 +69,8 @@ def files_of(page: Page, fold: str) -> None:
     expect(page.locator(save)).to_be_disabled()
 
 
+@pytest.mark.answered
 def test_what_the_tabs_show_is_saved_as_figures(page: Page) -> None:
-    ask_example(page, 0)
     page.get_by_role("tab", name="Methods").click()
     page.locator("#methods-save").get_by_text("Save this figure").click()
     expect(page.locator("#methods-note")).to_contain_text("nothing to save yet")
@@ -86,8 +87,8 @@ def test_what_the_tabs_show_is_saved_as_figures(page: Page) -> None:
     expect(page.locator("#budget-curves .main-svg").first).to_be_visible()
 
 
+@pytest.mark.answered
 def test_the_map_is_saved_as_it_stands_when_it_is_stopped(page: Page) -> None:
-    ask_example(page, 0)
     page.get_by_text("Where does the answer live?").click()
     page.locator("#start-places").click()
     expect(page.locator("#status-places")).to_contain_text("of 64", timeout=90_000)
@@ -97,8 +98,8 @@ def test_the_map_is_saved_as_it_stands_when_it_is_stopped(page: Page) -> None:
     files_of(page, "map")
 
 
+@pytest.mark.answered
 def test_the_report_works_by_itself(page: Page, browser: Browser, watch: Watch, tmp_path: Path) -> None:
-    ask_example(page, 0)
     layers = result(page).crop.trace.layers
     file = tmp_path / "report.html"
     file.write_bytes(saved(page, "#save-page"))

@@ -7,37 +7,21 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.support.browser import Watch, ask_example, done, png, result, running, upload
-from tests.support.families import llava_next
+from tests.support.browser import Watch, ask_example, done, opened, png, result, upload
 from tests.support.looks import pictures
 
 FIRST, NEXT = "what is left of the dog?", "where is the red cat?"
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app on a random LLaVA-NeXT."""
-    folder = tmp_path_factory.mktemp("next")
-    llava_next(folder / "model")
-    with running({"CROP_MODEL": str(folder / "model")}, folder) as address:
-        yield address
-
-
 @pytest.fixture
-def pair(address: str, browser: Browser, watch: Watch) -> Iterator[Page]:
-    """That app with two pictures given."""
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    watch.attach(page)
-    page.goto(address)
-    expect(page.locator("#run")).to_be_visible()
-    upload(page, png(200, 100))
-    expect(page.locator(".cx")).to_have_attribute("data-stage", "idle")
-    add(page, png(120, 120, "#a35"))
-    expect(thumbs(page)).to_have_count(2)
-    yield page
-    page.close()
-    assert watch.complaints == []
-    assert watch.outside == []
+def pair(tiled_app: str, browser: Browser, watch: Watch) -> Iterator[Page]:
+    """The app on a model that takes several images, with two pictures given."""
+    with opened(browser, tiled_app, watch) as page:
+        upload(page, png(200, 100))
+        expect(page.locator(".cx")).to_have_attribute("data-stage", "idle")
+        add(page, png(120, 120, "#a35"))
+        expect(thumbs(page)).to_have_count(2)
+        yield page
 
 
 def add(page: Page, *files: dict[str, object]) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import EXAMPLES, SQUARE, Watch, ask_example, done, result, settled
+from tests.support.browser import EXAMPLES, Watch, ask_example, done, result, settled
 from ui.lesson import STEPS
 
 
+@pytest.mark.answered
 def test_two_layers_stand_side_by_side(page: Page, watch: Watch) -> None:
-    ask_example(page, SQUARE)
     settled(page)
     before = len(watch.requests)
     page.get_by_role("button", name="Compare two layers").click()
@@ -26,8 +27,8 @@ def test_two_layers_stand_side_by_side(page: Page, watch: Watch) -> None:
     assert watch.requests[before:] == []
 
 
+@pytest.mark.answered
 def test_a_token_and_its_row_are_one_click_apart(page: Page) -> None:
-    ask_example(page, SQUARE)
     trace = result(page).crop.trace
     page.get_by_text("Every visual token in a table").click()
     rows = page.locator(".cx-table tbody tr")
@@ -50,8 +51,8 @@ def test_a_token_and_its_row_are_one_click_apart(page: Page) -> None:
     expect(rows.nth(0)).to_contain_text("never")
 
 
+@pytest.mark.answered
 def test_the_legend_shows_one_ring_alone(page: Page) -> None:
-    ask_example(page, SQUARE)
     canvas, key = page.locator(".cx-panel").nth(1).locator("canvas"), page.locator(".cx-key").nth(0)
     page.mouse.move(0, 0)
     before = canvas.screenshot()
@@ -64,8 +65,8 @@ def test_the_legend_shows_one_ring_alone(page: Page) -> None:
     assert canvas.screenshot() == before
 
 
+@pytest.mark.answered
 def test_methods_stand_side_by_side_at_one_budget(page: Page) -> None:
-    ask_example(page, 0)
     page.get_by_role("tab", name="Methods").click()
     page.locator("#start-methods").click()
     expect(page.locator("#status-methods")).to_contain_text("4 ways asked")
@@ -86,8 +87,8 @@ def test_a_budget_is_swept_and_a_sweep_is_stopped(page: Page) -> None:
     done(page)  # the model is free again
 
 
+@pytest.mark.answered
 def test_the_map_of_where_the_answer_lives(page: Page) -> None:
-    ask_example(page, 1)
     page.get_by_text("Where does the answer live?").click()
     page.locator("#start-places").click()
     expect(page.locator("#status-places")).to_contain_text("64 ways asked", timeout=90_000)

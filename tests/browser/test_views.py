@@ -7,22 +7,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import Watch, done, png, running, upload
-from tests.support.families import llava_next
+from tests.support.browser import Watch, done, opened, png, upload
 
 
 @pytest.fixture
-def page(browser: Browser, watch: Watch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(tiled_app: str, browser: Browser, watch: Watch) -> Iterator[Page]:
     """The app on a random LLaVA-NeXT: 16 tokens of an overview, and twice as many of a picture of 2 to 1."""
-    folder = tmp_path_factory.mktemp("next")
-    llava_next(folder / "model")
-    with running({"CROP_MODEL": str(folder / "model")}, folder) as address:
-        page = browser.new_page()
-        watch.attach(page)
-        page.goto(address)
+    with opened(browser, tiled_app, watch) as page:
         yield page
-        page.close()
-    assert watch.complaints == []
 
 
 def test_the_pictures_show_the_view_that_is_picked(page: Page) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import ConsoleMessage, Error, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect
 
 from crop_core.records import Comparison
 from tests.support import ROOT
@@ -110,10 +110,25 @@ class Watch:
         """Remembers exceptions."""
         self.complaints.append(str(error))
 
-    @property
-    def outside(self) -> list[str]:
-        """Requests that left this machine."""
-        return [url for url in self.requests if "//127.0.0.1:" not in url]
+    def check(self) -> None:
+        """Nothing went wrong, and no request left this machine; what did is told once."""
+        outside = [url for url in self.requests if "//127.0.0.1:" not in url]
+        complaints, self.complaints, self.requests = self.complaints, [], []
+        assert complaints == []
+        assert outside == []
+
+
+@contextmanager
+def opened(browser: Browser, address: str, watch: Watch) -> Iterator[Page]:
+    """A page of the app on a desktop screen; afterwards nothing may have gone wrong or have left the machine."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    watch.attach(page)
+    page.goto(address)
+    expect(page.locator("#run")).to_be_visible()
+    yield page
+    context.close()
+    watch.check()
 
 
 def done(page: Page) -> None:
