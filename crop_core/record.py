@@ -23,11 +23,11 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
     WrapValidator,
     model_serializer,
 )
 from pydantic import dataclasses as pydantic_dataclasses
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import Self, dataclass_transform
 
 from crop_core.units import repeated
@@ -84,7 +84,7 @@ class Record:
 
 @contextmanager
 def _one_sentence(kind: type[Record]) -> Iterator[None]:
-    """The first thing that is wrong as a RecordError: in a record's own words, or the field and pydantic's message."""
+    """The first thing that is wrong as a RecordError: in a record's own words, or the field and what is said of it."""
     try:
         yield
     except ValidationError as invalid:
@@ -95,7 +95,7 @@ def _one_sentence(kind: type[Record]) -> Iterator[None]:
         place = [str(part) if isinstance(part, int) or part.isidentifier() else "…" for part in first["loc"][:6]]
         if place and place[0].isdigit():  # an argument without its name
             place[0] = fields(kind)[int(place[0])].name  # type: ignore[arg-type]
-        raise kind._error(f"{'.'.join(place) or 'as a whole'}: {first['msg']}.") from None
+        raise kind._error(f"{'.'.join(place) or 'as a whole'}: {own or first['msg']}.") from None
 
 
 def _written(keys: Sequence[str]) -> Callable[..., dict[str, Any]]:
@@ -114,7 +114,7 @@ def limit(most: float, least: float = 0) -> AfterValidator:
             size = value if isinstance(value, (int, float)) else len(value)
             if not least <= size <= most:
                 what = "value" if size is value else "length"
-                raise PydanticCustomError("limit", f"The {what} is {repeated(size)}, allowed are {least:g} to {most:g}")
+                raise ValueError(f"The {what} is {repeated(size)}, allowed are {least:g} to {most:g}")
         return value
 
     return AfterValidator(check)
@@ -147,23 +147,21 @@ class Array:
     most: float
     width: int = 0
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        items = handler.generate_schema(list[self.item])  # type: ignore[name-defined]
-        return core_schema.json_or_python_schema(
-            core_schema.with_info_after_validator_function(self._read, items),
-            core_schema.with_info_plain_validator_function(self._read),  # fast, of arrays and of lists of our own
-            serialization=core_schema.plain_serializer_function_ser_schema(_listed),
-        )
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        items: Any = Annotated[list[self.item], WrapValidator(self._read), PlainSerializer(_listed)]  # type: ignore[name-defined]
+        return handler.generate_schema(items)
 
-    def _read(self, given: Any, info: ValidationInfo) -> NDArray[Any]:
+    def _read(self, given: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> NDArray[Any]:
+        """Arrays, and lists of our own, are converted by numpy alone, for speed."""
+        given = check(given) if info.mode == "json" else given
         try:
             if self.width and not isinstance(given, np.ndarray):
                 given = [[math.nan] * self.width if row is None else row for row in given]
             values = np.asarray(given, dtype=self.kind)
         except (TypeError, ValueError, OverflowError):
-            raise PydanticCustomError("array", f"Input should be an array of {np.dtype(self.kind)}") from None
+            raise ValueError(f"Input should be an array of {np.dtype(self.kind)}") from None
         if info.context == UNTRUSTED and ((values < self.least) | (values > self.most)).any():
-            raise PydanticCustomError("limit", f"A value is not within {self.least:g} to {self.most:g}")
+            raise ValueError(f"A value is not within {self.least:g} to {self.most:g}")
         return values
 
 

@@ -90,6 +90,7 @@ PACKAGES = {
     "pydantic_settings": "pydantic-settings",
     "huggingface_hub": "huggingface-hub",
     "lmms_eval": "lmms-eval",
+    "typing_extensions": "typing-extensions",
 }
 
 
