@@ -7,15 +7,17 @@ PIP     = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-
 # Stamps: a second start installs nothing. They are older than a changed requirements file, so a change installs again.
 APP    := $(VENV)/.app-installed
 DEV    := $(VENV)/.dev-installed
+# A process a core; the tests of a file stay together, and share what they load.
+SIDE_BY_SIDE = -n logical --dist loadfile
 
 # Packages come without bytecode (twice as fast to install); the first start writes it, and later ones need it.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz audit train clean
+.PHONY: help setup demo test test-fast lint bench fuzz audit train clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v[:2] <= (3, 12) else "CROP Explorer needs Python 3.10 to 3.12, and $(PYTHON) is %d.%d: run make PYTHON=python3.12 (or 3.10, 3.11)." % v[:2])'
@@ -41,14 +43,17 @@ lint: $(DEV)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Those in a browser by themselves, so that nothing else takes the time of the app that they wait for.
+# Those in a browser by themselves: what drives it keeps an event loop running, and an app waits for less beside others.
 test: lint  ## lint, then every test, those in a browser included
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n logical --dist loadfile --ignore tests/browser
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --maxprocesses 4 tests/browser
 endif
+
+test-fast: $(DEV)  ## the tests without a browser, training or Ray
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser and not training and not ray" $(ARGS)
 
 bench: $(DEV)  ## measure the bundled models again, and put the figures into README and model cards
 	$(BIN)/python -m crop_core.bench $(ARGS)
