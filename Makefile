@@ -8,15 +8,17 @@ PIP     = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-
 APP    := $(VENV)/.app-installed
 DEV    := $(VENV)/.dev-installed
 NPM    := node_modules/.dev-installed
+# A process a core; the tests of a file stay together, and share what they load.
+SIDE_BY_SIDE = -n logical --dist loadfile
 
 # Packages come without bytecode (twice as fast to install); the first start writes it, and later ones need it.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz audit train clean
+.PHONY: help setup demo test test-fast lint bench fuzz audit train clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v[:2] <= (3, 12) else "CROP Explorer needs Python 3.10 to 3.12, and $(PYTHON) is %d.%d: run make PYTHON=python3.12 (or 3.10, 3.11)." % v[:2])'
@@ -51,15 +53,18 @@ lint: $(DEV) $(NPM)  ## ruff and mypy, and Biome for the JavaScript
 	$(BIN)/mypy
 	npm run --silent lint
 
-# Those in a browser by themselves, so that nothing else takes the time of the app that they wait for.
+# Those in a browser by themselves: what drives it keeps an event loop running, and an app waits for less beside others.
 test: lint  ## lint, then every test, those in a browser included
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
 	npm test --silent
-	$(BIN)/python -m pytest -n logical --dist loadfile --ignore tests/browser
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --maxprocesses 4 tests/browser
 endif
+
+test-fast: $(DEV)  ## the tests without a browser, training or Ray
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser and not training and not ray" $(ARGS)
 
 bench: $(DEV)  ## measure the bundled models again, and put the figures into README and model cards
 	$(BIN)/python -m benchmarks.bundled $(ARGS)

@@ -31,14 +31,6 @@ def last(name: str) -> Step:
     return [step for step in STAGES["app"] if step.name == name][-1]
 
 
-def test_the_steps_are_read_as_docker_reads_them() -> None:
-    text = 'ARG A=1\n# a comment\nFROM x AS one\nRUN a \\\n  b\nFROM ${A} AS two\nCMD ["c", "d e"]\n'
-    steps = read(text)
-    assert [(step.name, step.text) for step in steps[1:3]] == [("FROM", "x AS one"), ("RUN", "a    b")]
-    assert list(stages(steps)) == ["one", "two"]
-    assert steps[-1].command == ["c", "d e"]
-
-
 def test_there_is_a_stage_for_each_hardware() -> None:
     assert {step.name for step in STEPS} == KNOWN
     assert list(STAGES) == ["base", "cpu", "cuda", "app"]

@@ -20,9 +20,9 @@ from crop_core.bench.sweep.work import Skipped, SweepError
 from tests.support import ROOT
 from tests.support.sweeping import Exact, Toy, examples, toys
 
+pytestmark = pytest.mark.ray
 PLAN = trials(["crop"], ["64"])
 TIMES = ("localizer_s", "encode_s", "compression_s", "scoring_s", "ttft_s", "total_s")
-PATH = str(ROOT)
 
 
 def refusal(address, works=1):
@@ -63,7 +63,7 @@ def cluster():
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("PYTHONPATH", PATH)
+        patch.setenv("PYTHONPATH", str(ROOT))
         ray.init("local", **size, **quiet)
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()
@@ -146,11 +146,12 @@ def test_a_cluster_in_which_no_worker_starts_is_given_up(cluster, monkeypatch):
 def test_a_process_joins_a_cluster_and_its_workers_share_its_folder(cluster, tmp_path, log):
     """The log is named relative to the folder of the process that asks, which is not the cluster's."""
     code = (
-        "from pathlib import Path; from sweeping import Toy, toys; from crop_core.bench.sweep.on_ray import on_ray;"
+        "from pathlib import Path; from tests.support.sweeping import Toy, toys;"
+        "from crop_core.bench.sweep.on_ray import on_ray;"
         "from crop_core.bench.sweep.trial import ALL; works = [(each, (ALL,)) for each in toys(3)];"
         f"print(sorted(each[0].example for each in on_ray({cluster!r})(Toy(Path('log')), works)))"
     )
-    environment = os.environ | {"PYTHONPATH": PATH}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout == "['0', '1', '2']\n" and run.stderr == ""

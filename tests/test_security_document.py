@@ -18,11 +18,11 @@ TESTS = ROOT / "tests"
 
 
 def named() -> set[tuple[Path, str]]:
-    """(file, test) of every test that the document names; test "" where it names a file alone."""
+    """(file, test) of every test that the document names, wherever it lies; test "" where it names a file alone."""
     found, file = set(), TESTS
     for browser, name, test in re.findall(r"(browser )?`(test_\w+\.py)?(?:::(test_\w+))?`", DOCUMENT):
         if name:
-            file = (TESTS / "browser" if browser else TESTS) / name
+            file = next(each for each in TESTS.rglob(name) if ("browser" in each.parts) == bool(browser))
         if name or test:
             found.add((file, test))
     return found
@@ -39,12 +39,6 @@ def test_every_file_that_is_named_is_there() -> None:
     names = re.findall(r"`((?:crop_core|ui|benchmarks)/[\w./]*)`", DOCUMENT)
     assert len(names) >= 5
     assert [name for name in names if not (ROOT / name).exists()] == []
-
-
-def test_every_threat_has_a_test() -> None:
-    rows = [line.split(" | ") for line in DOCUMENT.splitlines() if line.startswith("| ")]
-    assert len(rows) > 20
-    assert [row[0] for row in rows[2:] if "test_" not in row[-1]] == []
 
 
 def test_the_recorded_fuzz_run_is_large_enough_and_found_nothing() -> None:

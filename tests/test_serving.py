@@ -24,7 +24,10 @@ pytest.importorskip("ray")
 pytest.importorskip("aiohttp_cors", reason="ray[serve] is not installed")
 pytest.importorskip("watchfiles", reason="ray[serve] is not installed")
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`")  # in Ray Serve itself
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`"),  # in Ray Serve itself
+]
 CONFIG = CropConfig(budget=Budget(mean_tokens=64), repeats=1)
 PATIENCE = 60
 

@@ -21,6 +21,8 @@ from crop_core.tiny.workers import Workers
 from crop_core.tiny.world import Unseen
 from tests.support.other_device import OTHER, OtherDevice
 
+pytestmark = pytest.mark.training
+
 PLAN = LanguagePlan(
     8,
     reference_layers=(1,),

@@ -15,6 +15,8 @@ from crop_core.tiny.checkpoint import ANSWERER, RECIPES, build_model, save
 from crop_core.tiny.tokenizer import build_tokenizer
 from tests.support.packs import shrink
 
+pytestmark = pytest.mark.training
+
 PLAN = plc.PlcPlan(batch=2, fresh=1, memory=3, questions=6, asked=3, least=20, most=60, rank=2, rate=0.05)
 
 

@@ -24,6 +24,8 @@ from crop_core.tiny.warm_start import Imitation, grow, start_from
 from tests.support import ROOT
 from tests.support.packs import shrink
 
+pytestmark = pytest.mark.training
+
 MODELS = ROOT / "assets" / "models"
 
 

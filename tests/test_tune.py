@@ -25,6 +25,8 @@ from crop_core.tune.train import Trainer
 from tests.support import checkpoints
 from tests.support.families import FAMILIES, VARIANTS, build
 
+pytestmark = pytest.mark.training
+
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 ANSWER = [27, 34, 41, 48, 55, 32]
 QUARTERS = [(0, 0, 3, 3), (4, 0, 7, 3), (0, 4, 3, 7), (4, 4, 7, 7)]

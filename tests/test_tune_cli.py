@@ -13,6 +13,8 @@ from crop_core.localize import GridLocalizer
 from crop_core.models import load
 from tests.support import checkpoints
 
+pytestmark = pytest.mark.training
+
 LOCATOR = "crop-tiny-locator"
 
 
