@@ -1,4 +1,4 @@
-# The app in a container; docs/hosting.md tells how to build and run it. tests/test_container.py checks this file, and takes
+# The app in a container; docs/hosting.md tells how to build and run it. tests/project/test_container.py checks this file, and takes
 # its steps by hand.
 #   on a CPU:  docker build -t crop-explorer .
 #   on a GPU:  docker build -t crop-explorer --build-arg HARDWARE=cuda .

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from crop_core.settings import Settings, manual
+from ui.server.settings import Settings, manual
 
 EXAMPLES = Path(__file__).parent / "assets" / "examples"
 
@@ -30,13 +30,13 @@ def serve(settings: Settings) -> None:
     """Load, build, launch; ValueError with one sentence for what cannot be."""
     sys.stderr.write(f"CROP Explorer: settings: {', '.join(settings.told()) or 'none'}\n")
     from crop_core.models import DEFAULT_MODEL  # these bring torch and Gradio, which --help can do without
-    from ui.examples import load_examples
-    from ui.layout import build, launch_options
-    from ui.server.heap import give_back
+    from ui.page.layout import build, launch_options
     from ui.server.hosting import Hosting
-    from ui.server.zero import load_engine
+    from ui.server.malloc import limit_malloc
+    from ui.server.zerogpu import load_engine
+    from ui.views.examples import load_examples
 
-    give_back()
+    limit_malloc()
     hosting = Hosting(settings)
     engine = load_engine({**settings.engine_options(), **settings.limits()})
     bundled = settings.model in (None, DEFAULT_MODEL)

@@ -1,5 +1,5 @@
 """`make bench`: what the README says of the bundled models, measured again into benchmarks/results: the sweep of
-`crop_core.bench.sweep.plan.published`, and what answers and regions cost.
+`crop_core.evaluate.runner.plan.published`, and what answers and regions cost.
 
 Records that are there may be of other code, and are measured anew unless --go-on is given. `python -m
 benchmarks.publish` puts the figures into the README and the model cards.
@@ -17,18 +17,18 @@ import torch
 
 from benchmarks import cost, self_localizer
 from benchmarks.publish import BESIDE, COST, RESULTS
-from crop_core.bench.data.world import world
-from crop_core.bench.heldout import Item, held_out, majority_answers
-from crop_core.bench.outcome import outcome
-from crop_core.bench.sweep import store
-from crop_core.bench.sweep.plan import BUDGETS, published
-from crop_core.bench.sweep.pool import pool_of
-from crop_core.bench.sweep.run import sweep
-from crop_core.bench.sweep.setup import Setup
-from crop_core.engine import CropEngine
+from crop_core.engine.engine import CropEngine
+from crop_core.evaluate.datasets.bundled_world import world
+from crop_core.evaluate.outcome import write_outcome
+from crop_core.evaluate.runner import store
+from crop_core.evaluate.runner.plan import BUDGETS, published
+from crop_core.evaluate.runner.pool import pool_of
+from crop_core.evaluate.runner.run import sweep
+from crop_core.evaluate.runner.worker_config import WorkerConfig
 from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
-from crop_core.tiny.questions import KINDS
+from crop_core.train.world.held_out import Item, held_out, majority_answers
+from crop_core.train.world.questions import KINDS
 
 PARTS = ("sweep", "beside", "cost")
 
@@ -52,10 +52,12 @@ def _sweep(options: argparse.Namespace) -> str:
     if not options.go_on:
         store.clear(options.out)
     store.claim(options.out, identity)
-    setup = Setup(data.name, data.metric, data.longest, options.model, options.localizer, "cpu", "float32", threads=1)
+    setup = WorkerConfig(
+        data.name, data.metric, data.longest, options.model, options.localizer, "cpu", "float32", threads=1
+    )
     session = benchmark_environment("python -m benchmarks.bundled", f"cpu, {options.workers} processes of one thread")
     skipped = sweep(setup, data.examples, trials, options.out, pool_of(options.workers), session)
-    return outcome(options.out, data, trials, {each.example for each in skipped})
+    return write_outcome(options.out, data, trials, {each.example for each in skipped})
 
 
 def _beside(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from crop_core.bench.heldout import Item, held_out
-from crop_core.localize import GridLocalizer, calibration
+from crop_core.localize import GridVlmLocalizer, calibration
 from crop_core.localize.calibration import KEY, Calibration
-from crop_core.localize.rule import Rule
+from crop_core.localize.self_attention.attention_rule import AttentionRule
 from crop_core.models import load
-from crop_core.tiny import splits
+from crop_core.train.world import splits
+from crop_core.train.world.held_out import Item, held_out
 
 LOCATOR = Path("assets/models/crop-tiny-locator")
 
 
-def fit(localizer: GridLocalizer, items: list[Item], coverage: float) -> Calibration:
+def fit(localizer: GridVlmLocalizer, items: list[Item], coverage: float) -> Calibration:
     """The doubt of the highest IoU that covers this share of the items' regions, and the confidence to go with it."""
     probabilities = np.stack(
         [localizer.probabilities(item.scene.image, item.question.text) for item in tqdm(items, mininterval=5)]
@@ -32,7 +32,7 @@ def fit(localizer: GridLocalizer, items: list[Item], coverage: float) -> Calibra
     return calibration.fit(probabilities, regions, coverage)
 
 
-def write(told: Calibration | Rule, folder: Path, key: str = KEY) -> None:
+def write(told: Calibration | AttentionRule, folder: Path, key: str = KEY) -> None:
     """Put what was fitted into the checkpoint's config.json."""
     file = folder / "config.json"
     config = json.loads(file.read_text())
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--coverage", type=float, default=0.97, help="share of the needed regions to be covered")
     options = parser.parse_args()
     items = held_out(options.per_kind, splits.CALIBRATION)
-    found = fit(GridLocalizer(load(options.locator)), items, options.coverage)
+    found = fit(GridVlmLocalizer(load(options.locator)), items, options.coverage)
     write(found, options.locator)
     sys.stdout.write(f"{len(items)} questions: {found}\n")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from crop_core.config import CropConfig, IlpConfig, PlcConfig, Ring
-from crop_core.region import GRID, Region
+from crop_core.records.config import CropConfig, IlpConfig, PlcConfig, Ring
+from crop_core.records.region import GRID, Region
 
 POOLED, CHOSEN = "plc", "distinct"  # methods before the LLM
 

@@ -7,12 +7,12 @@ from statistics import median
 
 from tqdm import tqdm
 
-from crop_core.bench.data.world import LONGEST
-from crop_core.bench.heldout import Item
-from crop_core.bench.sweep.trial import ALL
-from crop_core.config import Budget, CropConfig
-from crop_core.engine import CropEngine
-from crop_core.measure.cost import Cost
+from crop_core.engine.engine import CropEngine
+from crop_core.evaluate.datasets.bundled_world import LONGEST
+from crop_core.evaluate.runner.trial import ALL
+from crop_core.records.config import Budget, CropConfig
+from crop_core.records.cost import Cost
+from crop_core.train.world.held_out import Item
 
 Figures = dict[str, list[float]]  # a value per run
 FIGURES = (

@@ -33,7 +33,7 @@ def load() -> Any:
     """What a replica loads; one thread, as they share this machine."""
     import torch
 
-    from crop_core.engine import CropEngine
+    from crop_core.engine.engine import CropEngine
 
     torch.set_num_threads(1)
     return CropEngine.from_pretrained()
@@ -63,8 +63,8 @@ def measured(users: int, seconds: int, kills: int) -> dict[str, Any]:
     import ray
     from ray import serve
 
-    from crop_core.serving.client import ServedEngine
-    from crop_core.serving.replica import deployment
+    from ui.server.ray_client import ServedEngine
+    from ui.server.ray_replica import deployment
 
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
     ray.init("local", num_cpus=REPLICAS + 1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -81,8 +81,8 @@ def asked(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[fl
     """Every user asks again and again about a picture in a size of its own."""
     from PIL import Image
 
-    from crop_core.config import Budget, CropConfig
-    from crop_core.request import EngineRequest
+    from crop_core.records.config import Budget, CropConfig
+    from crop_core.records.request import EngineRequest
 
     config, end = CropConfig(budget=Budget(mean_tokens=64), repeats=1), time.monotonic() + seconds
     said: list[tuple[str, float]] = []

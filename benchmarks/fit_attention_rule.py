@@ -20,16 +20,16 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from benchmarks.calibrate_locator import write
-from crop_core.bench.heldout import Item, held_out
-from crop_core.localize.attention import glance
 from crop_core.localize.calibration import Calibration, choose_doubt, covers, fit_confidence, iou
-from crop_core.localize.glimpse import Glimpse
-from crop_core.localize.heat import ROWS, Term, heat, regions
-from crop_core.localize.reading import read_regions
-from crop_core.localize.rule import KEY, Rule
+from crop_core.localize.decoding.region_decoding import decode_region_scores
+from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule
+from crop_core.localize.self_attention.localizer import attention_features
+from crop_core.localize.self_attention.pooled_grid import PooledGrid
+from crop_core.localize.self_attention.region_scores import ROWS, AttentionTerm, cell_scores, region_scores
 from crop_core.models import Adapter, load
-from crop_core.region import GRID
-from crop_core.tiny import splits
+from crop_core.records.region import GRID
+from crop_core.train.world import splits
+from crop_core.train.world.held_out import Item, held_out
 
 MODEL = Path("assets/models/crop-tiny")
 SHRINK = 0.7  # what stays of the terms in one round
@@ -46,23 +46,23 @@ class Weights:
     whole: torch.Tensor
 
 
-def seen(adapter: Adapter, items: list[Item], terms: list[Term], side: int = GRID) -> NDArray[np.float32]:
+def seen(adapter: Adapter, items: list[Item], terms: list[AttentionTerm], side: int = GRID) -> NDArray[np.float32]:
     """(Q, 64, T): what every term reads on every item; see `heat.shares`."""
     found = []
     for item in tqdm(items, mininterval=5):
         image = item.scene.image
         prepared = adapter.prepare(image, item.question.text)
-        glimpse = Glimpse.of(adapter.layout(image.size), side)
-        found.append(glance(adapter, prepared, adapter.encode(prepared), glimpse, terms).T)
+        glimpse = PooledGrid.of(adapter.layout(image.size), side)
+        found.append(attention_features(adapter, prepared, adapter.encode(prepared), glimpse, terms).T)
     return np.stack(found).astype(np.float32)
 
 
-def candidates(layers: int, heads: int) -> list[Term]:
+def candidates(layers: int, heads: int) -> list[AttentionTerm]:
     """Every head of the first `layers` layers, with every choice of rows."""
-    return [Term(layer, head, rows, 0.0) for layer, head, rows in product(range(layers), range(heads), ROWS)]
+    return [AttentionTerm(layer, head, rows, 0.0) for layer, head, rows in product(range(layers), range(heads), ROWS)]
 
 
-def fit(shares: NDArray[np.float32], true: ArrayLike, terms: list[Term], keep: int) -> Rule:
+def fit(shares: NDArray[np.float32], true: ArrayLike, terms: list[AttentionTerm], keep: int) -> AttentionRule:
     """The rule of at most `keep` terms under which the true regions are most likely.
 
     shares: (Q, 64, T). true: (Q, 4) inclusive [xmin, ymin, xmax, ymax]. All terms are fitted; then the smallest weights
@@ -80,7 +80,7 @@ def fit(shares: NDArray[np.float32], true: ArrayLike, terms: list[Term], keep: i
     weights = found.values.double().numpy() / scale[left]
     chosen = [terms[number]._replace(weight=round(float(w), 4)) for number, w in zip(left, weights, strict=True)]
     bias = float(found.bias) + sum(term.weight * mean[number] for number, term in zip(left, chosen, strict=True))
-    return Rule(tuple(chosen), round(float(bias), 4), round(float(found.whole), 4))
+    return AttentionRule(tuple(chosen), round(float(bias), 4), round(float(found.whole), 4))
 
 
 def _descend(shares: torch.Tensor, true: torch.Tensor, start: Weights, steps: int, rate: float) -> Weights:
@@ -105,20 +105,20 @@ def _holds(box: tuple[int, ...], cell: int) -> bool:
     return box[0] <= column <= box[2] and box[1] <= row <= box[3]
 
 
-def calibrated(rule: Rule, shares: NDArray[np.float32], true: ArrayLike, coverage: float) -> Rule:
+def calibrated(rule: AttentionRule, shares: NDArray[np.float32], true: ArrayLike, coverage: float) -> AttentionRule:
     """With the doubt of the highest IoU that covers this share of the true regions, and the confidence to go with it.
 
     shares: (Q, 64, T) of the rule's own terms, on questions that have not fitted it.
     """
-    told = np.stack([regions(heat(each.T, rule.terms) - rule.bias, rule.whole) for each in shares])
-    doubt = choose_doubt(told, true, coverage, reader=read_regions)
-    readings = [read_regions(each, doubt) for each in told]
+    told = np.stack([region_scores(cell_scores(each.T, rule.terms) - rule.bias, rule.whole) for each in shares])
+    doubt = choose_doubt(told, true, coverage, reader=decode_region_scores)
+    readings = [decode_region_scores(each, doubt) for each in told]
     hit = covers([reading.numbers for reading in readings], true)
     scale, shift = fit_confidence([reading.log_covered for reading in readings], hit)
     return replace(rule, calibration=Calibration(doubt, round(scale, 4), round(shift, 4)))
 
 
-def figures(rule: Rule, shares: NDArray[np.float32], true: ArrayLike) -> str:
+def figures(rule: AttentionRule, shares: NDArray[np.float32], true: ArrayLike) -> str:
     """Mean IoU and coverage of a rule, in words; shares: (Q, 64, T) of its terms."""
     found = [rule.read(each.T).numbers for each in shares]
     return f"mean IoU {iou(found, true).mean():.3f}, covers all {covers(found, true).mean():.3f}"

@@ -100,9 +100,9 @@ def maker(name: str) -> Callable[[], Any]:
 
 def recorded() -> dict[str, Any]:
     """A real run of the bundled model, as its file holds it."""
-    from crop_core.embedded import data_url
-    from crop_core.engine import CropEngine
-    from crop_core.images import open_image
+    from crop_core.engine.engine import CropEngine
+    from crop_core.io.data_url import data_url
+    from crop_core.io.images import open_image
 
     image = open_image(ROOT / "assets" / "examples" / "01.jpg")
     result = CropEngine.from_pretrained().compare(image, "what is left of the dog?", memory=False)

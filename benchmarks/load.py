@@ -52,9 +52,9 @@ class User:
     @classmethod
     def make(cls, number: int, folder: Path) -> User:
         """A scene of the bundled models' world."""
-        from crop_core.tiny import splits
-        from crop_core.tiny.questions import sample_questions
-        from crop_core.tiny.scenes import make_scene
+        from crop_core.train.world import splits
+        from crop_core.train.world.questions import sample_questions
+        from crop_core.train.world.scenes import make_scene
 
         scene = make_scene(splits.LOAD[number])
         (question,) = sample_questions(random.Random(number), scene, 1)

@@ -17,17 +17,17 @@ from typing import Any
 
 from PIL import Image
 
-from crop_core.bench.data import world
-from crop_core.bench.data.protocol import Example
-from crop_core.bench.heldout import Item, one_of_each_kind
-from crop_core.bench.metrics.exact import Exact
-from crop_core.bench.sweep.record import Record
-from crop_core.bench.sweep.setup import Setup
-from crop_core.bench.sweep.trial import ALL, Trial
-from crop_core.bench.sweep.work import Skipped, SweepError
+from crop_core.evaluate.datasets import bundled_world
+from crop_core.evaluate.datasets.protocol import Example
+from crop_core.evaluate.metrics.exact import Exact
+from crop_core.evaluate.runner.record import Record
+from crop_core.evaluate.runner.trial import ALL, Trial
+from crop_core.evaluate.runner.work import Skipped, SweepError
+from crop_core.evaluate.runner.worker_config import WorkerConfig
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
-from crop_core.tiny import splits
-from crop_core.tiny.questions import KINDS
+from crop_core.train.world import splits
+from crop_core.train.world.held_out import Item, one_of_each_kind
+from crop_core.train.world.questions import KINDS
 
 FOLDER = Path("assets/examples")
 PRUNED = Trial("crop", "64")
@@ -62,7 +62,7 @@ def shown(image: Image.Image) -> Image.Image:
 
 def shown_example(item: Item) -> Example:
     """The item with the picture as it is shown."""
-    return replace(world.example(item), image=lambda: shown(item.scene.image))
+    return replace(bundled_world.example(item), image=lambda: shown(item.scene.image))
 
 
 def failures(ask: Callable[[Item], Replies], wanted: int, scenes: int) -> list[tuple[Item, Replies]]:
@@ -114,7 +114,9 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=300, help="scenes to search at most")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER")
     options = parser.parse_args()
-    examiner = Setup("world", Exact(), world.LONGEST, DEFAULT_MODEL, DEFAULT_LOCALIZER, "cpu", "float32").examiner()
+    examiner = WorkerConfig(
+        "world", Exact(), bundled_world.LONGEST, DEFAULT_MODEL, DEFAULT_LOCALIZER, "cpu", "float32"
+    ).examiner()
 
     def as_shown(item: Item) -> Replies:
         outcome = examiner(shown_example(item), (ALL, PRUNED))

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import cost, localizer, plc, search, tables
-from crop_core.bench.report.summary import RunSummary, Summary, summarise
-from crop_core.bench.report.table import methods_table
-from crop_core.bench.sweep import store
-from crop_core.bench.sweep.plan import BUDGETS
-from crop_core.bench.sweep.trial import ALL, BLIND, Trial
+from benchmarks import cost, plc_study, region_quality, search, tables
+from crop_core.evaluate.report.summary import RunSummary, Summary, summarise
+from crop_core.evaluate.report.table import methods_table
+from crop_core.evaluate.runner import store
+from crop_core.evaluate.runner.plan import BUDGETS
+from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +48,8 @@ def fragments(records: pd.DataFrame, costs: Mapping[str, Any], beside: Mapping[s
     """Every figure that a text may ask for, by name. costs, beside: of COST and BESIDE."""
     summary = summarise(records, majority=beside["majority"])
     pruned = [Trial(method, budget) for method in SHOWN for budget in BUDGETS]
-    found, first = localizer.summary(_rows(records, FOUND)), localizer.first_of_each_kind(records, SUBSET)
-    regions = localizer.figures(_rows(first, FOUND))
+    found, first = region_quality.summary(_rows(records, FOUND)), region_quality.first_of_each_kind(records, SUBSET)
+    regions = region_quality.figures(_rows(first, FOUND))
     right, asked = int(_rows(first, ALL)["score"].sum()), len(_rows(first, ALL))
     blocks = {
         "accuracy": tables.accuracy_table(summary, [ALL, BLIND, *pruned, *OTHER]),
@@ -85,9 +85,9 @@ def measured(folder: Path = RESULTS) -> dict[str, str]:
 
 
 def measured_apart(folder: Path = RESULTS) -> dict[str, str]:
-    """The tables of `benchmarks.plc` and `benchmarks.search`, by name: those of APART."""
+    """The tables of `benchmarks.plc_study` and `benchmarks.search`, by name: those of APART."""
     tables_apart = {
-        "plc": plc.table(_json(folder / PLC)["runs"]),
+        "plc": plc_study.table(_json(folder / PLC)["runs"]),
         "search": search.short_table(_json(folder / SEARCH)["held_out"]["runs"]),
     }
     return {name: f"\n\n{table}\n\n" for name, table in tables_apart.items()}
@@ -124,9 +124,9 @@ def _row(run: RunSummary) -> dict[str, Any]:
 def _self_localizer(records: pd.DataFrame, beside: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
     """The self-localizer's regions beside others, and by kind."""
     rows = _rows(records, OWN[-1])
-    own = localizer.summary(rows)
+    own = region_quality.summary(rows)
     by_kind = {f"self, {kind}": figures for kind, figures in own["by_kind"].items()}
-    others = localizer.beside(rows, beside["plain"])
+    others = region_quality.beside(rows, beside["plain"])
     return tables.regions_table({"trained": trained, "self": own, **others, **by_kind})
 
 

@@ -21,16 +21,16 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.candidates import CANDIDATES, REFERENCE, Candidate
-from crop_core.bench.heldout import Item, held_out
-from crop_core.bench.markdown import markdown
-from crop_core.bench.report.statistics import paired
-from crop_core.config import Budget
-from crop_core.likelihood import first_token_kl, logits_of
-from crop_core.localize import Localizer, localizer_of
+from crop_core.engine.likelihood import first_token_kl, logits_of
+from crop_core.engine.session import Session
+from crop_core.evaluate.markdown import markdown
+from crop_core.evaluate.report.statistics import paired
+from crop_core.localize import Localizer, localizer_for
 from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
-from crop_core.session import Session
-from crop_core.tiny import splits
+from crop_core.records.config import Budget
+from crop_core.train.world import splits
+from crop_core.train.world.held_out import Item, held_out
 
 RESULTS = Path("benchmarks/results/search.json")
 BUDGETS = (192.0, 128.0, 64.0)
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    runner = CandidateRunner(load(DEFAULT_MODEL, "cpu"), localizer_of(load(DEFAULT_LOCALIZER, "cpu")))
+    runner = CandidateRunner(load(DEFAULT_MODEL, "cpu"), localizer_for(load(DEFAULT_LOCALIZER, "cpu")))
     items = held_out(options.per_kind, splits.SEARCH_DEVELOPMENT)
     others = held_out(options.held_out, splits.SEARCH_HELD_OUT)
     rounds = halved(runner, CANDIDATES, items, options.first)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
-from crop_core.bench.heldout import Item
-from crop_core.localize import Finding, Localizer, SelfLocalizer, localizer_of
-from crop_core.localize.rule import Rule
+from crop_core.engine.session import Session
+from crop_core.localize import LocalizationResult, Localizer, SelfLocalizer, localizer_for
+from crop_core.localize.self_attention.attention_rule import AttentionRule
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, load
-from crop_core.session import Session
+from crop_core.train.world.held_out import Item
 
 Figures = dict[str, list[float]]  # a value per item
 
@@ -20,9 +20,10 @@ def plain_regions(model: str, items: Sequence[Item]) -> list[list[int]]:
     """Grid cells that the answering model finds by the rule that nothing was measured for, an item each."""
     adapter = load(model, "cpu", "float32")
     text = adapter.model.config.text_config
-    finder = SelfLocalizer(adapter, Rule.plain(text.num_hidden_layers, text.num_attention_heads))
+    finder = SelfLocalizer(adapter, AttentionRule.plain(text.num_hidden_layers, text.num_attention_heads))
     return [
-        [*finder.locate(item.scene.image, item.question.text).grid] for item in tqdm(items, "plain rule", mininterval=5)
+        [*finder.localize_region(item.scene.image, item.question.text).grid]
+        for item in tqdm(items, "plain rule", mininterval=5)
     ]
 
 
@@ -31,7 +32,7 @@ def costs(model: str, locator: str, items: Sequence[Item]) -> dict[str, Figures]
     the answering model where the image is encoded for the answer anyway.
     """
     adapter = load(model, "cpu", "float32")
-    trained, own = localizer_of(load(locator, "cpu", "float32")), SelfLocalizer(adapter)
+    trained, own = localizer_for(load(locator, "cpu", "float32")), SelfLocalizer(adapter)
     found: dict[str, Figures] = {}
     for number, item in enumerate(tqdm([items[0], *items], "localizers", mininterval=5)):
         for name, way in _ways(adapter, trained, own, item).items():
@@ -45,7 +46,9 @@ def costs(model: str, locator: str, items: Sequence[Item]) -> dict[str, Figures]
     return found
 
 
-def _ways(adapter: Adapter, trained: Localizer, own: SelfLocalizer, item: Item) -> dict[str, Callable[[], Finding]]:
+def _ways(
+    adapter: Adapter, trained: Localizer, own: SelfLocalizer, item: Item
+) -> dict[str, Callable[[], LocalizationResult]]:
     image, text = item.scene.image, item.question.text
     encoded = Session(adapter, image, text).encoded
     return {

@@ -8,11 +8,11 @@ from typing import Any
 
 from benchmarks.full_size.llm import Prefilled
 from benchmarks.full_size.variants import NEW_TOKENS
-from crop_core.fallback import is_out_of_memory
-from crop_core.generation import Generated
+from crop_core.engine.out_of_memory import is_out_of_memory
+from crop_core.engine.run import Encoded, Task
 from crop_core.measure.memory import free_memory
-from crop_core.region import Region
-from crop_core.runs import Encoded, Task
+from crop_core.models.generation import Generated
+from crop_core.records.region import Region
 
 REPEATS = 3
 STEP = 1 / 16  # the search ends when the next batch to try is that much larger, or by one

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.full_size.model_benchmark import ModelBenchmark, Options
 from benchmarks.full_size.models import LOCATOR, MODELS
 from benchmarks.full_size.report import report
 from benchmarks.full_size.results import Results
-from benchmarks.full_size.session import ModelBenchmark, Options
 from benchmarks.full_size.variants import LOCALIZERS, METHODS
-from crop_core.config import Budget
 from crop_core.measure.memory import free_memory
 from crop_core.models import ModelError
 from crop_core.prune.hooks import ATTENTIONS
+from crop_core.records.config import Budget
 
 DTYPES = ("bfloat16", "float16", "float32")
 OUT = Path("benchmarks/results/gpu.json")

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress import CompressedInputs, CompressionPlan, Picture, compress_inputs
 from crop_core.compress import registry as compressors
-from crop_core.generation import Generated, generate
+from crop_core.compress.protocol import CompressionInput
+from crop_core.engine.run import Encoded, Task
 from crop_core.measure.flops import prefill_flops
 from crop_core.models import PreparedInputs
+from crop_core.models.compressed_inputs import CompressedInputs, compress_inputs
+from crop_core.models.generation import Generated, generate
 from crop_core.prune import LayerPruning, VisualTokens, schedule
 from crop_core.prune import registry as pruners
-from crop_core.region import Region
-from crop_core.runs import Encoded, Task
+from crop_core.records.compression_plan import CompressionPlan
+from crop_core.records.region import Region
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _plan(task: Task, region: Region) -> CompressionPlan:
     if compressor is None:
         return CompressionPlan.identity(layout.count)
     count = task.counts.tokens[0] if task.counts.tokens else None
-    return compressors.compressor(compressor, task.config).plan(Picture(layout, region), count)
+    return compressors.compressor(compressor, task.config).plan(CompressionInput(layout, region), count)
 
 
 def _cuts(task: Task, count: int) -> schedule.Cuts:

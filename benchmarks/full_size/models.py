@@ -2,7 +2,7 @@
 
 What is measured on them is time and memory; what they answer means nothing, and no answer ends early. Each has a tiny
 variant of the same classes, for a CPU. Parameter counts and visual tokens are held against the published ones in
-tests/test_gpu_bench.py.
+tests/benchmarks/test_full_size.py.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from benchmarks.full_size.random_tokenizer import IMAGE, TEMPLATES, tokenizer
 from crop_core.models import Adapter, ModelError
-from crop_core.models.families import FAMILIES
-from crop_core.models.processors import for_pictures
+from crop_core.models.families.registry import FAMILIES
+from crop_core.models.loading.processors import for_pictures
 
 PATCH = 14
 CANVASES = ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))  # (rows, columns) of tiles that LLaVA-NeXT knows

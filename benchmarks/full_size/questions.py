@@ -13,10 +13,10 @@ from PIL import Image
 from benchmarks.full_size import variants
 from benchmarks.full_size.random_tokenizer import QUESTION
 from benchmarks.full_size.runs import spread
-from crop_core.config import Budget, CropConfig
-from crop_core.engine import CropEngine
+from crop_core.engine.engine import CropEngine
 from crop_core.localize import SelfLocalizer
 from crop_core.models import Adapter
+from crop_core.records.config import Budget, CropConfig
 
 REPEATS = 3
 

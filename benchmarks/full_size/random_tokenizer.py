@@ -7,7 +7,7 @@ from functools import cache
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from crop_core.localize.formats import BRACKETS
+from crop_core.localize.decoding.answer_formats import BRACKETS
 
 QUESTION = "What does the sign to the left of the dog say?"
 IMAGE = "<image>"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.full_size.report import report
-from crop_core.config import ConfigError
+from crop_core.records.config import ConfigError
 
 FORMAT = 1
 

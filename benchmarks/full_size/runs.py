@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from benchmarks.full_size.variants import Variant
-from crop_core.localize import Finding, Localizer
+from crop_core.engine.run import Run, Task
+from crop_core.localize import LocalizationResult, Localizer
 from crop_core.measure.flops import prefill_flops
 from crop_core.measure.memory import peak_meter, weights_bytes
 from crop_core.models import Adapter, ModelError
-from crop_core.runs import Run, Task
 
 TIMES = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s", "prefill_s", "decode_s")
 RATE = "decode_tokens_per_s"
@@ -40,7 +40,7 @@ class Bench:
         self.rounds: list[dict[str, float]] = []
         self.once: Figures = {}
 
-    def answer(self, keep_logits: bool = False) -> tuple[Run, Finding, float]:
+    def answer(self, keep_logits: bool = False) -> tuple[Run, LocalizationResult, float]:
         """The localizer, then the run; seconds of the localizer."""
         located = self.task.localize([self.localizer])
         run = self.task.crop(located.regions, located, keep_logits=keep_logits)

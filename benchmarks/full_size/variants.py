@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.full_size.models import LOCATOR, build
-from crop_core.config import Budget, CropConfig, IlpConfig
-from crop_core.localize import GridLocalizer, KnownRegion, Localizer, SelfLocalizer, WholeImage
-from crop_core.localize.formats import BRACKETS
-from crop_core.localize.written import WrittenLocalizer
+from crop_core.localize import GridVlmLocalizer, KnownRegion, Localizer, SelfLocalizer, WholeImage
+from crop_core.localize.decoding.answer_formats import BRACKETS
+from crop_core.localize.text_vlm import TextVlmLocalizer
 from crop_core.models import DEFAULT_LOCALIZER, Adapter, load
 from crop_core.prune import schedule
-from crop_core.region import Region
+from crop_core.records.config import Budget, CropConfig, IlpConfig
+from crop_core.records.region import Region
 
 BASELINE, NO_LOCALIZER = "none", "-"
 METHODS = {  # name: (a key of config.METHODS, whether dropped tokens leave the KV cache of early layers too)
@@ -59,15 +59,15 @@ LOCALIZERS: dict[str, tuple[str, Factory]] = {  # name: (what it is, how it is m
     ),
     "slots": (
         "the bundled locator, a few million parameters, one forward pass",
-        lambda adapter, setting: GridLocalizer(load(DEFAULT_LOCALIZER, setting.device, setting.dtype)),
+        lambda adapter, setting: GridVlmLocalizer(load(DEFAULT_LOCALIZER, setting.device, setting.dtype)),
     ),
     "grid": (
         f"a random model of the size of {LOCATOR}, at most 576 visual tokens, four forward passes",
-        lambda adapter, setting: GridLocalizer(_locator(setting), BRACKETS),
+        lambda adapter, setting: GridVlmLocalizer(_locator(setting), BRACKETS),
     ),
     "written": (
         f"the same model, decoding the {WRITTEN} tokens of its answer as the paper's does",
-        lambda adapter, setting: WrittenLocalizer(_locator(setting), BRACKETS, WRITTEN),
+        lambda adapter, setting: TextVlmLocalizer(_locator(setting), BRACKETS, WRITTEN),
     ),
     "self": (
         "the answering model's attention to a glimpse, in the second quarter of its layers",

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.fuzzing import sentence
 from benchmarks.fuzzing.bytes import broken
-from crop_core.images import FORMATS, MAX_PIXELS, MAX_SIDE, ImageError, open_image
+from crop_core.io.images import FORMATS, MAX_PIXELS, MAX_SIDE, ImageError, open_image
 
 MODES = ("RGB", "L", "P", "RGBA", "1", "CMYK", "I;16", "F", "LA")
 LARGE = (0, 1, 7_999, 8_001, 16_384, 16_385, 65_535, 100_000, 2**31 - 1, 2**32 - 1)  # sides that headers announce

@@ -9,11 +9,12 @@ from unittest import mock
 from urllib.parse import parse_qsl
 
 from benchmarks.fuzzing import sentence
-from crop_core.config import METHODS, PRESETS, Budget
-from crop_core.images import check_question
-from crop_core.settings import Settings, SettingsError, variable
-from ui import api, controls, links, pictures
-from ui.examples import Example
+from crop_core.io.images import check_question
+from crop_core.records.config import METHODS, PRESETS, Budget
+from ui.export import links
+from ui.page import api, controls, images
+from ui.server.settings import Settings, SettingsError, variable
+from ui.views.examples import Example
 
 PIECES = (
     "64", "11.1%", "1:4", "2:9", "rest:36", "2:0.5", "6:0.2", "0,0,7,7", "2: 0 1 3 4", "crop", "plc+fastv", "drawn",
@@ -61,7 +62,7 @@ def _settings(rng: Random, size: tuple[int, int]) -> None:
     for _ in range(rng.randint(1, 3)):
         known = (*METHODS, *PRESETS, "custom", "ratios", "drawn", "whole")
         values[rng.randrange(len(values))] = rng.choice((text(rng), rng.choice(OTHERS), rng.choice(known)))
-    wanted = controls.read(values, size)
+    wanted = controls.parse_settings(values, size)
     assert wanted.config.method in METHODS or "+" in wanted.config.method
 
 
@@ -73,7 +74,7 @@ def _link(rng: Random, size: tuple[int, int]) -> None:
 
 
 def _regions(rng: Random, size: tuple[int, int]) -> None:
-    found = pictures.other_regions(text(rng), rng.choice(("whole", "drawn", "predicted", "")), [size, size])
+    found = images.other_regions(text(rng), rng.choice(("whole", "drawn", "predicted", "")), [size, size])
     assert len(found) == 2
 
 

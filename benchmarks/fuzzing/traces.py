@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks.fuzzing import sentence
 from benchmarks.fuzzing.bytes import broken
-from ui.publish import panel
-from ui.publish.recorded import open_files
+from ui.export.load_runs import open_files
+from ui.page import export_panel
 
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 7, 8, 600, 20_001, 2**31, 2**63, 10**400, 0.5, -0.0, 1e308, 1e-320, "", "0", "NaN",
@@ -47,8 +47,8 @@ class Traces:
             sentence(each)
         if opened.runs and rng.random() < 0.05:
             try:
-                panel.figure_file(opened.runs[-1], "row", "SVG", 8, 72, "", 1, True)
-                panel.record(opened.runs[-1], True)
+                export_panel.figure_file(opened.runs[-1], "row", "SVG", 8, 72, "", 1, True)
+                export_panel.record(opened.runs[-1], True)
             except ValueError as error:
                 sentence(error)
         return "read" if opened.runs else "refused"

@@ -1,7 +1,1 @@
-"""Pre-LLM compression: fewer visual tokens before the LLM. Plans say which become one, `apply` feeds generate()."""
-
-from crop_core.compress.apply import CompressedInputs, compress_inputs
-from crop_core.compress.picture import Compressor, Picture
-from crop_core.compress.protocol import CompressionError, CompressionPlan
-
-__all__ = ["CompressedInputs", "CompressionError", "CompressionPlan", "Compressor", "Picture", "compress_inputs"]
+"""Pre-LLM compression: fewer visual tokens before the LLM, one method a file. `models/compressed_inputs` feeds a plan to generate()."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress.picture import Picture
-from crop_core.compress.protocol import CompressionPlan
-from crop_core.compress.subset import directions, kept, wanted
+from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.selection import directions, kept, wanted
+from crop_core.records.compression_plan import CompressionPlan
 
 TINY = 1e-6  # gains up to this are rounding
 
@@ -28,7 +28,7 @@ class CdPrunerCompressor:
 
     share: float = 1 / 9
 
-    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N.
@@ -37,7 +37,7 @@ class CdPrunerCompressor:
         number = wanted(count, int(self.share * total), total)
         rows = directions(picture.features())
         relevant = relevance(rows, directions(picture.question()).to(rows.device))
-        return kept(most_volume(rows, relevant, number).cpu().numpy(), total)
+        return kept(greedy_dpp(rows, relevant, number).cpu().numpy(), total)
 
 
 def relevance(rows: torch.Tensor, question: torch.Tensor) -> torch.Tensor:
@@ -47,7 +47,7 @@ def relevance(rows: torch.Tensor, question: torch.Tensor) -> torch.Tensor:
     return torch.where(spread > TINY, above / spread.clamp(min=TINY), 1.0)
 
 
-def most_volume(rows: torch.Tensor, relevant: torch.Tensor, count: int) -> torch.Tensor:
+def greedy_dpp(rows: torch.Tensor, relevant: torch.Tensor, count: int) -> torch.Tensor:
     """(count,) long: places in directions (N, D) of relevance (N,), in the order in which they are chosen.
 
     A Cholesky factor of the kernel grows by a row a token; gain: what is left of the kernel's diagonal beside it.

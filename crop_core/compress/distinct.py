@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crop_core.compress.divprune import least_alike
-from crop_core.compress.picture import Picture
+from crop_core.compress.divprune import max_min_diversity
 from crop_core.compress.pooling import rings
-from crop_core.compress.protocol import CompressionPlan
-from crop_core.compress.subset import kept, wanted
-from crop_core.config import PlcConfig
+from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.selection import kept, wanted
+from crop_core.records.compression_plan import CompressionPlan
+from crop_core.records.config import PlcConfig
 
 POWER = 0.25  # of a ring's ratio: what is spread over four dimensions gets 1 / ratio as dense
 
@@ -31,7 +31,7 @@ class DistinctCompressor:
 
     config: PlcConfig = field(default_factory=PlcConfig)
 
-    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, or, for None, as many as the rings' ratios say; each as it is.
 
         Raises CompressionError for a count outside 1..N.
@@ -40,4 +40,4 @@ class DistinctCompressor:
         ratio = np.array([1.0, *(each.ratio for each in self.config.rings)])[ring]  # (N,)
         number = wanted(count, math.ceil((1 / ratio).sum()), len(ring))
         weight = (ratio**-POWER).astype(np.float32)
-        return kept(least_alike(picture.features(), number, weight), len(ring), ring)
+        return kept(max_min_diversity(picture.features(), number, weight), len(ring), ring)

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crop_core.compress.picture import Picture
-from crop_core.compress.protocol import CompressionPlan
-from crop_core.compress.subset import directions, kept, wanted
+from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.selection import directions, kept, wanted
+from crop_core.records.compression_plan import CompressionPlan
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,19 @@ class DivPruneCompressor:
 
     share: float = 0.098
 
-    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N.
         """
         total = len(picture.layout.row)
         number = wanted(count, int(self.share * total), total)
-        return kept(least_alike(picture.features(), number), total)
+        return kept(max_min_diversity(picture.features(), number), total)
 
 
-def least_alike(features: torch.Tensor, count: int, weight: NDArray[np.float32] | None = None) -> NDArray[np.int64]:
+def max_min_diversity(
+    features: torch.Tensor, count: int, weight: NDArray[np.float32] | None = None
+) -> NDArray[np.int64]:
     """(count,) places in (N, D) features, in the order in which they are chosen; count is 1..N.
 
     weight: (N,) more than 0, by which the distances of each token count before it is chosen; None for all alike.

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from crop_core.compress.picture import Picture
 from crop_core.compress.pooling import PoolingCompressor
-from crop_core.compress.protocol import CompressionPlan
-from crop_core.compress.queries import Homes
-from crop_core.config import PlcConfig
+from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.query_resampler import QueryWindows
+from crop_core.records.compression_plan import CompressionPlan
+from crop_core.records.config import PlcConfig
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class LearnedCompressor:
     config: PlcConfig = field(default_factory=PlcConfig)
     anchors: bool = True
 
-    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
         """The windows, exactly `count` (1..N) or as many as the ratios give, and what their queries say.
 
         Raises CompressionError for a count outside 1..N.
@@ -37,8 +37,8 @@ class LearnedCompressor:
         tokens = picture.features()
         return replace(plan, features=(picture.queries()(tokens, homes.to(tokens.device)),))
 
-    def homes(self, picture: Picture, count: int | None) -> tuple[CompressionPlan, Homes]:
+    def homes(self, picture: CompressionInput, count: int | None) -> tuple[CompressionPlan, QueryWindows]:
         """The windows alone, and how the queries see them; the picture's tokens are not read."""
         windows = PoolingCompressor(self.config, 1.0 if self.anchors else self.config.region_ratio)
         plan = windows.plan(picture, count)
-        return plan, Homes.of(plan, picture.layout, self.anchors)
+        return plan, QueryWindows.of(plan, picture.layout, self.anchors)

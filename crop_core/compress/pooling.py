@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crop_core.compress.picture import Picture
-from crop_core.compress.protocol import CompressionError, CompressionPlan
-from crop_core.config import PlcConfig
-from crop_core.region import GRID, Region
+from crop_core.compress.protocol import CompressionInput
+from crop_core.records.compression_plan import CompressionError, CompressionPlan
+from crop_core.records.config import PlcConfig
+from crop_core.records.region import GRID, Region
 
 if TYPE_CHECKING:
-    from crop_core.models.protocol import TokenLayout
+    from crop_core.models.adapter import TokenLayout
 
 Ints = NDArray[np.int64]
 
@@ -38,7 +38,7 @@ class PoolingCompressor:
     config: PlcConfig = field(default_factory=PlcConfig)
     region_ratio: float = 1.0
 
-    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Groups of the N tokens by where they lie: exactly `count` (1..N), or, for None, windows of at most the rings'
         ratios.
 

@@ -1,96 +1,45 @@
-"""What a compressor decides: which visual tokens become one before the LLM. Pure numpy; knows nothing of torch."""
+"""What a compressor is, and what it may read of one image and the question about it. Knows nothing of the methods.
+
+Everything beyond the places of the tokens is made only when it is asked for, so that a method pays for what it reads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
-if TYPE_CHECKING:
-    import torch
+from crop_core.compress.query_resampler import RegionResampler
+from crop_core.models.adapter import TokenLayout, TowerAttention
+from crop_core.records.compression_plan import CompressionError, CompressionPlan
+from crop_core.records.region import Region
 
 
-class CompressionError(ValueError):
-    """A plan that cannot be; the message says what is possible."""
+def _absent() -> None:
+    raise CompressionError("This method reads more of an image than where its tokens lie; run it through the engine.")
 
 
 @dataclass(frozen=True, eq=False)
-class CompressionPlan:
-    """N visual tokens become M tokens at the LLM's input.
+class CompressionInput:
+    """layout: where the N visual tokens lie. region: the question's.
 
-    group: (N,) int, the input token 0..M-1 that each visual token goes into, -1 to drop it. ring: (N,) int, 0 = the
-    region. Input tokens are in the order of their anchors. features: what each of them says, (M, D), in a part an
-    image; empty where that is the mean of its members. Raises CompressionError when a number 0..M-1 has no member or M
-    is 0.
+    features: makes the (N, D) tokens as the LLM would read them. tower: makes what the vision tower thinks of each of
+    them; raises ModelError for towers without a class token. question: makes the (T, D) embeddings of the question's
+    own tokens. queries: gives those of the model's learned PLC. All on the model's device.
     """
 
-    group: NDArray[np.int64]
-    ring: NDArray[np.int64]
-    features: tuple[torch.Tensor, ...] = ()
-
-    def __post_init__(self) -> None:
-        if (
-            self.group.shape != self.ring.shape
-            or set(self.group.tolist()) - {-1} != set(range(self.count))
-            or not self.count
-        ):
-            raise CompressionError(
-                "A plan needs a ring for every visual token, and a member for each of at least one input token."
-            )
-        if (np.diff(self.anchors) <= 0).any():
-            raise CompressionError("The input tokens of a plan must be numbered in the order of their anchors.")
-
-    @classmethod
-    def identity(cls, count: int) -> CompressionPlan:
-        """All `count` tokens stay as they are."""
-        return cls(np.arange(count), np.zeros(count, dtype=np.int64))
-
-    @classmethod
-    def of(cls, label: NDArray[np.int64], ring: NDArray[np.int64]) -> CompressionPlan:
-        """From any (N,) labels: equal labels are pooled, -1 is dropped; input tokens are numbered by their anchors."""
-        number = np.unique(label[label >= 0], return_inverse=True)[1].reshape(-1)
-        group = np.full(len(label), -1, dtype=np.int64)
-        group[label >= 0] = np.argsort(np.argsort(_anchors(label >= 0, number)))[number]
-        return cls(group, ring)
-
-    @classmethod
-    def joined(cls, plans: Sequence[CompressionPlan]) -> CompressionPlan:
-        """The plans of several images, all by one method, one after the other as one."""
-        if len(plans) == 1:
-            return plans[0]
-        starts = np.cumsum([0, *(plan.count for plan in plans)])
-        groups = [np.where(plan.group < 0, -1, plan.group + at) for plan, at in zip(plans, starts, strict=False)]
-        features = tuple(part for plan in plans for part in plan.features)
-        return cls(np.concatenate(groups), np.concatenate([plan.ring for plan in plans]), features)
-
-    @property
-    def count(self) -> int:
-        """M."""
-        return int(self.group.max(initial=-1)) + 1
-
-    @property
-    def anchors(self) -> NDArray[np.int64]:
-        """(M,) the member nearest to each group's mean: whose place in the prompt the group takes."""
-        return _anchors(self.group >= 0, self.group[self.group >= 0])
-
-    @property
-    def weights(self) -> NDArray[np.float64]:
-        """(M, N): input token = weights @ visual tokens, the mean of each group's members."""
-        member = self.group[None, :] == np.arange(self.count)[:, None]
-        return member / member.sum(axis=1, keepdims=True)
-
-    def inside(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """(M,) bool from (N,) bool: is every member of the input token chosen?"""
-        not_chosen = self.group[~chosen & (self.group >= 0)]
-        return ~np.isin(np.arange(self.count), not_chosen)
+    layout: TokenLayout
+    region: Region
+    features: Callable[[], torch.Tensor] = _absent  # type: ignore[assignment]
+    tower: Callable[[], TowerAttention] = _absent  # type: ignore[assignment]
+    question: Callable[[], torch.Tensor] = _absent  # type: ignore[assignment]
+    queries: Callable[[], RegionResampler] = _absent  # type: ignore[assignment]
 
 
-def _anchors(there: NDArray[np.bool_], number: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(M,) per group number the member nearest to its mean, the first of two; one `number` per True of `there`."""
-    place = np.flatnonzero(there)
-    mean = np.bincount(number, place) / np.bincount(number)
-    order = np.lexsort((place, np.abs(place - mean[number]), number))
-    return place[order[np.unique(number[order], return_index=True)[1]]]
+class Compressor(Protocol):
+    """Acts before the LLM: one method, one file, one row in the registry."""
+
+    def plan(self, picture: CompressionInput, count: int | None) -> CompressionPlan:
+        """Which of the N tokens of an image become one; exactly `count` input tokens, or as many as its ratios give."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crop_core.compress.picture import Picture
-from crop_core.compress.protocol import CompressionPlan
-from crop_core.compress.subset import kept, wanted
+from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.selection import kept, wanted
+from crop_core.records.compression_plan import CompressionPlan
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class RandomCompressor:
     seed: int = 0
     share: float = 1 / 3
 
-    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N.

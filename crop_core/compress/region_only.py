@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crop_core.compress.picture import Picture
 from crop_core.compress.pooling import distance, in_sight
-from crop_core.compress.protocol import CompressionPlan
-from crop_core.compress.subset import kept, wanted
+from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.selection import kept, wanted
+from crop_core.records.compression_plan import CompressionPlan
 
 DIGITS = 9  # of a grid cell, so that rounding breaks no tie
 
@@ -24,7 +24,7 @@ class RegionCompressor:
     that, the middle one of each of `count` equal runs. Tokens without a place or out of sight are the farthest.
     """
 
-    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, or, for None, the region's, at least the one nearest to it; each as
         it is and all in ring 0.
 

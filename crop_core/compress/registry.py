@@ -8,14 +8,14 @@ from crop_core.compress.cdpruner import CdPrunerCompressor
 from crop_core.compress.distinct import DistinctCompressor
 from crop_core.compress.divprune import DivPruneCompressor
 from crop_core.compress.learned import LearnedCompressor
-from crop_core.compress.picture import Compressor
 from crop_core.compress.pooling import PoolingCompressor
-from crop_core.compress.protocol import CompressionError
+from crop_core.compress.protocol import Compressor
 from crop_core.compress.random_subset import RandomCompressor
 from crop_core.compress.region_only import RegionCompressor
 from crop_core.compress.visionzip import VisionZipCompressor
 from crop_core.compress.vispruner import VisPrunerCompressor
-from crop_core.config import CropConfig
+from crop_core.records.compression_plan import CompressionError
+from crop_core.records.config import CropConfig
 
 COMPRESSORS: dict[str, Callable[[CropConfig], Compressor]] = {
     "pooling": lambda config: PoolingCompressor(config.plc),

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from crop_core.compress.picture import Picture
-from crop_core.compress.protocol import CompressionPlan
-from crop_core.compress.subset import by_attention, directions, wanted
-from crop_core.models.protocol import Tower
+from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.selection import by_attention, directions, wanted
+from crop_core.models.adapter import TowerAttention
+from crop_core.records.compression_plan import CompressionPlan
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class VisionZipCompressor:
     contextual: int = 10
     share: float = 1 / 9
 
-    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) groups of the N tokens, all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N, ModelError for a vision tower without a class token.
@@ -45,7 +45,7 @@ class VisionZipCompressor:
         return CompressionPlan.of(label.cpu().numpy(), np.zeros(total, dtype=np.int64))
 
 
-def zipped(tower: Tower, dominant: int, targets: int) -> torch.Tensor:
+def zipped(tower: TowerAttention, dominant: int, targets: int) -> torch.Tensor:
     """(N,) long: the place of the dominant token or target that each token is or joins, -1 for none."""
     order = by_attention(tower.attention)
     first, rest = order[:dominant], order[dominant:].sort().values

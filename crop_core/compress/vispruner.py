@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress.picture import Picture
-from crop_core.compress.protocol import CompressionPlan
-from crop_core.compress.subset import by_attention, directions, kept, wanted
+from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.selection import by_attention, directions, kept, wanted
+from crop_core.records.compression_plan import CompressionPlan
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class VisPrunerCompressor:
     dropped: int = 8
     share: float = 1 / 9
 
-    def plan(self, picture: Picture, count: int | None = None) -> CompressionPlan:
+    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N, ModelError for a vision tower without a class token.

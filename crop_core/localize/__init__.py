@@ -1,22 +1,22 @@
 """Which region holds the answer: the paper's grid VLM, the answering model's attention, a box drawn by hand, or all."""
 
-from crop_core.localize.attention import SELF, SelfLocalizer
-from crop_core.localize.fixed import KnownRegion, ManualBox, WholeImage
-from crop_core.localize.grid import GridLocalizer
-from crop_core.localize.protocol import Finding, Localizer, Looker
-from crop_core.localize.registry import localizer_of
-from crop_core.localize.written import WrittenLocalizer
+from crop_core.localize.fixed_regions import DrawnBox, KnownRegion, WholeImage
+from crop_core.localize.grid_vlm import GridVlmLocalizer
+from crop_core.localize.protocol import LocalizationResult, Localizer, SharedEncoderLocalizer
+from crop_core.localize.registry import localizer_for
+from crop_core.localize.self_attention.localizer import SELF, SelfLocalizer
+from crop_core.localize.text_vlm import TextVlmLocalizer
 
 __all__ = [
     "SELF",
-    "Finding",
-    "GridLocalizer",
+    "DrawnBox",
+    "GridVlmLocalizer",
     "KnownRegion",
+    "LocalizationResult",
     "Localizer",
-    "Looker",
-    "ManualBox",
     "SelfLocalizer",
+    "SharedEncoderLocalizer",
+    "TextVlmLocalizer",
     "WholeImage",
-    "WrittenLocalizer",
-    "localizer_of",
+    "localizer_for",
 ]

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crop_core.localize.reading import Floats, Reading, read
-from crop_core.models.protocol import ModelError
+from crop_core.localize.decoding.region_decoding import DecodedRegion, Floats, decode_region
+from crop_core.models.adapter import ModelError
 
 KEY = "crop_region"
 FORMAT = "format"  # in it; see formats.py
@@ -106,7 +106,7 @@ def choose_doubt(
     regions: ArrayLike,
     coverage: float,
     doubts: tuple[float | None, ...] = (None, *DOUBTS),
-    reader: Callable[[Floats, float | None], Reading] = read,
+    reader: Callable[[Floats, float | None], DecodedRegion] = decode_region,
 ) -> float | None:
     """The doubt with the highest mean IoU of those whose share of covered regions is at least `coverage`; where none
     is, the one that covers most.
@@ -128,7 +128,7 @@ def fit(probabilities: Floats, regions: ArrayLike, coverage: float) -> Calibrati
     probabilities: (Q, 4, 8). regions: (Q, 4) inclusive true numbers. coverage: the share of regions to be covered.
     """
     doubt = choose_doubt(probabilities, regions, coverage)
-    readings = [read(each, doubt) for each in probabilities]
+    readings = [decode_region(each, doubt) for each in probabilities]
     hit = covers([reading.numbers for reading in readings], regions)
     scale, shift = fit_confidence([reading.log_covered for reading in readings], hit)
     return Calibration(doubt, round(scale, 4), round(shift, 4))

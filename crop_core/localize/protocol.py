@@ -9,12 +9,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
-from crop_core.models.protocol import Adapter, PreparedInputs
-from crop_core.region import Region
+from crop_core.models.adapter import Adapter, PreparedInputs
+from crop_core.records.region import Region
 
 
 @dataclass(frozen=True)
-class Finding:
+class LocalizationResult:
     """A region, how to count what finding it took (that can take longer than finding it), and what a user must know."""
 
     region: Region
@@ -34,20 +34,20 @@ class Localizer(Protocol):
     def weights_bytes(self) -> int:
         """Bytes of the localizer's own weights."""
 
-    def find(self, image: Image.Image, question: str) -> Finding:
+    def find(self, image: Image.Image, question: str) -> LocalizationResult:
         """The region and what it cost."""
 
-    def locate(self, image: Image.Image, question: str) -> Region:
+    def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region alone."""
 
 
 @runtime_checkable
-class Looker(Protocol):
+class SharedEncoderLocalizer(Protocol):
     """A localizer that asks the answering model itself, from what that has made of the image already."""
 
     @property
     def adapter(self) -> Adapter:
         """The answering model."""
 
-    def look(self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]) -> Finding:
+    def look(self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]) -> LocalizationResult:
         """The region, and what it cost beside `adapter.prepare` and `adapter.encode`, whose results these are."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from crop_core.localize.attention import SELF
 from crop_core.localize.calibration import KEY
-from crop_core.localize.formats import BOXES, NAMED, format_of
-from crop_core.localize.grid import SLOTS, GridLocalizer, slot_ids
+from crop_core.localize.decoding.answer_formats import BOXES, NAMED, format_of
+from crop_core.localize.decoding.answer_tokens import ConstrainedDecodingError
+from crop_core.localize.grid_vlm import SLOTS, GridVlmLocalizer, slot_ids
 from crop_core.localize.protocol import Localizer
-from crop_core.localize.spelling import FeedError
-from crop_core.localize.written import WrittenLocalizer
-from crop_core.models.protocol import Adapter, ModelError
+from crop_core.localize.self_attention.localizer import SELF
+from crop_core.localize.text_vlm import TextVlmLocalizer
+from crop_core.models.adapter import Adapter, ModelError
 
 
-def localizer_of(adapter: Adapter) -> Localizer:
+def localizer_for(adapter: Adapter) -> Localizer:
     """A localizer that is fed its answers where that is possible, else one that writes them.
 
     Raises ModelError for a checkpoint that is no localizer, or whose "crop_region" cannot be read.
@@ -27,6 +27,6 @@ def localizer_of(adapter: Adapter) -> Localizer:
             f"{' or '.join(BOXES)}."
         )
     try:
-        return GridLocalizer(adapter, form)
-    except FeedError:
-        return WrittenLocalizer(adapter, form)
+        return GridVlmLocalizer(adapter, form)
+    except ConstrainedDecodingError:
+        return TextVlmLocalizer(adapter, form)

@@ -2,7 +2,8 @@
 anything else as PyTorch counts them.
 
 A multiply and an add are two operations, as in torch.utils.flop_counter.FlopCounterMode (the causal half is not left
-out); only matrix products and convolutions count. tests/test_measure.py holds formula and counter together.
+out); only matrix products and convolutions count. tests/core/measure/test_measure.py holds formula and counter
+together.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """One small adapter per family of vision-language models, behind one protocol; `load` finds it by config.model_type."""
 
-from crop_core.models.placement import Device
-from crop_core.models.protocol import (
+from crop_core.models.adapter import (
     Adapter,
     Images,
     ModelError,
     PreparedInputs,
     TokenLayout,
     Turn,
+    as_list,
     keeps_history,
-    several,
 )
-from crop_core.models.registry import DEFAULT_LOCALIZER, DEFAULT_MODEL, ModelInfo, available, load
+from crop_core.models.loading.placement import Device
+from crop_core.models.loading.registry import DEFAULT_LOCALIZER, DEFAULT_MODEL, ModelInfo, available, load
 
 __all__ = [
     "DEFAULT_LOCALIZER",
@@ -24,8 +24,8 @@ __all__ = [
     "PreparedInputs",
     "TokenLayout",
     "Turn",
+    "as_list",
     "available",
     "keeps_history",
     "load",
-    "several",
 ]

@@ -2,7 +2,7 @@
 
 Source: the processors and models of LLaVA-NeXT and LLaVA-OneVision in transformers: the canvas is the resolution of a
 list that wastes least, the image is centred on it, whole rows and columns of padding are left out again, and every row
-ends with a token that has no place. Held against the real processors in tests/test_anyres.py.
+ends with a token that has no place. Held against the real processors in tests/core/models/test_anyres.py.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers.image_processing_utils import select_best_resolution
 
+from crop_core.models.adapter import TokenLayout
 from crop_core.models.geometry import Framing, grid_layout
-from crop_core.models.protocol import TokenLayout
 
 Floats = NDArray[np.float64]
 

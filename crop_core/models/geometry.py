@@ -1,7 +1,7 @@
 """From an image processor's settings to the place of every visual token in the original image.
 
 Follows the three steps that the CLIP, SigLIP and LLaVA image processors of transformers take: pad to a square, resize,
-centre crop. Knows nothing of models; tests/test_geometry.py checks the numbers against the real processors.
+centre crop. Knows nothing of models; tests/core/models/test_geometry.py checks the numbers against the real processors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crop_core.models.protocol import ModelError, TokenLayout
+from crop_core.models.adapter import ModelError, TokenLayout
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,5 @@ it.
 
 from crop_core.prune.hooks import LayerPruning
 from crop_core.prune.protocol import Decision, PruneContext, PruneError, Pruner, VisualTokens
-from crop_core.prune.stack import DecoderStack
 
-__all__ = ["Decision", "DecoderStack", "LayerPruning", "PruneContext", "PruneError", "Pruner", "VisualTokens"]
+__all__ = ["Decision", "LayerPruning", "PruneContext", "PruneError", "Pruner", "VisualTokens"]

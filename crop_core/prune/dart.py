@@ -18,10 +18,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from crop_core.config import IlpConfig
 from crop_core.prune.ilp import best
-from crop_core.prune.protocol import CutSize, Decision, PruneContext, Scheduled
+from crop_core.prune.protocol import CutSize, Decision, PruneContext, ScheduledPruner
 from crop_core.prune.schedule import latest_cut
+from crop_core.records.config import IlpConfig
 
 LAYER = 2
 SHARE = 1 - 0.778
@@ -29,7 +29,7 @@ PIVOTS = 4  # of the visual tokens, and as many of the text
 
 
 @dataclass(frozen=True, eq=False)
-class DartPruner(Scheduled):
+class DartPruner(ScheduledPruner):
     """The region of the tokens is not read."""
 
     def decide(self, context: PruneContext) -> list[Decision]:

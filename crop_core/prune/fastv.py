@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crop_core.config import IlpConfig
 from crop_core.prune.ilp import best
-from crop_core.prune.protocol import Decision, PruneContext, Scheduled
+from crop_core.prune.protocol import Decision, PruneContext, ScheduledPruner
 from crop_core.prune.schedule import latest_cut
+from crop_core.records.config import IlpConfig
 
 LAYER = 2  # K
 SHARE = 0.5  # 1 - R, where no budget is set
@@ -21,7 +21,7 @@ ROWS = 1  # the last text token alone
 
 
 @dataclass(frozen=True, eq=False)
-class FastvPruner(Scheduled):
+class FastvPruner(ScheduledPruner):
     """The region of the tokens is not read."""
 
     def decide(self, context: PruneContext) -> list[Decision]:

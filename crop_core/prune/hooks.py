@@ -15,10 +15,12 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from crop_core.measure.timing import Stopwatch
-from crop_core.prune.context import Sight
-from crop_core.prune.narrow import (
-    Kept,
-    Prompts,
+from crop_core.models.decoder import DecoderStack
+from crop_core.prune.prefill_state import PrefillState
+from crop_core.prune.protocol import Decision, PruneError, Pruner
+from crop_core.prune.token_subset import (
+    KeptTokens,
+    PromptBatch,
     later_mask,
     later_padding,
     narrow_mask,
@@ -26,9 +28,7 @@ from crop_core.prune.narrow import (
     narrow_rope,
     open_columns,
 )
-from crop_core.prune.protocol import Decision, PruneError, Pruner
-from crop_core.prune.stack import DecoderStack
-from crop_core.trace import PruneStep
+from crop_core.records.trace import PruneStep
 
 PADDED = ("flash_attention_2",)  # causal by themselves, with (B, P) masks of padding
 ATTENTIONS = ("sdpa", "eager", *PADDED)  # those that the masking oracle has verified, flash by a stand-in for its form
@@ -53,7 +53,7 @@ class LayerPruning:
         self.cuts = pruner.layers
         self._check()
         try:
-            self.prompts = Prompts.of(visual)
+            self.prompts = PromptBatch.of(visual)
         except ValueError:
             raise PruneError("Every prompt of the batch needs at least one visual token to prune.") from None
         self._handles: list[Any] = []
@@ -70,7 +70,7 @@ class LayerPruning:
     def _reset(self) -> None:
         self._decided: list[tuple[int, list[Decision]]] = []  # by the layer of the cut
         self._clock = Stopwatch()
-        self._kept: dict[int, Kept] = {}  # by the layer of the cut
+        self._kept: dict[int, KeptTokens] = {}  # by the layer of the cut
         self._before: tuple[torch.Tensor, Arguments] | None = None  # input of the layer in front of a cut
         self._seen: torch.Tensor | None = None  # (B, K) what later tokens may attend to, when evicted
         self._prefill, self._generated = True, 0
@@ -158,7 +158,7 @@ class LayerPruning:
                 "chunked prefill and repeated prompts cannot be pruned."
             )
 
-    def _kept_at(self, number: int) -> Kept | None:
+    def _kept_at(self, number: int) -> KeptTokens | None:
         """What is left in a layer; of decode steps after an eviction in every one."""
         if self.evict and not self._prefill:
             return self._kept[self.cuts[-1]]
@@ -179,7 +179,7 @@ class LayerPruning:
             self._evict(kept, kwargs["past_key_values"])
         return hidden.gather(1, before.slots_of(kept)[..., None].expand(-1, -1, hidden.shape[-1]))
 
-    def _evict(self, kept: Kept, cache: Any) -> None:
+    def _evict(self, kept: KeptTokens, cache: Any) -> None:
         """Leave in every layer that has run the keys and values (B, H_kv, K, head_dim) of what is left."""
         for number in range(self.cuts[-1]):
             layer, present = cache.layers[number], self._kept_at(number) or self.prompts.all()
@@ -191,7 +191,7 @@ class LayerPruning:
             if isinstance(layer, DynamicSlidingWindowLayer):
                 layer.cumulative_length = slots.shape[2]
 
-    def _sight(self, number: int, kept: Kept, hidden: torch.Tensor, kwargs: Arguments) -> Sight:
+    def _sight(self, number: int, kept: KeptTokens, hidden: torch.Tensor, kwargs: Arguments) -> PrefillState:
         """What can be read in front of a cut; kept: what is left so far, where hidden (B, Q, D) is."""
         assert self._before is not None  # noqa: S101 - the hook in front of every cut sets it
         prompts, device = self.prompts.to(hidden.device), hidden.device
@@ -204,9 +204,9 @@ class LayerPruning:
             so_far = self._kept_at(number - 1)
             return hidden, kwargs if so_far is None else self._narrow(kwargs, so_far, hidden.shape[1])
 
-        return Sight(self.stack, number, prompts, kept, alive, self._before, here)
+        return PrefillState(self.stack, number, prompts, kept, alive, self._before, here)
 
-    def _narrow(self, kwargs: Arguments, kept: Kept, queries: int) -> Arguments:
+    def _narrow(self, kwargs: Arguments, kept: KeptTokens, queries: int) -> Arguments:
         """Keyword arguments of a decoder layer for what is left; layers that share a mask share the narrowed one."""
         mask, rope = kwargs.get("attention_mask"), kwargs["position_embeddings"]
         key = (id(mask), id(rope), id(kept))
@@ -219,7 +219,7 @@ class LayerPruning:
         # Only tests for packed sequences read position_ids here, and gaps would mislead them.
         return {**kwargs, **changed, "position_ids": None} if self._prefill else {**kwargs, **changed}
 
-    def _narrow_mask(self, mask: torch.Tensor | None, kept: Kept, queries: int) -> torch.Tensor | None:
+    def _narrow_mask(self, mask: torch.Tensor | None, kept: KeptTokens, queries: int) -> torch.Tensor | None:
         """For what is left, in the form that the model's attention takes."""
         padded, generated = self.stack.attention in PADDED, self._generated
         if self.evict and not self._prefill:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.prune.protocol import Decision, PruneContext, PruneError, Scheduled, VisualTokens
+from crop_core.prune.protocol import Decision, PruneContext, PruneError, ScheduledPruner, VisualTokens
 
 
 @dataclass(frozen=True, eq=False)
-class IlpPruner(Scheduled):
+class IlpPruner(ScheduledPruner):
     """Tokens of the region go last. query_rows: how many last text tokens of the prompt score, by their attention."""
 
     query_rows: int = 4

@@ -108,7 +108,7 @@ class Pruner(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Scheduled:
+class ScheduledPruner:
     """What pruners have in common whose cuts are known beforehand. cuts: (layer, visual tokens alive from it on).
     tokens: per sample.
     """

@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from crop_core.config import IlpConfig
 from crop_core.measure.flops import keys_flops, scoring_flops
 from crop_core.prune.ilp import best
-from crop_core.prune.protocol import CutSize, Decision, PruneContext, Scheduled
+from crop_core.prune.protocol import CutSize, Decision, PruneContext, ScheduledPruner
 from crop_core.prune.schedule import meets, rising
+from crop_core.records.config import IlpConfig
 
 DEPTHS = (1 / 4, 1 / 2, 3 / 4)
 SHARES = (1 / 2, 1 / 4, 1 / 8)
@@ -25,7 +25,7 @@ ROWS = 1  # the last text token alone
 
 
 @dataclass(frozen=True, eq=False)
-class PyramidDropPruner(Scheduled):
+class PyramidDropPruner(ScheduledPruner):
     """The region of the tokens is not read."""
 
     def decide(self, context: PruneContext) -> list[Decision]:

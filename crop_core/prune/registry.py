@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from crop_core.config import IlpConfig
 from crop_core.measure.flops import scoring_flops
 from crop_core.prune import dart, fastv, pyramiddrop, sparsevlm
 from crop_core.prune.ilp import IlpPruner
 from crop_core.prune.protocol import CutSize, PruneError, Pruner, VisualTokens
+from crop_core.records.config import IlpConfig
 
 Cuts = tuple[tuple[int, int], ...]
 PRUNERS: dict[str, Callable[[Cuts, Sequence[VisualTokens], int], Pruner]] = {

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from crop_core.config import ConfigError, IlpConfig
+from crop_core.records.config import ConfigError, IlpConfig
 
 Cuts = tuple[tuple[int, int], ...]
 DEEP = 24  # decoder layers from which early layers are cheap enough to leave two of them whole

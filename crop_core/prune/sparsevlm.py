@@ -17,18 +17,18 @@ from typing import Any
 
 import torch
 
-from crop_core.config import IlpConfig
 from crop_core.measure.flops import scoring_flops
 from crop_core.prune.ilp import best
-from crop_core.prune.protocol import CutSize, Decision, PruneContext, Scheduled
+from crop_core.prune.protocol import CutSize, Decision, PruneContext, ScheduledPruner
 from crop_core.prune.schedule import latest_cut, rising
+from crop_core.records.config import IlpConfig
 
 DEPTHS = (2 / 32, 6 / 32, 15 / 32)
 SHARES = (300 / 576, 200 / 576, 110 / 576)
 
 
 @dataclass(frozen=True, eq=False)
-class SparseVlmPruner(Scheduled):
+class SparseVlmPruner(ScheduledPruner):
     """The region of the tokens is not read."""
 
     def decide(self, context: PruneContext) -> list[Decision]:

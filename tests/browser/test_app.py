@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from crop_core.tiny.question import KINDS
+from crop_core.train.world.question import KINDS
 from tests.support.browser import EXAMPLES, SQUARE, Watch, ask_example, done, png, result, settled, upload
 
 

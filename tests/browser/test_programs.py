@@ -16,7 +16,7 @@ from gradio_client.exceptions import AppError
 
 from tests.support import ROOT
 from tests.support.browser import running
-from ui.api import NAMES
+from ui.page.api import NAMES
 
 PICTURE = ROOT / "assets" / "examples" / "01.jpg"
 QUESTION = "which thing is between the car and the blue sign?"

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from crop_core.embedded import data_url
-from crop_core.region import Region
+from crop_core.io.data_url import data_url
+from crop_core.records.region import Region
 from tests.support.browser import EXAMPLES, SQUARE, Watch, done, result, saved
 from tests.support.fake_records import about_several, comparison, picture
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from crop_core.bench.report.html import report
-from crop_core.bench.report.summary import summarise
+from crop_core.evaluate.report.html import report
+from crop_core.evaluate.report.summary import summarise
 from tests.support.bench_records import records
 from tests.support.browser import Watch
 

@@ -11,10 +11,10 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support import ROOT
 from tests.support.browser import EXAMPLES, Watch, ask_example, done, free_port, result
 from tests.support.fake_records import FakeEngine
-from ui.examples import load_examples
-from ui.layout import build, launch_options
-from ui.server.in_turn import QueuedEngine
-from ui.server.turns import RequestQueue
+from ui.page.layout import build, launch_options
+from ui.server.queued_engine import QueuedEngine
+from ui.server.request_queue import RequestQueue
+from ui.views.examples import load_examples
 
 STEP = 0.7  # seconds from one event of the slow engine to the next
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from crop_core.embedded import data_url
+from crop_core.io.data_url import data_url
 from tests.support.browser import done, saved
 from tests.support.fake_records import comparison, picture
 

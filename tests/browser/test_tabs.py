@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import EXAMPLES, Watch, ask_example, done, result, settled
-from ui.lesson import STEPS
+from ui.views.lesson import STEPS
 
 
 @pytest.mark.answered

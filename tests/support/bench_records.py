@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crop_core.bench.sweep.record import Record
-from crop_core.bench.sweep.trial import ALL, BLIND, Trial
+from crop_core.evaluate.runner.record import Record
+from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
 
 VISUAL, LAYERS = 576, 12
 KINDS = ("color", "count", "text")

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect
 
-from crop_core.records import Comparison
+from crop_core.records.results import Comparison
 from tests.support import ROOT
 
 BUNDLED = ROOT / "assets" / "models"

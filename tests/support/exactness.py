@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from crop_core.compress import CompressionPlan, compress_inputs
-from crop_core.models.protocol import PreparedInputs
-from crop_core.prune import Decision, DecoderStack, LayerPruning, VisualTokens
+from crop_core.models.adapter import PreparedInputs
+from crop_core.models.compressed_inputs import compress_inputs
+from crop_core.models.decoder import DecoderStack
+from crop_core.prune import Decision, LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
+from crop_core.records.compression_plan import CompressionPlan
 from tests.support.oracle import Masked, difference, new_tokens, run
 from tests.support.tiny_models import tiny_inputs
 

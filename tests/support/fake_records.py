@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from crop_core.measure.cost import Cost
-from crop_core.records import Answer, Comparison, Refused, StreamEvent, TokenProb, Told, Way
-from crop_core.region import Region
-from crop_core.request import EngineRequest, Kind
-from crop_core.trace import PruneStep, TokenTrace
+from crop_core.records.cost import Cost
+from crop_core.records.region import Region
+from crop_core.records.request import EngineRequest, Kind
+from crop_core.records.results import Answer, Comparison, RunError, RunResult, RunSpec, StreamEvent, TokenProb
+from crop_core.records.trace import PruneStep, TokenTrace
 
 SIDE, LAYERS = 24, 12
 
@@ -140,7 +140,7 @@ def comparison(
     return Comparison(**{**values, **fields})
 
 
-def told(name: str = "CROP", method: str = "crop", region: Region | None = None, **fields: Any) -> Told:
+def told(name: str = "CROP", method: str = "crop", region: Region | None = None, **fields: Any) -> RunResult:
     """What one way told; `fields` replace fields of the record."""
     region = region or Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)
     values = {
@@ -153,7 +153,7 @@ def told(name: str = "CROP", method: str = "crop", region: Region | None = None,
         "kv_bytes": 1_300_000,
         "flops": 3_000_000_000,
     }
-    return Told(name, method, region=region, **{**values, **fields})
+    return RunResult(name, method, region=region, **{**values, **fields})
 
 
 def about_several(result: Comparison, regions: Sequence[Region]) -> Comparison:
@@ -179,7 +179,7 @@ class FakeEngine:
 
     def __init__(self, delay: float = 0.0) -> None:
         self.delay = delay
-        self.asked: list[Way] = []
+        self.asked: list[RunSpec] = []
 
     def call(self, request: EngineRequest[Any], /) -> Any:
         """Answer, comparison, or region."""
@@ -192,14 +192,14 @@ class FakeEngine:
         """Every token, then each spec; or region, both answers as they grow, then everything."""
         yield from self._specs(request) if request.kind == "ask_many" else self._events(request)
 
-    def _specs(self, request: EngineRequest[Any]) -> Iterator[Told | Refused]:
+    def _specs(self, request: EngineRequest[Any]) -> Iterator[RunResult | RunError]:
         whole = Region.whole(*request.image.size)
         yield told("every token", "none", whole, chance=0.99, kl_first=0.0, trace=trace(whole, False, ()))
         for way in request.specs:
             time.sleep(self.delay)
             self.asked.append(way)
             if way.config.budget is not None and way.config.budget.mean_tokens == 7:
-                yield Refused(way.name, way.config.method, "A budget of 7 tokens is too small.")
+                yield RunError(way.name, way.config.method, "A budget of 7 tokens is too small.")
                 continue
             own = way.region or next(iter(request.regions), None)
             own = own or Region(2, 1, 4, 3, *request.image.size, "predicted", 0.83)

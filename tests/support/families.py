@@ -59,8 +59,8 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfig
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
-from crop_core.models.processors import for_pictures
-from crop_core.models.tiled import tiles_of_any_number
+from crop_core.models.families.tiled import tiles_of_any_number
+from crop_core.models.loading.processors import for_pictures
 from tests.support import checkpoints
 from tests.support.cache import copy_of
 from tests.support.oracle import difference

@@ -7,12 +7,12 @@ import zlib
 import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch
-
-from crop_core.region import Region
-from crop_core.trace import TokenTrace
-from tests.support.fake_records import boxes, comparison, picture
-from ui.publish.figure import figure
 from ui.publish.figure_options import FigureOptions
+
+from crop_core.records.region import Region
+from crop_core.records.trace import TokenTrace
+from tests.support.fake_records import boxes, comparison, picture
+from ui.export.figure import figure
 
 MADE = {"date": "2026-11-26T20:00:00+00:00", "torch": "2.13.0"}
 REGION = Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from crop_core.compress import Picture
-from crop_core.region import Region
+from crop_core.compress.protocol import CompressionInput
+from crop_core.records.region import Region
 
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
 QUESTION = "what is left of the dog?"
@@ -52,7 +52,7 @@ def random_picture(seed, count=30, width=40):
     features, keys = (torch.from_numpy(rng.normal(size=(count, width)).astype("f")) for _ in range(2))
     tower = SimpleNamespace(attention=torch.from_numpy(rng.random(count).astype("f")), keys=keys)
     question = torch.from_numpy(rng.normal(size=(5, width)).astype("f"))
-    return Picture(layout, Region(1, 1, 3, 3, 90, 90), lambda: features, lambda: tower, lambda: question)
+    return CompressionInput(layout, Region(1, 1, 3, 3, 90, 90), lambda: features, lambda: tower, lambda: question)
 
 
 def left(plan):

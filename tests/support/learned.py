@@ -7,16 +7,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from crop_core.compress.lowrank import LowRank
-from crop_core.compress.queries import Queries
-from crop_core.compress.trained import save_plc
+from crop_core.compress.low_rank import LowRank
+from crop_core.compress.plc_checkpoint import save_plc
+from crop_core.compress.query_resampler import RegionResampler
 from crop_core.models import load
 
 
 def random_queries(width, seed=0, heads=2, size=3):
     """Of which no part is nothing any more."""
     torch.manual_seed(seed)
-    queries = Queries(width, heads, size)
+    queries = RegionResampler(width, heads, size)
     for weight in queries.parameters():
         nn.init.normal_(weight, std=0.7)
     return queries.requires_grad_(False)

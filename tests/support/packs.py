@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crop_core.tiny import packing
-from crop_core.tiny import train as training
-from crop_core.tiny.checkpoint import ANSWERER, LOCATOR, RECIPES
-from crop_core.tiny.feed import Feed
-from crop_core.tiny.packing import Packer
+from crop_core.train.bundled import packing
+from crop_core.train.bundled import train as training
+from crop_core.train.bundled.batches import TrainingBatches
+from crop_core.train.bundled.checkpoint import ANSWERER, LOCATOR, RECIPES
+from crop_core.train.bundled.packing import Packer
 
 
 def shrink(monkeypatch):
@@ -37,5 +37,5 @@ def packed(recipe, tokenizer, monkeypatch, questions=6, batch=2):
 
     sample = packing.sample_questions
     monkeypatch.setattr(packing, "sample_questions", noting)
-    samples, rng = Feed(recipe, batch=batch, fresh=1, memory=8)(0)
+    samples, rng = TrainingBatches(recipe, batch=batch, fresh=1, memory=8)(0)
     return Packer(recipe, tokenizer, questions, chunks=2)([sample.scene for sample in samples], rng), samples, asked

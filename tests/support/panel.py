@@ -1,7 +1,7 @@
 """Values of the panel of settings, and events, as Gradio hands them to a handler."""
 
-from crop_core.config import PlcConfig
-from ui.controls import rings_text
+from crop_core.records.config import PlcConfig
+from ui.page.controls import rings_text
 
 SETTINGS = ("crop", "192", "", rings_text(PlcConfig()), "", False, "predicted", 2, 2, 5, 5)
 

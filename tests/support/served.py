@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crop_core.settings import Settings
 from tests.support.fake_records import FakeEngine, picture
-from ui.layout import build, launch_options
+from ui.page.layout import build, launch_options
 from ui.server.hosting import Hosting
+from ui.server.settings import Settings
 
 
 @contextmanager

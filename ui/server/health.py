@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from ui.server.watched import ActiveRequests
+from ui.server.monitoring import ActiveRequests
 
 
 def health_routes(active: ActiveRequests) -> list[Route]:

@@ -13,17 +13,17 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from crop_core.request import Engine
-from crop_core.settings import Settings
-from ui.server.gate import Gate
+from crop_core.records.request import Engine
+from ui.server.allowlist import RequestAllowlist
 from ui.server.headers import SecurityHeaders
 from ui.server.health import health_routes
-from ui.server.in_turn import QueuedEngine
-from ui.server.log import RequestLog
 from ui.server.metrics import Metrics
-from ui.server.rate import Rate, RateLimitedEngine
-from ui.server.turns import RequestQueue
-from ui.server.watched import ActiveRequests, MonitoredEngine
+from ui.server.monitoring import ActiveRequests, MonitoredEngine
+from ui.server.queued_engine import QueuedEngine
+from ui.server.rate_limit import RateLimit, RateLimitedEngine
+from ui.server.request_log import RequestLog
+from ui.server.request_queue import RequestQueue
+from ui.server.settings import Settings
 
 GRACE = 60  # seconds of silence beyond the time limit after which the model counts as stuck
 THREADS = 40  # as many as Gradio has by itself, beside one for each request that waits
@@ -46,7 +46,7 @@ class Hosting:
         log = RequestLog(self._settings.log_questions)
         monitored = MonitoredEngine(engine, self.active, [log, self._metrics] if self._metrics else [log])
         queued = QueuedEngine(monitored, RequestQueue(self._settings.max_queue, width))
-        return RateLimitedEngine(queued, Rate(self._settings.rate)) if self._settings.rate else queued
+        return RateLimitedEngine(queued, RateLimit(self._settings.rate)) if self._settings.rate else queued
 
     def launch_options(self) -> dict[str, Any]:
         """Address, login, proxy path, and what is served beside the page."""
@@ -54,7 +54,7 @@ class Hosting:
         if self._metrics:
             routes.append(Route("/metrics", self._metrics.page))
         settings = self._settings
-        wrong = Rate(WRONG_LOGINS, "wrong logins") if settings.logins else None
+        wrong = RateLimit(WRONG_LOGINS, "wrong logins") if settings.logins else None
         return {
             "server_name": settings.host,
             "server_port": settings.port,
@@ -67,7 +67,7 @@ class Hosting:
                 "routes": routes,
                 "middleware": [
                     Middleware(SecurityHeaders, on_space="SPACE_ID" in os.environ),
-                    Middleware(Gate, max_upload_mb=settings.max_upload_mb, wrong_logins=wrong),
+                    Middleware(RequestAllowlist, max_upload_mb=settings.max_upload_mb, wrong_logins=wrong),
                 ],
             },
         }

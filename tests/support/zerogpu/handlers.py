@@ -13,14 +13,14 @@ sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 import spaces  # noqa: E402  the stand-in
 import torch  # noqa: E402
 
-from crop_core.config import PlcConfig  # noqa: E402
-from ui.api import Endpoints  # noqa: E402
-from ui.controls import rings_text  # noqa: E402
-from ui.events import Handlers  # noqa: E402
-from ui.examples import load_examples  # noqa: E402
-from ui.history import History  # noqa: E402
-from ui.many import Many  # noqa: E402
-from ui.server.zero import load_engine  # noqa: E402
+from crop_core.records.config import PlcConfig  # noqa: E402
+from ui.page.api import Endpoints  # noqa: E402
+from ui.page.controls import rings_text  # noqa: E402
+from ui.page.handlers import Handlers  # noqa: E402
+from ui.page.sweeps import SweepHandlers  # noqa: E402
+from ui.server.zerogpu import load_engine  # noqa: E402
+from ui.views.examples import load_examples  # noqa: E402
+from ui.views.history import History  # noqa: E402
 
 torch.set_num_threads(1)
 EXAMPLE = load_examples(ROOT / "assets" / "examples")[0]
@@ -41,7 +41,7 @@ def asked(handlers: Handlers, budget: str = "64") -> dict[str, Any]:
     return {"message": said, "result": None if shown is None else shown.result.to_json()}
 
 
-def methods(many: Many) -> dict[str, Any]:
+def methods(many: SweepHandlers) -> dict[str, Any]:
     """The last moment of the methods' tab."""
     *_, (_, table, _, said, status) = many.methods(PATH, QUESTION, ["crop", "random"], *settings())
     return {"table": table, "message": said, "status": status}
@@ -62,7 +62,7 @@ def main() -> None:
     told = {
         "asked": asked(handlers),
         "refused": asked(handlers, "100000"),
-        "methods": methods(Many(engine)),
+        "methods": methods(SweepHandlers(engine)),
         "localize": endpoints.localize(PATH, QUESTION),
         "answer": endpoints.ask(PATH, QUESTION, "crop", "64", ""),
         "durations": spaces.durations,

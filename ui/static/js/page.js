@@ -1,4 +1,4 @@
-// Entry module of the app's page: mounts the views of ui/components.py, and connects the explorer to the page's fields.
+// Entry module of the app's page: mounts the views of ui/page/components.py, and connects the explorer to the page's fields.
 import { Explorer } from "./explorer.js";
 import { Gallery } from "./gallery.js";
 import { fieldsToRegions, regionsToFields } from "./images.js";

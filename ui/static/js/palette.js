@@ -1,4 +1,4 @@
-// The explorer's colours: CSS variables of the page, which are written by ui/palette.py.
+// The explorer's colours: CSS variables of the page, which are written by ui/views/palette.py.
 
 const known = new Map();
 

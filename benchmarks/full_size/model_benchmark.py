@@ -1,0 +1,183 @@
+"""One model and what is measured on it, section by section."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from benchmarks.full_size.batches import Batches, largest
+from benchmarks.full_size.llm import Prefilled
+from benchmarks.full_size.models import build, picture
+from benchmarks.full_size.profiler import prefill_profile
+from benchmarks.full_size.questions import seconds_of_questions
+from benchmarks.full_size.random_tokenizer import QUESTION
+from benchmarks.full_size.ratios import with_ratios
+from benchmarks.full_size.results import Results
+from benchmarks.full_size.runs import Bench, alternate, facts, prepare
+from benchmarks.full_size.variants import BASELINE, FREE, NEW_TOKENS, Setting, Variant, localizer, variants
+from crop_core.engine.run import Task
+from crop_core.engine.session import Session
+from crop_core.localize import Localizer
+from crop_core.measure.environment import benchmark_environment
+from crop_core.models import ModelError
+from crop_core.models.compiled import compile_layers
+from crop_core.records.config import Budget
+from crop_core.records.region import Region
+
+PROFILED = (BASELINE, "ilp", "crop")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says, of all models alike."""
+
+    command: str
+    device: torch.device
+    dtype: torch.dtype
+    attn: str
+    tiny: bool
+    budget: Budget
+    methods: tuple[str, ...]
+    localizers: tuple[str, ...]
+    rounds: int
+    most: int
+    compiled: bool = False
+
+
+class ModelBenchmark:
+    """A model with its weights; each section goes to the results as soon as any of it is there."""
+
+    def __init__(self, name: str, options: Options, results: Results) -> None:
+        self.name, self.options, self.results = f"{name} compiled" if options.compiled else name, options, results
+        self._start = perf_counter()
+        self.tell("random weights")
+        self.adapter = build(name, options.device, options.dtype, options.attn, options.tiny)
+        if options.compiled:
+            compile_layers(self.adapter.stack.layers)
+        self.image = picture(name, options.tiny)
+
+    def tell(self, text: str) -> None:
+        """A line of progress."""
+        sys.stderr.write(f"[{perf_counter() - self._start:6.1f} s] {self.name}: {text}\n")
+
+    def runs(self) -> None:
+        """Section "runs": every variant, from the image to the last token."""
+        refused: dict[str, str] = {}
+        benches = self._benches(refused)
+        prepare(benches, self.tell, refused)
+        benches = [bench for bench in benches if bench.variant.name not in refused]
+
+        def keep() -> None:
+            found = with_ratios({bench.variant.name: bench.figures() for bench in benches})
+            self._put(runs={"variants": found, "refused": refused}, facts=about)
+
+        about = facts(self.adapter, benches[0].task)
+        alternate(benches, self.options.rounds, self.tell, keep)
+        if refused:
+            raise ModelError("left out: " + "; ".join(f"{name}: {why}" for name, why in refused.items()))
+
+    def _benches(self, refused: dict[str, str]) -> list[Bench]:
+        options, made = self.options, dict[str, Localizer]()
+        setting = Setting(options.device, options.dtype, options.attn, options.tiny, self.image.size)
+        benches = []
+        for variant in self._variants(options.localizers):
+            try:
+                if variant.localizer not in made:
+                    made[variant.localizer] = localizer(variant.localizer, self.adapter, setting)
+                benches.append(Bench.of(variant, self.adapter, self.image, QUESTION, made[variant.localizer]))
+            except ValueError as error:
+                refused[variant.name] = str(error)
+        return benches
+
+    def _variants(self, localizers: Iterable[str]) -> list[Variant]:
+        count = self.adapter.layout(self.image.size).count
+        return variants(self.adapter, count, self.options.budget, self.options.methods, tuple(localizers))
+
+    def _session(self) -> Session:
+        return Session(self.adapter, self.image, QUESTION, NEW_TOKENS)
+
+    def _tasks(self, session: Session) -> dict[str, Task]:
+        """By method, of those that can be."""
+        found = {}
+        for variant in self._variants(["free"]):
+            try:
+                found[variant.method] = session.task(variant.config)
+            except ValueError as error:
+                self.tell(f"left out: {variant.method}: {error}")
+        return found
+
+    def profile(self) -> None:
+        """Section "profile": the prefills of PROFILED."""
+        found: dict[str, Any] = {}
+        session = self._session()
+        for method, task in self._tasks(session).items():
+            if method in PROFILED:
+                found[method] = prefill_profile(Prefilled.of(task, session.encoded, self._region()))
+                self.tell(f"profile of {method}")
+                self._put(profile={"variants": found})
+
+    def questions(self) -> None:
+        """Section "questions": seconds that one keeps a worker of the app."""
+        self._put(questions={"asked": seconds_of_questions(self.adapter, self.image, self.options.budget)})
+        self.tell("questions")
+
+    def batches(self) -> None:
+        """Section "batches": the largest batch of every method, then rates at the least of these and at its own."""
+        found: dict[str, Any] = {}
+        session = self._session()
+        tasks = self._tasks(session)
+        searched = {method: Batches(task, session.encoded, self._region()) for method, task in tasks.items()}
+        for method in tasks:
+            found[method] = {"largest_batch": largest(searched[method].fits, self.options.most)}
+            self.tell(f"largest batch of {method}: {found[method]['largest_batch']}")
+            self._put(batches={"variants": found, "most": self.options.most})
+        common = min(own["largest_batch"] for own in found.values())
+        for method, own in found.items():
+            rates = [searched[method].rates(each) for each in sorted({common, own["largest_batch"]} - {0})]
+            own["rates"] = [each for each in rates if each]
+            self._put(batches={"variants": found, "most": self.options.most})
+            self.tell(f"rates of {method}")
+
+    def _region(self) -> Region:
+        return Region(*FREE, *self.image.size)
+
+    def _put(self, **sections: dict[str, Any]) -> None:
+        """Each section with how it was measured; "facts" are the model's own."""
+        told = {
+            name: section if name == "facts" else {"circumstances": self._circumstances(), **section}
+            for name, section in sections.items()
+        }
+        self.results.put(self.name, **told)
+
+    def guarded(self, section: Callable[[], None]) -> bool:
+        """Measure a section; whether it came to its end. What ends it is told, and the next one has its turn."""
+        try:
+            section()
+        except (ValueError, RuntimeError) as error:
+            self.tell(f"{section.__name__} ended: {type(error).__name__}: {error}")
+            return False
+        return True
+
+    def _circumstances(self) -> dict[str, Any]:
+        options = self.options
+        cuda = options.device.type == "cuda"
+        return {
+            **benchmark_environment(
+                options.command, str(options.device), str(options.dtype).removeprefix("torch."), ()
+            ),
+            "device_name": torch.cuda.get_device_name(options.device) if cuda else _processor_name(),
+            "device_bytes": torch.cuda.get_device_properties(options.device).total_memory if cuda else None,
+            "attention": options.attn,
+            "tiny": options.tiny,
+            "budget": str(options.budget),
+        }
+
+
+def _processor_name() -> str:
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"

@@ -1,0 +1,90 @@
+"""How good the regions of a sweep are: overlap with what is needed, coverage of it, and the whole image in its place.
+
+Pure arithmetic over records: `rows` are those of one trial, a row per question, whose columns x0..y1 hold the region.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.reliability import Bin, bins, ece
+from crop_core.localize.calibration import covers, iou
+from crop_core.records.region import GRID, Region, random_region
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REGION, NEEDED = ["x0", "y0", "x1", "y1"], ["need_x0", "need_y0", "need_x1", "need_y1"]
+WHOLE = (0, 0, GRID - 1, GRID - 1)
+
+
+def figures(rows: pd.DataFrame) -> dict[str, float | None]:
+    """Means over some questions; None where no question is of the sort.
+
+    iou and coverage: of all of them. whole_image: of those that need the whole image, the share for which the region is
+    all 64 cells; whole_image_wrongly: the same of those for which fewer cells would do. confidence and ece: the mean
+    confidence, and how far it is from the coverage that it should foretell; None where the regions come without one.
+    """
+    found, needed = rows[REGION].to_numpy(), rows[NEEDED].to_numpy()
+    whole, all_needed = (np.all(cells == WHOLE, axis=1) for cells in (found, needed))
+    everything, sure = rows["everything"].to_numpy(), bool(rows["confidence"].notna().all())
+    return {
+        "iou": _mean(iou(found, needed)),
+        "coverage": _mean(covers(found, needed)),
+        "whole_image": _mean(whole[everything]),
+        "whole_image_wrongly": _mean((whole & ~all_needed)[~everything]),
+        "confidence": _mean(rows["confidence"].to_numpy(float)) if sure else None,
+        "ece": ece(reliability(rows)) if sure else None,
+    }
+
+
+def reliability(rows: pd.DataFrame) -> list[Bin]:
+    """Coverage by confidence."""
+    came_true = covers(rows[REGION].to_numpy(), rows[NEEDED].to_numpy())
+    return bins(list(zip(rows["confidence"].tolist(), came_true.tolist(), strict=True)))
+
+
+def summary(rows: pd.DataFrame) -> dict[str, Any]:
+    """`figures` of all questions, the same by kind, and the bins behind the calibration error."""
+    return {
+        **figures(rows),
+        "by_kind": {str(kind): figures(group) for kind, group in rows.groupby("kind", sort=False)},
+        "reliability": [each.to_json() for each in reliability(rows)],
+    }
+
+
+def beside(rows: pd.DataFrame, plain: Mapping[str, Sequence[int]]) -> dict[str, dict[str, float | None]]:
+    """Regions that a localizer has to beat: those of the plain rule (by example), the whole image, and regions of the
+    same sizes at random places.
+    """
+    places = random.Random(0)
+    cells: dict[str, Sequence[Sequence[int]]] = {
+        "self, plain rule": [plain[example] for example in rows["example"]],
+        "whole image": [WHOLE] * len(rows),
+        "random region": [
+            random_region(Region(x0, y0, x1, y1, width=1, height=1), places).grid
+            for x0, y0, x1, y1 in rows[REGION].to_numpy().tolist()
+        ],
+    }
+    return {name: figures(_with(rows, regions)) for name, regions in cells.items()}
+
+
+def first_of_each_kind(records: pd.DataFrame, per_kind: int) -> pd.DataFrame:
+    """The records of the first questions of each kind, in their order."""
+    questions = records.drop_duplicates("example")
+    first = questions.groupby("kind", sort=False).head(per_kind)["example"]
+    return records[records["example"].isin(first)]
+
+
+def _with(rows: pd.DataFrame, regions: Sequence[Sequence[int]]) -> pd.DataFrame:
+    """The same questions with other regions, of which nobody is sure."""
+    columns = dict(zip(REGION, np.array(regions).T, strict=True))
+    return rows.assign(**columns, confidence=float("nan"))
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,115 @@
+"""A model's learned PLC: the folder plc/ beside its weights, with the queries and how the model was changed with them.
+
+The changes hold in runs of the methods that need them and in no other.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from crop_core.compress.low_rank import LowRank, projections
+from crop_core.compress.query_resampler import RegionResampler
+from crop_core.models.adapter import Adapter, ModelError
+
+FOLDER, CONFIG, WEIGHTS = "plc", "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class PlcWeights:
+    """queries: read the visual tokens, in float32. changed: projections of the model, each with its other weight."""
+
+    queries: RegionResampler
+    changed: list[tuple[nn.Linear, nn.Parameter]]
+
+    @classmethod
+    def of(cls, adapter: Adapter, queries: RegionResampler, changes: LowRank) -> PlcWeights:
+        """The other weights are made once, in the model's precision and beside its own.
+
+        Raises ModelError for a model whose weights cannot be exchanged: quantized, or kept elsewhere until they are
+        needed.
+        """
+        found = projections(adapter.stack.layers)
+        if any(type(linear) is not nn.Linear or linear.weight.is_meta for linear in found.values()):
+            raise ModelError(
+                f"The weights of {adapter.name} are quantized or kept off its device, so that its learned PLC cannot "
+                "change them; load it whole on one device."
+            )
+        with torch.no_grad():
+            changed = [
+                (linear, nn.Parameter(linear.weight + changes.change(name).to(linear.weight), requires_grad=False))
+                for name, linear in found.items()
+            ]
+        return cls(queries.to(adapter.device).requires_grad_(False), changed)
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of all that is kept beside the model's own weights."""
+        own = sum(each.numel() * each.element_size() for each in self.queries.parameters())
+        return own + sum(weight.numel() * weight.element_size() for _, weight in self.changed)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The model computes with the changed weights; at the end, and after an error, its own are back, the very same
+        tensors.
+        """
+        before = [(linear, linear.weight) for linear, _ in self.changed]
+        try:
+            for linear, weight in self.changed:
+                linear.weight = weight
+            yield
+        finally:
+            for linear, own in before:
+                linear.weight = own
+
+
+_loaded: WeakKeyDictionary[Adapter, PlcWeights] = WeakKeyDictionary()
+_loading = threading.Lock()  # nobody merges into weights that a run of another thread has exchanged
+
+
+def load_plc(adapter: Adapter) -> PlcWeights:
+    """The learned PLC of a model, read the first time; ModelError for a model without one, or with one that does not
+    fit.
+    """
+    with _loading:
+        if adapter not in _loaded:
+            _loaded[adapter] = _read(adapter)
+        return _loaded[adapter]
+
+
+def save_plc(folder: Path, queries: RegionResampler, changes: LowRank, facts: Mapping[str, Any]) -> None:
+    """Write plc/ into a model's folder, in half precision, as `trained_plc` reads it; facts: how it was trained."""
+    target = folder / FOLDER
+    target.mkdir(parents=True, exist_ok=True)
+    shape = {"heads": len(queries.steepness), "size": queries.size, "rank": changes.rank}
+    (target / CONFIG).write_text(json.dumps({**shape, **facts}, indent=2) + "\n", encoding="utf-8")
+    weights = nn.ModuleDict({"queries": queries, "changes": changes}).state_dict()
+    save_file({name: weight.half().contiguous() for name, weight in weights.items()}, target / WEIGHTS)
+
+
+def _read(adapter: Adapter) -> PlcWeights:
+    folder = adapter.folder and adapter.folder / FOLDER
+    if not folder or not (folder / CONFIG).is_file():
+        raise ModelError(f"{adapter.name} has no learned PLC (no {FOLDER}/ in its folder); choose another method.")
+    try:
+        shape = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        queries = RegionResampler(adapter.model.config.text_config.hidden_size, shape["heads"], shape["size"])
+        changes = LowRank(adapter.stack.layers, shape["rank"])
+        both = nn.ModuleDict({"queries": queries, "changes": changes})
+        both.load_state_dict({name: weight.float() for name, weight in load_file(folder / WEIGHTS).items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f"The learned PLC of {adapter.name} is cut off or does not fit the model; download or train it again."
+        ) from error
+    return PlcWeights.of(adapter, queries, changes)

@@ -1,0 +1,221 @@
+"""Baseline and CROP side by side: alternating timed runs, an untimed one for memory, and how far the answer moved.
+
+Of several repetitions the first, which is watched as it answers, is a warm-up; of the others the one with the median
+total time is reported, all of its figures together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from crop_core.engine.likelihood import first_token_kl, logits_for, logits_of, logprobs
+from crop_core.engine.run import LocalizedRegions, Run, Task
+from crop_core.localize import Localizer
+from crop_core.measure.environment import run_environment
+from crop_core.measure.memory import peak_meter, weights_bytes
+from crop_core.models import Adapter, keeps_history
+from crop_core.records.cost import Cost
+from crop_core.records.notices import region_notices
+from crop_core.records.region import Region
+from crop_core.records.results import Answer, Comparison, TokenProb
+
+Progress = Callable[[str, list[int], Sequence[Region]], None]  # stage, ids of the answer so far, regions once known
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One timed run; the localizer's seconds are zero for the baseline."""
+
+    run: Run
+    localizer_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """Localizer and answer."""
+        return self.localizer_s + self.run.total_s
+
+
+@dataclass
+class Measurement:
+    """The runs of one request.
+
+    localizers: one an image. progress: hears of every stage and of every token, with the regions once known, and may
+    raise to end it. memory: whether peaks are measured, which takes one more run each.
+    """
+
+    task: Task
+    localizers: Sequence[Localizer]
+    progress: Progress = lambda *_: None
+    memory: bool = True
+
+    def __post_init__(self) -> None:
+        self.located = LocalizedRegions([], 0.0)
+        self.baselines: list[Timed] = []
+        self.crops: list[Timed] = []
+
+    @property
+    def regions(self) -> list[Region]:
+        """What the localizers found, an image each."""
+        return self.located.regions
+
+    @property
+    def finding_notices(self) -> list[str]:
+        """What the localizers want to be known of their regions, each sentence once."""
+        return list(dict.fromkeys(notice for finding in self.located.findings for notice in finding.notices))
+
+    def repeat(self, with_baseline: bool) -> None:
+        """One repetition: localize, baseline, CROP; only the first keeps logits and tells of its tokens."""
+        first = not self.crops
+        if first:
+            self.progress("localize", [], ())
+        located = self._locate()
+        if with_baseline:
+            self.baselines.append(Timed(self._run(self.task.baseline, "baseline", first)))
+        crop = partial(self.task.crop, located=located)
+        self.crops.append(Timed(self._run(crop, "crop", first), located.seconds))
+
+    def _locate(self) -> LocalizedRegions:
+        """What is kept of it holds no encoded image, which would be in nobody's peak."""
+        located = self.task.localize(self.localizers)
+        self.located = LocalizedRegions(located.findings, located.seconds)
+        return located
+
+    def _run(self, run: Callable[..., Run], stage: str, first: bool) -> Run:
+        if not first:
+            return run(self.regions, on_token=self.tick, keep_logits=False)
+        self.progress(stage, [], self.regions)
+        return run(self.regions, on_token=lambda ids: self.progress(stage, ids, self.regions))
+
+    def tick(self, ids: list[int]) -> None:
+        """A token that is only measured."""
+        self.progress("measure", [], self.regions)
+
+    def baseline_cost(self) -> Cost:
+        """Cost of the median baseline."""
+        return self._cost(
+            self.baselines, lambda: self._run(self.task.baseline, "baseline", False), with_localizer=False
+        )
+
+    def crop_cost(self) -> Cost:
+        """Cost of the median CROP run, its localizer included."""
+
+        def work() -> None:
+            self._run(partial(self.task.crop, located=self._locate()), "crop", False)
+
+        return self._cost(self.crops, work, with_localizer=True)
+
+    def _cost(self, runs: list[Timed], again: Callable[[], object], with_localizer: bool) -> Cost:
+        counted = runs[1:] or runs
+        timed = sorted(counted, key=lambda each: each.total_s)[(len(counted) - 1) // 2]
+        run, stages, new_tokens = timed.run, timed.run.stages, len(timed.run.generated.ids)
+        adapter = self.task.adapter
+        peak, method = self._peak(again)
+        return Cost(
+            device=str(adapter.device),
+            dtype=dtype_name(adapter),
+            ttft_s=timed.localizer_s + run.ttft_s,
+            total_s=timed.total_s,
+            new_tokens=new_tokens,
+            tokens_per_s=new_tokens / timed.total_s,
+            localizer_s=timed.localizer_s,
+            encode_s=stages["encode"],
+            compression_s=stages.get("compression", 0.0),
+            scoring_s=stages["scoring"],
+            prefill_s=stages["prefill"],
+            decode_s=stages["decode"],
+            kv_bytes=run.generated.kv_bytes,
+            weights_bytes=weights_bytes(adapter.model) + (_added_bytes(self.task) if with_localizer else 0),
+            localizer_weights_bytes=max(each.weights_bytes for each in self.localizers) if with_localizer else 0,
+            peak_bytes=peak,
+            peak_method=method,
+            flops=run.flops,
+            localizer_flops=sum(finding.flops for finding in self.located.findings) if with_localizer else 0,
+        )
+
+    def _peak(self, again: Callable[[], object]) -> tuple[int, str]:
+        """Peak bytes of one more run, and how they were found."""
+        if not self.memory:
+            return 0, "not measured"
+        meter, method = peak_meter(self.task.adapter.device)
+        with meter:
+            again()
+        return meter.peak, method
+
+
+def answer(measured: Measurement) -> Answer:
+    """One answer by the task's config, without a baseline; its tokens have no `other_logprob`."""
+    task = measured.task
+    for _ in range(task.config.repeats):
+        measured.repeat(with_baseline=False)
+    run = measured.crops[0].run
+    return _answer(task.adapter, run, measured.crop_cost(), None)
+
+
+def compare(measured: Measurement) -> Comparison:
+    """Both answers; what `progress` raises ends the comparison and leaves nothing behind on the model."""
+    task, adapter, config = measured.task, measured.task.adapter, measured.task.config
+    for _ in range(config.repeats):
+        measured.repeat(with_baseline=True)
+    regions, baseline, crop = measured.regions, measured.baselines[0].run, measured.crops[0].run
+    measured.progress("measure", [], regions)
+    crop_again = partial(task.crop, regions, on_token=measured.tick)
+    baseline_again = partial(task.baseline, regions, on_token=measured.tick)
+    crop_fed_baseline = logits_for(baseline.generated.ids, crop, crop_again)
+    baseline_fed_crop = logits_for(crop.generated.ids, baseline, baseline_again)
+    return Comparison(
+        question=task.question,
+        model=adapter.name,
+        device=str(adapter.device),
+        dtype=dtype_name(adapter),
+        regions=tuple(regions),
+        baseline=_answer(adapter, baseline, measured.baseline_cost(), crop_fed_baseline),
+        crop=_answer(adapter, crop, measured.crop_cost(), baseline_fed_crop),
+        kl_first=first_token_kl(logits_of(baseline), logits_of(crop)),
+        method=config.method,
+        budget=_budget(task),
+        unknown_words=adapter.unknown_words(task.question),
+        notices=[*measured.finding_notices, *region_notices(crop.traces), *_about_history(task)],
+        history=list(task.history),
+        made=run_environment(),
+    )
+
+
+def _about_history(task: Task) -> list[str]:
+    """What a follow-up question starts from."""
+    if not task.history:
+        return []
+    images = len(task.layouts)
+    what = "image was" if images == 1 else "images were"
+    keeps = keeps_history(task.adapter, task.question, images, task.history)
+    told = "" if keeps else f" {task.adapter.name} reads each question by itself, without earlier ones."
+    return [f"A follow-up: the {what} read again in full, and the region is that of this question.{told}"]
+
+
+def _budget(task: Task) -> str:
+    """What the budget comes to for this image, in words."""
+    if task.counts.mean is None:
+        return "ratios and shares of the settings"
+    return f"{task.counts.mean:.4g} of {sum(task.counts.visual)} visual tokens per layer"
+
+
+def _added_bytes(task: Task) -> int:
+    """What its method needs of weights beside the model's own and the localizer's."""
+    return task.trained.weights_bytes if task.trained else 0
+
+
+def dtype_name(adapter: Adapter) -> str:
+    """ "float32" and the like."""
+    return str(adapter.dtype).removeprefix("torch.")
+
+
+def _answer(adapter: Adapter, run: Run, cost: Cost, other: torch.Tensor | None) -> Answer:
+    ids = run.generated.ids
+    own = logprobs(logits_of(run), ids)
+    others: list[float | None] = [None] * len(ids) if other is None else [*logprobs(other, ids)]
+    texts = map(adapter.token_text, ids)
+    tokens = [TokenProb(*each) for each in zip(texts, own, others, strict=True)]
+    return Answer(adapter.decode(ids), tokens, cost, tuple(run.traces))

@@ -1,0 +1,163 @@
+"""What becomes of a request that runs out of memory: less is asked for, or one sentence says what to do.
+
+A comparison is asked again without the baseline, which is what needs most, and then about the picture in half its size,
+where that gives fewer tokens. Requests are run one by one, so there is no batch that could be made smaller. What was
+left out is said, and the next request finds the memory free.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from PIL import Image
+
+from crop_core.engine.compare import Measurement, answer, compare
+from crop_core.engine.run import Task
+from crop_core.localize import KnownRegion, Localizer
+from crop_core.measure.memory import free_memory
+from crop_core.models import as_list
+from crop_core.records.region import Region
+from crop_core.records.results import Answer, Comparison
+from crop_core.records.trace import TokenTrace
+
+Result = TypeVar("Result")
+SIGNS = (  # of allocators that raise RuntimeError: CUDA and its libraries, MPS, CPU on Linux and Windows
+    "out of memory",
+    "alloc_failed",
+    "can't allocate memory",
+    "not enough memory",
+)
+ADVICE = "use a smaller picture, fewer pictures, or a smaller or quantized model"
+HALVED = (
+    "The device ran out of memory with {what} in full size, so {they} read at half the width and height; the figures "
+    "are about that."
+)
+
+
+class OutOfMemory(ValueError):
+    """A request that does not fit into the device's memory; the message is one sentence for the person who made it."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it is what some device raises when its memory is used up."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
+
+
+@contextmanager
+def translate_oom(release: Callable[[], None]) -> Iterator[None]:
+    """OutOfMemory in place of what the device raises; what the failed work held is free afterwards. release: called to
+    let go of what can be made again.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        _forget(error)
+        release()
+        free_memory()
+        raise OutOfMemory(f"The device has too little memory for this question; {ADVICE}.") from None
+
+
+def compare_with_fallback(measured: Measurement, release: Callable[[], None]) -> Comparison:
+    """`compare`; where that does not fit, about smaller pictures, with a notice. Raises OutOfMemory where nothing fits,
+    and with the pruned answer in its sentence where that alone does. release: as of `in_words`.
+    """
+    result = _tried(lambda: compare(measured), release)
+    if result is not None:
+        return result
+    alone = _tried(lambda: answer(_again(measured, measured.task, measured.localizers)), release)
+    if alone is not None:
+        raise OutOfMemory(_alone(alone, measured.task.config.method))
+    smaller = _smaller(measured)
+    result = None if smaller is None else _tried(lambda: compare(smaller), release)
+    if result is None:
+        raise OutOfMemory(f"The device has too little memory for this question, even with pruning; {ADVICE}.")
+    return _restored(result, measured.task)
+
+
+def _tried(work: Callable[[], Result], release: Callable[[], None]) -> Result | None:
+    """What comes of it, None where it does not fit."""
+    try:
+        with translate_oom(release):
+            return work()
+    except OutOfMemory:
+        return None
+
+
+def _forget(error: BaseException | None) -> None:
+    """Let go of every local variable, and so of every tensor, of the frames that the error came through."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
+
+
+def _again(measured: Measurement, task: Task, localizers: Sequence[Localizer]) -> Measurement:
+    """A new one with nothing in it."""
+    return Measurement(task, localizers, measured.progress, measured.memory)
+
+
+def _alone(told: Answer, method: str) -> str:
+    kept, total = told.total("mean_tokens"), told.total("visual_tokens")
+    return (
+        f"The device has too little memory to answer with every visual token; the method {method!r} alone answers "
+        f"“{told.text}” and reads {kept:.4g} of {total:.0f} visual tokens per layer; to compare both, {ADVICE}."
+    )
+
+
+def _smaller(measured: Measurement) -> Measurement | None:
+    """The same about pictures of half the size; None where that saves no token, or the budget cannot be met."""
+    task = measured.task
+    halves = [image.resize([max(1, side // 2) for side in image.size]) for image in as_list(task.images)]
+    try:
+        small = Task(task.adapter, halves, task.question, task.config, history=task.history)
+    except ValueError:
+        return None
+    if sum(each.count for each in small.layouts) >= sum(each.count for each in task.layouts):
+        return None
+    localizers = [
+        KnownRegion(_scaled(each.region, image.size)) if isinstance(each, KnownRegion) else each
+        for each, image in zip(measured.localizers, halves, strict=True)
+    ]
+    return _again(measured, small, localizers)
+
+
+def _scaled(region: Region, size: tuple[int, int]) -> Region:
+    return replace(region, width=size[0], height=size[1])
+
+
+def _restored(result: Comparison, task: Task) -> Comparison:
+    """What was found in the smaller pictures, on the original ones, with the notice."""
+    images = as_list(task.images)
+    what, they = ("the picture", "it was") if len(images) == 1 else ("the pictures", "they were")
+
+    def on_original(told: Answer) -> Answer:
+        return replace(told, traces=tuple(map(_on, told.traces, images)))
+
+    return replace(
+        result,
+        regions=tuple(_scaled(region, image.size) for region, image in zip(result.regions, images, strict=True)),
+        baseline=on_original(result.baseline),
+        crop=on_original(result.crop),
+        notices=[HALVED.format(what=what, they=they), *result.notices],
+    )
+
+
+def _on(trace: TokenTrace, image: Image.Image) -> TokenTrace:
+    """The same trace in the pixels of the original."""
+    across, down = (new / old for new, old in zip(image.size, trace.image_size, strict=True))
+    left, top, right, bottom = trace.visible
+    return replace(
+        trace,
+        image_size=image.size,
+        boxes=trace.boxes * (across, down, across, down),
+        visible=(left * across, top * down, right * across, bottom * down),
+        region=_scaled(trace.region, image.size),
+    )

@@ -1,0 +1,94 @@
+"""Questions of one's own: a JSON Lines file, a JSON list or a CSV file, or a folder with one of them and its pictures.
+
+A row holds "image" (or "file_name", as Hugging Face's imagefolder has it: a path relative to the file, or to the folder
+of pictures), "question", and "answer" or "answers" (a text or a list; a list in JSON within a CSV file); optionally
+"id", "kind", and "boxes" of what must be seen, with "width" and "height", as crop_core/train/localizer/row_layouts.py
+describes them.
+Questions are asked as they stand. Rows that cannot be used are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from crop_core.evaluate.datasets.local_copy import LocalCopy
+from crop_core.evaluate.datasets.prompts import with_request
+from crop_core.evaluate.datasets.protocol import Cells, DatasetError, Example
+from crop_core.io.images import image_size
+from crop_core.io.row_reader import RowsError, usable
+from crop_core.train.localizer.data import cells
+from crop_core.train.localizer.row_layouts import parse_row
+
+_USUAL = ("metadata.jsonl", "metadata.csv")
+_ENDINGS = (".jsonl", ".json", ".csv")
+_PEOPLE = 10  # answers of a question of VQA
+_NUMBERS = ("boxes", "width", "height")
+
+
+def load(copy: LocalCopy) -> list[Example]:
+    """Every usable row; DatasetError for a folder without rows or with several files of them."""
+    file = copy.path if copy.path.is_file() else _file_in(copy.path)
+    root = copy.images or file.parent
+    try:
+        return list(usable(file, lambda where, row: _example(where, row, root), copy.skipped))
+    except RowsError as error:
+        raise DatasetError(str(error)) from error
+
+
+def usual_metric(examples: Sequence[Example]) -> str:
+    """What such answers are judged by: agreement with ten people where there are as many, else any of them exactly."""
+    return "vqa" if all(len(each.answers) == _PEOPLE for each in examples) else "exact"
+
+
+def _file_in(folder: Path) -> Path:
+    usual = [folder / name for name in _USUAL if (folder / name).is_file()]
+    found = usual[:1] or [each for each in sorted(folder.iterdir()) if each.suffix.lower() in _ENDINGS]
+    if len(found) != 1:
+        there = "holds " + (" and ".join(f"'{each.name}'" for each in found[:3]) if found else "no file of questions")
+        raise DatasetError(f"'{folder}' {there}; give one .jsonl, .json or .csv file of image, question and answers.")
+    return found[0]
+
+
+def _example(where: str, row: Any, root: Path) -> Example:
+    if not isinstance(row, dict):
+        raise DatasetError(f"a row is an object, not {str(row)[:60]!r}")
+    name = row.get("image", row.get("file_name"))
+    if not isinstance(name, str) or not name:
+        raise DatasetError(f"image {str(name)[:60]!r} is not the path of a picture")
+    return Example(
+        id=where if row.get("id") in (None, "") else str(row["id"]),
+        question=with_request(row.get("question"), request=""),
+        answers=_answers(row),
+        image=root / name,
+        kind=str(row.get("kind") or ""),
+        group=name,
+        needed=_needed(row, name, root / name),
+    )
+
+
+def _answers(row: dict[str, Any]) -> tuple[str, ...]:
+    given = row.get("answers") or row.get("answer")
+    if isinstance(given, str) and given.lstrip().startswith("["):
+        given = _decoded(given)
+    given = given if isinstance(given, list) else [given]
+    if not given or not all(type(each) in (str, int, float) and str(each).strip() for each in given):
+        raise DatasetError(f"answers {str(given)[:60]!r} are not texts")
+    return tuple(str(each).strip() for each in given)
+
+
+def _needed(row: dict[str, Any], name: str, image: Path) -> Cells | None:
+    if not row.get("boxes"):
+        return None
+    parsed = parse_row({"image": name} | {key: _decoded(row[key]) for key in _NUMBERS if row.get(key)})
+    return cells(parsed.boxes, parsed.size or image_size(image))
+
+
+def _decoded(value: Any) -> Any:
+    """What a text holds that is JSON, as CSV files have it; anything else as it is."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value

@@ -1,0 +1,76 @@
+"""What a dataset is: examples and a metric. Knows nothing of models, methods and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from PIL import Image
+
+from crop_core.io.images import open_image
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Cells = tuple[int, int, int, int]  # inclusive grid cells x0, y0, x1, y1
+
+
+class DatasetError(ValueError):
+    """Data that cannot be read; the message is one sentence with the place, what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question about one picture. Can be pickled: other processes and machines read it.
+
+    id: unlike all others of its dataset, and the same in every session. question: as the model is asked, the request
+    for a short answer included where the official evaluation makes one. answers: all that count as right; the metric
+    says how they are read. image: the file, or what makes the picture. kind: what results are grouped by. group: the
+    same for examples that are about one picture (questions of one picture are not independent). needed: grid cells of
+    the smallest region that holds what must be seen, if known. everything: whether nothing smaller than the whole
+    picture would do.
+    """
+
+    id: str
+    question: str
+    answers: tuple[str, ...]
+    image: Path | Callable[[], Image.Image]
+    kind: str = ""
+    group: str = ""
+    needed: Cells | None = None
+    everything: bool = False
+
+    def open(self) -> Image.Image:
+        """The picture, upright and RGB; ImageError for one that cannot be read."""
+        return open_image(self.image) if isinstance(self.image, Path) else self.image()
+
+
+class Metric(Protocol):
+    """Judges answers. One metric, one file, one row in the registry (`crop_core/evaluate/metrics/registry.py`)."""
+
+    name: str  # as the registry and the records name it, such as "vqa"
+    label: str  # as tables head it, such as "VQA accuracy"
+
+    def score(self, reply: str, example: Example) -> float:
+        """0..1: how right the reply is. What `share` below averages, and what methods are compared by, in pairs."""
+
+    def summary(self, records: pd.DataFrame) -> Mapping[str, float]:
+        """The official figures of one run, by name, the headline first.
+
+        records: the rows of that run, with the columns of `crop_core.evaluate.runner.record.Record`.
+        """
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """name: as the command line names it. longest: tokens that an answer may take, its end included. skipped: what
+    could not be used and why, to be told once; "" for nothing.
+    """
+
+    name: str
+    examples: Sequence[Example]
+    metric: Metric
+    longest: int = 16
+    skipped: str = ""

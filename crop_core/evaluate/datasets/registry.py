@@ -1,0 +1,148 @@
+"""Datasets by name. A new dataset is one file beside this one and one row here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crop_core.evaluate.datasets import docvqa, files, gqa, mme, pope, scienceqa, textvqa, viscot, vqav2
+from crop_core.evaluate.datasets.bundled_world import world
+from crop_core.evaluate.datasets.local_copy import LocalCopy
+from crop_core.evaluate.datasets.protocol import Dataset, DatasetError, Example
+from crop_core.evaluate.metrics.registry import metric as metric_of
+from crop_core.io.row_reader import Skipped
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of local copy. metric: its name, "" where the answers decide. splits: the first is the default. longest:
+    as of a Dataset. by_picture: whether a limit draws pictures with all of their questions.
+    """
+
+    load: Callable[[LocalCopy], list[Example]]
+    metric: str = ""
+    splits: tuple[str, ...] = ()
+    longest: int = 16
+    by_picture: bool = False
+
+
+SOURCES = {
+    "files": Source(files.load, longest=32),
+    "gqa": Source(gqa.load, "gqa", gqa.SPLITS),
+    "vqav2": Source(vqav2.load, "vqa", vqav2.SPLITS),
+    "textvqa": Source(textvqa.load, "textvqa", textvqa.SPLITS),
+    "pope": Source(pope.load, "yesno", pope.SPLITS),
+    "scienceqa": Source(scienceqa.load, "choice", scienceqa.SPLITS),
+    "mme": Source(mme.load, "mme", mme.SPLITS, by_picture=True),
+    "docvqa": Source(docvqa.load, "anls", docvqa.SPLITS, longest=32),
+    "viscot": Source(viscot.load, "contains", longest=32),
+}
+NAMES = ("world", *SOURCES)
+
+
+def dataset(
+    name: str,
+    path: str | Path | None = None,
+    *,
+    limit: int | None = None,
+    split: str | None = None,
+    images: str | Path | None = None,
+    metric: str | None = None,
+) -> Dataset:
+    """The dataset `name`, from its local copy at `path`.
+
+    Args:
+        name: one of NAMES. All but the bundled "world" need a path.
+        path: the folder of the unpacked official download, or one file for "files" and "viscot".
+        limit: this many questions at most, drawn at random but always the same, those of a smaller limit among them;
+            of the "world" as many of each kind, where the limit is a multiple of ten.
+        split: the part of it, see the dataset's file; None for the usual one.
+        images: the folder of the pictures, where it is not the usual one.
+        metric: another metric than the dataset's own.
+
+    Raises:
+        DatasetError: unknown names, missing files, files in another layout, nothing that can be used.
+    """
+    if limit is not None and limit < 1:
+        raise DatasetError(f"A limit of {limit} leaves nothing to ask; give 1 or more.")
+    judge = metric_of(metric) if metric else None
+    if name == "world":
+        if path is not None or images is not None or split is not None:
+            raise DatasetError("The bundled world is drawn, not read; leave out the path, the images and the split.")
+        made = world(limit)
+    elif name not in SOURCES:
+        raise DatasetError(f"The dataset {name!r} is not known; choose one of {', '.join(NAMES)}.")
+    elif path is None:
+        raise DatasetError(f"The dataset {name!r} is read from this machine; give its folder with --path.")
+    else:
+        split = _split(name, split, SOURCES[name].splits)
+        made = _read(name, LocalCopy(Path(path), split, None if images is None else Path(images)), limit)
+    return replace(made, metric=judge) if judge else made
+
+
+def _read(name: str, copy: LocalCopy, limit: int | None) -> Dataset:
+    source = SOURCES[name]
+    examples = _drawn(list(_whole(source.load(copy), copy.skipped)), limit, source.by_picture)
+    examples = list(_pictured(examples, copy.skipped))
+    if not examples:
+        why = copy.skipped if copy.skipped.count else "it is empty"
+        raise DatasetError(f"Nothing of '{copy.path}' can be used: {why}.")
+    metric = metric_of(source.metric or files.usual_metric(examples))
+    return Dataset(name, examples, metric, source.longest, str(copy.skipped) if copy.skipped.count else "")
+
+
+def _split(name: str, split: str | None, splits: Sequence[str]) -> str:
+    if split is not None and split not in splits:
+        known = f"choose one of {', '.join(splits)}" if splits else "leave it out"
+        raise DatasetError(f"The dataset {name!r} has no split {split!r}; {known}.")
+    return split or next(iter(splits), "")
+
+
+def _whole(examples: Sequence[Example], skipped: Skipped) -> Iterator[Example]:
+    """Those with answers and an id of their own, all of which can be written to a file."""
+    seen: set[str] = set()
+    for each in examples:
+        if not _can_be_written(each):
+            skipped.add(ascii(each.id).strip("'"), "it holds half a character, which no file can")
+        elif each.id in seen:
+            skipped.add(each.id, "another question has this id")
+        elif not each.answers or not all(isinstance(answer, str) for answer in each.answers):
+            skipped.add(each.id, "it has no answers that are texts")
+        else:
+            seen.add(each.id)
+            yield each
+
+
+def _can_be_written(example: Example) -> bool:
+    """False for texts with a lone surrogate, which JSON can spell."""
+    try:
+        "".join(map(str, (example.id, example.group, example.kind, *example.answers))).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _pictured(examples: Sequence[Example], skipped: Skipped) -> Iterator[Example]:
+    """Those whose picture is there."""
+    there = {path: path.is_file() for path in {each.image for each in examples} if isinstance(path, Path)}
+    for each in examples:
+        if isinstance(each.image, Path) and not there[each.image]:
+            skipped.add(each.id, f"there is no picture '{each.image}'")
+        else:
+            yield each
+
+
+def _drawn(examples: list[Example], limit: int | None, by_picture: bool) -> list[Example]:
+    """At most `limit` of them in their order; those drawn first come with every larger limit too."""
+    if limit is None or limit >= len(examples):
+        return examples
+    rng = random.Random("limit")
+    if by_picture:
+        groups = sorted({each.group for each in examples})
+        place = dict(zip(rng.sample(groups, len(groups)), range(len(groups)), strict=True))
+        order = sorted(range(len(examples)), key=lambda index: place[examples[index].group])
+    else:
+        order = rng.sample(range(len(examples)), len(examples))
+    return [examples[index] for index in sorted(order[:limit])]

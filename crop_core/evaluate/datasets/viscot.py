@@ -1,0 +1,59 @@
+"""Visual-CoT's benchmark (Shao et al., arXiv 2403.16999): questions with the box that holds the answer.
+
+The files of `viscot_benchmark/benchmark/` (see crop_core/train/localizer/row_layouts.py) and the pictures in
+`cot/DATASET/`, as its
+README lays them out. The last turn is the answer, the box becomes the region that is needed, and kinds are the
+datasets that it was made of. The original shows the model the box's part of the picture as a second one; here it does
+not, and the request for a short answer is ours. Rows with impossible boxes are skipped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from crop_core.evaluate.datasets.local_copy import LocalCopy
+from crop_core.evaluate.datasets.prompts import with_request
+from crop_core.evaluate.datasets.protocol import DatasetError, Example
+from crop_core.io.images import image_size
+from crop_core.io.row_reader import RowsError, usable
+from crop_core.train.localizer.data import cells
+from crop_core.train.localizer.row_layouts import parse_row
+
+_FILES = ("*.json", "benchmark/*.json", "viscot_benchmark/benchmark/*.json")
+_PICTURES = ("cot", "playground/data/cot", "data/cot", "../playground/data/cot")
+
+
+def load(copy: LocalCopy) -> list[Example]:
+    """Every usable row of every file; DatasetError without files."""
+    images = copy.images or copy.pictures(*_PICTURES).parent
+    files = [copy.path] if copy.path.is_file() else next(filter(None, map(sorted, map(copy.path.glob, _FILES))), [])
+    if not files:
+        looked = " or ".join(f"'{each}'" for each in _FILES)
+        raise DatasetError(f"There is no file {looked} in '{copy.path}'; give the folder of Visual-CoT's benchmark.")
+    try:
+        return [
+            example
+            for file in files
+            for example in usable(file, lambda where, row: _example(row, images), copy.skipped)
+        ]
+    except RowsError as error:
+        raise DatasetError(str(error)) from error
+
+
+def _example(row: Any, images: Path) -> Example:
+    parsed = parse_row(row)
+    image = images / parsed.images[0]
+    try:
+        answer, number = row["conversations"][-1]["value"], row["question_id"]
+    except (LookupError, TypeError) as error:
+        raise DatasetError("the row has no answer or no question_id") from error
+    return Example(
+        id=f"{parsed.kind} {number}",
+        question=with_request(parsed.question),
+        answers=(str(answer),),
+        image=image,
+        kind=parsed.kind,
+        group=parsed.images[0],
+        needed=cells(parsed.boxes, parsed.size or image_size(image)),
+    )

@@ -1,0 +1,23 @@
+"""Metrics by name. A new metric is one file beside this one and one row here."""
+
+from __future__ import annotations
+
+from crop_core.evaluate.datasets.protocol import DatasetError, Metric
+from crop_core.evaluate.metrics.anls import Anls
+from crop_core.evaluate.metrics.choice import Choice
+from crop_core.evaluate.metrics.contains import Contains
+from crop_core.evaluate.metrics.exact import Exact
+from crop_core.evaluate.metrics.gqa import Gqa
+from crop_core.evaluate.metrics.mme import Mme
+from crop_core.evaluate.metrics.vqa import TEXTVQA, VQA
+from crop_core.evaluate.metrics.yesno import YesNo
+
+_ALL: tuple[Metric, ...] = (Exact(), Contains(), VQA, TEXTVQA, Anls(), YesNo(), Mme(), Choice(), Gqa())
+METRICS = {each.name: each for each in _ALL}
+
+
+def metric(name: str) -> Metric:
+    """The metric `name`; DatasetError for another name."""
+    if name not in METRICS:
+        raise DatasetError(f"The metric {name!r} is not known; choose one of {', '.join(METRICS)}.")
+    return METRICS[name]

@@ -1,0 +1,220 @@
+"""Everything that tables, figures and the page show, from the records of a sweep; to JSON as well."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crop_core.evaluate.report.ranking import BudgetRanking, Pair, kind_rivals, rank_budgets
+from crop_core.evaluate.report.scores import AVERAGED, IDENTITY, RecordsError, Scores, competes, scores
+from crop_core.evaluate.report.statistics import Estimate, kept, means
+from crop_core.evaluate.report.validate import validate_records
+from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crop_core.evaluate.datasets.protocol import Metric
+
+OURS = "crop"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run: a trial over all its seeds. accuracy: mean score 0..1. kept: as a share of that with every token.
+
+    agreement: share of replies that are those with every token. kl_first: KL(all tokens || run) of the first token in
+    nats, mean and median; logprob_change: mean log-probability of the all-tokens answer minus that with every token,
+    nats. mean_tokens per decoder layer, final_tokens after the last cut, kv_bytes and flops: means. Times in seconds:
+    medians. by_kind, kept_by_kind: accuracy of each kind of question. official: of the metric, the headline first.
+    """
+
+    name: str
+    run: Trial
+    seeds: int
+    accuracy: Estimate
+    kept: Estimate
+    agreement: Estimate
+    kl_first_mean: float
+    kl_first_median: float
+    logprob_change: float
+    mean_tokens: float
+    final_tokens: float
+    kv_bytes: float
+    flops: float
+    ttft_s: float
+    total_s: float
+    by_kind: Mapping[str, Estimate]
+    kept_by_kind: Mapping[str, float]
+    official: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A sweep. clusters: how many groups of questions are independent of each other. kinds: questions of each.
+
+    rivals: by budget, where another method is above `OURS` on a kind. majority: accuracy of answering what is most
+    frequent of a kind, overall under "", if known.
+    """
+
+    dataset: str
+    metric: str
+    questions: int
+    clusters: int
+    kinds: Mapping[str, int]
+    runs: tuple[RunSummary, ...]
+    standings: tuple[BudgetRanking, ...]
+    rivals: Mapping[str, list[Pair]]
+    majority: Mapping[str, float]
+
+    def of(self, run: Trial) -> RunSummary | None:
+        """The summary of a run; None where it was not made."""
+        return next((each for each in self.runs if each.run == run), None)
+
+    @property
+    def full(self) -> RunSummary:
+        """With every visual token."""
+        return self.runs[0]
+
+    @property
+    def blind(self) -> RunSummary | None:
+        """With a grey picture."""
+        return self.of(BLIND)
+
+    @property
+    def budgets(self) -> tuple[str, ...]:
+        """At which methods compete, large ones first."""
+        return tuple(dict.fromkeys(run.run.budget for run in sorted(self.competing, key=lambda run: -run.mean_tokens)))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """That compete."""
+        return tuple(dict.fromkeys(run.run.method for run in self.competing))
+
+    @property
+    def competing(self) -> tuple[RunSummary, ...]:
+        """Runs of methods at a budget, with found regions and nothing evicted, method by method."""
+        return tuple(run for run in self.runs if competes(run.run))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; None for what is not known."""
+        found: dict[str, Any] = _plain(self)
+        return found
+
+
+def summarise(
+    records: pd.DataFrame, metric: Metric | None = None, majority: Mapping[str, str] | None = None
+) -> Summary:
+    """The summary of records; RecordsError or MissedBudget by `checks.check`, which looks them over first.
+
+    metric: whose official figures are wanted. majority: what is answered most often, by kind, scored by equality with
+    `gold`, case and the width of spaces aside.
+    """
+    if find_spec("scipy") is None:
+        raise RecordsError('Statistics need scipy, which is not installed: run pip install "scipy>=1.13".')
+    validate_records(records)
+    found = scores(records)
+    counts = {str(kind): int(count) for kind, count in zip(*np.unique(found.kinds, return_counts=True), strict=True)}
+    return Summary(
+        dataset=found.dataset,
+        metric=metric.label if metric else "score",
+        questions=len(found.examples),
+        clusters=int(found.clusters.max()) + 1,
+        kinds=counts,
+        runs=_runs(found, _official(records, found, metric)),
+        standings=tuple(rank_budgets(found)),
+        rivals=kind_rivals(found, OURS),
+        majority=_majority(records, majority or {}),
+    )
+
+
+def _runs(found: Scores, official: Mapping[Trial, Mapping[str, float]]) -> tuple[RunSummary, ...]:
+    base = found.runs.index(ALL)
+    columns, clusters = found.columns, found.clusters
+    change = columns["logprob"] - columns["logprob"][:, [base]]
+    average = {name: columns[name].mean(axis=0).tolist() for name in AVERAGED}
+    median = {name: np.median(columns[name], axis=0).tolist() for name in AVERAGED}
+    accuracy, agreement = means(columns["score"], clusters), means(columns["same"], clusters)
+    share, by_kind = kept(columns["score"], base, clusters), _by_kind(found)
+    return tuple(
+        RunSummary(
+            name=run.name,
+            run=run,
+            seeds=found.seeds[i],
+            accuracy=accuracy[i],
+            kept=share[i],
+            agreement=agreement[i],
+            kl_first_mean=average["kl_first"][i],
+            kl_first_median=median["kl_first"][i],
+            logprob_change=float(change[:, i].mean()),
+            **{name: average[name][i] for name in ("mean_tokens", "final_tokens", "kv_bytes", "flops")},
+            **{name: median[name][i] for name in ("ttft_s", "total_s")},
+            by_kind={kind: each[i] for kind, each in by_kind.items()},
+            kept_by_kind={kind: _share(each[i].value, each[base].value) for kind, each in by_kind.items()},
+            official=official[run],
+        )
+        for i, run in enumerate(found.runs)
+    )
+
+
+def _by_kind(found: Scores) -> dict[str, list[Estimate]]:
+    """Accuracy of every run on every kind."""
+    result = {}
+    for kind in np.unique(found.kinds):
+        rows = found.kinds == kind
+        clusters = np.unique(found.clusters[rows], return_inverse=True)[1]
+        result[str(kind)] = means(found.columns["score"][rows], clusters)
+    return result
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def _official(records: pd.DataFrame, found: Scores, metric: Metric | None) -> dict[Trial, dict[str, float]]:
+    """The metric's figures of every run, the mean over its seeds."""
+    if metric is None:
+        return {run: {} for run in found.runs}
+    by_run: dict[Trial, list[Mapping[str, float]]] = {run: [] for run in found.runs}
+    for (_, *identity), rows in records.groupby(["seed", *IDENTITY], observed=True):
+        method, budget, region, evict, blind = identity
+        by_run[Trial(str(method), str(budget), 0, str(region), bool(evict), bool(blind))].append(metric.summary(rows))
+    return {
+        run: {name: float(np.mean([each[name] for each in figures])) for name in figures[0]}
+        for run, figures in by_run.items()
+    }
+
+
+def _majority(records: pd.DataFrame, answers: Mapping[str, str]) -> dict[str, float]:
+    """Share of golds that are the most frequent answer of their kind; by kind and, under "", of all."""
+    if not answers:
+        return {}
+    rows = records.drop_duplicates("example")
+    hits = [
+        _normal(answers.get(kind, "")) == _normal(gold) for kind, gold in zip(rows["kind"], rows["gold"], strict=True)
+    ]
+    by_kind = {
+        str(kind): float(share)
+        for kind, share in rows.assign(hit=hits).groupby("kind", observed=True)["hit"].mean().items()
+    }
+    return {"": float(np.mean(hits)), **by_kind}
+
+
+def _normal(answer: str) -> str:
+    return " ".join(answer.lower().split())
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as objects, NaN and infinities as None."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

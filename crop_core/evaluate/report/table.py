@@ -1,0 +1,147 @@
+"""The summary as tables: texts in rows, which become Markdown here and HTML in `html.py`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from crop_core.evaluate.markdown import markdown
+from crop_core.evaluate.report.labels import budget_label, method_label, run_label
+from crop_core.evaluate.report.ranking import Pair
+from crop_core.evaluate.report.statistics import Estimate
+from crop_core.evaluate.report.summary import RunSummary, Summary
+from crop_core.evaluate.runner.trial import Trial
+
+COLUMNS = (
+    "run", "seeds", "score", "95 %", "kept", "95 %", "agrees", "KL mean", "KL median", "log-prob. change",
+    "mean tokens", "final tokens", "first token ms", "total ms", "KV MB", "GFLOP",
+)  # fmt: skip
+UNNAMED = "no kind"  # questions of a data set that names none
+
+
+@dataclass(frozen=True)
+class Table:
+    """head and rows of equally many texts."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """For a terminal or a README; bars in texts are escaped."""
+        return markdown(map(_cell, self.head), (map(_cell, row) for row in self.rows))
+
+
+def methods_table(summary: Summary) -> Table:
+    """Score of every method at every budget with its 95 % interval; * for those that are first or tie for it."""
+    tied = {(standing.budget, name) for standing in summary.standings for name in standing.tied}
+    rows = []
+    for method in summary.methods:
+        runs = [summary.of(Trial(method, budget)) for budget in summary.budgets]
+        stars = ["*" if (budget, method) in tied else "" for budget in summary.budgets]
+        rows.append((method_label(method), *(_score(run, star) for run, star in zip(runs, stars, strict=True))))
+    references = [
+        (run_label(run.run), *[_score(run)] * len(summary.budgets)) for run in (summary.full, summary.blind) if run
+    ]
+    return Table(("method", *map(budget_label, summary.budgets)), (*references, *rows))
+
+
+def full_table(summary: Summary) -> Table:
+    """Every run with all its figures; those of the metric last."""
+    official = tuple(summary.full.official)
+    return Table((*COLUMNS, *official), tuple((*_figures(run), *_official(run, official)) for run in summary.runs))
+
+
+def kinds_table(summary: Summary) -> Table:
+    """Score of every run on every kind of question, and of the most frequent answer where it is known."""
+    kinds = tuple(summary.kinds)
+    rows = [
+        (run_label(run.run), percent(run.accuracy.value), *(percent(run.by_kind[kind].value) for kind in kinds))
+        for run in summary.runs
+    ]
+    if summary.majority:
+        rows.append(("most frequent answer", *(percent(summary.majority[kind]) for kind in ("", *kinds))))
+    return Table(("run", "all", *kind_names(summary)), tuple(rows))
+
+
+def pairs_table(summary: Summary) -> Table:
+    """Every pair of methods at every budget: difference in points with its interval, p, and p corrected by Holm."""
+    rows = [(budget_label(standing.budget), *_pair(pair)) for standing in summary.standings for pair in standing.pairs]
+    return Table(("budget", "first", "second", "points", "95 %", "p", "corrected", "differ"), tuple(rows))
+
+
+def rivals_table(summary: Summary) -> Table:
+    """Kinds on which another method is above CROP, at every budget; corrected over all methods and kinds there."""
+    rows = [
+        (budget_label(budget), pair.kind or UNNAMED, *_pair(pair))
+        for budget, pairs in summary.rivals.items()
+        for pair in pairs
+    ]
+    return Table(("budget", "kind", "first", "second", "points", "95 %", "p", "corrected", "differ"), tuple(rows))
+
+
+def kind_names(summary: Summary) -> tuple[str, ...]:
+    """Kinds of question, each with how many there are."""
+    return tuple(f"{kind or UNNAMED} ({count})" for kind, count in summary.kinds.items())
+
+
+def percent(value: float) -> str:
+    """A share 0..1; nothing for one that is not known."""
+    return "" if math.isnan(value) else f"{value:.1%}"
+
+
+def interval(estimate: Estimate) -> str:
+    """Its two ends."""
+    return "" if math.isnan(estimate.low) else f"{estimate.low:.1%} to {estimate.high:.1%}"
+
+
+def p_value(value: float) -> str:
+    """Three decimals, or that it is less."""
+    return "<0.001" if value < 0.0005 else f"{value:.3f}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _score(run: RunSummary | None, star: str = "") -> str:
+    if run is None:
+        return ""
+    return f"{percent(run.accuracy.value)}{star} ({run.accuracy.low:.0%} to {run.accuracy.high:.0%})"
+
+
+def _figures(run: RunSummary) -> tuple[str, ...]:
+    return (
+        run_label(run.run),
+        str(run.seeds),
+        percent(run.accuracy.value),
+        interval(run.accuracy),
+        percent(run.kept.value),
+        interval(run.kept),
+        percent(run.agreement.value),
+        f"{run.kl_first_mean:.3g}",
+        f"{run.kl_first_median:.2g}",
+        f"{run.logprob_change:+.3f}",
+        f"{run.mean_tokens:.1f}",
+        f"{run.final_tokens:.1f}",
+        f"{1000 * run.ttft_s:.1f}",
+        f"{1000 * run.total_s:.1f}",
+        f"{run.kv_bytes / 1e6:.2f}",
+        f"{run.flops / 1e9:.2f}",
+    )
+
+
+def _official(run: RunSummary, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{run.official[name]:.4g}" if name in run.official else "" for name in names)
+
+
+def _pair(pair: Pair) -> tuple[str, ...]:
+    ends = "" if math.isnan(pair.low) else f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}"
+    names = method_label(pair.first), method_label(pair.second)
+    return (
+        *names,
+        f"{100 * pair.difference:+.1f}",
+        ends,
+        p_value(pair.p),
+        p_value(pair.corrected),
+        "yes" if pair.differs else "no",
+    )

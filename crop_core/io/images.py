@@ -1,0 +1,262 @@
+"""The gate for what people send: a picture of any kind becomes an upright RGB picture, a question becomes clean text.
+
+Knows nothing of models. Whatever is wrong with the input is told in one sentence (`ImageError`, `QuestionError`), and
+the size is judged from the header, before a single pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Union
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+ImageLike = Union[str, "PathLike[str]", bytes, bytearray, Image.Image, np.ndarray]
+
+MAX_PIXELS = 64_000_000  # the largest phone photos in use have 50 million, decoding takes 3 bytes for each
+MAX_SIDE = 16_384  # a phone's panorama
+MAX_ASPECT = 100  # past it a 336 px model sees a strip about 3 px high: any answer would be a guess
+MAX_QUESTION = 500  # characters
+ENOUGH = 2048  # pixels a side, several times what a vision tower takes in
+
+# Raster formats with decoders inside Pillow. EPS, PDF and the like start other programs and are left out on purpose.
+FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000")
+
+_16_BIT = 257  # 65535 / 255
+_JOINERS = "\u200c\u200d"  # invisible, but part of how words and emoji are spelled
+_decoding = threading.Lock()  # warnings.catch_warnings changes the process: one thread at a time
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used; the message is one sentence for the person who sent it."""
+
+
+class QuestionError(ValueError):
+    """A question that cannot be asked; the message is one sentence for the person who typed it."""
+
+
+def open_image(source: ImageLike | None) -> Image.Image:
+    """Read a picture as a person would see it.
+
+    Photos are turned upright by their EXIF tag, transparency lies on white, 16-bit and float samples are scaled to 8
+    bits, of an animation the first frame is taken. The result never shares memory with `source`.
+
+    Args:
+        source: a file's path, its bytes, a PIL image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8,
+            uint16, bool, or floats in 0..1.
+
+    Returns:
+        A PIL image in mode RGB, within `MAX_PIXELS`, `MAX_SIDE` and `MAX_ASPECT`.
+
+    Raises:
+        ImageError: no picture, not a picture, a broken or a too large or a too narrow one.
+    """
+    if source is None:
+        raise ImageError("There is no picture yet: choose one first.")
+    if isinstance(source, np.ndarray):
+        return _upright_rgb(_from_array(source))
+    if isinstance(source, Image.Image):
+        with _one_sentence("The picture"):
+            return _upright_rgb(source)
+    if isinstance(source, (bytes, bytearray)):
+        return _decode(io.BytesIO(source), "The picture")
+    if isinstance(source, (str, PathLike)):
+        path = _checked_path(source)
+        return _decode(path, f"'{path.name}'")
+    raise ImageError(f"A picture can be a path, bytes, a PIL image or an array, not {type(source).__name__}.")
+
+
+def image_size(path: str | PathLike[str]) -> tuple[int, int]:
+    """(width, height) in pixels of the upright picture in a file, from its header alone; ImageError as `open_image`."""
+    file = _checked_path(path)
+    with _one_sentence(f"'{file.name}'"), Image.open(file, formats=_formats()) as image:
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        _check_size(width, height)
+    return (height, width) if turned else (width, height)
+
+
+def reduced(image: Image.Image, longest: int = ENOUGH) -> Image.Image:
+    """The picture shrunk by the least whole factor that brings its longer side to at most `longest` pixels.
+
+    A model sees no difference, but padding a panorama to its square takes seconds and gigabytes. The same object when
+    nothing is to be done.
+    """
+    factor = _factor(image.size, longest)
+    return image if factor == 1 else image.reduce(factor)
+
+
+def reduced_size(size: tuple[int, int], longest: int = ENOUGH) -> tuple[int, int]:
+    """The size that `reduced` makes of a picture of this (width, height)."""
+    factor = _factor(size, longest)
+    return -(-size[0] // factor), -(-size[1] // factor)
+
+
+def _factor(size: tuple[int, int], longest: int) -> int:
+    return -(-max(size) // longest)
+
+
+def check_question(text: str | None, longest: int = MAX_QUESTION) -> str:
+    """Clean a question: white space becomes single spaces, control characters go.
+
+    Returns:
+        The question, 1 to `longest` characters.
+
+    Raises:
+        QuestionError: nothing is left, or it is too long.
+    """
+    if text is not None and not isinstance(text, str):
+        raise QuestionError(f"A question is a text, not {type(text).__name__}.")
+    spaced = " ".join((text or "").split())
+    cleaned = spaced  # printable characters are text, all of them
+    if not spaced.isprintable():
+        cleaned = " ".join("".join(c for c in spaced if _is_text(c)).split())
+    if not cleaned.strip(_JOINERS):
+        raise QuestionError("The question is empty: type what you would like to know about the picture.")
+    if len(cleaned) > longest:
+        raise QuestionError(
+            f"The question has {len(cleaned)} characters, and at most {longest} are allowed: please shorten it."
+        )
+    return cleaned
+
+
+def _is_text(character: str) -> bool:
+    """False for control, formatting and surrogate characters, which no tokenizer should meet."""
+    return character in _JOINERS or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+
+
+def _checked_path(source: str | PathLike[str]) -> Path:
+    if "://" in str(source):
+        raise ImageError(f"'{source}' is an address: save the picture first and give its file.")
+    path = Path(source)
+    try:
+        if not path.exists():
+            raise ImageError(f"There is no file '{path.name}'.")
+        if path.is_dir():
+            raise ImageError(f"'{path.name}' is a folder: give the file of one picture.")
+        if not path.is_file():
+            raise ImageError(f"'{path.name}' is not an ordinary file.")
+        if path.stat().st_size == 0:
+            raise ImageError(f"'{path.name}' is empty.")
+    except OSError as error:
+        raise ImageError(f"'{path.name}' cannot be read: {error.strerror or error}.") from error
+    return path
+
+
+def _decode(source: Path | io.BytesIO, name: str) -> Image.Image:
+    if isinstance(source, io.BytesIO) and not source.getbuffer().nbytes:
+        raise ImageError(f"{name} is empty.")
+    with _one_sentence(name), Image.open(source, formats=_formats()) as image:
+        return _upright_rgb(image)
+
+
+@contextmanager
+def _one_sentence(name: str) -> Iterator[None]:
+    """Every way in which a decoder can fail or warn becomes one ImageError about `name`."""
+    with _decoding, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # decoders warn about sloppy files that they nevertheless read
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            yield
+        except ImageError:
+            raise
+        except Image.UnidentifiedImageError as error:
+            raise ImageError(f"{name} is not a picture that can be read here: use PNG, JPEG, WebP or GIF.") from error
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            limit = MAX_PIXELS // 10**6
+            raise ImageError(f"{name} is too large: at most {limit} million pixels are allowed.") from error
+        except PermissionError as error:
+            raise ImageError(f"{name} cannot be read: {error.strerror}.") from error
+        except Exception as error:  # a decoder on a broken file raises anything: OSError, SyntaxError, struct.error ...
+            raise ImageError(f"{name} is damaged or incomplete: it starts as a picture, but cannot be read.") from error
+
+
+def _formats() -> list[str]:
+    """Those of `FORMATS` that this Pillow was built with."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    _check_size(*image.size)
+    return _to_rgb(_upright(image))
+
+
+def _check_size(width: int, height: int) -> None:
+    short, long = sorted((width, height))
+    if short < 1:
+        raise ImageError(f"The picture has no pixels: it is {width} x {height}.")
+    if long > MAX_ASPECT * short:
+        raise ImageError(
+            f"The picture is too narrow: of {width} x {height} pixels the model would see a line, so cut out a part "
+            f"that is at most {MAX_ASPECT} times as long as wide."
+        )
+    if width * height > MAX_PIXELS or long > MAX_SIDE:
+        raise ImageError(
+            f"The picture is too large: it is {width} x {height}, and at most {MAX_PIXELS // 10**6} million pixels and "
+            f"{MAX_SIDE} a side are allowed."
+        )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a broken tag says nothing about the picture itself
+        return image.copy()
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(_to_8_bit(np.asarray(image, dtype=np.float64) / _16_BIT))
+    elif image.mode in ("I", "F"):
+        image = Image.fromarray(_to_8_bit(_stretched(np.asarray(image, dtype=np.float64))))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+
+
+def _stretched(values: np.ndarray) -> np.ndarray:
+    """Samples of unknown range (H, W) to 0..255: the ranges in use are kept, others go from least to greatest."""
+    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 and high <= 1:
+        return values * 255
+    if low >= 0 and high <= 255:
+        return values
+    if low >= 0 and high <= 65535:
+        return values / _16_BIT
+    return (values - low) / (high - low) * 255
+
+
+def _to_8_bit(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to a PIL image of mode L, RGB or RGBA."""
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
+        raise ImageError(f"An array of shape {array.shape} is not a picture: use (height, width[, 3 or 4]).")
+    _check_size(array.shape[1], array.shape[0])
+    if array.dtype == np.uint16:
+        array = _to_8_bit(array / _16_BIT)
+    elif array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    elif np.issubdtype(array.dtype, np.floating):
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            raise ImageError("A picture of floats must hold finite values from 0 to 1.")
+        array = _to_8_bit(array * 255)
+    elif array.dtype != np.uint8:
+        raise ImageError(f"An array of {array.dtype} is not a picture: use uint8, uint16, bool or floats from 0 to 1.")
+    return Image.fromarray(np.ascontiguousarray(array))

@@ -1,0 +1,60 @@
+"""Localizers without a model: a box drawn by hand, and the whole image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from crop_core.localize.protocol import LocalizationResult
+from crop_core.records.region import Region
+
+
+@dataclass(frozen=True)
+class DrawnBox:
+    """The smallest grid cells that cover a box (left, top, right, bottom) in pixels of the original image.
+
+    Raises ValueError (from Region.from_box) for a box outside the image, upside down or not finite.
+    """
+
+    box: tuple[float, float, float, float]
+    weights_bytes: int = 0
+
+    def localize_region(self, image: Image.Image, question: str) -> Region:
+        """The drawn region; the question is not read."""
+        return Region.from_box(self.box, *image.size)
+
+    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+        """The drawn region, at no cost."""
+        return LocalizationResult(self.localize_region(image, question))
+
+
+@dataclass(frozen=True)
+class KnownRegion:
+    """A region that is there already, such as one found for the same question before."""
+
+    region: Region
+    weights_bytes: int = 0
+
+    def localize_region(self, image: Image.Image, question: str) -> Region:
+        """The known region; neither image nor question is read."""
+        return self.region
+
+    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+        """The known region, at no cost."""
+        return LocalizationResult(self.region)
+
+
+@dataclass(frozen=True)
+class WholeImage:
+    """All 8x8 cells: nothing is outside, so pruning falls back on attention alone."""
+
+    weights_bytes: int = 0
+
+    def localize_region(self, image: Image.Image, question: str) -> Region:
+        """The whole image; the question is not read."""
+        return Region.whole(*image.size)
+
+    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+        """The whole image, at no cost."""
+        return LocalizationResult(self.localize_region(image, question))

@@ -1,0 +1,75 @@
+"""A glimpse: the visual tokens of one view pooled to a coarse grid, and how attention to them falls on the 8x8 cells.
+
+OURS. Pure numpy; knows nothing of torch, models or questions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crop_core.compress.pooling import in_sight
+from crop_core.records.compression_plan import CompressionPlan
+from crop_core.records.region import GRID
+
+if TYPE_CHECKING:  # the layout's module imports torch
+    from crop_core.models.adapter import TokenLayout
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class PooledGrid:
+    """plan: N visual tokens become M, at most side x side. cells: (64, M), row-major over the region's grid: the share
+    of each pooled token whose members lie in a cell; a cell in which no token lies has the row of the nearest one.
+    """
+
+    plan: CompressionPlan
+    cells: Floats
+
+    @classmethod
+    def of(cls, layout: TokenLayout, side: int = GRID) -> PooledGrid:
+        """side x side equal parts of the image, each the mean of the tokens whose centres are in it.
+
+        Only one view is read: of those with a token in every cell of the region's grid the one with the fewest tokens,
+        without such a view the one that fills the most cells. Its tokens outside the image, those of other views and
+        those without a place are dropped.
+        """
+        seen = in_sight(layout)
+        view = _view(layout, seen)
+        own = seen & (layout.view == view)
+        label = np.where(own, _part(layout, side), -1)
+        plan = CompressionPlan.of(label, np.zeros_like(label))
+        return cls(plan, _cells(layout, own, plan))
+
+
+def _part(layout: TokenLayout, side: int) -> Ints:
+    """(N,) number, row-major, of the side x side part that a token's centre is in; -1 outside and without a place."""
+    centre = (layout.boxes[:, :2] + layout.boxes[:, 2:]) / 2  # (N, 2) px
+    place = np.floor(centre * side / np.array(layout.image_size))
+    inside = ((place >= 0) & (place < side)).all(1)  # False for NaN
+    across, down = np.where(inside[:, None], place, 0).astype(np.int64).T
+    return np.where(inside, down * side + across, -1)
+
+
+def _view(layout: TokenLayout, seen: NDArray[np.bool_]) -> int:
+    """The view to read; of equal ones the first."""
+    cell = _part(layout, GRID)
+    views = {int(view): seen & (layout.view == view) for view in np.unique(layout.view[seen])}
+    return min(views, key=lambda view: (-len(np.unique(cell[views[view]])), int(views[view].sum())))
+
+
+def _cells(layout: TokenLayout, own: NDArray[np.bool_], plan: CompressionPlan) -> Floats:
+    """(64, M) as `Glimpse.cells`."""
+    cell, group = _part(layout, GRID)[own], plan.group[own]
+    shares = np.zeros((GRID * GRID, plan.count))
+    np.add.at(shares, (cell, group), 1.0)
+    shares /= shares.sum(0)
+    filled = np.unique(cell)
+    row, column = np.divmod(np.arange(GRID * GRID), GRID)
+    away = (row[:, None] - row[filled]) ** 2 + (column[:, None] - column[filled]) ** 2  # (64, filled)
+    return np.asarray(shares[filled[away.argmin(1)]])

@@ -1,0 +1,251 @@
+"""What every adapter shares: a transformers model and its processor, its chat prompt, its tokens as text.
+
+A family is one file beside this one: what it can load, its pixels, its placeholders and where its tokens lie.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from crop_core.io.images import reduced, reduced_size
+from crop_core.measure.flops import counted
+from crop_core.models.adapter import Images, ModelError, PreparedInputs, TokenLayout, TowerAttention, Turn, as_list
+from crop_core.models.decoder import DecoderStack
+
+
+@dataclass(eq=False)
+class BaseAdapter:
+    """One loaded checkpoint of transformers. Arrays are batch 1; N visual tokens, width D, prompt length L."""
+
+    name: str
+    model: Any
+    processor: Any
+    folder: Path | None = None
+    _vision_flops: dict[tuple[tuple[int, ...], ...], int] = field(default_factory=dict, init=False, repr=False)
+
+    fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template, which read no earlier turns
+    vision_keys: ClassVar[tuple[str, ...]] = ("pixel_values",)  # what the processor makes for `encode`
+    token_keys: ClassVar[tuple[str, ...]] = ()  # what it makes for every prompt token beside its id
+    vision_types: ClassVar[tuple[str, ...]] = ()  # config.model_type of the towers that are supported, empty for all
+    text_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2")  # and of the language models
+    causal: ClassVar[bool] = True  # whether no prompt token sees a later one; FlashAttention knows nothing else
+    written_type = 0  # the token_type_ids of what the model itself writes
+    first_prunable = 1  # the layer from which on nothing is added to visual tokens
+
+    def __post_init__(self) -> None:
+        """Where a family reads what it needs of processor and config; ModelError for what it cannot use."""
+
+    @classmethod
+    def check(cls, name: str, config: Any) -> None:
+        """ModelError for a checkpoint whose parts are not supported; called before its weights are read."""
+        vision, text = config.vision_config.model_type, config.text_config.model_type
+        if (cls.vision_types and vision not in cls.vision_types) or text not in cls.text_types:
+            known = f"{', '.join(cls.vision_types)} with {', '.join(cls.text_types)}".removeprefix(" with ")
+            raise ModelError(
+                f"{name} is a {config.model_type} model of the vision tower {vision} and the language model {text}; "
+                f"supported are {known}."
+            )
+
+    @property
+    def tokenizer(self) -> Any:
+        """The checkpoint's own tokenizer."""
+        return self.processor.tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs go: the embedding's device, or the one that it computes on when its weights are elsewhere."""
+        embedding = self.model.get_input_embeddings()
+        where = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)  # of accelerate
+        return embedding.weight.device if where is None else torch.device(where)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision the model runs in."""
+        return self.model.dtype
+
+    @property
+    def image_token_id(self) -> int:
+        """The id of the image placeholder in `input_ids`."""
+        return self.model.config.image_token_id
+
+    @property
+    def layers(self) -> int:
+        """Number of decoder layers of the language model."""
+        return self.model.config.text_config.num_hidden_layers
+
+    @property
+    def stack(self) -> DecoderStack:
+        """The decoder layers, as the pruning hooks see them."""
+        return DecoderStack.of(self.language_model, self.first_prunable)
+
+    @property
+    def language_model(self) -> Any:
+        """The decoder: its `layers` and its config."""
+        return self.model.model.language_model
+
+    @cached_property
+    def _special(self) -> list[str]:
+        """What no question may hold."""
+        added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        return [*self.tokenizer.all_special_tokens, *added, self.processor.image_token]
+
+    def prompt(self, question: str, images: int = 1, history: Sequence[Turn] = ()) -> str:
+        """The chat prompt of a question about so many images, after earlier turns; special tokens typed into it become
+        spaces.
+        """
+        said = [_without(text, self._special) for turn in history for text in turn] + [
+            _without(question, self._special)
+        ]
+        if not self.processor.chat_template:
+            image = "\n".join([self.processor.image_token] * images)
+            return self.fallback_prompt.format(image=image, question=said[-1])
+        turns: list[dict[str, Any]] = [
+            {"role": "assistant" if number % 2 else "user", "content": [{"type": "text", "text": text}]}
+            for number, text in enumerate(said)
+        ]
+        turns[0]["content"] = [{"type": "image"}] * images + turns[0]["content"]
+        return self.processor.apply_chat_template(turns, add_generation_prompt=True)
+
+    def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
+        """Input tensors (1, L) and what the tower reads, as the checkpoint's own processor makes them."""
+        images = as_list(images)
+        prompt = self.prompt(question, len(images), history)
+        told = self.processor(images=[[reduced(each) for each in images]], text=[prompt], return_tensors="pt")
+        vision = {key: self._on_device(told[key]) for key in self.vision_keys}
+        tokens = {key: told[key].to(self.device) for key in self.token_keys}
+        return self._prepared(told["input_ids"], vision, images, tokens)
+
+    def _prepared(
+        self, ids: torch.Tensor, vision: dict[str, torch.Tensor], images: Sequence[Any], tokens: dict[str, torch.Tensor]
+    ) -> PreparedInputs:
+        """Checked: as many placeholders in ids (1, L), on the host, as visual tokens, and a length that the model can
+        read.
+        """
+        visual, sizes = ids == self.image_token_id, tuple(image.size for image in images)
+        found, wanted = int(visual.sum()), sum(self.layout(size, len(sizes)).count for size in sizes)
+        if found != wanted:
+            raise ModelError(
+                f"The processor of {self.name} makes {found} placeholders for {wanted} visual tokens of "
+                f"{len(images)} image(s); correct its processor_config.json and its chat template."
+            )
+        longest = getattr(self.model.config.text_config, "max_position_embeddings", None)
+        if longest and ids.shape[1] > longest:
+            raise ModelError(
+                f"The question and its {len(images)} image(s) take {ids.shape[1]} tokens, and {self.name} reads at "
+                f"most {longest}; ask about fewer or smaller images, or with fewer earlier turns."
+            )
+        positions = self._positions(ids, vision)
+        here, mask, visual = (each.to(self.device) for each in (ids, torch.ones_like(ids), visual))
+        where = None if positions is None else positions.to(self.device)
+        return PreparedInputs(here, mask, visual, vision, sizes, tokens, where)
+
+    def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        """(4, 1, L) positions of a prompt, on the host; None where they are a plain count."""
+        return None
+
+    def layout(self, image_size: tuple[int, int], images: int = 1) -> TokenLayout:
+        """Where every visual token of a (width, height) image lies that is one of so many."""
+        own = self._layout if images == 1 else self._layout_of_several
+        return own(reduced_size(image_size)).scaled(image_size)
+
+    def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of a (width, height) image as the processor gets it, or as the family resizes it."""
+        return reduced_size(image_size)
+
+    def _layout(self, size: tuple[int, int]) -> TokenLayout:
+        """The same of an image that the processor gets in this size."""
+        raise NotImplementedError
+
+    def _layout_of_several(self, size: tuple[int, int]) -> TokenLayout:
+        """The same where the image is not the only one, which makes no difference to most families."""
+        return self._layout(size)
+
+    def encode(self, inputs: PreparedInputs) -> Any:
+        """Vision tower and projector; pooler_output is a list of one (N, D) tensor, or (1, N, D), of all images."""
+        with torch.no_grad():
+            out = self.model.model.get_image_features(**inputs.vision, return_dict=True)
+        found = out.pooler_output  # of a tensor the rows may be tiles
+        out.pooler_output = found.reshape(1, -1, found.shape[-1]) if torch.is_tensor(found) else [_one(found)]
+        levels = getattr(out, "deepstack_features", None)
+        if levels is not None:
+            out.deepstack_features = [[_one(level)] for level in levels]
+        return out
+
+    def watch(self) -> Any:
+        """Families with a class token say what is kept."""
+        raise ModelError(
+            f"{self.name} is a {self.model.config.model_type} model, whose vision tower has no class token that can be "
+            "read; choose a method that reads none."
+        )
+
+    def towers(self, watched: Any, inputs: PreparedInputs) -> list[TowerAttention]:
+        """What `watch` kept, by image."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def embedded(self, question: str) -> torch.Tensor:
+        """(T, D) embeddings of a question's own tokens, special ones typed into it left out."""
+        ids = self.tokenizer.encode(_without(question, self._special), add_special_tokens=False)
+        return self.model.get_input_embeddings()(torch.tensor(ids, dtype=torch.long, device=self.device))
+
+    def vision_flops(self, inputs: PreparedInputs) -> int:
+        """Floating-point operations of `encode`, counted once for tensors of these shapes."""
+        shapes = tuple(tuple(each.shape) for each in inputs.vision.values())
+        if shapes not in self._vision_flops:
+            self._vision_flops[shapes] = counted(lambda: self.encode(inputs))
+        return self._vision_flops[shapes]
+
+    def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
+
+    def placed(self, prompt: str, tokens: Sequence[int]) -> torch.Tensor:
+        """(1, L) ids of a prompt, the image token of each image repeated for each of its visual tokens."""
+        ids, counts = self.tokenizer(prompt)["input_ids"], iter(tokens)
+        if ids.count(self.image_token_id) != len(tokens):
+            raise ModelError(
+                f"The prompt of {self.name} holds {ids.count(self.image_token_id)} images instead of {len(tokens)}; "
+                "correct its chat template, its tokenizer's image token or image_token_id in config.json."
+            )
+        return torch.tensor(
+            [[x for each in ids for x in [each] * (next(counts) if each == self.image_token_id else 1)]]
+        )
+
+    def unknown_words(self, question: str) -> list[str]:
+        """Words that the tokenizer maps to its unknown token, in order, each once."""
+        unknown = self.tokenizer.unk_token_id
+        if unknown is None:
+            return []
+        words = dict.fromkeys(re.findall(r"\w+", question))
+        return [word for word in words if unknown in self.tokenizer.encode(word, add_special_tokens=False)]
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of generated ids (T,), special tokens left out, stripped."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+    def token_text(self, token_id: int) -> str:
+        """One generated token as text; special tokens show their own name."""
+        return self.tokenizer.decode([token_id]) or str(self.tokenizer.convert_ids_to_tokens(token_id))
+
+    def save(self, folder: Path) -> None:
+        """Model and processor as a checkpoint folder, the weights in safetensors."""
+        self.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+
+
+def _one(features: Sequence[torch.Tensor]) -> torch.Tensor:
+    """(N, D) of the features (N_i, D) of several images."""
+    return features[0] if len(features) == 1 else torch.cat(list(features))
+
+
+def _without(text: str, pieces: list[str]) -> str:
+    """`text` with every piece replaced by a space: a question must not smuggle in an image placeholder."""
+    for piece in pieces:
+        text = text.replace(piece, " ")
+    return text

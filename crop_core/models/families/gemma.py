@@ -1,0 +1,45 @@
+"""Gemma 3 and PaliGemma: one SigLIP view of the whole image, squashed to a square, to which the prompt is not causal.
+
+Sources: Gemma Team, Gemma 3, arXiv 2503.19786; Beyer et al., PaliGemma, arXiv 2407.07726.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from crop_core.models.adapter import ModelError, TokenLayout
+from crop_core.models.base_adapter import BaseAdapter
+from crop_core.models.geometry import Framing, grid_layout
+
+
+class Gemma3Adapter(BaseAdapter):
+    """Patches pooled to image_seq_length tokens; the image's tokens see each other."""
+
+    token_keys = ("token_type_ids",)
+    text_types: ClassVar[tuple[str, ...]] = ("gemma3_text",)
+    causal = False
+
+    def __post_init__(self) -> None:
+        if getattr(self.processor.image_processor, "do_pan_and_scan", None):
+            raise ModelError(
+                f"{self.name} pans and scans its images, which is not supported; set do_pan_and_scan to false."
+            )
+
+    @property
+    def tokens(self) -> int:
+        """Visual tokens of every image."""
+        return int(self.processor.image_seq_length)
+
+    def _layout(self, size: tuple[int, int]) -> TokenLayout:
+        """A row-major square grid over the whole image."""
+        side = math.isqrt(self.tokens)
+        return grid_layout(size, Framing(pad_square=False, shortest_edge=None, resize=(side, side), crop=None), 1)
+
+
+class PaliGemmaAdapter(Gemma3Adapter):
+    """One token a patch; image and question see each other."""
+
+    text_types = ("gemma", "gemma2")
+    written_type = 1  # 0 is of the prompt, all of which sees all of it
+    fallback_prompt = "{image}answer en {question}"

@@ -1,0 +1,131 @@
+"""Find the adapter of a checkpoint by its config.model_type, and load it: a bundled name, a local folder or a hub id.
+
+The one place that knows the bundled names. Only safetensors weights are read and no code from a checkpoint is run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from crop_core.models.adapter import Adapter, ModelError
+from crop_core.models.families.registry import FAMILIES, Family
+from crop_core.models.loading import hub
+from crop_core.models.loading.attention_backend import check_attention
+from crop_core.models.loading.checkpoint import read_config, validate_checkpoint
+from crop_core.models.loading.loader import bars, load_adapter, load_config
+from crop_core.models.loading.memory_check import check_memory
+from crop_core.models.loading.placement import Device, Placement
+from crop_core.models.loading.quantization import quantization
+
+DEFAULT_MODEL = "crop-tiny"
+DEFAULT_LOCALIZER = "crop-tiny-locator"
+LARGE = 2**30  # bytes of weights
+_FOLDER = Path(__file__).resolve().parents[3] / "assets" / "models"
+_BUNDLED = {
+    DEFAULT_MODEL: "answers questions about the bundled pictures",
+    DEFAULT_LOCALIZER: "localizer of the bundled pictures: answers with a region of the 8x8 grid",
+}
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One line of `available`: kind is "bundled" (name loads as it is) or "family" (name is an example hub id)."""
+
+    name: str
+    kind: str
+    family: str
+    description: str
+
+
+def available() -> list[ModelInfo]:
+    """What can be loaded: the bundled models that are on disk, then the supported families."""
+    bundled = [
+        ModelInfo(name, "bundled", FAMILIES["llava"].title, text)
+        for name, text in _BUNDLED.items()
+        if (_FOLDER / name / "config.json").is_file()
+    ]
+    families = [
+        ModelInfo(row.example, "family", row.title, f"hub id or local folder with config.model_type {key!r}")
+        for key, row in FAMILIES.items()
+    ]
+    return bundled + families
+
+
+def load(
+    name: str | Path,
+    device: Device | None = None,
+    dtype: str | torch.dtype | None = None,
+    attn: str | None = None,
+    quantize: str | None = None,
+) -> Adapter:
+    """Load a model and its processor and return its adapter, in eval mode.
+
+    name: a bundled name, a local folder, or a hub id ("owner/name"), which is downloaded where it is not there yet.
+    device: None means cuda when there is one, else cpu; "auto" spreads the model over all GPUs, the memory and the
+        disk, a mapping of module names to devices as it says (accelerate's device_map).
+    dtype: None means float32 on cpu and bfloat16 elsewhere.
+    attn: "sdpa", "eager" or "flash_attention_2"; None means the last where it is installed and can be used, else sdpa,
+        or eager for language models that have no other (Gemma 2).
+    quantize: "8bit" or "4bit" decoder layers, by bitsandbytes; None means none.
+    The adapter is called by that name, of a folder by its last part. Raises ModelError, with one sentence, for anything
+    that cannot be loaded; nothing that was loaded before changes.
+    """
+    place, name = Placement.of(device, dtype, quantize), str(name)
+    check_attention(attn, place)
+    quantization(place.quantize, place.dtype)  # refused before anything is downloaded
+    with bars(_takes_long(name)):
+        folder, family = _found(name, place)
+        check_memory(name, validate_checkpoint(name, folder), place)
+        return load_adapter(_shown(name, folder), folder, family, place, attn)
+
+
+def _shown(name: str, folder: Path) -> str:
+    """What whoever asks the model reads of it: of a local folder its name, and not where it lies on the server."""
+    return folder.resolve().name if Path(name).expanduser().is_dir() and name not in _BUNDLED else name
+
+
+def _found(name: str, place: Placement) -> tuple[Path, Family]:
+    """The folder behind a name, and its family; of a hub id nothing but the config is downloaded to refuse it."""
+    folder = _FOLDER / name if name in _BUNDLED else Path(name).expanduser()
+    if folder.is_dir():
+        return folder, _family(name, folder)
+    if name.startswith((".", "~", "/")) or name.count("/") != 1:
+        raise ModelError(f"There is no model {name!r}; {_supported()}.")
+    folder, files = hub.repository_files(name)
+    family = _family(name, folder)
+    if files and not any(folder.glob("*.safetensors")):
+        check_memory(name, hub.remote_tensors(name, folder), place)
+    hub.download(name, folder, files)
+    return folder, family
+
+
+def _family(name: str, folder: Path) -> Family:
+    """By config.model_type, with its parts checked."""
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"The folder {name} holds no model (no config.json); {_supported()}.")
+    config = read_config(name, folder)
+    kind = config.get("model_type")
+    if kind not in FAMILIES:
+        why = "is not supported" if "vision_config" in config else "has no part that reads images"
+        raise ModelError(f"{name} is a {kind!r} model, which {why}; {_supported()}.")
+    FAMILIES[kind].adapter.check(name, load_config(name, folder))
+    return FAMILIES[kind]
+
+
+def _takes_long(name: str) -> bool:
+    """Whether loading is worth a progress bar: a hub id, or a local folder with large weights."""
+    if name in _BUNDLED or not Path(name).expanduser().is_dir():
+        return name not in _BUNDLED
+    return sum(file.stat().st_size for file in Path(name).expanduser().glob("*.safetensors")) > LARGE
+
+
+def _supported() -> str:
+    bundled = [info.name for info in available() if info.kind == "bundled"]
+    *titles, last = [row.title for row in FAMILIES.values()]
+    return (
+        f"supported are {', '.join(bundled)}, and checkpoints in safetensors of {', '.join(titles)} and {last} "
+        f"(such as {FAMILIES['llava'].example}), as a hub id or a local folder"
+    )

@@ -1,0 +1,264 @@
+"""What a run is told to do: one frozen, validated tree of settings. Knows nothing of torch, models or arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from crop_core.records.formatting import truncated_repr
+
+PAPER_TOKENS = 576  # visual tokens of LLaVA-1.5, which the paper's budgets refer to
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the message is one sentence with the value, what is allowed and what to do."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to save visual tokens: a compressor before the LLM, a pruner inside it, either may be missing.
+
+    label: what it does. name: what its answers and figures are called. needs_region: False where no region is read, so
+    that none is looked for. draws: whether the seed decides what is kept.
+    """
+
+    label: str
+    compressor: str | None
+    pruner: str | None
+    name: str = "CROP"
+    needs_region: bool = True
+    draws: bool = False
+
+
+METHODS = {
+    "crop": Method("PLC and ILP: pool before the LLM, then prune inside it", "pooling", "ilp"),
+    "plc": Method("PLC alone: pool outside the region before the LLM", "pooling", None),
+    "ilp": Method("ILP alone: prune inside the LLM", None, "ilp"),
+    "fastv": Method("FastV: prune inside the LLM by attention alone, no region", None, "fastv", "FastV", False),
+    "pyramiddrop": Method(
+        "PyramidDrop: halve inside the LLM three times, no region", None, "pyramiddrop", "PyramidDrop", False
+    ),
+    "sparsevlm": Method(
+        "SparseVLM: prune inside the LLM by the text that matters, no region", None, "sparsevlm", "SparseVLM", False
+    ),
+    "dart": Method("DART: keep what is least alike inside the LLM, no region", None, "dart", "DART", False),
+    "random": Method(
+        "Random: drop tokens at random before the LLM, no region", "random", None, "Random", False, draws=True
+    ),
+    "distinct": Method("Distinct: keep what differs, most of it in the region", "distinct", None, "Distinct"),
+    "learned": Method(
+        "Learned PLC: queries read the region and the rest apart, anchors stay", "learned", None, "Learned PLC"
+    ),
+    "queries": Method("Learned PLC without anchors: queries alone", "queries", None, "Queries alone"),
+    "region": Method("Region only: keep the region or the tokens nearest to it", "region", None, "Region only"),
+    "visionzip": Method(
+        "VisionZip: pool what the class token ignores, no region", "visionzip", None, "VisionZip", False
+    ),
+    "divprune": Method("DivPrune: keep the least alike tokens, no region", "divprune", None, "DivPrune", False),
+    "cdpruner": Method(
+        "CDPruner: relevant, unlike tokens by LLM embeddings, no region", "cdpruner", None, "CDPruner", False
+    ),
+    "vispruner": Method(
+        "VisPruner: keep attended tokens and unlike ones, no region", "vispruner", None, "VisPruner", False
+    ),
+    "none": Method("No pruning: every visual token in every layer", None, None, "No pruning", False),
+}
+JOINT = "+"
+OVERSHOOT = {"distinct": 1.2}  # by compressor; found by `benchmarks.search`, as that twice is right for pooling
+USUAL_OVERSHOOT = 2.0
+LOCALIZERS = {"grid": "the locator model", "box": "a box drawn by hand", "whole": "the whole image"}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A mean number of visual tokens per decoder layer, or the share (0..1] of all N; exactly one of the two."""
+
+    mean_tokens: float | None = None
+    share: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.mean_tokens is None) == (self.share is None):
+            raise ConfigError(
+                "A budget is either a mean number of tokens or a share of them; give exactly one of the two."
+            )
+        if self.mean_tokens is not None and not 1 <= self.mean_tokens < math.inf:
+            raise ConfigError(f"A budget of {self.mean_tokens:g} tokens is not possible; give at least 1.")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ConfigError(
+                f"A budget of {100 * self.share:g} % is not possible; give more than 0 % and at most 100 %."
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """A number of tokens ("64") or a share ("11.1%"); ConfigError for anything else."""
+        word = text.strip()
+        try:
+            return cls(share=float(word[:-1]) / 100) if word.endswith("%") else cls(mean_tokens=float(word))
+        except ConfigError:
+            raise
+        except ValueError:
+            raise ConfigError(
+                f"The budget {truncated_repr(text)} is neither a number of tokens (64) nor a share (11.1%)."
+            ) from None
+
+    def tokens(self, count: int, images: int = 1) -> float:
+        """Mean tokens per layer for `count` visual tokens of so many images; ConfigError when that is less than one an
+        image or above `count`.
+        """
+        mean = self.share * count if self.share is not None else self.mean_tokens or 0.0
+        if not images <= mean <= count:
+            whose = "an image" if images == 1 else f"{images} images"
+            raise ConfigError(
+                f"A budget of {mean:g} visual tokens is not possible for {whose} of {count}; give {images} to {count}."
+            )
+        return mean
+
+    def __str__(self) -> str:
+        return f"{100 * self.share:.3g} %" if self.share is not None else f"{self.mean_tokens:g} tokens"
+
+
+PRESETS = {str(tokens): Budget(share=tokens / PAPER_TOKENS) for tokens in (192, 128, 64)}
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A ring around the region: `width` in grid cells (math.inf: the rest), of `ratio` tokens one is left."""
+
+    width: float
+    ratio: float
+
+    def __post_init__(self) -> None:
+        if not self.width > 0:
+            raise ConfigError(f"A ring of width {self.width:g} is not possible; give more than 0 grid cells.")
+        if not 1 <= self.ratio < math.inf:
+            raise ConfigError(f"A ring's ratio of {self.ratio:g} is not possible; give 1 (every token left) or more.")
+
+
+@dataclass(frozen=True)
+class PlcConfig:
+    """Pre-LLM compression. rings: near to far, the last infinitely wide; a budget makes their ratios relative.
+
+    overshoot: with a pruner after it, a compressor leaves this many times the budget, and the pruner meets it; None: as
+    many as suit the compressor, see OVERSHOOT. region_ratio: as a
+    ring's, of the region where none of its tokens are retained (the method "queries").
+    """
+
+    rings: tuple[Ring, ...] = (Ring(1, 4), Ring(2, 9), Ring(math.inf, 36))
+    overshoot: float | None = None
+    region_ratio: float = 4.0
+
+    def __post_init__(self) -> None:
+        if (
+            not self.rings
+            or self.rings[-1].width != math.inf
+            or any(ring.width == math.inf for ring in self.rings[:-1])
+        ):
+            raise ConfigError(
+                "The last PLC ring, and only the last, must be infinitely wide, so that every token has a ring."
+            )
+        if self.overshoot is not None and not 1 <= self.overshoot < math.inf:
+            raise ConfigError(f"A PLC overshoot of {self.overshoot:g} is not possible; give 1 or more.")
+        if not 1 <= self.region_ratio < math.inf:
+            raise ConfigError(f"A region ratio of {self.region_ratio:g} is not possible; give 1 or more.")
+
+
+@dataclass(frozen=True)
+class IlpConfig:
+    """Inner-LLM pruning. schedule: (layer, share of visual tokens alive from it on), by rising layer and falling share.
+
+    Empty: the default cuts of the model's depth. With a budget the shares are relative: they are scaled together until
+    the budget is met. query_rows: how many last text tokens of the prompt vote, by their attention, for what stays.
+    evict: after the last cut, what was dropped leaves the KV cache of the layers before it too, where later tokens
+    could have read it.
+    """
+
+    schedule: tuple[tuple[int, float], ...] = ()
+    query_rows: int = 4
+    evict: bool = False
+
+    def __post_init__(self) -> None:
+        before_layer, before_share = 0, 1.0
+        for layer, share in self.schedule:
+            if not before_layer < layer or not 0 < share <= before_share:
+                raise ConfigError(
+                    f"The ILP schedule {truncated_repr(list(self.schedule))} is not possible; layers must rise from 1 on, "
+                    "and shares fall from at most 1 to more than 0."
+                )
+            before_layer, before_share = layer, share
+        if self.query_rows < 1:
+            raise ConfigError(f"ILP needs at least 1 text row to score with, not {self.query_rows}.")
+
+
+def method_of(name: str) -> Method:
+    """The method of a key of METHODS, or of two joined as "plc+fastv": one that only compresses before the LLM, then
+    one that only prunes inside it. ConfigError for any other name.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    before = {key: one for key, one in METHODS.items() if one.compressor and not one.pruner}
+    inside = {key: one for key, one in METHODS.items() if one.pruner and not one.compressor}
+    left, _, right = name.partition(JOINT)
+    if left not in before or right not in inside:
+        raise ConfigError(
+            f"The method {truncated_repr(name)} is not known; choose one of {', '.join(METHODS)}, or join one of "
+            f"{', '.join(before)} and one of {', '.join(inside)} by {JOINT!r}."
+        )
+    return _joined(before[left], inside[right])
+
+
+def _joined(before: Method, inside: Method) -> Method:
+    return Method(
+        f"{before.label}; then {inside.label}",
+        before.compressor,
+        inside.pruner,
+        f" {JOINT} ".join(dict.fromkeys((before.name, inside.name))),  # "plc+ilp" is CROP, and once
+        before.needs_region or inside.needs_region,
+        before.draws or inside.draws,
+    )
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """One run. method: a name that `method_of` knows. budget: None lets the PLC ratios and ILP shares stand as they
+    are.
+
+    localizer: a key of LOCALIZERS, used when no region is given and the method needs one. seed: what the method
+    "random" draws its tokens from. max_new_tokens: longest answer. repeats: how often each run is done; the first of
+    several is a warm-up and not counted. Raises ConfigError for values outside these.
+    """
+
+    method: str = "crop"
+    budget: Budget | None = field(default_factory=lambda: PRESETS["192"])
+    plc: PlcConfig = field(default_factory=PlcConfig)
+    ilp: IlpConfig = field(default_factory=IlpConfig)
+    localizer: str = "grid"
+    seed: int = 0
+    max_new_tokens: int = 32
+    repeats: int = 2
+
+    def __post_init__(self) -> None:
+        method_of(self.method)
+        _one_of("localizer", self.localizer, LOCALIZERS)
+        if self.seed < 0:
+            raise ConfigError(f"The seed is {self.seed}; give 0 or more.")
+        for name, value in (("max_new_tokens", self.max_new_tokens), ("repeats", self.repeats)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; give at least 1.")
+
+    @property
+    def overshoot(self) -> float:
+        """How many times the budget the compressor leaves: 1 where no pruner follows."""
+        if self.parts.pruner is None:
+            return 1.0
+        return self.plc.overshoot or OVERSHOOT.get(self.parts.compressor or "", USUAL_OVERSHOOT)
+
+    @property
+    def parts(self) -> Method:
+        """The compressor and pruner that the method names."""
+        return method_of(self.method)
+
+
+def _one_of(name: str, value: Any, allowed: dict[str, Any]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"The {name} {truncated_repr(value)} is not known; choose one of {', '.join(allowed)}.")

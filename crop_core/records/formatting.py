@@ -1,0 +1,46 @@
+"""How figures are written everywhere, in the app, on the command line and in reports. Knows nothing of records."""
+
+from __future__ import annotations
+
+MAX_REPR = 60  # characters of a wrong value that a sentence repeats
+
+
+def format_seconds(value: float) -> str:
+    """Seconds as ms below one second."""
+    if value < 0.0995:
+        return f"{1000 * value:.1f} ms"
+    return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def format_bytes(value: float) -> str:
+    """Bytes in binary units."""
+    return _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+
+
+def format_flops(value: float) -> str:
+    """Floating-point operations."""
+    return _scaled(value, 1000, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"))
+
+
+def format_number(value: float) -> str:
+    """A token count: whole when it is, else one decimal."""
+    return f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}"
+
+
+def format_probability(value: float) -> str:
+    """A probability as a percentage."""
+    return "under 0.1 %" if 0 < value < 0.001 else f"{100 * value:.1f} %"
+
+
+def truncated_repr(value: object) -> str:
+    """A wrong value as an error's sentence repeats it: in quotes where it is a text, its middle left out when long."""
+    text = repr(value)
+    return text if len(text) <= MAX_REPR else f"{text[: MAX_REPR // 2]}…{text[-MAX_REPR // 2 :]}"
+
+
+def _scaled(value: float, step: float, units: tuple[str, ...]) -> str:
+    """`value` with the largest unit that leaves at least 1, in three digits."""
+    power = 0
+    while value >= step and power < len(units) - 1:
+        value, power = value / step, power + 1
+    return f"{value:.0f} {units[power]}" if power == 0 or value >= 99.5 else f"{value:.3g} {units[power]}"

@@ -1,0 +1,129 @@
+"""The contextual region: inclusive cells of an 8x8 grid over the image. Knows nothing of models, tokens or pictures.
+
+Source: Guo et al., CROP, EMNLP 2025, arXiv 2505.21233: four 0-based, inclusive block coordinates on an 8x8 grid.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AliasPath, Field
+
+from crop_core.records.base import Record, RecordError, Word, limit
+from crop_core.records.formatting import truncated_repr
+
+GRID = 8
+SOURCES = ("predicted", "drawn", "whole")
+SLACK = 1e-6  # of a cell or pixel: what rounding may add
+Side = Annotated[int, limit(100_000, 1)]  # pixels
+
+
+class RegionError(RecordError):
+    """A region that is not one; the message is one sentence for the person who gave it."""
+
+
+class Region(Record, error=RegionError, keys="grid box source confidence width height"):
+    """Grid cells x0..x1 by y0..y1, all inclusive, each 0..7, over an image of width x height pixels.
+
+    source: "predicted" by a localizer, "drawn" by hand, or the "whole" image. confidence: 0..1, or None where nobody
+    guessed. Raises RegionError for cells outside the grid or upside down, an empty image, an unknown source or
+    confidence.
+    """
+
+    x0: Annotated[int, Field(validation_alias=AliasPath("grid", 0))]
+    y0: Annotated[int, Field(validation_alias=AliasPath("grid", 1))]
+    x1: Annotated[int, Field(validation_alias=AliasPath("grid", 2))]
+    y1: Annotated[int, Field(validation_alias=AliasPath("grid", 3))]
+    width: Side
+    height: Side
+    source: Word = "drawn"
+    confidence: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.x0 <= self.x1 < GRID and 0 <= self.y0 <= self.y1 < GRID):
+            raise RegionError(
+                f"The region {truncated_repr(list(self.grid))} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 to "
+                f"{GRID - 1}."
+            )
+        if self.width < 1 or self.height < 1:
+            raise RegionError(f"A region needs an image of at least 1x1 pixels, not {self.width}x{self.height}.")
+        if self.source not in SOURCES:
+            raise RegionError(f"The region's source {self.source!r} is not one of {', '.join(SOURCES)}.")
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise RegionError(f"The region's confidence {self.confidence} is not between 0 and 1.")
+
+    @classmethod
+    def whole(cls, width: int, height: int) -> Region:
+        """Every cell of an image of width x height pixels."""
+        return cls(0, 0, GRID - 1, GRID - 1, width, height, "whole")
+
+    @classmethod
+    def from_box(
+        cls, box: Any, width: int, height: int, source: str = "drawn", confidence: float | None = None
+    ) -> Region:
+        """The fewest cells that cover a box (left, top, right, bottom) in pixels; RegionError for what is no box."""
+        left, top, right, bottom = _checked(box, width, height)
+        x0, x1 = _cells(left, right, width)
+        y0, y1 = _cells(top, bottom, height)
+        return cls(x0, y0, x1, y1, width, height, source, confidence)
+
+    @property
+    def grid(self) -> tuple[int, int, int, int]:
+        """(x0, y0, x1, y1), inclusive cells."""
+        return (self.x0, self.y0, self.x1, self.y1)
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) in pixels of exactly these cells."""
+        across, down = self.width / GRID, self.height / GRID
+        return (self.x0 * across, self.y0 * down, (self.x1 + 1) * across, (self.y1 + 1) * down)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every cell of the grid is in it, whoever said so."""
+        return self.grid == (0, 0, GRID - 1, GRID - 1)
+
+    def mask(self, boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """(N,) bool: is the centre of each pixel box (N, 4) in the region? False for NaN rows, which have no place."""
+        boxes = np.asarray(boxes, dtype=float).reshape(-1, 4)
+        x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2  # (N,)
+        left, top, right, bottom = self.box
+        return (x >= left) & (x < right) & (y >= top) & (y < bottom)
+
+
+def random_region(region: Region, rng: random.Random) -> Region:
+    """A region of the same size anywhere in the image, without a confidence: what a localizer must beat."""
+    width, height = region.x1 - region.x0, region.y1 - region.y0
+    x0, y0 = rng.randint(0, GRID - 1 - width), rng.randint(0, GRID - 1 - height)
+    return replace(region, x0=x0, y0=y0, x1=x0 + width, y1=y0 + height, confidence=None)
+
+
+def _checked(box: Any, width: int, height: int) -> tuple[float, float, float, float]:
+    """Four finite numbers, the right way up, inside the image; or a RegionError that says which of these fails."""
+    said = "The box needs four numbers: left, top, right, bottom in pixels"
+    try:
+        left, top, right, bottom = (float(value) for value in box)
+    except (TypeError, ValueError):
+        raise RegionError(f"{said}, not {truncated_repr(box)}.") from None
+    shown = f"({left:g}, {top:g}, {right:g}, {bottom:g})"
+    if not all(map(math.isfinite, (left, top, right, bottom))):
+        raise RegionError(f"{said}, not {shown}.")
+    if left >= right or top >= bottom:
+        raise RegionError(
+            f"The box {shown} is upside down or empty; left must be less than right and top less than bottom."
+        )
+    if left < -SLACK or top < -SLACK or right > width + SLACK or bottom > height + SLACK:
+        raise RegionError(f"The box {shown} lies outside the image, which is {width} pixels wide and {height} high.")
+    return left, top, right, bottom
+
+
+def _cells(low: float, high: float, side: int) -> tuple[int, int]:
+    """First and last cell that the span low..high of an axis of `side` pixels touches."""
+    first = min(math.floor(low * GRID / side + SLACK), GRID - 1)
+    last = math.ceil(high * GRID / side - SLACK) - 1
+    return max(first, 0), min(max(last, first), GRID - 1)

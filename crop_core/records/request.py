@@ -1,0 +1,127 @@
+"""Requests to an engine and the interface that every engine has: `call` and `stream`. Knows nothing of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar
+
+from PIL import Image
+
+from crop_core.records.config import CropConfig
+from crop_core.records.region import Region
+from crop_core.records.results import RunError, RunResult, RunSpec
+
+Kind = Literal["answer", "compare", "localize", "stream", "ask_many"]
+ManyResult = RunResult | RunError  # a result of "ask_many"
+R = TypeVar("R")  # type of a request's result, or of each result of its stream
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """What a stream yields while its request is queued. ahead: requests that come first. seconds: until this one
+    begins, None if unknown.
+    """
+
+    ahead: int
+    seconds: float | None = None
+
+
+ResultStream = Generator[R | QueueStatus, None, None]
+
+
+class RequestError(ValueError):
+    """A request that its kind cannot take; the message is one sentence for the person who made it."""
+
+
+@dataclass(frozen=True, eq=False)
+class EngineRequest(Generic[R]):
+    """One request, the same for every engine; it can be pickled.
+
+    kind: "answer" (Answer), "compare" (Comparison) and "localize" (Region) are for `call`; "stream" (StreamEvent) and
+    "ask_many" (ManyResult) for `stream`. images: RGB; "localize" and "ask_many" take one. config: of "ask_many" only
+    max_new_tokens is read. regions: one per image, None where it is to be localized; empty: all are. memory: whether
+    peak memory is measured. history: earlier questions about the same images and their answers. specs: of "ask_many".
+    """
+
+    kind: Kind
+    images: tuple[Image.Image, ...]
+    question: str
+    config: CropConfig = field(default_factory=CropConfig)
+    regions: tuple[Region | None, ...] = ()
+    memory: bool = True
+    history: tuple[tuple[str, str], ...] = ()
+    specs: tuple[RunSpec, ...] = ()
+
+    @property
+    def image(self) -> Image.Image:
+        """The only image; RequestError if there is none or more than one."""
+        if len(self.images) != 1:
+            raise RequestError(f"This takes one image at a time, not {len(self.images)}; give exactly one.")
+        return self.images[0]
+
+
+class Engine(Protocol):
+    """What app, queue and servers need of an engine (`crop_core.engine.engine.CropEngine`)."""
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the model reads earlier turns."""
+
+    def call(self, request: EngineRequest[R], /) -> R:
+        """The result; ValueError, with one sentence, if it cannot be."""
+        ...
+
+    def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
+        """The results as they come; closing it ends the work. Raises as `call`, at the first result or later."""
+        ...
+
+
+class EngineWrapper:
+    """Engine around another one, which gets every request as it is; subclasses override what they change."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def keeps_history(self) -> bool:
+        """As `Engine`."""
+        return self.engine.keeps_history
+
+    def call(self, request: EngineRequest[R], /) -> R:
+        """As `Engine`."""
+        return self.engine.call(request)
+
+    def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
+        """As `Engine`."""
+        return self.engine.stream(request)
+
+
+@dataclass(frozen=True)
+class RemoteError:
+    """Message of a ValueError of another process, returned as a value: Ray and ZeroGPU would replace the message."""
+
+    message: str
+
+
+def remote_call(engine: Engine, request: EngineRequest[R]) -> R | RemoteError:
+    """`Engine.call` in the process that works; `unwrap` raises the error in the one that asked."""
+    try:
+        return engine.call(request)
+    except ValueError as error:
+        return RemoteError(str(error))
+
+
+def remote_stream(engine: Engine, request: EngineRequest[R]) -> ResultStream[R | RemoteError]:
+    """`Engine.stream` in the process that works; an error is its last result."""
+    try:
+        yield from engine.stream(request)
+    except ValueError as error:
+        yield RemoteError(str(error))
+
+
+def unwrap(result: R | RemoteError, error: type[ValueError]) -> R:
+    """The result; `error` with the message of a RemoteError."""
+    if isinstance(result, RemoteError):
+        raise error(result.message)
+    return result

@@ -1,0 +1,213 @@
+"""What an engine returns: answers, their comparison, and the events of a stream; JSON both ways. No torch, no
+pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import InitVar, dataclass, field, replace
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from crop_core.records.base import FINITE, Prose, Record, RecordError, Word, limit, null
+from crop_core.records.config import CropConfig
+from crop_core.records.cost import Cost
+from crop_core.records.region import Region
+from crop_core.records.trace import TokenTrace
+
+STAGES = ("localize", "baseline", "crop", "measure", "done")
+MAX_IMAGES = 9  # in an untrusted file
+LogProb = Annotated[float, limit(1e-3, -1e6)]  # nats; rounding may lift a sure thing above 0
+Divergence = Annotated[float, limit(1e9, -1e-3)]  # nats
+Regions = Annotated[
+    tuple[Region, ...], BeforeValidator(lambda given: (given,) if isinstance(given, (Region, dict)) else given)
+]
+
+
+class TokenProb(Record):
+    """One generated token: log-probability (nats) in its own run, and in the other run fed with the same text (None: no
+    other). JSON holds null for minus infinity.
+    """
+
+    text: Prose
+    logprob: Annotated[LogProb, null(-math.inf), FINITE]
+    other_logprob: Annotated[LogProb | None, FINITE] = None
+
+
+class Answer(Record, keys="answer tokens cost", eq=False):
+    """One answer: its text, its tokens, what it cost and what happened to the visual tokens.
+
+    traces: one an image; a comparison's file holds them beside its answers.
+    """
+
+    text: Annotated[Prose, Field(alias="answer")]
+    tokens: Annotated[list[TokenProb], limit(10_000)]
+    cost: Cost
+    traces: Annotated[tuple[TokenTrace, ...], limit(MAX_IMAGES), Field(exclude=True)] = ()
+
+    @property
+    def trace(self) -> TokenTrace:
+        """Of the first image."""
+        return self.traces[0]
+
+    def total(self, name: str) -> float:
+        """A count of TokenTrace, such as "mean_tokens", summed over all images."""
+        return sum(getattr(trace, name) for trace in self.traces)
+
+    def to_json(self, with_trace: bool = True) -> dict[str, Any]:
+        """answer, tokens, cost and, unless told otherwise, the traces: that of the first image, and the others'."""
+        first, *others = (trace.to_json() for trace in self.traces) if with_trace else (None,)
+        return {**super().to_json(), **({"trace": first, "others": others} if with_trace else {})}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Answer:
+        """Inverse of `to_json`."""
+        traces = map(TokenTrace.from_json, (data["trace"], *data.get("others", [])))
+        return replace(super().from_json(data), traces=tuple(traces))
+
+
+class Comparison(
+    Record,
+    keys="question history image model device dtype method budget region tokens baseline crop same kl_first "
+    "unknown_words notices made trace others",
+    eq=False,
+):
+    """The same question answered with every visual token (baseline) and with CROP.
+
+    regions: one an image. kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget:
+    what CROP was told, in words. unknown_words: words of the question outside the model's vocabulary. notices: what the
+    user must be told besides. history: earlier questions about the same images and their answers. made: when, and with
+    which versions (`run_environment`); empty in files of earlier ones.
+
+    JSON holds the traces of the CROP run, first and others, for both answers: the baseline's are the same with nothing
+    pruned.
+    """
+
+    question: Prose
+    model: Word
+    device: Word
+    dtype: Word
+    regions: Annotated[Regions, limit(MAX_IMAGES), Field(validation_alias="region", exclude=True)]
+    baseline: Answer
+    crop: Answer
+    kl_first: Annotated[Divergence, null(math.inf), FINITE]
+    method: Word
+    budget: Word
+    unknown_words: Annotated[list[Word], limit(500)] = field(default_factory=list)
+    notices: Annotated[list[Prose], limit(50)] = field(default_factory=list)
+    history: Annotated[list[tuple[Prose, Prose]], limit(100)] = field(default_factory=list)
+    made: Annotated[dict[Word, Word], limit(20)] = field(default_factory=dict)
+    first: InitVar[Annotated[TokenTrace | None, Field(validation_alias="trace")]] = None
+    rest: InitVar[Annotated[list[TokenTrace], Field(validation_alias="others"), limit(MAX_IMAGES - 1)]] = ()
+
+    def __post_init__(self, first: TokenTrace | None, rest: list[TokenTrace]) -> None:
+        if first is not None:
+            traces = (first, *rest)
+            full = tuple(trace.unpruned() for trace in traces)
+            object.__setattr__(self, "crop", replace(self.crop, traces=traces))
+            object.__setattr__(self, "baseline", replace(self.baseline, traces=full))
+            object.__setattr__(self, "regions", (*self.regions[:1], *(trace.region for trace in rest)))
+        counts = [len(each) for each in (self.regions, self.baseline.traces, self.crop.traces)]
+        if not counts[0] or len(set(counts)) > 1:
+            raise RecordError(
+                f"Every image needs a region and a trace of each run, not {counts[0]}, {counts[1]} and {counts[2]}."
+            )
+
+    @property
+    def region(self) -> Region:
+        """In the first image."""
+        return self.regions[0]
+
+    @property
+    def same(self) -> bool:
+        """Whether both runs gave the same text."""
+        return self.baseline.text == self.crop.text
+
+    @property
+    def image(self) -> dict[str, int]:
+        """Pixels of the first image."""
+        return dict(zip(("width", "height"), self.trace.image_size, strict=True))
+
+    @property
+    def tokens(self) -> dict[str, float]:
+        """Visual tokens of all images: of the encoder, into the LLM, averaged over its layers, in the last one."""
+        names = {"visual": "visual_tokens", "after_plc": "input_tokens", "mean_per_layer": "mean_tokens"}
+        return {key: self.crop.total(name) for key, name in {**names, "final": "final_tokens"}.items()}
+
+    @property
+    def trace(self) -> TokenTrace:
+        """Of the CROP run and the first image."""
+        return self.crop.trace
+
+    @property
+    def others(self) -> tuple[TokenTrace, ...]:
+        """Of the CROP run and the images after the first."""
+        return self.crop.traces[1:]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One of many ways to ask a question. region: None for the one that all ways share."""
+
+    name: str
+    config: CropConfig
+    region: Region | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What one way told. chance: the probability (0..1) that it gives to the whole answer of every visual token.
+
+    same: whether it gives that answer itself. kl_first: KL(every token || this way) of the first token, nats.
+    localizer_s and localizer_flops: of finding the region, in none of the others. Times are of one run without a
+    warm-up, that of encoding the image included. model, device, dtype, made: as in Comparison.
+    """
+
+    name: str
+    method: str
+    text: str
+    same: bool
+    chance: float
+    kl_first: float
+    region: Region
+    trace: TokenTrace
+    ttft_s: float
+    kv_bytes: int
+    flops: int
+    localizer_s: float = 0.0
+    localizer_flops: int = 0
+    model: str = ""
+    device: str = ""
+    dtype: str = ""
+    made: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunError:
+    """A way that could not be asked, and why, in one sentence."""
+
+    name: str
+    method: str
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class StreamEvent:
+    """One step of a stream. stage: one of STAGES, the work now under way. text: the answer of that stage so far,
+    whole. regions: one an image, none before they are known.
+    """
+
+    stage: str
+    text: str = ""
+    regions: tuple[Region, ...] = ()
+    comparison: Comparison | None = None
+
+    def __post_init__(self) -> None:
+        if self.stage not in STAGES:
+            raise ValueError(f"The stage {self.stage!r} is not one of {', '.join(STAGES)}.")
+
+    @property
+    def region(self) -> Region | None:
+        """In the first image."""
+        return self.regions[0] if self.regions else None

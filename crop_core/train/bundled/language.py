@@ -1,0 +1,251 @@
+"""Training stage 2: projector and language model on the frozen tower's features, many questions behind each image."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import LlavaForConditionalGeneration
+from transformers import PreTrainedTokenizerFast as Tokenizer
+
+from crop_core.train.bundled.batches import TrainingBatches, stack
+from crop_core.train.bundled.checkpoint import Recipe
+from crop_core.train.bundled.dense import BACKGROUND, CATEGORY, COLOR, TEXT, QuantityHead, Sample, encode_patches
+from crop_core.train.bundled.packed_attention import ATTENTION, Context, Pruning, barred, read, register
+from crop_core.train.bundled.packing import IGNORED, Look, Pack, Packer
+from crop_core.train.bundled.token_selection import Selection, salience
+from crop_core.train.bundled.training_loop import Stats, TrainingRun
+from crop_core.train.bundled.warm_start import Imitation
+from crop_core.train.bundled.workers import PendingResult, Workers
+from crop_core.train.world.vocabulary import BACKGROUNDS, CATEGORIES, COLORS, TEXTS
+
+_SHARPNESS = 12.0
+_POOLED = (64, 96, 128, 192)  # tokens that PLC leaves
+_LEAST_LEFT, _MOST_LEFT = 16, 180  # tokens that ILP leaves
+
+
+@dataclass(frozen=True)
+class LanguagePlan:
+    """How long and how hard.
+
+    `align` steps only turn the projector's output towards the words' embeddings, or towards the teacher's tokens where
+    there is one; then a step reads from 0.7 `kept` visual tokens to all of them, mostly few, and in a share `pooled` of
+    the steps as few pooled ones as PLC leaves, so that the model takes pruning lightly; all of them in the last `full`
+    share of the steps. In a share `pruned` of the steps all layers but the first see what ILP leaves, and with
+    `salience` the first one learns to find what is worth keeping. The look losses teach the layers named where to
+    look, and fade out by `looked` of the steps.
+    """
+
+    steps: int
+    reference_layers: tuple[int, ...]
+    target_layers: tuple[int, ...]
+    winner_layers: tuple[int, ...] = ()
+    batch: int = 8
+    fresh: int = 4
+    questions: int = 20
+    chunks: int = 5
+    kept: int = 180
+    align: int = 60
+    pooled: float = 0.0
+    pruned: float = 0.0
+    salience: float = 0.0
+    full: float = 0.06
+    looked: float = 0.7
+    rate: float = 2e-3
+
+
+@dataclass(frozen=True)
+class TokenDropout:
+    """How many visual tokens of each picture a step reads: so many patches, or, with a seed, so many pooled tokens; and
+    how many of them are left for each question after the first layer, None for all."""
+
+    count: int
+    pooled: str | None = None
+    left: int | None = None
+
+    def selection(self, samples: list[Sample], labels: Tensor, recipe: Recipe) -> Selection | None:
+        """The tokens, by the patches' labels (B, N, LABELS); None for all."""
+        if self.pooled is None:
+            return Selection.of_things(labels, self.count)
+        sizes = [sample.scene.image.size for sample in samples]
+        return Selection.pooled(sizes, recipe, self.count, random.Random(self.pooled))
+
+
+class Language:
+    """The loss of one packed batch through the model's own projector, decoder layers and head."""
+
+    def __init__(self, model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokenizer, plan: LanguagePlan):
+        self.model, self.recipe, self.plan, self.device = model, recipe, plan, model.device
+        self.packer = Packer(recipe, tokenizer, plan.questions, plan.chunks)
+        self.quantities = QuantityHead(recipe.language["hidden_size"], recipe.bins).to(self.device)
+        ids = tokenizer.convert_tokens_to_ids
+        self.words = [
+            (column, torch.tensor(ids(list(names)), device=self.device), share)
+            for column, names, share in (
+                (CATEGORY, CATEGORIES, 1.0),
+                (COLOR, COLORS, 0.5),
+                (TEXT, TEXTS, 0.5),
+                (BACKGROUND, BACKGROUNDS, 0.3),
+            )
+        ]
+
+    def align_loss(self, visual: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+        """How far projected tokens (B, N, d) are from the words for what they show; how often the thing is nearest."""
+        words = F.normalize(self.model.model.language_model.embed_tokens.weight.float(), dim=-1)
+        direction = F.normalize(visual.float(), dim=-1)
+        total, nearest = visual.new_zeros(()).float(), 0.0
+        for column, ids, share in self.words:
+            has = (labels[..., column] > 0) & (labels[..., column] <= len(ids))
+            if has.any():
+                logits = _SHARPNESS * direction[has] @ words[ids].T
+                wanted = labels[has][:, column] - 1
+                total = total + share * F.cross_entropy(logits, wanted)
+                nearest = (logits.argmax(-1) == wanted).float().mean().item() if column == CATEGORY else nearest
+        return total + 0.5 * self.quantities(visual, labels)[0], nearest
+
+    def __call__(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        selection: Selection | None,
+        pack: Pack | None,
+        look: float,
+        left: int | None = None,
+    ) -> tuple[Tensor, Stats]:
+        """The whole loss; features (B, N, d_vision), labels (B, N, LABELS), None selects all and leaves all; all on one
+        device."""
+        visual = self.model.model.multi_modal_projector(features)
+        align, nearest = self.align_loss(visual, labels)
+        if pack is None:
+            return 2 * align, {"align": nearest}
+        worth = salience(labels) if selection is None else selection(salience(labels)[..., None])[..., 0]
+        hidden, context = self._read(visual, selection, pack, worth, left)
+        rows = pack.label != IGNORED
+        logits = self.model.lm_head(hidden[rows]).float()
+        wanted, weight = pack.label[rows], pack.weight[rows]
+        loss = (F.cross_entropy(logits, wanted, reduction="none") * weight).sum() / weight.sum()
+        answer = weight > 0.2  # not the end token
+        hit = (logits.argmax(-1) == wanted)[answer].float().mean().item()
+        looked = torch.stack(context.losses).mean() if context.losses else loss.new_zeros(())
+        found = loss.new_zeros(()) if context.found is None else context.found
+        stats = {"answer": hit, "loss": loss.item(), "look": looked.item(), "found": found.item(), "align": nearest}
+        return loss + 0.3 * align + 0.3 * look * looked + self.plan.salience * found, stats
+
+    def _read(
+        self,
+        visual: Tensor,
+        selection: Selection | None,
+        pack: Pack,
+        worth: Tensor | None = None,
+        left: int | None = None,
+    ) -> tuple[Tensor, Context]:
+        """The last hidden states of the questions' columns (B, T, d); visual (B, N, d), worth (B, M)."""
+        visual = visual if selection is None else selection(visual)
+        batch, kept = visual.shape[:2]
+        first, image = len(self.packer.prefix), self.recipe.grid**2
+        places = torch.arange(image, device=self.device).expand(batch, -1) if selection is None else selection.places
+        looks: dict[int, Look] = {}
+        for layers, look in (
+            (self.plan.reference_layers, pack.reference),
+            (self.plan.target_layers, pack.target),
+            (self.plan.winner_layers, pack.winner),
+        ):
+            looks |= dict.fromkeys(layers, look if selection is None else look.among(selection))
+        context = Context(first + kept, first, pack.chunks, barred(pack), looks)
+        if worth is not None and self.plan.salience:
+            context.asking, context.worth = pack.asking, (worth + 1e-3) / (worth + 1e-3).sum(-1, keepdim=True)
+        if left is not None:
+            needed = pack.needed if selection is None else pack.needed.float() @ selection.weights.mT > 0.5
+            context.pruning = Pruning(left, needed, pack.asking, pack.segment)
+        language = self.model.model.language_model
+        return read(language, self.packer.prefix, visual, places, image, pack, context), context
+
+
+class Packs:
+    """What is asked in every step and how many tokens of a picture are read, made as many steps ahead as there are
+    workers."""
+
+    def __init__(self, feed: TrainingBatches, packer: Packer, plan: LanguagePlan):
+        self.feed, self.packer, self.plan = feed, packer, plan
+        self._ahead: dict[int, tuple[TokenDropout, PendingResult[Pack] | None]] = {}
+
+    def __call__(self, step: int) -> tuple[TokenDropout, Pack | None]:
+        """How much the step reads, and its questions: none while the projector is only aligned."""
+        for later in range(step, min(step + self.feed.workers.count + 1, self.plan.steps)):
+            if later not in self._ahead:
+                self._ahead[later] = self._start(later)
+        dose, pack = self._ahead.pop(step)
+        return dose, pack.result() if pack else None
+
+    def _start(self, step: int) -> tuple[TokenDropout, PendingResult[Pack] | None]:
+        scenes, rng = self.feed.scenes(step)
+        early = step / self.plan.steps < 1 - self.plan.full
+        least, most = int(0.7 * self.plan.kept), self.feed.recipe.grid**2
+        dose = TokenDropout(least + int((most - least) * rng.random() ** 2) if early and least < most else most)
+        if rng.random() < self.plan.pooled:
+            dose = TokenDropout(rng.choice(_POOLED), f"regions {step}")
+        if rng.random() < self.plan.pruned:
+            dose = replace(dose, left=rng.randint(_LEAST_LEFT, _MOST_LEFT))
+        return dose, None if step < self.plan.align else self.feed.workers.start(self.packer, scenes, rng)
+
+
+def train_language(
+    model: LlavaForConditionalGeneration,
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    plan: LanguagePlan,
+    file: Path,
+    workers: Workers,
+    imitation: Imitation | None = None,
+) -> Stats:
+    """Train projector and language model in place and on the model's device; the tower stays as it is.
+
+    Resumes from `file` if it is there. With `imitation` the first `plan.align` steps only teach the projector what the
+    teacher's says.
+    """
+    register()
+    tower, device = model.model.vision_tower.requires_grad_(False), model.device
+    model.model.language_model.config._attn_implementation = ATTENTION
+    language = Language(model, recipe, tokenizer, plan)
+    modules = nn.ModuleDict(
+        {
+            "projector": model.model.multi_modal_projector,
+            "language": model.model.language_model,
+            "heads": language.quantities,
+        }
+    )
+    run = TrainingRun(modules, file, plan.steps, plan.rate)
+
+    @torch.no_grad()
+    def encode(squares: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            return encode_patches(tower, squares.to(device)).bfloat16()
+
+    pictures = plan.align if imitation else 0
+    feed = TrainingBatches(
+        recipe, plan.batch, plan.fresh, memory=6_000, encode=encode, pictures=pictures, workers=workers
+    )
+    packs = Packs(feed, language.packer, plan)
+
+    def loss(step: int) -> tuple[Tensor, Stats]:
+        samples, _ = feed(step)
+        dose, pack = packs(step)
+        features, labels = stack(samples)
+        if imitation is not None and step < plan.align:
+            with torch.autocast(device.type, torch.bfloat16):
+                visual = model.model.multi_modal_projector(features.float())
+                imitated = imitation.loss(visual, labels.to(device), [sample.scene for sample in samples])
+            return imitated, {"imitated": imitated.item()}
+        selection = dose.selection(samples, labels, recipe)
+        selection = selection and selection.to(device)
+        pack = pack.to(device) if pack else None
+        look = max(0.0, 1 - run.done / plan.looked)
+        with torch.autocast(device.type, torch.bfloat16):
+            return language(features.float(), labels.to(device), selection, pack, look, dose.left)
+
+    model.train()
+    return run.train(loss)

@@ -1,0 +1,100 @@
+"""What of the picture a training step lets the language model see: all patches, some of them, or pooled ones.
+
+A model that has read few and pooled tokens in training takes pruning lightly.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crop_core.compress.pooling import PoolingCompressor
+from crop_core.compress.protocol import CompressionInput
+from crop_core.models.geometry import Framing, grid_layout
+from crop_core.records.region import GRID, Region
+from crop_core.train.bundled.checkpoint import PATCH, Recipe
+from crop_core.train.bundled.dense import CATEGORY, MIDDLE, TEXT
+
+
+@dataclass(frozen=True)
+class Selection:
+    """M visual tokens, each the mean of some of the N patches.
+
+    weights: (B, M, N), rows that sum to one. It selects by a product, so that kept and pooled tokens go one way.
+    """
+
+    weights: Tensor
+
+    @classmethod
+    def of_things(cls, labels: Tensor, kept: int) -> Selection | None:
+        """`kept` patches of each picture by its labels (B, N, LABELS): middles of things first, then the rest of
+        things, then background at random; None where all are kept.
+
+        Labels and the random numbers are of the CPU, so that a step keeps the same patches wherever it is computed.
+        """
+        keep = patches_to_keep(labels, kept)
+        return None if keep is None else cls(torch.nn.functional.one_hot(keep, labels.shape[1]).float())
+
+    @classmethod
+    def pooled(cls, sizes: list[tuple[int, int]], recipe: Recipe, count: int, rng: random.Random) -> Selection:
+        """`count` tokens of each picture of these sizes in px, as PLC leaves them around any region."""
+        side = (recipe.side, recipe.side)
+        framing = Framing(pad_square=recipe.pad, shortest_edge=None, resize=side, crop=None)
+        pictures = [CompressionInput(grid_layout(size, framing, PATCH), _any_region(size, rng)) for size in sizes]
+        plans = [PoolingCompressor().plan(picture, count) for picture in pictures]
+        return cls(torch.from_numpy(np.stack([plan.weights for plan in plans])).float())
+
+    @property
+    def count(self) -> int:
+        """M."""
+        return self.weights.shape[1]
+
+    @property
+    def places(self) -> Tensor:
+        """(B, M) the mean place of each token among the N patches."""
+        return self.weights @ torch.arange(self.weights.shape[2], dtype=torch.float32, device=self.weights.device)
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """(B, N, d) to (B, M, d)."""
+        return self.weights.to(tokens.dtype) @ tokens
+
+    def to(self, device: torch.device) -> Selection:
+        """The same on a device."""
+        return Selection(self.weights.to(device))
+
+
+def patches_to_keep(labels: Tensor, kept: int) -> Tensor | None:
+    """Sorted indices (B, kept) of the patches of `Selection.of_things`; None where all are kept."""
+    if kept >= labels.shape[1]:
+        return None
+    order = torch.rand(labels.shape[:2]) + 2.0 * (labels[..., CATEGORY] > 0) + labels[..., MIDDLE]
+    return order.topk(kept, 1).indices.sort(1).values
+
+
+def salience(labels: Tensor) -> Tensor:
+    """(B, N) how much a patch is worth to a reader who does not know the question, by labels (B, N, LABELS): 1 for
+    words, numbers and the middles of things, less for the rest of a thing, 0 for background."""
+    essential = (labels[..., TEXT] > 0) | (labels[..., MIDDLE] > 0)
+    return essential * 0.7 + (labels[..., CATEGORY] > 0) * 0.3
+
+
+def left_by_pruning(needed: Tensor, attention: Tensor, left: int) -> Tensor:
+    """(B, S, M) bool: the `left` tokens of each question that ILP leaves: those of its region first, then by attention.
+
+    needed: (B, S, M) bool, the region of each of S questions. attention: (B, M) >= 0.
+    """
+    order = 2.0 * needed + (attention / attention.amax(-1, keepdim=True).clamp(min=1e-9))[:, None]
+    kept = order.topk(min(left, needed.shape[2]), -1).indices
+    return torch.zeros_like(needed).scatter_(2, kept, True)
+
+
+def _any_region(size: tuple[int, int], rng: random.Random) -> Region:
+    """The whole picture, or any part of it."""
+    if rng.random() < 0.4:
+        return Region.whole(*size)
+    (x0, x1), (y0, y1) = (sorted((rng.randrange(GRID), rng.randrange(GRID))) for _ in range(2))
+    return Region(x0, y0, x1, y1, *size)

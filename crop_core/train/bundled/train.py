@@ -1,0 +1,111 @@
+"""The one training command of the bundled models: vision tower, then language model, then the checkpoint folder."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from transformers import LlavaForConditionalGeneration
+
+from crop_core.train.bundled.checkpoint import RECIPES, build_model, save
+from crop_core.train.bundled.language import LanguagePlan, train_language
+from crop_core.train.bundled.tokenizer import build_tokenizer
+from crop_core.train.bundled.vision import VisionPlan, train_vision
+from crop_core.train.bundled.warm_start import Imitation, grow, start_from
+from crop_core.train.bundled.workers import Workers
+
+VISION = {
+    "crop-tiny": VisionPlan(5000, signs=0.5, rate=1.5e-3),
+    "crop-tiny-locator": VisionPlan(1500, batch=32, fresh=12, kept=144),
+}
+LANGUAGE = {
+    "crop-tiny": LanguagePlan(
+        7000,
+        reference_layers=(1,),
+        target_layers=(3, 4),
+        winner_layers=(6, 7),
+        align=150,
+        kept=200,
+        pooled=0.15,
+        pruned=0.4,
+        salience=0.1,
+        full=0.12,
+        rate=1.5e-3,
+    ),
+    "crop-tiny-locator": LanguagePlan(1000, reference_layers=(1,), target_layers=(2, 3), batch=16, fresh=8, kept=400),
+}
+TEACHERS = {"crop-tiny": "crop-tiny-locator"}  # trained first, and where the other starts
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(prog="python -m crop_core.tiny", description=__doc__)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(RECIPES)} (default: both)")
+    parser.add_argument("--work", type=Path, default=Path("training"), help="where resumable checkpoints are kept")
+    parser.add_argument("--out", type=Path, help="a folder that gets the trained models, as WORK does")
+    parser.add_argument("--start", type=Path, help="a folder with earlier checkpoints of the models, to start from")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models are trained")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw and ask ahead (default: none)")
+    parser.add_argument("--vision-steps", type=int, help="another number of steps; 0 keeps the tower of --start")
+    parser.add_argument("--language-steps", type=int, help="another number of steps")
+    options = parser.parse_args(arguments)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda needs a GPU that torch can use, and there is none; --device cpu trains without")
+    if options.workers < 0:
+        parser.error(f"--workers is a number of processes, 0 for none, not {options.workers}")
+    for name in options.models or sorted(RECIPES, key=lambda name: name in TEACHERS):
+        if name not in RECIPES:
+            parser.error(f"there is no bundled model {name!r}; choose of {', '.join(RECIPES)}")
+        out = options.out / name if options.out else None
+        start = options.start / name if options.start else None
+        steps = options.vision_steps, options.language_steps
+        train(name, options.work, out, start, options.threads, *steps, options.device, options.workers)
+
+
+def train(
+    name: str,
+    work: Path,
+    out: Path | None = None,
+    start: Path | None = None,
+    threads: int = 2,
+    vision_steps: int | None = None,
+    language_steps: int | None = None,
+    device: str = "cpu",
+    workers: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Train the bundled model `name`, going on from what is in `work`; returns each stage's last running averages.
+
+    The model is written to `work / name`, and to `out` where that is given.
+
+    `start` is an earlier checkpoint of it. Without one, the answerer starts from the locator in `work`. Any device
+    goes on from what is in `work`, and the number of worker processes changes nothing of what is learnt.
+    """
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    recipe, tokenizer = RECIPES[name], build_tokenizer()
+    vision, language = VISION[name], LANGUAGE[name]
+    model = build_model(recipe, tokenizer)
+    if start:
+        start_from(model, tokenizer, start)
+    model.to(device)
+    look = replace(vision, steps=vision.steps if vision_steps is None else vision_steps)
+    talk = replace(language, steps=language_steps or language.steps)
+    with Workers(workers) as others:
+        seen = train_vision(model, recipe, look, work / f"{name}-vision.pt", others)
+        imitation = None
+        if name in TEACHERS and not start:
+            teacher = LlavaForConditionalGeneration.from_pretrained(work / TEACHERS[name], dtype=torch.float32)
+            grow(model, teacher)
+            imitation = Imitation(teacher.eval().to(device), RECIPES[TEACHERS[name]], recipe)
+        said = train_language(model, recipe, tokenizer, talk, work / f"{name}-language.pt", others, imitation)
+    model.model.language_model.config._attn_implementation = "sdpa"
+    for folder in filter(None, (work / name, out)):  # the answerer looks for its teacher in `work`
+        save(model, recipe, tokenizer, folder)
+    return {"vision": seen, "language": said}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Processes that do ahead of time what later training steps need: jobs in, results out, the same for any number."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from typing import Any, Generic, TypeVar
+
+import torch
+
+T = TypeVar("T")
+_BROKEN = (
+    "a worker process of the training ended unexpectedly, perhaps for lack of memory; the same command goes on "
+    "from the last checkpoint (fewer --workers need less memory)"
+)
+
+
+class PendingResult(Generic[T]):
+    """The result of a job that may still be under way."""
+
+    def __init__(self, future: Future[bytes] | None = None, value: T | None = None) -> None:
+        self._future, self._value = future, value
+
+    def result(self) -> T:
+        """Wait for it; as often as one likes."""
+        if self._future is not None:
+            try:
+                self._value = pickle.loads(self._future.result())
+            except BrokenProcessPool as error:
+                raise RuntimeError(_BROKEN) from error
+            self._future = None
+        return self._value  # type: ignore[return-value]  # there is one as soon as there is no future
+
+
+class Workers:
+    """`count` processes of one thread each; with none of them a job is done right where it is started.
+
+    Use as a context: they end with it, and also when the process that started them is gone.
+    """
+
+    def __init__(self, count: int = 0) -> None:
+        self.count = count
+        context = get_context("spawn")  # a process that uses a GPU must not be forked
+        self._pool = ProcessPoolExecutor(count, context, initializer=_begin) if count else None
+
+    def start(self, job: Callable[..., T], *arguments: Any) -> PendingResult[T]:
+        """Start a job; it and its arguments must be picklable."""
+        if self._pool is None:
+            return PendingResult(value=job(*arguments))
+        try:
+            return PendingResult(self._pool.submit(_do, job, *arguments))
+        except BrokenProcessPool as error:
+            raise RuntimeError(_BROKEN) from error
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """What a worker process does first: leave Ctrl-C to the parent, and watch that there is one."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _do(job: Callable[..., T], *arguments: Any) -> bytes:
+    """Pickled here: tensors would otherwise travel through shared memory, of which a container may have little."""
+    return pickle.dumps(job(*arguments), protocol=pickle.HIGHEST_PROTOCOL)

@@ -1,0 +1,61 @@
+"""What training is told to do. Knows nothing of models and data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from crop_core.train.localizer.errors import TuneError
+
+_FREE = ("save_every", "eval_every", "checkpointing")  # may change from one run to the run that goes on
+
+
+@dataclass(frozen=True)
+class Settings:
+    """steps: updates of the weights, None for as many as `epochs` take. batch: questions of one update. rate: the
+    highest learning rate. rank, alpha, dropout: of LoRA. warmup: share of the steps in which the rate rises.
+    held_out: share of the questions that is not trained on. coverage: share of held-out regions to be covered.
+    save_every, eval_every: steps, 0 for never. checkpointing: less memory for more time. Raises TuneError.
+    """
+
+    steps: int | None = None
+    epochs: float = 1.0
+    batch: int = 16
+    rate: float = 1e-4
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.05
+    warmup: float = 0.03
+    held_out: float = 0.05
+    coverage: float = 0.95
+    seed: int = 0
+    save_every: int = 100
+    eval_every: int = 0
+    checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in {"steps": 1, "batch": 1, "rank": 1, "seed": 0, "save_every": 0, "eval_every": 0}.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise TuneError(f"{_option(name)} is {value}, and must be at least {least}.")
+        for name in ("epochs", "rate", "alpha"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise TuneError(f"{_option(name)} is {value:g}, and must be a number above 0.")
+        for name in ("dropout", "warmup", "held_out", "coverage"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1 or (value == 1 and name != "coverage"):
+                raise TuneError(f"{_option(name)} is {value:g}, and must be a share from 0 to below 1.")
+
+    def updates(self, examples: int) -> int:
+        """Steps over this many questions."""
+        return self.steps or max(1, math.ceil(self.epochs * examples / self.batch))
+
+    def bound(self) -> dict[str, Any]:
+        """What a run that goes on must have in common with the one that began."""
+        return {name: value for name, value in asdict(self).items() if name not in _FREE}
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,151 @@
+"""The training loop: batches in a seeded order, one update after another, saved so that a killed run goes on.
+
+Teacher forcing on the answer's tokens alone, the prompt is given. Question by question, as a localizer sees them: a
+batch is accumulated. Knows nothing of what a run begins with or leaves behind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm import tqdm
+from transformers import get_cosine_schedule_with_warmup
+
+from crop_core.io.images import ImageError
+from crop_core.io.row_reader import Skipped
+from crop_core.localize.decoding.answer_formats import BRACKETS
+from crop_core.models import Adapter
+from crop_core.train.localizer.answer import logits, spell
+from crop_core.train.localizer.data import Example, batches, fingerprint
+from crop_core.train.localizer.errors import TuneError
+from crop_core.train.localizer.lora import Lora
+from crop_core.train.localizer.settings import Settings
+
+CLIP = 1.0  # the largest norm of a gradient
+
+
+@dataclass
+class Trainer:
+    """Trains `lora` on `examples` and keeps its state in `file`, from which it goes on if that is there.
+
+    losses: of every step so far, nats per token of the answer. Raises TuneError for a file of other settings or data.
+    """
+
+    adapter: Adapter
+    lora: Lora
+    examples: Sequence[Example]
+    settings: Settings
+    file: Path
+    skipped: Skipped = field(default_factory=Skipped)
+    losses: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.steps = self.settings.updates(len(self.examples))
+        self._parameters = self.lora.parameters
+        self._optimizer = torch.optim.AdamW(self._parameters.values(), lr=self.settings.rate, weight_decay=0.0)
+        warmup = round(self.settings.warmup * self.steps)
+        self._schedule = get_cosine_schedule_with_warmup(self._optimizer, warmup, self.steps)
+        model = str(self.adapter.folder or self.adapter.name)
+        self._bound = {**self.settings.bound(), "model": model, "data": fingerprint(self.examples)}
+        if self.file.exists():
+            self._load()
+
+    @property
+    def step(self) -> int:
+        """Updates that are done."""
+        return len(self.losses)
+
+    def run(self, examine: Callable[[], str] | None = None) -> None:
+        """Every step that is left. examine: called every `eval_every` steps; what it returns is shown on stderr.
+
+        Raises TuneError for a loss that is not finite and for too little memory; what was saved before stays.
+        """
+        self.lora.train()
+        with tqdm(total=self.steps, initial=self.step, desc="training", mininterval=5) as bar:
+            while self.step < self.steps:
+                self._update()
+                bar.set_postfix(loss=f"{self.losses[-1]:.3f}", refresh=False)
+                bar.update()
+                if self._due(self.settings.save_every) or self.step == self.steps:
+                    self._save()
+                if examine is not None and self._due(self.settings.eval_every):
+                    self.lora.train(False)
+                    bar.write(f"step {self.step}: {examine()}", file=bar.fp)
+                    self.lora.train()
+        self.lora.train(False)
+
+    def _due(self, every: int) -> bool:
+        return every > 0 and self.step % every == 0
+
+    def _update(self) -> None:
+        """One step. Dropout is seeded by it, so that a run that goes on draws what it would have drawn."""
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
+        batch = batches(len(self.examples), self.settings.batch, self.step, self.settings.seed)
+        try:
+            loss = sum(self._learn(self.examples[index]) for index in batch) / len(batch)
+        except torch.OutOfMemoryError as error:
+            raise TuneError(
+                f"{self.adapter.name} does not fit into the memory of {self.adapter.device} while it is trained: use "
+                "--checkpointing, or a smaller model."
+            ) from error
+        if not math.isfinite(loss):
+            raise TuneError(
+                f"The loss of step {self.step + 1} is {loss}: begin again with a lower --rate than "
+                f"{self.settings.rate:g}, or with --dtype float32."
+            )
+        nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
+        self._optimizer.step()
+        self._schedule.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.losses.append(loss)
+
+    def _learn(self, example: Example) -> float:
+        """Add one question's gradient; its loss, 0 for a picture that cannot be read."""
+        try:
+            image = example.open()
+        except ImageError as error:
+            self.skipped.add(str(example.image), error)
+            return 0.0
+        answer = spell(self.adapter.tokenizer, example.grid)
+        inputs = self.adapter.prepare(image, BRACKETS.ask(example.question))
+        found = logits(self.adapter, inputs, answer).float()
+        loss = F.cross_entropy(found, torch.tensor(answer, device=found.device))
+        (loss / self.settings.batch).backward()
+        return float(loss.detach())
+
+    def _save(self) -> None:
+        """Never leaves half a file."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        part = self.file.with_suffix(".part")
+        state = {
+            "bound": self._bound,
+            "losses": self.losses,
+            "lora": {name: each.detach().cpu() for name, each in self._parameters.items()},
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+        }
+        torch.save(state, part)
+        part.replace(self.file)
+
+    def _load(self) -> None:
+        try:
+            state: dict[str, Any] = torch.load(self.file, map_location="cpu", weights_only=True)
+        except Exception as error:  # whatever a file that is none makes torch raise
+            raise TuneError(f"'{self.file}' holds no state of a training run; delete it to begin again.") from error
+        for name, value in self._bound.items():
+            if state["bound"][name] != value:
+                raise TuneError(
+                    f"'{self.file}' was begun with {name} {state['bound'][name]}, not {value}: go on with that, or "
+                    "delete it to begin again."
+                )
+        self.losses = state["losses"]
+        self.lora.load(state["lora"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])

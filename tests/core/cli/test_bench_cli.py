@@ -1,0 +1,132 @@
+"""`bench` as a command: the whole way on a random model, going on, adding to it, and bad input."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+from crop_core.cli import bench as bench
+from crop_core.cli.main import main
+from crop_core.evaluate.datasets.registry import SOURCES
+from crop_core.evaluate.runner import store
+from tests.support import checkpoints
+
+QUESTIONS = ("what is left of the dog ?", "where is the red cat ?", "what is the red dog ?")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_answers():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SOURCES, "files", replace(SOURCES["files"], longest=6))
+        yield
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """The command line of a small sweep: three questions of one's own and one about a broken picture."""
+    folder = tmp_path_factory.mktemp("bench")
+    rows = []
+    for number, question in enumerate(QUESTIONS):
+        Image.effect_noise((200, 120), 60 + number).convert("RGB").save(folder / f"{number}.png")
+        rows.append({"image": f"{number}.png", "question": question, "answer": "dog", "kind": "place", "id": number})
+    (folder / "broken.png").write_bytes(b"no picture")
+    rows.append({"image": "broken.png", "question": "what is it ?", "answer": "cat", "id": 9})
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    models = folder / "models"
+    model = checkpoints.save(models / "model", "pad", layers=6)
+    locator = checkpoints.save(models / "locator", "squash", seed=1)
+    data = ["files", "--path", str(folder / "rows.jsonl"), "--device", "cpu"]
+    return ["bench", *data, "--model", model, "--localizer", locator]
+
+
+@pytest.fixture(scope="module")
+def out(asked, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("out")
+    assert (
+        main([*asked, "--methods", "crop,random", "--budgets", "24,50%", "--seeds", "0,1", "--out", str(folder)]) == 0
+    )
+    return folder
+
+
+def test_records_summary_and_report_are_written(out):
+    frame = store.read(out)
+    names = {"all tokens", "blind", "crop 24", "crop 50%", "random 24", "random 50%"}
+    assert set(frame["trial"]) == names | {"random 24, seed 1", "random 50%, seed 1"}
+    assert set(frame["example"]) == {"0", "1", "2"} and len(frame) == 24
+    told = json.loads((out / "summary.json").read_text())
+    assert told["questions"] == 3
+    assert {run["name"]: run["seeds"] for run in told["runs"]}["random 24"] == 2
+    assert told["sweep"]["dataset"] == "files" and told["sweep"]["precision"] == "float32"
+    page = (out / "report.html").read_text()
+    assert "<table" in page and "CROP 24" in page
+    assert not list(out.glob("part-*"))
+
+
+def test_it_goes_on_and_more_can_be_added(asked, out, capsys):
+    sessions = len(store.facts(out)["sessions"])
+    assert main([*asked, "--methods", "fastv", "--budgets", "24", "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "of the questions, 1 skipped (9: " in said.err and "broken.png" in said.err
+    assert "FastV 24" in said.out and "CROP 24" in said.out, "what was measured before is in the report too"
+    assert len(store.facts(out)["sessions"]) == sessions + 1
+    assert len(store.read(out)) == 27
+
+
+def test_another_model_or_precision_is_not_put_beside(asked, out, refused):
+    elsewhere = [*asked[: asked.index("--model")], "--model", "crop-tiny", "--localizer", "self", "--out", str(out)]
+    assert "are of the model" in refused(*elsewhere)
+    assert "are of the precision 'float32', not 'bfloat16'" in refused(*asked, "--dtype", "bfloat16", "--out", str(out))
+    assert "are of the metric" in refused(*asked, "--metric", "contains", "--out", str(out))
+
+
+def test_an_interrupt_says_how_to_go_on(asked, tmp_path, monkeypatch, capsys):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "sweep", interrupted)
+    assert main([*asked, "--out", str(tmp_path / "new")]) == 130
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(
+        f"crop_core: Interrupted; what was answered is in '{tmp_path / 'new'}', and the same command"
+    )
+
+
+@pytest.fixture
+def refused(capsys):
+    """Run a command line that is refused, and return its last sentence."""
+
+    def run(*arguments):
+        try:
+            code = main(arguments)
+        except SystemExit as exit:
+            code = exit.code
+        out, err = capsys.readouterr()
+        assert (code, out) == (2, "")
+        assert "Traceback" not in err
+        return err.splitlines()[-1]
+
+    return run
+
+
+def test_bad_input_is_one_sentence(asked, tmp_path, refused):
+    assert "'corp' is not known" in refused("bench", "--methods", "corp")
+    assert "no method" in refused("bench", "--methods", ",")
+    assert "'many' is neither" in refused("bench", "--budgets", "64,many")
+    assert "no whole numbers" in refused("bench", "--seeds", "one")
+    assert "at least 1" in refused("bench", "--workers", "0")
+    assert "'moon' is not known" in refused("bench", "moon")
+    assert "--path" in refused("bench", "pope")
+    assert "limit" in refused("bench", "--limit", "0")
+    assert "no model 'gpt'" in refused(*asked, "--model", "gpt", "--out", str(tmp_path / "a"))
+    assert "nowhere" in refused(*asked, "--device", "nowhere", "--out", str(tmp_path / "b"))
+    assert "give 1 to 64" in refused(*asked, "--budgets", "65", "--out", str(tmp_path / "c"))

@@ -1,0 +1,259 @@
+"""Peer methods that act before the LLM: their rules by hand, against slow literal ones, and through the engine."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from crop_core.compress import registry
+from crop_core.compress.cdpruner import CdPrunerCompressor, greedy_dpp, relevance
+from crop_core.compress.divprune import DivPruneCompressor, max_min_diversity
+from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.region_only import RegionCompressor
+from crop_core.compress.visionzip import VisionZipCompressor
+from crop_core.compress.vispruner import VisPrunerCompressor
+from crop_core.engine.engine import CropEngine
+from crop_core.models import ModelError
+from crop_core.records.compression_plan import CompressionError
+from crop_core.records.config import METHODS, Budget, CropConfig
+from crop_core.records.region import Region
+from tests.support import checkpoints
+from tests.support.families import build
+from tests.support.layouts import IMAGE, QUESTION, REGION, cosine, grid, groups, left, random_picture
+from tests.support.other_device import OTHER, OtherDevice
+
+PEERS = ("region", "visionzip", "divprune", "cdpruner", "vispruner")
+CORNER = Region(0, 0, 0, 0, 80, 80)
+
+
+def seen(features=None, attention=None, keys=None, question=None):
+    """A picture of as many tokens as there are features or attentions."""
+    count = len(attention if features is None else features)
+    return CompressionInput(
+        SimpleNamespace(row=np.zeros(count)),
+        None,
+        lambda: torch.tensor(features),
+        lambda: SimpleNamespace(attention=torch.tensor(attention), keys=torch.tensor(keys)),
+        lambda: torch.tensor(question),
+    )
+
+
+@pytest.mark.parametrize(("count", "expected"), [(None, [0]), (1, [0]), (3, [0, 1, 8]), (5, [0, 1, 2, 8, 9])])
+def test_the_region_is_filled_up_with_the_nearest_tokens(count, expected):
+    plan = RegionCompressor().plan(CompressionInput(grid(8, (80, 80)), CORNER), count)
+    assert left(plan) == expected and not plan.ring.any()
+
+
+@pytest.mark.parametrize(("count", "expected"), [(4, [0, 1, 2, 3]), (3, [0, 2, 3]), (2, [1, 3]), (1, [2])])
+def test_a_region_larger_than_the_count_is_thinned_evenly(count, expected):
+    assert (
+        left(RegionCompressor().plan(CompressionInput(grid(8, (80, 80)), Region(0, 0, 3, 0, 80, 80)), count))
+        == expected
+    )
+
+
+def test_a_region_between_the_tokens_keeps_the_nearest_and_tokens_without_a_place_come_last():
+    layout = grid(2, (80, 80), leading=1)
+    assert left(RegionCompressor().plan(CompressionInput(layout, Region(7, 7, 7, 7, 80, 80)))) == [4]
+    assert left(RegionCompressor().plan(CompressionInput(layout, CORNER), 4)) == [1, 2, 3, 4]
+
+
+def test_visionzip_keeps_what_is_attended_and_pools_the_rest_by_keys():
+    keys = [[1.0, 0], [9, 9], [1, 0.1], [0.1, 1], [9, 9], [0, 1], [1, 1], [0, 2]]  # token 6 is as near to both targets
+    picture = seen(attention=[0.1, 0.9, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1], keys=keys)
+    plan = VisionZipCompressor(dominant=1, contextual=1).plan(picture, 4)
+    assert groups(plan) == {frozenset(each) for each in ([1], [4], [0, 2, 6], [3, 5, 7])}
+    assert groups(VisionZipCompressor().plan(picture, 3)) == {frozenset([each]) for each in (0, 1, 4)}
+
+
+def test_a_kept_class_token_counts_as_the_most_attended():
+    picture = seen([[1.0, 0]] * 3, [float("nan"), 0.1, 0.2], [[0.0, 0], [1, 0], [0, 1]])
+    assert left(VisionZipCompressor().plan(picture, 2)) == [0, 2]
+    assert 0 in left(VisPrunerCompressor().plan(picture, 2))
+
+
+def test_divprune_starts_with_the_loneliest_and_goes_on_with_the_farthest():
+    angles = np.deg2rad([0, 10, 90, 200])
+    features = np.stack([np.cos(angles), np.sin(angles)], 1) * [[1], [5], [2], [3]]  # lengths do not matter
+    assert max_min_diversity(torch.from_numpy(features), 4).tolist() == [3, 1, 2, 0]
+    assert left(DivPruneCompressor().plan(seen(features), 2)) == [1, 3]
+
+
+def test_cdpruner_takes_what_is_relevant_and_new():
+    features = [[2.0, 0], [1, 1], [0, 3]]
+    question = [[1.0, 0], [3, 0]]
+    assert left(CdPrunerCompressor().plan(seen(features, question=question), 2)) == [0, 1]
+    relevant = relevance(torch.eye(2)[[0, 0, 1]], torch.eye(2)[:1])
+    assert relevant.tolist() == [1, 1, 0]
+    assert relevance(torch.eye(2), torch.tensor([[0.6, 0.8]])).tolist() == [0, 1], "scaled"
+    assert relevance(torch.eye(2), torch.empty(0, 2)).tolist() == [1, 1], "a question without words"
+    chosen = greedy_dpp(torch.eye(2)[[0, 1, 0, 0]], torch.tensor([1.0, 0.5, 0.7, 0.9]), 4)
+    assert chosen.tolist() == [0, 1, 3, 2], "duplicates last, the more relevant first"
+
+
+def test_vispruner_thins_the_less_attended_half():
+    """Others 1 4 3 0 by attention: of 1 3 goes 1, a duplicate of 0; then of 3 0 goes 3, which is nearer to 4."""
+    features = [[1, 0], [1, 0], [5, 5], [1, 0.2], [0, 1.0], [5, 5]]
+    picture = seen(features, [0.1, 0.4, 0.9, 0.2, 0.3, 1.0], [[0.0]] * 6)
+    assert left(VisPrunerCompressor(dropped=1).plan(picture, 4)) == [0, 2, 4, 5]
+
+
+def literal_region(picture, count):
+    """By distance, one token after the other."""
+    left_px, top, right, bottom = picture.region.box
+    inside, outside = [], []
+    for place, (x0, y0, x1, y1) in enumerate(picture.layout.boxes.tolist()):
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        cell = picture.region.width / 8
+        away = round(max(left_px - x, x - right, top - y, y - bottom, 0) / cell, 9)
+        sight = picture.layout.visible[0] <= x
+        (inside if sight and not away else outside).append((away if sight else np.inf, place))
+    if len(inside) > count:
+        return {frozenset([inside[(2 * each + 1) * len(inside) // (2 * count)][1]]) for each in range(count)}
+    return {frozenset([place]) for _, place in (inside + sorted(outside))[:count]}
+
+
+def literal_order(attention):
+    return sorted(range(len(attention)), key=lambda place: -attention[place])
+
+
+def literal_visionzip(picture, count):
+    tower = picture.tower()
+    targets = int(count * 10 / 64 + 0.5)
+    order = literal_order(tower.attention.tolist())
+    found = {place: [place] for place in order[: count - targets]}
+    rest = sorted(order[count - targets :])
+    if targets:
+        chosen = [rest[each * (len(rest) // targets)] for each in range(targets)]
+        found |= {place: [place] for place in chosen}
+        for place in set(rest) - set(chosen):
+            found[max(chosen, key=lambda target: cosine(tower.keys[place], tower.keys[target]))].append(place)
+    return {frozenset(members) for members in found.values()}
+
+
+def literal_divprune(picture, count):
+    rows = picture.features().tolist()
+    places = range(len(rows))
+    apart = [[1 - cosine(one, other) for other in rows] for one in rows]
+    chosen = [max(places, key=lambda one: min(apart[one][other] for other in places if other != one))]
+    while len(chosen) < count:
+        others = [place for place in places if place not in chosen]
+        chosen.append(max(others, key=lambda one: min(apart[one][other] for other in chosen)))
+    return {frozenset([place]) for place in chosen}
+
+
+def literal_cdpruner(picture, count):
+    """By determinants."""
+    rows, words = picture.features().numpy(), picture.question().numpy()
+    mean = np.array([np.mean([cosine(row, word) for word in words]) for row in rows])
+    relevant = (mean - mean.min()) / (mean.max() - mean.min())
+    kernel = np.array([[cosine(a, b) * r * s for b, s in zip(rows, relevant, strict=True)]
+                       for a, r in zip(rows, relevant, strict=True)])  # fmt: skip
+    chosen = []
+    while len(chosen) < count:
+        others = [place for place in range(len(rows)) if place not in chosen]
+        chosen.append(max(others, key=lambda one: np.linalg.slogdet(kernel[np.ix_([*chosen, one], [*chosen, one])])[1]))
+    return {frozenset([place]) for place in chosen}
+
+
+def literal_vispruner(picture, count):
+    rows, order = picture.features(), literal_order(picture.tower().attention.tolist())
+    important, others = order[: count // 2], order[count // 2 :]
+    while len(others) > count - len(important):
+        half, second = others[::2], others[1::2]
+        by_likeness = sorted(half, key=lambda one: -max(cosine(rows[one], rows[other]) for other in second))
+        others = by_likeness[min(8, len(others) - (count - len(important))) :] + second
+    return {frozenset([place]) for place in important + others}
+
+
+LITERAL = {
+    "region": literal_region,
+    "visionzip": literal_visionzip,
+    "divprune": literal_divprune,
+    "cdpruner": literal_cdpruner,
+    "vispruner": literal_vispruner,
+}
+
+
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_count_is_met_exactly_and_as_literally_read(name, seed):
+    picture, method = random_picture(seed), registry.compressor(name, CropConfig())
+    for count in (*range(1, 9), 15, 22, 29, 30):
+        plan = method.plan(picture, count)
+        assert plan.count == count and not plan.ring.any()
+        assert groups(plan) == LITERAL[name](picture, count), count
+
+
+@pytest.mark.parametrize(("name", "expected"), [*zip(PEERS, (9, 3, 2, 3, 3), strict=True)])
+def test_counts_outside_are_refused_and_none_is_the_paper_s_share(name, expected):
+    picture, method = random_picture(0), registry.compressor(name, CropConfig())
+    for count in (0, 31):
+        with pytest.raises(CompressionError, match="give 1 to 30"):
+            method.plan(picture, count)
+    assert method.plan(picture, None).count == expected
+
+
+@pytest.mark.parametrize("name", sorted(set(PEERS) - {"region"}))
+def test_tokens_that_are_all_the_same_are_still_so_many(name):
+    same = seen([[1.0, 2.0]] * 20, [0.5] * 20, [[0.0, 0.0]] * 20, [[1.0, 1.0]])
+    for count in range(1, 21):
+        assert registry.compressor(name, CropConfig()).plan(same, count).count == count
+
+
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("tower_there", [False, True])
+def test_the_tower_may_lie_on_another_device_than_the_features(name, tower_there, monkeypatch):
+    """The question's embeddings lie with the tower."""
+    picture, method = random_picture(0), registry.compressor(name, CropConfig())
+    expected = method.plan(picture, 9).group
+
+    def placed(tensor, there):
+        return tensor.to(OTHER) if there else tensor
+
+    with OtherDevice(monkeypatch):
+        features, question = placed(picture.features(), not tower_there), placed(picture.question(), tower_there)
+        attention, keys = (placed(each, tower_there) for each in (picture.tower().attention, picture.tower().keys))
+        tower = SimpleNamespace(attention=attention, keys=keys)
+        spread = CompressionInput(picture.layout, picture.region, lambda: features, lambda: tower, lambda: question)
+        assert np.array_equal(method.plan(spread, 9).group, expected)
+
+
+@pytest.fixture(scope="module", params=["default", "full"])
+def engine(tmp_path_factory, request):
+    """Of 64 visual tokens, and with "full" the class token beside them."""
+    folder = checkpoints.save(tmp_path_factory.mktemp("llava"), layers=2, strategy=request.param)
+    return CropEngine.from_pretrained(folder, None)
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_the_engine_meets_the_budget_with_the_rule_s_tokens(engine, name):
+    config = CropConfig(method=name, budget=Budget(mean_tokens=24), max_new_tokens=2, repeats=1)
+    found = engine.compare(IMAGE, QUESTION, config, REGION, memory=False)
+    trace, adapter = found.crop.trace, engine.adapter
+    assert trace.input_tokens == 24 and trace.mean_tokens <= 24
+    inputs = adapter.prepare(IMAGE, QUESTION)
+    with adapter.watch() as watched:
+        features = adapter.encode(inputs).pooler_output[0]
+    (tower,) = adapter.towers(watched, inputs)
+    layout, words = adapter.layout(IMAGE.size), adapter.embedded(QUESTION)
+    picture = CompressionInput(layout, REGION, lambda: features, lambda: tower, lambda: words)
+    assert np.array_equal(trace.group, registry.compressor(name, config).plan(picture, 24).group)
+    assert (trace.group.max() + 1, len(trace.group)) == (24, layout.count)
+    assert (found.region == REGION) == METHODS[name].needs_region
+
+
+def test_a_model_without_a_class_token_says_so_before_it_runs(tmp_path):
+    build("llava_next", tmp_path)
+    engine = CropEngine.from_pretrained(tmp_path, None)
+    for name in PEERS:
+        config = CropConfig(method=name, budget=Budget(share=0.5), max_new_tokens=2, repeats=1)
+        if registry.reads_tower(name):
+            with pytest.raises(ModelError, match="no class token that can be read; choose a method that reads none"):
+                next(engine.stream(IMAGE, QUESTION, config, REGION))
+            with pytest.raises(ModelError, match="no class token that can be read"):
+                engine.compare(IMAGE, QUESTION, config, REGION)
+        else:
+            trace = engine.compare(IMAGE, QUESTION, config, REGION, memory=False).crop.trace
+            assert trace.mean_tokens <= 0.5 * trace.visual_tokens

@@ -1,0 +1,437 @@
+"""The engine on tiny random models that are loaded from disk: its answers, its costs, and what it leaves behind."""
+
+import itertools
+import json
+import math
+import re
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+from crop_core.engine.engine import CropEngine, EngineError
+from crop_core.engine.run import Task
+from crop_core.localize import WholeImage
+from crop_core.measure.flops import counted
+from crop_core.models import ModelError
+from crop_core.records.config import Budget, CropConfig, IlpConfig
+from crop_core.records.region import Region
+from crop_core.records.request import EngineRequest
+from crop_core.records.results import STAGES, Comparison, RunSpec
+from tests.support import checkpoints
+from tests.support.learned import add_plc
+
+IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
+OTHER = Image.effect_noise((90, 160), 90).convert("RGB")
+QUESTION = "what is left of the dog?"
+PEERS = ("distinct", "visionzip", "divprune", "cdpruner", "vispruner")  # which multiply while they plan
+LEARNED = ("learned", "queries")  # which do so too, and change the model
+BEFORE = ("crop", "plc", "random", "region", *LEARNED, *PEERS)  # with a compressor
+METHODS = ("crop", "plc", "ilp", "fastv", "random", "region", *LEARNED, *PEERS, "none")
+NO_REGION = ("fastv", "random", *PEERS[1:], "none")
+SMALL = CropConfig(budget=Budget(mean_tokens=24), max_new_tokens=4, repeats=1)
+REGION = Region(2, 2, 4, 4, 200, 120)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    model = checkpoints.save(folder / "model", "crop", layers=6)
+    add_plc(model)
+    return model, checkpoints.save(folder / "locator", "squash", layers=2, seed=1)
+
+
+@pytest.fixture(scope="module")
+def engine(folders):
+    return CropEngine.from_pretrained(*folders)
+
+
+@pytest.fixture(scope="module")
+def compared(engine):
+    """One comparison per method, with two timed repetitions."""
+    return {name: engine.compare(IMAGE, QUESTION, config(name, repeats=2)) for name in METHODS}
+
+
+def config(method, **changes):
+    return replace(SMALL, method=method, **changes)
+
+
+def hooks(engine):
+    """How many forward hooks are on the decoder layers: those of transformers' own stay."""
+    return sum(len(layer._forward_pre_hooks) for layer in engine.adapter.stack.layers)
+
+
+def figures(comparison):
+    """Everything but the times, to compare two runs of the same."""
+    data = comparison.to_json()
+    assert data.pop("made")
+    for side in ("baseline", "crop"):
+        for name in [name for name in data[side]["cost"] if name.endswith("_s")]:
+            del data[side]["cost"][name]
+    return data
+
+
+def test_the_baseline_is_plain_generate(engine, folders):
+    model = LlavaForConditionalGeneration.from_pretrained(folders[0])
+    inputs = AutoProcessor.from_pretrained(folders[0], backend="pil")(
+        images=IMAGE, text=engine.adapter.prompt(QUESTION), return_tensors="pt"
+    )
+    out = model.generate(**inputs, max_new_tokens=4, do_sample=False, return_dict_in_generate=True, output_logits=True)
+    ids = out.sequences[0, inputs["input_ids"].shape[1] :].tolist()
+    answer = engine.answer(IMAGE, QUESTION, config("none"))
+    expected = [float(logits[0].log_softmax(-1)[each]) for logits, each in zip(out.logits, ids, strict=True)]
+    assert answer.text == engine.adapter.decode(ids)
+    assert [token.logprob for token in answer.tokens] == pytest.approx(expected, abs=1e-5)
+    assert answer.cost.kv_bytes == sum(2 * layer.keys.numel() * 4 for layer in out.past_key_values.layers)
+    assert all(token.other_logprob is None for token in answer.tokens)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_both_answers_are_those_of_the_runs_alone(engine, compared, method):
+    comparison, crop = compared[method], engine.answer(IMAGE, QUESTION, config(method), memory=False)
+    assert comparison.crop.text == crop.text
+    assert comparison.baseline.text == compared["none"].crop.text
+    assert [token.logprob for token in comparison.crop.tokens] == [token.logprob for token in crop.tokens]
+    assert comparison.crop.trace.to_json() == crop.trace.to_json()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_budget_is_met(compared, method):
+    trace = compared[method].crop.trace
+    expected = {"crop": (48, 24), "plc": (24, 24), "ilp": (64, 24), "fastv": (64, 24), "random": (24, 24)}
+    expected |= dict.fromkeys(("region", *LEARNED, *PEERS), (24, 24))
+    expected = expected.get(method, (64, 64))
+    assert trace.input_tokens == expected[0]
+    assert trace.mean_tokens == pytest.approx(expected[1], abs=0.5)
+    assert trace.mean_tokens <= expected[1]
+    assert compared[method].baseline.trace.mean_tokens == 64
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_costs_fit_together(engine, compared, method):
+    baseline, crop = compared[method].baseline.cost, compared[method].crop.cost
+    for cost in (baseline, crop):
+        first = cost.localizer_s + cost.encode_s + cost.compression_s + cost.scoring_s + cost.prefill_s
+        assert 0 < first <= cost.ttft_s <= cost.total_s
+        assert cost.total_s == pytest.approx(cost.ttft_s + cost.decode_s)
+        assert cost.new_tokens == 4 and cost.tokens_per_s == pytest.approx(4 / cost.total_s)
+        assert (cost.device, cost.dtype) == ("cpu", "float32")
+        assert cost.peak_bytes > cost.kv_bytes
+    assert (baseline.localizer_s, baseline.compression_s, baseline.scoring_s) == (0, 0, 0)
+    assert (baseline.localizer_weights_bytes, baseline.localizer_flops) == (0, 0)
+    assert 0 < baseline.weights_bytes <= crop.weights_bytes
+    assert (baseline.weights_bytes < crop.weights_bytes) == (method in LEARNED)
+    localized = method not in NO_REGION
+    assert (crop.localizer_flops > 0, crop.localizer_weights_bytes > 0) == (localized, localized)
+    assert (crop.compression_s > 0) == (method in BEFORE)
+    assert (crop.scoring_s > 0) == (method in ("crop", "ilp", "fastv"))
+    if method != "none":
+        assert crop.kv_bytes < 0.6 * baseline.kv_bytes
+        assert crop.flops < baseline.flops
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_kv_bytes_are_what_the_trace_says(compared, method):
+    """Text and generated tokens (but the last) in every layer, and the visual tokens that are alive there."""
+    result = compared[method]
+    per_token = 2 * 2 * 8 * 4  # keys and values, two heads of 8, four bytes
+    text = result.baseline.cost.kv_bytes // (6 * per_token) - 64
+    assert result.crop.cost.kv_bytes == per_token * sum(text + int(alive) for alive in result.crop.trace.alive_counts)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_flops_are_what_pytorch_counts(engine, compared, method):
+    """The whole request with one new token: both vision towers, locator, pooling, scoring, pruned prefill."""
+    task = Task(engine.adapter, IMAGE, QUESTION, config(method, max_new_tokens=1))
+    localizer = WholeImage() if method in NO_REGION else engine.localizer
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        (finding,) = task.localize([localizer]).findings
+        run = task.crop(finding.region)
+    again = counted(lambda: task.crop(finding.region)) - run.flops  # a plan of its own, in which the method is counted
+    assert (again > 0) == (method in (*LEARNED, *PEERS))
+    assert run.flops + finding.flops + again == counter.get_total_flops()
+    cost = compared[method].crop.cost
+    assert (cost.flops, cost.localizer_flops) == (run.flops, finding.flops)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_probabilities_under_the_other_run_are_teacher_forced(engine, compared, method):
+    """The baseline's side against one forward of the plain model over prompt and answer."""
+    result = compared[method]
+    inputs = engine.adapter.prepare(IMAGE, QUESTION)
+    length = inputs.input_ids.shape[1]
+    for side, own in ((result.crop, False), (result.baseline, True)):
+        ids = engine.adapter.tokenizer.convert_tokens_to_ids([token.text for token in side.tokens])
+        with torch.no_grad():
+            fed = torch.cat([inputs.input_ids, torch.tensor([ids])], 1)
+            table = engine.adapter.model(input_ids=fed, **inputs.vision).logits[0, length - 1 : -1].log_softmax(-1)
+        expected = table[torch.arange(len(ids)), ids].tolist()
+        said = [token.logprob if own else token.other_logprob for token in side.tokens]
+        assert said == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_crop_side_is_teacher_forced_under_pruning(engine, compared):
+    result = compared["crop"]
+    assert result.crop.text != result.baseline.text
+    task = Task(engine.adapter, IMAGE, QUESTION, config("crop"))
+    ids = engine.adapter.tokenizer.convert_tokens_to_ids([token.text for token in result.baseline.tokens])
+    run = task.crop(result.region, forced=ids)
+    assert run.generated.ids == ids
+    assert run.traces[0].to_json() == result.crop.trace.to_json()
+    expected = [float(row.log_softmax(-1)[each]) for row, each in zip(run.generated.logits, ids, strict=True)]
+    assert [token.other_logprob for token in result.baseline.tokens] == pytest.approx(expected, abs=1e-5)
+    # the first token needs no forcing: both runs start from the same prompt
+    first = result.crop.tokens[0]
+    assert result.baseline.tokens[0].other_logprob <= first.logprob
+
+
+def test_how_far_the_first_token_moved(engine, compared):
+    assert compared["none"].kl_first == 0 and compared["none"].same
+    task = Task(engine.adapter, IMAGE, QUESTION, config("crop"))
+    region = compared["crop"].region
+    before, after = task.baseline(region).generated.logits[0], task.crop(region).generated.logits[0]
+    expected = torch.nn.functional.kl_div(
+        after.log_softmax(-1), before.log_softmax(-1), log_target=True, reduction="sum"
+    )
+    assert compared["crop"].kl_first == pytest.approx(float(expected), rel=1e-3)
+    assert compared["crop"].kl_first > 0.01
+
+
+def test_the_record_survives_json(compared):
+    for result in compared.values():
+        text = json.dumps(result.to_json(), allow_nan=False)
+        assert Comparison.from_json(json.loads(text)).to_json() == result.to_json()
+        assert result.to_json()["region"]["source"] in ("predicted", "whole")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_encoded_image_gives_the_same_run_again_and_again(engine, compared, method):
+    task = Task(engine.adapter, IMAGE, QUESTION, config(method))
+    region = compared[method].region
+    encoded, alone = task.encode(), task.crop(region)
+    for _ in range(2):
+        shared = Task(engine.adapter, IMAGE, QUESTION, config(method), encoded).crop(region)
+        assert shared.generated.ids == alone.generated.ids
+        assert torch.equal(shared.generated.logits, alone.generated.logits)
+        assert shared.traces[0].to_json() == alone.traces[0].to_json()
+
+
+def test_a_given_region_needs_no_localizer(engine, folders):
+    result = engine.compare(IMAGE, QUESTION, SMALL, REGION)
+    assert result.region == REGION
+    assert (result.crop.cost.localizer_weights_bytes, result.crop.cost.localizer_flops) == (0, 0)
+    alone = CropEngine.from_pretrained(folders[0], None)
+    assert figures(alone.compare(IMAGE, QUESTION, config("crop", localizer="box"), REGION)) == figures(result)
+    whole = alone.compare(IMAGE, QUESTION, config("crop", localizer="whole"))
+    assert whole.region == Region.whole(200, 120)
+    with pytest.raises(EngineError, match="no localizer model here"):
+        alone.compare(IMAGE, QUESTION, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("changes", "region", "message"),
+    [
+        ({"budget": Budget(mean_tokens=65)}, None, "65 visual tokens is not possible for an image of 64; give 1 to 64"),
+        ({"budget": Budget(share=0.001)}, None, "0.064 visual tokens is not possible"),
+        ({"method": "ilp", "budget": Budget(mean_tokens=8)}, None, "out of reach.*the least is 11.5"),
+        ({"method": "fastv", "budget": Budget(mean_tokens=8)}, None, "at layer 1 of 6, the least is 11.5"),
+        ({"method": "ilp", "ilp": IlpConfig(((9, 0.5),))}, None, "cuts at layer 9, but this model of 6"),
+        ({"localizer": "box"}, None, "no box was given"),
+        ({}, Region.whole(100, 100), "belongs to an image of 100x100 pixels, this one has 200x120"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_model_runs(engine, monkeypatch, changes, region, message):
+    monkeypatch.setattr(engine.adapter.model, "forward", lambda *_, **__: pytest.fail("the model ran"))
+    monkeypatch.setattr(engine.localizer, "find", lambda *_: pytest.fail("the localizer ran"))
+    wanted = CropConfig(**{"method": "crop", **changes})
+    for call in (engine.compare, engine.answer, lambda *args: list(engine.stream(*args))):
+        with pytest.raises(ValueError, match=message) as caught:
+            call(IMAGE, QUESTION, wanted, region)
+        assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_a_budget_that_saves_nothing_is_said_to(engine, compared):
+    everything = engine.compare(IMAGE, QUESTION, config("crop", budget=Budget(share=1.0)), REGION, memory=False)
+    assert everything.same and everything.kl_first == pytest.approx(0, abs=1e-6)
+    assert any("no saving" in notice for notice in everything.notices)
+    assert any("no saving" in notice for notice in compared["none"].notices)
+    assert not any("no saving" in notice for notice in compared["crop"].notices)
+
+
+def test_a_region_that_does_not_fit_and_one_that_is_not_seen(engine):
+    wide = engine.compare(IMAGE, QUESTION, config("ilp"), Region(1, 0, 6, 7, 200, 120), memory=False)
+    assert any("did not fit" in notice for notice in wide.notices)
+    unseen = engine.compare(IMAGE, QUESTION, config("ilp"), Region(0, 0, 0, 7, 200, 120), memory=False)
+    assert any("No visual token lies in the region" in notice for notice in unseen.notices)
+    fits = engine.compare(IMAGE, QUESTION, config("crop"), Region(3, 3, 4, 4, 200, 120), memory=False)
+    assert fits.notices == []
+
+
+@pytest.mark.parametrize("method", ["fastv", "random"])
+def test_a_method_without_a_region_asks_for_none_and_reads_none(folders, compared, method):
+    alone = CropEngine.from_pretrained(folders[0], None)
+    assert figures(alone.compare(IMAGE, QUESTION, config(method), REGION)) == figures(compared[method])
+    assert compared[method].region.is_whole
+    assert compared[method].notices == []
+
+
+def test_the_seed_alone_decides_which_tokens_random_keeps(engine, compared):
+    kept = compared["random"].crop.trace.group >= 0
+    for image, question, seed, same in ((OTHER, "where is the cat?", 0, True), (IMAGE, QUESTION, 1, False)):
+        other = engine.answer(image, question, config("random", seed=seed)).trace.group >= 0
+        assert other.sum() == kept.sum() == 24
+        assert (other == kept).all() == same
+
+
+def test_fastv_says_in_the_trace_where_it_could_cut(engine, compared):
+    """64 tokens whole in two of six layers are 128, in one 64: a mean of 12 is 72 in all."""
+    tight = engine.answer(IMAGE, QUESTION, config("fastv", budget=Budget(mean_tokens=12)))
+    traces = (compared["fastv"].crop.trace, tight.trace)
+    assert [[(step.layer, len(step.kept)) for step in trace.steps] for trace in traces] == [[(2, 4)], [(1, 1)]]
+
+
+def test_unknown_words(engine):
+    for question, unknown in (("what is left of the zebra?", ["zebra"]), (QUESTION, [])):
+        assert engine.compare(IMAGE, question, SMALL, REGION, memory=False).unknown_words == unknown
+
+
+def test_a_stream_tells_every_token_and_ends_with_the_comparison(engine, compared):
+    events = list(engine.stream(IMAGE, QUESTION, config("crop")))
+    stages = [event.stage for event in events]
+    assert stages == sorted(stages, key=STAGES.index)
+    assert stages.count("localize") == stages.count("measure") == stages.count("done") == 1
+    for stage, side in (("baseline", compared["crop"].baseline), ("crop", compared["crop"].crop)):
+        texts = [event.text for event in events if event.stage == stage]
+        assert len(texts) == 1 + len(side.tokens)
+        assert texts[-1] == side.text
+        assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
+        assert {event.region for event in events if event.stage == stage} == {compared["crop"].region}
+    assert figures(events[-1].comparison) == figures(compared["crop"])
+
+
+def test_requests_give_what_the_methods_give(engine, compared):
+    asked = ((IMAGE,), QUESTION, config("crop"), (REGION,))
+    result = engine.compare(IMAGE, QUESTION, config("crop"), REGION)
+    *_, last = engine.stream(EngineRequest("stream", *asked))
+    for told in (engine.call(EngineRequest("compare", *asked)), last.comparison):
+        assert figures(told) == figures(result)
+    assert engine.call(EngineRequest("answer", *asked, memory=False)).text == result.crop.text
+    assert engine.call(EngineRequest("localize", (IMAGE,), QUESTION)) == compared["crop"].region
+    specs = (RunSpec("one", config("crop")), RunSpec("two", config("random")))
+    many = list(engine.stream(EngineRequest("ask_many", *asked, specs=specs)))
+    assert [each.region for each in many] == [Region.whole(200, 120), REGION, Region.whole(200, 120)]
+    longest = config("crop").max_new_tokens
+    assert [each.text for each in many] == [
+        each.text for each in engine.run_many(IMAGE, QUESTION, specs, REGION, longest)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind", "images", "message"),
+    [
+        ("call", "answer", (), "There is no image; give at least one."),
+        ("call", "localize", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
+        ("stream", "ask_many", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
+        ("call", "stream", (IMAGE,), "A request of kind 'stream' has many results; use `stream`."),
+        ("stream", "answer", (IMAGE,), "A request of kind 'answer' has one result; use `call`."),
+    ],
+)
+def test_a_request_that_cannot_be_is_one_sentence(engine, entry, kind, images, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        next(iter(getattr(engine, entry)(EngineRequest(kind, images, QUESTION))))
+
+
+@pytest.mark.parametrize("stage", ["localize", "baseline", "crop", "measure"])
+def test_a_closed_stream_leaves_nothing_behind(engine, compared, stage):
+    before = hooks(engine)
+    stream = engine.stream(IMAGE, QUESTION, config("crop", repeats=3))
+    next(event for event in stream if event.stage == stage)
+    stream.close()
+    assert hooks(engine) == before
+    assert not [thread for thread in threading.enumerate() if thread.name == "crop-stream"]
+    assert engine.compare(IMAGE, QUESTION, config("crop")).crop.text == compared["crop"].crop.text
+
+
+def test_a_long_silence_is_broken_so_that_a_stream_can_be_closed_in_it(engine, monkeypatch):
+    monkeypatch.setattr("crop_core.engine.stream.PULSE", 0.01)
+    go_on, forward = threading.Event(), engine.localizer.find
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.localizer, "find", lambda *request: go_on.wait(20) and forward(*request))
+        stream = engine.stream(IMAGE, QUESTION, config("crop"))
+        first, *again = (next(stream) for _ in range(3))
+        assert first.stage == "localize" and again == [first] * 2
+        go_on.set()
+        assert list(stream)[-1].comparison is not None
+
+
+def test_an_error_inside_a_run_leaves_nothing_behind(engine, monkeypatch):
+    before = hooks(engine)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.adapter, "decode", lambda ids: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            list(engine.stream(IMAGE, QUESTION, SMALL))
+    assert hooks(engine) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.localizer, "find", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            list(engine.stream(IMAGE, QUESTION, SMALL))
+    assert engine.compare(IMAGE, QUESTION, SMALL).crop.text
+
+
+def test_two_at_once_get_their_own(engine):
+    requests = {
+        "first": (IMAGE, QUESTION, config("crop"), REGION),
+        "second": (OTHER, "where is the cat?", config("ilp"), Region(0, 3, 3, 6, 90, 160)),
+    }
+    alone = {name: figures(engine.compare(*request)) for name, request in requests.items()}
+    assert alone["first"]["crop"]["tokens"] != alone["second"]["crop"]["tokens"]
+    together, barrier = {}, threading.Barrier(4)
+
+    def work(name, streamed):
+        barrier.wait()
+        result = list(engine.stream(*requests[name]))[-1].comparison if streamed else engine.compare(*requests[name])
+        together[name, streamed] = figures(result)
+
+    threads = [threading.Thread(target=work, args=(name, streamed)) for name in requests for streamed in (True, False)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == {(name, streamed): alone[name] for name in requests for streamed in (True, False)}
+
+
+def test_eager_attention_answers_the_same(engine, folders, compared):
+    eager = CropEngine.from_pretrained(*folders, attn="eager")
+    result = eager.compare(IMAGE, QUESTION, config("crop"), memory=False)
+    assert (result.baseline.text, result.crop.text) == (compared["crop"].baseline.text, compared["crop"].crop.text)
+    assert result.kl_first == pytest.approx(compared["crop"].kl_first, rel=1e-3)
+
+
+def test_an_answer_that_ends_early(engine, monkeypatch):
+    """The end token counts as a token, is in no text, and ends the answer."""
+    real = engine.adapter.model.forward
+
+    def forward(*args, **kwargs):
+        out = real(*args, **kwargs)
+        if kwargs["input_ids"].shape[1] == 1:  # after the first token
+            out.logits[..., 2] += 1000
+        return out
+
+    monkeypatch.setattr(engine.adapter.model, "forward", forward)
+    result = engine.compare(IMAGE, QUESTION, config("crop"), memory=False)
+    for answer in (result.baseline, result.crop):
+        assert [token.text for token in answer.tokens][1:] == ["</s>"]
+        assert answer.text == answer.tokens[0].text
+        assert answer.cost.new_tokens == 2
+        assert math.isclose(answer.tokens[1].logprob, 0, abs_tol=1e-3)
+
+
+def test_a_locator_must_be_able_to_say_numbers(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "WORDS", [word for word in checkpoints.WORDS if word != "5"])
+    with pytest.raises(ModelError, match="no token for 5"):
+        CropEngine.from_pretrained(folders[0], checkpoints.save(tmp_path, "squash"))

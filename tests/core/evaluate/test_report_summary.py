@@ -1,0 +1,211 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from crop_core.evaluate.report import glossary, headline
+from crop_core.evaluate.report.differences import differences
+from crop_core.evaluate.report.labels import method_label, run_label, style
+from crop_core.evaluate.report.significance import MCNEMAR, SIGN_FLIP
+from crop_core.evaluate.report.statistics import wilson
+from crop_core.evaluate.report.summary import summarise
+from crop_core.evaluate.report.table import full_table, kinds_table, methods_table, pairs_table, rivals_table
+from crop_core.evaluate.report.validate import MissedBudget
+from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
+from crop_core.records.config import METHODS
+from tests.support.bench_records import BUDGETS, CHANCES, frame, record, records
+
+CROP, FASTV = Trial("crop", "64"), Trial("fastv", "64")
+
+
+def answers(*rows, kinds=("color",), **changed):
+    """Records of questions q0, q1, ... : for each trial its scores."""
+    return frame(
+        [
+            record(f"q{at}", trial, score, kind=kinds[at % len(kinds)], **changed)
+            for trial, scores in rows
+            for at, score in enumerate(scores)
+        ]
+    )
+
+
+class Counting:
+    """A metric whose official figures are easy to follow."""
+
+    name, label = "counting", "counted"
+
+    def score(self, reply, example):
+        raise AssertionError("not asked here")
+
+    def summary(self, rows):
+        return {"rows": float(len(rows)), "seed": float(rows["seed"].iloc[0])}
+
+
+@pytest.fixture(scope="module")
+def large():
+    return summarise(records(questions=240, per_picture=4))
+
+
+def test_a_run_by_hand():
+    rows = answers((ALL, [1, 1, 1, 0]), (CROP, [1, 0, 1, 0]), kinds=("color", "count"))
+    found = summarise(rows).of(CROP)
+    assert (found.name, found.seeds, found.accuracy.value) == ("crop 64", 1, 0.5)
+    assert (found.accuracy.low, found.accuracy.high) == wilson(0.5, 4)
+    assert found.kept.value == pytest.approx(2 / 3)
+    assert found.agreement.value == 0.5
+    assert found.kl_first_mean == found.kl_first_median == pytest.approx(0.09)
+    assert found.logprob_change == pytest.approx(-0.18)
+    assert (found.mean_tokens, found.final_tokens) == (64, 51)
+    assert {kind: each.value for kind, each in found.by_kind.items()} == {"color": 1, "count": 0}
+    assert dict(found.kept_by_kind) == {"color": 1, "count": 0}
+    assert (found.run, found.official) == (CROP, {})
+
+
+def test_means_and_medians():
+    rows = frame([record("a", ALL), *[record(f"{at}", ALL, ttft_s=at, kv_bytes=at) for at in (1, 2, 6)]])
+    full = summarise(rows).full
+    assert (full.ttft_s, full.kv_bytes) == (1.5, (4_400_000 + 9) / 4)
+
+
+def test_the_seeds_of_a_question_count_once():
+    seeded = [Trial("random", "64", seed) for seed in (0, 1)]
+    rows = answers((ALL, [1, 1, 1]), (seeded[0], [1, 0, 0]), (seeded[1], [1, 1, 0]))
+    found = summarise(rows, Counting())
+    one = found.of(seeded[0])
+    assert (found.questions, one.seeds, one.accuracy.value) == (3, 2, 0.5)
+    assert one.accuracy.how == "cluster bootstrap", "1, 1/2 and 0 are three scores, not six answers"
+    assert one.official == {"rows": 3, "seed": 0.5}, "once for each seed, then the mean"
+
+
+def test_questions_of_one_picture_are_one_cluster(large):
+    assert (large.questions, large.clusters) == (240, 60)
+    assert {run.accuracy.how for run in large.runs} == {"cluster bootstrap"}
+    assert {pair.test for standing in large.standings for pair in standing.pairs} == {SIGN_FLIP}
+    alone = summarise(records(questions=30))
+    assert alone.clusters == 30
+    assert {pair.test for standing in alone.standings for pair in standing.pairs} == {MCNEMAR}
+
+
+def test_the_order_and_type_of_rows_change_nothing():
+    rows = records(questions=24, per_picture=3)
+    mixed = rows.sample(frac=1, random_state=1).astype({"score": np.float32, "kl_first": np.float32})
+    mixed = mixed.astype(dict.fromkeys(("trial", "method", "budget", "kind", "region", "group"), "category"))
+    assert [run.accuracy for run in summarise(mixed).runs] == [run.accuracy for run in summarise(rows).runs]
+    assert summarise(mixed).standings == summarise(rows).standings
+
+
+def test_runs_are_in_the_order_of_the_methods(large):
+    assert [run.name for run in large.runs[:5]] == ["all tokens", "blind", "crop 192", "crop 128", "crop 64"]
+    assert large.budgets == BUDGETS and large.methods == ("crop", "fastv", "random", "divprune")
+    assert large.full.run == ALL and large.blind.run == BLIND
+
+
+def test_a_missed_budget_is_not_summed_up():
+    with pytest.raises(MissedBudget):
+        summarise(frame([record("a", ALL), record("a", CROP, mean_tokens=80.0)]))
+
+
+def test_standings_by_hand():
+    """30 questions: crop right on all, divprune on all but 2 (p 0.5), fastv on all but 12 (p 2^-11)."""
+    good, near, far = [1] * 30, [1] * 28 + [0] * 2, [0] * 12 + [1] * 18
+    rows = answers((ALL, good), (CROP, good), (Trial("divprune", "64"), near), (FASTV, far))
+    (standing,) = summarise(rows).standings
+    assert (standing.budget, standing.best, standing.tied) == ("64", "crop", ("crop", "divprune"))
+    pairs = {(pair.first, pair.second): pair for pair in standing.pairs}
+    assert pairs["crop", "divprune"].p == 0.5 and not pairs["crop", "divprune"].differs
+    assert pairs["crop", "fastv"].p == 2**-11
+    assert pairs["crop", "fastv"].corrected == pytest.approx(3 * 2**-11), "the smallest of three"
+    assert pairs["crop", "fastv"].difference == pytest.approx(0.4)
+    assert pairs["crop", "fastv"].low < 0.4 < pairs["crop", "fastv"].high
+    assert (
+        headline.headline(summarise(rows))[1]
+        == "At 64 tokens CROP is highest (100.0%), and ties for first with DivPrune."
+    )
+
+
+def test_other_regions_do_not_compete():
+    rows = answers((ALL, [1, 1]), (CROP, [1, 0]), (Trial("crop", "64", region="needed"), [1, 1]), (FASTV, [0, 0]))
+    found = summarise(rows)
+    assert [run.name for run in found.competing] == ["crop 64", "fastv 64"]
+    assert found.of(Trial("crop", "64", region="needed")).accuracy.value == 1
+
+
+def test_where_another_method_wins_a_kind():
+    """On count fastv is right 20 times and crop never; on color crop is."""
+    crop, fastv = [1, 0] * 20, [0, 1] * 20
+    found = summarise(answers((ALL, [1] * 40), (CROP, crop), (FASTV, fastv), kinds=("color", "count")))
+    (pair,) = found.rivals["64"]
+    assert (pair.kind, pair.first, pair.difference, pair.differs) == ("count", "fastv", 1, True)
+    assert headline.headline(found)[-1] == "By kind, at 64 tokens, FastV on count (p <0.001) beat CROP."
+    assert rivals_table(found).rows[0][:5] == ("64 tokens", "count", "FastV", "CROP", "+100.0")
+
+
+def test_the_most_frequent_answer():
+    rows = answers((ALL, [1, 1, 1]), kinds=("color", "color", "count"))
+    found = summarise(rows, majority={"color": " Red", "count": "2"})
+    assert found.majority == {"": pytest.approx(2 / 3), "color": 1, "count": 0}
+    assert kinds_table(found).rows[-1] == ("most frequent answer", "66.7%", "100.0%", "0.0%")
+
+
+def test_nothing_right_with_every_token_keeps_an_unknown_share():
+    found = summarise(answers((ALL, [0, 0]), (CROP, [0, 1])))
+    assert math.isnan(found.of(CROP).kept.value)
+    assert found.to_json()["runs"][1]["kept"]["value"] is None
+
+
+def test_questions_of_a_single_picture_count_as_one():
+    found = summarise(answers((ALL, [1, 0]), (CROP, [1, 0]), (FASTV, [0, 0]), kinds=("",), group="one"))
+    assert methods_table(found).rows[1] == ("CROP", "50.0%* (5% to 95%)")
+    assert (
+        headline.headline(found)[0] == "With every visual token 50.0% (5.5% to 94.5%); made up, 2 questions, groups: 1."
+    )
+    assert kinds_table(found).head == ("run", "all", "no kind (2)")
+    assert found.rivals == {}, "there is one kind"
+
+
+def test_json_has_plain_values_only(large):
+    plain = json.loads(json.dumps(large.to_json(), allow_nan=False))
+    assert plain["runs"][2]["name"] == "crop 192"
+    assert plain["runs"][2]["accuracy"]["value"] == large.runs[2].accuracy.value
+    assert plain["standings"][0]["tied"] == list(large.standings[0].tied)
+
+
+def test_only_all_tokens_can_be_summed_up():
+    found = summarise(frame([record("a", ALL)]))
+    assert (found.budgets, found.standings, found.rivals) == ((), (), {})
+    assert len(headline.headline(found)) == 1 and glossary.definitions(found)
+
+
+def test_tables(large):
+    lines = methods_table(large).markdown().splitlines()
+    assert len(lines) == 2 + 2 + len(CHANCES)
+    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["method", "192 tokens", "128 tokens", "64 tokens"]
+    run = large.of(CROP)
+    shown = f"{run.accuracy.value:.1%}{'*' if 'crop' in large.standings[2].tied else ''} ({run.accuracy.low:.0%} to"
+    assert shown in lines[4]
+    assert len(full_table(large).rows) == 2 + len(CHANCES) * 3
+    assert len(pairs_table(large).rows) == 3 * 6
+    for table in (full_table(large), kinds_table(large), pairs_table(large)):
+        assert {len(row) for row in table.rows} == {len(table.head)}
+
+
+def test_a_table_cannot_be_broken_by_a_kind():
+    lines = kinds_table(summarise(answers((ALL, [1]), kinds=("a|b\nc",)))).markdown().splitlines()
+    assert len(lines) == 3 and r"a\|b c (1)" in lines[0]
+
+
+def test_names_and_styles():
+    assert method_label("plc+fastv") == "PLC + FastV" and method_label("unheard") == "unheard"
+    assert run_label(Trial("ilp", "25%", region="needed", evict=True)) == "ILP 25%, needed region, evicting"
+    every = [name for name in METHODS if name != "none"]
+    assert len({(style(name).marker, style(name).dash) for name in every}) == len(every), "told apart in grey"
+    assert style("plc+fastv", ("crop", "plc+fastv")) != style("crop+x", ("plc+fastv", "crop+x"))
+
+
+def test_questions_on_which_methods_differ():
+    rows = answers((ALL, [1, 1, 0]), (CROP, [1, 0, 1]), (Trial("random", "64", 1), [1, 0, 0]), (FASTV, [1, 1, 0]))
+    found = differences(rows, "64")
+    assert [each.example for each in found] == ["q1", "q2"]
+    assert [run.method for run in found[0].replies] == ["none", "crop", "fastv", "random"]
+    assert found[0].replies[CROP] == ("blue", 0) and found[0].gold == "red"

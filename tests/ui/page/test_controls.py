@@ -1,0 +1,98 @@
+import math
+
+import pytest
+
+from crop_core.records.config import PRESETS, Budget, ConfigError, IlpConfig, PlcConfig, Ring
+from crop_core.records.region import Region, RegionError
+from ui.page import controls
+
+SIZE = (640, 480)
+USUAL = ("crop", "192", "", controls.rings_text(PlcConfig()), "", False, "predicted", 2, 2, 5, 5)
+
+
+def changed(**values: object) -> tuple[object, ...]:
+    """The usual values of the panel with some replaced, by name."""
+    names = ("method", "budget", "custom", "rings", "schedule", "evict", "mode", "x0", "y0", "x1", "y1")
+    return tuple(values.get(name, usual) for name, usual in zip(names, USUAL, strict=True))
+
+
+def test_eviction_is_asked_for_by_its_box() -> None:
+    assert controls.parse_settings(changed(evict=True, schedule="2:0.5"), SIZE).config.ilp == IlpConfig(
+        ((2, 0.5),), evict=True
+    )
+    assert not controls.parse_settings(changed(evict=None), SIZE).config.ilp.evict
+
+
+def test_the_usual_values_are_the_usual_config() -> None:
+    wanted = controls.parse_settings(USUAL, SIZE)
+    assert wanted.region is None
+    assert (wanted.config.method, wanted.config.budget) == ("crop", PRESETS["192"])
+    assert (wanted.config.plc, wanted.config.ilp) == (PlcConfig(), IlpConfig())
+
+
+def test_rings_are_read_as_written() -> None:
+    assert controls.parse_rings("0.5:2, 3:9,rest:36").rings == (Ring(0.5, 2), Ring(3, 9), Ring(math.inf, 36))
+    assert controls.parse_rings(controls.rings_text(PlcConfig())) == PlcConfig()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1:4", "1:4, rest", "one:4, rest:9", "1:0, rest:9", "rest:4, 1:9", "1:4:9, rest:2"]
+)
+def test_rings_that_cannot_be_are_one_sentence(text: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        controls.parse_rings(text)
+    assert "\n" not in str(raised.value)
+
+
+def test_schedules_are_read_as_written() -> None:
+    assert controls.parse_schedule("2:0.5, 6:0.2").schedule == ((2, 0.5), (6, 0.2))
+    assert controls.parse_schedule("  ") == IlpConfig()
+
+
+@pytest.mark.parametrize("text", ["2", "2:x", "1.5:0.3", "6:0.2, 2:0.5", "0:0.5", "2:1.5", "rest:0.5", "nan:0.2"])
+def test_schedules_that_cannot_be_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        controls.parse_schedule(text)
+
+
+def test_budgets() -> None:
+    assert controls.parse_budget("64", "") == PRESETS["64"]
+    assert controls.parse_budget("custom", "100") == Budget(mean_tokens=100)
+    assert controls.parse_budget("custom", "25%") == Budget(share=0.25)
+    assert controls.parse_budget("ratios", "") is None
+
+
+@pytest.mark.parametrize(
+    ("choice", "custom"), [("custom", ""), ("custom", "0"), ("custom", "-3"), ("custom", "many"), ("7", "")]
+)
+def test_budgets_that_cannot_be_are_refused(choice: str, custom: str) -> None:
+    with pytest.raises(ConfigError):
+        controls.parse_budget(choice, custom)
+
+
+def test_regions() -> None:
+    assert controls.parse_settings(changed(mode="whole"), SIZE).region == Region.whole(*SIZE)
+    drawn = controls.parse_settings(changed(mode="drawn", x0=1, y0=2, x1=3, y1=7), SIZE).region
+    assert drawn == Region(1, 2, 3, 7, *SIZE, "drawn")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mode": "drawn", "x0": 6},
+        {"mode": "drawn", "x1": 8},
+        {"mode": "drawn", "y0": -1},
+        {"mode": "drawn", "x0": None},
+        {"mode": "drawn", "x0": math.inf},
+        {"mode": "drawn", "x0": [1]},
+        {"mode": "elsewhere"},
+    ],
+)
+def test_regions_from_the_browser_are_not_trusted(values: dict[str, object]) -> None:
+    with pytest.raises(RegionError):
+        controls.parse_settings(changed(**values), SIZE)
+
+
+def test_an_unknown_method_is_refused() -> None:
+    with pytest.raises(ConfigError):
+        controls.parse_settings(changed(method="magic"), SIZE)

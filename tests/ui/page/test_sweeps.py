@@ -1,0 +1,144 @@
+import json
+
+import gradio as gr
+import pytest
+
+from crop_core.records.config import METHODS, Budget
+from crop_core.records.region import Region
+from tests.support.fake_records import FakeEngine, picture, told
+from tests.support.panel import SETTINGS
+from ui.page.handlers import BROKEN
+from ui.page.sweeps import SHARES, WHOLE, SweepHandlers, around, called, known
+from ui.views.figures import answer_map, budget_curves
+from ui.views.gallery import HEADERS, gallery_json, table_rows
+
+KEPT = gr.skip()
+
+
+@pytest.fixture
+def scene(tmp_path):
+    picture().save(tmp_path / "scene.png")
+    return str(tmp_path / "scene.png")
+
+
+def test_methods_come_one_by_one_at_the_budget_of_the_settings(scene):
+    engine = FakeEngine()
+    moments = list(SweepHandlers(engine).methods(scene, "what?", ["crop", "random"], *SETTINGS))
+    assert [len(json.loads(gallery["data"])["rows"]) for gallery, *_ in moments[1:]] == [1, 2, 3]
+    assert [status for *_, status in moments] == ["Looking …", "0 of 2.", "1 of 2.", "2 ways asked."]
+    assert [way.config.budget for way in engine.asked] == [Budget(share=192 / 576)] * 2
+    _, table, _, note, _ = moments[-1]
+    assert note == ""
+    assert [row[:3] for row in table] == [
+        ["every token", "rabbit", "yes"],
+        ["CROP", "rabbit", "yes"],
+        ["Random", "turtle", "no"],
+    ]
+
+
+def test_a_budget_that_a_method_cannot_meet_is_told_and_the_others_go_on(scene):
+    settings = (SETTINGS[0], "custom", "7", *SETTINGS[3:])
+    moments = list(SweepHandlers(FakeEngine()).methods(scene, "what?", ["crop", "ilp"], *settings))
+    assert moments[-1][4].startswith("2 ways asked.")
+    assert "CROP: A budget of 7 tokens is too small." in moments[-1][4]
+    assert "ILP: A budget of 7" in moments[-1][4]
+
+
+def test_a_sweep_asks_every_method_at_every_budget(scene):
+    engine = FakeEngine()
+    figure, _, note, status = list(SweepHandlers(engine).budgets(scene, "what?", ["plc", "ilp"], *SETTINGS))[-1]
+    assert [way.config.budget.share for way in engine.asked] == [share for share in SHARES for _ in range(2)]
+    assert {way.name for way in engine.asked} == {"PLC", "ILP"}, "CROP's stages are told apart"
+    assert (note, status) == ("", f"{2 * len(SHARES)} ways asked.")
+    assert [line.name for line in figure.data] == ["PLC", "PLC", "ILP", "ILP"]
+
+
+def test_the_region_that_was_drawn_is_slid_over_all_cells_alone(scene):
+    engine = FakeEngine()
+    settings = (*SETTINGS[:6], "drawn", 0, 0, 1, 0)
+    figure, _, _, status = list(SweepHandlers(engine).places(scene, "what?", *settings))[-1]
+    assert status == "64 ways asked."
+    assert {way.config.method for way in engine.asked} == {"region"}
+    assert {(w.region.x1 - w.region.x0, w.region.y1 - w.region.y0) for w in engine.asked} == {(1, 0)}
+    assert {(w.region.x0, w.region.y0) for w in engine.asked} == {(x, y) for x in range(7) for y in range(8)}
+    assert figure.data[0].z[7][7] == 0.9
+
+
+def test_without_a_drawn_region_the_size_is_the_localizers(scene):
+    engine = FakeEngine()
+    list(SweepHandlers(engine).places(scene, "what?", *SETTINGS))
+    assert engine.asked[0].region is None
+    assert {w.region.x1 - w.region.x0 for w in engine.asked[1:]} == {2}
+
+
+def test_the_whole_picture_has_no_other_place(scene):
+    engine = FakeEngine()
+    *_, last = SweepHandlers(engine).places(scene, "what?", *SETTINGS[:6], "drawn", 0, 0, 7, 7)
+    assert last[:2] == (KEPT, KEPT) and WHOLE in last[2]
+    assert engine.asked == []
+
+
+@pytest.mark.parametrize(
+    ("path", "question", "names"),
+    [(None, "what?", ["crop"]), ("scene", " ", ["crop"]), ("scene", "what?", []), ("scene", "what?", ["evil"])],
+)
+def test_bad_input_changes_the_message_alone(scene, path, question, names):
+    *_, last = SweepHandlers(FakeEngine()).methods(scene if path else None, question, names, *SETTINGS)
+    assert last[:3] == (KEPT, KEPT, KEPT)
+    assert 'role="alert"' in last[3]
+
+
+def test_a_failure_inside_keeps_what_is_shown(scene):
+    class Dying(FakeEngine):
+        def stream(self, request):
+            yield next(super().stream(request))
+            raise RuntimeError("secret")
+
+    *_, before, last = SweepHandlers(Dying()).methods(scene, "what?", ["crop"], *SETTINGS)
+    assert (last[0], last[2]) == (before[0], before[2])
+    assert BROKEN[:20] in last[3]
+    assert "secret" not in last[3]
+
+
+def test_a_region_at_the_border_is_pushed_back_into_the_picture():
+    assert around(0, 7, 3, 2, (80, 80)).grid == (0, 6, 2, 7)
+    assert around(4, 4, 3, 3, (80, 80)).grid == (3, 3, 5, 5)
+    assert around(5, 5, 8, 8, (80, 80)).grid == (0, 0, 7, 7)
+
+
+def test_only_methods_that_prune_are_taken_and_in_their_order():
+    assert known(["random", "crop", "none"]) == ["crop", "random"]
+    assert [called(name) for name in ("crop", "plc", "divprune")] == ["CROP", "PLC", "DivPrune"]
+    assert len({called(name) for name in METHODS}) == len(METHODS)
+
+
+def test_the_gallery_sends_what_all_share_once_and_no_scores():
+    payload = json.loads(gallery_json(picture(), [told(), told("Random")])["data"])
+    assert len(payload["shared"]["boxes"]) == 576
+    assert [set(row["trace"]) & {"boxes", "layers"} for row in payload["rows"]] == [set(), set()]
+    assert all(set(step) == {"layer", "kept"} for row in payload["rows"] for step in row["trace"]["steps"])
+
+
+def test_rows_of_the_table_hold_the_localizer_and_stay_numbers():
+    row = dict(zip(HEADERS, table_rows([told(localizer_s=0.01, localizer_flops=10**9)])[0], strict=True))
+    assert row["first token ms"] == 60.0
+    assert row["GFLOP"] == 4.0
+    assert row["KV MB"] == 1.3
+
+
+def test_a_curve_marks_where_the_answer_flips_and_ends_at_every_token():
+    whole = told("every token", "none", chance=0.99)
+    points = [whole, told("CROP", chance=0.9), told("CROP", text="turtle", same=False, chance=0.1)]
+    chance, work = budget_curves(points).data
+    assert sorted(chance.y) == [0.1, 0.9, 0.99]
+    assert sorted(chance.marker.symbol) == ["circle", "circle", "x"]
+    assert work.y[-1] == 3.0
+
+
+def test_the_map_puts_each_probability_in_its_cell():
+    region = Region(0, 0, 0, 0, 100, 50, "drawn")
+    figure = answer_map(picture(100, 50), [told("every token"), told("3,1", region=region, chance=0.25)])
+    heat = figure.data[0]
+    assert heat.z[1][3] == 0.25
+    assert heat.z[0][0] is None
+    assert (heat.x[3], heat.y[1]) == (43.75, 9.375)

@@ -1,0 +1,196 @@
+"""The engine on Ray Serve: a small cluster of this machine, two workers on the bundled models, one of them killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from crop_core.engine.engine import CropEngine
+from crop_core.records.config import Budget, CropConfig
+from crop_core.records.results import Comparison, RunSpec, StreamEvent
+from tests.support import ROOT
+from tests.support.fake_records import request as asked
+from ui.server.ray_client import ServedEngine, WorkerError
+from ui.server.ray_replica import deployment
+
+pytest.importorskip("ray")
+pytest.importorskip("aiohttp_cors", reason="ray[serve] is not installed")
+pytest.importorskip("watchfiles", reason="ray[serve] is not installed")
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`"),  # in Ray Serve itself
+]
+CONFIG = CropConfig(budget=Budget(mean_tokens=64), repeats=1)
+PATIENCE = 60
+
+
+def load() -> CropEngine:
+    """What a worker loads; one thread, as it shares this machine."""
+    import torch
+
+    torch.set_num_threads(1)
+    return CropEngine.from_pretrained()
+
+
+def pictures(count: int) -> list[Image.Image]:
+    """Noise in sizes that differ."""
+    return [Image.effect_noise((200 + number, 160), 90).convert("RGB") for number in range(count)]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[ServedEngine]:
+    import ray
+    from ray import serve
+
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), str(ROOT / "tests"))))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        ray.init("local", num_cpus=3, object_store_memory=100 * 2**20, **quiet)
+        handle = serve.run(deployment(load, 2, 2), name="crop", route_prefix=None)
+        yield ServedEngine(handle)
+        serve.shutdown()
+        ray.shutdown()
+
+
+def workers() -> list[int]:
+    """Processes of the engine."""
+    import psutil
+
+    children = psutil.Process().children(recursive=True)
+    return [each.pid for each in children if "ServeReplica:crop:Engine" in " ".join(each.cmdline())]
+
+
+def test_a_worker_says_what_an_engine_here_says(engine: ServedEngine) -> None:
+    here, (picture,) = load(), pictures(1)
+    question = "what is left of the dog?"
+    alone = here.compare(picture, question, CONFIG)
+    compared = engine.call(asked("compare", question, picture, config=CONFIG))
+    streamed = list(engine.stream(asked("stream", question, picture, config=CONFIG)))[-1].comparison
+    for told in (compared, streamed):
+        assert isinstance(told, Comparison)
+        assert (told.crop.text, told.baseline.text, told.region) == (alone.crop.text, alone.baseline.text, alone.region)
+        assert told.crop.trace.alive_counts.tolist() == alone.crop.trace.alive_counts.tolist()
+    specs = (RunSpec("one", CONFIG), RunSpec("two", CropConfig(method="random", budget=CONFIG.budget)))
+    here_told = list(here.run_many(picture, "what?", specs))
+    there_told = list(engine.stream(asked("ask_many", "what?", picture, specs=specs)))
+    assert [each.text for each in there_told] == [each.text for each in here_told]
+    assert engine.call(asked("localize", "what?", picture)) == here.localize(picture, "what?")
+    assert engine.keeps_history == here.keeps_history
+
+
+def test_a_stream_comes_event_by_event_and_closing_it_frees_the_worker(engine: ServedEngine) -> None:
+    (picture,) = pictures(1)
+    stream = engine.stream(asked("stream", "what?", picture, config=CropConfig(budget=CONFIG.budget, repeats=10)))
+    assert [next(stream).stage for _ in range(2)] == ["localize", "baseline"]
+    stream.close()
+    assert engine.call(asked("answer", "what?", picture, config=CONFIG)).tokens
+
+
+def test_what_a_worker_refuses_is_one_sentence(engine: ServedEngine) -> None:
+    (picture,) = pictures(1)
+    far = CropConfig(budget=CONFIG.budget, localizer="box")
+    for work in (
+        lambda: engine.call(asked("compare", "what?", picture, config=far)),
+        lambda: list(engine.stream(asked("stream", "what?", picture, config=far))),
+        lambda: list(engine.stream(asked("ask_many", "what?", picture, specs=(RunSpec("one", far),)))),
+    ):
+        with pytest.raises(WorkerError, match=r"^The region is to be drawn by hand, but no box was given; .*\.$"):
+            work()
+
+
+def test_a_worker_is_killed_under_load_and_nobody_is_forgotten(engine: ServedEngine) -> None:
+    """Every request is answered about its own picture, or told in one sentence; the worker is replaced."""
+    told: dict[int, Any] = {}
+
+    def ask(number: int, picture: Image.Image) -> None:
+        try:
+            if number % 2:
+                told[number] = engine.call(asked("compare", f"what is {number}?", picture, config=CONFIG))
+            else:
+                events = engine.stream(asked("stream", f"what is {number}?", picture, config=CONFIG))
+                told[number] = [*events][-1].comparison
+        except ValueError as error:
+            told[number] = str(error)
+
+    threads = [threading.Thread(target=ask, args=each, daemon=True) for each in enumerate(pictures(8))]
+    before = workers()
+    assert len(before) == 2
+    for thread in threads:
+        thread.start()
+    while not told:
+        time.sleep(0.01)
+    os.kill(before[0], signal.SIGKILL)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(told) == list(range(8))
+    for number, each in told.items():
+        if isinstance(each, str):
+            assert each.startswith("The machine that worked at this was lost") and each.endswith(".")
+        else:
+            assert each.question == f"what is {number}?" and each.crop.trace.image_size == (200 + number, 160)
+    assert sum(isinstance(each, Comparison) for each in told.values()) >= 6
+    end = time.monotonic() + PATIENCE
+    while len(set(workers()) - {before[0]}) < 2:
+        assert time.monotonic() < end, "the dead worker was not replaced"
+        time.sleep(0.1)
+
+
+class Handle:
+    """A deployment whose first tries die."""
+
+    class Response(list):
+        def result(self) -> Any:
+            (only,) = self
+            return self._checked(only)
+
+        def __iter__(self) -> Iterator[Any]:
+            return map(self._checked, super().__iter__())
+
+        @staticmethod
+        def _checked(item: Any) -> Any:
+            if isinstance(item, Exception):
+                raise item
+            return item
+
+        def cancel(self) -> None:
+            pass
+
+    def __init__(self, *answers: list[Any]) -> None:
+        self.answers = [self.Response(each) for each in answers]
+        self.call = self.stream = self
+
+    def options(self, stream: bool) -> Handle:
+        return self
+
+    @property
+    def keeps_history(self) -> Any:
+        return Handle([True])
+
+    def remote(self, *_: Any) -> Any:
+        return self.answers.pop(0)
+
+
+def test_a_second_death_is_told_and_what_was_told_is_not_told_again() -> None:
+    from ray.exceptions import ActorDiedError
+
+    died, event = ActorDiedError(), StreamEvent("localize")
+    assert ServedEngine(Handle([died], ["answer"])).call(asked("answer")) == "answer"
+    many = ServedEngine(Handle(["a", "b", died], ["a", "b", "c"])).stream(asked("ask_many"))
+    assert list(many) == ["a", "b", "c"]
+    assert list(ServedEngine(Handle([event, died], [event, event])).stream(asked("stream"))) == [event] * 3
+    for lost in (
+        lambda engine: engine.call(asked("answer")),
+        lambda engine: list(engine.stream(asked("ask_many"))),
+    ):
+        with pytest.raises(WorkerError, match=r"^The machine .* was lost, twice; please ask again\.$"):
+            lost(ServedEngine(Handle([died], [died])))

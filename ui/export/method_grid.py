@@ -1,0 +1,74 @@
+"""What each method keeps: a small picture of every way to ask, with its answer below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crop_core.records.formatting import format_number, format_probability
+from ui.export import trace_panels
+from ui.export.figure_style import INK, quoted
+from ui.export.legend import Paint, area
+from ui.export.page_layout import Drawn, Page
+from ui.export.trace_panels import FADED, HIDDEN, Canvas
+from ui.views import palette
+
+if TYPE_CHECKING:
+    from crop_core.records.results import RunResult
+
+WIDE, GAP = 78.0, 7.0  # points that a picture wants, and between two
+KEPT = Paint("read in every layer", "#ffffff", frame=INK)
+
+
+def methods(pixels: NDArray[np.uint8], told: list[RunResult], page: Page, x: float, y: float, room: float) -> Drawn:
+    """One picture a way, in rows that are as even as can be; what the words below mean stands under them."""
+    rows = -(-len(told) // max(1, round(room / WIDE)))
+    columns = -(-len(told) // rows)
+    width = (room + GAP) / columns - GAP
+    paints: dict[str, Paint] = {KEPT.label: KEPT}
+    bottom = y
+    for row in range(rows):
+        beside = told[row * columns : (row + 1) * columns]
+        drawn = [_one(page, pixels, each, x + k * (width + GAP), bottom, width) for k, each in enumerate(beside)]
+        bottom = max(low for _, low in drawn) + GAP
+        paints |= {paint.label: paint for used, _ in drawn for paint in used}
+    full = quoted("", told[0].text, 120)
+    note = f"Below each: its answer, × where it is not {full}; how likely that one is; visual tokens a layer."
+    ordered = sorted(paints.values(), key=HIDDEN.__eq__)  # that one last
+    return [paint.handle for paint in ordered], page.text(x, bottom, note, room) - y
+
+
+def _one(
+    page: Page, pixels: NDArray[np.uint8], told: RunResult, x: float, y: float, width: float
+) -> tuple[list[Paint], float]:
+    """Name, picture and answer: their paints, and where they end."""
+    top = page.text(x, y, told.name, width, weight="bold", most=1) + 2
+    canvas = Canvas.on(page, told.trace, pixels, x, top, width)
+    used = _kept(canvas)
+    bottom = page.text(x, top + canvas.height + 2, f"{'' if told.same else '× '}“{told.text}”", width, most=2)
+    return used, page.text(
+        x, bottom + 1, f"{format_probability(told.chance)}, {format_number(told.trace.mean_tokens)}", width
+    )
+
+
+def _kept(canvas: Canvas) -> list[Paint]:
+    """What is read in every layer is clear, the earlier a token is gone the paler it is, and what was pooled is
+    outlined.
+    """
+    trace, pooled = canvas.trace, trace_panels.pooled_tokens(canvas.trace)
+    died = trace.died_at
+    canvas.photo(pooled)
+    paints = [trace_panels.gone("dropped: the earlier, the paler")] if (died < trace.layers).any() else []
+    for layer in np.unique(died[died < trace.layers]):
+        alpha = FADED * (1 - layer / trace.layers)
+        area(canvas.axes, canvas.tokens(died == layer), facecolor=palette.VEIL, alpha=alpha)
+    for ring in np.unique(trace.ring[pooled]).tolist():
+        paints.append(trace_panels.ring_paint(ring, f"pooled, ring {ring}" if ring else "pooled, in no ring"))
+        canvas.pooled(pooled & (trace.ring == ring), paints[-1])
+    hidden = canvas.hidden()
+    if trace.region.source == "whole":
+        return [*paints, *hidden]
+    canvas.region()
+    return [*paints, trace_panels.region_paint(trace), *hidden]

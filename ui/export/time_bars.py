@@ -1,0 +1,69 @@
+"""Where the time goes: a stacked bar of each run. Hatch and lightness tell stages apart as well as hue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ui.export.figure_style import lines
+from ui.export.legend import CROSSED, FALLING, RISING, Paint
+from ui.export.page_layout import Drawn, Page, Panel, nice, quarters
+from ui.views import palette, texts
+from ui.views.figures import STAGE_NAMES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from crop_core.records.cost import Cost
+    from ui.export.figure import ShownRun
+
+LOOKS = {  # alpha and hatch
+    "localizer_s": (0.38, CROSSED),
+    "encode_s": (0.55, ""),
+    "compression_s": (0.38, RISING),
+    "scoring_s": (0.38, FALLING),
+    "prefill_s": (1.0, ""),
+    "decode_s": (0.12, ""),
+}
+BAR, ROW = 15.0, 34.0  # points of a bar, and from one to the next
+LEFT, NARROW = 8.0, 120.0  # points beside the axis, and of a figure with fewer ticks
+
+
+def times(run: ShownRun) -> Panel:
+    """Milliseconds of every stage, with every token above and pruned below; a title over each bar."""
+    runs = {"every token": run.result.baseline.cost, texts.method_name(run.result.method): run.result.crop.cost}
+    paints = {stage: _paint(stage, *runs.values()) for stage in STAGE_NAMES}
+    stages = [stage for stage in STAGE_NAMES if any(getattr(cost, stage) > 0 for cost in runs.values())]
+    most = nice(max(sum(_milliseconds(cost).values()) for cost in runs.values()))
+
+    def draw(page: Page, x: float, y: float, room: float) -> Drawn:
+        height = ROW * len(runs) + 4
+        axes, bottom = page.chart(x, y, room - LEFT, height, "milliseconds", LEFT)
+        ticks = quarters(most, 5 if room > NARROW else 3)
+        axes.set(xlim=(0, most), ylim=(height, 0), xticks=ticks, yticks=[])
+        for place, (name, cost) in enumerate(runs.items()):
+            middle = ROW * (place + 1) - BAR / 2
+            total = "\n".join(lines(f"{name}: {1000 * cost.total_s:.1f} ms", room - LEFT - 3))
+            axes.annotate(total, (0, middle), (3, BAR / 2 + 2), textcoords="offset points", annotation_clip=False)
+            _bar(axes, middle, _milliseconds(cost), paints)
+        return [paints[stage].handle for stage in stages], bottom - y
+
+    return Panel("Where the time goes", draw)
+
+
+def _milliseconds(cost: Cost) -> dict[str, float]:
+    return {stage: 1000 * getattr(cost, stage) for stage in STAGE_NAMES}
+
+
+def _paint(stage: str, *costs: Cost) -> Paint:
+    """The paint of a stage, with its milliseconds in the order of the bars."""
+    told = " / ".join(f"{_milliseconds(cost)[stage]:.1f}" for cost in costs)
+    return Paint(f"{STAGE_NAMES[stage]}: {told} ms", palette.STAGES[stage], *LOOKS[stage])
+
+
+def _bar(axes: Axes, middle: float, took: dict[str, float], paints: dict[str, Paint]) -> None:
+    """Each stage where the one before it ends."""
+    start = 0.0
+    for stage, milliseconds in took.items():
+        if milliseconds > 0:
+            axes.barh(middle, milliseconds, BAR, start, label=STAGE_NAMES[stage], **paints[stage].look)
+        start += milliseconds

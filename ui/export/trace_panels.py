@@ -1,0 +1,201 @@
+"""The three pictures of a trace: region, compression, pruning at a layer. Reads a trace only.
+
+Hue never stands alone: pooled rings are outlined and hatched apart, what is gone is pale, what goes now is hatched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from crop_core.records.region import GRID
+from ui.export import image
+from ui.export.figure_style import INK, QUIET
+from ui.export.legend import CROSSED, FALLING, LYING, RISING, Boxes, Paint, area, segments
+from ui.export.page_layout import Drawn, Page, Panel
+from ui.views import palette
+
+if TYPE_CHECKING:
+    from crop_core.records.trace import TokenTrace
+    from ui.export.figure import ShownRun
+
+HATCHES = (LYING, "", RISING, FALLING, CROSSED)  # of the region, and of rings from near to far
+TINT, FADED = 0.38, 0.86  # how much of a pooled group's colour, and of the veil over what is gone
+DENSE = 400 / 72  # pixels of a photo to a point of the figure
+HIDDEN = Paint("not seen by the model", "#475569", hatch=RISING)
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """Axes over a photo (pixels) of a trace, in the trace's pixels; width and height in points."""
+
+    trace: TokenTrace
+    axes: Axes
+    picture: NDArray[np.uint8]
+    width: float
+    height: float
+
+    @classmethod
+    def on(cls, page: Page, trace: TokenTrace, picture: NDArray[np.uint8], x: float, y: float, width: float) -> Canvas:
+        """A canvas whose top left corner lies at (x, y)."""
+        across, down = trace.image_size
+        height = down * width / across
+        axes = page.axes(x, y, width, height)
+        axes.set(xlim=(0, across), ylim=(down, 0))
+        axes.set_axis_off()
+        return cls(trace, axes, image.smaller(picture, round(DENSE * max(width, height))), width, height)
+
+    @property
+    def drawn(self) -> NDArray[np.bool_]:
+        """(N,) whether a token has a place in the finest view."""
+        return np.isfinite(self.trace.boxes).all(axis=1) & (self.trace.view == self.trace.view.max())
+
+    def tokens(self, chosen: NDArray[np.bool_]) -> Boxes:
+        """(K, 4) the boxes of the chosen tokens (N,) that are drawn."""
+        return self.trace.boxes[chosen & self.drawn]
+
+    def photo(self, grey: NDArray[np.bool_] | None = None) -> None:
+        """The photo; without colour where the tokens `grey` (N,) are."""
+        width, height = self.trace.image_size
+        pixels = self.picture
+        if grey is not None:
+            pixels = image.greyed(pixels, self.tokens(grey) / [width, height, width, height])
+        self.axes.imshow(pixels, extent=(0, width, height, 0), aspect="auto")
+
+    def region(self) -> None:
+        """The region's frame, inside its edge."""
+        inset = self.trace.image_size[0] / self.width
+        left, top, right, bottom = self.trace.region.box
+        size = max(right - left - 2 * inset, 0), max(bottom - top - 2 * inset, 0)
+        for colour, width, alpha in (("#ffffff", 3.2, 0.9), (palette.REGION, 1.6, 1.0)):
+            frame = Rectangle((left + inset, top + inset), *size, fill=False, joinstyle="miter")
+            frame.set(edgecolor=colour, linewidth=width, alpha=alpha)
+            self.axes.add_patch(frame)
+
+    def hidden(self) -> list[Paint]:
+        """What the model cannot see, hatched; its paint, where there is any."""
+        boxes = outside(self.trace.visible, (0, 0, *self.trace.image_size))
+        area(self.axes, boxes, facecolor="#f8fafc", alpha=0.72)
+        HIDDEN.fill(self.axes, boxes)
+        return [HIDDEN] if len(boxes) else []
+
+    def outlines(self, group: NDArray[np.int64], colour: str, width: float, alpha: float = 1.0) -> None:
+        """Around each group of tokens, by its number (N,), negative for none: the edges that none of its tokens
+        share.
+        """
+        shown = self.drawn & (group >= 0)
+        sides = self.trace.boxes[shown][:, [0, 1, 2, 1, 2, 1, 2, 3, 0, 3, 2, 3, 0, 1, 0, 3]].reshape(-1, 4)
+        owned = np.column_stack([np.repeat(group[shown], 4), np.round(sides, 3)])
+        edges, times = np.unique(owned, axis=0, return_counts=True)
+        ends = np.unique(edges[times == 1, 1:], axis=0).reshape(-1, 2, 2)
+        segments(self.axes, ends, edgecolor=colour, linewidth=width, alpha=alpha)
+
+    def pooled(self, chosen: NDArray[np.bool_], paint: Paint) -> None:
+        """One ring of pooled groups."""
+        paint.fill(self.axes, self.tokens(chosen))
+        self.outlines(np.where(chosen, self.trace.group, -1), paint.colour, 0.7)
+
+
+def outside(box: tuple[float, ...], of: tuple[float, ...]) -> Boxes:
+    """(K, 4) what is left of the box `of` without the box: none, or up to four."""
+    (left, top, right, bottom), (x0, y0, x1, y1) = box, of
+    parts = np.array([(x0, y0, x1, top), (x0, bottom, x1, y1), (x0, top, left, bottom), (right, top, x1, bottom)])
+    return parts[(parts[:, 2:] - parts[:, :2] > 1e-6).all(axis=1)]
+
+
+def region(run: ShownRun) -> Panel:
+    """The 8x8 grid and the region, everything outside it dimmed."""
+
+    def draw(canvas: Canvas) -> list[Paint]:
+        width, height = canvas.trace.image_size
+        canvas.photo()
+        area(canvas.axes, outside(canvas.trace.region.box, (0, 0, width, height)), facecolor="#0f172a", alpha=0.32)
+        shares = np.arange(1, GRID) / GRID
+        grid = np.array([[(k, 0), (k, 1)] for k in shares] + [[(0, k), (1, k)] for k in shares]) * [width, height]
+        segments(canvas.axes, grid, edgecolor="#0f172a", linewidth=0.9, alpha=0.35)
+        segments(canvas.axes, grid, edgecolor="#ffffff", linewidth=0.45, alpha=0.75)
+        return [region_paint(canvas.trace)]
+
+    return _panel("Region", run, draw)
+
+
+def compression(run: ShownRun) -> Panel:
+    """Retained tokens clear, each pooled group one tinted and outlined cell, dropped tokens veiled."""
+    trace = run.trace
+    pooled = pooled_tokens(trace)
+    kept, dropped = (trace.group >= 0) & ~pooled, trace.group < 0
+
+    def draw(canvas: Canvas) -> list[Paint]:
+        veil = gone(f"dropped: {dropped.sum()}")
+        canvas.photo(pooled)
+        veil.fill(canvas.axes, canvas.tokens(dropped))
+        paints = [Paint(f"retained: {kept.sum()}", "#ffffff", frame=INK)] if kept.any() else []
+        if trace.input_tokens < trace.visual_tokens:
+            canvas.outlines(np.where(kept, trace.group, -1), INK, 0.25, 0.5)
+        for ring in np.unique(trace.ring[pooled]).tolist():
+            chosen = pooled & (trace.ring == ring)
+            paints.append(ring_paint(ring, f"pooled: {chosen.sum()} to {len(np.unique(trace.group[chosen]))}"))
+            canvas.pooled(chosen, paints[-1])
+        return [*paints, *([veil] if dropped.any() else [])]
+
+    return _panel(f"Compression: {trace.visual_tokens} to {trace.input_tokens} tokens", run, draw)
+
+
+def pruning(run: ShownRun) -> Panel:
+    """Tokens alive in the layer clear, those that go there hatched, all that went before veiled."""
+    trace, layer = run.trace, run.layer
+    now, before = trace.died_at == layer, trace.died_at < layer
+    if layer == 0:  # what compression dropped never entered a layer
+        now, before = np.zeros_like(now), now
+
+    def draw(canvas: Canvas) -> list[Paint]:
+        cut = Paint(f"cut here: {len(np.unique(trace.group[now]))}", palette.CUT, 0.5, CROSSED)
+        veil = gone("gone before")
+        canvas.photo(now | before)
+        veil.fill(canvas.axes, canvas.tokens(before))
+        cut.fill(canvas.axes, canvas.tokens(now))
+        canvas.outlines(np.where(trace.died_at > layer, trace.group, -1), INK, 0.25, 0.5)
+        alive = Paint(f"alive: {trace.alive_counts[layer]}", "#ffffff", frame=INK)
+        return [alive, *([cut] if now.any() else []), *([veil] if before.any() else [])]
+
+    return _panel(f"Pruning: layer {layer} (of 0–{trace.layers - 1})", run, draw)
+
+
+def _panel(title: str, run: ShownRun, draw: Callable[[Canvas], list[Paint]]) -> Panel:
+    """A panel of one photo, over which every picture has what the model cannot see, and the region."""
+
+    def on_page(page: Page, x: float, y: float, room: float) -> Drawn:
+        canvas = Canvas.on(page, run.trace, run.pixels, x, y, room)
+        paints = [*draw(canvas), *canvas.hidden()]
+        canvas.region()
+        return [paint.handle for paint in paints], canvas.height
+
+    return Panel(title, on_page)
+
+
+def pooled_tokens(trace: TokenTrace) -> NDArray[np.bool_]:
+    """(N,) whether a token shares its place in the LLM with others."""
+    sizes = np.bincount(trace.group[trace.group >= 0], minlength=trace.input_tokens)
+    return (trace.group >= 0) & (sizes[trace.group] > 1)
+
+
+def ring_paint(ring: int, label: str) -> Paint:
+    """The paint of a ring, 0 being the region; rings beyond the list share its last hatch."""
+    return Paint(label, palette.ring_colour(ring), TINT, HATCHES[min(max(ring, 0), len(HATCHES) - 1)])
+
+
+def gone(label: str) -> Paint:
+    """The veil over what is gone."""
+    return Paint(label, palette.VEIL, FADED, frame=QUIET)
+
+
+def region_paint(trace: TokenTrace) -> Paint:
+    """The region's frame, with where it is from."""
+    sure = "" if trace.region.confidence is None else f", confidence {100 * trace.region.confidence:.0f} %"
+    return Paint(f"region ({trace.region.source}{sure})", "#ffffff", frame=palette.REGION)

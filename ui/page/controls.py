@@ -1,0 +1,177 @@
+"""The folded settings: the widgets, and what their values (untrusted) mean as a `CropConfig` and a `Region`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from crop_core.records.config import METHODS, PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
+from crop_core.records.formatting import truncated_repr
+from crop_core.records.region import Region, RegionError
+
+BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("As the ratios say", "ratios")]
+MODES = [("Predicted", "predicted"), ("Drawn", "drawn"), ("Whole", "whole")]
+RINGS_HELP = "Cells : of how many tokens one is left, from near to far; “rest” is everything beyond."
+SCHEDULE_HELP = (
+    "Layer : share of tokens alive from it on. Empty: one early and one late cut. A budget scales the shares."
+)
+EVICT_HELP = "Dropped tokens leave the KV cache of the layers before the last cut too, once the prompt is read."
+PULL = "(...region) => window.cropExplorer?.pull(region) ?? region"
+ASK_PULL = f"(...values) => [...values.slice(0, -6), ...({PULL})(...values.slice(-6))]"
+PUSH = "(...region) => { window.cropExplorer?.push(region); }"
+FORGET = "(mode, others) => mode === 'drawn' ? others : ''"
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+@dataclass(frozen=True)
+class ParsedSettings:
+    """A run as the settings ask for it; `region` is None when the localizer is to find it. mode: one of MODES."""
+
+    config: CropConfig
+    region: Region | None
+    mode: str
+
+
+def pairs(text: str, what: str, example: str) -> list[tuple[str, float]]:
+    """`text` "a:b, c:d" as [(a, number b), ...]; ConfigError that shows an example for anything else."""
+    found = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        left, colon, right = part.partition(":")
+        try:
+            found.append((left.strip(), float(right)))
+        except ValueError:
+            colon = ""
+        if not colon:
+            raise ConfigError(
+                f"The {what} {truncated_repr(text)} cannot be read at {truncated_repr(part)}; write them like {example}."
+            )
+    return found
+
+
+def number(text: str, what: str, example: str) -> float:
+    """A number, "rest" meaning everything beyond."""
+    try:
+        return math.inf if text == "rest" else float(text)
+    except ValueError:
+        raise ConfigError(f"The {what} cannot be read at {truncated_repr(text)}; write them like {example}.") from None
+
+
+def parse_rings(text: str) -> PlcConfig:
+    """PLC rings from "1:4, 2:9, rest:36"."""
+    what, example = "PLC rings", "1:4, 2:9, rest:36"
+    return PlcConfig(tuple(Ring(number(width, what, example), ratio) for width, ratio in pairs(text, what, example)))
+
+
+def rings_text(plc: PlcConfig) -> str:
+    """Inverse of `parse_rings`."""
+    return ", ".join(f"{'rest' if ring.width == math.inf else f'{ring.width:g}'}:{ring.ratio:g}" for ring in plc.rings)
+
+
+def parse_schedule(text: str) -> IlpConfig:
+    """An ILP schedule from "2:0.5, 6:0.2"; the default one when empty."""
+    what, example = "ILP schedule", "2:0.5, 6:0.2"
+    steps = []
+    for layer, share in pairs(text, what, example):
+        at = number(layer, what, example)
+        if not math.isfinite(at) or at != int(at):
+            raise ConfigError(
+                f"The ILP schedule needs whole layers, not {truncated_repr(layer)}; write it like {example}."
+            )
+        steps.append((int(at), share))
+    return IlpConfig(schedule=tuple(steps))
+
+
+def parse_budget(choice: str, custom: str) -> Budget | None:
+    """A preset, a custom budget ("64" or "11.1%"), or None: the ratios and shares as they stand."""
+    if choice == "ratios":
+        return None
+    if choice != "custom":
+        if choice not in PRESETS:
+            raise ConfigError(
+                f"The budget {truncated_repr(choice)} is not known; choose {', '.join(PRESETS)}, custom or ratios."
+            )
+        return PRESETS[choice]
+    if not (custom or "").strip():
+        raise ConfigError("The custom budget is empty; give a mean number of tokens per layer (64) or a share (11.1%).")
+    return Budget.parse(custom)
+
+
+def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Region | None:
+    """The region that the user gave for an image of `size` (width, height), or None when it is to be predicted."""
+    if mode == "predicted":
+        return None
+    if mode == "whole":
+        return Region.whole(*size)
+    if mode != "drawn":
+        raise RegionError(f"The region {truncated_repr(mode)} is not known; choose predicted, drawn or whole.")
+    try:
+        x0, y0, x1, y1 = (int(cell) for cell in cells)
+    except (TypeError, ValueError, OverflowError):
+        said = "The drawn region is incomplete; draw it on the picture or give all four cells, 0 to 7."
+        raise RegionError(said) from None
+    return Region(x0, y0, x1, y1, *size, "drawn")
+
+
+def without_drawn(mode: str) -> Any:
+    """The region mode for another picture: a region that was drawn belongs to the one before."""
+    return "predicted" if mode == "drawn" else gr.skip()
+
+
+def parse_settings(values: Sequence[Any], size: tuple[int, int]) -> ParsedSettings:
+    """All settings in the order of `Panel.values`; ConfigError or RegionError with one sentence when one cannot be."""
+    method, budget, custom, rings, schedule, evict, mode, *cells = values
+    for each in (method, budget, custom, rings, schedule, mode):
+        if not isinstance(each, str | None):
+            raise ConfigError(f"A setting is a text, not {truncated_repr(each)}.")
+    plc, ilp = parse_rings(rings or ""), replace(parse_schedule(schedule or ""), evict=bool(evict))
+    config = CropConfig(method=method or "", budget=parse_budget(budget, custom), plc=plc, ilp=ilp)
+    return ParsedSettings(config, parse_region(mode, cells, size), mode)
+
+
+class SettingsPanel:
+    """The settings' widgets; `values` are the inputs that `read` understands."""
+
+    def __init__(self) -> None:
+        methods = [(one.label, name) for name, one in METHODS.items()]
+        with gr.Accordion("Settings", open=False, elem_id="settings"):
+            budget = gr.Radio(
+                BUDGETS,
+                value="192",
+                label="Token budget",
+                info="Mean number of visual tokens per LLM layer.",
+                elem_id="budget",
+            )
+            custom = gr.Textbox(
+                "", label="Custom budget", info="Tokens (64) or a share (11.1%).", visible=False, elem_id="custom"
+            )
+            method = gr.Dropdown(methods, value="crop", label="Method", elem_id="method")
+            rings = gr.Textbox(rings_text(PlcConfig()), label="PLC rings", info=RINGS_HELP, elem_id="rings")
+            schedule = gr.Textbox(
+                "", label="ILP schedule", info=SCHEDULE_HELP, placeholder="2:0.5, 6:0.2", elem_id="schedule"
+            )
+            evict = gr.Checkbox(False, label="Evict from early layers", info=EVICT_HELP, elem_id="evict")
+        self.mode = gr.Radio(MODES, value="predicted", label="Region", elem_id="mode")
+        with gr.Row(visible=False, elem_id="cells") as row:
+            names = ("Left column", "Top row", "Right column", "Bottom row")
+            self.cells = [
+                gr.Number(value, label=name, precision=0, min_width=70)
+                for name, value in zip(names, (2, 2, 5, 5), strict=True)
+            ]
+        budget.input(lambda choice: gr.Textbox(visible=choice == "custom"), budget, custom, **QUIET)
+        self.row, self.method, self.budget = row, method, budget
+        self.values = [method, budget, custom, rings, schedule, evict, self.mode, *self.cells]
+
+    def follow(self, explorer: gr.HTML, others: gr.Textbox) -> None:
+        """Keeps the widgets and the regions drawn in the explorer together, in the browser; others: those after the
+        first picture, which a choice for all of them ends.
+        """
+        region = [self.mode, *self.cells, others]
+        explorer.input(None, region, region, js=PULL, api_visibility="private")
+        self.mode.input(None, [self.mode, others], others, js=FORGET, api_visibility="private")
+        for widget in region:
+            widget.change(None, region, None, js=PUSH, api_visibility="private")
+        self.mode.change(lambda mode: gr.Row(visible=mode == "drawn"), self.mode, self.row, **QUIET)

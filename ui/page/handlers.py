@@ -1,0 +1,198 @@
+"""What happens when somebody asks: bad input becomes one sentence, an engine's stream becomes what is on screen.
+
+One object per app, with no state that a request changes: what belongs to a visitor travels through Gradio's session.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
+
+import gradio as gr
+
+from crop_core.io.data_url import data_url
+from crop_core.io.images import open_image
+from crop_core.records.request import Engine, QueueStatus
+from ui.export import links
+from ui.page import controls
+from ui.page.images import open_all
+from ui.page.request import ComparisonRequest
+from ui.views.examples import Example
+from ui.views.explorer_state import ExplorerState
+from ui.views.history import FinishedRun, History, strip_html
+from ui.views.queue_status import queue_message
+from ui.views.rendering import message, render
+
+log = logging.getLogger(__name__)
+BROKEN = (
+    "The model could not answer: something went wrong inside. The app's log says what; nothing on screen has changed."
+)
+ALONE = "There is no answer to follow yet: ask a first question above."
+Moment = tuple[Any, Any, Any, Any]  # explorer, message, history, Stop
+
+
+class Handlers:
+    """The app's event handlers over one engine and its examples."""
+
+    def __init__(self, engine: Engine, examples: list[Example]) -> None:
+        self.engine = engine
+        self.examples = examples
+
+    def preview(self, path: str | None, more: list[str] | None, mode: str) -> tuple[Any, ...]:
+        """New pictures: (explorer, message, region mode, regions in the others, follow-up).
+
+        None, or a bad one, leaves all but the message as it is. A new picture starts a new thread.
+        """
+        try:
+            view = ExplorerState.of(open_all(path, more)) if path or more else None
+        except ValueError as error:
+            return gr.skip(), message(str(error)), *(gr.skip(),) * 3
+        if view is None:  # taken away
+            return gr.skip(), message(), *(gr.skip(),) * 3
+        return view.to_json(), message(), controls.without_drawn(mode), "", gr.Column(visible=False)
+
+    def ask(
+        self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
+    ) -> Iterator[Moment]:
+        """Streams (explorer, message, history, Stop) for one question; bad input changes the message only.
+
+        settings: values of `Panel`, then that of `MorePictures.drawn`.
+        """
+        yield from self._stream(history, lambda: ComparisonRequest.of(open_all(path, more), question, settings))
+
+    def again(
+        self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
+    ) -> Iterator[Moment]:
+        """As `ask`, but the question on screen, as the follow-up that it may be, with the regions of now; a recorded
+        run is not asked again.
+        """
+        run = history.shown
+        if run is None or run.file:
+            yield from self.ask(history, path, question, more, *settings)
+        else:
+            said = run.result
+            yield from self._stream(
+                history, lambda: ComparisonRequest.of(run.images, said.question, settings, said.history)
+            )
+
+    def follow(self, history: History, question: str, *settings: Any) -> Iterator[tuple[Any, ...]]:
+        """Streams (explorer, message, history, Stop, question) for a question that follows the thread on screen, with
+        its pictures.
+        """
+        run = history.shown
+        if run is None or run.file:
+            yield gr.skip(), message(ALONE), gr.skip(), stopping(False), gr.skip()
+            return
+        for moment in self._stream(
+            history, lambda: ComparisonRequest.of(run.images, question, settings, history.thread)
+        ):
+            yield *moment, "" if isinstance(moment[2], History) else gr.skip()
+
+    def _stream(self, history: History, request: Callable[[], ComparisonRequest]) -> Iterator[Moment]:
+        """What is asked, answered. After bad input or a failure the last of it is what was on screen before."""
+        view = None
+        try:
+            for moment, done in self.comparison(request()):
+                if isinstance(moment, QueueStatus):
+                    yield gr.skip(), render("queue_status", queue_message(moment)), gr.skip(), stopping(True)
+                    continue
+                view, kept = moment, history.add(done) if done else gr.skip()
+                yield view.to_json(), message(), kept, stopping(done is None)
+            return
+        except ValueError as error:
+            sentence = str(error)
+        except Exception:
+            log.exception("the engine failed")
+            sentence = BROKEN
+        yield standing(history, view), message(sentence), gr.skip(), stopping(False)
+
+    def stop(self, history: History, path: str | None, more: list[str] | None) -> tuple[Any, Any, Any]:
+        """(explorer, message, Stop) once a question was stopped: what stood there before it."""
+        try:
+            before = standing(history, ExplorerState.of(open_all(path, more)) if path or more else None)
+        except ValueError:
+            before = gr.skip()
+        return before, message(), stopping(False)
+
+    def comparison(self, asked: ComparisonRequest) -> Iterator[tuple[ExplorerState | QueueStatus, FinishedRun | None]]:
+        """The engine's stream as views, after the wait for it; the last one with the finished run.
+
+        Nothing is shown before the engine's first event, so that a budget or box that it refuses changes nothing.
+        """
+        view = asked.view()
+        for event in asked.events(self.engine):
+            if isinstance(event, QueueStatus):
+                yield event, None
+                continue
+            view = view.event(event)
+            yield view, None if event.comparison is None else asked.finished(event.comparison, view)
+
+    def show_example(self, mode: str, event: gr.EventData) -> tuple[Any, Any, Any]:
+        """(picture, question, region mode) of a clicked example; an index that is none changes nothing."""
+        index = index_of(event)
+        if not (type(index) is int and 0 <= index < len(self.examples)):
+            return gr.skip(), gr.skip(), gr.skip()
+        chosen = self.examples[index]
+        return str(chosen.image), chosen.question, controls.without_drawn(mode)
+
+    def show_failure(self, mode: str, event: gr.EventData) -> tuple[Any, ...]:
+        """(picture, question, region mode, budget, tab) of a clicked example on which CROP fails at 64 tokens."""
+        shown = self.show_example(mode, event)
+        known = isinstance(shown[0], str)
+        return *shown, "64" if known else gr.skip(), gr.Tabs(selected="explore") if known else gr.skip()
+
+    def show_run(self, history: History, event: gr.EventData) -> tuple[Any, Any]:
+        """(explorer, history) with the clicked run of the history on screen again."""
+        chosen = history.choose(index_of(event))
+        return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
+
+    def beside(self, history: History) -> tuple[Any, Any, Any]:
+        """(runs so far, link, follow-up) of the run on screen; what was asked for here can be followed."""
+        run = history.shown
+        if run is None:
+            return (gr.skip(),) * 3
+        return strip_html(history), self.link(run), gr.Column(visible=not run.file)
+
+    def link(self, run: FinishedRun) -> Any:
+        """The query that brings a run back, of those that ask a first question about an example alone."""
+        first, *others = run.view.pictures
+        example = self._pictures.get(first.url)
+        if example is None or others or run.result.history or run.file:
+            return gr.Textbox("", visible=False)
+        return gr.Textbox(links.query(example, run.result.question, run.settings), visible=True)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Example]:
+        """The examples by what the browser is sent of their pictures."""
+        return {data_url(open_image(one.image)): one for one in self.examples}
+
+    def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
+        """(message, picture, question, *settings) of the link that the page was opened with, if it was."""
+        try:
+            found = links.read(dict(request.query_params), self.examples, settings)
+        except ValueError as error:
+            return message(str(error)), *(gr.skip(),) * (2 + len(settings))
+        return message(), *(found or (gr.skip(),) * (2 + len(settings)))
+
+
+def stopping(possible: bool) -> Any:
+    """The Stop button, while there is something to stop or not."""
+    return gr.Button(interactive=possible)
+
+
+def standing(history: History, view: ExplorerState | None) -> Any:
+    """What is on screen when a question has come to nothing.
+
+    view: what was shown of it. The run about its pictures that it replaced comes back, or they alone do.
+    """
+    if view is None:
+        return gr.skip()
+    run = history.shown
+    return (run.view if run and run.view.pictures == view.pictures else ExplorerState(view.pictures)).to_json()
+
+
+def index_of(event: gr.EventData) -> object:
+    """What a strip's event calls its index; it comes from the browser, and may be anything."""
+    return event._data.get("index") if isinstance(event._data, dict) else None

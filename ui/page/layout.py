@@ -1,0 +1,139 @@
+"""The page: inputs on the left, the explorer on the right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from crop_core.records.request import Engine
+from ui.page.api import endpoints
+from ui.page.bindings import MODEL, PRIVATE, wire
+from ui.page.components import ExplorerView, ImageInput, Strip
+from ui.page.controls import SettingsPanel
+from ui.page.export_panel import open_part, publish_part
+from ui.page.follow_up import FollowUp
+from ui.page.handlers import Handlers
+from ui.page.images import MoreImages
+from ui.page.sweeps import SweepHandlers
+from ui.page.tabs.learn import learn_tab, lesson_bar
+from ui.page.tabs.sweeps import budget_tab, methods_tab, places_part
+from ui.server.hardened_blocks import HardenedBlocks
+from ui.views import scripts, texts
+from ui.views.examples import Example, strip_html
+from ui.views.history import History
+from ui.views.rendering import message, render
+from ui.views.theme import css, theme
+
+LOOK_EVERY = 3600  # seconds between two looks for old uploads
+BACKLOG = 500  # small things that may wait; who waits for the model stands in a line of the engine's own
+FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
+VISITORS = 1000  # of whom something is kept, about 0.4 MB each and what they asked; who came longest ago goes first
+ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
+RUN_LINKED = """(picture) => {
+  if (picture && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
+}"""
+
+
+def build(engine: Engine, examples: list[Example], bundled: bool = True, keep_hours: int = 24) -> gr.Blocks:
+    """The app over an engine.
+
+    Args:
+        engine: such as `crop_core.engine.engine.CropEngine`.
+        examples: one-click examples, shown in this order.
+        bundled: whether the engine's model is the bundled one, whose small world is then described.
+        keep_hours: how long files that were uploaded or offered are kept.
+    """
+    handlers = Handlers(engine, examples)
+    kept = (LOOK_EVERY, keep_hours * 3600)
+    with HardenedBlocks(title="CROP Explorer", analytics_enabled=False, fill_width=True, delete_cache=kept) as app:
+        gr.HTML(render("heading", texts.INTRO), elem_id="heading", apply_default_css=False)
+        with gr.Row(elem_id="columns"):
+            with gr.Column(scale=0, min_width=340, elem_id="inputs"):
+                inputs = input_column(examples, bundled)
+            with gr.Column(scale=1, min_width=340, elem_id="outputs"):
+                outputs = {"bar": lesson_bar(), **output_tabs(engine, inputs, examples)}
+        endpoints(engine, MODEL)  # first, so that their names are theirs
+        wire(handlers, inputs, outputs)
+        restored = [inputs["note"], inputs["picture"], inputs["question"], *inputs["panel"].values]
+        linked = app.load(handlers.restore, inputs["panel"].values, restored, **PRIVATE)
+        linked.then(None, inputs["picture"], None, js=RUN_LINKED, api_visibility="private")
+    app.queue(max_size=BACKLOG, default_concurrency_limit=4, api_open=False)  # no way round the queue
+    return app
+
+
+def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
+    """Pictures, question, Run and Stop, message, settings, examples."""
+    picture = ImageInput(
+        label="Picture", sources=["upload", "clipboard", "webcam"], height=230, elem_id="picture", buttons=[]
+    )
+    more = MoreImages()
+    question = gr.Textbox(
+        label="Question", placeholder="what is left of the dog?", lines=1, max_lines=4, elem_id="question"
+    )
+    with gr.Row(elem_id="go"):
+        run = gr.Button("Run", variant="primary", elem_id="run", scale=3, min_width=160)
+        stop = gr.Button("Stop", elem_id="stop", scale=1, min_width=90, interactive=False)
+    note = gr.HTML(message(), elem_id="message", apply_default_css=False)
+    panel = SettingsPanel()
+    strip = None
+    if examples:
+        gr.HTML(render("title", "Examples"), elem_id="examples-title", apply_default_css=False)
+        strip = Strip(strip_html(examples), elem_id="examples")
+    if bundled:
+        gr.HTML(render("model_scope", texts.WORLD), elem_id="world", apply_default_css=False)
+    asked = {"picture": picture, "more": more, "question": question, "panel": panel}
+    return {**asked, "run": run, "stop": stop, "note": note, "strip": strip}
+
+
+def output_tabs(engine: Engine, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
+    """What there is to see; returns what the handlers need of it."""
+    many = SweepHandlers(engine)
+    asked, note = [inputs["picture"], inputs["question"], *inputs["panel"].values], inputs["note"]
+    with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tab("Explore", id="explore"):
+            outputs = explorer_column(engine.keeps_history)
+            places_part(many, asked, note, MODEL)
+            outputs["publish"] = publish_part()
+            outputs["open"] = open_part()
+        methods_tab(many, asked, note, MODEL)
+        budget_tab(many, asked, note, MODEL)
+        outputs["start"], outputs["failures"] = learn_tab(examples)
+    return {**outputs, "tabs": tabs}
+
+
+def explorer_column(keeps_history: bool) -> dict[str, Any]:
+    """The explorer, what was asked so far, and the place for what follows."""
+    explorer = ExplorerView(elem_id="explorer")
+    runs = Strip("", elem_id="runs")
+    link = gr.Textbox(
+        "",
+        label="Link to this run",
+        visible=False,
+        interactive=False,
+        max_lines=1,
+        buttons=["copy"],
+        elem_id="link",
+    )
+    link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
+    history = gr.State(History(), time_to_live=FORGET_AFTER)
+    return {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": FollowUp(keeps_history)}
+
+
+def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:
+    """What `launch()` needs besides address and port: look, folder of examples, upload limit; nothing phones home."""
+    return {
+        "theme": theme(),
+        "css": css(),
+        "head": scripts.head(),
+        "i18n": gr.I18n(en={"common.upload": "Add pictures"}),  # which Gradio's own words lack
+        "allowed_paths": [str(examples)],
+        "max_file_size": f"{max_upload_mb}mb",
+        "footer_links": ["api"],
+        "state_session_capacity": VISITORS,
+        "run_history": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "share": False,
+    }

@@ -1,0 +1,136 @@
+"""The tab *Learn*, and the bar above the explorer that leads through the lesson."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ui.page.components import Strip
+from ui.page.controls import SettingsPanel
+from ui.views import texts
+from ui.views.examples import Example, thumbnail
+from ui.views.lesson import GLOSSARY, STEPS, WHY_FAILED
+from ui.views.rendering import Card, render
+
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+INTRO = (
+    "Six short steps on prepared examples, some ten minutes in all. Each shows the app at work, with one thing to try "
+    "and one question to answer."
+)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The lesson's widgets. step: the place in STEPS, -1 before and after the lesson."""
+
+    step: gr.State
+    box: gr.Column
+    text: gr.Markdown
+    choice: gr.Radio
+    verdict: gr.Markdown
+    back: gr.Button
+    on: gr.Button
+    end: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a change of the step changes."""
+        return [self.step, self.box, self.text, self.choice, self.verdict, self.back, self.on]
+
+
+def lesson_bar() -> Bar:
+    """Hidden until the lesson is started."""
+    step = gr.State(-1)
+    with gr.Column(visible=False, elem_id="lesson") as box:
+        text = gr.Markdown(elem_id="lesson-text")
+        choice = gr.Radio([], label="", elem_id="lesson-choice")
+        verdict = gr.Markdown(elem_id="lesson-verdict")
+        with gr.Row():
+            back = gr.Button("Back", elem_id="lesson-back", scale=0, min_width=90)
+            on = gr.Button("Next", variant="primary", elem_id="lesson-next", scale=0, min_width=90)
+            end = gr.Button("End the lesson", elem_id="lesson-end", scale=0, min_width=180)
+    choice.input(lambda at, chosen: STEPS[at].verdict(chosen) if known(at) else "", [step, choice], verdict, **QUIET)
+    return Bar(step, box, text, choice, verdict, back, on, end)
+
+
+def learn_tab(examples: list[Example]) -> tuple[gr.Button, Strip | None]:
+    """Lesson, failure gallery, glossary; returns the lesson's start, and the strip of failures if there are any."""
+    failures = [index for index, one in enumerate(examples) if one.pruning_fails]
+    with gr.Tab("Learn", id="learn"):
+        gr.Markdown(f"## A lesson in six steps\n\n{INTRO}")
+        start = gr.Button("Start the lesson", variant="primary", elem_id="lesson-start", scale=0, min_width=180)
+        strip = None
+        if failures:
+            gr.Markdown("## Where pruning failed\n\nRight with every token, wrong with CROP at 64. A click asks again.")
+            strip = Strip(failures_html(examples, failures), elem_id="failures")
+        gr.HTML(render("glossary", GLOSSARY), elem_id="glossary", apply_default_css=False)
+    return start, strip
+
+
+def known(at: object) -> bool:
+    """Whether that is the place of a step."""
+    return type(at) is int and 0 <= at < len(STEPS)
+
+
+def moment(at: int) -> tuple[Any, ...]:
+    """`Bar.outputs` for the step in that place, or for none."""
+    if not known(at):
+        return -1, gr.Column(visible=False), *(gr.skip(),) * 5
+    step = STEPS[at]
+    text = f"### {at + 1} of {len(STEPS)}. {step.title}\n\n{step.text}\n\n**Try:** {step.look}"
+    choice = gr.Radio(list(step.choices), value=None, label=step.question)
+    last = at == len(STEPS) - 1
+    return (
+        at,
+        gr.Column(visible=True),
+        text,
+        choice,
+        "",
+        gr.Button(interactive=at > 0),
+        gr.Button("Done" if last else "Next"),
+    )
+
+
+def prepared(at: int, examples: list[Example]) -> tuple[Any, ...]:
+    """(picture, question, method, budget, region mode) of a step's example; nothing changes without one."""
+    if known(at):
+        step = STEPS[at]
+        for one in examples:
+            if one.image.name == step.picture:
+                return str(one.image), one.question, step.method, step.budget, "predicted"
+    return (gr.skip(),) * 5
+
+
+def asked_by(
+    bar: Bar, start: gr.Button, panel: SettingsPanel, asked: list[Any], tabs: gr.Tabs, examples: list[Example]
+) -> Any:
+    """Wires start, next, back and end; returns the event after which the step's example is to be asked."""
+    inputs = [*asked, panel.method, panel.budget, panel.mode]
+
+    def go(at: int) -> tuple[Any, ...]:
+        return *moment(at), gr.Tabs(selected="explore") if known(at) else gr.skip()
+
+    moves = [
+        start.click(lambda: go(0), None, [*bar.outputs, tabs], **QUIET),
+        bar.on.click(lambda at: go(at + 1), bar.step, [*bar.outputs, tabs], **QUIET),
+        bar.back.click(lambda at: go(at - 1), bar.step, [*bar.outputs, tabs], **QUIET),
+    ]
+    bar.end.click(lambda: go(-1), None, [*bar.outputs, tabs], **QUIET)
+    return [move.then(lambda at: prepared(at, examples), bar.step, inputs, **QUIET) for move in moves]
+
+
+def failures_html(examples: list[Example], failures: list[int]) -> str:
+    """The examples on which pruning fails, with what was said and why."""
+    failed = [(index, examples[index]) for index in failures]
+    cards = [
+        Card(index, one.question, (said(one), WHY_FAILED.get(one.kind, "")), thumbnail(one.image))
+        for index, one in failed
+    ]
+    return render("failure_strip", cards)
+
+
+def said(example: Example) -> str:
+    """Both answers of an example on which pruning fails."""
+    return f"“{texts.quoted(example.answer)}” with every token, “{texts.quoted(example.pruned)}” with CROP at 64"

@@ -1,0 +1,68 @@
+"""Engine whose requests are queued, so that each has the model to itself; streams yield the status of the wait.
+
+All requests run in the same few threads: libraries keep memory per thread, and Gradio has many.
+
+Closing a stream, queued or running, frees its place. A call cannot be closed: it keeps its place until it is answered
+or has taken as long as a request may.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from crop_core.records.request import Engine, EngineRequest, EngineWrapper, R, ResultStream
+from ui.server.request_queue import RequestQueue, Ticket
+
+END = object()
+T = TypeVar("T")
+
+
+class QueuedEngine(EngineWrapper):
+    """An engine behind a queue; FullError if the queue is full (of a stream, once it is read)."""
+
+    def __init__(self, engine: Engine, queue: RequestQueue) -> None:
+        super().__init__(engine)
+        self._queue = queue
+        self._threads = ThreadPoolExecutor(queue.width, "crop-model")
+
+    def call(self, request: EngineRequest[R], /) -> R:
+        """As the engine's, when its turn has come."""
+        ticket = self._queue.join(request.kind)
+        try:
+            for _ in ticket.waits():
+                pass
+            result = self._submit(self.engine.call, request).result()
+            ticket.leave(answered=True)
+            return result
+        finally:
+            ticket.leave()
+
+    def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
+        """As the engine's, after a QueueStatus every second."""
+        ticket = self._queue.join(request.kind, 1 + len(request.specs))
+        try:
+            results = self.engine.stream(request)
+            yield from ticket.waits()
+            while (result := self._submit(next, results, END).result()) is not END:
+                yield result
+            ticket.leave(answered=True)
+        except GeneratorExit:
+            self._submit(_close, results, ticket)  # not waited for: this is Gradio's event loop
+            raise
+        except BaseException:
+            ticket.leave()
+            raise
+
+    def _submit(self, task: Callable[..., T], *args: Any) -> Future[T]:
+        """Run in a thread of the model's, in the caller's context (ZeroGPU asks Gradio whose request this is)."""
+        return self._threads.submit(contextvars.copy_context().run, task, *args)
+
+
+def _close(results: ResultStream[Any], ticket: Ticket) -> None:
+    try:
+        results.close()
+    finally:
+        ticket.leave()

@@ -1,0 +1,77 @@
+"""Worker of the engine in Ray Serve: one engine with one request at a time. Ray replaces a worker that has died.
+
+Source: https://docs.ray.io, Ray Serve's deployments, streaming responses and autoscaling. Results are plain records, on
+the CPU. A ValueError is returned as a value, since Ray would wrap its message into a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from crop_core.records.request import (
+    Engine,
+    EngineRequest,
+    QueueStatus,
+    R,
+    RemoteError,
+    ResultStream,
+    remote_call,
+    remote_stream,
+)
+
+ENGINE = "Engine"
+END = object()
+
+
+class EngineReplica:
+    """The engine that `load` makes, called from other processes."""
+
+    def __init__(self, load: Callable[[], Engine]) -> None:
+        self._engine = load()
+
+    def keeps_history(self) -> bool:
+        """As the engine's."""
+        return self._engine.keeps_history
+
+    def call(self, request: EngineRequest[R]) -> R | RemoteError:
+        """The result, or a RemoteError."""
+        return remote_call(self._engine, request)
+
+    async def stream(self, request: EngineRequest[R]) -> AsyncIterator[R | RemoteError | QueueStatus]:
+        """The results as they come, or a RemoteError as the last. Cancelling it ends the work at the next result."""
+        results: Any = remote_stream(self._engine, request)
+        result: Any
+        try:
+            while (result := await asyncio.shield(asyncio.to_thread(next, results, END))) is not END:
+                yield result
+        finally:
+            await asyncio.to_thread(_close, results)
+
+
+def _close(results: ResultStream[Any]) -> None:
+    """Close a generator that may still work in another thread: possible only after its next result."""
+    while True:
+        try:
+            return results.close()
+        except ValueError:
+            time.sleep(0.05)
+
+
+def deployment(load: Callable[[], Engine], least: int = 1, most: int = 1, gpus: float = 0) -> Any:
+    """The engine's deployment in Ray Serve, to be bound into an application.
+
+    load: makes an engine; it is pickled. least, most: workers, as many as there are requests. gpus: of each worker.
+    """
+    from ray import serve
+
+    scaling = {"min_replicas": least, "max_replicas": most, "target_ongoing_requests": 1}
+    return serve.deployment(
+        name=ENGINE,
+        max_ongoing_requests=1,
+        autoscaling_config=scaling,
+        ray_actor_options={"num_gpus": gpus, "num_cpus": 1},
+        health_check_period_s=2,
+    )(EngineReplica).bind(load)

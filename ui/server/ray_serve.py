@@ -1,0 +1,103 @@
+"""The app on Ray Serve, for more than one GPU or machine: the page as one worker, the engine as several.
+
+    python -m ui.server.ray_serve [--least 1] [--most 2] [--gpus 1]
+
+joins the Ray cluster of this machine, or starts one, and serves at CROP_HOST and CROP_PORT. Settings are those of
+`python app.py`, read where this starts. Needs the optional package ray[serve].
+
+Source: https://docs.ray.io, `serve.ingress` with a function that builds the app inside the worker, since a page cannot
+be pickled. There is one page worker: what belongs to a visitor lives in its process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from crop_core.engine.engine import CropEngine
+from crop_core.models import DEFAULT_MODEL
+from crop_core.records.request import Engine
+from ui.server.ray_client import ServedEngine
+from ui.server.ray_replica import ENGINE, deployment
+from ui.server.settings import Settings
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
+APP = "crop"
+
+
+def page(settings: Settings, engine: Engine, width: int) -> Any:
+    """The whole app as an ASGI application. width: requests that the engine may work at together."""
+    import gradio as gr
+    from starlette.applications import Starlette
+
+    from ui.page.layout import BACKLOG, build, launch_options
+    from ui.server.hosting import Hosting
+    from ui.server.malloc import limit_malloc
+    from ui.views.examples import load_examples
+
+    limit_malloc()
+    hosting = Hosting(settings)
+    bundled = settings.model in (None, DEFAULT_MODEL)
+    blocks = build(hosting.wrap_engine(engine, width), load_examples(EXAMPLES), bundled, settings.keep_hours)
+    options = launch_options(EXAMPLES, settings.max_upload_mb) | hosting.launch_options()
+    around = options.pop("app_kwargs")
+    blocks.max_threads = options.pop("max_threads") + width
+    blocks.state_session_capacity = options.pop("state_session_capacity")
+    blocks.queue(max_size=BACKLOG, default_concurrency_limit=4, api_open=False)  # which reads the threads
+    for name in ("share", "server_name", "server_port"):  # of `launch()` alone
+        options.pop(name, None)
+    return gr.mount_gradio_app(Starlette(**around), blocks, path="", **options)
+
+
+def application(settings: Settings, least: int = 1, most: int = 1, gpus: float = 0) -> Any:
+    """What `serve.run` takes. least, most: engine workers, as many as there are requests. gpus: of each."""
+    from ray import serve
+
+    def inside() -> Any:
+        with ThreadPoolExecutor(1) as aside:  # it waits for a worker's answer, which Ray forbids on this event loop
+            engine = aside.submit(ServedEngine, serve.get_deployment_handle(ENGINE, APP)).result()
+        return page(settings, engine, most)
+
+    load = partial(CropEngine.from_pretrained, **settings.engine_options(), **settings.limits())
+    engine = deployment(load, least, most, gpus)
+    waiting = settings.max_queue + 1000  # pages and their files are asked for beside the questions
+    return serve.deployment(name="Page", num_replicas=1, max_ongoing_requests=waiting)(
+        serve.ingress(inside)(_Page)
+    ).bind(engine)
+
+
+class _Page:
+    """Keeps the engine's deployment in the application."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+
+
+def main() -> None:
+    """Serve until stopped."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--least", type=int, default=1, help="engine workers that are always there (default: 1)")
+    parser.add_argument("--most", type=int, default=2, help="engine workers under load (default: 2)")
+    parser.add_argument(
+        "--gpus", type=float, default=0, help="GPUs of each engine worker, such as 1 or 0.5 (default: 0)"
+    )
+    options = parser.parse_args()
+    if find_spec("ray") is None:
+        sys.exit("CROP Explorer: Ray Serve is missing; install it: pip install 'ray[serve]>=2.50'.")
+    try:
+        settings = Settings.from_env()
+    except ValueError as error:
+        sys.exit(f"CROP Explorer: {error}")
+    from ray import serve
+
+    serve.start(http_options={"host": settings.host or "127.0.0.1", "port": settings.port or 7860})
+    serve.run(application(settings, options.least, options.most, options.gpus), name=APP, blocking=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The one-click examples: a folder with examples.json and its pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from crop_core.io.data_url import data_url
+from ui.views.rendering import Card, render
+
+KIND_NAMES = {
+    "relation": "beside, above, below",
+    "color": "colour",
+    "text": "reading",
+    "count": "counting",
+    "exist": "is it there?",
+    "compare": "comparing",
+    "value": "values and prices",
+    "place": "what is where",
+    "two_hop": "two steps",
+    "whole": "the whole picture",
+}
+FAILS = " · CROP fails at 64 tokens"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture file and a question, with its right answer and its kind; pruning_fails: measured for CROP at 64, which
+    said what `pruned` is.
+    """
+
+    image: Path
+    question: str
+    answer: str
+    kind: str
+    pruning_fails: bool = False
+    pruned: str = ""
+
+
+def load_examples(folder: Path) -> list[Example]:
+    """Examples listed in `folder`/examples.json; an empty list when there is no such file."""
+    listing = Path(folder) / "examples.json"
+    if not listing.is_file():
+        return []
+    rows = json.loads(listing.read_text(encoding="utf-8"))
+    return [
+        Example(
+            Path(folder) / row["image"],
+            row["question"],
+            row["answer"],
+            row["kind"],
+            row.get("pruning_fails", False),
+            row.get("measured", {}).get("crop 64", ""),
+        )
+        for row in rows
+    ]
+
+
+def strip_html(examples: list[Example]) -> str:
+    """The examples as buttons for `ui.page.components.Strip`."""
+    kinds = [KIND_NAMES.get(one.kind, one.kind) + (FAILS if one.pruning_fails else "") for one in examples]
+    cards = [
+        Card(index, one.question, (kind,), thumbnail(one.image))
+        for index, (one, kind) in enumerate(zip(examples, kinds, strict=True))
+    ]
+    return render("example_strip", cards)
+
+
+def thumbnail(path: Path) -> str:
+    """A picture file as a small data URL: a JPEG, since the page holds dozens of them, and makes each visitor wait."""
+    with Image.open(path) as image:
+        return data_url(image.convert("RGB"), side=320, small=0)

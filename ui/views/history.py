@@ -1,0 +1,142 @@
+"""What a visitor has asked so far: the finished runs, and the strip of cards that shows one of them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from crop_core.records.formatting import format_number, format_probability
+from ui.views import texts
+from ui.views.rendering import Card, render
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from crop_core.records.results import Comparison
+    from ui.views.explorer_state import ExplorerState
+
+MOST = 12  # runs that are kept for a visitor; the oldest goes first
+MOST_PIXELS = 64_000_000  # of all pictures that they keep
+NOTHING = "(nothing)"  # stands for an empty answer
+Turns = tuple[tuple[str, str], ...]  # questions and their answers with every token, oldest first
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """One finished run: the pictures, the result, the view of it, and the settings that it was asked with.
+
+    file: the name of the file that it was opened from, if it was.
+    """
+
+    images: tuple[Image.Image, ...]
+    result: Comparison
+    view: ExplorerState
+    settings: tuple[Any, ...] = ()
+    file: str = ""
+
+    @property
+    def turns(self) -> Turns:
+        """The thread up to this run: every question with its answer, as a follow-up is told."""
+        return *self.result.history, (self.result.question, self.result.baseline.text)
+
+    def same_pictures(self, other: FinishedRun) -> bool:
+        """Whether both are about the same pictures, and both were asked here or both opened from files."""
+        return bool(self.file) == bool(other.file) and self.view.pictures == other.view.pictures
+
+    @property
+    def regions(self) -> tuple[tuple[int, int, int, int], ...]:
+        """The region in every picture, as inclusive grid cells."""
+        return tuple(trace.region.grid for trace in self.result.crop.traces)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """runs: oldest first, at most MOST. at: the one that is shown. Never changed in place, never shared."""
+
+    runs: tuple[FinishedRun, ...] = ()
+    at: int = -1
+
+    @property
+    def shown(self) -> FinishedRun | None:
+        """The run that is on screen."""
+        return self.runs[self.at] if self.runs else None
+
+    @property
+    def thread(self) -> Turns:
+        """The shown run's question and answer, with those before it and those that followed; empty without a run."""
+        shown = self.shown
+        if shown is None:
+            return ()
+        onward = [run.turns for run in self.runs if run.same_pictures(shown)]
+        return max((turns for turns in onward if turns[: len(shown.turns)] == shown.turns), key=len)
+
+    def add(self, run: FinishedRun) -> History:
+        """With one more run, which is shown; runs about the same pictures share them."""
+        same = next((old for old in self.runs if old.same_pictures(run)), None)
+        if same is not None:
+            run = replace(run, images=same.images, view=replace(run.view, pictures=same.view.pictures))
+        runs = (*self.runs, run)[-MOST:]
+        while len(runs) > 1 and _pixels(runs) > MOST_PIXELS:
+            runs = runs[1:]
+        return History(runs, len(runs) - 1)
+
+    def choose(self, index: object) -> History:
+        """With another run shown; an index that is none (it comes from the browser) changes nothing."""
+        return History(self.runs, index) if type(index) is int and 0 <= index < len(self.runs) else self
+
+
+def _pixels(runs: tuple[FinishedRun, ...]) -> int:
+    pictures = {id(image): image.width * image.height for run in runs for image in run.images}
+    return sum(pictures.values())
+
+
+def strip_html(history: History) -> str:
+    """The thread of the shown run, and a card for every run of its pictures and question, or for every one that was
+    opened, newest first; nothing of either that has one entry alone.
+    """
+    shown = history.shown
+    alike = [at for at, run in enumerate(history.runs) if shown and _belong(run, shown)]
+    cards = [_run_card(history, at) for at in reversed(alike)]
+    title = "Opened" if shown and shown.file else "Asked so far"
+    return thread_html(history) + (render("run_strip", title, cards) if len(cards) > 1 else "")
+
+
+def thread_html(history: History) -> str:
+    """The thread of the shown run, oldest turn first; nothing where its question stands alone."""
+    turns = history.thread
+    cards = [_turn_card(history, turns[: count + 1]) for count in range(len(turns))]
+    return render("thread", cards) if len(cards) > 1 else ""
+
+
+def _belong(run: FinishedRun, other: FinishedRun) -> bool:
+    """Whether they are shown together."""
+    if run.file or other.file:
+        return bool(run.file and other.file)
+    said = [(each.result.question, each.result.history) for each in (run, other)]
+    return run.same_pictures(other) and said[0] == said[1]
+
+
+def _run_card(history: History, at: int) -> Card:
+    run, result = history.runs[at], history.runs[at].result
+    kept = texts.joint(result.baseline.tokens, "other_logprob")
+    tokens = format_number(result.crop.total("mean_tokens"))
+    lines = (
+        f"gives “{texts.quoted(result.baseline.text)}” {format_probability(kept)}",
+        f"{texts.method_name(result.method)} · {tokens} tokens · {run.file or result.region.source}",
+    )
+    title = texts.quoted(result.crop.text) or NOTHING
+    return Card(at, title, lines, regions=run.regions, current=at == history.at)
+
+
+def _turn_card(history: History, turns: Turns) -> Card:
+    """The last of these turns, from the run that ends them: the shown one, or the latest, or none that is kept."""
+    question, baseline = (text or NOTHING for text in turns[-1])
+    shown = history.shown
+    found = [at for at, run in enumerate(history.runs) if shown and run.same_pictures(shown) and run.turns == turns]
+    at = history.at if history.at in found else max(found, default=None)
+    told = f"every token: {baseline}"
+    if at is None:
+        return Card(None, question, (told, "in no file that was opened" if shown and shown.file else "no longer kept"))
+    run = history.runs[at]
+    pruned = f"{texts.method_name(run.result.method)}: {run.result.crop.text or NOTHING}"
+    return Card(at, question, (told, pruned), regions=run.regions, current=at == history.at)

@@ -1,0 +1,50 @@
+"""Render HTML from the Jinja2 macros in `templates/fragments.html`; every value is escaped, and none may be missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from crop_core.records.region import GRID
+
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TEMPLATES.globals["GRID"] = GRID
+
+
+@dataclass(frozen=True)
+class Card:
+    """One entry of a strip: a title above lines of text, beside a picture (data URL) or regions (inclusive grid cells).
+
+    index: what a click on it selects, None where it selects nothing. current: whether it is on screen.
+    """
+
+    index: int | None
+    title: str
+    lines: tuple[str, ...]
+    picture: str = ""
+    regions: tuple[tuple[int, int, int, int], ...] = ()
+    current: bool = False
+
+
+def render(fragment: str, *values: Any) -> str:
+    """HTML of the macro of that name, called with these values.
+
+    Raises:
+        jinja2.TemplateError: for a macro or an attribute of a value that does not exist.
+    """
+    macros: Any = TEMPLATES.get_template("fragments.html").module
+    return str(getattr(macros, fragment)(*values)).strip()
+
+
+def message(*sentences: str) -> str:
+    """The message area: nothing, or an alert for each sentence that is not empty, which screen readers announce."""
+    return render("alerts", list(filter(None, sentences)))

@@ -1,0 +1,63 @@
+"""Look of the page: a quiet theme on system fonts, and the style sheets. Nothing is fetched from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from ui.views import palette
+
+STATIC = Path(__file__).parents[1] / "static"
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Liberation Sans", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
+
+
+def theme() -> gr.themes.Base:
+    """A Gradio theme in slate and blue; fonts are names of local ones, so no font is downloaded."""
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.blue,
+        secondary_hue=gr.themes.colors.sky,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_md,
+        font=SANS,
+        font_mono=MONO,
+    ).set(
+        body_background_fill="#f6f8fa",
+        body_background_fill_dark="#0e141b",
+        block_background_fill="#ffffff",
+        block_background_fill_dark="#161e27",
+        block_border_color="#dfe5ec",
+        block_border_color_dark="#2a3542",
+        block_label_text_color="#475569",
+        block_label_text_color_dark="#b6c2d0",
+        body_text_color_subdued="#4b5a6b",
+        body_text_color_subdued_dark="#a9b6c5",
+        block_info_text_color="#4b5a6b",
+        block_info_text_color_dark="#a9b6c5",
+        link_text_color="#00619a",
+        link_text_color_hover="#00517f",
+        link_text_color_active="#00619a",
+        link_text_color_visited="#00619a",
+        button_primary_background_fill="#00619a",
+        button_primary_background_fill_hover="#00517f",
+        button_primary_background_fill_dark="#0072b2",
+        button_primary_background_fill_hover_dark="#0a84c8",
+        button_primary_text_color="#ffffff",
+        button_primary_text_color_dark="#ffffff",
+    )
+
+
+def css() -> str:
+    """The style sheets of the explorer and of the page around it."""
+    return f"{explorer_css()}\n{read('page.css')}"
+
+
+def explorer_css() -> str:
+    """The explorer's own style sheet, with its colours."""
+    return f"{palette.as_css()}\n{read('explorer.css')}"
+
+
+def read(name: str) -> str:
+    """Text of a file in ui/static."""
+    return (STATIC / name).read_text(encoding="utf-8")
