@@ -1,4 +1,4 @@
-"""Latency of the real app: from the click on an example to both answers and all pictures drawn, in a real browser.
+"""Latency of the real app: from the click on an example to both answers and all images drawn, in a real browser.
 
 Starts app.py with the bundled models (or with those that CROP_MODEL and CROP_LOCALIZER name), clicks each example a few
 times in chromium and prints a table. A benchmark, not a test: it asserts nothing.

@@ -53,7 +53,7 @@ def _sweep(options: argparse.Namespace) -> str:
         store.clear(options.out)
     store.claim(options.out, identity)
     setup = WorkerConfig(
-        data.name, data.metric, data.longest, options.model, options.localizer, "cpu", "float32", threads=1
+        data.name, data.metric, data.max_new_tokens, options.model, options.localizer, "cpu", "float32", threads=1
     )
     session = benchmark_environment("python -m benchmarks.bundled", f"cpu, {options.workers} processes of one thread")
     skipped = sweep(setup, data.examples, trials, options.out, pool_of(options.workers), session)

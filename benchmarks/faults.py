@@ -2,7 +2,7 @@
 
     python -m benchmarks.faults [--users 8] [--seconds 90] [--kills 3] [--results benchmarks/results/faults.json]
 
-On a cluster of this machine with two replicas of the bundled models. Every answer must be about its own picture and
+On a cluster of this machine with two replicas of the bundled models. Every answer must be about its own image and
 question; every other request must end in one sentence. Ends with 1 where one did not.
 """
 
@@ -78,7 +78,7 @@ def measured(users: int, seconds: int, kills: int) -> dict[str, Any]:
 
 
 def asked(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[float]]) -> dict[str, Any]:
-    """Every user asks again and again about a picture in a size of its own."""
+    """Every user asks again and again about an image in a size of its own."""
     from PIL import Image
 
     from crop_core.records.config import Budget, CropConfig
@@ -88,12 +88,12 @@ def asked(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[fl
     said: list[tuple[str, float]] = []
 
     def ask(number: int) -> None:
-        picture = Image.effect_noise((200 + number, 160), 90).convert("RGB")
+        image = Image.effect_noise((200 + number, 160), 90).convert("RGB")
         while time.monotonic() < end:
             began, question = time.monotonic(), f"what is {number}?"
             try:
-                told = engine.call(EngineRequest("compare", (picture,), question, config))
-                own = told.question == question and told.crop.trace.image_size == picture.size
+                told = engine.call(EngineRequest("compare", (image,), question, config))
+                own = told.question == question and told.crop.trace.image_size == image.size
                 outcome = "answered" if own else "mixed_up"
             except ValueError as error:
                 outcome = "told" if str(error).startswith(TOLD) else "lost"

@@ -1,8 +1,8 @@
-"""Load on the real app: many users at once, each with a picture and a question of its own, as programs ask.
+"""Load on the real app: many users at once, each with an image and a question of its own, as programs ask.
 
 Starts app.py with the bundled models, asks every user's question alone, and then lets
 all users ask again and again, with a pause after each answer. Every answer must be the one that was given alone: the
-picture's size, the question, the region, both texts, and how many tokens were alive in each layer. Every other request
+image's size, the question, the region, both texts, and how many tokens were alive in each layer. Every other request
 must have been refused in the sentence of a full line. The server's memory is read every second. Writes a JSON file;
 ends with 1 where an answer was mixed up, a request was lost, or memory grew.
 
@@ -36,16 +36,16 @@ WARM_UP = 0.2  # of the time, in which memory may grow
 FLAT = 1.05  # the last tenth's memory, in parts of the first tenth's after the warm-up
 KINDS = {"compare": 6, "ask": 3, "localize": 1}  # how often each is asked
 REFUSED = "already wait"  # in the sentence of a full line
-SIDE = 240  # pixels of the first user's picture
+SIDE = 240  # pixels of the first user's image
 PACKAGES = ("torch", "transformers", "gradio", "gradio_client")
-Ask = Callable[[str, str, str], dict[str, Any]]  # kind, picture's path, question
+Ask = Callable[[str, str, str], dict[str, Any]]  # kind, image's path, question
 
 
 @dataclass(frozen=True)
 class User:
-    """A picture that no other user has, not even its size, and a question."""
+    """An image that no other user has, not even its size, and a question."""
 
-    picture: str
+    image: str
     size: tuple[int, int]
     question: str
 
@@ -100,7 +100,7 @@ def ask_once(ask: Ask, user: User, kind: str, expected: dict[str, list[Any]], re
     """Whether it was answered; its outcome is answered, refused, mixed up, or lost."""
     began = time.monotonic()
     try:
-        found = essence(kind, ask(kind, user.picture, user.question))
+        found = essence(kind, ask(kind, user.image, user.question))
     except Exception as error:  # whatever a client raises
         outcome = "refused" if REFUSED in str(error) else "lost"
         problem = "" if outcome == "refused" else f"{kind}: {type(error).__name__}: {error}"
@@ -127,9 +127,9 @@ def client_of(url: str) -> Ask:
 
     client = Client(url, verbose=False, analytics_enabled=False)
 
-    def ask(kind: str, picture: str, question: str) -> dict[str, Any]:
+    def ask(kind: str, image: str, question: str) -> dict[str, Any]:
         settings = [] if kind == "localize" else ["crop", "", ""]
-        job = client.submit(handle_file(picture), question, *settings, api_name=f"/{kind}")
+        job = client.submit(handle_file(image), question, *settings, api_name=f"/{kind}")
         told: dict[str, Any] = job.result(ANSWER_SECONDS)
         return told
 
@@ -166,7 +166,7 @@ def load(
     """What became of all requests, the server's memory second by second, and the seconds that it took."""
     asks = [client_of(url) for _ in users]
     alone = [
-        {kind: essence(kind, ask(kind, user.picture, user.question)) for kind in KINDS}
+        {kind: essence(kind, ask(kind, user.image, user.question)) for kind in KINDS}
         for ask, user in zip(asks, users, strict=True)
     ]
     record, began = Record(), time.monotonic()

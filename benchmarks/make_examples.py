@@ -49,19 +49,19 @@ def fails(replies: Replies) -> bool:
 
 
 def compressed(image: Image.Image) -> bytes:
-    """The picture as a small file: noise and paper make a PNG five times as large."""
+    """The image as a small file: noise and paper make a PNG five times as large."""
     file = io.BytesIO()
     image.save(file, "jpeg", quality=90)
     return file.getvalue()
 
 
 def shown(image: Image.Image) -> Image.Image:
-    """The picture as its file shows it: what is measured is what people will see."""
+    """The image as its file shows it: what is measured is what people will see."""
     return Image.open(io.BytesIO(compressed(image))).convert("RGB")
 
 
 def shown_example(item: Item) -> Example:
-    """The item with the picture as it is shown."""
+    """The item with the image as it is shown."""
     return replace(bundled_world.example(item), image=lambda: shown(item.scene.image))
 
 
@@ -94,7 +94,7 @@ def entry(image: str, item: Item, replies: Replies) -> dict[str, Any]:
 
 
 def write(examples: Iterable[tuple[Item, Replies]], folder: Path = FOLDER) -> None:
-    """The pictures, in place of those that were there, and examples.json."""
+    """The images, in place of those that were there, and examples.json."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("*.png"), *folder.glob("*.jpg")):
         old.unlink()

@@ -133,7 +133,7 @@ def _self_localizer(records: pd.DataFrame, beside: Mapping[str, Any], trained: M
 def _overall(summary: Summary) -> str:
     blind = summary.blind.accuracy.value if summary.blind else float("nan")
     return (
-        f"{summary.full.accuracy.value:.1%} exact with all 576 tokens, {blind:.1%} blind (a grey picture), "
+        f"{summary.full.accuracy.value:.1%} exact with all 576 tokens, {blind:.1%} blind (a grey image), "
         f"{summary.majority['']:.1%} by the most frequent answer of each kind"
     )
 

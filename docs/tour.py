@@ -1,4 +1,4 @@
-"""Cuts the README's tour out of the pictures that the browser tests keep.
+"""Cuts the README's tour out of the images that the browser tests keep.
 
 make test ARGS=tests/browser/test_looks.py
 .venv/bin/python docs/tour.py
@@ -13,7 +13,7 @@ from PIL import Image
 DOCS = Path(__file__).resolve().parent
 SHOTS = DOCS.parent / "build" / "screenshots"
 WIDEST = 900  # pixels
-TOUR = {  # picture: (screenshot, left, top, right, bottom), 0 for its edge
+TOUR = {  # image: (screenshot, left, top, right, bottom), 0 for its edge
     "explore": ("answered-desktop-light", 380, 100, 0, 1010),
     "costs": ("answered-desktop-light", 380, 1090, 0, 1600),
     "layers": ("two_layers-desktop-dark", 380, 1100, 0, 2150),

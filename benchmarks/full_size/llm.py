@@ -88,7 +88,7 @@ def _cuts(task: Task, count: int) -> schedule.Cuts:
     """Of a prompt with `count` visual tokens."""
     if task.config.parts.pruner is None:
         return ()
-    return schedule.cuts(task.counts.inner, task.adapter.layers, count, task.counts.mean, task.first)
+    return schedule.cuts(task.counts.inner, task.adapter.layers, count, task.counts.mean, task.first_prunable_layer)
 
 
 def _pruning(

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.full_size.batches import Batches, largest
 from benchmarks.full_size.llm import Prefilled
-from benchmarks.full_size.models import build, picture
+from benchmarks.full_size.models import build, sample_image
 from benchmarks.full_size.profiler import prefill_profile
 from benchmarks.full_size.questions import seconds_of_questions
 from benchmarks.full_size.random_tokenizer import QUESTION
@@ -60,7 +60,7 @@ class ModelBenchmark:
         self.adapter = build(name, options.device, options.dtype, options.attn, options.tiny)
         if options.compiled:
             compile_layers(self.adapter.stack.layers)
-        self.image = picture(name, options.tiny)
+        self.image = sample_image(name, options.tiny)
 
     def tell(self, text: str) -> None:
         """A line of progress."""

@@ -20,7 +20,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from benchmarks.full_size.random_tokenizer import IMAGE, TEMPLATES, tokenizer
 from crop_core.models import Adapter, ModelError
 from crop_core.models.families.registry import FAMILIES
-from crop_core.models.loading.processors import for_pictures
+from crop_core.models.loading.processors import for_images
 
 PATCH = 14
 CANVASES = ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))  # (rows, columns) of tiles that LLaVA-NeXT knows
@@ -148,7 +148,7 @@ def _canvases(row: FullSize) -> list[list[int]]:
 
 def _processor(row: FullSize) -> Any:
     """The family's processor, with an image processor of the published settings."""
-    made, how = for_pictures(FAMILIES[row.family].processor_class), {"chat_template": TEMPLATES[bool(row.most)]}
+    made, how = for_images(FAMILIES[row.family].processor_class), {"chat_template": TEMPLATES[bool(row.most)]}
     if row.most:
         size = {"shortest_edge": 56 * 56, "longest_edge": row.most}
         return made(Qwen2VLImageProcessorPil(size=size, patch_size=PATCH), tokenizer(), **how)
@@ -162,7 +162,7 @@ def _processor(row: FullSize) -> Any:
     return made(images, tokenizer(), patch_size=PATCH, **strategy, **how)
 
 
-def picture(name: str, tiny: bool = False) -> Image.Image:
+def sample_image(name: str, tiny: bool = False) -> Image.Image:
     """The square RGB image that a model is asked about: noise, since nobody reads the answer."""
     side = shape_of(name, tiny).side
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8))

@@ -19,7 +19,7 @@ LARGE = (0, 1, 7_999, 8_001, 16_384, 16_385, 65_535, 100_000, 2**31 - 1, 2**32 -
 
 
 class Images:
-    """An input is a file's bytes; it is a picture within the limits, or one sentence."""
+    """An input is a file's bytes; it is an image within the limits, or one sentence."""
 
     def __init__(self) -> None:
         self._files = list(_good_files())
@@ -39,17 +39,17 @@ class Images:
 
 
 def _good_files() -> list[bytes]:
-    """Small pictures in every format and mode that Pillow can write, animations among them."""
+    """Small images in every format and mode that Pillow can write, animations among them."""
     Image.init()
     noise = np.random.default_rng(5).integers(0, 256, (18, 24, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise)
+    image = Image.fromarray(noise)
     found = []
     for kind in FORMATS:
         for mode in MODES:
-            for more in ({}, {"save_all": True, "append_images": [picture.rotate(180)]}):
+            for more in ({}, {"save_all": True, "append_images": [image.rotate(180)]}):
                 out = io.BytesIO()
                 try:
-                    picture.convert("I" if mode == "I;16" else mode).convert(mode).save(out, kind, **more)
+                    image.convert("I" if mode == "I;16" else mode).convert(mode).save(out, kind, **more)
                 except Exception:  # not in this mode, or not written by this Pillow, which says so in many ways
                     continue
                 found.append(out.getvalue())

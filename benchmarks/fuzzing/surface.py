@@ -100,9 +100,9 @@ class Surface:
 
     def _health(self) -> list[dict[str, Any]]:
         """Whether a sound question is still answered."""
-        picture = (ROOT / "assets" / "examples" / "01.jpg").read_bytes()
+        image = (ROOT / "assets" / "examples" / "01.jpg").read_bytes()
         with httpx.Client(base_url=self.address, timeout=120) as client:
-            sent = client.post("gradio_api/upload", files={"files": ("a.jpg", picture, "image/jpeg")}).json()
+            sent = client.post("gradio_api/upload", files={"files": ("a.jpg", image, "image/jpeg")}).json()
             data = [{"path": sent[0], "meta": {"_type": "gradio.FileData"}}, QUESTION, "crop", "64", ""]
             for _ in range(60):
                 asked = client.post("gradio_api/call/ask", json={"data": data})

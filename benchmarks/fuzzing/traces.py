@@ -67,7 +67,7 @@ class Traces:
         return text.encode("utf-8", "surrogatepass")
 
     def _zip(self, rng: Random) -> bytes:
-        """Runs, pictures, zips and bombs under any name; whole, or broken."""
+        """Runs, images, zips and bombs under any name; whole, or broken."""
         out = io.BytesIO()
         warnings.simplefilter("ignore", UserWarning)  # about names that come twice
         with zipfile.ZipFile(

@@ -51,7 +51,7 @@ def add_command(commands: Any) -> None:
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", metavar="DATASET", nargs="?", default="world", help="its name (default: world)")
     parser.add_argument("--path", metavar="P", type=Path, help="its folder or file on this machine")
-    parser.add_argument("--images", metavar="FOLDER", type=Path, help="its pictures, where that is not the usual place")
+    parser.add_argument("--images", metavar="FOLDER", type=Path, help="its images, where that is not the usual place")
     parser.add_argument("--split", metavar="NAME", help="part of it (default: the usual one)")
     parser.add_argument("--metric", metavar="NAME", help="how answers are judged (default: the dataset's own way)")
     parser.add_argument("--limit", metavar="N", type=int, help="so many of its questions at most")
@@ -122,10 +122,10 @@ def _setup(
     loaded = localizer if plan.needs_localizer(trials) else None
     threads = 1 if arguments.workers > 1 else None
     how = {name: getattr(arguments, name) for name in ("device", "dtype", "quantize")}
-    setup = WorkerConfig(data.name, data.metric, data.longest, model, loaded, **how, threads=threads)
+    setup = WorkerConfig(data.name, data.metric, data.max_new_tokens, model, loaded, **how, threads=threads)
     where = {name: str(each.resolve()) if (each := getattr(arguments, name)) else None for name in ("path", "images")}
     identity = {"model": model, "localizer": localizer, "dataset": data.name, **where, "split": arguments.split}
-    judged = {"metric": data.metric.name, "longest": data.longest}
+    judged = {"metric": data.metric.name, "longest": data.max_new_tokens}
     return setup, {**identity, **judged, "precision": _precision(arguments)}
 
 

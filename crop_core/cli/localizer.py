@@ -56,7 +56,7 @@ def add_commands(commands: Any) -> None:
 
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", type=Path, help=DATA)
-    parser.add_argument("--images", metavar="FOLDER", type=Path, help="where the pictures are (default: beside DATA)")
+    parser.add_argument("--images", metavar="FOLDER", type=Path, help="where the images are (default: beside DATA)")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N usable rows alone")
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: cuda when there is one)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="default: what suits the device")

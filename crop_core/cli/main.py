@@ -25,9 +25,9 @@ from crop_core.records.region import Region
 BAD_INPUT = 2  # the exit code of argparse
 INTERRUPTED = 130  # of a shell, for Ctrl-C
 EXAMPLE = """examples:
-  python -m crop_core ask picture.png "what is left of the dog?"
-  python -m crop_core ask picture.png "how many cats are there?" --budget 64 --method ilp
-  python -m crop_core ask picture.png "what does the sign say?" --box 40,30,200,180 --json answer.json
+  python -m crop_core ask image.png "what is left of the dog?"
+  python -m crop_core ask image.png "how many cats are there?" --budget 64 --method ilp
+  python -m crop_core ask image.png "what does the sign say?" --box 40,30,200,180 --json answer.json
   python -m crop_core ask first.png "what differs?" --also second.png --then "which one is larger?" --model NAME
 """
 
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(run=_models)
     ask = commands.add_parser(
         "ask",
-        help="ask a question about a picture, with every visual token and with CROP",
+        help="ask a question about an image, with every visual token and with CROP",
         description="Answers twice, with every visual token and with CROP, and shows what CROP saved.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ask_arguments(ask: argparse.ArgumentParser) -> None:
-    ask.add_argument("image", metavar="IMAGE", help="file of a picture (PNG, JPEG, WebP, GIF, TIFF, BMP, ...)")
+    ask.add_argument("image", metavar="IMAGE", help="file of an image (PNG, JPEG, WebP, GIF, TIFF, BMP, ...)")
     ask.add_argument("question", metavar="QUESTION", help="what to ask, up to 500 characters")
     default = str(CropConfig().budget).replace("%", "%%")
     budget = f"mean number of visual tokens per layer (64), or a share of all (25%%); default: {default}"
@@ -85,9 +85,9 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--localizer", choices=regions, default="grid", help="grid: the locator model; whole: no region")
     box = "draw the region yourself: left,top,right,bottom in pixels; once for each image, in their order"
     ask.add_argument("--box", metavar="x0,y0,x1,y1", action="append", default=[], help=box)
-    more = "another picture that the question is about; may be repeated"
+    more = "another image that the question is about; may be repeated"
     ask.add_argument("--also", metavar="IMAGE", action="append", default=[], help=more)
-    then = "a further question about the same pictures, after the answer to the one before; may be repeated"
+    then = "a further question about the same images, after the answer to the one before; may be repeated"
     ask.add_argument("--then", metavar="QUESTION", action="append", default=[], help=then)
     evict = "free the dropped tokens' keys and values in the layers before the last cut too"
     ask.add_argument("--evict", action="store_true", help=evict)
@@ -100,7 +100,7 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--compiled", action="store_true", help="run parts of the model compiled, on a GPU")
     ask.add_argument("--repeats", type=int, default=2, metavar="N", help="runs of each, first a warm-up (default: 2)")
     ask.add_argument("--json", metavar="FILE|-", help="write everything as one JSON object; -: print only that")
-    embed = "with --json: put the pictures inside, so that the app opens the file by itself"
+    embed = "with --json: put the images inside, so that the app opens the file by itself"
     ask.add_argument("--with-picture", action="store_true", help=embed)
 
 
@@ -121,8 +121,8 @@ def _ask(arguments: argparse.Namespace) -> None:
     images = [open_image(path) for path in (arguments.image, *arguments.also)]
     regions = _regions(arguments, [image.size for image in images])
     config = _config(arguments)
-    if arguments.with_picture and not arguments.json:
-        raise ValueError("--with-picture puts the pictures into a JSON file; give --json FILE too.")
+    if arguments.with_image and not arguments.json:
+        raise ValueError("--with-image puts the images into a JSON file; give --json FILE too.")
     check_json_path(arguments.json)
     needs_locator = None in regions and config.parts.needs_region
     engine = _engine(arguments, needs_locator)
@@ -133,7 +133,7 @@ def _ask(arguments: argparse.Namespace) -> None:
         if arguments.json != "-":
             print(comparison_table(result), end="\n" if question is questions[-1] else "\n\n")
     if arguments.json:
-        pictures = {"pictures": [data_url(image) for image in images]} if arguments.with_picture else {}
+        pictures = {"pictures": [data_url(image) for image in images]} if arguments.with_image else {}
         write_json({**result.to_json(), **pictures}, arguments.json)
 
 

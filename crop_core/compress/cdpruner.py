@@ -28,15 +28,15 @@ class CdPrunerCompressor:
 
     share: float = 1 / 9
 
-    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
+    def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N.
         """
-        total = len(picture.layout.row)
+        total = len(image.layout.row)
         number = wanted(count, int(self.share * total), total)
-        rows = directions(picture.features())
-        relevant = relevance(rows, directions(picture.question()).to(rows.device))
+        rows = directions(image.features())
+        relevant = relevance(rows, directions(image.question()).to(rows.device))
         return kept(greedy_dpp(rows, relevant, number).cpu().numpy(), total)
 
 

@@ -31,13 +31,13 @@ class DistinctCompressor:
 
     config: PlcConfig = field(default_factory=PlcConfig)
 
-    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
+    def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, or, for None, as many as the rings' ratios say; each as it is.
 
         Raises CompressionError for a count outside 1..N.
         """
-        ring = rings(picture.layout, picture.region, self.config)
+        ring = rings(image.layout, image.region, self.config)
         ratio = np.array([1.0, *(each.ratio for each in self.config.rings)])[ring]  # (N,)
         number = wanted(count, math.ceil((1 / ratio).sum()), len(ring))
         weight = (ratio**-POWER).astype(np.float32)
-        return kept(max_min_diversity(picture.features(), number, weight), len(ring), ring)
+        return kept(max_min_diversity(image.features(), number, weight), len(ring), ring)

@@ -25,14 +25,14 @@ class DivPruneCompressor:
 
     share: float = 0.098
 
-    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
+    def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N.
         """
-        total = len(picture.layout.row)
+        total = len(image.layout.row)
         number = wanted(count, int(self.share * total), total)
-        return kept(max_min_diversity(picture.features(), number), total)
+        return kept(max_min_diversity(image.features(), number), total)
 
 
 def max_min_diversity(

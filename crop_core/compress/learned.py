@@ -28,17 +28,17 @@ class LearnedCompressor:
     config: PlcConfig = field(default_factory=PlcConfig)
     anchors: bool = True
 
-    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
+    def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """The windows, exactly `count` (1..N) or as many as the ratios give, and what their queries say.
 
         Raises CompressionError for a count outside 1..N.
         """
-        plan, homes = self.homes(picture, count)
-        tokens = picture.features()
-        return replace(plan, features=(picture.queries()(tokens, homes.to(tokens.device)),))
+        plan, homes = self.homes(image, count)
+        tokens = image.features()
+        return replace(plan, features=(image.queries()(tokens, homes.to(tokens.device)),))
 
-    def homes(self, picture: CompressionInput, count: int | None) -> tuple[CompressionPlan, QueryWindows]:
-        """The windows alone, and how the queries see them; the picture's tokens are not read."""
+    def homes(self, image: CompressionInput, count: int | None) -> tuple[CompressionPlan, QueryWindows]:
+        """The windows alone, and how the queries see them; the image's tokens are not read."""
         windows = PoolingCompressor(self.config, 1.0 if self.anchors else self.config.region_ratio)
-        plan = windows.plan(picture, count)
-        return plan, QueryWindows.of(plan, picture.layout, self.anchors)
+        plan = windows.plan(image, count)
+        return plan, QueryWindows.of(plan, image.layout, self.anchors)

@@ -38,13 +38,13 @@ class PoolingCompressor:
     config: PlcConfig = field(default_factory=PlcConfig)
     region_ratio: float = 1.0
 
-    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
+    def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Groups of the N tokens by where they lie: exactly `count` (1..N), or, for None, windows of at most the rings'
         ratios.
 
         Raises CompressionError for a count outside 1..N.
         """
-        layout, region = picture.layout, picture.region
+        layout, region = image.layout, image.region
         total = len(layout.row)
         if count is not None and not 1 <= count <= total:
             raise CompressionError(f"{total} visual tokens cannot be pooled into {count}; give 1 to {total}.")

@@ -41,5 +41,5 @@ class CompressionInput:
 class Compressor(Protocol):
     """Acts before the LLM: one method, one file, one row in the registry."""
 
-    def plan(self, picture: CompressionInput, count: int | None) -> CompressionPlan:
+    def plan(self, image: CompressionInput, count: int | None) -> CompressionPlan:
         """Which of the N tokens of an image become one; exactly `count` input tokens, or as many as its ratios give."""

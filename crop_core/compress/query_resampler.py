@@ -23,7 +23,7 @@ from crop_core.records.region import GRID
 
 @dataclass(frozen=True, eq=False)
 class QueryWindows:
-    """What the queries of one picture stand for, or of a batch (...) of pictures of as many tokens.
+    """What the queries of one image stand for, or of a batch (...) of images of as many tokens.
 
     mean: (..., M, N) float32, rows that average each query's home. far: (..., M, N) float32, from the middle of a home
     to each token in grid cells, the larger of across and down; infinite for tokens of the other side, 0 where one of
@@ -51,7 +51,7 @@ class QueryWindows:
 
     @classmethod
     def stack(cls, homes: Sequence[QueryWindows]) -> QueryWindows:
-        """Of pictures of as many tokens and queries each."""
+        """Of images of as many tokens and queries each."""
         return cls(*(torch.stack([getattr(each, item.name) for each in homes]) for item in fields(cls)))
 
     def to(self, device: torch.device) -> QueryWindows:

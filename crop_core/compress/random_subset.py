@@ -25,11 +25,11 @@ class RandomCompressor:
     seed: int = 0
     share: float = 1 / 3
 
-    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
+    def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N.
         """
-        total = len(picture.layout.row)
+        total = len(image.layout.row)
         number = wanted(count, int(self.share * total), total)
         return kept(np.random.default_rng(self.seed).permutation(total)[:number], total)

@@ -24,15 +24,15 @@ class RegionCompressor:
     that, the middle one of each of `count` equal runs. Tokens without a place or out of sight are the farthest.
     """
 
-    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
+    def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, or, for None, the region's, at least the one nearest to it; each as
         it is and all in ring 0.
 
         Raises CompressionError for a count outside 1..N.
         """
-        layout, total = picture.layout, len(picture.layout.row)
-        inside = picture.region.mask(layout.boxes) & in_sight(layout)
-        nearest = np.lexsort((distance(layout, picture.region).round(DIGITS), ~inside))  # stable
+        layout, total = image.layout, len(image.layout.row)
+        inside = image.region.mask(layout.boxes) & in_sight(layout)
+        nearest = np.lexsort((distance(layout, image.region).round(DIGITS), ~inside))  # stable
         own = int(inside.sum())
         number = wanted(count, own, total)
         if own > number:

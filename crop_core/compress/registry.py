@@ -35,12 +35,12 @@ BY_PLACE = {"pooling", "random", "region"}  # those that read where tokens lie a
 
 
 def reads_tower(name: str) -> bool:
-    """Whether the compressor `name` needs `Picture.tower`."""
+    """Whether the compressor `name` needs `Image.tower`."""
     return name in READ_TOWER
 
 
 def is_learned(name: str) -> bool:
-    """Whether the compressor `name` needs `Picture.queries`, and a model with a learned PLC."""
+    """Whether the compressor `name` needs `Image.queries`, and a model with a learned PLC."""
     return name in LEARNED
 
 

@@ -32,16 +32,16 @@ class VisionZipCompressor:
     contextual: int = 10
     share: float = 1 / 9
 
-    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
+    def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) groups of the N tokens, all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N, ModelError for a vision tower without a class token.
         """
-        total = len(picture.layout.row)
+        total = len(image.layout.row)
         number = wanted(count, int(self.share * total), total)
         parts = self.dominant + self.contextual
         targets = (2 * number * self.contextual + parts) // (2 * parts)  # the nearest whole number
-        label = zipped(picture.tower(), number - targets, targets)
+        label = zipped(image.tower(), number - targets, targets)
         return CompressionPlan.of(label.cpu().numpy(), np.zeros(total, dtype=np.int64))
 
 

@@ -28,15 +28,15 @@ class VisPrunerCompressor:
     dropped: int = 8
     share: float = 1 / 9
 
-    def plan(self, picture: CompressionInput, count: int | None = None) -> CompressionPlan:
+    def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
 
         Raises CompressionError for a count outside 1..N, ModelError for a vision tower without a class token.
         """
-        total = len(picture.layout.row)
+        total = len(image.layout.row)
         number = wanted(count, int(self.share * total), total)
         first = int(self.important * number)
-        order, features = by_attention(picture.tower().attention), picture.features()
+        order, features = by_attention(image.tower().attention), image.features()
         others = thinned(directions(features), order[first:].to(features.device), number - first, self.dropped)
         return kept(torch.cat([order[:first].to(features.device), others]).cpu().numpy(), total)
 

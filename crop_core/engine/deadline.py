@@ -26,7 +26,7 @@ class Deadline:
         elif self._clock() > self._end:
             raise RequestTimeout(
                 f"The question took longer than the {self._seconds:g} seconds that one may take here; ask for fewer "
-                "things at once, or use a smaller picture."
+                "things at once, or use a smaller image."
             )
 
     def progress(self, *_: object) -> None:

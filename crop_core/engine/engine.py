@@ -206,8 +206,8 @@ class CropEngine:
             results = self._stream(request.images, request.question, request.config, regions, request.history)
         elif request.kind == "ask_many":
             region, *_ = request.regions or (None,)
-            longest = request.config.max_new_tokens
-            results = self.run_many(request.image, request.question, request.specs, region, longest)
+            max_new_tokens = request.config.max_new_tokens
+            results = self.run_many(request.image, request.question, request.specs, region, max_new_tokens)
         else:
             raise EngineError(f"A request of kind {request.kind!r} has one result; use `call`.")
         yield from cast(ResultStream[R], results)
@@ -236,7 +236,7 @@ class CropEngine:
         question: str,
         ways: Sequence[RunSpec],
         region: Region | None = None,
-        longest: int = CropConfig().max_new_tokens,
+        max_new_tokens: int = CropConfig().max_new_tokens,
     ) -> Iterator[RunResult | RunError]:
         """What every visual token tells of one RGB image, then what each of the ways tells, one by one.
 
@@ -248,7 +248,7 @@ class CropEngine:
         localizer = self._localizer(needs[0].config, region) if needs else None
         _check_size(image, region)
         watch = watches((way.config for way in ways), self.adapter)
-        return self._told(Session(self.adapter, image, question, longest, watch, self._kept), ways, localizer)
+        return self._told(Session(self.adapter, image, question, max_new_tokens, watch, self._kept), ways, localizer)
 
     def _told(
         self, session: Session, ways: Sequence[RunSpec], localizer: Localizer | None

@@ -1,10 +1,10 @@
-"""What was made of a picture and a question, kept in memory for whoever asks the same again; the oldest goes first.
+"""What was made of an image and a question, kept in memory for whoever asks the same again; the oldest goes first.
 
 Kept are vision features and regions, with the seconds that they took: what is shown as a cost stays that of the work,
 never that of finding it here. Comparisons measure every run of theirs, and read nothing from here.
 
 A key is a keyed hash of the pixels and of all else that matters, with a secret of this process: nobody can make the key
-of a picture that is not theirs, and no key leaves the process. Who asks the same about the same picture as somebody
+of an image that is not theirs, and no key leaves the process. Who asks the same about the same image as somebody
 else is answered a little sooner; no figure tells.
 """
 

@@ -1,6 +1,6 @@
 """What becomes of a request that runs out of memory: less is asked for, or one sentence says what to do.
 
-A comparison is asked again without the baseline, which is what needs most, and then about the picture in half its size,
+A comparison is asked again without the baseline, which is what needs most, and then about the image in half its size,
 where that gives fewer tokens. Requests are run one by one, so there is no batch that could be made smaller. What was
 left out is said, and the next request finds the memory free.
 """
@@ -32,7 +32,7 @@ SIGNS = (  # of allocators that raise RuntimeError: CUDA and its libraries, MPS,
     "can't allocate memory",
     "not enough memory",
 )
-ADVICE = "use a smaller picture, fewer pictures, or a smaller or quantized model"
+ADVICE = "use a smaller image, fewer images, or a smaller or quantized model"
 HALVED = (
     "The device ran out of memory with {what} in full size, so {they} read at half the width and height; the figures "
     "are about that."
@@ -67,7 +67,7 @@ def translate_oom(release: Callable[[], None]) -> Iterator[None]:
 
 
 def compare_with_fallback(measured: Measurement, release: Callable[[], None]) -> Comparison:
-    """`compare`; where that does not fit, about smaller pictures, with a notice. Raises OutOfMemory where nothing fits,
+    """`compare`; where that does not fit, about smaller images, with a notice. Raises OutOfMemory where nothing fits,
     and with the pruned answer in its sentence where that alone does. release: as of `in_words`.
     """
     result = _tried(lambda: compare(measured), release)
@@ -113,7 +113,7 @@ def _alone(told: Answer, method: str) -> str:
 
 
 def _smaller(measured: Measurement) -> Measurement | None:
-    """The same about pictures of half the size; None where that saves no token, or the budget cannot be met."""
+    """The same about images of half the size; None where that saves no token, or the budget cannot be met."""
     task = measured.task
     halves = [image.resize([max(1, side // 2) for side in image.size]) for image in as_list(task.images)]
     try:
@@ -134,9 +134,9 @@ def _scaled(region: Region, size: tuple[int, int]) -> Region:
 
 
 def _restored(result: Comparison, task: Task) -> Comparison:
-    """What was found in the smaller pictures, on the original ones, with the notice."""
+    """What was found in the smaller images, on the original ones, with the notice."""
     images = as_list(task.images)
-    what, they = ("the picture", "it was") if len(images) == 1 else ("the pictures", "they were")
+    what, they = ("the image", "it was") if len(images) == 1 else ("the images", "they were")
 
     def on_original(told: Answer) -> Answer:
         return replace(told, traces=tuple(map(_on, told.traces, images)))

@@ -107,18 +107,18 @@ class Task:
     encoded: Encoded | None = None
     history: Sequence[Turn] = ()
     counts: TokenBudgetPlan = field(init=False)
-    first: int = field(init=False)  # decoder layer that can be cut
+    first_prunable_layer: int = field(init=False)  # decoder layer that can be cut
     trained: PlcWeights | None = field(init=False, default=None)  # for methods that need one
 
     def __post_init__(self) -> None:
         self.images = as_list(self.images)
-        self.first = self.adapter.stack.first_prunable
+        self.first_prunable_layer = self.adapter.stack.first_prunable
         if self._reads_tower:
             self.adapter.watch()  # ModelError before anything runs
         if compressors.is_learned(self.config.parts.compressor or ""):
             self.trained = load_plc(self.adapter)
         self.counts = plan_token_budget(
-            self.config, [each.count for each in self.layouts], self.adapter.layers, self.first
+            self.config, [each.count for each in self.layouts], self.adapter.layers, self.first_prunable_layer
         )
 
     @property
@@ -186,15 +186,15 @@ class Task:
             layouts = self.layouts
         timer.seconds["encode"] += before
         with timer.stage("compression") if compressor else nullcontext():
-            pictures = self._pictures(layouts, regions, encoded)
-            plans = self._plans(compressor, pictures)
+            images = self._images(layouts, regions, encoded)
+            plans = self._plans(compressor, images)
             inputs, visual = self._inputs(compressor, encoded, CompressionPlan.joined(plans))
         pruning = self._pruning(pruner, _tokens(layouts, regions, plans), visual)
         with self.trained.applied() if self.trained and compressor else nullcontext():
             out, steps = self._generate(inputs, pruning, timer, how)
         traces = _traces(layouts, regions, plans, steps, self.adapter.layers)
         flops = self._flops(pruner, traces, steps, visual, self.adapter.vision_flops(encoded.prepared))
-        flops += self._plan_flops(compressor, pictures)
+        flops += self._plan_flops(compressor, images)
         times = (out.first_token - start, out.finished - start)
         return Run(out, traces, dict(timer.seconds), *times, flops)
 
@@ -213,7 +213,7 @@ class Task:
         timer.seconds["decode"] = out.finished - out.first_token
         return out, steps
 
-    def _pictures(self, layouts: list[TokenLayout], regions: list[Region], encoded: Encoded) -> list[CompressionInput]:
+    def _images(self, layouts: list[TokenLayout], regions: list[Region], encoded: Encoded) -> list[CompressionInput]:
         """Every image as a compressor may read it."""
         ends = np.cumsum([0, *(layout.count for layout in layouts)])
         spans = [slice(*each) for each in pairwise(ends)]
@@ -231,19 +231,19 @@ class Task:
             for number, (layout, region) in enumerate(zip(layouts, regions, strict=True))
         ]
 
-    def _plans(self, compressor: str | None, pictures: list[CompressionInput]) -> list[CompressionPlan]:
+    def _plans(self, compressor: str | None, images: list[CompressionInput]) -> list[CompressionPlan]:
         """What becomes of the visual tokens of every image before the LLM."""
         if compressor is None:
-            return [CompressionPlan.identity(picture.layout.count) for picture in pictures]
+            return [CompressionPlan.identity(image.layout.count) for image in images]
         method = compressors.compressor(compressor, self.config)
-        counts: list[int] | list[None] = self.counts.tokens or [None] * len(pictures)
-        return [method.plan(*each) for each in zip(pictures, counts, strict=True)]
+        counts: list[int] | list[None] = self.counts.tokens or [None] * len(images)
+        return [method.plan(*each) for each in zip(images, counts, strict=True)]
 
-    def _plan_flops(self, compressor: str | None, pictures: list[CompressionInput]) -> int:
+    def _plan_flops(self, compressor: str | None, images: list[CompressionInput]) -> int:
         """What a compressor multiplies itself, counted by PyTorch in a plan of its own, which is in nobody's time."""
         if compressor is None or compressor in compressors.BY_PLACE:
             return 0
-        return counted(lambda: self._plans(compressor, pictures))
+        return counted(lambda: self._plans(compressor, images))
 
     def _inputs(
         self, compressor: str | None, encoded: Encoded, plan: CompressionPlan
@@ -263,7 +263,9 @@ class Task:
         if pruner is None:
             return None
         inner, count = self.counts.inner, len(tokens.inside)
-        cuts = schedule.cuts(inner, self.adapter.layers, count, self.counts.mean, self.first, tokens.images)
+        cuts = schedule.cuts(
+            inner, self.adapter.layers, count, self.counts.mean, self.first_prunable_layer, tokens.images
+        )
         if not cuts:
             return None  # the budget leaves every token in every layer
         chosen = pruners.pruner(pruner, cuts, [tokens.to(visual.device)], inner.query_rows)

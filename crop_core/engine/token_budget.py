@@ -24,7 +24,7 @@ class TokenBudgetPlan:
     inner: IlpConfig
 
 
-def plan_token_budget(config: CropConfig, visual: list[int], layers: int, first: int) -> TokenBudgetPlan:
+def plan_token_budget(config: CropConfig, visual: list[int], layers: int, first_prunable_layer: int) -> TokenBudgetPlan:
     """Budget arithmetic before any model runs, of images of `visual` tokens each, of which at least one each stays;
     BudgetError or ConfigError for what cannot be.
     """
@@ -34,10 +34,10 @@ def plan_token_budget(config: CropConfig, visual: list[int], layers: int, first:
     if parts.compressor and mean is not None:
         entering = schedule.plc_count(mean * config.overshoot, total, images)
     if parts.pruner:
-        inner = pruners.settings(parts.pruner, config.ilp, layers, entering, mean, first, images)
+        inner = pruners.settings(parts.pruner, config.ilp, layers, entering, mean, first_prunable_layer, images)
         if parts.compressor and mean is not None:
-            at = schedule.resolved(inner, layers, first)[0][0]
+            at = schedule.resolved(inner, layers, first_prunable_layer)[0][0]
             entering = schedule.plc_count_before_ilp(config.overshoot, mean, layers, total, at, images)
-        schedule.cuts(inner, layers, entering, mean, first, images)
+        schedule.cuts(inner, layers, entering, mean, first_prunable_layer, images)
     left = schedule.split(entering, visual) if mean is not None or not parts.compressor else None
     return TokenBudgetPlan(visual, left, mean, inner)

@@ -1,4 +1,4 @@
-"""Pictures inside JSON and HTML: a picture as a data URL, and back. Knows nothing of records."""
+"""Images inside JSON and HTML: an image as a data URL, and back. Knows nothing of records."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_SIDE_PX = 1024  # the longest side that is embedded
-SMALL = 200_000  # bytes up to which nothing is lost of a picture
+SMALL = 200_000  # bytes up to which nothing is lost of an image
 STARTS = ("data:image/png;base64,", "data:image/jpeg;base64,")
 
 
 def encode_image(image: Image.Image, small: int = SMALL) -> tuple[str, bytes]:
-    """("png" or "jpeg", the file's bytes) of an RGB picture: PNG when that takes fewer than `small` bytes."""
+    """("png" or "jpeg", the file's bytes) of an RGB image: PNG when that takes fewer than `small` bytes."""
     for kind, options in (("png", {}), ("jpeg", {"quality": 88})):
         buffer = io.BytesIO()
         image.save(buffer, kind, **options)
@@ -36,12 +36,12 @@ def data_url(image: Image.Image, side: int = MAX_SIDE_PX, small: int = SMALL) ->
 
 
 def image_from_data_url(url: str) -> Image.Image:
-    """Inverse of `data_url`, for what anybody wrote; ImageError for what is no picture."""
+    """Inverse of `data_url`, for what anybody wrote; ImageError for what is no image."""
     start = next((start for start in STARTS if url.startswith(start)), None)
     if start is None:
-        raise ImageError("The embedded picture is none: it has to be a data URL of a PNG or JPEG file.")
+        raise ImageError("The embedded image is none: it has to be a data URL of a PNG or JPEG file.")
     try:
         content = base64.b64decode(url[len(start) :], validate=True)
     except (binascii.Error, ValueError):
-        raise ImageError("The embedded picture is broken: its base64 cannot be read.") from None
+        raise ImageError("The embedded image is broken: its base64 cannot be read.") from None
     return open_image(content)

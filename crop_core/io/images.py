@@ -1,4 +1,4 @@
-"""The gate for what people send: a picture of any kind becomes an upright RGB picture, a question becomes clean text.
+"""The gate for what people send: an image of any kind becomes an upright RGB image, a question becomes clean text.
 
 Knows nothing of models. Whatever is wrong with the input is told in one sentence (`ImageError`, `QuestionError`), and
 the size is judged from the header, before a single pixel is decoded.
@@ -36,7 +36,7 @@ _decoding = threading.Lock()  # warnings.catch_warnings changes the process: one
 
 
 class ImageError(ValueError):
-    """A picture that cannot be used; the message is one sentence for the person who sent it."""
+    """An image that cannot be used; the message is one sentence for the person who sent it."""
 
 
 class QuestionError(ValueError):
@@ -44,7 +44,7 @@ class QuestionError(ValueError):
 
 
 def open_image(source: ImageLike | None) -> Image.Image:
-    """Read a picture as a person would see it.
+    """Read an image as a person would see it.
 
     Photos are turned upright by their EXIF tag, transparency lies on white, 16-bit and float samples are scaled to 8
     bits, of an animation the first frame is taken. The result never shares memory with `source`.
@@ -57,25 +57,25 @@ def open_image(source: ImageLike | None) -> Image.Image:
         A PIL image in mode RGB, within `MAX_PIXELS`, `MAX_SIDE` and `MAX_ASPECT`.
 
     Raises:
-        ImageError: no picture, not a picture, a broken or a too large or a too narrow one.
+        ImageError: no image, not an image, a broken or a too large or a too narrow one.
     """
     if source is None:
-        raise ImageError("There is no picture yet: choose one first.")
+        raise ImageError("There is no image yet: choose one first.")
     if isinstance(source, np.ndarray):
         return _upright_rgb(_from_array(source))
     if isinstance(source, Image.Image):
-        with _one_sentence("The picture"):
+        with _one_sentence("The image"):
             return _upright_rgb(source)
     if isinstance(source, (bytes, bytearray)):
-        return _decode(io.BytesIO(source), "The picture")
+        return _decode(io.BytesIO(source), "The image")
     if isinstance(source, (str, PathLike)):
         path = _checked_path(source)
         return _decode(path, f"'{path.name}'")
-    raise ImageError(f"A picture can be a path, bytes, a PIL image or an array, not {type(source).__name__}.")
+    raise ImageError(f"An image can be a path, bytes, a PIL image or an array, not {type(source).__name__}.")
 
 
 def image_size(path: str | PathLike[str]) -> tuple[int, int]:
-    """(width, height) in pixels of the upright picture in a file, from its header alone; ImageError as `open_image`."""
+    """(width, height) in pixels of the upright image in a file, from its header alone; ImageError as `open_image`."""
     file = _checked_path(path)
     with _one_sentence(f"'{file.name}'"), Image.open(file, formats=_formats()) as image:
         width, height = image.size
@@ -84,27 +84,27 @@ def image_size(path: str | PathLike[str]) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
-def reduced(image: Image.Image, longest: int = ENOUGH) -> Image.Image:
-    """The picture shrunk by the least whole factor that brings its longer side to at most `longest` pixels.
+def reduced(image: Image.Image, max_length: int = ENOUGH) -> Image.Image:
+    """The image shrunk by the least whole factor that brings its longer side to at most `longest` pixels.
 
     A model sees no difference, but padding a panorama to its square takes seconds and gigabytes. The same object when
     nothing is to be done.
     """
-    factor = _factor(image.size, longest)
+    factor = _factor(image.size, max_length)
     return image if factor == 1 else image.reduce(factor)
 
 
-def reduced_size(size: tuple[int, int], longest: int = ENOUGH) -> tuple[int, int]:
-    """The size that `reduced` makes of a picture of this (width, height)."""
-    factor = _factor(size, longest)
+def reduced_size(size: tuple[int, int], max_length: int = ENOUGH) -> tuple[int, int]:
+    """The size that `reduced` makes of an image of this (width, height)."""
+    factor = _factor(size, max_length)
     return -(-size[0] // factor), -(-size[1] // factor)
 
 
-def _factor(size: tuple[int, int], longest: int) -> int:
-    return -(-max(size) // longest)
+def _factor(size: tuple[int, int], max_length: int) -> int:
+    return -(-max(size) // max_length)
 
 
-def check_question(text: str | None, longest: int = MAX_QUESTION) -> str:
+def check_question(text: str | None, max_length: int = MAX_QUESTION) -> str:
     """Clean a question: white space becomes single spaces, control characters go.
 
     Returns:
@@ -120,10 +120,10 @@ def check_question(text: str | None, longest: int = MAX_QUESTION) -> str:
     if not spaced.isprintable():
         cleaned = " ".join("".join(c for c in spaced if _is_text(c)).split())
     if not cleaned.strip(_JOINERS):
-        raise QuestionError("The question is empty: type what you would like to know about the picture.")
-    if len(cleaned) > longest:
+        raise QuestionError("The question is empty: type what you would like to know about the image.")
+    if len(cleaned) > max_length:
         raise QuestionError(
-            f"The question has {len(cleaned)} characters, and at most {longest} are allowed: please shorten it."
+            f"The question has {len(cleaned)} characters, and at most {max_length} are allowed: please shorten it."
         )
     return cleaned
 
@@ -135,13 +135,13 @@ def _is_text(character: str) -> bool:
 
 def _checked_path(source: str | PathLike[str]) -> Path:
     if "://" in str(source):
-        raise ImageError(f"'{source}' is an address: save the picture first and give its file.")
+        raise ImageError(f"'{source}' is an address: save the image first and give its file.")
     path = Path(source)
     try:
         if not path.exists():
             raise ImageError(f"There is no file '{path.name}'.")
         if path.is_dir():
-            raise ImageError(f"'{path.name}' is a folder: give the file of one picture.")
+            raise ImageError(f"'{path.name}' is a folder: give the file of one image.")
         if not path.is_file():
             raise ImageError(f"'{path.name}' is not an ordinary file.")
         if path.stat().st_size == 0:
@@ -169,14 +169,14 @@ def _one_sentence(name: str) -> Iterator[None]:
         except ImageError:
             raise
         except Image.UnidentifiedImageError as error:
-            raise ImageError(f"{name} is not a picture that can be read here: use PNG, JPEG, WebP or GIF.") from error
+            raise ImageError(f"{name} is not an image that can be read here: use PNG, JPEG, WebP or GIF.") from error
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             limit = MAX_PIXELS // 10**6
             raise ImageError(f"{name} is too large: at most {limit} million pixels are allowed.") from error
         except PermissionError as error:
             raise ImageError(f"{name} cannot be read: {error.strerror}.") from error
         except Exception as error:  # a decoder on a broken file raises anything: OSError, SyntaxError, struct.error ...
-            raise ImageError(f"{name} is damaged or incomplete: it starts as a picture, but cannot be read.") from error
+            raise ImageError(f"{name} is damaged or incomplete: it starts as an image, but cannot be read.") from error
 
 
 def _formats() -> list[str]:
@@ -193,15 +193,15 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 def _check_size(width: int, height: int) -> None:
     short, long = sorted((width, height))
     if short < 1:
-        raise ImageError(f"The picture has no pixels: it is {width} x {height}.")
+        raise ImageError(f"The image has no pixels: it is {width} x {height}.")
     if long > MAX_ASPECT * short:
         raise ImageError(
-            f"The picture is too narrow: of {width} x {height} pixels the model would see a line, so cut out a part "
+            f"The image is too narrow: of {width} x {height} pixels the model would see a line, so cut out a part "
             f"that is at most {MAX_ASPECT} times as long as wide."
         )
     if width * height > MAX_PIXELS or long > MAX_SIDE:
         raise ImageError(
-            f"The picture is too large: it is {width} x {height}, and at most {MAX_PIXELS // 10**6} million pixels and "
+            f"The image is too large: it is {width} x {height}, and at most {MAX_PIXELS // 10**6} million pixels and "
             f"{MAX_SIDE} a side are allowed."
         )
 
@@ -210,7 +210,7 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a broken tag says nothing about the picture itself
+    except Exception:  # a broken tag says nothing about the image itself
         return image.copy()
 
 
@@ -247,7 +247,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
-        raise ImageError(f"An array of shape {array.shape} is not a picture: use (height, width[, 3 or 4]).")
+        raise ImageError(f"An array of shape {array.shape} is not an image: use (height, width[, 3 or 4]).")
     _check_size(array.shape[1], array.shape[0])
     if array.dtype == np.uint16:
         array = _to_8_bit(array / _16_BIT)
@@ -255,8 +255,8 @@ def _from_array(array: np.ndarray) -> Image.Image:
         array = array.astype(np.uint8) * 255
     elif np.issubdtype(array.dtype, np.floating):
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise ImageError("A picture of floats must hold finite values from 0 to 1.")
+            raise ImageError("An image of floats must hold finite values from 0 to 1.")
         array = _to_8_bit(array * 255)
     elif array.dtype != np.uint8:
-        raise ImageError(f"An array of {array.dtype} is not a picture: use uint8, uint16, bool or floats from 0 to 1.")
+        raise ImageError(f"An array of {array.dtype} is not an image: use uint8, uint16, bool or floats from 0 to 1.")
     return Image.fromarray(np.ascontiguousarray(array))

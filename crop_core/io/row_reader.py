@@ -23,7 +23,7 @@ class RowsError(ValueError):
 
 @dataclass
 class Skipped:
-    """How many rows or pictures could not be used, and why the first ones could not."""
+    """How many rows or images could not be used, and why the first ones could not."""
 
     count: int = 0
     reasons: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ def usable(file: Path, make: Callable[[str, Any], Made], skipped: Skipped) -> It
     for where, row in _rows(file):
         try:
             yield make(where, _json(row) if isinstance(row, str) else row)
-        except ValueError as error:  # what is wrong with a row, its question or its picture
+        except ValueError as error:  # what is wrong with a row, its question or its image
             skipped.add(where, error)
 
 

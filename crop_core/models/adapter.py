@@ -49,7 +49,7 @@ class TokenLayout:
         return len(self.boxes)
 
     def scaled(self, image_size: tuple[int, int]) -> TokenLayout:
-        """The same tokens on the picture in another (width, height)."""
+        """The same tokens on the image in another (width, height)."""
         if image_size == self.image_size:
             return self
         factors = np.array(image_size * 2) / np.array(self.image_size * 2)

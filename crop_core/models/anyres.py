@@ -30,7 +30,7 @@ class AnyRes:
     side: int
     patch: int
     resolutions: tuple[tuple[int, int], ...]
-    most: int | None = None
+    max_tiles: int | None = None
 
     def layout(self, image_size: tuple[int, int]) -> TokenLayout:
         """N tokens of a (width, height) image: the overview's grid as view 0, the canvas' rows as view 1."""
@@ -99,7 +99,7 @@ class Canvas:
         across, down = wide // how.side * per_tile, high // how.side * per_tile
         columns, rows = _unpadded(width, height, across, down)
         tokens = (columns[1] - columns[0], rows[1] - rows[0])
-        shrink = math.sqrt(tokens[0] * tokens[1] / (how.most * per_tile**2)) if how.most else 1.0
+        shrink = math.sqrt(tokens[0] * tokens[1] / (how.max_tiles * per_tile**2)) if how.max_tiles else 1.0
         if shrink > 1.1:
             tokens = (int(tokens[0] // shrink), int(tokens[1] // shrink))
         start = ((wide - new_width) // 2, (high - new_height) // 2)

@@ -33,6 +33,10 @@ class FastvPruner(ScheduledPruner):
         ]
 
 
-def schedule(layers: int, count: int, budget: float | None, first: int = 1, least: int = 1) -> IlpConfig:
+def schedule(
+    layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+) -> IlpConfig:
     """FastV's own cut, not before `first`, and scoring, for `count` visual tokens and a mean `budget` or None."""
-    return IlpConfig(((latest_cut(LAYER, layers, count, budget, first, least), SHARE),), query_rows=ROWS)
+    return IlpConfig(
+        ((latest_cut(LAYER, layers, count, budget, first_prunable_layer, min_count), SHARE),), query_rows=ROWS
+    )

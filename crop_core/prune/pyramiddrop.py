@@ -37,13 +37,15 @@ class PyramidDropPruner(ScheduledPruner):
         ]
 
 
-def schedule(layers: int, count: int, budget: float | None, first: int = 1, least: int = 1) -> IlpConfig:
+def schedule(
+    layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+) -> IlpConfig:
     """The latest cuts, none before `first`, at which halving `count` visual tokens meets a mean `budget` or None."""
-    own = rising([depth * layers for depth in DEPTHS], layers, first)
-    for at in range(own[0], first - 1, -1):
+    own = rising([depth * layers for depth in DEPTHS], layers, first_prunable_layer)
+    for at in range(own[0], first_prunable_layer - 1, -1):
         places = rising([place * at / own[0] for place in own], layers, at)
         config = IlpConfig(tuple(zip(places, SHARES, strict=False)), query_rows=ROWS)
-        if budget is None or meets(config, layers, count, budget, first, least):
+        if budget is None or meets(config, layers, count, budget, first_prunable_layer, min_count):
             break
     return config
 

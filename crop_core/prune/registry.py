@@ -43,7 +43,13 @@ def pruner(name: str, cuts: Cuts, tokens: Sequence[VisualTokens], query_rows: in
 
 
 def settings(
-    name: str, config: IlpConfig, layers: int, count: int, budget: float | None, first: int = 1, least: int = 1
+    name: str,
+    config: IlpConfig,
+    layers: int,
+    count: int,
+    budget: float | None,
+    first_prunable_layer: int = 1,
+    min_count: int = 1,
 ) -> IlpConfig:
     """The schedule and scoring of pruner `name`: the user's, unless the method has its own.
 
@@ -52,7 +58,7 @@ def settings(
     """
     if name not in OWN_SCHEDULE:
         return config
-    return replace(OWN_SCHEDULE[name](layers, count, budget, first, least), evict=config.evict)
+    return replace(OWN_SCHEDULE[name](layers, count, budget, first_prunable_layer, min_count), evict=config.evict)
 
 
 def flops(name: str, config: Any, query_rows: int, size: CutSize) -> int:

@@ -24,27 +24,27 @@ class BudgetError(ConfigError):
     """A budget that a schedule cannot reach; the message names the least that it can."""
 
 
-def default_schedule(layers: int, first: int = 1) -> tuple[tuple[int, float], ...]:
+def default_schedule(layers: int, first_prunable_layer: int = 1) -> tuple[tuple[int, float], ...]:
     """(layer, share) of the default cuts of `layers` decoder layers, none before `first`; very shallow models have one.
 
     The early cut is at layer 2 as in FastV (Chen et al., arXiv 2403.06764), at 1 in shallow models. OURS: a late one
     after two thirds of the depth leaves a fifth of that. Layers in between, in which the text reads the image, get
     nearly half as many tokens again at the same mean.
     """
-    early, late = max(first, 2 if layers >= DEEP else 1), round(LATE * layers)
+    early, late = max(first_prunable_layer, 2 if layers >= DEEP else 1), round(LATE * layers)
     return tuple(zip((early, late) if early < late else (early,), SHARES, strict=False))
 
 
-def resolved(config: IlpConfig, layers: int, first: int = 1) -> tuple[tuple[int, float], ...]:
+def resolved(config: IlpConfig, layers: int, first_prunable_layer: int = 1) -> tuple[tuple[int, float], ...]:
     """The schedule of (layer, share) for a model of `layers` decoder layers; ConfigError for a cut behind the last one
     or before `first`, the first that can be cut.
     """
-    schedule = config.schedule or default_schedule(layers, first)
+    schedule = config.schedule or default_schedule(layers, first_prunable_layer)
     for layer in (schedule[0][0], schedule[-1][0]):
-        if not first <= layer < layers:
+        if not first_prunable_layer <= layer < layers:
             raise ConfigError(
                 f"The ILP schedule cuts at layer {layer}, but this model of {layers} decoder layers allows "
-                f"{first} to {layers - 1}; cut there."
+                f"{first_prunable_layer} to {layers - 1}; cut there."
             )
     return schedule
 
@@ -54,40 +54,55 @@ def allowance(budget: float, layers: int) -> int:
     return math.floor(budget * layers + ROUNDING)
 
 
-def least_mean(first_layer: int, layers: int, count: int, least: int = 1) -> float:
+def least_mean(first_layer: int, layers: int, count: int, min_count: int = 1) -> float:
     """Least mean tokens per layer when `count` are whole before `first_layer` and `least` survive from it on."""
-    return (first_layer * count + least * (layers - first_layer)) / layers
+    return (first_layer * count + min_count * (layers - first_layer)) / layers
 
 
-def reachable(first_layer: int, layers: int, count: int, budget: float, least: int = 1) -> bool:
+def reachable(first_layer: int, layers: int, count: int, budget: float, min_count: int = 1) -> bool:
     """Whether a first cut at `first_layer` can bring `count` tokens down to a mean of `budget` per layer."""
-    return allowance(budget, layers) >= round(least_mean(first_layer, layers, count, least) * layers)
+    return allowance(budget, layers) >= round(least_mean(first_layer, layers, count, min_count) * layers)
 
 
-def latest_cut(wanted: int, layers: int, count: int, budget: float | None, first: int = 1, least: int = 1) -> int:
+def latest_cut(
+    wanted: int, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+) -> int:
     """The layer up to `wanted` that is nearest to it and at which a cut meets the budget; `first` where none does."""
-    possible = range(first, min(wanted, layers - 1) + 1)
-    return max((at for at in possible if budget is None or reachable(at, layers, count, budget, least)), default=first)
+    possible = range(first_prunable_layer, min(wanted, layers - 1) + 1)
+    return max(
+        (at for at in possible if budget is None or reachable(at, layers, count, budget, min_count)),
+        default=first_prunable_layer,
+    )
 
 
-def rising(places: Sequence[float], layers: int, first: int = 1) -> tuple[int, ...]:
+def rising(places: Sequence[float], layers: int, first_prunable_layer: int = 1) -> tuple[int, ...]:
     """The layers nearest to `places`, each behind the one before and none before `first`; those behind the last of
     `layers` are left out.
     """
     at: list[int] = []
     for place in places:
-        at.append(max(round(place), at[-1] + 1 if at else first))
+        at.append(max(round(place), at[-1] + 1 if at else first_prunable_layer))
     return tuple(layer for layer in at if layer < layers)
 
 
-def meets(config: IlpConfig, layers: int, count: int, budget: float, first: int = 1, least: int = 1) -> bool:
+def meets(
+    config: IlpConfig, layers: int, count: int, budget: float, first_prunable_layer: int = 1, min_count: int = 1
+) -> bool:
     """Whether the shares as they are leave a mean of at most `budget` of `count` visual tokens."""
-    return mean_tokens(cuts(config, layers, count, None, first, least), layers, count) <= budget + ROUNDING
+    return (
+        mean_tokens(cuts(config, layers, count, None, first_prunable_layer, min_count), layers, count)
+        <= budget + ROUNDING
+    )
 
 
 @lru_cache(maxsize=1024)
 def cuts(
-    config: IlpConfig, layers: int, count: int, budget: float | None = None, first: int = 1, least: int = 1
+    config: IlpConfig,
+    layers: int,
+    count: int,
+    budget: float | None = None,
+    first_prunable_layer: int = 1,
+    min_count: int = 1,
 ) -> Cuts:
     """(layer, tokens alive from it on) for `count` visual tokens at the LLM's input; layers where nothing changes are
     left out.
@@ -97,20 +112,20 @@ def cuts(
     one an image. Raises BudgetError when even these after the first cut are too many, ConfigError for a cut behind the
     last layer or before `first`.
     """
-    schedule = resolved(config, layers, first)
+    schedule = resolved(config, layers, first_prunable_layer)
     at = [layer for layer, _ in schedule]
     shares = [share for _, share in schedule]
     if budget is None:
-        alive = _scaled(shares, count, count, least)
+        alive = _scaled(shares, count, count, min_count)
     else:
-        if not reachable(at[0], layers, count, budget, least):
-            lowest = least_mean(at[0], layers, count, least)
+        if not reachable(at[0], layers, count, budget, min_count):
+            lowest = least_mean(at[0], layers, count, min_count)
             raise BudgetError(
                 f"A mean of {budget:g} visual tokens per layer is out of reach: with {count} tokens before the first "
                 f"cut, at layer {at[0]} of {layers}, the least is {lowest:.1f}; raise the budget or cut earlier."
             )
         lengths = [after - before for before, after in zip(at, [*at[1:], layers], strict=True)]
-        alive = _largest(shares, lengths, count, allowance(budget, layers) - at[0] * count, least)
+        alive = _largest(shares, lengths, count, allowance(budget, layers) - at[0] * count, min_count)
     before = [count, *alive]
     return tuple((layer, now) for layer, now, last in zip(at, alive, before, strict=False) if now < last)
 
@@ -136,33 +151,33 @@ def split(total: int, counts: Sequence[int]) -> list[int]:
     return shares
 
 
-def plc_count(budget: float, count: int, least: int = 1) -> int:
+def plc_count(budget: float, count: int, min_count: int = 1) -> int:
     """Tokens that compression alone leaves of `count` for a mean of `budget`."""
-    return max(least, min(count, math.floor(budget + ROUNDING)))
+    return max(min_count, min(count, math.floor(budget + ROUNDING)))
 
 
 def plc_count_before_ilp(
-    overshoot: float, budget: float, layers: int, count: int, first_layer: int, least: int = 1
+    overshoot: float, budget: float, layers: int, count: int, first_layer: int, min_count: int = 1
 ) -> int:
     """Tokens that compression leaves of `count` when ILP follows: overshoot * budget, but never so many that ILP,
     which can cut only from `first_layer` on, would miss the budget."""
-    reachable = (allowance(budget, layers) - least * (layers - first_layer)) // first_layer
-    return max(least, min(count, math.floor(overshoot * budget + 0.5), reachable))
+    reachable = (allowance(budget, layers) - min_count * (layers - first_layer)) // first_layer
+    return max(min_count, min(count, math.floor(overshoot * budget + 0.5), reachable))
 
 
-def _scaled(shares: Sequence[float], scale: float, count: int, least: int) -> list[int]:
+def _scaled(shares: Sequence[float], scale: float, count: int, min_count: int) -> list[int]:
     """floor(share * scale) per cut, at least `least` and at most `count`; falling because the shares fall."""
-    return [max(least, min(count, math.floor(share * scale + ROUNDING))) for share in shares]
+    return [max(min_count, min(count, math.floor(share * scale + ROUNDING))) for share in shares]
 
 
-def _largest(shares: Sequence[float], lengths: Sequence[int], count: int, room: int, least: int) -> list[int]:
+def _largest(shares: Sequence[float], lengths: Sequence[int], count: int, room: int, min_count: int) -> list[int]:
     """Largest scaled counts whose sum, weighted with the cuts' lengths in layers, is at most `room`."""
     low, high = 0.0, count / min(shares) + 1
     for _ in range(60):
         middle = (low + high) / 2
-        fits = _cost(_scaled(shares, middle, count, least), lengths) <= room
+        fits = _cost(_scaled(shares, middle, count, min_count), lengths) <= room
         low, high = (middle, high) if fits else (low, middle)
-    return _topped_up(_scaled(shares, low, count, least), lengths, count, room)
+    return _topped_up(_scaled(shares, low, count, min_count), lengths, count, room)
 
 
 def _topped_up(alive: list[int], lengths: Sequence[int], count: int, room: int) -> list[int]:

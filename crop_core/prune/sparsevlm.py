@@ -58,10 +58,12 @@ def rated(attention: torch.Tensor, raters: torch.Tensor) -> torch.Tensor:
     return (attention * raters[:, None]).sum(0) / raters.sum()
 
 
-def schedule(layers: int, count: int, budget: float | None, first: int = 1, least: int = 1) -> IlpConfig:
+def schedule(
+    layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+) -> IlpConfig:
     """The method's cuts, none before `first`, the first where it can meet a mean `budget` of `count` visual tokens."""
-    own = rising([depth * layers for depth in DEPTHS], layers, first)
-    places = (latest_cut(own[0], layers, count, budget, first, least), *own[1:])
+    own = rising([depth * layers for depth in DEPTHS], layers, first_prunable_layer)
+    places = (latest_cut(own[0], layers, count, budget, first_prunable_layer, min_count), *own[1:])
     return IlpConfig(tuple(zip(places, SHARES, strict=False)))
 
 

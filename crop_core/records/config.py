@@ -182,8 +182,8 @@ class IlpConfig:
         for layer, share in self.schedule:
             if not before_layer < layer or not 0 < share <= before_share:
                 raise ConfigError(
-                    f"The ILP schedule {truncated_repr(list(self.schedule))} is not possible; layers must rise from 1 on, "
-                    "and shares fall from at most 1 to more than 0."
+                    f"The ILP schedule {truncated_repr(list(self.schedule))} is not possible; layers must rise from 1 "
+                    "on, and shares fall from at most 1 to more than 0."
                 )
             before_layer, before_share = layer, share
         if self.query_rows < 1:

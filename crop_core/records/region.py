@@ -1,4 +1,4 @@
-"""The contextual region: inclusive cells of an 8x8 grid over the image. Knows nothing of models, tokens or pictures.
+"""The contextual region: inclusive cells of an 8x8 grid over the image. Knows nothing of models, tokens or images.
 
 Source: Guo et al., CROP, EMNLP 2025, arXiv 2505.21233: four 0-based, inclusive block coordinates on an 8x8 grid.
 """
@@ -47,8 +47,8 @@ class Region(Record, error=RegionError, keys="grid box source confidence width h
     def __post_init__(self) -> None:
         if not (0 <= self.x0 <= self.x1 < GRID and 0 <= self.y0 <= self.y1 < GRID):
             raise RegionError(
-                f"The region {truncated_repr(list(self.grid))} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 to "
-                f"{GRID - 1}."
+                f"The region {truncated_repr(list(self.grid))} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 "
+                f"to {GRID - 1}."
             )
         if self.width < 1 or self.height < 1:
             raise RegionError(f"A region needs an image of at least 1x1 pixels, not {self.width}x{self.height}.")

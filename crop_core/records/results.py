@@ -1,5 +1,5 @@
 """What an engine returns: answers, their comparison, and the events of a stream; JSON both ways. No torch, no
-pictures.
+images.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happened to every visual token: plain arrays, JSON both ways. Knows nothing of torch, models or pictures.
+"""What happened to every visual token: plain arrays, JSON both ways. Knows nothing of torch, models or images.
 
 N is the number of visual tokens of the vision encoder, M the number that enters the LLM (M <= N), L its decoder layers.
 """

@@ -10,7 +10,7 @@ import torch
 from benchmarks.full_size import batches, command, model_benchmark, variants
 from benchmarks.full_size.batches import STEP, Batches, largest
 from benchmarks.full_size.llm import Prefilled
-from benchmarks.full_size.models import LOCATOR, MODELS, build, picture
+from benchmarks.full_size.models import LOCATOR, MODELS, build, sample_image
 from benchmarks.full_size.random_tokenizer import QUESTION
 from benchmarks.full_size.ratios import over_flops, ratios
 from benchmarks.full_size.report import overview, report
@@ -57,7 +57,7 @@ def test_full_size_is_the_published_size(name):
     assert found == (PUBLISHED[name] if name in PUBLISHED else llava_parameters(name))
     assert {weight.dtype for weight in adapter.model.parameters()} == {torch.bfloat16}
     assert {weight.device.type for weight in adapter.model.parameters()} == {"meta"}
-    assert adapter.layout(picture(name).size).count == TOKENS[name.rsplit("-", 1)[0]]
+    assert adapter.layout(sample_image(name).size).count == TOKENS[name.rsplit("-", 1)[0]]
     assert 40 <= len(adapter.tokenizer(adapter.prompt(QUESTION))["input_ids"]) <= 80
     assert adapter.unknown_words(QUESTION) == []
 
@@ -184,7 +184,7 @@ def test_batches_of_every_method_up_to_what_may_be_tried(out):
 @pytest.mark.parametrize("name", ["llava-next-7b", "qwen2.5-vl-7b"])
 @pytest.mark.parametrize("method", ["none", "ilp", "plc", "crop-evict"])
 def test_copies_of_a_prompt_are_answered_as_the_engine_answers_one(name, method):
-    adapter, image = build(name, CPU, torch.float32, tiny=True), picture(name, tiny=True)
+    adapter, image = build(name, CPU, torch.float32, tiny=True), sample_image(name, tiny=True)
     for weight in adapter.model.parameters():
         if weight.dim() >= 2:
             torch.nn.init.normal_(weight, std=0.25)  # answers that depend on what is read
@@ -204,7 +204,7 @@ def test_copies_of_a_prompt_are_answered_as_the_engine_answers_one(name, method)
 
 def answers(name, device):
     """Of every method to two copies of a prompt; without inference mode, in which the other device cannot be."""
-    adapter, image = build(name, CPU, torch.float32, tiny=True), picture(name, tiny=True)
+    adapter, image = build(name, CPU, torch.float32, tiny=True), sample_image(name, tiny=True)
     adapter.model.to(device)
     count, region = adapter.layout(image.size).count, Region(2, 2, 5, 5, *image.size)
     for variant in variants.variants(adapter, count, Budget(share=0.3), list(variants.METHODS), ["free"]):
@@ -242,7 +242,7 @@ def test_running_out_of_memory_ends_a_search_and_nothing_else_does(monkeypatch):
             raise errors[copies % 2]
         return SimpleNamespace(generate=lambda tokens: None, flops=1)
 
-    adapter, image = build("llava-1.5-7b", CPU, torch.float32, tiny=True), picture("llava-1.5-7b", tiny=True)
+    adapter, image = build("llava-1.5-7b", CPU, torch.float32, tiny=True), sample_image("llava-1.5-7b", tiny=True)
     batches = Batches(Task(adapter, image, QUESTION, variants.CropConfig("none")), None, None)
     monkeypatch.setattr(Batches, "_work", work)
     errors = [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]

@@ -20,7 +20,7 @@ from crop_core.train.world.held_out import one_of_each_kind
 UNSURE = Region(2, 0, 4, 7, 80, 80, "predicted", 0.8)
 
 
-def test_a_region_grows_inside_the_picture_where_it_is_unsure():
+def test_a_region_grows_inside_the_image_where_it_is_unsure():
     config = CropConfig()
     assert Candidate(config).region(UNSURE) == UNSURE
     assert Candidate(config, margin=1).region(UNSURE).grid == (1, 0, 5, 7)

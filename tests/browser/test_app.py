@@ -162,7 +162,7 @@ def test_downloads_wait_for_the_files_of_the_new_result(page: Page) -> None:
     result(page)
     page.evaluate(
         """() => {
-          const buttons = ["#save-record", "#save-picture"].map((id) => document.querySelector(id));
+          const buttons = ["#save-record", "#save-image"].map((id) => document.querySelector(id));
           const look = () => { window.withdrawn ||= buttons.every((button) => button.disabled); };
           buttons.forEach((button) => new MutationObserver(look).observe(button, { attributes: true }));
         }"""
@@ -186,7 +186,7 @@ def test_a_region_is_drawn_with_keys_alone(page: Page) -> None:
     expect(page.get_by_label("Bottom row")).to_have_value("3")
 
 
-def test_the_whole_picture_can_be_the_region(page: Page) -> None:
+def test_the_whole_image_can_be_the_region(page: Page) -> None:
     page.get_by_role("radio", name="Whole").check()
     ask_example(page, 0)
     expect(page.locator(".cx-panel").nth(0)).to_contain_text("64 of 64 cells")
@@ -204,13 +204,13 @@ def test_an_upload_is_shown_at_once_and_asked(page: Page) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        {"name": "note.txt", "mimeType": "text/plain", "buffer": b"not a picture"},
+        {"name": "note.txt", "mimeType": "text/plain", "buffer": b"not an image"},
         {"name": "cut.png", "mimeType": "image/png", "buffer": bytes(png(64, 64)["buffer"])[:60]},  # type: ignore[call-overload]
         png(20000, 10),
     ],
     ids=["text", "truncated", "strip"],
 )
-def test_a_bad_picture_keeps_what_is_on_screen(page: Page, file: dict[str, object]) -> None:
+def test_a_bad_image_keeps_what_is_on_screen(page: Page, file: dict[str, object]) -> None:
     ask_example(page, 0)
     before = page.locator(".cx-readouts").inner_text()
     upload(page, file | {"name": "picture.png", "mimeType": "image/png"})
@@ -266,7 +266,7 @@ def test_unknown_words_are_told(page: Page) -> None:
 
 
 @pytest.mark.answered
-def test_figures_and_the_picture_are_offered(page: Page) -> None:
+def test_figures_and_the_image_are_offered(page: Page) -> None:
     settled(page)
     with page.expect_download() as download:
         page.locator("#save-picture").click()

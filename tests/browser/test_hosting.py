@@ -151,8 +151,8 @@ def test_a_link_brings_the_run_back(page: Page, app: str) -> None:
 
 
 def test_programs_ask_and_the_host_sees_that_it_is_well(app: str) -> None:
-    picture = handle_file(str(ROOT / "assets" / "examples" / EXAMPLES[0]["image"]))
-    told = Client(app, verbose=False).predict(picture, EXAMPLES[0]["question"], budget="64", api_name="/ask")
+    image = handle_file(str(ROOT / "assets" / "examples" / EXAMPLES[0]["image"]))
+    told = Client(app, verbose=False).predict(image, EXAMPLES[0]["question"], budget="64", api_name="/ask")
     assert told["answer"]
     for page, said in (("healthz", {"alive": True}), ("readyz", {"ready": True, "under_way": 0})):
         answer = httpx.get(app + page)

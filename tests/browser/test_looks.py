@@ -1,4 +1,4 @@
-"""Every view at three widths in both themes: kept as pictures (build/screenshots), readable to all, nothing cut off."""
+"""Every view at three widths in both themes: kept as images (build/screenshots), readable to all, nothing cut off."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import SQUARE, ask_example, done, result, settled
-from tests.support.looks import pictures
+from tests.support.looks import images
 
 
 def nothing(page: Page) -> None:
@@ -64,7 +64,7 @@ def files(page: Page) -> None:
 
 def folded(page: Page) -> None:
     """All that is folded on the left."""
-    for name in ("More pictures", "Settings"):
+    for name in ("More images", "Settings"):
         page.get_by_role("button", name=name).click()
     page.get_by_role("radio", name="Drawn").check()
     page.get_by_text("What the bundled models know").click()
@@ -117,5 +117,5 @@ VIEWS = (nothing, answered, another_region, two_layers, places, files, folded, r
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
 def test_a_view_is_readable_at_every_width_in_both_themes(page: Page, view: Callable[[Page], None]) -> None:
     view(page)
-    wrong = pictures(page, view.__name__)
+    wrong = images(page, view.__name__)
     assert wrong == [], "\n".join(wrong)

@@ -18,7 +18,7 @@ from tests.support import ROOT
 from tests.support.browser import running
 from ui.page.api import NAMES
 
-PICTURE = ROOT / "assets" / "examples" / "01.jpg"
+IMAGE = ROOT / "assets" / "examples" / "01.jpg"
 QUESTION = "which thing is between the car and the blue sign?"
 
 
@@ -39,18 +39,18 @@ def test_the_named_endpoints_are_all_that_is_public(client: Client) -> None:
 
 
 def test_a_question_is_asked_by_name(client: Client) -> None:
-    picture = handle_file(str(PICTURE))
-    told = client.predict(picture, QUESTION, method="crop", budget="64", api_name="/ask")
-    both = client.predict(picture, QUESTION, region="2,5,7,7", budget="64", api_name="/compare")
+    image = handle_file(str(IMAGE))
+    told = client.predict(image, QUESTION, method="crop", budget="64", api_name="/ask")
+    both = client.predict(image, QUESTION, region="2,5,7,7", budget="64", api_name="/compare")
     assert told["answer"] == both["baseline"]["answer"]
     assert both["region"]["grid"] == [2, 5, 7, 7]
     assert both["tokens"]["mean_per_layer"] <= 64
-    assert client.predict(picture, QUESTION, api_name="/localize")["source"] == "predicted"
+    assert client.predict(image, QUESTION, api_name="/localize")["source"] == "predicted"
 
 
 def test_bad_input_is_told_in_a_sentence(client: Client) -> None:
     with pytest.raises(AppError, match="magic"):
-        client.predict(handle_file(str(PICTURE)), QUESTION, method="magic", api_name="/ask")
+        client.predict(handle_file(str(IMAGE)), QUESTION, method="magic", api_name="/ask")
 
 
 def test_a_file_of_the_server_is_not_read(client: Client) -> None:
@@ -73,7 +73,7 @@ def test_the_tools_of_the_mcp_server_are_the_same(address: str) -> None:
         async with link as (read, write, _), ClientSession(read, write) as session:
             await session.initialize()
             names = [tool.name for tool in (await session.list_tools()).tools]
-            image = f"data:image/jpeg;base64,{base64.b64encode(PICTURE.read_bytes()).decode()}"
+            image = f"data:image/jpeg;base64,{base64.b64encode(IMAGE.read_bytes()).decode()}"
             result = await session.call_tool("localize", {"image": image, "question": QUESTION})
             return names, result.content[0].text  # type: ignore[union-attr]
 

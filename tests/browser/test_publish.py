@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from crop_core.io.data_url import data_url
 from crop_core.records.region import Region
 from tests.support.browser import EXAMPLES, SQUARE, Watch, done, result, saved
-from tests.support.fake_records import about_several, comparison, picture
+from tests.support.fake_records import about_several, comparison, sample_image
 
 
 @pytest.mark.answered
@@ -122,7 +122,7 @@ def test_the_report_works_by_itself(page: Page, browser: Browser, watch: Watch, 
 def test_recorded_runs_open_without_being_asked(page: Page, tmp_path: Path) -> None:
     files = []
     for name, question in (("first", "is there a dog?"), ("second", "is there a cat?")):
-        data = {**comparison(question, device="cuda:0").to_json(), "pictures": [data_url(picture())]}
+        data = {**comparison(question, device="cuda:0").to_json(), "pictures": [data_url(sample_image())]}
         files.append(tmp_path / f"{name}.json")
         files[-1].write_text(json.dumps(data))
     files.append(tmp_path / "broken.json")
@@ -139,9 +139,9 @@ def test_recorded_runs_open_without_being_asked(page: Page, tmp_path: Path) -> N
     assert result(page).device == "cuda:0"
 
 
-def test_a_recorded_run_about_two_pictures_opens_with_both_and_leaves_as_it_came(page: Page, tmp_path: Path) -> None:
+def test_a_recorded_run_about_two_images_opens_with_both_and_leaves_as_it_came(page: Page, tmp_path: Path) -> None:
     pair = about_several(comparison(history=[("what?", "cat")]), [Region(5, 5, 6, 7, 90, 120, "drawn")])
-    data = {**pair.to_json(), "pictures": [data_url(picture()), data_url(picture(90, 120))]}
+    data = {**pair.to_json(), "pictures": [data_url(sample_image()), data_url(sample_image(90, 120))]}
     file = tmp_path / "pair.json"
     file.write_text(json.dumps(data))
     page.get_by_text("Open recorded runs").click()

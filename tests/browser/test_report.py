@@ -20,7 +20,7 @@ FIGURES = 9  # three of lines, and two heat maps at each of three budgets
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of made-up records."""
-    rows = records(questions=36, per_picture=3)
+    rows = records(questions=36, per_image=3)
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(report(summarise(rows), rows, {"model": "crop-tiny"}), encoding="utf-8")
     return path

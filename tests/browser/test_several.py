@@ -1,4 +1,4 @@
-"""Several pictures, each with its own region, and questions that follow one another, on a model that takes both."""
+"""Several images, each with its own region, and questions that follow one another, on a model that takes both."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.browser import Watch, ask_example, done, opened, png, result, upload
-from tests.support.looks import pictures
+from tests.support.looks import images
 
 FIRST, NEXT = "what is left of the dog?", "where is the red cat?"
 
 
 @pytest.fixture
 def pair(tiled_app: str, browser: Browser, watch: Watch) -> Iterator[Page]:
-    """The app on a model that takes several images, with two pictures given."""
+    """The app on a model that takes several images, with two images given."""
     with opened(browser, tiled_app, watch) as page:
         upload(page, png(200, 100))
         expect(page.locator(".cx")).to_have_attribute("data-stage", "idle")
@@ -25,13 +25,13 @@ def pair(tiled_app: str, browser: Browser, watch: Watch) -> Iterator[Page]:
 
 
 def add(page: Page, *files: dict[str, object]) -> None:
-    """Gives further pictures."""
-    page.get_by_role("button", name="More pictures").click()
+    """Gives further images."""
+    page.get_by_role("button", name="More images").click()
     page.locator("#more-files input[type=file]").set_input_files(list(files))  # type: ignore[arg-type]
 
 
 def thumbs(page: Page) -> Locator:
-    """The buttons that switch between pictures."""
+    """The buttons that switch between images."""
     return page.locator(".cx-thumb")
 
 
@@ -44,14 +44,14 @@ def ask(page: Page, question: str = FIRST) -> None:
 
 
 def draw(page: Page, *keys: str) -> None:
-    """Draws cells 2 to 5 both ways in the shown picture, and changes them with keys."""
+    """Draws cells 2 to 5 both ways in the shown image, and changes them with keys."""
     page.get_by_role("button", name="Draw a region").click()
     for key in keys:
         page.locator(".cx-panel").nth(0).locator("canvas").press(key)
     page.get_by_role("button", name="Done drawing").click()
 
 
-def test_each_picture_has_its_region_and_the_figures_are_of_all(pair: Page) -> None:
+def test_each_image_has_its_region_and_the_figures_are_of_all(pair: Page) -> None:
     panel = pair.locator(".cx-panel").nth(0)
     thumbs(pair).nth(1).click()
     draw(pair, "ArrowLeft")
@@ -108,19 +108,19 @@ def test_questions_follow_one_another_and_each_is_shown_again(pair: Page) -> Non
     expect(pair.locator(".thread")).to_have_count(0)
 
 
-def two_pictures(pair: Page) -> None:
-    """Two pictures, before anything is asked, and what is folded about them."""
+def two_images(pair: Page) -> None:
+    """Two images, before anything is asked, and what is folded about them."""
 
 
 def drawn_in_the_second(pair: Page) -> None:
-    """An answer about both pictures, with the region drawn in the second one, which is shown."""
+    """An answer about both images, with the region drawn in the second one, which is shown."""
     thumbs(pair).nth(1).click()
     draw(pair, "ArrowLeft")
     ask(pair)
 
 
 def another_region(pair: Page) -> None:
-    """Two runs of one question about both pictures."""
+    """Two runs of one question about both images."""
     drawn_in_the_second(pair)
     thumbs(pair).nth(0).click()
     pair.get_by_role("radio", name="Drawn").check()
@@ -140,7 +140,7 @@ def followed(pair: Page) -> None:
 
 
 def saved_of_two(pair: Page) -> None:
-    """The figures of a run about two pictures."""
+    """The figures of a run about two images."""
     drawn_in_the_second(pair)
     pair.get_by_text("Figures and downloads").click()
     pair.locator("#figure-image input").fill("2")
@@ -148,15 +148,15 @@ def saved_of_two(pair: Page) -> None:
     expect(pair.locator("#save-picture")).to_be_enabled()
 
 
-VIEWS = (two_pictures, drawn_in_the_second, another_region, followed, saved_of_two)
+VIEWS = (two_images, drawn_in_the_second, another_region, followed, saved_of_two)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
-def test_a_view_of_two_pictures_is_readable_at_every_width_in_both_themes(
+def test_a_view_of_two_images_is_readable_at_every_width_in_both_themes(
     pair: Page, view: Callable[[Page], None]
 ) -> None:
     view(pair)
-    wrong = pictures(pair, f"several-{view.__name__}")
+    wrong = images(pair, f"several-{view.__name__}")
     assert wrong == [], "\n".join(wrong)
 
 

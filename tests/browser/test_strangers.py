@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from crop_core.io.data_url import data_url
 from tests.support.browser import done, saved
-from tests.support.fake_records import comparison, picture
+from tests.support.fake_records import comparison, sample_image
 
 HOSTILE = "<img class=evil src=x onerror='window.evil=1'><b class=evil>bold</b>"
 COUNT = "() => document.querySelectorAll('.evil').length + (window.evil || 0)"
@@ -22,7 +22,7 @@ def written_by_a_stranger() -> dict[str, Any]:
     for run in ("baseline", "crop"):
         data[run]["answer"] = HOSTILE
         data[run]["tokens"][0]["text"] = HOSTILE
-    return {**data, "unknown_words": [HOSTILE], "made": {HOSTILE: HOSTILE}, "pictures": [data_url(picture())]}
+    return {**data, "unknown_words": [HOSTILE], "made": {HOSTILE: HOSTILE}, "pictures": [data_url(sample_image())]}
 
 
 def test_html_in_a_recorded_run_is_letters_everywhere(page: Page, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_the_lesson_leads_through_the_app(page: Page) -> None:
     page.locator("#lesson-start").click()
     for place, step in enumerate(STEPS):
         expect(page.locator("#lesson-text")).to_contain_text(f"{place + 1} of {len(STEPS)}. {step.title}")
-        question = next(row["question"] for row in EXAMPLES if row["image"] == step.picture)
+        question = next(row["question"] for row in EXAMPLES if row["image"] == step.image)
         expect(page.locator(".cx-question")).to_have_text(f"“{question}”")
         done(page)
         page.locator("#lesson-choice label").nth(step.right).click()

@@ -1,4 +1,4 @@
-"""A model that sees the image twice: an overview and tiles, of which each picture shows one."""
+"""A model that sees the image twice: an overview and tiles, of which each image shows one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.support.browser import Watch, done, opened, png, upload
 
 @pytest.fixture
 def page(tiled_app: str, browser: Browser, watch: Watch) -> Iterator[Page]:
-    """The app on a random LLaVA-NeXT: 16 tokens of an overview, and twice as many of a picture of 2 to 1."""
+    """The app on a random LLaVA-NeXT: 16 tokens of an overview, and twice as many of an image of 2 to 1."""
     with opened(browser, tiled_app, watch) as page:
         yield page
 
 
-def test_the_pictures_show_the_view_that_is_picked(page: Page) -> None:
+def test_the_images_show_the_view_that_is_picked(page: Page) -> None:
     expect(page.locator("#run")).to_be_visible()
     upload(page, png(200, 100))
     page.locator("#question textarea").fill("what is left of the dog?")

@@ -78,17 +78,17 @@ def frame(rows: Sequence[Record]) -> pd.DataFrame:
 def records(
     chances: Mapping[Trial, float] | None = None,
     questions: int = 60,
-    per_picture: int = 1,
+    per_image: int = 1,
     kinds: Sequence[str] = KINDS,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Every question in every trial, right by the chance of the trial; hard questions are hard for all trials alike,
-    and questions of one picture are about as hard as each other.
+    and questions of one image are about as hard as each other.
     """
     rng = np.random.default_rng(seed)
     rows = []
-    pictures = np.repeat(rng.normal(size=-(-questions // per_picture)), per_picture)[:questions]
-    hard = np.sqrt(0.5) * pictures + np.sqrt(0.5) * rng.normal(size=questions)
+    images = np.repeat(rng.normal(size=-(-questions // per_image)), per_image)[:questions]
+    hard = np.sqrt(0.5) * images + np.sqrt(0.5) * rng.normal(size=questions)
     for trial, chance in (trials(CHANCES, BUDGETS) if chances is None else chances).items():
         mixed = np.sqrt(0.7) * hard + np.sqrt(0.3) * rng.normal(size=questions)
         right = mixed < np.quantile(rng.normal(size=4000), chance)
@@ -98,7 +98,7 @@ def records(
                 trial,
                 float(right[index]),
                 kind=kinds[index % len(kinds)],
-                group=f"picture {index // per_picture}" if per_picture > 1 else "",
+                group=f"image {index // per_image}" if per_image > 1 else "",
             )
             for index in range(questions)
         ]

@@ -34,11 +34,11 @@ EXAMPLES = json.loads((ROOT / "assets" / "examples" / "examples.json").read_text
 
 
 def _is_square(row: dict[str, object]) -> bool:
-    with Image.open(ROOT / "assets" / "examples" / str(row["image"])) as picture:
-        return picture.width == picture.height
+    with Image.open(ROOT / "assets" / "examples" / str(row["image"])) as image:
+        return image.width == image.height
 
 
-SQUARE = next(index for index, row in enumerate(EXAMPLES) if _is_square(row))  # no padding around the picture
+SQUARE = next(index for index, row in enumerate(EXAMPLES) if _is_square(row))  # no padding around the image
 
 
 def free_port() -> int:
@@ -132,7 +132,7 @@ def opened(browser: Browser, address: str, watch: Watch) -> Iterator[Page]:
 
 
 def done(page: Page) -> None:
-    """Both answers, verdict and pictures of the latest question are drawn."""
+    """Both answers, verdict and images of the latest question are drawn."""
     expect(page.locator(".cx")).to_have_attribute("data-stage", "done")
     expect(page.locator(".cx-verdict")).to_be_visible()
 
@@ -170,15 +170,15 @@ def saved(page: Page, button: str) -> bytes:
 
 
 def png(width: int, height: int, colour: str = "#3a7") -> dict[str, object]:
-    """A plain picture as an upload."""
+    """A plain image as an upload."""
     buffer = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(buffer, "PNG")
     return {"name": "plain.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
 
 
 def upload(page: Page, file: dict[str, object]) -> None:
-    """Gives a picture file; a picture that is there already is taken away first."""
+    """Gives an image file; an image that is there already is taken away first."""
     clear = page.locator("#picture").get_by_label("Remove Image")
     if clear.count() and clear.first.is_visible():
         clear.first.click()
-    page.locator("#picture input[type=file]").first.set_input_files(file)
+    page.locator("#image input[type=file]").first.set_input_files(file)

@@ -20,7 +20,7 @@ from crop_core.records.trace import PruneStep, TokenTrace
 SIDE, LAYERS = 24, 12
 
 
-def picture(width: int = 336, height: int = 336) -> Image.Image:
+def sample_image(width: int = 336, height: int = 336) -> Image.Image:
     """A plain scene with a few shapes."""
     image = Image.new("RGB", (width, height), "#f7f3e8")
     pen = ImageDraw.Draw(image)
@@ -157,7 +157,7 @@ def told(name: str = "CROP", method: str = "crop", region: Region | None = None,
 
 
 def about_several(result: Comparison, regions: Sequence[Region]) -> Comparison:
-    """The comparison with more pictures after its own, a region each."""
+    """The comparison with more images after its own, a region each."""
     traces = [trace(region) for region in regions]
     baseline = replace(result.baseline, traces=(result.baseline.trace, *(each.unpruned() for each in traces)))
     crop = replace(result.crop, traces=(result.crop.trace, *traces))
@@ -165,8 +165,8 @@ def about_several(result: Comparison, regions: Sequence[Region]) -> Comparison:
 
 
 def request(kind: Kind = "stream", question: str = "what?", *images: Image.Image, **fields: Any) -> EngineRequest[Any]:
-    """A request about the images, or else about `picture()`; `fields` replace fields of the request."""
-    return EngineRequest(kind, images or (picture(),), question, **fields)
+    """A request about the images, or else about `sample_image()`; `fields` replace fields of the request."""
+    return EngineRequest(kind, images or (sample_image(),), question, **fields)
 
 
 class FakeEngine:

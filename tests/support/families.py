@@ -60,7 +60,7 @@ from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfi
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 from crop_core.models.families.tiled import tiles_of_any_number
-from crop_core.models.loading.processors import for_pictures
+from crop_core.models.loading.processors import for_images
 from tests.support import checkpoints
 from tests.support.cache import copy_of
 from tests.support.oracle import difference
@@ -124,7 +124,7 @@ def llava_onevision(folder: Path) -> None:
     )
     lively(LlavaOnevisionForConditionalGeneration(config)).save_pretrained(folder)
     images = LlavaOnevisionImageProcessorPil(size={"height": SIDE, "width": SIDE}, image_grid_pinpoints=PINPOINTS)
-    for_pictures(LlavaOnevisionProcessor)(
+    for_images(LlavaOnevisionProcessor)(
         images,
         checkpoints.tokenizer(),
         num_image_tokens=(SIDE // PATCH) ** 2,
@@ -159,7 +159,7 @@ def qwen_vl(
         images = Qwen2VLImageProcessorPil(
             size={"shortest_edge": 4 * token, "longest_edge": 40 * token}, patch_size=patch
         )
-        for_pictures(processor_class)(
+        for_images(processor_class)(
             images, checkpoints.tokenizer(), chat_template=checkpoints.TEMPLATE.replace("<image>", "w91<image>w92")
         ).save_pretrained(folder)
 
@@ -201,7 +201,7 @@ def internvl(folder: Path) -> None:
         "context_image_token": "<image>",
         "video_token": "w82",
     }
-    for_pictures(InternVLProcessor)(
+    for_images(InternVLProcessor)(
         images, checkpoints.tokenizer(**names), image_seq_length=4, chat_template=checkpoints.TEMPLATE
     ).save_pretrained(folder)
 
@@ -289,7 +289,7 @@ def build(name: str, folder: Path) -> None:
 EXACT = 1e-5  # of the largest logit
 
 
-def picture(size):
+def sample_image(size):
     rng = np.random.default_rng(size[0])
     return Image.fromarray(rng.integers(0, 255, (*size[::-1], 3), dtype=np.uint8))
 

@@ -11,7 +11,7 @@ from ui.publish.figure_options import FigureOptions
 
 from crop_core.records.region import Region
 from crop_core.records.trace import TokenTrace
-from tests.support.fake_records import boxes, comparison, picture
+from tests.support.fake_records import boxes, comparison, sample_image
 from ui.export.figure import figure
 
 MADE = {"date": "2026-11-26T20:00:00+00:00", "torch": "2.13.0"}
@@ -19,7 +19,9 @@ REGION = Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)
 
 
 def drawn(name="row", image=None, width=17.5, **fields):
-    return figure([image or picture()], comparison(made=MADE, **fields), FigureOptions(name, width, captioned=True))
+    return figure(
+        [image or sample_image()], comparison(made=MADE, **fields), FigureOptions(name, width, captioned=True)
+    )
 
 
 def area(rows):

@@ -43,7 +43,7 @@ def grid(side=24, size=(480, 480), pad=0.0, leading=0):
     )
 
 
-def random_picture(seed, count=30, width=40):
+def random_image(seed, count=30, width=40):
     """Tokens on a diagonal, the first out of sight; more dimensions than tokens, so that no kernel is singular."""
     rng = np.random.default_rng(seed)
     row = np.arange(count)

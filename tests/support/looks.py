@@ -1,4 +1,4 @@
-"""How a page looks to everybody: pictures of it at three widths in both themes, what axe finds, what does not fit."""
+"""How a page looks to everybody: images of it at three widths in both themes, what axe finds, what does not fit."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.support import ROOT
 FOLDER = Path(os.environ.get("CROP_SHOTS") or ROOT / "build" / "screenshots")
 SIZES = {"desktop": (1400, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 THEMES = ("light", "dark")
-GRADIOS = ('nested-interactive at button[aria-label="Add pictures"]',)  # its File has a button in a button
+GRADIOS = ('nested-interactive at button[aria-label="Add images"]',)  # its File has a button in a button
 FITS = """() => [...document.querySelectorAll('.js-plotly-plot')].every((chart) => !chart.clientWidth ||
   [...chart.querySelectorAll('.main-svg')].every((drawn) => drawn.clientWidth <= chart.clientWidth + 1))"""
-TALLEST = 9000  # pixels of a picture
+TALLEST = 9000  # pixels of an image
 
 
-def pictures(page: Page, name: str) -> list[str]:
+def images(page: Page, name: str) -> list[str]:
     """Keeps FOLDER/name-WIDTH-THEME.png, six of them; returns what is wrong, a line each. The page is as before."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     wrong = []

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.fake_records import FakeEngine, picture
+from tests.support.fake_records import FakeEngine, sample_image
 from ui.page.layout import build, launch_options
 from ui.server.hosting import Hosting
 from ui.server.settings import Settings
@@ -35,7 +35,7 @@ def served(folder: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPat
 
 
 def ask(client: httpx.Client) -> str:
-    """What /ask told about an uploaded picture: the text of its events."""
+    """What /ask told about an uploaded image: the text of its events."""
     sent = client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()
     image = {"path": sent[0], "meta": {"_type": "gradio.FileData"}}
     data = [image, "what is on my passport?", "crop", "64", ""]
@@ -44,8 +44,8 @@ def ask(client: httpx.Client) -> str:
 
 
 def png() -> bytes:
-    """A picture file."""
+    """An image file."""
 
     out = BytesIO()
-    picture(40, 30).save(out, "PNG")
+    sample_image(40, 30).save(out, "PNG")
     return out.getvalue()

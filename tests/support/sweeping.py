@@ -33,7 +33,7 @@ def noise(size: tuple[int, int], sigma: float) -> Image.Image:
 
 
 def examples(folder: Path) -> list[Example]:
-    """Five, with their pictures in a folder."""
+    """Five, with their images in a folder."""
     found = []
     for number, size in enumerate(SIZES):
         file = folder / f"{number}.png"
@@ -95,5 +95,5 @@ def record(example: Example, trial: Trial = ALL, **changed: object) -> Record:
 
 
 def toys(count: int) -> list[Example]:
-    """Examples for `Toy`, without pictures."""
+    """Examples for `Toy`, without images."""
     return [Example(str(number), "?", ("dog",), Path("none.png")) for number in range(count)]

@@ -87,8 +87,8 @@ def tiny_inputs(
         return torch.randint(len(SPECIAL), VOCABULARY, (count,), generator=generator).tolist()
 
     rows = [text(head) + [IMAGE] * tokens + text(tail) for head, tail in zip(before, after, strict=True)]
-    longest = max(map(len, rows))
-    ids = torch.tensor([[PAD] * (longest - len(row)) + row for row in rows])
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    max_new_tokens = max(map(len, rows))
+    ids = torch.tensor([[PAD] * (max_new_tokens - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (max_new_tokens - len(row)) + [1] * len(row) for row in rows])
     pixels = torch.randn(len(rows), 3, vision.image_size, vision.image_size, generator=generator)
     return {"input_ids": ids, "attention_mask": mask, "visual": ids == IMAGE, "pixel_values": pixels}

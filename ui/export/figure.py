@@ -63,21 +63,21 @@ class ShownRun:
 
 @dataclass(frozen=True)
 class FigureOptions:
-    """picture: one of FIGURES. width: centimetres. layer: of the pruning picture, None for the last one.
+    """name: one of FIGURES. width: centimetres. layer: of the pruning figure, None for the last one.
 
     captioned: whether a caption stands under it. image: which of the images asked about, from 1. Raises FigureError
     for what cannot be.
     """
 
-    picture: str = "row"
+    name: str = "row"
     width: float = 17.5
     layer: int | None = None
     captioned: bool = False
     image: int = 1
 
     def __post_init__(self) -> None:
-        if self.picture not in FIGURES:
-            raise FigureError(f"The picture {truncated_repr(self.picture)} is not known; choose {', '.join(FIGURES)}.")
+        if self.name not in FIGURES:
+            raise FigureError(f"The figure {truncated_repr(self.name)} is not known; choose {', '.join(FIGURES)}.")
         check_width(self.width)
 
     def at(self, layers: int) -> int:
@@ -120,7 +120,7 @@ def figure(images: Sequence[Image.Image], result: Comparison, options: FigureOpt
 
     trace = options.of(result.crop.traces)
     run = ShownRun(photo.pixels(images[options.image - 1]), trace, result, options.at(trace.layers))
-    places = FIGURES[options.picture].drawers
+    places = FIGURES[options.name].drawers
     names = [place.split(":")[1] for place in places]
     layer = {"layer": str(run.layer)} if "pruning" in names else {}
     image = {"image": f"{options.image} of {len(result.crop.traces)}"} if len(result.regions) > 1 else {}

@@ -20,7 +20,7 @@ def pixels(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def smaller(found: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
-    """The same picture (H, W, 3) with at most so many pixels a side."""
+    """The same image (H, W, 3) with at most so many pixels a side."""
     scale = most / max(found.shape[:2])
     if scale >= 1:
         return found
@@ -28,11 +28,11 @@ def smaller(found: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(found, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def greyed(picture: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
+def greyed(image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
     """A copy without colour in boxes (K, 4), which are shares (0..1) of its width and height."""
-    height, width = picture.shape[:2]
-    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    result = picture.copy()
+    height, width = image.shape[:2]
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    result = image.copy()
     shares = np.clip(boxes, 0, 1) * [width, height, width, height]
     for left, top, right, bottom in np.round(shares).astype(int):
         result[top:bottom, left:right] = grey[top:bottom, left:right]

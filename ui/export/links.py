@@ -1,6 +1,6 @@
 """A link that brings a run back: the example, the question and the settings as a query, which outlives the server.
 
-Only examples can be linked to: a visitor's own picture is not kept.
+Only examples can be linked to: a visitor's own image is not kept.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _written(value: Any) -> str:
 
 
 def read(params: Mapping[str, str], examples: Sequence[Example], defaults: Sequence[Any]) -> tuple[Any, ...] | None:
-    """(picture, question, *settings) of a query, or None where it names no example; ConfigError for values that cannot
+    """(image, question, *settings) of a query, or None where it names no example; ConfigError for values that cannot
     be. What the query leaves out is as in `defaults`.
     """
     chosen = next((one for one in examples if one.image.name == params.get("example")), None)
@@ -41,7 +41,7 @@ def read(params: Mapping[str, str], examples: Sequence[Example], defaults: Seque
     if sum(len(value) for value in params.values()) > MOST:
         raise ConfigError(f"The link is longer than {MOST} characters, and cannot be read.")
     values = [_read(params.get(key), default) for key, default in zip(KEYS, defaults, strict=True)]
-    controls.parse_settings(values, (GRID, GRID))  # refuses what cannot be, in a picture of any size
+    controls.parse_settings(values, (GRID, GRID))  # refuses what cannot be, in an image of any size
     return str(chosen.image), params.get("question", chosen.question), *values
 
 

@@ -1,6 +1,6 @@
 """Runs that were recorded in files, here or elsewhere, opened again without a model. Nothing in a file is believed.
 
-Files are JSON of `Comparison.to_json`, zips of them, and pictures for those that have none inside.
+Files are JSON of `Comparison.to_json`, zips of them, and images for those that have none inside.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 20_000_000  # of one file, unpacked
 MOST_ALL = 60_000_000  # bytes of all files together
 MOST_FILES = 200  # in a zip
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-STAND_IN = "{name} lacks a picture inside, and none of its size was given beside it: a grey one stands in for it."
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+STAND_IN = "{name} lacks an image inside, and none of its size was given beside it: a grey one stands in for it."
 
 
 class TraceFileError(ValueError):
@@ -41,7 +41,7 @@ class TraceFileError(ValueError):
 
 
 class EmbeddedImages(Record):
-    """The pictures in a recorded run's file, beside its comparison: data URLs that nobody looked at yet."""
+    """The images in a recorded run's file, beside its comparison: data URLs that nobody looked at yet."""
 
     pictures: Annotated[list[str], limit(MAX_IMAGES)] = field(default_factory=list)
 
@@ -56,7 +56,7 @@ class LoadedRuns:
 
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """A picture given beside the runs: its file's name without the ending, its size, and it, perhaps scaled down."""
+    """An image given beside the runs: its file's name without the ending, its size, and it, perhaps scaled down."""
 
     stem: str
     size: tuple[int, int]
@@ -66,12 +66,12 @@ class Beside:
 def open_files(paths: Sequence[str]) -> LoadedRuns:
     """Every run in the files, in their order, at most MOST; one sentence for each file that is none.
 
-    A picture belongs to a run when its size, or its name without the ending, is that of the run; of several pictures
+    An image belongs to a run when its size, or its name without the ending, is that of the run; of several images
     the name is that of the first.
     """
     opened = LoadedRuns()
     records: list[tuple[str, bytes]] = []
-    pictures: list[Beside] = []
+    images: list[Beside] = []
     left = MOST_ALL
     for name, content in _parts(paths, opened.notices):
         left -= len(content)
@@ -80,13 +80,13 @@ def open_files(paths: Sequence[str]) -> LoadedRuns:
                 f"Together the files have more than {MOST_ALL // 1_000_000} MB; the rest was left out."
             )
             break
-        if name.lower().endswith(PICTURES):
-            if len(pictures) < MOST:
-                _noting(opened.notices, name, lambda name=name, content=content: pictures.append(_kept(name, content)))
+        if name.lower().endswith(IMAGES):
+            if len(images) < MOST:
+                _noting(opened.notices, name, lambda name=name, content=content: images.append(_kept(name, content)))
         else:
             records.append((name, content))
     for name, content in records[:MOST]:
-        _noting(opened.notices, name, lambda name=name, content=content: _add(opened, name, content, pictures))
+        _noting(opened.notices, name, lambda name=name, content=content: _add(opened, name, content, images))
     if len(records) > MOST:
         opened.notices.append(f"Of {len(records)} files the first {MOST} were opened, which is how many are kept.")
     if not (opened.runs or opened.notices):
@@ -95,7 +95,7 @@ def open_files(paths: Sequence[str]) -> LoadedRuns:
 
 
 def read(content: bytes, name: str = "The file") -> tuple[Comparison, list[str]]:
-    """One recorded run and its embedded pictures, as data URLs that nobody looked at yet.
+    """One recorded run and its embedded images, as data URLs that nobody looked at yet.
 
     Raises TraceFileError for anything else: no JSON, another version's, one edited by hand until it does not fit.
     """
@@ -111,23 +111,23 @@ def read(content: bytes, name: str = "The file") -> tuple[Comparison, list[str]]
 def _fits(result: Comparison) -> None:
     """Sizes that the records themselves do not compare."""
     for region, trace in zip(result.regions, result.crop.traces, strict=True):
-        _fits_picture(region, trace.image_size)
-        _fits_picture(trace.region, trace.image_size)
+        _fits_image(region, trace.image_size)
+        _fits_image(trace.region, trace.image_size)
         if trace.layers != result.trace.layers:
-            raise TraceFileError(f"Its pictures go through {result.trace.layers} and {trace.layers} layers.")
+            raise TraceFileError(f"Its images go through {result.trace.layers} and {trace.layers} layers.")
 
 
-def _fits_picture(region: Region, size: tuple[int, int]) -> None:
+def _fits_image(region: Region, size: tuple[int, int]) -> None:
     if max(size) > MAX_ASPECT * min(size):
-        raise TraceFileError(f"Its picture of {size[0]}x{size[1]} pixels is too narrow to be drawn.")
+        raise TraceFileError(f"Its image of {size[0]}x{size[1]} pixels is too narrow to be drawn.")
     if (region.width, region.height) != size:
-        raise TraceFileError(f"Its region is of a picture of {region.width}x{region.height}, not {size[0]}x{size[1]}.")
+        raise TraceFileError(f"Its region is of an image of {region.width}x{region.height}, not {size[0]}x{size[1]}.")
 
 
 def _add(opened: LoadedRuns, name: str, content: bytes, pictures: list[Beside]) -> None:
     result, embedded = read(content, f"'{name}'")
     traces = result.crop.traces
-    found = _pictures(name, traces, embedded, pictures)
+    found = _images(name, traces, embedded, pictures)
     if None in found:
         opened.notices.append(STAND_IN.format(name=f"'{name}'"))
     images = tuple(image or stand_in(trace) for image, trace in zip(found, traces, strict=True))
@@ -138,12 +138,12 @@ def _add(opened: LoadedRuns, name: str, content: bytes, pictures: list[Beside]) 
     opened.runs.append(FinishedRun(images, result, view, file=name))
 
 
-def _pictures(
-    name: str, traces: Sequence[TokenTrace], embedded: Sequence[str], pictures: Sequence[Beside]
+def _images(
+    name: str, traces: Sequence[TokenTrace], embedded: Sequence[str], images: Sequence[Beside]
 ) -> list[Image.Image | None]:
-    """The picture of each trace: the one inside, or else one beside, which stands for one trace alone."""
+    """The image of each trace: the one inside, or else one beside, which stands for one trace alone."""
     found: list[Image.Image | None] = [*_embedded(embedded[: len(traces)])]
-    free = list(pictures)
+    free = list(images)
     for trace in traces[len(found) :]:
         one = _beside("" if found else Path(name).stem, trace, free)
         free = [each for each in free if each is not one]
@@ -161,25 +161,25 @@ def _kept(name: str, content: bytes) -> Beside:
 
 
 def _embedded(urls: Sequence[str]) -> Iterator[Image.Image]:
-    """The pictures inside, which have a largest size together."""
+    """The images inside, which have a largest size together."""
     pixels = 0
     for url in urls:
         image = image_from_data_url(url)
         pixels += image.width * image.height
         if pixels > MAX_PIXELS:
-            raise TraceFileError(f"Its pictures together have more than {MAX_PIXELS // 10**6} million pixels.")
+            raise TraceFileError(f"Its images together have more than {MAX_PIXELS // 10**6} million pixels.")
         yield reduced(image)
 
 
-def _beside(stem: str, trace: TokenTrace, pictures: Sequence[Beside]) -> Beside | None:
-    """The picture with this name, or else one with the trace's size."""
-    named = [each for each in pictures if each.stem == stem]
-    sized = [each for each in pictures if each.size == tuple(trace.image_size)]
+def _beside(stem: str, trace: TokenTrace, images: Sequence[Beside]) -> Beside | None:
+    """The image with this name, or else one with the trace's size."""
+    named = [each for each in images if each.stem == stem]
+    sized = [each for each in images if each.size == tuple(trace.image_size)]
     return next(iter([*named, *sized]), None)
 
 
 def stand_in(trace: TokenTrace) -> Image.Image:
-    """A grey picture of the trace's shape."""
+    """A grey image of the trace's shape."""
     width, height = trace.image_size
     scale = min(1.0, 1024 / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -219,7 +219,7 @@ def _unpacked(name: str, content: bytes, notices: list[str]) -> Iterator[tuple[s
     left = MOST_BYTES
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            entries = [each for each in packed.infolist() if each.filename.lower().endswith((".json", *PICTURES))]
+            entries = [each for each in packed.infolist() if each.filename.lower().endswith((".json", *IMAGES))]
             for entry in entries[:MOST_FILES]:
                 with packed.open(entry) as stream:
                     part = stream.read(left + 1)

@@ -1,4 +1,4 @@
-"""What each method keeps: a small picture of every way to ask, with its answer below."""
+"""What each method keeps: a small image of every way to ask, with its answer below."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ui.views import palette
 if TYPE_CHECKING:
     from crop_core.records.results import RunResult
 
-WIDE, GAP = 78.0, 7.0  # points that a picture wants, and between two
+WIDE, GAP = 78.0, 7.0  # points that an image wants, and between two
 KEPT = Paint("read in every layer", "#ffffff", frame=INK)
 
 
 def methods(pixels: NDArray[np.uint8], told: list[RunResult], page: Page, x: float, y: float, room: float) -> Drawn:
-    """One picture a way, in rows that are as even as can be; what the words below mean stands under them."""
+    """One image a way, in rows that are as even as can be; what the words below mean stands under them."""
     rows = -(-len(told) // max(1, round(room / WIDE)))
     columns = -(-len(told) // rows)
     width = (room + GAP) / columns - GAP
@@ -43,7 +43,7 @@ def methods(pixels: NDArray[np.uint8], told: list[RunResult], page: Page, x: flo
 def _one(
     page: Page, pixels: NDArray[np.uint8], told: RunResult, x: float, y: float, width: float
 ) -> tuple[list[Paint], float]:
-    """Name, picture and answer: their paints, and where they end."""
+    """Name, image and answer: their paints, and where they end."""
     top = page.text(x, y, told.name, width, weight="bold", most=1) + 2
     canvas = Canvas.on(page, told.trace, pixels, x, top, width)
     used = _kept(canvas)

@@ -34,7 +34,7 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class ExportFigure:
-    """name: of the file. title: the question. facts: for the metadata. heading: above the picture. place: the
+    """name: of the file. title: the question. facts: for the metadata. heading: above the image. place: the
     "module:function" that draws it from `content`.
     """
 

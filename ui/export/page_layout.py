@@ -1,6 +1,6 @@
-"""The page of a figure: panels side by side, each a title, a picture and its legend, and a caption below.
+"""The page of a figure: panels side by side, each a title, an image and its legend, and a caption below.
 
-Knows nothing of what the pictures show. Places are points (1/72 inch) from the top left corner.
+Knows nothing of what the images show. Places are points (1/72 inch) from the top left corner.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ Drawn = tuple[Sequence[Artist], float]  # handles of the legend, height in point
 
 @dataclass(frozen=True)
 class Panel:
-    """draw: puts the picture on a page, its top left corner at (x, y), so many points wide."""
+    """draw: puts the image on a page, its top left corner at (x, y), so many points wide."""
 
     title: str
     draw: Callable[[Page, float, float, float], Drawn]

@@ -1,4 +1,4 @@
-"""The three pictures of a trace: region, compression, pruning at a layer. Reads a trace only.
+"""The three images of a trace: region, compression, pruning at a layer. Reads a trace only.
 
 Hue never stands alone: pooled rings are outlined and hatched apart, what is gone is pale, what goes now is hatched.
 """
@@ -37,19 +37,19 @@ class Canvas:
 
     trace: TokenTrace
     axes: Axes
-    picture: NDArray[np.uint8]
+    pixels: NDArray[np.uint8]
     width: float
     height: float
 
     @classmethod
-    def on(cls, page: Page, trace: TokenTrace, picture: NDArray[np.uint8], x: float, y: float, width: float) -> Canvas:
+    def on(cls, page: Page, trace: TokenTrace, pixels: NDArray[np.uint8], x: float, y: float, width: float) -> Canvas:
         """A canvas whose top left corner lies at (x, y)."""
         across, down = trace.image_size
         height = down * width / across
         axes = page.axes(x, y, width, height)
         axes.set(xlim=(0, across), ylim=(down, 0))
         axes.set_axis_off()
-        return cls(trace, axes, image.smaller(picture, round(DENSE * max(width, height))), width, height)
+        return cls(trace, axes, image.smaller(pixels, round(DENSE * max(width, height))), width, height)
 
     @property
     def drawn(self) -> NDArray[np.bool_]:
@@ -63,7 +63,7 @@ class Canvas:
     def photo(self, grey: NDArray[np.bool_] | None = None) -> None:
         """The photo; without colour where the tokens `grey` (N,) are."""
         width, height = self.trace.image_size
-        pixels = self.picture
+        pixels = self.pixels
         if grey is not None:
             pixels = image.greyed(pixels, self.tokens(grey) / [width, height, width, height])
         self.axes.imshow(pixels, extent=(0, width, height, 0), aspect="auto")
@@ -168,7 +168,7 @@ def pruning(run: ShownRun) -> Panel:
 
 
 def _panel(title: str, run: ShownRun, draw: Callable[[Canvas], list[Paint]]) -> Panel:
-    """A panel of one photo, over which every picture has what the model cannot see, and the region."""
+    """A panel of one photo, over which every image has what the model cannot see, and the region."""
 
     def on_page(page: Page, x: float, y: float, room: float) -> Drawn:
         canvas = Canvas.on(page, run.trace, run.pixels, x, y, room)

@@ -33,10 +33,10 @@ class Endpoints:
     engine: Engine
 
     def ask(self, image: str | None, question: str, method: str, budget: str, region: str) -> dict[str, Any]:
-        """Answer a question about a picture by a pruning method.
+        """Answer a question about an image by a pruning method.
 
         Args:
-            image: the picture.
+            image: the image.
             question: what to ask, up to 500 characters.
             method: crop, plc, ilp, fastv, divprune, random and the others, or two joined as in plc+fastv.
             budget: mean number of visual tokens per layer (64), or a share of them (11.1%); empty for the default.
@@ -48,10 +48,10 @@ class Endpoints:
         return self._told(lambda: self._answered(image, question, method, budget, region))
 
     def compare(self, image: str | None, question: str, method: str, budget: str, region: str) -> dict[str, Any]:
-        """Answer a question about a picture with every visual token and by a pruning method.
+        """Answer a question about an image with every visual token and by a pruning method.
 
         Args:
-            image: the picture.
+            image: the image.
             question: what to ask, up to 500 characters.
             method: crop, plc, ilp, fastv, divprune, random and the others, or two joined as in plc+fastv.
             budget: mean number of visual tokens per layer (64), or a share of them (11.1%); empty for the default.
@@ -63,10 +63,10 @@ class Endpoints:
         return self._told(lambda: self._compared(image, question, method, budget, region))
 
     def localize(self, image: str | None, question: str) -> dict[str, Any]:
-        """Find the region of a picture that holds the answer to a question.
+        """Find the region of an image that holds the answer to a question.
 
         Args:
-            image: the picture.
+            image: the image.
             question: what to ask, up to 500 characters.
 
         Returns:
@@ -125,10 +125,10 @@ def endpoints(engine: Engine, model: dict[str, Any]) -> None:
     """Puts the endpoints into the app that is being built, behind widgets that nobody sees."""
     told = Endpoints(engine)
     with gr.Column(visible=False):
-        picture, question = ImageInput(label="image"), gr.Textbox(label="question")
+        image, question = ImageInput(label="image"), gr.Textbox(label="question")
         method, budget = gr.Textbox("crop", label="method"), gr.Textbox("", label="budget")
         region, answer = gr.Textbox("", label="region"), gr.JSON(label="result")
         trigger = gr.Button()
     settings = [method, budget, region]
     for name, inputs in (("ask", settings), ("compare", settings), ("localize", [])):
-        trigger.click(getattr(told, name), [picture, question, *inputs], answer, api_name=name, **model)
+        trigger.click(getattr(told, name), [image, question, *inputs], answer, api_name=name, **model)

@@ -31,14 +31,14 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
 
 
 def preview(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
-    """A picture is shown as soon as it is given."""
-    picture, more, mode = inputs["picture"], inputs["more"], inputs["panel"].mode
+    """An image is shown as soon as it is given."""
+    image, more, mode = inputs["picture"], inputs["more"], inputs["panel"].mode
     gr.on(
-        [picture.upload, more.files.upload, more.files.delete, more.files.clear],
+        [image.upload, more.files.upload, more.files.delete, more.files.clear],
         handlers.preview,
-        [picture, more.files, mode],
+        [image, more.files, mode],
         [outputs["explorer"], inputs["note"], mode, more.drawn, outputs["follow"].box],
-        trigger_mode="always_last",  # a picture that comes while another is looked at is looked at as well
+        trigger_mode="always_last",  # an image that comes while another is looked at is looked at as well
         **PRIVATE,
     )
 
@@ -84,7 +84,7 @@ def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
 
 
 def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
-    """Examples, failures and the steps of the lesson, each about one picture; returns the runs."""
+    """Examples, failures and the steps of the lesson, each about one image; returns the runs."""
     panel, strip, failures = inputs["panel"], inputs["strip"], outputs["failures"]
     asked = [inputs["picture"], inputs["question"]]
     chosen = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)

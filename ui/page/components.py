@@ -1,4 +1,4 @@
-"""The app's own Gradio components: the explorer, the example strip, and a picture input that gives the raw file."""
+"""The app's own Gradio components: the explorer, the example strip, and an image input that gives the raw file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ExplorerView(gr.HTML):
     """Draws one payload (`ui.views.explorer_state`): {"image": data URL, "others": [data URL], "data": JSON text}.
 
     Its `input` event means that a region was drawn, and `submit` that it is to be asked about;
-    `window.cropExplorer` moves the cells between the pictures and the page's fields, and hears that a run was stopped.
+    `window.cropExplorer` moves the cells between the images and the page's fields, and hears that a run was stopped.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -63,5 +63,5 @@ class ImageInput(gr.Image):
         return "image"
 
     def preprocess(self, payload: Any) -> str | None:
-        """Path of the uploaded file, or None when there is no picture."""
+        """Path of the uploaded file, or None when there is no image."""
         return None if payload is None else payload.path

@@ -47,7 +47,8 @@ def pairs(text: str, what: str, example: str) -> list[tuple[str, float]]:
             colon = ""
         if not colon:
             raise ConfigError(
-                f"The {what} {truncated_repr(text)} cannot be read at {truncated_repr(part)}; write them like {example}."
+                f"The {what} {truncated_repr(text)} cannot be read at {truncated_repr(part)}; "
+                f"write them like {example}."
             )
     return found
 
@@ -111,13 +112,13 @@ def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Regi
     try:
         x0, y0, x1, y1 = (int(cell) for cell in cells)
     except (TypeError, ValueError, OverflowError):
-        said = "The drawn region is incomplete; draw it on the picture or give all four cells, 0 to 7."
+        said = "The drawn region is incomplete; draw it on the image or give all four cells, 0 to 7."
         raise RegionError(said) from None
     return Region(x0, y0, x1, y1, *size, "drawn")
 
 
 def without_drawn(mode: str) -> Any:
-    """The region mode for another picture: a region that was drawn belongs to the one before."""
+    """The region mode for another image: a region that was drawn belongs to the one before."""
     return "predicted" if mode == "drawn" else gr.skip()
 
 
@@ -167,7 +168,7 @@ class SettingsPanel:
 
     def follow(self, explorer: gr.HTML, others: gr.Textbox) -> None:
         """Keeps the widgets and the regions drawn in the explorer together, in the browser; others: those after the
-        first picture, which a choice for all of them ends.
+        first image, which a choice for all of them ends.
         """
         region = [self.mode, *self.cells, others]
         explorer.input(None, region, region, js=PULL, api_visibility="private")

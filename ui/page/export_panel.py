@@ -22,8 +22,8 @@ from ui.views.history import FinishedRun, History
 from ui.views.rendering import message
 
 OPEN_HELP = (
-    "Files that “Run and trace (JSON)” above, or `python -m crop_core ask … --json run.json --with-picture`, wrote "
-    "here or on another machine, or zips of them. They open without a model; a picture that is not inside can be given "
+    "Files that “Run and trace (JSON)” above, or `python -m crop_core ask … --json run.json --with-image`, wrote "
+    "here or on another machine, or zips of them. They open without a model; an image that is not inside can be given "
     "beside them."
 )
 NOW = """(history, open, ...options) =>
@@ -70,17 +70,17 @@ def publish_part() -> ExportPanel:
 
 
 def figure_part() -> tuple[list[Any], list[Any], gr.HTML]:
-    """Which picture, how, three files, and a line."""
+    """Which image, how, three files, and a line."""
     with gr.Row(elem_id="figure-options"):
         choices = [(kind.label, name) for name, kind in FIGURES.items()]
         picture = gr.Dropdown(choices, value="row", label="Picture", elem_id="figure-picture", min_width=220)
         kind, width = format_and_width("figure")
         dpi = gr.Number(300, label="PNG: dpi", precision=0, elem_id="figure-dpi", min_width=90)
-        image = gr.Number(1, label="Of picture", precision=0, elem_id="figure-image", min_width=90)
+        image = gr.Number(1, label="Of image", precision=0, elem_id="figure-image", min_width=90)
         layer = gr.Textbox("", label="Layer", placeholder="the last one", elem_id="figure-layer", min_width=110)
     with gr.Row():
         captioned = gr.Checkbox(False, label="Caption under the figure", elem_id="figure-caption")
-        inside = gr.Checkbox(True, label="Pictures inside the trace file", elem_id="trace-picture")
+        inside = gr.Checkbox(True, label="Images inside the trace file", elem_id="trace-picture")
     note = gr.HTML("", elem_id="figure-message", apply_default_css=False)
     with gr.Row():
         labels = {"save-picture": "Figure", "save-page": "Report (HTML)", "save-record": "Run and trace (JSON)"}
@@ -136,7 +136,7 @@ def figure_file(
         numbers = float(width), int(layer) if (layer or "").strip() else None
         dots, place = int(dpi), int(image)
     except (TypeError, ValueError, OverflowError, AttributeError):
-        said = "Width, dpi, layer and picture of a figure are numbers; the layer alone may be left empty."
+        said = "Width, dpi, layer and image of a figure are numbers; the layer alone may be left empty."
         raise FigureError(said) from None
     wanted = FigureOptions(picture, *numbers, bool(captioned), place)
     content = written(figure(run.images, run.result, wanted), kind, dots)
@@ -144,7 +144,7 @@ def figure_file(
 
 
 def record(run: FinishedRun, inside: bool) -> bytes:
-    """The trace file, with the pictures inside when that is wanted."""
+    """The trace file, with the images inside when that is wanted."""
     pictures = {"pictures": [data_url(image) for image in run.images]} if inside else {}
     return json.dumps({**run.result.to_json(), **pictures}, allow_nan=False).encode()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-HELP = "About the same pictures, which are read again; the earlier questions and their answers come before it."
+HELP = "About the same images, which are read again; the earlier questions and their answers come before it."
 BY_ITSELF = "No follow-up questions: the model that runs here reads each question by itself, without earlier ones."
 
 

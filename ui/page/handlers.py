@@ -41,9 +41,9 @@ class Handlers:
         self.examples = examples
 
     def preview(self, path: str | None, more: list[str] | None, mode: str) -> tuple[Any, ...]:
-        """New pictures: (explorer, message, region mode, regions in the others, follow-up).
+        """New images: (explorer, message, region mode, regions in the others, follow-up).
 
-        None, or a bad one, leaves all but the message as it is. A new picture starts a new thread.
+        None, or a bad one, leaves all but the message as it is. A new image starts a new thread.
         """
         try:
             view = ExplorerState.of(open_all(path, more)) if path or more else None
@@ -79,7 +79,7 @@ class Handlers:
 
     def follow(self, history: History, question: str, *settings: Any) -> Iterator[tuple[Any, ...]]:
         """Streams (explorer, message, history, Stop, question) for a question that follows the thread on screen, with
-        its pictures.
+        its images.
         """
         run = history.shown
         if run is None or run.file:
@@ -130,7 +130,7 @@ class Handlers:
             yield view, None if event.comparison is None else asked.finished(event.comparison, view)
 
     def show_example(self, mode: str, event: gr.EventData) -> tuple[Any, Any, Any]:
-        """(picture, question, region mode) of a clicked example; an index that is none changes nothing."""
+        """(image, question, region mode) of a clicked example; an index that is none changes nothing."""
         index = index_of(event)
         if not (type(index) is int and 0 <= index < len(self.examples)):
             return gr.skip(), gr.skip(), gr.skip()
@@ -138,7 +138,7 @@ class Handlers:
         return str(chosen.image), chosen.question, controls.without_drawn(mode)
 
     def show_failure(self, mode: str, event: gr.EventData) -> tuple[Any, ...]:
-        """(picture, question, region mode, budget, tab) of a clicked example on which CROP fails at 64 tokens."""
+        """(image, question, region mode, budget, tab) of a clicked example on which CROP fails at 64 tokens."""
         shown = self.show_example(mode, event)
         known = isinstance(shown[0], str)
         return *shown, "64" if known else gr.skip(), gr.Tabs(selected="explore") if known else gr.skip()
@@ -157,19 +157,19 @@ class Handlers:
 
     def link(self, run: FinishedRun) -> Any:
         """The query that brings a run back, of those that ask a first question about an example alone."""
-        first, *others = run.view.pictures
-        example = self._pictures.get(first.url)
+        first, *others = run.view.images
+        example = self._images.get(first.url)
         if example is None or others or run.result.history or run.file:
             return gr.Textbox("", visible=False)
         return gr.Textbox(links.query(example, run.result.question, run.settings), visible=True)
 
     @cached_property
-    def _pictures(self) -> dict[str, Example]:
-        """The examples by what the browser is sent of their pictures."""
+    def _images(self) -> dict[str, Example]:
+        """The examples by what the browser is sent of their images."""
         return {data_url(open_image(one.image)): one for one in self.examples}
 
     def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
-        """(message, picture, question, *settings) of the link that the page was opened with, if it was."""
+        """(message, image, question, *settings) of the link that the page was opened with, if it was."""
         try:
             found = links.read(dict(request.query_params), self.examples, settings)
         except ValueError as error:
@@ -185,12 +185,12 @@ def stopping(possible: bool) -> Any:
 def standing(history: History, view: ExplorerState | None) -> Any:
     """What is on screen when a question has come to nothing.
 
-    view: what was shown of it. The run about its pictures that it replaced comes back, or they alone do.
+    view: what was shown of it. The run about its images that it replaced comes back, or they alone do.
     """
     if view is None:
         return gr.skip()
     run = history.shown
-    return (run.view if run and run.view.pictures == view.pictures else ExplorerState(view.pictures)).to_json()
+    return (run.view if run and run.view.images == view.images else ExplorerState(view.images)).to_json()
 
 
 def index_of(event: gr.EventData) -> object:

@@ -31,8 +31,8 @@ BACKLOG = 500  # small things that may wait; who waits for the model stands in a
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
 VISITORS = 1000  # of whom something is kept, about 0.4 MB each and what they asked; who came longest ago goes first
 ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
-RUN_LINKED = """(picture) => {
-  if (picture && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
+RUN_LINKED = """(image) => {
+  if (image && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
 }"""
 
 
@@ -64,8 +64,8 @@ def build(engine: Engine, examples: list[Example], bundled: bool = True, keep_ho
 
 
 def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
-    """Pictures, question, Run and Stop, message, settings, examples."""
-    picture = ImageInput(
+    """Images, question, Run and Stop, message, settings, examples."""
+    image = ImageInput(
         label="Picture", sources=["upload", "clipboard", "webcam"], height=230, elem_id="picture", buttons=[]
     )
     more = MoreImages()
@@ -83,7 +83,7 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
         strip = Strip(strip_html(examples), elem_id="examples")
     if bundled:
         gr.HTML(render("model_scope", texts.WORLD), elem_id="world", apply_default_css=False)
-    asked = {"picture": picture, "more": more, "question": question, "panel": panel}
+    asked = {"picture": image, "more": more, "question": question, "panel": panel}
     return {**asked, "run": run, "stop": stop, "note": note, "strip": strip}
 
 
@@ -127,7 +127,7 @@ def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:
         "theme": theme(),
         "css": css(),
         "head": scripts.head(),
-        "i18n": gr.I18n(en={"common.upload": "Add pictures"}),  # which Gradio's own words lack
+        "i18n": gr.I18n(en={"common.upload": "Add images"}),  # which Gradio's own words lack
         "allowed_paths": [str(examples)],
         "max_file_size": f"{max_upload_mb}mb",
         "footer_links": ["api"],

@@ -1,4 +1,4 @@
-"""What somebody asks, all of it checked: pictures, question, settings, a region for each picture, earlier turns."""
+"""What somebody asks, all of it checked: images, question, settings, a region for each image, earlier turns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Turn = tuple[str, str]  # an earlier question and its answer
 
 @dataclass(frozen=True, eq=False)
 class ComparisonRequest:
-    """regions: one a picture, None where it is to be found. history: earlier questions about the same pictures and
+    """regions: one an image, None where it is to be found. history: earlier questions about the same images and
     their answers. settings: values of `Panel` that it was asked with.
     """
 
@@ -54,7 +54,7 @@ class ComparisonRequest:
         return cls(images, text, wanted.config, (wanted.region, *others), tuple(history), tuple(values))
 
     def view(self) -> ExplorerState:
-        """The pictures and the question, with nothing known yet."""
+        """The images and the question, with nothing known yet."""
         return ExplorerState.of(self.images, self.question, texts.method_name(self.config.method))
 
     def finished(self, result: Comparison, view: ExplorerState) -> FinishedRun:

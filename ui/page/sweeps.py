@@ -33,12 +33,12 @@ log = logging.getLogger(__name__)
 SHARES = (1 / 36, 1 / 18, 1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 3 / 4)  # of the visual tokens
 STAGES = {"plc": "PLC", "ilp": "ILP"}  # whose answers are called CROP's elsewhere
 ALONE = CropConfig(method="region", budget=None)  # nothing but the region's tokens
-WHOLE = "The region is the whole picture, which has no other place to go; draw a smaller one, then slide it."
+WHOLE = "The region is the whole image, which has no other place to go; draw a smaller one, then slide it."
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """A picture, a question and the settings, all checked."""
+    """An image, a question and the settings, all checked."""
 
     image: Image.Image
     question: str
@@ -173,7 +173,7 @@ def called(name: str) -> str:
 
 
 def around(x: int, y: int, width: int, height: int, size: tuple[int, int]) -> Region:
-    """A region of so many cells with cell (x, y) in its middle, pushed back into the picture."""
+    """A region of so many cells with cell (x, y) in its middle, pushed back into the image."""
     x0 = min(max(0, x - (width - 1) // 2), GRID - width)
     y0 = min(max(0, y - (height - 1) // 2), GRID - height)
     return Region(x0, y0, x0 + width - 1, y0 + height - 1, *size, "drawn")

@@ -18,7 +18,7 @@ from ui.server.rate_limit import RateError, RateLimit
 log = logging.getLogger(__name__)
 MB = 2**20
 JSON_BYTES = MB  # of a request that is no upload; the page's largest are some kB
-FILES = 6  # of the largest size in one upload, which is as many pictures as one question can be about
+FILES = 6  # of the largest size in one upload, which is as many images as one question can be about
 ENDPOINTS = "ask|compare|localize"  # `ui.page.api.NAMES`
 STRANGE = "The request cannot be read: it is not what this app's page sends."
 PAGES = re.compile(
@@ -36,7 +36,7 @@ API = re.compile(
     re.DOTALL,
 )
 DIRECT = re.compile(r"/gradio_api/run/\w+/?")
-UPLOAD = re.compile(r"/gradio_api/(upload|mcp(/.*)?)/?")  # an MCP client sends its pictures inside JSON
+UPLOAD = re.compile(r"/gradio_api/(upload|mcp(/.*)?)/?")  # an MCP client sends its images inside JSON
 
 
 class RequestAllowlist:

@@ -29,7 +29,7 @@ class Metrics:
         self._stages = Histogram(
             "crop_stage_seconds", "Time of a stage", ["run", "stage"], buckets=STAGE_SECONDS, **own
         )
-        self._tokens = Counter("crop_visual_tokens", "Visual tokens of the pictures", **own)
+        self._tokens = Counter("crop_visual_tokens", "Visual tokens of the images", **own)
         self._kept = Counter("crop_mean_tokens", "Of these, the mean per layer that pruned runs read", **own)
         Gauge("crop_requests_under_way", "Requests under way", **own).set_function(lambda: active.busy)
 

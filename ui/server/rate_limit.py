@@ -24,8 +24,10 @@ class RateLimit:
     most: what one may do in a minute. what: that, in the plural.
     """
 
-    def __init__(self, most: int, what: str = "questions", clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._what, self._clock = most, what, clock
+    def __init__(
+        self, max_per_minute: int, what: str = "questions", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most, self._what, self._clock = max_per_minute, what, clock
         self._done: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
 

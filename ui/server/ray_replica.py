@@ -60,14 +60,14 @@ def _close(results: ResultStream[Any]) -> None:
             time.sleep(0.05)
 
 
-def deployment(load: Callable[[], Engine], least: int = 1, most: int = 1, gpus: float = 0) -> Any:
+def deployment(load: Callable[[], Engine], min_workers: int = 1, max_workers: int = 1, gpus: float = 0) -> Any:
     """The engine's deployment in Ray Serve, to be bound into an application.
 
     load: makes an engine; it is pickled. least, most: workers, as many as there are requests. gpus: of each worker.
     """
     from ray import serve
 
-    scaling = {"min_replicas": least, "max_replicas": most, "target_ongoing_requests": 1}
+    scaling = {"min_replicas": min_workers, "max_replicas": max_workers, "target_ongoing_requests": 1}
     return serve.deployment(
         name=ENGINE,
         max_ongoing_requests=1,

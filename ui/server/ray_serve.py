@@ -54,17 +54,17 @@ def page(settings: Settings, engine: Engine, width: int) -> Any:
     return gr.mount_gradio_app(Starlette(**around), blocks, path="", **options)
 
 
-def application(settings: Settings, least: int = 1, most: int = 1, gpus: float = 0) -> Any:
+def application(settings: Settings, min_workers: int = 1, max_workers: int = 1, gpus: float = 0) -> Any:
     """What `serve.run` takes. least, most: engine workers, as many as there are requests. gpus: of each."""
     from ray import serve
 
     def inside() -> Any:
         with ThreadPoolExecutor(1) as aside:  # it waits for a worker's answer, which Ray forbids on this event loop
             engine = aside.submit(ServedEngine, serve.get_deployment_handle(ENGINE, APP)).result()
-        return page(settings, engine, most)
+        return page(settings, engine, max_workers)
 
     load = partial(CropEngine.from_pretrained, **settings.engine_options(), **settings.limits())
-    engine = deployment(load, least, most, gpus)
+    engine = deployment(load, min_workers, max_workers, gpus)
     waiting = settings.max_queue + 1000  # pages and their files are asked for beside the questions
     return serve.deployment(name="Page", num_replicas=1, max_ongoing_requests=waiting)(
         serve.ingress(inside)(_Page)
@@ -96,7 +96,7 @@ def main() -> None:
     from ray import serve
 
     serve.start(http_options={"host": settings.host or "127.0.0.1", "port": settings.port or 7860})
-    serve.run(application(settings, options.least, options.most, options.gpus), name=APP, blocking=True)
+    serve.run(application(settings, options.min_workers, options.max_workers, options.gpus), name=APP, blocking=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The log of requests: one JSON object a line on standard error. No picture, and no question unless that is wanted."""
+"""The log of requests: one JSON object a line on standard error. No image, and no question unless that is wanted."""
 
 from __future__ import annotations
 

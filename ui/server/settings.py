@@ -63,9 +63,7 @@ class Settings(BaseSettings):
         default=None,
         description="Path under which a reverse proxy serves the app, such as /crop; the whole host when empty.",
     )
-    max_upload_mb: int = Field(
-        default=20, ge=1, le=1000, description="Largest picture file that is taken, in megabytes."
-    )
+    max_upload_mb: int = Field(default=20, ge=1, le=1000, description="Largest image file that is taken, in megabytes.")
     max_queue: int = Field(
         default=16, ge=1, le=10000, description="Requests that may wait for the model before new ones are sent away."
     )
@@ -79,10 +77,10 @@ class Settings(BaseSettings):
         default=256,
         ge=0,
         le=1_000_000,
-        description="Megabytes of pictures' features kept for the next question about them; 0 keeps none.",
+        description="Megabytes of images' features kept for the next question about them; 0 keeps none.",
     )
     keep_hours: int = Field(
-        default=24, ge=1, le=8760, description="Hours after which uploaded pictures and offered files are deleted."
+        default=24, ge=1, le=8760, description="Hours after which uploaded images and offered files are deleted."
     )
     login: SecretStr | None = Field(
         default=None, description="Who may come in: user:password, several separated by commas; everybody when empty."

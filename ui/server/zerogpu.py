@@ -30,7 +30,7 @@ from crop_core.records.request import (
 
 LEAST, MOST = 15, 120  # seconds; the most that ZeroGPU lends without a subscription
 MOVE = 10  # seconds for the weights to reach the GPU, and the first run there
-PREFILL, TOKEN = 0.5, 0.05  # seconds a picture, and an answer's token: rather too long for a model of 7 billion
+PREFILL, TOKEN = 0.5, 0.05  # seconds an image, and an answer's token: rather too long for a model of 7 billion
 WORKER = "ZeroGPU worker error"  # the title of what went wrong inside; others tell of quotas and queues
 TAKEN = "GPU task aborted"  # its message when the seconds asked for are over
 NOT_HERE = {"quantize": "it has room for 16 bits", "compiled": "each call would compile again"}

@@ -1,4 +1,4 @@
-"""The one-click examples: a folder with examples.json and its pictures."""
+"""The one-click examples: a folder with examples.json and its images."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ KIND_NAMES = {
     "value": "values and prices",
     "place": "what is where",
     "two_hop": "two steps",
-    "whole": "the whole picture",
+    "whole": "the whole image",
 }
 FAILS = " · CROP fails at 64 tokens"
 
 
 @dataclass(frozen=True)
 class Example:
-    """A picture file and a question, with its right answer and its kind; pruning_fails: measured for CROP at 64, which
+    """An image file and a question, with its right answer and its kind; pruning_fails: measured for CROP at 64, which
     said what `pruned` is.
     """
 
@@ -70,6 +70,6 @@ def strip_html(examples: list[Example]) -> str:
 
 
 def thumbnail(path: Path) -> str:
-    """A picture file as a small data URL: a JPEG, since the page holds dozens of them, and makes each visitor wait."""
+    """An image file as a small data URL: a JPEG, since the page holds dozens of them, and makes each visitor wait."""
     with Image.open(path) as image:
         return data_url(image.convert("RGB"), side=320, small=0)

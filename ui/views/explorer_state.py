@@ -1,4 +1,4 @@
-"""What the explorer draws: pictures as data URLs and a JSON text. Built from records, without torch or Gradio."""
+"""What the explorer draws: images as data URLs and a JSON text. Built from records, without torch or Gradio."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def result_json(result: Comparison) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ShownImage:
-    """A picture as a data URL, and the (width, height) of the original."""
+    """An image as a data URL, and the (width, height) of the original."""
 
     url: str
     size: tuple[int, int]
@@ -48,11 +48,11 @@ class ShownImage:
 class ExplorerState:
     """What one visitor sees at one moment; `event` gives the next moment. Never changed in place, never shared.
 
-    region: in the first picture; those in the others are in the result. fixed: it cannot be asked about with another
+    region: in the first image; those in the others are in the result. fixed: it cannot be asked about with another
     region, as it was recorded elsewhere.
     """
 
-    pictures: tuple[ShownImage, ...]
+    images: tuple[ShownImage, ...]
     question: str = ""
     method: str = "CROP"
     stage: str = "idle"
@@ -64,7 +64,7 @@ class ExplorerState:
 
     @classmethod
     def of(cls, images: Image.Image | Sequence[Image.Image], question: str = "", method: str = "CROP") -> ExplorerState:
-        """Pictures, or one, with nothing known of them yet; method: what the pruned run will be called."""
+        """Images, or one, with nothing known of them yet; method: what the pruned run will be called."""
         given = images if isinstance(images, Sequence) else [images]
         return cls(tuple(ShownImage(data_url(image), image.size) for image in given), question, method)
 
@@ -79,10 +79,10 @@ class ExplorerState:
         return replace(self, stage=event.stage, region=region, answers=answers, result=event.comparison or self.result)
 
     def to_json(self) -> dict[str, Any]:
-        """The explorer's payload: {"image": data URL, "others": [data URL of each further picture], "data": JSON
+        """The explorer's payload: {"image": data URL, "others": [data URL of each further image], "data": JSON
         text}.
         """
-        first, *others = self.pictures
+        first, *others = self.images
         regions = () if self.result is None else self.result.regions[1:]
         found = [region_json(region) for region in regions] if regions else [None] * len(others)
         data = {

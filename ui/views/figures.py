@@ -134,7 +134,7 @@ def _lines(points: list[RunResult], name: str, place: int) -> tuple[go.Scatter, 
 
 
 def answer_map(image: Image.Image, told: list[RunResult]) -> go.Figure:
-    """Over the picture, cell by cell: the probability of the full answer with the region around that cell.
+    """Over the image, cell by cell: the probability of the full answer with the region around that cell.
 
     The ways after the first are called "x,y" by their cell.
     """

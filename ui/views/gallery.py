@@ -1,4 +1,4 @@
-"""Methods side by side: what the small pictures are drawn from, and the rows of their table. Reads records only."""
+"""Methods side by side: what the small images are drawn from, and the rows of their table. Reads records only."""
 
 from __future__ import annotations
 

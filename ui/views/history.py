@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from ui.views.explorer_state import ExplorerState
 
 MOST = 12  # runs that are kept for a visitor; the oldest goes first
-MOST_PIXELS = 64_000_000  # of all pictures that they keep
+MOST_PIXELS = 64_000_000  # of all images that they keep
 NOTHING = "(nothing)"  # stands for an empty answer
 Turns = tuple[tuple[str, str], ...]  # questions and their answers with every token, oldest first
 
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """One finished run: the pictures, the result, the view of it, and the settings that it was asked with.
+    """One finished run: the images, the result, the view of it, and the settings that it was asked with.
 
     file: the name of the file that it was opened from, if it was.
     """
@@ -39,13 +39,13 @@ class FinishedRun:
         """The thread up to this run: every question with its answer, as a follow-up is told."""
         return *self.result.history, (self.result.question, self.result.baseline.text)
 
-    def same_pictures(self, other: FinishedRun) -> bool:
-        """Whether both are about the same pictures, and both were asked here or both opened from files."""
-        return bool(self.file) == bool(other.file) and self.view.pictures == other.view.pictures
+    def same_images(self, other: FinishedRun) -> bool:
+        """Whether both are about the same images, and both were asked here or both opened from files."""
+        return bool(self.file) == bool(other.file) and self.view.images == other.view.images
 
     @property
     def regions(self) -> tuple[tuple[int, int, int, int], ...]:
-        """The region in every picture, as inclusive grid cells."""
+        """The region in every image, as inclusive grid cells."""
         return tuple(trace.region.grid for trace in self.result.crop.traces)
 
 
@@ -67,14 +67,14 @@ class History:
         shown = self.shown
         if shown is None:
             return ()
-        onward = [run.turns for run in self.runs if run.same_pictures(shown)]
+        onward = [run.turns for run in self.runs if run.same_images(shown)]
         return max((turns for turns in onward if turns[: len(shown.turns)] == shown.turns), key=len)
 
     def add(self, run: FinishedRun) -> History:
-        """With one more run, which is shown; runs about the same pictures share them."""
-        same = next((old for old in self.runs if old.same_pictures(run)), None)
+        """With one more run, which is shown; runs about the same images share them."""
+        same = next((old for old in self.runs if old.same_images(run)), None)
         if same is not None:
-            run = replace(run, images=same.images, view=replace(run.view, pictures=same.view.pictures))
+            run = replace(run, images=same.images, view=replace(run.view, images=same.view.images))
         runs = (*self.runs, run)[-MOST:]
         while len(runs) > 1 and _pixels(runs) > MOST_PIXELS:
             runs = runs[1:]
@@ -91,7 +91,7 @@ def _pixels(runs: tuple[FinishedRun, ...]) -> int:
 
 
 def strip_html(history: History) -> str:
-    """The thread of the shown run, and a card for every run of its pictures and question, or for every one that was
+    """The thread of the shown run, and a card for every run of its images and question, or for every one that was
     opened, newest first; nothing of either that has one entry alone.
     """
     shown = history.shown
@@ -113,7 +113,7 @@ def _belong(run: FinishedRun, other: FinishedRun) -> bool:
     if run.file or other.file:
         return bool(run.file and other.file)
     said = [(each.result.question, each.result.history) for each in (run, other)]
-    return run.same_pictures(other) and said[0] == said[1]
+    return run.same_images(other) and said[0] == said[1]
 
 
 def _run_card(history: History, at: int) -> Card:
@@ -132,7 +132,7 @@ def _turn_card(history: History, turns: Turns) -> Card:
     """The last of these turns, from the run that ends them: the shown one, or the latest, or none that is kept."""
     question, baseline = (text or NOTHING for text in turns[-1])
     shown = history.shown
-    found = [at for at, run in enumerate(history.runs) if shown and run.same_pictures(shown) and run.turns == turns]
+    found = [at for at, run in enumerate(history.runs) if shown and run.same_images(shown) and run.turns == turns]
     at = history.at if history.at in found else max(found, default=None)
     told = f"every token: {baseline}"
     if at is None:

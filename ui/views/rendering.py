@@ -22,7 +22,7 @@ TEMPLATES.globals["GRID"] = GRID
 
 @dataclass(frozen=True)
 class Card:
-    """One entry of a strip: a title above lines of text, beside a picture (data URL) or regions (inclusive grid cells).
+    """One entry of a strip: a title above lines of text, beside an image (data URL) or regions (inclusive grid cells).
 
     index: what a click on it selects, None where it selects nothing. current: whether it is on screen.
     """
@@ -30,7 +30,7 @@ class Card:
     index: int | None
     title: str
     lines: tuple[str, ...]
-    picture: str = ""
+    image: str = ""
     regions: tuple[tuple[int, int, int, int], ...] = ()
     current: bool = False
 

@@ -19,7 +19,7 @@ SHORT_ANSWER = 4  # tokens up to which the probability of the whole answer says 
 QUOTED = 48  # characters of an answer that the verdict repeats
 KL_WORDS = ((0.001, "not moved"), (0.02, "hardly moved"), (0.15, "slightly moved"), (0.7, "clearly moved"))
 INTRO = (
-    "Ask a question about a picture and see contextual-region pruning of visual tokens at work: "
+    "Ask a question about an image and see contextual-region pruning of visual tokens at work: "
     "which region is looked at, which tokens are pooled, and which are dropped at which layer."
 )
 WORLD = (
@@ -27,7 +27,7 @@ WORLD = (
     "in crowds of up to twenty; bar charts and price lists; in several drawing styles, noisy, tilted or compressed "
     "like a phone's photo. They answer in one to three words ten kinds of question: what is beside, between or nearest "
     "to things, in a corner or the center; colors; words and numbers; how many; whether there is one; which is higher "
-    "or cheaper; values and prices; the sign under the dog; what the whole picture shows. "
+    "or cheaper; values and prices; the sign under the dog; what the whole image shows. "
     "On photographs and anything else they guess."
 )
 
@@ -186,7 +186,8 @@ def shift_line(answer: Answer, own: str, other: str) -> str:
     points = 100 * (theirs - mine)
     word = "the same" if abs(points) < 0.05 else f"{abs(points):.1f} points {'more' if points > 0 else 'less'}"
     unit = "probability per token" if long else "probability"
-    return f"“{quoted(answer.text)}”: {unit} {format_probability(mine)} {own}, {format_probability(theirs)} {other} ({word})."
+    mine_text, theirs_text = format_probability(mine), format_probability(theirs)
+    return f"“{quoted(answer.text)}”: {unit} {mine_text} {own}, {theirs_text} {other} ({word})."
 
 
 def quoted(text: str) -> str:
@@ -237,15 +238,16 @@ def notices(result: Comparison) -> list[str]:
 
 
 def run_notes(result: Comparison) -> dict[str, str]:
-    """One line under each answer: the tokens of all pictures and its total time."""
+    """One line under each answer: the tokens of all images and its total time."""
     base, crop = result.baseline, result.crop
-    of = f" of {len(crop.traces)} pictures" if len(crop.traces) > 1 else ""
+    of = f" of {len(crop.traces)} images" if len(crop.traces) > 1 else ""
     localizer = " with the localizer" if method_of(result.method).needs_region else ""
     return {
         "baseline": f"{format_number(base.total('visual_tokens'))} visual tokens{of} in every layer · "
         f"{format_seconds(base.cost.total_s)}",
         "crop": f"{format_number(crop.total('mean_tokens'))} visual tokens{of} per layer on average, "
-        f"{format_number(crop.total('final_tokens'))} after the last cut · {format_seconds(crop.cost.total_s)}{localizer}",
+        f"{format_number(crop.total('final_tokens'))} after the last cut · "
+        f"{format_seconds(crop.cost.total_s)}{localizer}",
     }
 
 

@@ -1,1 +1,1 @@
-"""Datasets: questions about pictures with the answers that count as right, and how an answer is judged."""
+"""Datasets: questions about images with the answers that count as right, and how an answer is judged."""

@@ -24,7 +24,7 @@ class Drawn:
     seed: int
 
     def __call__(self) -> Image.Image:
-        """The picture, RGB."""
+        """The image, RGB."""
         return make_scene(self.seed, held_out=True).image
 
 

@@ -1,7 +1,7 @@
 """DocVQA (Mathew et al., arXiv 2007.00398): questions about scanned pages, with every spelling of the answer.
 
 `val_v1.0_withQT.json` or `val_v1.0.json`, {"data": [{"questionId", "question", "image": "documents/NAME.png",
-"answers": [text, ...], and in the first "question_types"}]}, and the pictures in `documents/` or `spdocvqa_images/`.
+"answers": [text, ...], and in the first "question_types"}]}, and the images in `documents/` or `spdocvqa_images/`.
 Kinds are the question types, the first of them where a question has several.
 """
 
@@ -21,7 +21,7 @@ def load(copy: LocalCopy) -> list[Example]:
     names = [f"{copy.split}_v1.0{with_types}.json" for with_types in ("_withQT", "")]
     folders = ("", "spdocvqa_qas/", f"{copy.split}/")
     file = copy.file(*(f"{folder}{name}" for folder in folders for name in names))
-    images = copy.pictures("documents", f"{copy.split}/documents", "spdocvqa_images", "images")
+    images = copy.image_folder("documents", f"{copy.split}/documents", "spdocvqa_images", "images")
     with published(file):
         return [
             Example(

@@ -1,7 +1,7 @@
-"""Questions of one's own: a JSON Lines file, a JSON list or a CSV file, or a folder with one of them and its pictures.
+"""Questions of one's own: a JSON Lines file, a JSON list or a CSV file, or a folder with one of them and its images.
 
 A row holds "image" (or "file_name", as Hugging Face's imagefolder has it: a path relative to the file, or to the folder
-of pictures), "question", and "answer" or "answers" (a text or a list; a list in JSON within a CSV file); optionally
+of images), "question", and "answer" or "answers" (a text or a list; a list in JSON within a CSV file); optionally
 "id", "kind", and "boxes" of what must be seen, with "width" and "height", as crop_core/train/localizer/row_layouts.py
 describes them.
 Questions are asked as they stand. Rows that cannot be used are skipped.
@@ -57,7 +57,7 @@ def _example(where: str, row: Any, root: Path) -> Example:
         raise DatasetError(f"a row is an object, not {str(row)[:60]!r}")
     name = row.get("image", row.get("file_name"))
     if not isinstance(name, str) or not name:
-        raise DatasetError(f"image {str(name)[:60]!r} is not the path of a picture")
+        raise DatasetError(f"image {str(name)[:60]!r} is not the path of an image")
     return Example(
         id=where if row.get("id") in (None, "") else str(row["id"]),
         question=with_request(row.get("question"), request=""),

@@ -17,7 +17,7 @@ _FOLDERS = ("", "questions1.2/", "questions/", "data/", "data/questions1.2/")
 def load(copy: LocalCopy) -> list[Example]:
     """Every question of the split; DatasetError without its files."""
     file = copy.file(*(f"{folder}{copy.split}_questions.json" for folder in _FOLDERS))
-    images = copy.pictures("images", "data/images")
+    images = copy.image_folder("images", "data/images")
     with published(file):
         return [
             Example(

@@ -1,4 +1,4 @@
-"""Where a dataset lies on this machine: its files and its folder of pictures. Knows nothing of any layout."""
+"""Where a dataset lies on this machine: its files and its folder of images. Knows nothing of any layout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crop_core.io.row_reader import Skipped
 @dataclass
 class LocalCopy:
     """path: the folder of the unpacked download, or one file of it. split: the part that is asked for, "" where there
-    are none. images: the folder of the pictures where they lie elsewhere. skipped: what could not be used.
+    are none. images: the folder of the images where they lie elsewhere. skipped: what could not be used.
     """
 
     path: Path
@@ -44,9 +44,9 @@ class LocalCopy:
         """The first of these folders, likewise."""
         return self._first(names, Path.is_dir, "folder", more)
 
-    def pictures(self, *names: str) -> Path:
-        """The folder of pictures: `images`, or the first of these; DatasetError without one."""
-        return self.images or self.subfolder(*names, more=", or the folder of the pictures with --images")
+    def image_folder(self, *names: str) -> Path:
+        """The folder of images: `images`, or the first of these; DatasetError without one."""
+        return self.images or self.subfolder(*names, more=", or the folder of the images with --images")
 
     def _first(self, names: Sequence[str], fits: Callable[[Path], bool], what: str, more: str) -> Path:
         places = (base / name for base in (self.folder, self.folder.parent) for name in names)

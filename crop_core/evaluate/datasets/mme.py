@@ -1,6 +1,6 @@
-"""MME (Fu et al., arXiv 2306.13394): two yes/no questions about every picture, in 14 subtasks.
+"""MME (Fu et al., arXiv 2306.13394): two yes/no questions about every image, in 14 subtasks.
 
-`MME_Benchmark_release_version/SUBTASK/` with `NAME.jpg` or `.png` beside `NAME.txt`, or the pictures in `images/` and
+`MME_Benchmark_release_version/SUBTASK/` with `NAME.jpg` or `.png` beside `NAME.txt`, or the images in `images/` and
 the texts in `questions_answers_YN/`; a text's lines are question, tab, Yes or No. "Please answer yes or no." gives way
 to the request of the other benchmarks, as in LLaVA's llava_mme.jsonl.
 """
@@ -26,7 +26,7 @@ _REQUEST = "Please answer yes or no."
 def load(copy: LocalCopy) -> list[Example]:
     """Every question of the subtasks of the split; DatasetError where one is missing."""
     if copy.images is not None:
-        raise DatasetError("The pictures of MME lie beside its questions; leave out --images.")
+        raise DatasetError("The images of MME lie beside its questions; leave out --images.")
     kinds = _PARTS.get(copy.split, (copy.split,))
     return [example for kind in kinds for example in _subtask(_folder(copy, kind), kind)]
 
@@ -39,13 +39,13 @@ def _folder(copy: LocalCopy, kind: str) -> Path:
 def _subtask(folder: Path, kind: str) -> Iterator[Example]:
     apart = (folder / "questions_answers_YN").is_dir()
     texts, images = (folder / "questions_answers_YN", folder / "images") if apart else (folder, folder)
-    pictures = {each.stem: each for each in sorted(images.iterdir()) if each.suffix.lower() in _ENDINGS}
+    by_name = {each.stem: each for each in sorted(images.iterdir()) if each.suffix.lower() in _ENDINGS}
     files = sorted(texts.glob("*.txt"))
     if not files:
         raise DatasetError(f"There is no text with questions in '{texts}'; give the folder of the unpacked download.")
     for file in files:
         with published(file):
-            yield from _questions(file, kind, pictures.get(file.stem, images / f"{file.stem}.jpg"))
+            yield from _questions(file, kind, by_name.get(file.stem, images / f"{file.stem}.jpg"))
 
 
 def _questions(file: Path, kind: str, image: Path) -> Iterator[Example]:

@@ -1,4 +1,4 @@
-"""POPE (Li et al., arXiv 2305.10355): is this object in the picture? Three ways to choose those that are not.
+"""POPE (Li et al., arXiv 2305.10355): is this object in the image? Three ways to choose those that are not.
 
 `coco_pope_random.json`, `coco_pope_popular.json` and `coco_pope_adversarial.json` of its output/coco, JSON Lines of
 {"question_id", "image": "COCO_val2014_000000000042.jpg", "text", "label": "yes" or "no"}, and COCO's `val2014/`.
@@ -20,7 +20,7 @@ SPLITS = ("all", *KINDS)
 
 def load(copy: LocalCopy) -> list[Example]:
     """Every question of the split; DatasetError without its files."""
-    images = copy.pictures("val2014", "coco/val2014", "images")
+    images = copy.image_folder("val2014", "coco/val2014", "images")
     kinds = KINDS if copy.split == "all" else (copy.split,)
     return [example for kind in kinds for example in _read(copy, kind, images)]
 

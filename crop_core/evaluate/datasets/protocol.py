@@ -23,14 +23,14 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Example:
-    """One question about one picture. Can be pickled: other processes and machines read it.
+    """One question about one image. Can be pickled: other processes and machines read it.
 
     id: unlike all others of its dataset, and the same in every session. question: as the model is asked, the request
     for a short answer included where the official evaluation makes one. answers: all that count as right; the metric
-    says how they are read. image: the file, or what makes the picture. kind: what results are grouped by. group: the
-    same for examples that are about one picture (questions of one picture are not independent). needed: grid cells of
+    says how they are read. image: the file, or what makes the image. kind: what results are grouped by. group: the
+    same for examples that are about one image (questions of one image are not independent). needed: grid cells of
     the smallest region that holds what must be seen, if known. everything: whether nothing smaller than the whole
-    picture would do.
+    image would do.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Example:
     everything: bool = False
 
     def open(self) -> Image.Image:
-        """The picture, upright and RGB; ImageError for one that cannot be read."""
+        """The image, upright and RGB; ImageError for one that cannot be read."""
         return open_image(self.image) if isinstance(self.image, Path) else self.image()
 
 
@@ -72,5 +72,5 @@ class Dataset:
     name: str
     examples: Sequence[Example]
     metric: Metric
-    longest: int = 16
+    max_new_tokens: int = 16
     skipped: str = ""

@@ -18,26 +18,26 @@ from crop_core.io.row_reader import Skipped
 @dataclass(frozen=True)
 class Source:
     """A kind of local copy. metric: its name, "" where the answers decide. splits: the first is the default. longest:
-    as of a Dataset. by_picture: whether a limit draws pictures with all of their questions.
+    as of a Dataset. by_picture: whether a limit draws images with all of their questions.
     """
 
     load: Callable[[LocalCopy], list[Example]]
     metric: str = ""
     splits: tuple[str, ...] = ()
-    longest: int = 16
-    by_picture: bool = False
+    max_new_tokens: int = 16
+    by_image: bool = False
 
 
 SOURCES = {
-    "files": Source(files.load, longest=32),
+    "files": Source(files.load, max_new_tokens=32),
     "gqa": Source(gqa.load, "gqa", gqa.SPLITS),
     "vqav2": Source(vqav2.load, "vqa", vqav2.SPLITS),
     "textvqa": Source(textvqa.load, "textvqa", textvqa.SPLITS),
     "pope": Source(pope.load, "yesno", pope.SPLITS),
     "scienceqa": Source(scienceqa.load, "choice", scienceqa.SPLITS),
-    "mme": Source(mme.load, "mme", mme.SPLITS, by_picture=True),
-    "docvqa": Source(docvqa.load, "anls", docvqa.SPLITS, longest=32),
-    "viscot": Source(viscot.load, "contains", longest=32),
+    "mme": Source(mme.load, "mme", mme.SPLITS, by_image=True),
+    "docvqa": Source(docvqa.load, "anls", docvqa.SPLITS, max_new_tokens=32),
+    "viscot": Source(viscot.load, "contains", max_new_tokens=32),
 }
 NAMES = ("world", *SOURCES)
 
@@ -59,7 +59,7 @@ def dataset(
         limit: this many questions at most, drawn at random but always the same, those of a smaller limit among them;
             of the "world" as many of each kind, where the limit is a multiple of ten.
         split: the part of it, see the dataset's file; None for the usual one.
-        images: the folder of the pictures, where it is not the usual one.
+        images: the folder of the images, where it is not the usual one.
         metric: another metric than the dataset's own.
 
     Raises:
@@ -84,13 +84,13 @@ def dataset(
 
 def _read(name: str, copy: LocalCopy, limit: int | None) -> Dataset:
     source = SOURCES[name]
-    examples = _drawn(list(_whole(source.load(copy), copy.skipped)), limit, source.by_picture)
-    examples = list(_pictured(examples, copy.skipped))
+    examples = _drawn(list(_whole(source.load(copy), copy.skipped)), limit, source.by_image)
+    examples = list(_imaged(examples, copy.skipped))
     if not examples:
         why = copy.skipped if copy.skipped.count else "it is empty"
         raise DatasetError(f"Nothing of '{copy.path}' can be used: {why}.")
     metric = metric_of(source.metric or files.usual_metric(examples))
-    return Dataset(name, examples, metric, source.longest, str(copy.skipped) if copy.skipped.count else "")
+    return Dataset(name, examples, metric, source.max_new_tokens, str(copy.skipped) if copy.skipped.count else "")
 
 
 def _split(name: str, split: str | None, splits: Sequence[str]) -> str:
@@ -124,22 +124,22 @@ def _can_be_written(example: Example) -> bool:
     return True
 
 
-def _pictured(examples: Sequence[Example], skipped: Skipped) -> Iterator[Example]:
-    """Those whose picture is there."""
+def _imaged(examples: Sequence[Example], skipped: Skipped) -> Iterator[Example]:
+    """Those whose image is there."""
     there = {path: path.is_file() for path in {each.image for each in examples} if isinstance(path, Path)}
     for each in examples:
         if isinstance(each.image, Path) and not there[each.image]:
-            skipped.add(each.id, f"there is no picture '{each.image}'")
+            skipped.add(each.id, f"there is no image '{each.image}'")
         else:
             yield each
 
 
-def _drawn(examples: list[Example], limit: int | None, by_picture: bool) -> list[Example]:
+def _drawn(examples: list[Example], limit: int | None, by_image: bool) -> list[Example]:
     """At most `limit` of them in their order; those drawn first come with every larger limit too."""
     if limit is None or limit >= len(examples):
         return examples
     rng = random.Random("limit")
-    if by_picture:
+    if by_image:
         groups = sorted({each.group for each in examples})
         place = dict(zip(rng.sample(groups, len(groups)), range(len(groups)), strict=True))
         order = sorted(range(len(examples)), key=lambda index: place[examples[index].group])

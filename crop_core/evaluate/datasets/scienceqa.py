@@ -1,4 +1,4 @@
-"""ScienceQA (Lu et al., arXiv 2209.09513): school questions with options; those that have a picture.
+"""ScienceQA (Lu et al., arXiv 2209.09513): school questions with options; those that have an image.
 
 `problems.json`, {id: {"question", "choices", "answer": index, "hint", "image": name or null, "subject", ...}},
 `pid_splits.json`, {"test": [id, ...], ...}, and `images/test/ID/image.png`. Kinds are the subjects. The prompt is the
@@ -21,10 +21,10 @@ _FOLDERS = {"minitest": "test", "minival": "val"}  # parts of other splits
 
 
 def load(copy: LocalCopy) -> list[Example]:
-    """Every question of the split that has a picture; DatasetError without its files."""
+    """Every question of the split that has an image; DatasetError without its files."""
     problems, splits = copy.file("problems.json"), copy.file("pid_splits.json")
     folder = _FOLDERS.get(copy.split, copy.split)
-    images = copy.pictures(f"images/{folder}", folder)
+    images = copy.image_folder(f"images/{folder}", folder)
     with published(splits):
         ids = read_json(splits)[copy.split]
     with published(problems):

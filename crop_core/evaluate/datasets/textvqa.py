@@ -1,7 +1,7 @@
 """TextVQA (Singh et al., arXiv 1904.08920): questions about text in photos, ten people's answers each.
 
 `TextVQA_0.5.1_val.json`, {"data": [{"question_id", "image_id", "question", "answers": [text, ...]}]}, and
-`train_images/ID.jpg` of train_val_images.zip. The text that an OCR system read in the picture, which LLaVA-1.5's own
+`train_images/ID.jpg` of train_val_images.zip. The text that an OCR system read in the image, which LLaVA-1.5's own
 evaluation puts into the prompt, is not told: what is measured is reading with fewer visual tokens.
 """
 
@@ -18,7 +18,7 @@ SPLITS = ("val", "train")
 def load(copy: LocalCopy) -> list[Example]:
     """Every question of the split; DatasetError without its files."""
     file = copy.file(f"TextVQA_0.5.1_{copy.split}.json")
-    images = copy.pictures("train_images", "train_val_images/train_images")
+    images = copy.image_folder("train_images", "train_val_images/train_images")
     with published(file):
         return [
             Example(

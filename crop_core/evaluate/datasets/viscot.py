@@ -1,9 +1,9 @@
 """Visual-CoT's benchmark (Shao et al., arXiv 2403.16999): questions with the box that holds the answer.
 
-The files of `viscot_benchmark/benchmark/` (see crop_core/train/localizer/row_layouts.py) and the pictures in
+The files of `viscot_benchmark/benchmark/` (see crop_core/train/localizer/row_layouts.py) and the images in
 `cot/DATASET/`, as its
 README lays them out. The last turn is the answer, the box becomes the region that is needed, and kinds are the
-datasets that it was made of. The original shows the model the box's part of the picture as a second one; here it does
+datasets that it was made of. The original shows the model the box's part of the image as a second one; here it does
 not, and the request for a short answer is ours. Rows with impossible boxes are skipped.
 """
 
@@ -21,12 +21,12 @@ from crop_core.train.localizer.data import cells
 from crop_core.train.localizer.row_layouts import parse_row
 
 _FILES = ("*.json", "benchmark/*.json", "viscot_benchmark/benchmark/*.json")
-_PICTURES = ("cot", "playground/data/cot", "data/cot", "../playground/data/cot")
+_IMAGES = ("cot", "playground/data/cot", "data/cot", "../playground/data/cot")
 
 
 def load(copy: LocalCopy) -> list[Example]:
     """Every usable row of every file; DatasetError without files."""
-    images = copy.images or copy.pictures(*_PICTURES).parent
+    images = copy.images or copy.image_folder(*_IMAGES).parent
     files = [copy.path] if copy.path.is_file() else next(filter(None, map(sorted, map(copy.path.glob, _FILES))), [])
     if not files:
         looked = " or ".join(f"'{each}'" for each in _FILES)

@@ -1,4 +1,4 @@
-"""VQA v2 (Goyal et al., arXiv 1612.00837): open questions about COCO pictures, ten people's answers each.
+"""VQA v2 (Goyal et al., arXiv 1612.00837): open questions about COCO images, ten people's answers each.
 
 `v2_OpenEnded_mscoco_val2014_questions.json`, {"questions": [{"question_id", "image_id", "question"}]},
 `v2_mscoco_val2014_annotations.json`, {"annotations": [{"question_id", "answer_type", "answers": [{"answer", ...}]}]},
@@ -22,7 +22,7 @@ def load(copy: LocalCopy) -> list[Example]:
     """Every question of the split, in the order of the questions' file; DatasetError without its files."""
     questions = _json_file(copy, "Questions", f"v2_OpenEnded_mscoco_{copy.split}_questions.json")
     annotations = _json_file(copy, "Annotations", f"v2_mscoco_{copy.split}_annotations.json")
-    images = copy.pictures(copy.split, f"Images/mscoco/{copy.split}", f"images/{copy.split}", "images")
+    images = copy.image_folder(copy.split, f"Images/mscoco/{copy.split}", f"images/{copy.split}", "images")
     with published(annotations):
         answered = {row["question_id"]: row for row in read_json(annotations, _slim)["annotations"]}
     with published(questions):

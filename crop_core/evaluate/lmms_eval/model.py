@@ -54,7 +54,7 @@ class CropLmms(lmms):
             wanted = GenerationRequest.of(settings, place)
             self._tell(f"Nothing here reads the task's setting {name}." for name in wanted.ignored)
             images, question = self._images(to_visual, where, place), request_text(context, "question", place)
-            asked = self.runner.answer(images, question, wanted.longest)
+            asked = self.runner.answer(images, question, wanted.max_new_tokens)
             self._keep("generate_until", where, asked)
             counts = TokenCounts(output_tokens=len(asked.run.generated.ids))
             yield GenerationResult(wanted.cut(asked.text), counts)

@@ -1,4 +1,4 @@
-"""What a request of lmms-eval holds, as the engine takes it: pictures, a question, and how long the answer may be.
+"""What a request of lmms-eval holds, as the engine takes it: images, a question, and how long the answer may be.
 
 Reads plain values; knows nothing of lmms-eval's classes, models and methods.
 """
@@ -27,7 +27,7 @@ class GenerationRequest:
     of settings that nothing here reads, such as those of another model's image processor.
     """
 
-    longest: int = LONGEST
+    max_new_tokens: int = LONGEST
     until: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -76,7 +76,7 @@ def _until(value: Any, place: str) -> tuple[str, ...]:
 
 def request_images(visuals: Any, place: str) -> tuple[Image.Image, ...]:
     """The images of a request, upright and RGB, in their order; LmmsError for none, and for videos and sounds,
-    ImageError for a picture that cannot be used.
+    ImageError for an image that cannot be used.
     """
     if not visuals:
         raise LmmsError(f"{place} has no image; choose a task in which every question has one.")

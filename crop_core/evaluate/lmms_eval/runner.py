@@ -72,9 +72,9 @@ class RequestRunner:
     localizer: Localizer
     config: CropConfig
 
-    def answer(self, images: Sequence[Image.Image], question: str, longest: int) -> RequestRun:
+    def answer(self, images: Sequence[Image.Image], question: str, max_new_tokens: int) -> RequestRun:
         """The model's own answer, of at most `longest` tokens; errors as `Task`, and BudgetMissed."""
-        return self._run(images, question, longest, keep_logits=False)
+        return self._run(images, question, max_new_tokens, keep_logits=False)
 
     def judge(self, images: Sequence[Image.Image], question: str, continuation: str) -> RequestRun:
         """The run in which the model is made to answer with `continuation`, without an end token."""
@@ -82,9 +82,9 @@ class RequestRunner:
         ids = continuation_ids(self.adapter.tokenizer, prompt, continuation)
         return self._run(images, question, len(ids), forced=ids)
 
-    def _run(self, images: Sequence[Image.Image], question: str, longest: int, **how: Any) -> RequestRun:
+    def _run(self, images: Sequence[Image.Image], question: str, max_new_tokens: int, **how: Any) -> RequestRun:
         config = self._config(images)
-        session = Session(self.adapter, images, question, longest, watches([config], self.adapter))
+        session = Session(self.adapter, images, question, max_new_tokens, watches([config], self.adapter))
         task = session.task(config)
         located = session.localize(self.localizer if config.parts.needs_region else WholeImage())
         run = session.run(task, located.regions, **how)

@@ -1,8 +1,8 @@
-"""MME: two questions a picture, one to be answered yes and one no (Fu et al., arXiv 2306.13394).
+"""MME: two questions an image, one to be answered yes and one no (Fu et al., arXiv 2306.13394).
 
 As its eval_tool/calculation.py: "yes" within the first four letters of a reply means yes, else "no" there means no, and
-anything else is wrong. A subtask gives 100 points for accuracy and 100 for accuracy+, the share of pictures with every
-question right; perception is the sum of ten subtasks (2000), cognition that of four (800). Of a picture whose other
+anything else is wrong. A subtask gives 100 points for accuracy and 100 for accuracy+, the share of images with every
+question right; perception is the sum of ten subtasks (2000), cognition that of four (800). Of an image whose other
 question was not asked, the one that was decides.
 """
 
@@ -53,5 +53,5 @@ class Mme:
 
 def _points(records: pd.DataFrame) -> float:
     """0 to 200 of one subtask."""
-    pictures = records.groupby(["group", "seed"], observed=True)["score"].min()
-    return percent(records) + 100 * float(pictures.mean())
+    images = records.groupby(["group", "seed"], observed=True)["score"].min()
+    return percent(records) + 100 * float(images.mean())

@@ -1,4 +1,4 @@
-"""POPE: is an object in the picture, yes or no (Li et al., arXiv 2305.10355).
+"""POPE: is an object in the image, yes or no (Li et al., arXiv 2305.10355).
 
 A reply is read as by POPE's evaluate.py: of its first sentence, without commas, "No", "no" or "not" as a word of its
 own means no, and everything else yes, "nothing" and an empty reply as well. Where no reply says yes, precision and F1

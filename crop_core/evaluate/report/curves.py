@@ -19,7 +19,7 @@ Value = Callable[[RunSummary], float]
 
 
 def accuracy(summary: Summary, model: str = "") -> go.Figure:
-    """Score against mean tokens, with 95 % bands, and lines for every token and for a grey picture."""
+    """Score against mean tokens, with 95 % bands, and lines for every token and for a grey image."""
     import plotly.graph_objects as go
 
     figure = go.Figure()

@@ -31,7 +31,7 @@ def definitions(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _intervals(summary: Summary) -> str:
-    grouped = f"The questions form {summary.clusters} groups (of one picture each), which are right or wrong together."
+    grouped = f"The questions form {summary.clusters} groups (of one image each), which are right or wrong together."
     ties = grouped if summary.clusters < summary.questions else "The questions are independent of each other."
     used = " and ".join(sorted({run.accuracy.how for run in summary.runs}))
     return (

@@ -16,7 +16,7 @@ def headline(summary: Summary) -> list[str]:
     full, blind = summary.full, summary.blind
     first = f"With every visual token {percent(full.accuracy.value)} ({interval(full.accuracy)})"
     if blind:
-        first += f", with a grey picture instead {percent(blind.accuracy.value)}"
+        first += f", with a grey image instead {percent(blind.accuracy.value)}"
     found = [f"{first}; {summary.dataset}, {_questions(summary)}."]
     found += [_first(summary, standing) for standing in summary.standings]
     return found + [_rivals(budget, pairs) for budget, pairs in summary.rivals.items()]

@@ -1,7 +1,7 @@
 """Is one run better than another on the same questions? Tests for pairs, corrected for how many are made.
 
 Which test, and why. Scores that are all 0 or 1, of independent questions: McNemar's exact test, which counts only the
-questions on which the two differ. Any other score, and questions that share a picture: a permutation test that turns
+questions on which the two differ. Any other score, and questions that share an image: a permutation test that turns
 the difference of whole clusters round (sign-flip), for if the runs were equally good, either could have given either
 score. Several tests of one family: Holm's correction, which bounds the chance of one false finding in the whole family
 by 5 % and needs no independence.

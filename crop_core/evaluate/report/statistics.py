@@ -1,8 +1,8 @@
 """How sure a mean is: intervals of shares, means, ratios and differences. Arrays only, knows nothing of records.
 
 Which interval, and why. Scores that are all 0 or 1, of independent questions: Wilson's, which holds for few questions
-and for shares near 0 and 1. Any other score, and questions that share a picture: a bootstrap that draws whole
-clusters, since questions of one picture are right or wrong together. Runs answer the same questions, so that a ratio
+and for shares near 0 and 1. Any other score, and questions that share an image: a bootstrap that draws whole
+clusters, since questions of one image are right or wrong together. Runs answer the same questions, so that a ratio
 or a difference of two is taken inside every draw (paired), where what is hard for both cancels.
 
 The bootstrap is our own, since scipy.stats.bootstrap knows no clusters: on sums by cluster it draws the same from the

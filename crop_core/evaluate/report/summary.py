@@ -83,7 +83,7 @@ class Summary:
 
     @property
     def blind(self) -> RunSummary | None:
-        """With a grey picture."""
+        """With a grey image."""
         return self.of(BLIND)
 
     @property

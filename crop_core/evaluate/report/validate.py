@@ -80,7 +80,7 @@ def _check_budgets(records: pd.DataFrame) -> None:
 
 
 def _check_budget(trial: str, budget: str, visual: np.ndarray, mean: np.ndarray) -> None:
-    """visual, mean: tokens of every record; a share asks for another number of every picture."""
+    """visual, mean: tokens of every record; a share asks for another number of every image."""
     asked = np.array([tokens_of(budget, count) for count in visual])
     if ((asked < visual - ROUNDING) & (mean >= visual - ROUNDING)).any():
         raise MissedBudget(f"The trial {trial!r} pruned nothing of {visual.max():g} tokens for a budget of {budget}.")

@@ -12,7 +12,7 @@ class Record:
     example, group, kind: of the `Example`; gold: the answer that is shown beside the reply. trial: its name; method to
     blind: its fields, budget "" for none. score: of the metric, 0..1. same: whether the reply is that with every visual
     token. kl_first: KL(all tokens || this trial) of the first token, nats. logprob: log-probability (nats) that this
-    trial gives to the answer with every visual token. visual_tokens: N of the picture; mean_tokens: per decoder layer;
+    trial gives to the answer with every visual token. visual_tokens: N of the image; mean_tokens: per decoder layer;
     final_tokens: after the last cut. kv_bytes: of the KV cache at the end. Times in seconds; ttft_s and total_s hold
     localizer_s and encode_s. flops: with the localizer's. x0..y1: inclusive grid cells of the region that the trial
     used, and confidence in it (NaN without one); need_x0..need_y1: of the region that is needed, -1 where unknown;

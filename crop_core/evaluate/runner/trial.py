@@ -12,7 +12,7 @@ class Trial:
     """method: as `method_of` names it, "none" for every visual token. budget: as `Budget.parse` reads it, "" for none.
 
     region: "found" by the localizer, by the answering model it"self", the one that is "needed", one of the found size
-    "elsewhere", or the "whole" image. seed: of what is drawn. blind: a grey picture instead of the example's.
+    "elsewhere", or the "whole" image. seed: of what is drawn. blind: a grey image instead of the example's.
     """
 
     method: str = "none"

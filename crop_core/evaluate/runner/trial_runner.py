@@ -1,6 +1,6 @@
 """Asks one question in many trials and records what each of them said and took.
 
-The picture is encoded once, and each region looked for once; both are in the times of every trial that reads them.
+The image is encoded once, and each region looked for once; both are in the times of every trial that reads them.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ GREY = (127, 127, 127)
 NOWHERE = (-1, -1, -1, -1)
 
 
-def config_of(trial: Trial, example: Example, longest: int) -> CropConfig:
+def config_of(trial: Trial, example: Example, max_new_tokens: int) -> CropConfig:
     """The settings of a trial; what is drawn differs from example to example, so that no one draw decides."""
     return CropConfig(
         method=trial.method,
         budget=Budget.parse(trial.budget) if trial.budget else None,
         ilp=IlpConfig(evict=trial.evict),
         seed=example_seed(example, trial.seed),
-        max_new_tokens=longest,
+        max_new_tokens=max_new_tokens,
     )
 
 
@@ -50,7 +50,7 @@ def example_seed(example: Example, seed: int) -> int:
 class TrialRunner:
     """adapter: the answering model. localizer: finds the regions called "found", None where no trial reads one.
 
-    dataset, metric and longest: of the `Dataset`. An example that cannot be asked in one of its trials (a picture that
+    dataset, metric and longest: of the `Dataset`. An example that cannot be asked in one of its trials (an image that
     cannot be read, a budget that is not possible, a prompt that is too long, no memory left) is skipped in all of them.
     """
 
@@ -58,7 +58,7 @@ class TrialRunner:
     localizer: Localizer | None
     dataset: str
     metric: Metric
-    longest: int
+    max_new_tokens: int
 
     def __call__(self, example: Example, trials: Sequence[Trial]) -> Outcome:
         """A record for each trial, in their order, or why there is none."""
@@ -77,8 +77,8 @@ class ExampleTrials:
 
     def __init__(self, examiner: TrialRunner, example: Example, trials: Sequence[Trial]) -> None:
         self.examiner, self.example, image = examiner, example, example.open()
-        asked = (example.question, examiner.longest)
-        configs = [config_of(trial, example, examiner.longest) for trial in trials]
+        asked = (example.question, examiner.max_new_tokens)
+        configs = [config_of(trial, example, examiner.max_new_tokens) for trial in trials]
         self._session = Session(examiner.adapter, image, *asked, watches(configs, examiner.adapter))
         self._blind = Session(examiner.adapter, Image.new("RGB", image.size, GREY), *asked)
         self._tasks = {

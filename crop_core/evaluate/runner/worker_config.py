@@ -20,7 +20,7 @@ class WorkerConfig:
 
     dataset: str
     metric: Metric
-    longest: int
+    max_new_tokens: int
     model: str
     localizer: str | None
     device: str | None = None
@@ -38,4 +38,4 @@ class WorkerConfig:
         if self.threads:
             torch.set_num_threads(self.threads)
         engine = CropEngine.from_pretrained(self.model, self.localizer, self.device, self.dtype, quantize=self.quantize)
-        return TrialRunner(engine.adapter, engine.localizer, self.dataset, self.metric, self.longest)
+        return TrialRunner(engine.adapter, engine.localizer, self.dataset, self.metric, self.max_new_tokens)

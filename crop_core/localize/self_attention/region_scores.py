@@ -40,7 +40,7 @@ class AttentionTerm(NamedTuple):
 def shares(
     attention: Mapping[int, NDArray[np.floating]], cells: Floats, terms: Sequence[AttentionTerm]
 ) -> NDArray[np.float32]:
-    """(T, 64): by term and cell, row-major, the log of the attention over its mean in the picture.
+    """(T, 64): by term and cell, row-major, the log of the attention over its mean in the image.
 
     attention: by layer (H, R, M), of R text tokens to M visual tokens. cells: (64, M), as in `Glimpse`.
     """

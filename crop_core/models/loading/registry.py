@@ -25,8 +25,8 @@ DEFAULT_LOCALIZER = "crop-tiny-locator"
 LARGE = 2**30  # bytes of weights
 _FOLDER = Path(__file__).resolve().parents[3] / "assets" / "models"
 _BUNDLED = {
-    DEFAULT_MODEL: "answers questions about the bundled pictures",
-    DEFAULT_LOCALIZER: "localizer of the bundled pictures: answers with a region of the 8x8 grid",
+    DEFAULT_MODEL: "answers questions about the bundled images",
+    DEFAULT_LOCALIZER: "localizer of the bundled images: answers with a region of the 8x8 grid",
 }
 
 

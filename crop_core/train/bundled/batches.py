@@ -23,9 +23,9 @@ _CUT_OUT = 0.15  # the share of scenes of which little is left
 
 
 class TrainingBatches:
-    """Batches of samples; `encode` turns stacked squares (B, side, side, 3) into what a sample keeps of its picture.
+    """Batches of samples; `encode` turns stacked squares (B, side, side, 3) into what a sample keeps of its image.
 
-    Pictures of scenes are kept in the first `pictures` steps only. `signs` is the share of scenes that are pages full
+    Images of scenes are kept in the first `images` steps only. `signs` is the share of scenes that are pages full
     of signs. Workers draw the scenes of the next `2 * count` steps ahead of time.
     """
 
@@ -36,12 +36,12 @@ class TrainingBatches:
         fresh: int,
         memory: int,
         encode: Callable[[Tensor], Tensor] | None = None,
-        pictures: int = 0,
+        images: int = 0,
         workers: Workers | None = None,
         signs: float = 0.0,
     ):
         self.recipe, self.batch, self.fresh, self.memory, self.signs = recipe, batch, fresh, memory, signs
-        self.encode, self.pictures, self.workers = encode, pictures, workers or Workers()
+        self.encode, self.images, self.workers = encode, images, workers or Workers()
         self._samples: OrderedDict[int, Sample] = OrderedDict()
         self._drawn: dict[int, PendingResult[Drawn]] = {}
 
@@ -64,10 +64,10 @@ class TrainingBatches:
         return found, rng
 
     def scenes(self, step: int) -> tuple[list[Scene], random.Random]:
-        """The same without pictures and before they are encoded, of a step that may be ahead."""
+        """The same without images and before they are encoded, of a step that may be ahead."""
         self._order(step)
         seeds, rng = self._pick(step)
-        return [self._scene(seed).without_picture() for seed in seeds], rng
+        return [self._scene(seed).without_image() for seed in seeds], rng
 
     def _scene(self, seed: int) -> Scene:
         return self._samples[seed].scene if seed in self._samples else self._drawn[seed].result()[0]
@@ -84,11 +84,11 @@ class TrainingBatches:
         """Have drawn what a step needs and nobody has ordered yet."""
         for seed in self._pick(step)[0]:
             if seed not in self._samples and seed not in self._drawn:
-                self._drawn[seed] = self.workers.start(draw, self.recipe, seed, step < self.pictures, self.signs)
+                self._drawn[seed] = self.workers.start(draw, self.recipe, seed, step < self.images, self.signs)
 
 
-def draw(recipe: Recipe, seed: int, picture: bool, signs: float = 0.0) -> Drawn:
-    """A training scene with or without its picture, the picture as the tower sees it, and its patches' labels.
+def draw(recipe: Recipe, seed: int, with_image: bool, signs: float = 0.0) -> Drawn:
+    """A training scene with or without its image, the image as the tower sees it, and its patches' labels.
 
     seed: counted from the first of splits.TRAINING.
     """
@@ -97,7 +97,7 @@ def draw(recipe: Recipe, seed: int, picture: bool, signs: float = 0.0) -> Drawn:
     if rng.random() < _CUT_OUT:
         scene = cut_out_scene(rng, scene)
     square, labels = to_square(scene.image, recipe), patch_labels(scene, recipe)
-    return scene if picture else scene.without_picture(), square, labels
+    return scene if with_image else scene.without_image(), square, labels
 
 
 def stack(samples: list[Sample]) -> tuple[Tensor, Tensor]:

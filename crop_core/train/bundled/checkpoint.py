@@ -27,7 +27,7 @@ _CHAT = (  # the images, and the last question alone: these models learn no conv
 class Recipe:
     """Everything that tells the two bundled models apart.
 
-    `side` is the input in px (so `(side / 14)**2` visual tokens); `pad` pads to a square, else the picture is squashed;
+    `side` is the input in px (so `(side / 14)**2` visual tokens); `pad` pads to a square, else the image is squashed;
     `says` is the word that asks for the output, `slots` the tokens after it that hold a place for one number each
     (none: it is generated); `bins` the resolution at which the vision tower learns where the thing under a patch ends.
     """
@@ -132,7 +132,7 @@ def _start(model: LlavaForConditionalGeneration, recipe: Recipe) -> None:
 
 
 def build_processor(recipe: Recipe, tokenizer: Tokenizer) -> LlavaProcessor:
-    """The processor that both training data and users' pictures go through."""
+    """The processor that both training data and users' images go through."""
     side = {"height": recipe.side, "width": recipe.side}
     images = LlavaImageProcessorPil(
         size=side,

@@ -32,7 +32,7 @@ EDGES = slice(3, 7)
 
 
 def to_square(image: Image.Image, recipe: Recipe) -> np.ndarray:
-    """The (side, side, 3) uint8 picture that the recipe's processor hands to the vision tower before it normalizes."""
+    """The (side, side, 3) uint8 image that the recipe's processor hands to the vision tower before it normalizes."""
     if recipe.pad:
         longest = max(image.size)
         square = Image.new("RGB", (longest, longest), (_PAD_VALUE,) * 3)
@@ -82,7 +82,7 @@ def middles_of(boxes: tuple[Box, ...], scene: Scene, recipe: Recipe) -> np.ndarr
 
 def patch_labels(scene: Scene, recipe: Recipe) -> np.ndarray:
     """Int (grid**2, LABELS): category, color and text (0 = none, else 1 + index), the edges in bins of the thing, what
-    the picture's background is (0 on things), and 1 in the one patch that is the middle of a thing.
+    the image's background is (0 on things), and 1 in the one patch that is the middle of a thing.
 
     A patch of a word has the category of what the word stands on, or else one of its own.
     """
@@ -109,7 +109,7 @@ def patch_labels(scene: Scene, recipe: Recipe) -> np.ndarray:
 
 
 def _visible(thing: SceneObject, scene: Scene) -> tuple[Mark, ...]:
-    """The pieces of a thing that are left in the picture, the most important one first."""
+    """The pieces of a thing that are left in the image, the most important one first."""
     marks = thing.marks or (Mark(thing.box, thing.name, thing.color),)
     if scene.shown is None or thing.box in scene.shown:
         return marks

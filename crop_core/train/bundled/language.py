@@ -60,7 +60,7 @@ class LanguagePlan:
 
 @dataclass(frozen=True)
 class TokenDropout:
-    """How many visual tokens of each picture a step reads: so many patches, or, with a seed, so many pooled tokens; and
+    """How many visual tokens of each image a step reads: so many patches, or, with a seed, so many pooled tokens; and
     how many of them are left for each question after the first layer, None for all."""
 
     count: int
@@ -166,7 +166,7 @@ class Language:
 
 
 class Packs:
-    """What is asked in every step and how many tokens of a picture are read, made as many steps ahead as there are
+    """What is asked in every step and how many tokens of an image are read, made as many steps ahead as there are
     workers."""
 
     def __init__(self, feed: TrainingBatches, packer: Packer, plan: LanguagePlan):
@@ -225,10 +225,8 @@ def train_language(
         with torch.autocast(device.type, torch.bfloat16):
             return encode_patches(tower, squares.to(device)).bfloat16()
 
-    pictures = plan.align if imitation else 0
-    feed = TrainingBatches(
-        recipe, plan.batch, plan.fresh, memory=6_000, encode=encode, pictures=pictures, workers=workers
-    )
+    images = plan.align if imitation else 0
+    feed = TrainingBatches(recipe, plan.batch, plan.fresh, memory=6_000, encode=encode, images=images, workers=workers)
     packs = Packs(feed, language.packer, plan)
 
     def loss(step: int) -> tuple[Tensor, Stats]:

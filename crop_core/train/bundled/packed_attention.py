@@ -147,7 +147,7 @@ def read(
 ) -> Tensor:
     """The language model's last hidden states of the questions' columns (B, T, d).
 
-    prefix: ids of the prompt's head. visual: (B, K, d) tokens at places (B, K) among the `image` ones of the picture;
+    prefix: ids of the prompt's head. visual: (B, K, d) tokens at places (B, K) among the `image` ones of the image;
     the questions' positions follow all of those.
     """
     batch, device = len(visual), visual.device

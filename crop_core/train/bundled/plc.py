@@ -1,4 +1,4 @@
-"""Training of the learned PLC: queries that compress the picture, and low-rank changes of the model that reads them.
+"""Training of the learned PLC: queries that compress the image, and low-rank changes of the model that reads them.
 
 Source: Guo et al., CROP, EMNLP 2025, arXiv 2505.21233: both are trained together. OURS: the changes are low-rank, the
 tower and the projector stay as they are, and beside the right answers the model learns what it says itself when it sees
@@ -44,7 +44,7 @@ _NEAR = 0.5  # overlap with a region from which on it will do for another questi
 
 @dataclass(frozen=True)
 class PlcPlan:
-    """How long and how hard. A step compresses `batch` pictures to as many tokens, from `least` to `most`, mostly few;
+    """How long and how hard. A step compresses `batch` images to as many tokens, from `least` to `most`, mostly few;
     `fresh` of them are new, the others of the last `memory`. Of up to `questions` about each, up to `asked` that share
     a region are asked. In a share `bare` of the steps nothing of the region is retained, so that the same weights can
     do without anchors. distilled: what the divergence counts beside the right answers.
@@ -66,7 +66,7 @@ class PlcPlan:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A scene without its picture, its visual tokens (N, D), questions about it, and for each of these the logits
+    """A scene without its image, its visual tokens (N, D), questions about it, and for each of these the logits
     (T, V) of the answer's tokens that the model gives when it sees every visual token.
     """
 
@@ -101,12 +101,12 @@ class Lessons:
 
     @torch.no_grad()
     def _made(self, seed: int) -> Lesson:
-        scene, square, _ = draw(ANSWERER, seed, picture=False)
+        scene, square, _ = draw(ANSWERER, seed, with_image=False)
         model, rng = self.adapter.model.model, random.Random(f"plc questions {seed}")
         questions = sample_questions(rng, scene, self.plan.questions)
         seen = encode_patches(model.vision_tower, torch.tensor(square)[None])
         tokens = model.multi_modal_projector(seen)  # (1, N, D)
-        if not questions:  # of a picture of which little is left
+        if not questions:  # of an image of which little is left
             return Lesson(scene, tokens[0].half(), [], [])
         pack = self.packer.pack([scene], [questions], rng)
         logits = answers(self.adapter, self.packer, tokens, torch.arange(tokens.shape[1])[None], pack)
@@ -154,7 +154,7 @@ def asked_about(lesson: Lesson, rng: random.Random, most: int) -> tuple[Region, 
 
 
 class PlcTraining:
-    """The loss of a step: the language model, changed, reads what the queries make of pictures of known regions."""
+    """The loss of a step: the language model, changed, reads what the queries make of images of known regions."""
 
     def __init__(self, adapter: Adapter, plan: PlcPlan) -> None:
         register()
@@ -185,9 +185,9 @@ class PlcTraining:
         self, lessons: list[Lesson], regions: list[Region], count: int, anchors: bool
     ) -> tuple[Tensor, Tensor]:
         """(B, M, D) input tokens and their (B, M) places among the N."""
-        pictures = [CompressionInput(self.adapter.layout((each.width, each.height)), each) for each in regions]
+        images = [CompressionInput(self.adapter.layout((each.width, each.height)), each) for each in regions]
         compressor = LearnedCompressor(anchors=anchors)
-        homes = QueryWindows.stack([compressor.homes(picture, count)[1] for picture in pictures])
+        homes = QueryWindows.stack([compressor.homes(image, count)[1] for image in images])
         tokens = torch.stack([lesson.tokens for lesson in lessons]).float()
         return self.queries(tokens, homes), homes.mean @ torch.arange(tokens.shape[1], dtype=torch.float32)
 

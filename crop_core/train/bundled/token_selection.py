@@ -1,4 +1,4 @@
-"""What of the picture a training step lets the language model see: all patches, some of them, or pooled ones.
+"""What of the image a training step lets the language model see: all patches, some of them, or pooled ones.
 
 A model that has read few and pooled tokens in training takes pruning lightly.
 """
@@ -31,7 +31,7 @@ class Selection:
 
     @classmethod
     def of_things(cls, labels: Tensor, kept: int) -> Selection | None:
-        """`kept` patches of each picture by its labels (B, N, LABELS): middles of things first, then the rest of
+        """`kept` patches of each image by its labels (B, N, LABELS): middles of things first, then the rest of
         things, then background at random; None where all are kept.
 
         Labels and the random numbers are of the CPU, so that a step keeps the same patches wherever it is computed.
@@ -41,11 +41,11 @@ class Selection:
 
     @classmethod
     def pooled(cls, sizes: list[tuple[int, int]], recipe: Recipe, count: int, rng: random.Random) -> Selection:
-        """`count` tokens of each picture of these sizes in px, as PLC leaves them around any region."""
+        """`count` tokens of each image of these sizes in px, as PLC leaves them around any region."""
         side = (recipe.side, recipe.side)
         framing = Framing(pad_square=recipe.pad, shortest_edge=None, resize=side, crop=None)
-        pictures = [CompressionInput(grid_layout(size, framing, PATCH), _any_region(size, rng)) for size in sizes]
-        plans = [PoolingCompressor().plan(picture, count) for picture in pictures]
+        images = [CompressionInput(grid_layout(size, framing, PATCH), _any_region(size, rng)) for size in sizes]
+        plans = [PoolingCompressor().plan(image, count) for image in images]
         return cls(torch.from_numpy(np.stack([plan.weights for plan in plans])).float())
 
     @property
@@ -93,7 +93,7 @@ def left_by_pruning(needed: Tensor, attention: Tensor, left: int) -> Tensor:
 
 
 def _any_region(size: tuple[int, int], rng: random.Random) -> Region:
-    """The whole picture, or any part of it."""
+    """The whole image, or any part of it."""
     if rng.random() < 0.4:
         return Region.whole(*size)
     (x0, x1), (y0, y1) = (sorted((rng.randrange(GRID), rng.randrange(GRID))) for _ in range(2))

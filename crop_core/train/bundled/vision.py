@@ -19,8 +19,8 @@ from crop_core.train.bundled.workers import Workers
 
 @dataclass(frozen=True)
 class VisionPlan:
-    """How long and how hard: `kept` patches a picture, all of them in the last `full` share of the steps; `signs` is
-    the share of pictures that are for learning to read."""
+    """How long and how hard: `kept` patches an image, all of them in the last `full` share of the steps; `signs` is
+    the share of images that are for learning to read."""
 
     steps: int
     batch: int = 16

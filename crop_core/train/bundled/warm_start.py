@@ -63,7 +63,7 @@ class Imitation:
 
     @torch.no_grad()
     def wanted(self, scenes: list[Scene]) -> tuple[Tensor, Tensor]:
-        """Projected tokens (B, N, d), and which patches lie in the picture at all (B, N)."""
+        """Projected tokens (B, N, d), and which patches lie in the image at all (B, N)."""
         squares = torch.stack([torch.tensor(to_square(scene.image, self.theirs)) for scene in scenes])
         features = encode_patches(self.teacher.model.vision_tower, squares.to(self.teacher.device))
         tokens = self.teacher.model.multi_modal_projector(features).float()

@@ -1,6 +1,6 @@
 """Questions with the grid cells that hold their answers, from a JSON Lines file or a JSON list.
 
-Pictures are read only when they are asked for. A row that cannot be used is skipped, counted and told.
+Images are read only when they are asked for. A row that cannot be used is skipped, counted and told.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Example:
     kind: str = ""
 
     def open(self) -> Image.Image:
-        """The picture, upright and RGB; ImageError for one that cannot be read."""
+        """The image, upright and RGB; ImageError for one that cannot be read."""
         return open_image(self.image)
 
 
@@ -58,13 +58,13 @@ def read(file: Path, images: Path | None = None, limit: int | None = None) -> tu
 def _example(row: Row, root: Path) -> Example:
     image = next((root / name for name in row.images if (root / name).is_file()), None)
     if image is None:
-        raise TuneError(f"there is no picture '{root / row.images[0]}'")
+        raise TuneError(f"there is no image '{root / row.images[0]}'")
     question = check_question(row.question)
     return Example(image, question, cells(row.boxes, row.size or image_size(image)), row.kind)
 
 
 def cells(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Grid cells of the smallest box around all of `boxes`, what lies beyond a (width, height) picture cut off.
+    """Grid cells of the smallest box around all of `boxes`, what lies beyond a (width, height) image cut off.
 
     Raises TuneError for boxes that lie beyond it altogether.
     """
@@ -72,30 +72,30 @@ def cells(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[int, int, int, i
     left, top = (max(0.0, min(box[edge] for box in boxes)) for edge in (0, 1))
     right, bottom = (min(side, max(box[edge] for box in boxes)) for side, edge in ((width, 2), (height, 3)))
     if left >= right or top >= bottom:
-        raise TuneError(f"boxes {[list(box) for box in boxes]} lie outside the picture, which is {width} x {height}")
+        raise TuneError(f"boxes {[list(box) for box in boxes]} lie outside the image, which is {width} x {height}")
     return Region.from_box((left, top, right, bottom), width, height).grid
 
 
 def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """(for training, held out): pictures drawn at random until their questions are `share` of all, at least two and at
-    most HELD_OUT_MOST; no picture is in both.
+    """(for training, held out): images drawn at random until their questions are `share` of all, at least two and at
+    most HELD_OUT_MOST; no image is in both.
 
     Raises TuneError where either would be too small.
     """
-    pictures = sorted({example.image for example in examples})
-    random.Random(f"held out {seed}").shuffle(pictures)
+    images = sorted({example.image for example in examples})
+    random.Random(f"held out {seed}").shuffle(images)
     wanted = max(2, min(round(share * len(examples)), HELD_OUT_MOST))
-    by_picture: dict[Path, list[Example]] = {}
+    by_image: dict[Path, list[Example]] = {}
     for example in examples:
-        by_picture.setdefault(example.image, []).append(example)
+        by_image.setdefault(example.image, []).append(example)
     held: list[Example] = []
-    while len(held) < wanted and pictures:
-        held += by_picture.pop(pictures.pop())
-    kept = [example for example in examples if example.image in by_picture]
+    while len(held) < wanted and images:
+        held += by_image.pop(images.pop())
+    kept = [example for example in examples if example.image in by_image]
     if not kept or len(held) < 2:
         raise TuneError(
-            f"{len(examples)} usable questions about {len(by_picture) + len({each.image for each in held})} pictures "
-            "are too few: some pictures are held out for the calibration and others are trained on; give more."
+            f"{len(examples)} usable questions about {len(by_image) + len({each.image for each in held})} images "
+            "are too few: some images are held out for the calibration and others are trained on; give more."
         )
     return kept, held
 

@@ -60,7 +60,7 @@ class LocalizerFigures:
 
 
 def readable(examples: Iterable[Example], skipped: Skipped) -> Iterator[tuple[Example, Image.Image]]:
-    """Examples with their pictures, those that cannot be read skipped. Raises TuneError at the end where none can."""
+    """Examples with their images, those that cannot be read skipped. Raises TuneError at the end where none can."""
     any_of_them = False
     for example in tqdm(examples, desc="regions", mininterval=5, leave=None):
         try:
@@ -69,15 +69,15 @@ def readable(examples: Iterable[Example], skipped: Skipped) -> Iterator[tuple[Ex
         except ImageError as error:
             skipped.add(str(example.image), error)
     if not any_of_them:
-        raise TuneError(f"None of the pictures can be read: {skipped}.")
+        raise TuneError(f"None of the images can be read: {skipped}.")
 
 
 def localize_all(
     localizer: Localizer, examples: Iterable[Example], device: torch.device, skipped: Skipped | None = None
 ) -> list[EvaluatedExample]:
-    """Ask for every example's region, with a progress line on stderr; times are without reading the picture.
+    """Ask for every example's region, with a progress line on stderr; times are without reading the image.
 
-    Pictures that cannot be read are skipped. Raises TuneError where all are.
+    Images that cannot be read are skipped. Raises TuneError where all are.
     """
     found = []
     for example, image in readable(examples, Skipped() if skipped is None else skipped):

@@ -1,16 +1,16 @@
-"""The layouts of a row: which picture, which question, which boxes. Knows nothing of files.
+"""The layouts of a row: which image, which question, which boxes. Knows nothing of files.
 
-Ours: {"image": path, "question": text, "boxes": [[left, top, right, bottom], ...]} in pixels of the original picture,
+Ours: {"image": path, "question": text, "boxes": [[left, top, right, bottom], ...]} in pixels of the original image,
 and optionally "width" and "height" of it and a "kind".
 
 Visual-CoT's two (Shao et al., arXiv 2403.16999), as read in github.com/deepcs233/Visual-CoT, its training files
 viscot_dataset/*.jsonl, its benchmark viscot_benchmark/benchmark/*.json and tools/convert_data_to_llava_format.py, which
 writes the second from the first:
-- rows of "question", "image" (a bare file name), "width", "height", "bboxs" (pixels, now and then beyond the picture)
-  and "dataset", whose pictures lie in a folder of the dataset's name (textcap's in textvqa);
+- rows of "question", "image" (a bare file name), "width", "height", "bboxs" (pixels, now and then beyond the image)
+  and "dataset", whose images lie in a folder of the dataset's name (textcap's in textvqa);
 - conversations: "image" is [path, "path###[left, top, right, bottom]"] in whole pixels, and the first turn is
   "<image>\\n", the question and a fixed request for a box. What "gpt" replies is that box once more, in shares of the
-  picture padded to a square, and is not read. viscot_363k.json, which the README names, is in this layout.
+  image padded to a square, and is not read. viscot_363k.json, which the README names, is in this layout.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FOLDERS = {"textcap": "textvqa"}
 
 @dataclass(frozen=True)
 class Row:
-    """images: where the picture may lie, relative to the folder of pictures, likeliest first. boxes: at least one, in
+    """images: where the image may lie, relative to the folder of images, likeliest first. boxes: at least one, in
     pixels. size: (width, height) in pixels if the row tells. kind: what results are grouped by, "" for nothing.
     """
 
@@ -50,7 +50,7 @@ def parse_row(row: Any) -> Row:
     if "conversations" in row:
         name, question, boxes = _conversation(row)
     if not isinstance(name, str) or not name:
-        raise TuneError(f"image {_shown(name)} is not the path of a picture")
+        raise TuneError(f"image {_shown(name)} is not the path of an image")
     if not isinstance(boxes, list) or not boxes:
         raise TuneError(f"boxes {_shown(boxes)} are not a list of at least one [left, top, right, bottom]")
     dataset = str(row.get("dataset", ""))

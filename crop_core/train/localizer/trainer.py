@@ -107,7 +107,7 @@ class Trainer:
         self.losses.append(loss)
 
     def _learn(self, example: Example) -> float:
-        """Add one question's gradient; its loss, 0 for a picture that cannot be read."""
+        """Add one question's gradient; its loss, 0 for an image that cannot be read."""
         try:
             image = example.open()
         except ImageError as error:

@@ -25,9 +25,9 @@ _LEAST_LYING_WIDTH = 280
 
 
 class Stamp(NamedTuple):
-    """A tight RGBA picture to paste, and how far it rises above the middle of its line."""
+    """A tight RGBA image to paste, and how far it rises above the middle of its line."""
 
-    picture: Image.Image
+    image: Image.Image
     rise: int
 
 
@@ -68,22 +68,22 @@ def _lettering(text: str, size: int, bold: bool) -> tuple[Image.Image, int]:
 def word_stamp(text: str, size: int, bold: bool, ink: Ink) -> Stamp:
     """A word or a number; the middle of its line is half a capital above the baseline."""
     mask, rise = _lettering(text, size, bold)
-    picture = Image.new("RGBA", mask.size, ink)
-    picture.putalpha(mask)
-    return Stamp(picture, rise - _lettering("H", size, bold)[1] // 2)
+    image = Image.new("RGBA", mask.size, ink)
+    image.putalpha(mask)
+    return Stamp(image, rise - _lettering("H", size, bold)[1] // 2)
 
 
 def icon_stamp(name: str, sprites: str, size: int, degrees: float, outlined: bool) -> Stamp:
     """An emoji."""
-    picture = drawing.draw_emoji(name, sprites, size, degrees, outlined)
-    return Stamp(picture, picture.height // 2)
+    image = drawing.draw_emoji(name, sprites, size, degrees, outlined)
+    return Stamp(image, image.height // 2)
 
 
 def press(image: Image.Image, stamp: Stamp, left: int, line: int) -> Box:
     """Paste a stamp, its left edge and the middle of its line given; returns its box."""
     top = line - stamp.rise
-    image.paste(stamp.picture, (left, top), stamp.picture)
-    right, bottom = left + stamp.picture.width, top + stamp.picture.height
+    image.paste(stamp.image, (left, top), stamp.image)
+    right, bottom = left + stamp.image.width, top + stamp.image.height
     return max(0, left), max(0, top), min(image.width, right), min(image.height, bottom)
 
 
@@ -142,7 +142,7 @@ def _words(names: list[str], width: int, bold: bool) -> list[Stamp]:
     """All of them in one size, the largest that fits the width; not bold where none does."""
     for size in range(30, 20, -1):
         stamps = [word_stamp(name, size, bold, _DARK) for name in names]
-        if max(stamp.picture.width for stamp in stamps) <= width:
+        if max(stamp.image.width for stamp in stamps) <= width:
             return stamps
     return _words(names, width, False) if bold else stamps
 
@@ -151,10 +151,10 @@ def _stand(image: Image.Image, bars: list[_Bar], look: _Look) -> list[SceneObjec
     """Draw upright bars, labels below, values on top."""
     pen, n = ImageDraw.Draw(image), len(bars)
     rise = max(bar.label.rise for bar in bars)
-    fall = max(bar.label.picture.height - bar.label.rise for bar in bars)
+    fall = max(bar.label.image.height - bar.label.rise for bar in bars)
     line = image.height - 6 - fall
     floor = line - rise - 5
-    digits = max(bar.number.picture.height for bar in bars)
+    digits = max(bar.number.image.height for bar in bars)
     unit = (floor - 8 - digits - 4) / look.top
     slot = (image.width - 2 * _MARGIN) / n
     if look.grid:
@@ -167,9 +167,9 @@ def _stand(image: Image.Image, bars: list[_Bar], look: _Look) -> list[SceneObjec
         box = (round(middle - half), floor - round(unit * bar.value), round(middle + half), floor)
         _draw_bar(pen, box, bar.color, look)
         number = bar.number
-        label_box = press(image, bar.label, round(middle - bar.label.picture.width / 2), line)
-        number_line = box[1] - 4 - (number.picture.height - number.rise)
-        number_box = press(image, number, round(middle - number.picture.width / 2), number_line)
+        label_box = press(image, bar.label, round(middle - bar.label.image.width / 2), line)
+        number_line = box[1] - 4 - (number.image.height - number.rise)
+        number_box = press(image, number, round(middle - number.image.width / 2), number_line)
         objects.append(_bar_object(bar, (box, label_box, number_box), 0, column))
     pen.line((_MARGIN - 4, floor, image.width - _MARGIN + 3, floor), _DARK, 2)
     return objects
@@ -178,8 +178,8 @@ def _stand(image: Image.Image, bars: list[_Bar], look: _Look) -> list[SceneObjec
 def _lay(image: Image.Image, bars: list[_Bar], look: _Look) -> list[SceneObject]:
     """Draw lying bars, labels at the left, values at the right end."""
     pen, n = ImageDraw.Draw(image), len(bars)
-    start = 7 + max(bar.label.picture.width for bar in bars) + 6
-    unit = (image.width - 8 - max(bar.number.picture.width for bar in bars) - 5 - start) / look.top
+    start = 7 + max(bar.label.image.width for bar in bars) + 6
+    unit = (image.width - 8 - max(bar.number.image.width for bar in bars) - 5 - start) / look.top
     slot = (image.height - 2 * _MARGIN) / n
     if look.grid:
         for value in range(0, look.top + 1, look.grid_step):
@@ -190,7 +190,7 @@ def _lay(image: Image.Image, bars: list[_Bar], look: _Look) -> list[SceneObject]
         middle, half = _MARGIN + slot * (row + 0.5), min(slot * look.thickness, 60) / 2
         box = (start, round(middle - half), start + round(unit * bar.value), round(middle + half))
         _draw_bar(pen, box, bar.color, look)
-        label_box = press(image, bar.label, start - 6 - bar.label.picture.width, round(middle))
+        label_box = press(image, bar.label, start - 6 - bar.label.image.width, round(middle))
         number_box = press(image, bar.number, box[2] + 5, round(middle))
         objects.append(_bar_object(bar, (box, label_box, number_box), row, 0))
     pen.line((start - 1, _MARGIN - 4, start - 1, image.height - _MARGIN + 3), _DARK, 2)

@@ -1,4 +1,4 @@
-"""Cut-out pictures: nothing is left but what one question needs, so that its answer rests on that alone."""
+"""Cut-out images: nothing is left but what one question needs, so that its answer rests on that alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crop_core.train.world.vocabulary import Box, Scene
 
 
 def cut_out(image: Image.Image, boxes: tuple[Box, ...], grey: int | None = None) -> Image.Image:
-    """The content of the boxes where it was, on plain grey, or, for None, on the median color of the picture."""
+    """The content of the boxes where it was, on plain grey, or, for None, on the median color of the image."""
     ground = _median(image) if grey is None else (grey, grey, grey)
     alone = Image.new("RGB", image.size, ground)
     for box in boxes:

@@ -66,14 +66,14 @@ def _sticker(sprite: Image.Image) -> Image.Image:
 def draw_emoji(name: str, sprites: str, size: int, degrees: float, outlined: bool = False) -> Image.Image:
     """An RGBA sprite of one of SPRITE_SETS, its longer side about `size` px, turned by about `degrees`.
 
-    Size and angle are coarsened, so that pictures can be cached. `outlined` gives it a sticker's border.
+    Size and angle are coarsened, so that images can be cached. `outlined` gives it a sticker's border.
     """
     return _turned(name, sprites, 4 * round(size / 4), 6 * round(degrees / 6), outlined)
 
 
 @lru_cache(maxsize=8_000)
 def draw_shape(kind: str, color: str, size: int, outlined: bool = False) -> Image.Image:
-    """An RGBA picture of one flat shape, `size` px square, antialiased; `outlined` leaves only its thick outline."""
+    """An RGBA image of one flat shape, `size` px square, antialiased; `outlined` leaves only its thick outline."""
     n = size * _SUPERSAMPLING
     mask = Image.new("L", (n, n), 0)
     pen = ImageDraw.Draw(mask)

@@ -31,7 +31,7 @@ def make_price_list(rng: random.Random, sprites: str, outlined: bool) -> Scene:
     paper = _paper(rng, *_extent(rng, n))
     image, pen = paper.image, ImageDraw.Draw(paper.image)
     heading = word_stamp(rng.choice(_HEADINGS), rng.randint(20, 24), rng.random() < 0.5, paper.ink)
-    room = paper.right - paper.left - heading.picture.width
+    room = paper.right - paper.left - heading.image.width
     press(image, heading, paper.left + (room // 2 if rng.random() < 0.7 else 0), _EDGE + _HEADER // 2 + 2)
     top, bottom = _EDGE + _HEADER, image.height - _EDGE
     if rng.random() < 0.5:
@@ -49,7 +49,7 @@ def make_price_list(rng: random.Random, sprites: str, outlined: bool) -> Scene:
             item = word_stamp(name, size, bold, paper.ink)
         number = word_stamp(price, size, True, paper.ink)
         item_box = press(image, item, paper.left, line)
-        price_box = press(image, number, paper.right - number.picture.width, line)
+        price_box = press(image, number, paper.right - number.image.width, line)
         if between == "leader":
             for x in range(item_box[2] + 8, price_box[0] - 8, 7):
                 pen.rectangle((x, line + 8, x + 1, line + 9), paper.faint)

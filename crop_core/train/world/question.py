@@ -15,7 +15,7 @@ class Question:
     """A question, its answer of one to three words, and what must be seen for it.
 
     `reference` are the boxes of the things that the question names, in its order where it names several; `target` those
-    of what holds the answer, word by word where it has several; both are empty where the whole picture must be seen.
+    of what holds the answer, word by word where it has several; both are empty where the whole image must be seen.
     A comparison also tells where each thing that it names shows its amount (`amounts`), and where the amount and the
     name of the thing that wins are (`winner`); a count tells what there is to count (`counted`). Training uses them,
     and no region depends on them.
@@ -32,7 +32,7 @@ class Question:
 
     @property
     def needs_everything(self) -> bool:
-        """Whether the whole picture must be seen."""
+        """Whether the whole image must be seen."""
         return not (self.reference or self.target)
 
     def is_answered_by(self, boxes: tuple[Box, ...]) -> bool:

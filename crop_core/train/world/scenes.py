@@ -26,7 +26,7 @@ from crop_core.train.world.vocabulary import (
     SceneObject,
 )
 
-SIDE = 336  # pixels of the longer side of every picture
+SIDE = 336  # pixels of the longer side of every image
 LAYOUTS = ((4, 4), (4, 4), (3, 3), (3, 4), (4, 3), (2, 4), (4, 2))  # (rows, columns)
 CROWDED = ((5, 4), (4, 5), (5, 5))
 OUTDOORS, INDOORS = ((4, 4), (3, 4), (4, 3)), ((4, 4), (3, 4), (4, 3))
@@ -42,7 +42,7 @@ _FLOOR = ("cat", "dog", "rabbit", "ball", "chicken", "turtle", "frog", "gift")
 
 
 def make_scene(seed: int, held_out: bool = False, setting: str | None = None) -> Scene:
-    """The scene of this seed: its picture (longer side 336 px, sides within 1:2 to 2:1) and everything in it.
+    """The scene of this seed: its image (longer side 336 px, sides within 1:2 to 2:1) and everything in it.
 
     `held_out` draws it in a mix of styles that no other scene has. `setting` takes the place of the seed's; "signs" is
     for the vision towers only: a page full of signs, to learn to read.
@@ -85,7 +85,7 @@ def _laid_out(rng: random.Random, setting: str, style: Style) -> Scene:
 
 
 def _size(rows: int, columns: int) -> tuple[int, int, int]:
-    """Width and height of a picture, and the side of one of its square places."""
+    """Width and height of an image, and the side of one of its square places."""
     place = SIDE // max(rows, columns)
     width, height = (SIDE if n == max(rows, columns) else n * place for n in (columns, rows))
     return width, height, place
@@ -150,7 +150,7 @@ def _belonging(rng: random.Random, setting: str, rows: int) -> list[tuple[int, _
 
 @dataclass
 class _Page:
-    """A picture that is being filled; with `stands`, things stand on the bottom line of their row."""
+    """An image that is being filled; with `stands`, things stand on the bottom line of their row."""
 
     rng: random.Random
     image: Image.Image
@@ -192,18 +192,18 @@ class _Page:
         rng, side, outlined = self.rng, _size(self.rows, self.columns)[2], self.style.outlined
         if thing.kind == "emoji":
             size, turn = side * rng.uniform(0.6, 0.93), rng.uniform(-6, 6) if self.stands else rng.uniform(-18, 18)
-            picture = drawing.draw_emoji(thing.name, self.style.sprites, min(int(size), 96), turn, outlined)
+            image = drawing.draw_emoji(thing.name, self.style.sprites, min(int(size), 96), turn, outlined)
         elif thing.kind == "shape":
-            picture = drawing.draw_shape(thing.name, thing.color or "", int(side * rng.uniform(0.5, 0.86)), outlined)
+            image = drawing.draw_shape(thing.name, thing.color or "", int(side * rng.uniform(0.5, 0.86)), outlined)
         else:
             lines = len((thing.text or "").split())
             share = rng.uniform(0.72, 0.95) if lines == 1 else rng.uniform(0.9, 1.0)
-            picture, words = drawing.draw_sign(thing.color or "", thing.text or "", 2 * int(side * share / 2), outlined)
-            return picture, list(words)
-        if max(picture.size) > side:
-            picture = picture.copy()
-            picture.thumbnail((side, side))
-        return picture, []
+            image, words = drawing.draw_sign(thing.color or "", thing.text or "", 2 * int(side * share / 2), outlined)
+            return image, list(words)
+        if max(image.size) > side:
+            image = image.copy()
+            image.thumbnail((side, side))
+        return image, []
 
 
 def _shift(box: Box, dx: int, dy: int) -> Box:

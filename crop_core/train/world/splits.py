@@ -7,7 +7,7 @@ they last ran, three uses had the scenes from 700 000 on in common; the shipped 
 from __future__ import annotations
 
 BENCHMARK = range(70_000)  # of the README, and of `python -m crop_core bench`
-LOAD = range(70_000, 100_000)  # the pictures of `benchmarks.load`
+LOAD = range(70_000, 100_000)  # the images of `benchmarks.load`
 EXAMPLES = range(500_000, 550_000)  # of the app, chosen by seed
 FAILING_EXAMPLES = range(550_000, 600_000)  # searched; those in assets/examples are from 700 000 on
 CALIBRATION = range(600_000, 700_000)  # of the bundled locator

@@ -86,7 +86,7 @@ def _paper(index: int) -> np.ndarray:
 
 
 def _patch(rng: random.Random, kind: Callable[[int], np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """A random piece of a cached field, wrapped around where the picture is larger."""
+    """A random piece of a cached field, wrapped around where the image is larger."""
     field = kind(rng.randrange(_FIELDS))
     columns, rows = (rng.randrange(_FIELD) + np.arange(side) for side in size)
     return field.take(rows, 0, mode="wrap").take(columns, 1, mode="wrap")
@@ -127,7 +127,7 @@ def _tilted(rng: random.Random, scene: Scene) -> Scene:
 
 
 def _surroundings(rng: random.Random, image: Image.Image) -> Image.Image:
-    """What is seen around a tilted picture: one dull colour, or the picture itself, quite blurred and dull."""
+    """What is seen around a tilted image: one dull colour, or the image itself, quite blurred and dull."""
     n, grey = rng.choice((1, 3)), rng.randint(60, 200)
     tiny = image.convert("RGB").resize((n, n), Image.Resampling.BOX)
     dull = Image.blend(tiny, Image.new("RGB", (n, n), (grey, grey, grey)), 0.5)
@@ -149,7 +149,7 @@ def _move(thing: SceneObject, matrix: np.ndarray, size: tuple[int, int]) -> Scen
 
 
 def _hull(box: Box, matrix: np.ndarray, size: tuple[int, int]) -> Box:
-    """The upright box around a transformed box, inside the picture and not empty."""
+    """The upright box around a transformed box, inside the image and not empty."""
     left, top, right, bottom = box
     x, y, scale = matrix @ np.array([(left, right, right, left), (top, top, bottom, bottom), (1, 1, 1, 1)])
     x, y = x / scale, y / scale

@@ -67,17 +67,17 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class DiscardedImage:
-    """What is left of a picture that nobody will look at again."""
+    """What is left of an image that nobody will look at again."""
 
     size: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A drawn picture, everything in it, and the size of the loose layout it was drawn on.
+    """A drawn image, everything in it, and the size of the loose layout it was drawn on.
 
     `setting` is "free", "street", "room", "chart" or "list"; `background` one of BACKGROUNDS, or None where there is
-    no name for it. `shown` are the boxes whose content is all that is left of the picture, or None where all of it is.
+    no name for it. `shown` are the boxes whose content is all that is left of the image, or None where all of it is.
     """
 
     image: Image.Image
@@ -96,8 +96,8 @@ class Scene:
             counts[thing.name] = counts.get(thing.name, 0) + 1
         return counts
 
-    def without_picture(self) -> Scene:
-        """The same, to keep by the thousand: of its picture only the size is left."""
+    def without_image(self) -> Scene:
+        """The same, to keep by the thousand: of its image only the size is left."""
         return replace(self, image=cast("Image.Image", DiscardedImage(self.image.size)))
 
 

@@ -33,13 +33,13 @@ def short_answers():
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
-    """The command line of a small sweep: three questions of one's own and one about a broken picture."""
+    """The command line of a small sweep: three questions of one's own and one about a broken image."""
     folder = tmp_path_factory.mktemp("bench")
     rows = []
     for number, question in enumerate(QUESTIONS):
         Image.effect_noise((200, 120), 60 + number).convert("RGB").save(folder / f"{number}.png")
         rows.append({"image": f"{number}.png", "question": question, "answer": "dog", "kind": "place", "id": number})
-    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "broken.png").write_bytes(b"no image")
     rows.append({"image": "broken.png", "question": "what is it ?", "answer": "cat", "id": 9})
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     models = folder / "models"

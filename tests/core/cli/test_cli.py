@@ -57,7 +57,7 @@ def double(monkeypatch: pytest.MonkeyPatch) -> type[Double]:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> str:
+def sample_image(tmp_path: Path) -> str:
     path = tmp_path / "picture.png"
     Image.new("RGB", (320, 160), "white").save(path)
     return str(path)
@@ -106,10 +106,10 @@ def test_ask_prints_both_answers_and_costs(
 
 
 def test_a_changed_answer_is_called_changed(
-    double: type[Double], picture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    double: type[Double], image: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Double, "compare", lambda *given, **how: fake_records.comparison(changed=True))
-    assert main(["ask", picture, QUESTION]) == 0
+    assert main(["ask", image, QUESTION]) == 0
     out = capsys.readouterr().out
     assert "rabbit (" in out
     assert "turtle (" in out
@@ -117,9 +117,9 @@ def test_a_changed_answer_is_called_changed(
 
 
 def test_json_to_standard_output_is_all_there_is(
-    double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]
+    double: type[Double], image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["ask", picture, QUESTION, "--json", "-"]) == 0
+    assert main(["ask", image, QUESTION, "--json", "-"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     told = json.loads(out)
@@ -136,33 +136,33 @@ def test_json_to_standard_output_is_all_there_is(
 
 
 def test_json_to_a_file_comes_besides_the_table(
-    double: type[Double], picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    double: type[Double], image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "answer.json"
-    assert main(["ask", picture, QUESTION, "--json", str(target)]) == 0
+    assert main(["ask", image, QUESTION, "--json", str(target)]) == 0
     assert json.loads(target.read_text())["question"] == QUESTION
     assert "same answer" in capsys.readouterr().out
 
 
-def test_the_pictures_go_into_the_json_when_asked(double: type[Double], picture: str, tmp_path: Path) -> None:
+def test_the_images_go_into_the_json_when_asked(double: type[Double], image: str, tmp_path: Path) -> None:
     target = tmp_path / "answer.json"
-    assert main(["ask", picture, QUESTION, "--also", picture, "--json", str(target), "--with-picture"]) == 0
-    pictures = json.loads(target.read_text())["pictures"]
-    assert [image_from_data_url(url).size for url in pictures] == [(320, 160)] * 2
+    assert main(["ask", image, QUESTION, "--also", image, "--json", str(target), "--with-picture"]) == 0
+    images = json.loads(target.read_text())["pictures"]
+    assert [image_from_data_url(url).size for url in images] == [(320, 160)] * 2
 
 
-def test_a_picture_without_a_json_is_one_sentence(
-    double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]
+def test_a_image_without_a_json_is_one_sentence(
+    double: type[Double], image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["ask", picture, QUESTION, "--with-picture"]) == 2
+    assert main(["ask", image, QUESTION, "--with-picture"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_the_json_is_strict_and_plain_ascii(
-    double: type[Double], picture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    double: type[Double], image: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Double, "compare", lambda *given, **how: fake_records.comparison("où?", kl_first=float("inf")))
-    assert main(["ask", picture, "où?", "--json", "-"]) == 0
+    assert main(["ask", image, "où?", "--json", "-"]) == 0
     out = capsys.readouterr().out
     assert out.isascii()
     assert "Infinity" not in out
@@ -174,16 +174,16 @@ def test_the_json_is_strict_and_plain_ascii(
     ("budget", "expected"),
     [("64", Budget(mean_tokens=64)), ("25%", Budget(share=0.25)), ("11.1 %", Budget(share=0.111))],
 )
-def test_a_budget_is_a_number_or_a_share(budget: str, expected: Budget, double: type[Double], picture: str) -> None:
-    assert main(["ask", picture, QUESTION, "--budget", budget]) == 0
+def test_a_budget_is_a_number_or_a_share(budget: str, expected: Budget, double: type[Double], image: str) -> None:
+    assert main(["ask", image, QUESTION, "--budget", budget]) == 0
     given = double.asked[2].budget
     assert given.mean_tokens == expected.mean_tokens
     assert given.share == pytest.approx(expected.share)
 
 
-def test_method_repeats_and_models_are_passed_on(double: type[Double], picture: str) -> None:
+def test_method_repeats_and_models_are_passed_on(double: type[Double], image: str) -> None:
     models = ["--model", "a/b", "--locator", "c", "--device", "auto", "--dtype", "float32", "--quantize", "8bit"]
-    assert main(["ask", picture, QUESTION, "--method", "ilp", "--repeats", "3", *models]) == 0
+    assert main(["ask", image, QUESTION, "--method", "ilp", "--repeats", "3", *models]) == 0
     assert double.loaded == {
         "model": "a/b", "localizer": "c", "device": "auto", "dtype": "float32", "quantize": "8bit"
     }  # fmt: skip
@@ -191,51 +191,51 @@ def test_method_repeats_and_models_are_passed_on(double: type[Double], picture: 
     assert double.asked[2].repeats == 3
 
 
-def test_a_region_of_ones_own_needs_no_locator(double: type[Double], picture: str) -> None:
-    assert main(["ask", picture, QUESTION, "--box", "40, 20,120.5,79"]) == 0
+def test_a_region_of_ones_own_needs_no_locator(double: type[Double], image: str) -> None:
+    assert main(["ask", image, QUESTION, "--box", "40, 20,120.5,79"]) == 0
     assert double.loaded == {"localizer": None}
     assert double.asked[3].grid == (1, 1, 3, 3)
     assert double.asked[3].source == "drawn"
-    assert main(["ask", picture, QUESTION, "--localizer", "whole"]) == 0
+    assert main(["ask", image, QUESTION, "--localizer", "whole"]) == 0
     assert double.loaded == {"localizer": None}
     assert double.asked[3].is_whole
     assert double.asked[3].source == "whole"
 
 
-def test_several_pictures_and_further_questions(
-    double: type[Double], picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_several_images_and_further_questions(
+    double: type[Double], image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path / "other.png"
     Image.new("RGB", (64, 64)).save(other)
     more = ["--also", str(other), "--box", "0,0,40,20", "--then", "and right?", "--evict"]
-    assert main(["ask", picture, QUESTION, *more]) == 0
+    assert main(["ask", image, QUESTION, *more]) == 0
     (images, first, regions, before), (_, then, again, history) = double.whole
     assert (images, first, then, before) == (2, QUESTION, "and right?", [])
     assert regions[0].grid == (0, 0, 0, 0) and regions[1] is None and again == regions
     assert history == [(QUESTION, "rabbit")], "the answer with every token"
     assert double.asked[2].ilp.evict
-    assert double.loaded == {}, "the second picture has no box, so that the locator is needed"
+    assert double.loaded == {}, "the second image has no box, so that the locator is needed"
     assert capsys.readouterr().out.count("Verdict") == 2
 
 
-def test_a_box_too_many_is_refused(double: type[Double], picture: str, refused) -> None:
-    assert "2 boxes for 1 image" in refused("ask", picture, QUESTION, "--box", "0,0,9,9", "--box", "0,0,9,9")
+def test_a_box_too_many_is_refused(double: type[Double], image: str, refused) -> None:
+    assert "2 boxes for 1 image" in refused("ask", image, QUESTION, "--box", "0,0,9,9", "--box", "0,0,9,9")
 
 
-def test_a_further_question_is_checked_before_a_model_loads(double: type[Double], picture: str, refused) -> None:
-    assert "question is empty" in refused("ask", picture, QUESTION, "--then", " ")
+def test_a_further_question_is_checked_before_a_model_loads(double: type[Double], image: str, refused) -> None:
+    assert "question is empty" in refused("ask", image, QUESTION, "--then", " ")
 
 
-def test_two_methods_can_be_joined(double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["ask", picture, QUESTION, "--method", "random+dart"]) == 0
+def test_two_methods_can_be_joined(double: type[Double], image: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", image, QUESTION, "--method", "random+dart"]) == 0
     assert (double.loaded, double.asked[2].method) == ({"localizer": None}, "random+dart")
     assert capsys.readouterr().out.count("Random + DART") == 2
 
 
 def test_a_method_that_reads_no_region_needs_no_locator(
-    double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]
+    double: type[Double], image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["ask", picture, QUESTION, "--method", "random", "--seed", "7"]) == 0
+    assert main(["ask", image, QUESTION, "--method", "random", "--seed", "7"]) == 0
     assert double.loaded == {"localizer": None}
     assert (double.asked[2].method, double.asked[2].seed, double.asked[3]) == ("random", 7, None)
     assert capsys.readouterr().out.count("Random") == 2
@@ -274,20 +274,20 @@ def test_a_method_that_reads_no_region_needs_no_locator(
     ],
 )
 def test_bad_options_are_one_sentence(
-    options: list[str], word: str, double: type[Double], picture: str, refused: Any
+    options: list[str], word: str, double: type[Double], image: str, refused: Any
 ) -> None:
-    assert word in refused("ask", picture, QUESTION, *options)
+    assert word in refused("ask", image, QUESTION, *options)
 
 
 @pytest.mark.parametrize("question", ["", "   ", "\x00", "x" * 501])
-def test_bad_questions(question: str, double: type[Double], picture: str, refused: Any) -> None:
-    assert "question" in refused("ask", picture, question)
+def test_bad_questions(question: str, double: type[Double], image: str, refused: Any) -> None:
+    assert "question" in refused("ask", image, question)
 
 
-def test_bad_pictures(double: type[Double], tmp_path: Path, refused: Any) -> None:
+def test_bad_images(double: type[Double], tmp_path: Path, refused: Any) -> None:
     text = tmp_path / "notes.png"
-    text.write_text("not a picture")
-    assert "not a picture" in refused("ask", str(text), QUESTION)
+    text.write_text("not an image")
+    assert "not an image" in refused("ask", str(text), QUESTION)
     assert "no file" in refused("ask", str(tmp_path / "missing.png"), QUESTION)
     assert "folder" in refused("ask", str(tmp_path), QUESTION)
 
@@ -301,9 +301,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_the_whole_way_with_real_models(
-    folders: list[str], picture: str, capsys: pytest.CaptureFixture[str], refused: Any
+    folders: list[str], image: str, capsys: pytest.CaptureFixture[str], refused: Any
 ) -> None:
-    assert main(["ask", picture, QUESTION, "--json", "-", "--budget", "50%", "--repeats", "1", *folders]) == 0
+    assert main(["ask", image, QUESTION, "--json", "-", "--budget", "50%", "--repeats", "1", *folders]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["question"] == QUESTION
     assert told["image"] == {"width": 320, "height": 160}
@@ -314,31 +314,31 @@ def test_the_whole_way_with_real_models(
     assert told["crop"]["cost"]["localizer_s"] > 0
     assert Comparison.from_json(told).to_json() == told
 
-    assert main(["ask", picture, QUESTION, "--box", "0,0,160,160", "--budget", "20", "--repeats", "1", *folders]) == 0
+    assert main(["ask", image, QUESTION, "--box", "0,0,160,160", "--budget", "20", "--repeats", "1", *folders]) == 0
     assert "columns 0-3, rows 0-7" in capsys.readouterr().out
 
-    assert "64" in refused("ask", picture, QUESTION, "--budget", "65", *folders)
-    assert "out of reach" in refused("ask", picture, QUESTION, "--method", "ilp", "--budget", "2", *folders)
-    assert "dtype" in refused("ask", picture, QUESTION, "--dtype", "float7", *folders)
-    assert "device" in refused("ask", picture, QUESTION, "--device", "abacus", *folders)
+    assert "64" in refused("ask", image, QUESTION, "--budget", "65", *folders)
+    assert "out of reach" in refused("ask", image, QUESTION, "--method", "ilp", "--budget", "2", *folders)
+    assert "dtype" in refused("ask", image, QUESTION, "--dtype", "float7", *folders)
+    assert "device" in refused("ask", image, QUESTION, "--device", "abacus", *folders)
 
 
 def test_a_folder_without_a_model_and_an_unknown_model(
-    folders: list[str], picture: str, tmp_path: Path, refused: Any
+    folders: list[str], image: str, tmp_path: Path, refused: Any
 ) -> None:
-    assert "holds no model" in refused("ask", picture, QUESTION, "--model", str(tmp_path))
-    assert "no model 'gpt'" in refused("ask", picture, QUESTION, "--model", "gpt")
-    assert "no model 'gpt'" in refused("ask", picture, QUESTION, *folders, "--locator", "gpt")
+    assert "holds no model" in refused("ask", image, QUESTION, "--model", str(tmp_path))
+    assert "no model 'gpt'" in refused("ask", image, QUESTION, "--model", "gpt")
+    assert "no model 'gpt'" in refused("ask", image, QUESTION, *folders, "--locator", "gpt")
 
 
 def test_an_interrupt_is_one_line(
-    double: type[Double], picture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    double: type[Double], image: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(**options: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Double, "from_pretrained", interrupted)
-    assert main(["ask", picture, QUESTION, "--json", "-"]) == 130
+    assert main(["ask", image, QUESTION, "--json", "-"]) == 130
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert "Interrupted" in err

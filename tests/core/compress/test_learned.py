@@ -33,7 +33,7 @@ REGION, REGION480 = Region(2, 2, 4, 4, 200, 120), Region(2, 3, 4, 4, 480, 480)
 WIDTH = 12
 
 
-def picture(layout, region, queries, seed=0):
+def sample_image(layout, region, queries, seed=0):
     torch.manual_seed(seed)
     tokens = torch.randn(len(layout.row), WIDTH)
     return CompressionInput(layout, region, lambda: tokens, queries=lambda: queries)
@@ -105,17 +105,17 @@ def by_loops(queries, tokens, plan, layout, anchors):
 @pytest.mark.parametrize(("layout", "count"), [(grid(6), 20), (grid(6, leading=1), 9), (grid(8, pad=0.25), 40)])
 def test_it_is_what_loops_compute(layout, count, anchors):
     queries = random_queries(WIDTH)
-    seen = picture(layout, REGION480, queries)
+    seen = sample_image(layout, REGION480, queries)
     plan = LearnedCompressor(anchors=anchors).plan(seen, count)
     expected = by_loops(queries, seen.features(), plan, layout, anchors)
     assert plan.count == count == len(plan.features[0])
     assert np.abs(plan.features[0].numpy() - expected).max() < 1e-4
 
 
-def test_a_batch_is_each_picture_alone():
+def test_a_batch_is_each_image_alone():
     queries, layout = random_queries(WIDTH), grid(6)
     regions = (REGION480, Region(0, 0, 7, 7, 480, 480), Region(5, 5, 5, 5, 480, 480))
-    seen = [picture(layout, region, queries, seed) for seed, region in enumerate(regions)]
+    seen = [sample_image(layout, region, queries, seed) for seed, region in enumerate(regions)]
     homes = [LearnedCompressor().homes(each, 10)[1] for each in seen]
     together = queries(torch.stack([each.features() for each in seen]), QueryWindows.stack(homes))
     for one, each, home in zip(together, seen, homes, strict=True):
@@ -124,7 +124,7 @@ def test_a_batch_is_each_picture_alone():
 
 @pytest.mark.parametrize("count", [1, 3, 20, 100])
 def test_before_training_it_is_pooling(count):
-    seen = picture(grid(12, leading=1), REGION480, RegionResampler(WIDTH))
+    seen = sample_image(grid(12, leading=1), REGION480, RegionResampler(WIDTH))
     plan, pooled = LearnedCompressor().plan(seen, count), PoolingCompressor().plan(seen, count)
     assert np.array_equal(plan.group, pooled.group) and np.array_equal(plan.ring, pooled.ring)
     means = torch.from_numpy(pooled.weights).float() @ seen.features()
@@ -133,7 +133,7 @@ def test_before_training_it_is_pooling(count):
 
 def test_each_side_reads_its_own_tokens():
     queries, layout = random_queries(WIDTH), grid(6)
-    seen = picture(layout, REGION480, queries)
+    seen = sample_image(layout, REGION480, queries)
     compressor = LearnedCompressor(anchors=False)
     plan = compressor.plan(seen, 15)
     region = np.array([plan.ring[plan.group == number][0] == 0 for number in range(15)])
@@ -149,7 +149,7 @@ def test_each_side_reads_its_own_tokens():
 def test_anchors_stay_and_without_them_the_region_has_its_ratio():
     queries, layout = random_queries(WIDTH), grid(12)
     region = Region(2, 2, 5, 5, 480, 480)  # 36 tokens
-    seen = picture(layout, region, queries)
+    seen = sample_image(layout, region, queries)
     inside = np.flatnonzero(region.mask(layout.boxes))
     plan = LearnedCompressor().plan(seen, 50)
     assert torch.equal(plan.features[0][plan.group[inside]], seen.features()[inside])
@@ -163,7 +163,7 @@ def test_anchors_stay_and_without_them_the_region_has_its_ratio():
 
 @pytest.mark.parametrize("anchors", [True, False])
 def test_every_count_is_met_and_others_are_refused(anchors):
-    seen = picture(grid(6, leading=1), REGION480, random_queries(WIDTH))
+    seen = sample_image(grid(6, leading=1), REGION480, random_queries(WIDTH))
     for count in (*range(1, 9), 20, 36, 37):
         plan = LearnedCompressor(anchors=anchors).plan(seen, count)
         assert plan.count == count == len(plan.features[0])
@@ -247,7 +247,7 @@ def test_a_run_is_one_of_the_model_with_its_weights_changed(folder):
     asked = task(adapter)
     ours = asked.crop(REGION).generated
     plain = task(changed, "plc")
-    plans = asked._plans("learned", asked._pictures(asked.layouts, [REGION], asked.encode()))
+    plans = asked._plans("learned", asked._images(asked.layouts, [REGION], asked.encode()))
     plain._plans = lambda *_: plans
     theirs = plain.crop(REGION).generated
     assert torch.equal(ours.logits, theirs.logits)

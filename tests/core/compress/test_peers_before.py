@@ -20,7 +20,7 @@ from crop_core.records.config import METHODS, Budget, CropConfig
 from crop_core.records.region import Region
 from tests.support import checkpoints
 from tests.support.families import build
-from tests.support.layouts import IMAGE, QUESTION, REGION, cosine, grid, groups, left, random_picture
+from tests.support.layouts import IMAGE, QUESTION, REGION, cosine, grid, groups, left, random_image
 from tests.support.other_device import OTHER, OtherDevice
 
 PEERS = ("region", "visionzip", "divprune", "cdpruner", "vispruner")
@@ -28,7 +28,7 @@ CORNER = Region(0, 0, 0, 0, 80, 80)
 
 
 def seen(features=None, attention=None, keys=None, question=None):
-    """A picture of as many tokens as there are features or attentions."""
+    """An image of as many tokens as there are features or attentions."""
     count = len(attention if features is None else features)
     return CompressionInput(
         SimpleNamespace(row=np.zeros(count)),
@@ -61,16 +61,16 @@ def test_a_region_between_the_tokens_keeps_the_nearest_and_tokens_without_a_plac
 
 def test_visionzip_keeps_what_is_attended_and_pools_the_rest_by_keys():
     keys = [[1.0, 0], [9, 9], [1, 0.1], [0.1, 1], [9, 9], [0, 1], [1, 1], [0, 2]]  # token 6 is as near to both targets
-    picture = seen(attention=[0.1, 0.9, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1], keys=keys)
-    plan = VisionZipCompressor(dominant=1, contextual=1).plan(picture, 4)
+    image = seen(attention=[0.1, 0.9, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1], keys=keys)
+    plan = VisionZipCompressor(dominant=1, contextual=1).plan(image, 4)
     assert groups(plan) == {frozenset(each) for each in ([1], [4], [0, 2, 6], [3, 5, 7])}
-    assert groups(VisionZipCompressor().plan(picture, 3)) == {frozenset([each]) for each in (0, 1, 4)}
+    assert groups(VisionZipCompressor().plan(image, 3)) == {frozenset([each]) for each in (0, 1, 4)}
 
 
 def test_a_kept_class_token_counts_as_the_most_attended():
-    picture = seen([[1.0, 0]] * 3, [float("nan"), 0.1, 0.2], [[0.0, 0], [1, 0], [0, 1]])
-    assert left(VisionZipCompressor().plan(picture, 2)) == [0, 2]
-    assert 0 in left(VisPrunerCompressor().plan(picture, 2))
+    image = seen([[1.0, 0]] * 3, [float("nan"), 0.1, 0.2], [[0.0, 0], [1, 0], [0, 1]])
+    assert left(VisionZipCompressor().plan(image, 2)) == [0, 2]
+    assert 0 in left(VisPrunerCompressor().plan(image, 2))
 
 
 def test_divprune_starts_with_the_loneliest_and_goes_on_with_the_farthest():
@@ -95,19 +95,19 @@ def test_cdpruner_takes_what_is_relevant_and_new():
 def test_vispruner_thins_the_less_attended_half():
     """Others 1 4 3 0 by attention: of 1 3 goes 1, a duplicate of 0; then of 3 0 goes 3, which is nearer to 4."""
     features = [[1, 0], [1, 0], [5, 5], [1, 0.2], [0, 1.0], [5, 5]]
-    picture = seen(features, [0.1, 0.4, 0.9, 0.2, 0.3, 1.0], [[0.0]] * 6)
-    assert left(VisPrunerCompressor(dropped=1).plan(picture, 4)) == [0, 2, 4, 5]
+    image = seen(features, [0.1, 0.4, 0.9, 0.2, 0.3, 1.0], [[0.0]] * 6)
+    assert left(VisPrunerCompressor(dropped=1).plan(image, 4)) == [0, 2, 4, 5]
 
 
-def literal_region(picture, count):
+def literal_region(image, count):
     """By distance, one token after the other."""
-    left_px, top, right, bottom = picture.region.box
+    left_px, top, right, bottom = image.region.box
     inside, outside = [], []
-    for place, (x0, y0, x1, y1) in enumerate(picture.layout.boxes.tolist()):
+    for place, (x0, y0, x1, y1) in enumerate(image.layout.boxes.tolist()):
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
-        cell = picture.region.width / 8
+        cell = image.region.width / 8
         away = round(max(left_px - x, x - right, top - y, y - bottom, 0) / cell, 9)
-        sight = picture.layout.visible[0] <= x
+        sight = image.layout.visible[0] <= x
         (inside if sight and not away else outside).append((away if sight else np.inf, place))
     if len(inside) > count:
         return {frozenset([inside[(2 * each + 1) * len(inside) // (2 * count)][1]]) for each in range(count)}
@@ -118,8 +118,8 @@ def literal_order(attention):
     return sorted(range(len(attention)), key=lambda place: -attention[place])
 
 
-def literal_visionzip(picture, count):
-    tower = picture.tower()
+def literal_visionzip(image, count):
+    tower = image.tower()
     targets = int(count * 10 / 64 + 0.5)
     order = literal_order(tower.attention.tolist())
     found = {place: [place] for place in order[: count - targets]}
@@ -132,8 +132,8 @@ def literal_visionzip(picture, count):
     return {frozenset(members) for members in found.values()}
 
 
-def literal_divprune(picture, count):
-    rows = picture.features().tolist()
+def literal_divprune(image, count):
+    rows = image.features().tolist()
     places = range(len(rows))
     apart = [[1 - cosine(one, other) for other in rows] for one in rows]
     chosen = [max(places, key=lambda one: min(apart[one][other] for other in places if other != one))]
@@ -143,9 +143,9 @@ def literal_divprune(picture, count):
     return {frozenset([place]) for place in chosen}
 
 
-def literal_cdpruner(picture, count):
+def literal_cdpruner(image, count):
     """By determinants."""
-    rows, words = picture.features().numpy(), picture.question().numpy()
+    rows, words = image.features().numpy(), image.question().numpy()
     mean = np.array([np.mean([cosine(row, word) for word in words]) for row in rows])
     relevant = (mean - mean.min()) / (mean.max() - mean.min())
     kernel = np.array([[cosine(a, b) * r * s for b, s in zip(rows, relevant, strict=True)]
@@ -157,8 +157,8 @@ def literal_cdpruner(picture, count):
     return {frozenset([place]) for place in chosen}
 
 
-def literal_vispruner(picture, count):
-    rows, order = picture.features(), literal_order(picture.tower().attention.tolist())
+def literal_vispruner(image, count):
+    rows, order = image.features(), literal_order(image.tower().attention.tolist())
     important, others = order[: count // 2], order[count // 2 :]
     while len(others) > count - len(important):
         half, second = others[::2], others[1::2]
@@ -179,20 +179,20 @@ LITERAL = {
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize("seed", range(3))
 def test_every_count_is_met_exactly_and_as_literally_read(name, seed):
-    picture, method = random_picture(seed), registry.compressor(name, CropConfig())
+    image, method = random_image(seed), registry.compressor(name, CropConfig())
     for count in (*range(1, 9), 15, 22, 29, 30):
-        plan = method.plan(picture, count)
+        plan = method.plan(image, count)
         assert plan.count == count and not plan.ring.any()
-        assert groups(plan) == LITERAL[name](picture, count), count
+        assert groups(plan) == LITERAL[name](image, count), count
 
 
 @pytest.mark.parametrize(("name", "expected"), [*zip(PEERS, (9, 3, 2, 3, 3), strict=True)])
 def test_counts_outside_are_refused_and_none_is_the_paper_s_share(name, expected):
-    picture, method = random_picture(0), registry.compressor(name, CropConfig())
+    image, method = random_image(0), registry.compressor(name, CropConfig())
     for count in (0, 31):
         with pytest.raises(CompressionError, match="give 1 to 30"):
-            method.plan(picture, count)
-    assert method.plan(picture, None).count == expected
+            method.plan(image, count)
+    assert method.plan(image, None).count == expected
 
 
 @pytest.mark.parametrize("name", sorted(set(PEERS) - {"region"}))
@@ -206,17 +206,17 @@ def test_tokens_that_are_all_the_same_are_still_so_many(name):
 @pytest.mark.parametrize("tower_there", [False, True])
 def test_the_tower_may_lie_on_another_device_than_the_features(name, tower_there, monkeypatch):
     """The question's embeddings lie with the tower."""
-    picture, method = random_picture(0), registry.compressor(name, CropConfig())
-    expected = method.plan(picture, 9).group
+    image, method = random_image(0), registry.compressor(name, CropConfig())
+    expected = method.plan(image, 9).group
 
     def placed(tensor, there):
         return tensor.to(OTHER) if there else tensor
 
     with OtherDevice(monkeypatch):
-        features, question = placed(picture.features(), not tower_there), placed(picture.question(), tower_there)
-        attention, keys = (placed(each, tower_there) for each in (picture.tower().attention, picture.tower().keys))
+        features, question = placed(image.features(), not tower_there), placed(image.question(), tower_there)
+        attention, keys = (placed(each, tower_there) for each in (image.tower().attention, image.tower().keys))
         tower = SimpleNamespace(attention=attention, keys=keys)
-        spread = CompressionInput(picture.layout, picture.region, lambda: features, lambda: tower, lambda: question)
+        spread = CompressionInput(image.layout, image.region, lambda: features, lambda: tower, lambda: question)
         assert np.array_equal(method.plan(spread, 9).group, expected)
 
 
@@ -238,8 +238,8 @@ def test_the_engine_meets_the_budget_with_the_rule_s_tokens(engine, name):
         features = adapter.encode(inputs).pooler_output[0]
     (tower,) = adapter.towers(watched, inputs)
     layout, words = adapter.layout(IMAGE.size), adapter.embedded(QUESTION)
-    picture = CompressionInput(layout, REGION, lambda: features, lambda: tower, lambda: words)
-    assert np.array_equal(trace.group, registry.compressor(name, config).plan(picture, 24).group)
+    image = CompressionInput(layout, REGION, lambda: features, lambda: tower, lambda: words)
+    assert np.array_equal(trace.group, registry.compressor(name, config).plan(image, 24).group)
     assert (trace.group.max() + 1, len(trace.group)) == (24, layout.count)
     assert (found.region == REGION) == METHODS[name].needs_region
 

@@ -44,7 +44,7 @@ def said(engine, image, item, config=WHOLE, region=None):
 
 @pytest.fixture(scope="module")
 def full(engine):
-    """What is said of each of MORE with all tokens, by its picture's seed and its question."""
+    """What is said of each of MORE with all tokens, by its image's seed and its question."""
     return {key(item): said(engine, item.scene.image, item).text for item in MORE}
 
 
@@ -75,7 +75,7 @@ def test_most_of_the_work_is_the_language_models(engine):
     assert language >= 0.75 * (language + engine.adapter.vision_flops(inputs))
 
 
-def test_the_answerer_sees_the_whole_picture(engine):
+def test_the_answerer_sees_the_whole_image(engine):
     layout = engine.adapter.layout((336, 252))
     assert layout.count == 576
     assert tuple(layout.visible) == (0, 0, 336, 252)
@@ -93,7 +93,7 @@ def test_the_figures_of_the_card_come_out_again(engine, full):
 
 
 def test_the_boxes_hold_what_the_question_needs(engine, full):
-    """A picture in which nothing is left but the content of the boxes still gives the right answer (44 of 46)."""
+    """An image in which nothing is left but the content of the boxes still gives the right answer (44 of 46)."""
     kept = total = 0
     for item in MORE:
         if item.question.needs_everything or not is_right(full[key(item)], item):
@@ -121,7 +121,7 @@ def test_the_learned_plc_is_small_and_keeps_most_answers(engine, full):
     assert kept >= 0.9 * right(full)
 
 
-def test_every_example_has_its_picture_and_its_words(engine):
+def test_every_example_has_its_image_and_its_words(engine):
     for example in json.loads((ASSETS / "examples" / "examples.json").read_text()):
         assert max(Image.open(ASSETS / "examples" / example["image"]).size) == 336
         assert engine.adapter.unknown_words(example["question"]) == []

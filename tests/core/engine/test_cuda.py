@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.full_size.models import build, picture
+from benchmarks.full_size.models import build, sample_image
 from benchmarks.full_size.random_tokenizer import QUESTION
 from crop_core.engine.engine import CropEngine
 from crop_core.engine.out_of_memory import HALVED, OutOfMemory
@@ -119,7 +119,7 @@ def asked(engine: CropEngine, image: Image.Image) -> Comparison:
 @pytest.fixture
 def full_size(request: pytest.FixtureRequest) -> Iterator[tuple[CropEngine, Image.Image]]:
     adapter = build(request.param, GPU, torch.bfloat16)
-    yield CropEngine(adapter, warm_up=False), picture(request.param)
+    yield CropEngine(adapter, warm_up=False), sample_image(request.param)
     del adapter
     free_memory()
 
@@ -140,7 +140,7 @@ def test_where_memory_lasts_for_crop_alone_crop_answers(full_size: tuple[CropEng
 
 
 @pytest.mark.parametrize("full_size", ["qwen2.5-vl-7b"], indirect=True)
-def test_where_memory_lasts_for_half_the_picture_that_is_read(full_size: tuple[CropEngine, Image.Image]) -> None:
+def test_where_memory_lasts_for_half_the_image_that_is_read(full_size: tuple[CropEngine, Image.Image]) -> None:
     engine, image = full_size
     half = asked(engine, image.resize([side // 2 for side in image.size])).baseline.cost.peak_bytes
     whole = asked(engine, image).crop.cost.peak_bytes
@@ -148,6 +148,6 @@ def test_where_memory_lasts_for_half_the_picture_that_is_read(full_size: tuple[C
     free_memory()
     with at_most(torch.cuda.memory_reserved() + int((half * whole) ** 0.5)):
         told = asked(engine, image)
-    assert told.notices[0] == HALVED.format(what="the picture", they="it was")
+    assert told.notices[0] == HALVED.format(what="the image", they="it was")
     assert told.crop.trace.image_size == image.size
     assert not any("memory" in notice for notice in asked(engine, image).notices)

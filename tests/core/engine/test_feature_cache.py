@@ -1,4 +1,4 @@
-"""What is kept of a picture and a question: within its bound, told apart, and never as a saving in what is shown."""
+"""What is kept of an image and a question: within its bound, told apart, and never as a saving in what is shown."""
 
 from __future__ import annotations
 

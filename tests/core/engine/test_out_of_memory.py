@@ -34,7 +34,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> CropEngine:
 
 @pytest.fixture(scope="module")
 def tiled(tmp_path_factory: pytest.TempPathFactory) -> CropEngine:
-    """A model that reads a large picture in more tokens than a small one."""
+    """A model that reads a large image in more tokens than a small one."""
     families.build("qwen2_5_vl", folder := tmp_path_factory.mktemp("tiled"))
     return CropEngine.from_pretrained(folder, None, warm_up=False)
 
@@ -87,9 +87,7 @@ def test_without_room_for_the_baseline_crop_answers_alone(
     assert engine.compare(*ASKED, CONFIG).crop.text == alone.text
 
 
-def test_without_room_for_either_the_picture_is_read_smaller(
-    tiled: CropEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_room_for_either_the_image_is_read_smaller(tiled: CropEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     small = IMAGE.resize((80, 60))
     expected = tiled.compare(small, ASKED[1], CONFIG, Region(2, 2, 4, 4, 80, 60))
     with monkeypatch.context() as patch:
@@ -99,7 +97,7 @@ def test_without_room_for_either_the_picture_is_read_smaller(
         expected.crop.text,
         expected.crop.trace.visual_tokens,
     )
-    assert result.notices[0].startswith("The device ran out of memory with the picture in full size, so it was read at")
+    assert result.notices[0].startswith("The device ran out of memory with the image in full size, so it was read at")
     for answer in (result.baseline, result.crop):
         assert answer.trace.image_size == IMAGE.size and answer.trace.region == REGION == result.region
     assert result.crop.trace.boxes == pytest.approx(2 * expected.crop.trace.boxes)
@@ -108,7 +106,7 @@ def test_without_room_for_either_the_picture_is_read_smaller(
     assert again.crop.trace.visual_tokens > result.crop.trace.visual_tokens
 
 
-def test_where_nothing_fits_or_a_smaller_picture_saves_nothing_one_sentence_says_so(
+def test_where_nothing_fits_or_a_smaller_image_saves_nothing_one_sentence_says_so(
     engine: CropEngine, tiled: CropEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for each, calls in ((engine, 2), (tiled, 3)):

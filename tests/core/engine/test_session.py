@@ -19,7 +19,7 @@ def engine():
 
 
 @pytest.fixture(scope="module")
-def image():
+def sample_image():
     return Image.open("assets/examples/01.jpg").convert("RGB")
 
 

@@ -96,11 +96,11 @@ def test_a_folder_with_its_file(folder):
         dataset("files", folder / "empty")
 
 
-def test_pictures_elsewhere(folder):
+def test_images_elsewhere(folder):
     (folder / "rows").mkdir()
     file = written(folder / "rows/a.jsonl", ROW)
     assert dataset("files", file, images=folder).examples[0].image == folder / "a.png"
-    with pytest.raises(DatasetError, match=r"Nothing of .* can be used: 1 skipped \(q1: there is no picture"):
+    with pytest.raises(DatasetError, match=r"Nothing of .* can be used: 1 skipped \(q1: there is no image"):
         dataset("files", file)
 
 
@@ -110,7 +110,7 @@ def test_pictures_elsewhere(folder):
         ("{oops", "line 2: '{oops' is no JSON"),
         ('"text"', "a row is an object, not 'text'"),
         ({**ROW, "image": None}, "image 'None' is not the path"),
-        ({**ROW, "image": "none.png"}, "no picture"),
+        ({**ROW, "image": "none.png"}, "no image"),
         ({**ROW, "question": ""}, "question is empty"),
         ({**ROW, "question": 7}, "not int"),
         ({**ROW, "answers": []}, r"answers '\[None\]' are not texts"),
@@ -142,7 +142,7 @@ def test_a_bad_row_is_skipped_and_told(folder, row, words):
         ("a.jsonl", b"\xff\xfe{", "UTF-8"),
         ("a.csv", b"", "it is empty"),
         ("a.csv", b"image,question\n" + b'"' + b"x" * 200_000, "no CSV"),
-        ("a.csv", b"picture\na.png", "is not the path of a picture"),
+        ("a.csv", b"picture\na.png", "is not the path of an image"),
     ],
 )
 def test_files_that_are_no_data(folder, name, content, words):

@@ -17,7 +17,7 @@ from crop_core.train.world.held_out import held_out
 from crop_core.train.world.questions import KINDS
 
 
-def picture(file, size=(8, 6)):
+def sample_image(file, size=(8, 6)):
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, "red").save(file)
 
@@ -32,7 +32,7 @@ def gqa(folder):
            "types": {"structural": "verify", "semantic": "attr", "detailed": "verifyAttr"}}  # fmt: skip
     other = {**row, "question": "What is it?", "answer": "cup", "types": {**row["types"], "structural": "query"}}
     write(folder / "questions1.2/testdev_balanced_questions.json", {"07": row, "08": other})
-    picture(folder / "images/n1.jpg")
+    sample_image(folder / "images/n1.jpg")
 
 
 PEOPLE = ["2", "two", "two", "2", "2", "3", "2", "2", "2", "2"]
@@ -50,14 +50,14 @@ def vqav2(folder):
     ]  # fmt: skip
     write(folder / "v2_OpenEnded_mscoco_val2014_questions.json", {"info": {}, "questions": questions})
     write(folder / "v2_mscoco_val2014_annotations.json", {"info": {}, "annotations": annotations})
-    picture(folder / "val2014/COCO_val2014_000000000042.jpg")
+    sample_image(folder / "val2014/COCO_val2014_000000000042.jpg")
 
 
 def textvqa(folder):
     row = {"question_id": 34602, "image_id": "003a8ae2ef43b901", "question": "what is the brand of this camera?",
            "answers": ["nous les gosses", "dakota", *["dakota digital"] * 8], "set_name": "val"}  # fmt: skip
     write(folder / "TextVQA_0.5.1_val.json", {"dataset_type": "val", "data": [row]})
-    picture(folder / "train_images/003a8ae2ef43b901.jpg")
+    sample_image(folder / "train_images/003a8ae2ef43b901.jpg")
 
 
 def pope_files(folder):
@@ -67,7 +67,7 @@ def pope_files(folder):
              "label": "yes" if n % 2 else "no"} for n, what in enumerate(("snowboard", "car"), 1)
         ]  # fmt: skip
         write(folder / f"coco/coco_pope_{kind}.json", "\n".join(map(json.dumps, rows)))
-    picture(folder / "val2014/COCO_val2014_000000310196.jpg")
+    sample_image(folder / "val2014/COCO_val2014_000000310196.jpg")
 
 
 def scienceqa(folder):
@@ -81,7 +81,7 @@ def scienceqa(folder):
     write(folder / "problems.json", problems)
     write(folder / "pid_splits.json", {"train": [], "test": ["7", "5", "6"], "minitest": ["7"]})
     for key in ("5", "7"):
-        picture(folder / f"images/test/{key}/image.png")
+        sample_image(folder / f"images/test/{key}/image.png")
 
 
 def mme_files(folder):
@@ -91,14 +91,14 @@ def mme_files(folder):
         for name in ("0001", "0002"):
             text = f"Is this {kind}? Please answer yes or no.\tYes\nIs it not?  Please answer yes or no.\tNo\n"
             write(release / kind / ("questions_answers_YN" if apart else "") / f"{name}.txt", text)
-            picture(release / kind / ("images" if apart else "") / f"{name}.{'jpg' if apart else 'png'}")
+            sample_image(release / kind / ("images" if apart else "") / f"{name}.{'jpg' if apart else 'png'}")
 
 
 def docvqa(folder):
     row = {"questionId": 49153, "question": "What is the ‘actual’ value?", "question_types": ["figure/diagram", "form"],
            "image": "documents/pybv0228_81.png", "answers": ["0.28", ".28"], "data_split": "val"}  # fmt: skip
     write(folder / "val_v1.0_withQT.json", {"dataset_name": "docvqa", "data": [row]})
-    picture(folder / "documents/pybv0228_81.png")
+    sample_image(folder / "documents/pybv0228_81.png")
 
 
 def viscot(folder):
@@ -112,7 +112,7 @@ def viscot(folder):
                 {"from": "gpt", "value": "dog"}]}  # fmt: skip
     upside_down = {**talk, "image": ["cot/vsr/a.jpg", "cot/vsr/a.jpg###[9, 9, 2, 2]"]}
     write(folder / "viscot_benchmark/benchmark/vsr.json", [talk, upside_down, {**talk, "conversations": []}])
-    picture(folder / "playground/data/cot/vsr/a.jpg", (640, 512))
+    sample_image(folder / "playground/data/cot/vsr/a.jpg", (640, 512))
 
 
 MAKERS = {"gqa": gqa, "vqav2": vqav2, "textvqa": textvqa, "pope": pope_files, "scienceqa": scienceqa, "mme": mme_files,
@@ -159,7 +159,7 @@ def test_a_local_copy_in_the_official_layout(copies, name):
     assert bool(found.skipped) == (name == "viscot")
 
 
-def test_questions_of_one_picture_are_one_group(copies):
+def test_questions_of_one_image_are_one_group(copies):
     for name, groups in (("gqa", {"n1"}), ("vqav2", {"42"}), ("pope", {"COCO_val2014_000000310196.jpg"})):
         assert {each.group for each in dataset(name, copies(name)).examples} == groups
     for each in dataset("mme", copies("mme")).examples:
@@ -173,7 +173,7 @@ def test_the_region_of_visual_cot_is_that_of_its_box(copies):
     assert re.match(r"2 skipped \(row 2: .*upside down.*; row 3: .*no question", found.skipped)
 
 
-def test_one_file_of_visual_cot_and_pictures_elsewhere(copies):
+def test_one_file_of_visual_cot_and_images_elsewhere(copies):
     folder = copies("viscot")
     file = folder / "viscot_benchmark/benchmark/vsr.json"
     assert len(dataset("viscot", file).examples) == 1
@@ -202,7 +202,7 @@ def test_splits(copies):
         dataset("viscot", copies("viscot"), split="val")
 
 
-def test_pictures_may_lie_elsewhere(copies, tmp_path):
+def test_images_may_lie_elsewhere(copies, tmp_path):
     folder = copies("pope")
     (folder / "val2014").rename(tmp_path / "coco2014")
     with pytest.raises(DatasetError, match=r"no folder 'val2014' or 'coco/val2014' or 'images' in .*--images\.$"):
@@ -217,7 +217,7 @@ def test_a_limit_draws_the_same_ones_and_a_larger_limit_adds_to_them(copies):
     assert [len(ids) for ids in drawn.values()] == [4, 10, 28, 56]
     assert set(drawn[4]) < set(drawn[10]) < set(drawn[28])
     assert all([each for each in every if each in ids] == ids for ids in drawn.values())
-    assert len({each.rpartition(" ")[0] for each in drawn[28]}) == 14  # pictures with both questions
+    assert len({each.rpartition(" ")[0] for each in drawn[28]}) == 14  # images with both questions
     assert len({each.partition("/")[0] for each in drawn[28]}) > 5, "not the first ones"
     pairs = [dataset("pope", copies("pope"), limit=3).examples for _ in range(2)]
     assert len(pairs[0]) == 3
@@ -261,12 +261,12 @@ def test_names_limits_and_metrics_that_cannot_be(copies):
     assert dataset("gqa", copies("gqa"), metric="contains").metric.name == "contains"
 
 
-def test_pictures_that_are_missing_are_skipped_and_told(copies):
+def test_images_that_are_missing_are_skipped_and_told(copies):
     folder = copies("scienceqa")
     (folder / "images/test/5/image.png").unlink()
     found = dataset("scienceqa", folder)
     assert [each.id for each in found.examples] == ["7"]
-    assert re.match(r"1 skipped \(5: there is no picture '.*image\.png'\)", found.skipped)
+    assert re.match(r"1 skipped \(5: there is no image '.*image\.png'\)", found.skipped)
     (folder / "images/test/7/image.png").unlink()
     with pytest.raises(DatasetError, match=r"Nothing of '.*' can be used: 2 skipped"):
         dataset("scienceqa", folder)
@@ -274,7 +274,7 @@ def test_pictures_that_are_missing_are_skipped_and_told(copies):
 
 def test_the_bundled_world():
     found = dataset("world", limit=20)
-    assert found.longest == 8
+    assert found.max_new_tokens == 8
     assert (found.metric.name, found.skipped) == ("exact", "")
     assert sorted(each.kind for each in found.examples) == sorted([*KINDS, *KINDS])
     assert len({each.id for each in found.examples}) == 20

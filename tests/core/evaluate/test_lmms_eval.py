@@ -33,7 +33,7 @@ dataset_path: {folder}/data
 dataset_kwargs:
   load_from_disk: True
 test_split: test
-doc_to_visual: !function pictures.of
+doc_to_visual: !function images.of
 doc_to_text: question
 """
 WRITTEN = """

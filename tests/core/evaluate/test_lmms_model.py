@@ -98,7 +98,7 @@ def test_every_request_gets_its_answer_and_its_line(model, tmp_path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
     expected = [model.runner.answer([row["image"]], QUESTION, 3) for row in model.task_dict["colours"]["test"]]
     assert [each.text for each in found] == [each.text for each in expected]
-    assert len({each.text for each in found}) > 1  # they depend on the picture
+    assert len({each.text for each in found}) > 1  # they depend on the image
     assert [each.token_counts.output_tokens for each in found] == [len(each.run.generated.ids) for each in expected]
     assert [(line["task"], line["split"], line["doc_id"]) for line in lines] == [
         ("colours", "test", k) for k in range(3)

@@ -126,7 +126,7 @@ def test_an_answer_ends_before_the_first_of_its_ends() -> None:
     assert GenerationRequest().cut("a\n\nb") == "a\n\nb"
 
 
-def test_pictures_become_rgb_in_their_order() -> None:
+def test_images_become_rgb_in_their_order() -> None:
     clear = Image.new("RGBA", (4, 3), (255, 0, 0, 0))
     grey = Image.new("L", (5, 2), 7)
     found = request_images([clear, grey], PLACE)
@@ -137,7 +137,7 @@ def test_pictures_become_rgb_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("visuals", [[], None, ["clip.mp4"], [Image.new("RGB", (2, 2)), {"array": [0.0]}]])
-def test_what_is_no_picture_is_refused(visuals: object) -> None:
+def test_what_is_no_image_is_refused(visuals: object) -> None:
     with pytest.raises(LmmsError, match=rf"^{PLACE} (has no image|holds a (str|dict) instead of an image); choose"):
         request_images(visuals, PLACE)
 
@@ -166,13 +166,13 @@ def test_continuations_begin_where_an_answer_would() -> None:
 # Answers
 
 
-def picture(width: int, height: int, seed: int) -> Image.Image:
+def sample_image(width: int, height: int, seed: int) -> Image.Image:
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(noise)
 
 
 QUESTION = "what is left of the dog?"
-PICTURES = [picture(112, 112, seed) for seed in range(3)]
+IMAGES = [sample_image(112, 112, seed) for seed in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def runner(engine: CropEngine, method: str, budget: float | None) -> RequestRunn
 def test_answers_are_the_engines(engine: CropEngine, method: str, budget: float | None) -> None:
     own = runner(engine, method, budget)
     config = replace(own.config, max_new_tokens=8, repeats=1)
-    for image in PICTURES:
+    for image in IMAGES:
         found, facts = own.answer([image], QUESTION, 8), own.answer([image], QUESTION, 8).facts()
         expected = engine.answer(image, QUESTION, config, memory=False)
         trace = expected.trace
@@ -205,37 +205,37 @@ def test_answers_are_the_engines(engine: CropEngine, method: str, budget: float 
         assert trace.mean_tokens <= (budget or 64)
 
 
-def test_several_pictures_share_the_budget(engine: CropEngine) -> None:
-    facts = runner(engine, "crop", 60).answer([PICTURES[0], picture(80, 112, 9)], QUESTION, 2).facts()
+def test_several_images_share_the_budget(engine: CropEngine) -> None:
+    facts = runner(engine, "crop", 60).answer([IMAGES[0], sample_image(80, 112, 9)], QUESTION, 2).facts()
     assert facts["visual_tokens"] == 2 * 64
     assert 58 <= facts["mean_tokens"] <= 60
     assert len(facts["regions"]) == len(facts["confidence"]) == 2
 
 
-def test_pictures_within_the_budget_are_not_pruned_and_that_is_told(engine: CropEngine) -> None:
-    facts = runner(engine, "crop", 64).answer(PICTURES[:1], QUESTION, 2).facts()
+def test_images_within_the_budget_are_not_pruned_and_that_is_told(engine: CropEngine) -> None:
+    facts = runner(engine, "crop", 64).answer(IMAGES[:1], QUESTION, 2).facts()
     assert (facts["method"], facts["mean_tokens"], facts["regions"]) == ("none", 64, [])
     with pytest.raises(ConfigError, match="A budget of 1 visual tokens is not possible for 2 images"):
-        runner(engine, "crop", 1).answer(PICTURES[:2], QUESTION, 2)
+        runner(engine, "crop", 1).answer(IMAGES[:2], QUESTION, 2)
 
 
 def test_a_method_that_prunes_nothing_is_an_error(engine: CropEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "cuts", lambda *_: [])
     with pytest.raises(BudgetMissed, match=r"^The method 'ilp' left 64 visual tokens per layer for a budget of 32;"):
-        runner(engine, "ilp", 32).answer(PICTURES[:1], QUESTION, 2)
+        runner(engine, "ilp", 32).answer(IMAGES[:1], QUESTION, 2)
 
 
 def test_the_loss_is_that_of_transformers(engine: CropEngine) -> None:
     """As lmms-eval's own models find it: one forward pass over prompt and continuation, with labels."""
     adapter = engine.adapter
-    prepared = adapter.prepare(PICTURES[0], QUESTION)
+    prepared = adapter.prepare(IMAGES[0], QUESTION)
     for continuation in ("red", "cat left", "3 : 4 ?"):
         tail = torch.tensor([adapter.tokenizer(" " + continuation, add_special_tokens=False)["input_ids"]])
         labels = torch.cat([torch.full_like(prepared.input_ids, -100), tail], 1)
         ids = torch.cat([prepared.input_ids, tail], 1)
         with torch.no_grad():
             out = adapter.model(input_ids=ids, pixel_values=prepared.vision["pixel_values"], labels=labels)
-        judged = runner(engine, "none", None).judge(PICTURES[:1], QUESTION, continuation)
+        judged = runner(engine, "none", None).judge(IMAGES[:1], QUESTION, continuation)
         assert judged.loss == pytest.approx(float(out.loss), rel=1e-5)
 
 
@@ -243,7 +243,7 @@ def test_the_loss_is_that_of_transformers(engine: CropEngine) -> None:
 def test_the_answer_is_its_own_greedy_continuation(engine: CropEngine, method: str, budget: float | None) -> None:
     own = runner(engine, method, budget)
     config = replace(own.config, max_new_tokens=4, repeats=1)
-    for image in PICTURES:
+    for image in IMAGES:
         answer = own.answer([image], QUESTION, 4)
         logprobs = [token.logprob for token in engine.answer(image, QUESTION, config, memory=False).tokens]
         judged = own.judge([image], QUESTION, answer.text)

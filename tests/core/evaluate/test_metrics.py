@@ -188,9 +188,9 @@ def test_how_mme_reads_a_reply(reply, meaning):
 
 def test_mme_gives_at_most_200_points_a_subtask_2000_and_800_in_all():
     rows = [
-        (kind, f"{kind}/{picture}", gold, gold)
+        (kind, f"{kind}/{image}", gold, gold)
         for kind in (*PERCEPTION, *COGNITION)
-        for picture in range(2)
+        for image in range(2)
         for gold in ("yes", "no")
     ]
     found = summary("mme", *rows)

@@ -43,7 +43,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def rows():
-    return records(questions=36, per_picture=3)
+    return records(questions=36, per_image=3)
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def test_which_interval_is_used():
     assert means(binary, ALONE)[0].how == WILSON
     assert means(partial, ALONE)[0].how == BOOTSTRAP
     assert means(binary, ALONE // 3)[0].how == BOOTSTRAP
-    assert means(np.ones((200, 1)), ALONE // 10)[0].low == wilson(1.0, 20)[0], "20 pictures, not 200 questions"
+    assert means(np.ones((200, 1)), ALONE // 10)[0].low == wilson(1.0, 20)[0], "20 images, not 200 questions"
     assert means(column(1, 1, 1), np.zeros(3, int))[0].low == wilson(1.0, 1)[0]
 
 
@@ -88,8 +88,8 @@ def test_percentiles_are_as_wide_as_students_t():
     assert np.isnan(percentiles(drawn, 1)).all()
 
 
-def test_intervals_cover_the_truth_where_questions_share_pictures():
-    """300 made-up sweeps of 40 pictures with 6 questions each, whose chances differ by picture; the mean is 0.7."""
+def test_intervals_cover_the_truth_where_questions_share_images():
+    """300 made-up sweeps of 40 images with 6 questions each, whose chances differ by image; the mean is 0.7."""
     rng = np.random.default_rng(0)
     chances = rng.beta(1.4, 0.6, size=(40, 300)).repeat(6, axis=0)
     values, clusters = (rng.random(chances.shape) < chances).astype(float), np.arange(240) // 6
@@ -152,7 +152,7 @@ def test_drawn_signs_agree_with_scipy_and_with_every_way():
 
 
 def test_equal_methods_differ_in_one_of_twenty_sweeps():
-    """400 made-up pairs of equally good methods whose differences are by picture."""
+    """400 made-up pairs of equally good methods whose differences are by image."""
     sums = np.random.default_rng(2).integers(-3, 4, size=(40, 400)).astype(float)
     assert np.mean(sign_flip(sums, flips=1999) < 0.05) == pytest.approx(0.05, abs=0.025)
 

@@ -44,7 +44,7 @@ class Counting:
 
 @pytest.fixture(scope="module")
 def large():
-    return summarise(records(questions=240, per_picture=4))
+    return summarise(records(questions=240, per_image=4))
 
 
 def test_a_run_by_hand():
@@ -78,7 +78,7 @@ def test_the_seeds_of_a_question_count_once():
     assert one.official == {"rows": 3, "seed": 0.5}, "once for each seed, then the mean"
 
 
-def test_questions_of_one_picture_are_one_cluster(large):
+def test_questions_of_one_image_are_one_cluster(large):
     assert (large.questions, large.clusters) == (240, 60)
     assert {run.accuracy.how for run in large.runs} == {"cluster bootstrap"}
     assert {pair.test for standing in large.standings for pair in standing.pairs} == {SIGN_FLIP}
@@ -88,7 +88,7 @@ def test_questions_of_one_picture_are_one_cluster(large):
 
 
 def test_the_order_and_type_of_rows_change_nothing():
-    rows = records(questions=24, per_picture=3)
+    rows = records(questions=24, per_image=3)
     mixed = rows.sample(frac=1, random_state=1).astype({"score": np.float32, "kl_first": np.float32})
     mixed = mixed.astype(dict.fromkeys(("trial", "method", "budget", "kind", "region", "group"), "category"))
     assert [run.accuracy for run in summarise(mixed).runs] == [run.accuracy for run in summarise(rows).runs]
@@ -154,7 +154,7 @@ def test_nothing_right_with_every_token_keeps_an_unknown_share():
     assert found.to_json()["runs"][1]["kept"]["value"] is None
 
 
-def test_questions_of_a_single_picture_count_as_one():
+def test_questions_of_a_single_image_count_as_one():
     found = summarise(answers((ALL, [1, 0]), (CROP, [1, 0]), (FASTV, [0, 0]), kinds=("",), group="one"))
     assert methods_table(found).rows[1] == ("CROP", "50.0%* (5% to 95%)")
     assert (

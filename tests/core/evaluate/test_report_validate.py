@@ -33,7 +33,7 @@ def test_a_missed_budget(tokens):
         validate_records(with_crop(mean_tokens=tokens))
 
 
-def test_a_share_is_of_the_tokens_of_each_picture():
+def test_a_share_is_of_the_tokens_of_each_image():
     validate_records(with_crop(SHARE, visual_tokens=1000, mean_tokens=249.0))
     with pytest.raises(MissedBudget, match=r"'crop 25%' took 144 tokens of 1000 for a mean of 250"):
         validate_records(with_crop(SHARE, visual_tokens=1000))

@@ -70,7 +70,7 @@ def records(examiner, asked):
 
 
 def alone(adapter, example, trial, region, **how):
-    """The trial run by itself, from the picture on."""
+    """The trial run by itself, from the image on."""
     image = Image.new("RGB", example.open().size, GREY) if trial.blind else example.open()
     return Task(adapter, image, example.question, config_of(trial, example, LONGEST)).crop(region, **how)
 
@@ -156,14 +156,14 @@ def test_times_and_work_hold_what_was_shared(adapter, locator, asked, records):
         assert found["random 24"].flops == alone(adapter, example, Trial("random", "24"), finding.region).flops
 
 
-def test_a_picture_is_encoded_once_and_a_region_looked_for_once(examiner, asked, records, monkeypatch):
-    """After the records, for which FLOPs were counted by encoding, once for all pictures."""
+def test_a_image_is_encoded_once_and_a_region_looked_for_once(examiner, asked, records, monkeypatch):
+    """After the records, for which FLOPs were counted by encoding, once for all images."""
     adapter, seen = examiner.adapter, []
     encode, find = adapter.encode, examiner.localizer.find
     monkeypatch.setattr(adapter, "encode", lambda inputs: seen.append("picture") or encode(inputs))
     monkeypatch.setattr(examiner.localizer, "find", lambda *given: seen.append("region") or find(*given))
     examiner(asked[0], PLAN)
-    assert sorted(seen) == ["picture", "picture", "region"], "the second picture is the grey one"
+    assert sorted(seen) == ["picture", "picture", "region"], "the second image is the grey one"
     examiner(asked[0], trials(["fastv"], ["24"]))
     assert seen.count("region") == 1, "no trial reads one"
 
@@ -205,7 +205,7 @@ def test_metric_and_example_are_in_the_record(examiner, asked):
     ids=["picture", "budget", "region", "question"],
 )
 def test_an_example_that_cannot_be_asked_is_skipped_with_the_reason(examiner, asked, tmp_path, change, plan, said):
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"no image")
     example = asked[0]
     told = {name: getattr(example, name) for name in ("id", "question", "answers", "image", "needed")} | change
     told["image"] = tmp_path / change["image"] if "image" in change else example.image

@@ -77,7 +77,7 @@ def refused(source: object) -> str:
 # -- what is read ----------------------------------------------------------------------------------------------------
 
 
-def test_every_way_to_hand_in_a_picture_gives_the_same(red_left: Image.Image, tmp_path: Path) -> None:
+def test_every_way_to_hand_in_a_image_gives_the_same(red_left: Image.Image, tmp_path: Path) -> None:
     path = tmp_path / "half red.png"
     red_left.save(path)
     expected = np.asarray(red_left)
@@ -125,7 +125,7 @@ def test_a_photo_is_turned_upright(
     assert np.abs(np.asarray(image.getpixel(red_at)) - RED).max() < 20
 
 
-def test_a_broken_exif_tag_does_not_hide_the_picture(red_left: Image.Image) -> None:
+def test_a_broken_exif_tag_does_not_hide_the_image(red_left: Image.Image) -> None:
     photo = file_bytes(red_left, "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff\x99\x99")
     assert open_image(photo).size == (40, 20)
 
@@ -230,7 +230,7 @@ def test_arrays(array: np.ndarray) -> None:
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 
-def test_no_picture() -> None:
+def test_no_image() -> None:
     assert "choose one" in refused(None)
     assert "int" in refused(3)
 
@@ -265,10 +265,10 @@ def test_a_file_one_may_not_read(tmp_path: Path) -> None:
         bytes(1000),
     ],
 )
-def test_what_is_no_picture(content: bytes, tmp_path: Path) -> None:
+def test_what_is_no_image(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "renamed.png"
     path.write_bytes(content)
-    assert "'renamed.png' is not a picture" in refused(path)
+    assert "'renamed.png' is not an image" in refused(path)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
@@ -276,7 +276,7 @@ def test_what_is_no_picture(content: bytes, tmp_path: Path) -> None:
 def test_truncated_files(kind: str, part: float) -> None:
     whole = file_bytes(noise(), kind)
     message = refused(whole[: int(len(whole) * part)])
-    assert "damaged" in message or "not a picture" in message
+    assert "damaged" in message or "not an image" in message
 
 
 def test_corrupt_png() -> None:
@@ -286,7 +286,7 @@ def test_corrupt_png() -> None:
     assert "damaged" in refused(bytes(whole))
 
 
-def test_a_truncated_picture_opened_by_the_caller() -> None:
+def test_a_truncated_image_opened_by_the_caller() -> None:
     whole = file_bytes(noise(), "JPEG")
     with Image.open(io.BytesIO(whole[: len(whole) // 2])) as lazy:
         assert "damaged" in refused(lazy)
@@ -327,11 +327,11 @@ def test_the_cap_is_judged_after_nothing_but_the_size() -> None:
         (np.full((2, 2), np.nan), "0 to 1"),
     ],
 )
-def test_arrays_that_are_no_picture(array: np.ndarray, word: str) -> None:
+def test_arrays_that_are_no_image(array: np.ndarray, word: str) -> None:
     assert word in refused(array)
 
 
-def test_two_threads_read_their_own_picture(red_left: Image.Image) -> None:
+def test_two_threads_read_their_own_image(red_left: Image.Image) -> None:
     sources = {"red": file_bytes(Image.new("RGB", (300, 300), RED), "PNG"), "broken": file_bytes(noise(), "PNG")[:500]}
     seen: list[tuple[str, str]] = []
 

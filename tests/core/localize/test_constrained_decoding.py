@@ -55,7 +55,7 @@ def form(case):
     return case[1]
 
 
-def picture(seed=0):
+def sample_image(seed=0):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*SIZE[::-1], 3), dtype=np.uint8))
 
 
@@ -98,24 +98,27 @@ def expected(adapter, form, image):
 
 
 def test_the_table_is_that_of_whole_forward_passes(adapter, form):
-    found = GridVlmLocalizer(adapter, form).probabilities(picture(), QUESTION)
-    assert found == pytest.approx(expected(adapter, form, picture()), abs=1e-5)
+    found = GridVlmLocalizer(adapter, form).probabilities(sample_image(), QUESTION)
+    assert found == pytest.approx(expected(adapter, form, sample_image()), abs=1e-5)
     assert found.max(1).min() < 0.999  # else anything that picks the same numbers would be equal
 
 
 def test_four_forward_passes_and_what_they_cost(adapter, form):
     localizer, passes = GridVlmLocalizer(adapter, form), []
-    adapter.vision_flops(adapter.prepare(picture(), QUESTION))  # which counts by encoding, the first time
+    adapter.vision_flops(adapter.prepare(sample_image(), QUESTION))  # which counts by encoding, the first time
     handle = adapter.language_model.register_forward_pre_hook(lambda *_: passes.append(1))
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        finding = localizer.find(picture(), QUESTION)
+        finding = localizer.find(sample_image(), QUESTION)
     handle.remove()
     assert len(passes) == 4
     assert finding.flops == counter.get_total_flops()
     assert finding.region.source == "predicted" and 0 <= finding.region.confidence <= 1
 
 
-def test_the_picture_and_the_question_matter(adapter, form):
+def test_the_image_and_the_question_matter(adapter, form):
     localizer = GridVlmLocalizer(adapter, form)
-    found = [localizer.probabilities(*pair) for pair in [(picture(), "red"), (picture(1), "red"), (picture(), "cat")]]
+    found = [
+        localizer.probabilities(*pair)
+        for pair in [(sample_image(), "red"), (sample_image(1), "red"), (sample_image(), "cat")]
+    ]
     assert min(abs(found[0] - other).max() for other in found[1:]) > 1e-3

@@ -146,7 +146,7 @@ def test_words_and_numbers_off_the_grid_are_not_heard(localizer, monkeypatch):
     Region(*localizer.localize_region(IMAGE, QUESTION).grid, width=200, height=120)
 
 
-def test_the_question_and_the_picture_matter(localizer):
+def test_the_question_and_the_image_matter(localizer):
     """Otherwise the tests above would pass for a locator that reads neither."""
     other = IMAGE.transpose(Image.Transpose.ROTATE_180)
     found = {

@@ -44,14 +44,14 @@ def adapter(adapters):
     return adapters[0]
 
 
-def picture(size=SIZES[0]):
+def sample_image(size=SIZES[0]):
     rng = np.random.default_rng(size[0])
     return Image.fromarray(rng.integers(0, 255, (*size[::-1], 3), dtype=np.uint8))
 
 
 def glimpsed(adapter, size=SIZES[0]):
     """The inputs of a glimpse, and how many tokens come after the image."""
-    prepared = adapter.prepare(picture(size), QUESTION)
+    prepared = adapter.prepare(sample_image(size), QUESTION)
     plan = PooledGrid.of(adapter.layout(size)).plan
     return compress_inputs(adapter.model, prepared, adapter.encode(prepared), [plan]), text_rows(prepared.visual)
 
@@ -89,10 +89,10 @@ def test_a_region_with_and_without_what_is_encoded_already(adapters):
     found = []
     for adapter in adapters:
         localizer = SelfLocalizer(adapter, AttentionRule.plain(4, 4))
-        prepared = adapter.prepare(picture(), QUESTION)
-        looked = localizer.look(prepared, adapter.encode(prepared), picture().size)
-        finding = localizer.find(picture(), QUESTION)
-        assert looked.region == finding.region == localizer.localize_region(picture(), QUESTION)
+        prepared = adapter.prepare(sample_image(), QUESTION)
+        looked = localizer.look(prepared, adapter.encode(prepared), sample_image().size)
+        finding = localizer.find(sample_image(), QUESTION)
+        assert looked.region == finding.region == localizer.localize_region(sample_image(), QUESTION)
         assert (finding.region.source, finding.region.confidence) == ("predicted", None)
         assert looked.flops == finding.flops - adapter.vision_flops(prepared)
         found.append(looked.region.grid)
@@ -106,9 +106,9 @@ def test_flops_are_what_pytorch_counts(adapter, side):
         AttentionRule.plain(4, 4), terms=(AttentionTerm(0, 1, "mean", 1.0), AttentionTerm(2, 3, "last", 1.0)), side=side
     )
     localizer = SelfLocalizer(adapter, rule)
-    adapter.vision_flops(adapter.prepare(picture(), QUESTION))  # which counts by encoding, the first time
+    adapter.vision_flops(adapter.prepare(sample_image(), QUESTION))  # which counts by encoding, the first time
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        finding = localizer.find(picture(), QUESTION)
+        finding = localizer.find(sample_image(), QUESTION)
     assert finding.flops == counter.get_total_flops()
 
 
@@ -128,19 +128,19 @@ def test_the_rule_of_the_checkpoint_decides(adapter, monkeypatch):
     for bias, cells in ((50.0, 1), (-50.0, 64)):
         rule = AttentionRule((AttentionTerm(1, 2, "last", 0.1),), bias, calibration=Calibration(None, 2.0, 0.5))
         monkeypatch.setattr(adapter.model.config, KEY, rule.to_json(), raising=False)
-        region = SelfLocalizer(adapter).localize_region(picture(), QUESTION)
+        region = SelfLocalizer(adapter).localize_region(sample_image(), QUESTION)
         x0, y0, x1, y1 = region.grid
         assert (x1 - x0 + 1) * (y1 - y0 + 1) == cells
         assert 0 < region.confidence <= 1
 
 
-def test_picture_and_question_matter(adapter):
+def test_image_and_question_matter(adapter):
     """Otherwise the tests above would pass for a localizer that reads neither."""
     localizer = SelfLocalizer(
         adapter, AttentionRule((AttentionTerm(2, 0, "last", 1.0),), calibration=Calibration(0.2, 1.5, 0.0))
     )
-    other = picture().transpose(Image.Transpose.ROTATE_180)
-    pairs = [(picture(), QUESTION), (other, QUESTION), (picture(), "where is the red cat?")]
+    other = sample_image().transpose(Image.Transpose.ROTATE_180)
+    pairs = [(sample_image(), QUESTION), (other, QUESTION), (sample_image(), "where is the red cat?")]
     assert len({localizer.localize_region(*pair).confidence for pair in pairs}) == 3
 
 
@@ -148,15 +148,15 @@ def test_the_engine_encodes_the_image_once_for_region_and_answer(adapter):
     localizer = SelfLocalizer(adapter, AttentionRule((AttentionTerm(1, 2, "last", 1.0),)))
     engine = CropEngine(adapter, localizer, warm_up=False)
     config = CropConfig(budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
-    found = engine.answer(picture(), QUESTION, config, memory=False)
-    prepared = adapter.prepare(picture(), QUESTION)
-    assert found.trace.region == localizer.localize_region(picture(), QUESTION)
-    assert found.cost.localizer_flops == localizer.look(prepared, adapter.encode(prepared), picture().size).flops
+    found = engine.answer(sample_image(), QUESTION, config, memory=False)
+    prepared = adapter.prepare(sample_image(), QUESTION)
+    assert found.trace.region == localizer.localize_region(sample_image(), QUESTION)
+    assert found.cost.localizer_flops == localizer.look(prepared, adapter.encode(prepared), sample_image().size).flops
     assert found.cost.localizer_weights_bytes == 0
 
 
 def test_a_rule_that_nobody_measured_is_said_to_be_a_guess(adapter):
-    (notice,) = SelfLocalizer(adapter).find(picture(), QUESTION).notices
+    (notice,) = SelfLocalizer(adapter).find(sample_image(), QUESTION).notices
     assert "a guess" in notice and adapter.name in notice
     layers, heads = adapter.layers, adapter.model.config.text_config.num_attention_heads
-    assert not SelfLocalizer(adapter, AttentionRule.plain(layers, heads)).find(picture(), QUESTION).notices
+    assert not SelfLocalizer(adapter, AttentionRule.plain(layers, heads)).find(sample_image(), QUESTION).notices

@@ -20,7 +20,7 @@ from crop_core.records.config import METHODS, Budget, CropConfig
 from crop_core.records.region import Region
 from crop_core.records.results import Comparison
 from crop_core.records.trace import TokenTrace
-from tests.support.families import FAMILIES, VARIANTS, assert_exact, build, hidden_by, picture, plain
+from tests.support.families import FAMILIES, VARIANTS, assert_exact, build, hidden_by, plain, sample_image
 from tests.support.learned import add_plc
 from tests.support.oracle import Masked, new_tokens, run
 
@@ -46,7 +46,7 @@ def case(folder, request):
     """Of each kind of attention a prepared question, its encoded image, and what the model says of it unpruned."""
     attn, size = request.param
     adapter = load(folder, attn=attn)
-    inputs = adapter.prepare(picture(size), "what is left of the dog?")
+    inputs = adapter.prepare(sample_image(size), "what is left of the dog?")
     return adapter, inputs, adapter.encode(inputs), run(adapter.model, plain(inputs))
 
 
@@ -115,7 +115,7 @@ def test_pruning_inside_the_llm_equals_masking(case, evict):
 
 def test_several_images_are_pruned_each_and_equal_masking(adapter):
     """A question about two images of unlike size: one run, exact, and at least one token left of each."""
-    images = [picture(size) for size in SIZES]
+    images = [sample_image(size) for size in SIZES]
     inputs = adapter.prepare(images, "what is left of the dog?")
     counts = [adapter.layout(size, 2).count for size in SIZES]
     assert int(inputs.visual.sum()) == sum(counts)
@@ -136,7 +136,7 @@ def test_several_images_are_pruned_each_and_equal_masking(adapter):
 
 def test_several_images_meet_one_budget_by_every_method(adapter):
     engine = CropEngine(adapter, WholeImage(), warm_up=False)
-    images = [picture(size) for size in SIZES]
+    images = [sample_image(size) for size in SIZES]
     total = sum(adapter.layout(size, 2).count for size in SIZES)
     for method in METHODS:
         config = CropConfig(method=method, budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
@@ -152,7 +152,7 @@ def test_several_images_meet_one_budget_by_every_method(adapter):
 
 def test_a_follow_up_reads_the_image_again_with_its_own_region(adapter):
     engine = CropEngine(adapter, warm_up=False)
-    image, turns = picture((200, 120)), [("what is left of the dog?", "the dog")]
+    image, turns = sample_image((200, 120)), [("what is left of the dog?", "the dog")]
     config = CropConfig(budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
     region = Region(0, 0, 3, 3, 200, 120)
     found = engine.compare(image, "what is left?", config, region, memory=False, history=turns)
@@ -172,7 +172,7 @@ def test_every_method_runs_and_meets_its_budget(adapter):
     total, flops = adapter.layout((200, 120)).count, {}
     for method in METHODS:
         config = CropConfig(method=method, budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
-        asked = (picture((200, 120)), "what is left of the dog?", config, region)
+        asked = (sample_image((200, 120)), "what is left of the dog?", config, region)
         if refused(engine, method, lambda asked=asked: engine.answer(*asked)):
             continue
         found = engine.answer(*asked, memory=False)
@@ -186,7 +186,7 @@ def test_every_method_runs_and_meets_its_budget(adapter):
 def test_both_answers_about_one_image_and_several(adapter):
     engine = CropEngine(adapter, WholeImage(), warm_up=False)
     config = CropConfig(budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
-    for images in ([picture(SIZES[0])], [picture(size) for size in SIZES]):
+    for images in ([sample_image(SIZES[0])], [sample_image(size) for size in SIZES]):
         found = engine.compare(images, "what is left?", config, [Region(2, 2, 5, 5, 200, 120), None][: len(images)])
         assert found.crop.cost.flops < found.baseline.cost.flops
         assert found.crop.cost.peak_bytes > found.crop.cost.kv_bytes > 0
@@ -196,7 +196,7 @@ def test_both_answers_about_one_image_and_several(adapter):
 @pytest.mark.parametrize("method", ["none", "ilp", "crop"])
 def test_flops_are_what_pytorch_counts(adapter, method):
     config = CropConfig(method=method, budget=Budget(share=0.75), max_new_tokens=1, repeats=1)
-    task = Task(adapter, picture((200, 120)), "what is left of the dog?", config)
+    task = Task(adapter, sample_image((200, 120)), "what is left of the dog?", config)
     task.adapter.vision_flops(task.encode().prepared)  # which counts by encoding, the first time
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         run = task.crop(Region(2, 2, 5, 5, 200, 120))

@@ -28,7 +28,7 @@ from crop_core.records.region import Region
 from crop_core.records.results import Comparison
 from tests.support import checkpoints
 from tests.support.exactness import BATCHES, NoWaiting, assert_equals_oracle, prepared, stack_of
-from tests.support.families import FAMILIES, VARIANTS, assert_exact, build, hidden_by, picture, plain
+from tests.support.families import FAMILIES, VARIANTS, assert_exact, build, hidden_by, plain, sample_image
 from tests.support.oracle import Masked, new_tokens, run
 from tests.support.tiny_models import tiny_inputs, tiny_llava
 
@@ -285,7 +285,7 @@ def test_peers_are_exact_in_every_family(family, tmp_path):
     """Masks, rotary tables, norms and caps of each: what is read ahead and before is the model's own attention."""
     build(family, tmp_path)
     adapter = load(tmp_path, attn="eager")
-    inputs, first = adapter.prepare(picture((200, 120)), "what is left of the dog?"), adapter.stack.first_prunable
+    inputs, first = adapter.prepare(sample_image((200, 120)), "what is left of the dog?"), adapter.stack.first_prunable
     tokens = VisualTokens.of_one_image(torch.zeros(int(inputs.visual.sum()), dtype=torch.bool))
     with torch.no_grad():
         rows = adapter.model(**plain(inputs), output_attentions=True).attentions

@@ -88,7 +88,7 @@ def test_held_out_scenes_have_styles_of_their_own(held_out):
 
 
 @BOTH
-def test_pictures_have_their_size_and_every_setting_occurs(held_out):
+def test_images_have_their_size_and_every_setting_occurs(held_out):
     for scene, _, _ in drawn(held_out):
         assert max(scene.image.size) == SIDE == 336 and min(scene.image.size) >= SIDE / 2
         assert (scene.background is None) == (scene.setting in ("chart", "list"))
@@ -104,7 +104,7 @@ def check_apart(boxes):
 
 
 @BOTH
-def test_things_are_inside_the_picture_and_apart_before_a_tilt(held_out):
+def test_things_are_inside_the_image_and_apart_before_a_tilt(held_out):
     for scene, flat, style in drawn(held_out):
         assert (flat == scene.objects) == (style.finish != "tilted")
         check_apart([thing.box for thing in flat])

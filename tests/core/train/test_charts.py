@@ -31,7 +31,7 @@ def _apart(a: Box, b: Box) -> bool:
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("outlined", [False, True])
-def test_same_seed_same_picture(make, outlined):
+def test_same_seed_same_image(make, outlined):
     one, other = (make(random.Random(5), "noto", outlined) for _ in range(2))
     assert one.objects == other.objects
     assert one.image.tobytes() == other.image.tobytes()
@@ -39,7 +39,7 @@ def test_same_seed_same_picture(make, outlined):
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("outlined", [False, True])
-def test_records_fit_the_picture(make, outlined):
+def test_records_fit_the_image(make, outlined):
     for scene in _scenes(make, outlined):
         width, height = scene.image.size
         assert max(width, height) == 336
@@ -70,9 +70,9 @@ def test_lettering_is_large_enough(make):
 
 def test_a_word_is_stamped_tightly():
     for word in GOODS:
-        picture = word_stamp(word, 24, True, (0, 0, 0)).picture
-        left, top, right, bottom = picture.getchannel("A").getbbox()
-        assert (left, top, right, bottom) == (0, 0, *picture.size)
+        image = word_stamp(word, 24, True, (0, 0, 0)).image
+        left, top, right, bottom = image.getchannel("A").getbbox()
+        assert (left, top, right, bottom) == (0, 0, *image.size)
 
 
 @pytest.mark.parametrize("outlined", [False, True])

@@ -14,11 +14,11 @@ from crop_core.train.localizer.row_layouts import parse_row
 from crop_core.train.localizer.settings import Settings
 
 ROW = {"image": "a.png", "question": "what is red?", "boxes": [[40, 20, 60, 30], [70, 25, 90, 40]]}
-META = {  # a row of viscot_dataset/vsr_cot_train.jsonl, its picture another
+META = {  # a row of viscot_dataset/vsr_cot_train.jsonl, its image another
     "question": "Does the suitcase contain the teddy bear?", "answer": "Yes", "image": "a.png", "width": 640,
     "height": 480, "bboxs": [[151.59, 278.39, 277.23, 384.36]], "dataset": "vsr", "split": "train",
 }  # fmt: skip
-TALK = {  # a row of viscot_benchmark/benchmark/vsr.json, its picture another
+TALK = {  # a row of viscot_benchmark/benchmark/vsr.json, its image another
     "dataset": "vsr", "split": "val", "question_id": 0,
     "image": ["cot/vsr/a.png", "cot/vsr/a.png###[392, 316, 467, 414]"],
     "conversations": [
@@ -86,12 +86,12 @@ def test_visual_cot_conversations(folder, as_list):
 def test_images_lie_beside_the_data_or_where_one_says(folder):
     (folder / "rows").mkdir()
     file = written(folder / "rows", ROW)
-    with pytest.raises(TuneError, match=r"no picture .*rows.a\.png"):
+    with pytest.raises(TuneError, match=r"no image .*rows.a\.png"):
         read(file)
     assert read(file, folder)[0][0].image == folder / "a.png"
 
 
-def test_boxes_beyond_the_picture_are_cut_off(folder):
+def test_boxes_beyond_the_image_are_cut_off(folder):
     (found,), _ = read(written(folder, {**ROW, "boxes": [[-20, 70, 400, 90]]}))
     assert found.grid == (0, 7, 7, 7)
 
@@ -102,7 +102,7 @@ def test_boxes_beyond_the_picture_are_cut_off(folder):
         ("{oops", "'{oops' is no JSON"),
         ('"text"', "a row is an object, not 'text'"),
         ({**ROW, "image": None}, "image None"),
-        ({**ROW, "image": "none.png"}, "no picture"),
+        ({**ROW, "image": "none.png"}, "no image"),
         ({**ROW, "question": " "}, "question is empty"),
         ({**ROW, "question": 7}, "not int"),
         ({**ROW, "boxes": []}, r"boxes \[\] are not a list"),
@@ -111,7 +111,7 @@ def test_boxes_beyond_the_picture_are_cut_off(folder):
         ({**ROW, "boxes": [[1, 2, 3, True]]}, "not four numbers"),
         ('{"image": "a.png", "question": "?", "boxes": [[NaN, 2, 3, 4]]}', "not four numbers"),
         ({**ROW, "boxes": [[9, 2, 3, 4]]}, "upside down"),
-        ({**ROW, "boxes": [[586, 443, 1083, 451]]}, "outside the picture, which is 160 x 80"),
+        ({**ROW, "boxes": [[586, 443, 1083, 451]]}, "outside the image, which is 160 x 80"),
         ({**ROW, "width": 0, "height": 5}, "width 0 and height 5"),
         ({**ROW, "width": 100}, "height None"),
         ({**TALK, "image": "a.png"}, "not a list of a path"),
@@ -137,7 +137,7 @@ def test_many_bad_rows_are_counted_and_a_few_told(folder):
     assert "line 4" not in str(skipped)
 
 
-def test_a_limit_ends_reading_and_pictures_are_not_decoded(folder, monkeypatch):
+def test_a_limit_ends_reading_and_images_are_not_decoded(folder, monkeypatch):
     monkeypatch.setattr(data, "open_image", lambda path: pytest.fail("decoded"))
     found, skipped = read(written(folder, ROW, ROW, "{oops"), limit=2)
     assert (len(found), skipped.count) == (2, 0)
@@ -155,11 +155,11 @@ def test_files_that_are_no_data(folder, text, words):
         read(file)
 
 
-def examples(questions, pictures):
-    return [Example(f"{number % pictures}.png", str(number), (0, 0, 0, 0)) for number in range(questions)]
+def examples(questions, images):
+    return [Example(f"{number % images}.png", str(number), (0, 0, 0, 0)) for number in range(questions)]
 
 
-def test_no_picture_is_both_trained_on_and_held_out():
+def test_no_image_is_both_trained_on_and_held_out():
     kept, held = split(examples(100, 30), 0.2, seed=1)
     assert {each.image for each in kept}.isdisjoint({each.image for each in held})
     assert len(kept) + len(held) == 100
@@ -170,9 +170,9 @@ def test_no_picture_is_both_trained_on_and_held_out():
 
 
 @pytest.mark.parametrize(("questions", "pictures"), [(1, 1), (2, 2), (50, 1)])
-def test_too_little_to_hold_out(questions, pictures):
-    with pytest.raises(TuneError, match=f"{questions} usable questions about {pictures} pictures are too few"):
-        split(examples(questions, pictures), 0.1, seed=0)
+def test_too_little_to_hold_out(questions, images):
+    with pytest.raises(TuneError, match=f"{questions} usable questions about {images} images are too few"):
+        split(examples(questions, images), 0.1, seed=0)
 
 
 def test_every_epoch_holds_every_question_once():

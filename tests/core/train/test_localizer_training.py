@@ -34,7 +34,7 @@ QUICK = Settings(steps=50, batch=8, rate=1e-2, dropout=0.0, held_out=0.25, seed=
 
 
 def red_square(folder, number):
-    """A gray picture with one quarter in red, and where that is."""
+    """A gray image with one quarter in red, and where that is."""
     grid = QUARTERS[number * 7 % 4]
     image = Image.new("RGB", (64, 64), "gray")
     ImageDraw.Draw(image).rectangle((grid[0] * 8, grid[1] * 8, grid[2] * 8 + 7, grid[3] * 8 + 7), fill="red")
@@ -262,7 +262,7 @@ def test_looks_at_held_out_questions_change_nothing(started, capsys):
     assert capsys.readouterr().err.count("seen in training mode: False") == 3
 
 
-def test_a_broken_picture_is_skipped(started, examples, tmp_path):
+def test_a_broken_image_is_skipped(started, examples, tmp_path):
     (tmp_path / "broken.png").write_bytes(Path(examples[0].image).read_bytes()[:60])
     trainer = started(steps=1)
     trainer.examples = [examples[0], Example(tmp_path / "broken.png", "where is red?", (0, 0, 3, 3)), examples[1]]

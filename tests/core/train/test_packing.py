@@ -197,7 +197,7 @@ def test_packed_questions_read_as_if_each_were_alone(recipe, kept, left, tokeniz
 
 
 @pytest.mark.parametrize("left", [5, 40])
-def test_a_question_about_the_whole_picture_is_pruned_as_by_ilp(left, tokenizer, monkeypatch, small):
+def test_a_question_about_the_whole_image_is_pruned_as_by_ilp(left, tokenizer, monkeypatch, small):
     recipe, scene = RECIPES["crop-tiny"], make_scene(splits.TRAINING.start, setting="street")
     whole = all_questions(random.Random(0), scene)["whole"]
     monkeypatch.setattr(packing, "sample_questions", lambda rng, scene, n: whole[:1])

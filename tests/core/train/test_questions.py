@@ -65,7 +65,7 @@ PLURALS = {"buses": "bus", "foxes": "fox", "crosses": "cross", "octopuses": "oct
 
 class Asked(NamedTuple):
     scene: Scene
-    flat: tuple[SceneObject, ...]  # its things before a camera tilted the picture
+    flat: tuple[SceneObject, ...]  # its things before a camera tilted the image
     question: Question
 
 
@@ -160,7 +160,7 @@ class Reader:
         return Read(self.flat[found].name, ends, (found,))
 
     def nearest(self, name):
-        """By the boxes in the picture as it is seen, and clearly nearer than the next."""
+        """By the boxes in the image as it is seen, and clearly nearer than the next."""
         me, things = self.the(name), self.scene.objects
         away = {i: dist(middle(things[i]), middle(things[me])) for i in self.all if i != me}
         first, second = sorted(away, key=lambda i: away[i])[:2]

@@ -32,7 +32,7 @@ def ink_box(image):
 
 
 @pytest.mark.parametrize("style", STYLES, ids=str)
-def test_every_style_renders_the_same_picture_for_the_same_seed(style):
+def test_every_style_renders_the_same_image_for_the_same_seed(style):
     scene = scene_with_square((40, 60, 110, 140))
     first, second = (finish(random.Random(5), scene, style) for _ in range(2))
     assert first.image.size == scene.image.size and first.image.mode == "RGB"
@@ -57,7 +57,7 @@ def test_boxes_follow_a_tilt(box):
             assert all(isinstance(edge, int) for edge in (left, top, right, bottom))
 
 
-def test_nothing_leaves_the_picture_when_tilted():
+def test_nothing_leaves_the_image_when_tilted():
     red = scene_with_square((0, 0, 336, 252))
     for seed in range(25):
         left, top, right, bottom = finish(random.Random(seed), red, TILTED).objects[0].box
@@ -89,8 +89,8 @@ def test_every_set_has_every_sprite_and_a_licence(sprites):
     for name in EMOJI:
         assert max(Image.open(folder / f"{name}.png").size) == 96
         for outlined in (False, True):
-            picture = drawing.draw_emoji(name, sprites, 64, 12, outlined)
-            assert picture.mode == "RGBA" and max(picture.size) == 64
+            image = drawing.draw_emoji(name, sprites, 64, 12, outlined)
+            assert image.mode == "RGBA" and max(image.size) == 64
 
 
 @pytest.mark.parametrize("kind", SHAPES)

@@ -53,7 +53,7 @@ def made(workers, steps):
         encoded.append(len(squares))
         return squares.float().mean((1, 2))
 
-    feed = TrainingBatches(LOCATOR, PLAN.batch, PLAN.fresh, memory=6, encode=encode, pictures=3, workers=workers)
+    feed = TrainingBatches(LOCATOR, PLAN.batch, PLAN.fresh, memory=6, encode=encode, images=3, workers=workers)
     packs = Packs(feed, Packer(LOCATOR, build_tokenizer(), PLAN.questions, PLAN.chunks), PLAN)
     return [(feed(step)[0], *packs(step)) for step in steps], encoded
 
@@ -79,8 +79,8 @@ def test_workers_make_the_same_and_tell_when_one_is_gone():
             workers.start(os.getpid)
 
 
-def test_samples_keep_the_size_of_a_picture_alone():
-    feed = TrainingBatches(LOCATOR, batch=2, fresh=1, memory=8, pictures=1)
+def test_samples_keep_the_size_of_a_image_alone():
+    feed = TrainingBatches(LOCATOR, batch=2, fresh=1, memory=8, images=1)
     first, later = feed(0)[0], feed(3)[0]
     assert all(sample.scene.image.getpixel((0, 0)) for sample in first)
     assert (

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from tests.support.fake_records import comparison, cost, picture, told
+from tests.support.fake_records import comparison, cost, sample_image, told
 from tests.support.figures import check_apart, handles, labels, said, streams
 from ui.export.budget_curves import budgets
 from ui.export.figure import FigureOptions, figure
@@ -25,7 +25,7 @@ from ui.views.figures import STAGE_NAMES
 
 
 def times(run, width=12):
-    return figure([picture()], run, FigureOptions("times", width))
+    return figure([sample_image()], run, FigureOptions("times", width))
 
 
 def bars(shown):
@@ -86,7 +86,7 @@ def test_bars_of_any_time_stay_on_the_page(scale):
 
 def test_the_alive_curve_steps_where_tokens_go():
     run = comparison()
-    shown = figure([picture()], run, FigureOptions("alive"))
+    shown = figure([sample_image()], run, FigureOptions("alive"))
     full, pruned = sorted(shown.axes[0].lines, key=lambda line: line.get_linestyle() == "-")
     alive = run.crop.trace.alive_counts
     assert pruned.get_drawstyle() == "steps-post" and pruned.get_xdata().tolist() == list(range(13))

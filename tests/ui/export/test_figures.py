@@ -18,7 +18,7 @@ from PIL import Image
 
 from crop_core.records.region import Region
 from crop_core.records.trace import TokenTrace
-from tests.support.fake_records import boxes, comparison, picture, trace
+from tests.support.fake_records import boxes, comparison, sample_image, trace
 from tests.support.figures import (
     MADE,
     REGION,
@@ -44,9 +44,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.mark.parametrize("name", list(FIGURES))
-def test_every_picture_is_a_file_of_the_wanted_width_in_three_formats(name):
+def test_every_image_is_a_file_of_the_wanted_width_in_three_formats(name):
     for width in (8.5, 17.5):
-        shown = figure([picture()], comparison(), FigureOptions(name, width))
+        shown = figure([sample_image()], comparison(), FigureOptions(name, width))
         root = ET.fromstring(written(shown, "SVG"))
         assert float(root.get("width").removesuffix("pt")) == pytest.approx(width / 2.54 * 72, abs=0.01)
         pdf = written(shown, "PDF")
@@ -60,7 +60,7 @@ def test_every_picture_is_a_file_of_the_wanted_width_in_three_formats(name):
 
 @pytest.mark.parametrize("name", list(FIGURES))
 @pytest.mark.parametrize("width", [3, 8.5, 40])
-def test_every_picture_stays_on_its_page_in_letters_that_can_be_read(name, width):
+def test_every_image_stays_on_its_page_in_letters_that_can_be_read(name, width):
     check_inside(drawn(name, width=width))
 
 
@@ -85,7 +85,7 @@ def test_facts_are_in_the_metadata_of_every_format_and_in_the_caption():
         assert text in information(content, key)
 
 
-def test_the_pdf_is_vectors_with_an_embedded_font_and_one_photo_a_picture():
+def test_the_pdf_is_vectors_with_an_embedded_font_and_one_photo_a_image():
     content = written(drawn(), "PDF")
     assert content.startswith(b"%PDF-")
     assert content.rstrip().endswith(b"%%EOF")
@@ -113,14 +113,14 @@ def test_words_of_the_pdf_are_text_that_can_be_found():
 def test_svg_paths_cover_what_the_trace_says():
     how = trace(REGION, plc=False)
     for layer in (0, 1, 3, 11):
-        shown = figure([picture()], comparison(trace=how), FigureOptions("pruning", layer=layer))
+        shown = figure([sample_image()], comparison(trace=how), FigureOptions("pruning", layer=layer))
         (axes,) = shown.axes
         assert covered(axes, "#e5e9ef") == pytest.approx(14 * 14 * (how.died_at < layer).sum())
         assert covered(axes, "#d55e00") == pytest.approx(14 * 14 * (how.died_at == layer).sum())
 
 
 def centre(image, shown, token):
-    """Colour of a token's centre in a PNG of a one-picture figure."""
+    """Colour of a token's centre in a PNG of a one-image figure."""
     left, top, right, bottom = boxes(336, 336)[0][token]
     x, y = shown.transFigure.inverted().transform(
         shown.axes[0].transData.transform(((left + right) / 2, (top + bottom) / 2))
@@ -130,9 +130,9 @@ def centre(image, shown, token):
 
 def test_in_the_png_what_is_gone_is_pale_and_what_is_alive_is_the_photo():
     how = replace(trace(REGION, plc=False), steps=trace(REGION, plc=False).steps)
-    shown = figure([picture()], comparison(trace=how), FigureOptions("pruning", 12))
+    shown = figure([sample_image()], comparison(trace=how), FigureOptions("pruning", 12))
     image = np.asarray(Image.open(io.BytesIO(written(shown, "PNG", 200))))[..., :3]
-    plain = np.asarray(picture())
+    plain = np.asarray(sample_image())
     inner = [row * 24 + column for row in range(4, 10) for column in range(7, 13)]
     for token in [*inner, *range(16 * 24, 24 * 24)]:
         row, column = divmod(token, 24)
@@ -145,16 +145,16 @@ def test_in_the_png_what_is_gone_is_pale_and_what_is_alive_is_the_photo():
         assert np.allclose(centre(image, shown, token), expected, atol=3), token
 
 
-def test_keys_of_one_picture_can_be_told_apart_in_grey():
+def test_keys_of_one_image_can_be_told_apart_in_grey():
     for how in (ringed(4), trace(REGION), trace(REGION, plc=False)):
         for name in ("compression", "pruning"):
-            shown = figure([picture()], comparison(trace=how), FigureOptions(name, 7, layer=3))
+            shown = figure([sample_image()], comparison(trace=how), FigureOptions(name, 7, layer=3))
             check_apart(handles(shown))
             assert all(each.get_hatch() or each.get_edgecolor()[3] for each in handles(shown))
 
 
 def test_what_is_hatched_in_the_legend_is_hatched_on_the_photo():
-    shown = figure([picture()], comparison(trace=ringed(4)), FigureOptions("compression"))
+    shown = figure([sample_image()], comparison(trace=ringed(4)), FigureOptions("compression"))
     (axes,) = shown.axes
     over = {(patch.get_hatch(), to_hex(patch.get_edgecolor())) for patch in axes.patches if patch.get_hatch()}
     below = {(each.get_hatch(), to_hex(each.get_edgecolor())) for each in handles(shown) if each.get_hatch()}
@@ -164,7 +164,7 @@ def test_what_is_hatched_in_the_legend_is_hatched_on_the_photo():
 def test_tokens_of_tiles_are_drawn_rather_than_the_overview():
     how = trace(REGION, plc=False)
     tiled = replace(how, view=(how.boxes[:, 1] >= 168).astype(int))
-    shown = figure([picture()], comparison(trace=tiled), FigureOptions("pruning", layer=11))
+    shown = figure([sample_image()], comparison(trace=tiled), FigureOptions("pruning", layer=11))
     (veiled,) = filled(shown.axes[0], "#e5e9ef")
     assert boxes_of(veiled)[:, 1].min() >= 168 - 1e-6
 
@@ -173,7 +173,7 @@ def test_what_the_model_cannot_see_is_hatched():
     region = Region(3, 2, 4, 3, 640, 320, "predicted", 0.5)
     run = comparison(trace=trace(region), region=region)
     for name in ("region", "compression", "pruning"):
-        shown = figure([picture(640, 320)], run, FigureOptions(name, layer=0))
+        shown = figure([sample_image(640, 320)], run, FigureOptions(name, layer=0))
         (hidden,) = filled(shown.axes[0], "#f8fafc")
         assert boxes_of(hidden).tolist() == [[0, 0, 160, 320], [480, 0, 640, 320]]
         over = [patch for patch in shown.axes[0].patches if patch.get_hatch() == legend.RISING]
@@ -227,7 +227,7 @@ def test_hatches_rise_fall_lie_and_cross():
 
 def test_an_outline_leaves_out_inner_edges():
     page = Page(336)
-    canvas = trace_panels.Canvas.on(page, trace(REGION, plc=False), pixels(picture()), 0, 0, 336)
+    canvas = trace_panels.Canvas.on(page, trace(REGION, plc=False), pixels(sample_image()), 0, 0, 336)
 
     def outlines(groups):
         group = np.full(576, -1)
@@ -313,7 +313,7 @@ def test_a_figure_is_added_as_a_row_that_names_its_drawer(monkeypatch):
     monkeypatch.setitem(FIGURES, "dummy", FigureKind("A dummy", ("trace_panels:dummy", "time_bars:times")))
     shown = drawn("dummy")
     assert shown.facts["picture"] == "dummy, times" and len(shown.axes) == 2
-    assert isinstance(ShownRun(pixels(picture()), trace(REGION), comparison(), 3).trace, TokenTrace)
+    assert isinstance(ShownRun(pixels(sample_image()), trace(REGION), comparison(), 3).trace, TokenTrace)
 
 
 @pytest.mark.parametrize(
@@ -322,17 +322,17 @@ def test_a_figure_is_added_as_a_row_that_names_its_drawer(monkeypatch):
 )
 def test_what_cannot_be_drawn_is_one_sentence(options):
     with pytest.raises(FigureError, match=r"give|choose"):
-        figure([picture()], comparison(), FigureOptions(**options))
+        figure([sample_image()], comparison(), FigureOptions(**options))
 
 
 @pytest.mark.parametrize("dpi", [0, 71, 1201, 1200])
 def test_a_png_that_is_too_large_is_refused(dpi):
     with pytest.raises(FigureError):
-        written(figure([picture()], comparison(), FigureOptions("row", 40)), "PNG", dpi)
+        written(figure([sample_image()], comparison(), FigureOptions("row", 40)), "PNG", dpi)
 
 
 def test_the_drawing_is_no_wider_than_asked_for():
-    shown = drawn(image=picture(300, 500), size=(300, 500))
+    shown = drawn(image=sample_image(300, 500), size=(300, 500))
     assert shown.get_figwidth() * 72 == pytest.approx(17.5 * CM)
     check_inside(shown)
     for axes in shown.axes:

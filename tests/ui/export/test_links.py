@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from crop_core.records.config import ConfigError
 from crop_core.records.region import RegionError
-from tests.support.fake_records import FakeEngine, picture
+from tests.support.fake_records import FakeEngine, sample_image
 from tests.support.panel import SETTINGS
 from ui.export import links
 from ui.page.handlers import Handlers
@@ -63,10 +63,10 @@ def test_any_link_is_read_or_refused(params):
         assert len(links.read({**params, "example": "01.jpg"}, EXAMPLES, SETTINGS)) == 2 + len(SETTINGS)
 
 
-def test_a_run_of_an_example_has_a_link_and_one_of_another_picture_has_none(tmp_path):
+def test_a_run_of_an_example_has_a_link_and_one_of_another_image_has_none(tmp_path):
     handlers = Handlers(FakeEngine(), EXAMPLES[:1])
     other = tmp_path / "own.png"
-    picture(64, 64).save(other)
+    sample_image(64, 64).save(other)
     linked = [
         list(handlers.ask(History(), str(path), "what?", None, *SETTINGS, ""))[-1][2]
         for path in (EXAMPLES[0].image, other)
@@ -76,10 +76,10 @@ def test_a_run_of_an_example_has_a_link_and_one_of_another_picture_has_none(tmp_
     assert (none.value, none.visible) == ("", False)
 
 
-def test_several_pictures_and_follow_ups_have_no_link(tmp_path):
+def test_several_images_and_follow_ups_have_no_link(tmp_path):
     handlers = Handlers(FakeEngine(), EXAMPLES[:1])
     other, example = tmp_path / "own.png", str(EXAMPLES[0].image)
-    picture(64, 64).save(other)
+    sample_image(64, 64).save(other)
     *_, (_, _, pair, _) = handlers.ask(History(), example, "what?", [str(other)], *SETTINGS, "")
     *_, (_, _, alone, _) = handlers.ask(History(), example, "what?", None, *SETTINGS, "")
     *_, (_, _, followed, *_) = handlers.follow(alone, "where?", *SETTINGS, "")

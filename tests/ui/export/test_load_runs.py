@@ -17,7 +17,7 @@ from PIL import Image
 from crop_core.io.data_url import data_url, image_from_data_url
 from crop_core.io.images import ImageError
 from crop_core.records.region import Region
-from tests.support.fake_records import FakeEngine, about_several, comparison, picture
+from tests.support.fake_records import FakeEngine, about_several, comparison, sample_image
 from tests.support.panel import SETTINGS
 from ui.export import load_runs
 from ui.export.load_runs import TraceFileError, open_files, read
@@ -31,13 +31,13 @@ from ui.views.history import MOST, FinishedRun, History, strip_html
 
 RUN = comparison(made={"date": "2026-11-26T20:00:00+00:00"})
 TEXT = json.dumps(RUN.to_json())
-SECOND = Region(5, 5, 6, 7, 90, 120, "drawn")  # in a second picture
+SECOND = Region(5, 5, 6, 7, 90, 120, "drawn")  # in a second image
 TWO = json.dumps(about_several(replace(RUN, history=[("what?", "cat")]), [SECOND]).to_json())
 
 
 def write(folder, name, **changes):
-    """A recorded run as a file, with its picture inside unless told otherwise."""
-    data = {**json.loads(TEXT), "pictures": [data_url(picture())], **changes}
+    """A recorded run as a file, with its image inside unless told otherwise."""
+    data = {**json.loads(TEXT), "pictures": [data_url(sample_image())], **changes}
     path = folder / name
     path.write_text(json.dumps({key: value for key, value in data.items() if value is not None}))
     return str(path)
@@ -48,7 +48,7 @@ def test_a_file_opens_as_the_run_that_was_recorded(tmp_path):
     assert found.notices == []
     (run,) = found.runs
     assert run.result.to_json() == json.loads(TEXT)
-    assert np.array_equal(np.asarray(run.images[0]), np.asarray(picture()))
+    assert np.array_equal(np.asarray(run.images[0]), np.asarray(sample_image()))
     shown = json.loads(run.view.to_json()["data"])
     assert (shown["stage"], shown["fixed"], shown["size"]) == ("done", True, [336, 336])
     assert shown["answers"] == {"baseline": "rabbit", "crop": "rabbit"}
@@ -61,16 +61,16 @@ def test_files_of_earlier_versions_open(tmp_path):
     assert open_files([old]).runs[0].result.made == {}
 
 
-def test_a_picture_is_found_inside_beside_or_not_at_all(tmp_path):
-    alone = write(tmp_path, "run.json", pictures=None)
+def test_a_image_is_found_inside_beside_or_not_at_all(tmp_path):
+    alone = write(tmp_path, "run.json", images=None)
     (run,), (notice,) = open_files([alone]).runs, open_files([alone]).notices
     assert run.images[0].size == (336, 336) and run.images[0].getcolors() == [(336 * 336, (200, 200, 200))]
-    assert "'run.json' lacks a picture inside" in notice
-    picture().save(tmp_path / "any.png")
-    picture(50, 60).save(tmp_path / "other.png")
+    assert "'run.json' lacks an image inside" in notice
+    sample_image().save(tmp_path / "any.png")
+    sample_image(50, 60).save(tmp_path / "other.png")
     beside = open_files([alone, str(tmp_path / "other.png"), str(tmp_path / "any.png")])
     assert beside.notices == [] and beside.runs[0].images[0].size == (336, 336)
-    picture(168, 168).save(tmp_path / "run.png")
+    sample_image(168, 168).save(tmp_path / "run.png")
     named = open_files([str(tmp_path / "any.png"), str(tmp_path / "run.png"), alone])
     assert named.runs[0].images[0].size == (168, 168), "a scaled copy goes by its name"
 
@@ -85,7 +85,7 @@ def test_several_files_and_zips_become_a_strip_of_runs(tmp_path):
     assert [run.file for run in history.runs] == ["a.json", "b.json"]
     assert json.loads(explorer["data"])["question"] == RUN.question
     assert strip_html(history).count("run-card") == 2
-    asked = history.add(FinishedRun((picture(),), RUN, ExplorerState.of(picture())))
+    asked = history.add(FinishedRun((sample_image(),), RUN, ExplorerState.of(sample_image())))
     assert strip_html(asked) == "", "what was asked here is not mixed with what was opened"
 
 
@@ -118,7 +118,7 @@ BAD = {
     "a lone surrogate": TEXT.replace("rabbit", "\\ud800").encode(),
     "an unknown method": changed("method", to="magic"),
     "a region off the grid": changed("region", "grid", to=[0, 0, 8, 8]),
-    "another picture's region": changed("region", "width", to=335),
+    "another image's region": changed("region", "width", to=335),
     "a group beyond all limits": changed("trace", "group", 0, to=10**9),
     "a group that is missing": changed("trace", "group", 0, to=600),
     "too few boxes": changed("trace", "boxes", to=[[0, 0, 1, 1]]),
@@ -129,13 +129,13 @@ BAD = {
     "no layers": changed("trace", "layers", to=0),
     "an impossible chance": changed("crop", "tokens", 0, "logprob", to=10_000),
     "negative bytes": changed("crop", "cost", "kv_bytes", to=-1),
-    "a giant picture": changed("trace", "image_size", to=[10**9, 10**9]),
-    "a picture that is a thread": json.dumps(
+    "a giant image": changed("trace", "image_size", to=[10**9, 10**9]),
+    "an image that is a thread": json.dumps(
         comparison(size=(33600, 1), region=Region.whole(33600, 1)).to_json()
     ).encode(),
     "another size's second region": changed("others", 0, "region", "width", to=91, text=TWO),
     "fewer layers in the second": changed("others", 0, "layers", to=11, text=TWO),
-    "a second picture that is a thread": json.dumps(about_several(RUN, [Region.whole(33600, 1)]).to_json()).encode(),
+    "a second image that is a thread": json.dumps(about_several(RUN, [Region.whole(33600, 1)]).to_json()).encode(),
     "a name without end": changed("model", to="x" * 1000),
 }
 
@@ -153,10 +153,10 @@ def test_what_is_no_recorded_run_is_one_sentence(content, tmp_path):
 @pytest.mark.parametrize(
     "url", ["", "http://127.0.0.1/x.png", "data:image/png;base64,%%", "data:image/png;base64,aaaa"]
 )
-def test_an_embedded_picture_that_is_none_is_one_sentence(url, tmp_path):
+def test_an_embedded_image_that_is_none_is_one_sentence(url, tmp_path):
     with pytest.raises(ImageError):
         image_from_data_url(url)
-    found = open_files([write(tmp_path, "run.json", pictures=[url])])
+    found = open_files([write(tmp_path, "run.json", images=[url])])
     assert found.runs == [] and len(found.notices) == 1
 
 
@@ -178,7 +178,7 @@ def test_files_are_read_up_to_a_limit_together(tmp_path, monkeypatch):
     assert "the rest was left out" in found.notices[0]
 
 
-def test_a_large_picture_is_scaled_down_and_still_found_by_its_size(tmp_path):
+def test_a_large_image_is_scaled_down_and_still_found_by_its_size(tmp_path):
     result = comparison(size=(4200, 2100), region=Region(2, 1, 4, 3, 4200, 2100))
     (tmp_path / "run.json").write_text(json.dumps(result.to_json()))
     Image.new("RGB", (4200, 2100), "#123456").save(tmp_path / "photo.png")
@@ -225,7 +225,7 @@ def test_any_value_anywhere_is_either_a_run_that_can_be_drawn_or_one_sentence(pa
     if refused:
         assert refused.endswith(".") and "\n" not in refused
         return
-    images = tuple(picture() for _ in result.crop.traces)
+    images = tuple(sample_image() for _ in result.crop.traces)
     view = replace(ExplorerState.of(images), stage="done", region=result.region, result=result)
     assert view.to_json()
     assert alive_curve(result).data
@@ -241,15 +241,15 @@ def test_any_bytes_are_one_sentence(content):
 
 
 def shown(question="what?"):
-    image = picture()
+    image = sample_image()
     result = comparison(question)
     view = replace(ExplorerState.of(image, question), stage="done", region=result.region, result=result)
     return History().add(FinishedRun((image,), result, view))
 
 
 def about_two(question="where?"):
-    """A run about two pictures after another question, as History."""
-    images = picture(), picture(90, 120)
+    """A run about two images after another question, as History."""
+    images = sample_image(), sample_image(90, 120)
     result = about_several(comparison(question, history=[("what?", "cat")]), [SECOND])
     view = replace(ExplorerState.of(images, question), stage="done", region=result.region, result=result)
     return History().add(FinishedRun(images, result, view))
@@ -328,21 +328,21 @@ def test_the_report_holds_the_run_and_fetches_nothing():
     assert "default-src 'none'" in text
 
 
-def test_a_whole_region_and_a_tall_picture_open(tmp_path):
+def test_a_whole_region_and_a_tall_image_open(tmp_path):
     result = comparison(size=(90, 200), region=Region.whole(90, 200))
     path = tmp_path / "tall.json"
     path.write_text(json.dumps(result.to_json()))
     assert open_files([str(path)]).runs[0].images[0].size == (90, 200)
 
 
-def test_a_run_about_several_pictures_comes_back_with_all_of_them(tmp_path):
+def test_a_run_about_several_images_comes_back_with_all_of_them(tmp_path):
     run = about_two().shown
     (tmp_path / "two.json").write_bytes(export_panel.record(run, True))
     found = open_files([str(tmp_path / "two.json")])
     assert found.notices == []
     (back,) = found.runs
     assert [image.size for image in back.images] == [(336, 336), (90, 120)]
-    assert back.view.pictures == run.view.pictures
+    assert back.view.images == run.view.images
     data = json.loads(back.view.to_json()["data"])
     assert data["fixed"] and data["others"][0] == {
         "size": [90, 120],
@@ -353,7 +353,7 @@ def test_a_run_about_several_pictures_comes_back_with_all_of_them(tmp_path):
     assert "This conversation" in told and "in no file that was opened" in told
 
 
-def test_several_pictures_are_found_beside_a_run_one_each(tmp_path):
+def test_several_images_are_found_beside_a_run_one_each(tmp_path):
     sizes = [(90, 120), (90, 120), (60, 60)]
     result = about_several(RUN, [Region.whole(*size) for size in sizes])
     (tmp_path / "run.json").write_text(json.dumps(result.to_json()))
@@ -361,21 +361,21 @@ def test_several_pictures_are_found_beside_a_run_one_each(tmp_path):
         Image.new("RGB", size, (colour,) * 3).save(tmp_path / f"{name}.png")
     found = open_files([str(tmp_path / name) for name in ("run.json", "a.png", "b.png", "run.png")])
     assert [image.getpixel((0, 0))[0] for image in found.runs[0].images] == [1, 2, 3, 200]
-    assert len(found.notices) == 1 and "'run.json' lacks a picture" in found.notices[0]
+    assert len(found.notices) == 1 and "'run.json' lacks an image" in found.notices[0]
 
 
-def test_embedded_pictures_have_a_largest_size_together(tmp_path, monkeypatch):
+def test_embedded_images_have_a_largest_size_together(tmp_path, monkeypatch):
     monkeypatch.setattr(load_runs, "MAX_PIXELS", 336 * 336 + 90 * 120 - 1)
     (tmp_path / "two.json").write_bytes(export_panel.record(about_two().shown, True))
     found = open_files([str(tmp_path / "two.json")])
     assert found.runs == [] and "together" in found.notices[0]
 
 
-def test_the_report_holds_every_picture_and_turn_and_the_figure_says_which_it_is_of():
+def test_the_report_holds_every_image_and_turn_and_the_figure_says_which_it_is_of():
     run = about_two().shown
     text = page(run.view, run.result).decode()
     payload = json.loads(re.search(r'type="application/json">(.*?)</script>', text, re.DOTALL).group(1))
-    assert payload["others"] == [data_url(picture(90, 120))]
+    assert payload["others"] == [data_url(sample_image(90, 120))]
     assert json.loads(payload["data"])["result"]["others"] == [trace.to_json() for trace in run.result.others]
     assert "<dt>asked before</dt><dd>what? cat</dd>" in text
     assert "columns 5-6, rows 5-7 of 8x8, drawn" in text
@@ -394,8 +394,8 @@ def test_an_opened_run_is_neither_followed_nor_part_of_a_conversation_held_here(
     assert not handlers.beside(opened)[2].visible
     (moment,) = handlers.follow(opened, "where?", *SETTINGS, "")
     assert "first question" in moment[1] and moment[2] == gr.skip()
-    picture().save(tmp_path / "scene.png")
+    sample_image().save(tmp_path / "scene.png")
     *_, (_, _, asked, _) = handlers.again(opened, str(tmp_path / "scene.png"), RUN.question, None, *SETTINGS, "")
-    assert not asked.shown.same_pictures(opened.shown), "though the pictures look alike"
+    assert not asked.shown.same_images(opened.shown), "though the images look alike"
     assert handlers.beside(asked)[2].visible
     assert strip_html(asked) == ""

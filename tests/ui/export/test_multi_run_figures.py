@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from crop_core.records.region import Region
-from tests.support.fake_records import FakeEngine, picture, told, trace
+from tests.support.fake_records import FakeEngine, sample_image, told, trace
 from tests.support.figures import (
     area,
     boxes_of,
@@ -54,9 +54,9 @@ class Recorded(FakeEngine):
 
 @pytest.fixture(scope="module")
 def plates(tmp_path_factory):
-    """Those of all three views, asked about a wide picture."""
+    """Those of all three views, asked about a wide image."""
     path = tmp_path_factory.mktemp("plates") / "scene.png"
-    picture(480, 320).save(path)
+    sample_image(480, 320).save(path)
     many, wide = SweepHandlers(Recorded()), (*SETTINGS[:6], "drawn", 2, 1, 4, 3)
     names = ["crop", "random", "ilp", "divprune"]
     streams = (
@@ -127,7 +127,7 @@ def grid(how, photo, centimetres=8.5):
 @pytest.mark.parametrize(("count", "rows"), [(1, [1]), (3, [3]), (5, [3, 2]), (7, [3, 3, 1]), (8, [3, 3, 2])])
 def test_panels_stand_in_rows_that_do_not_meet(count, rows):
     how = [told(f"way {k}", text="a very long answer " * k) for k in range(count)]
-    shown = grid(how, picture(200, 300))
+    shown = grid(how, sample_image(200, 300))
     boxes = photos(shown)
     tops = sorted({round(box[1], 3) for box in boxes})
     assert [sum(round(box[1], 3) == top for box in boxes) for top in tops] == rows
@@ -149,7 +149,7 @@ def test_panels_stand_in_rows_that_do_not_meet(count, rows):
 
 def test_the_earlier_a_token_is_gone_the_paler_it_is():
     how = trace(Region(2, 1, 4, 3, 336, 336, "predicted"), plc=False)
-    shown = grid([told(trace=how)], picture())
+    shown = grid([told(trace=how)], sample_image())
     veils = filled(shown.axes[0], palette.VEIL)
     died = sorted(set(how.died_at.tolist()) - {how.layers})
     assert len(veils) == len(died) == 2
@@ -165,7 +165,7 @@ def test_the_earlier_a_token_is_gone_the_paler_it_is():
 
 def test_the_paints_of_the_panels_can_be_told_apart_in_grey():
     how = ringed(5)
-    shown = grid([told(trace=replace(how, ring=how.ring - 1))], picture())
+    shown = grid([told(trace=replace(how, ring=how.ring - 1))], sample_image())
     pooled = [label for label in labels(shown) if label.startswith("pooled")]
     assert pooled[:2] == ["pooled, in no ring", "pooled, ring 1"]
     check_apart([each for each, label in zip(handles(shown), labels(shown), strict=True) if label in pooled])
@@ -188,7 +188,7 @@ def test_the_colours_of_the_map_rise_in_lightness_from_one_published_end_to_the_
 def drawn_map(cells, centimetres=12.0, size=(320, 160)):
     """The figure, and the cells' colours, values and corners."""
     how = trace(Region.whole(*size), False, ())
-    content = ("dog", cells, how, np.asarray(picture(*size)))
+    content = ("dog", cells, how, np.asarray(sample_image(*size)))
     shown = lay_out([Panel("", lambda *place: answer_map.places(*content, *place))], centimetres, "", {})
     return shown, shown.axes[0].collections[0]
 
@@ -237,7 +237,7 @@ def test_in_the_png_a_cell_is_its_colour_over_the_grey_photo():
     cells = np.full((8, 8), np.nan)
     cells[4, 4] = 0.8
     shown, _ = drawn_map(cells, size=(336, 336))
-    plain = pixels(picture())
+    plain = pixels(sample_image())
     image = np.asarray(Image.open(io.BytesIO(written(shown, "PNG", 200))))[..., :3]
 
     def at(x, y):
@@ -291,7 +291,7 @@ def test_nothing_is_made_while_nobody_looks_or_of_nothing():
 
 
 def test_hidden_parts_are_hatched_in_a_map_and_the_region_is_not_drawn():
-    how, photo = trace(Region.whole(640, 320)), np.asarray(picture(640, 320))
+    how, photo = trace(Region.whole(640, 320)), np.asarray(sample_image(640, 320))
     content = ("dog", np.full((8, 8), 0.5), how, photo)
     shown = lay_out([Panel("", lambda *place: answer_map.places(*content, *place))], 12, "", {})
     (hidden,) = filled(shown.axes[0], "#f8fafc")

@@ -2,7 +2,7 @@ import gradio as gr
 import pytest
 
 from crop_core.records.config import Budget
-from tests.support.fake_records import FakeEngine, picture
+from tests.support.fake_records import FakeEngine, sample_image
 from ui.page.api import BROKEN, NAMES, Endpoints, cells
 from ui.page.layout import build
 
@@ -17,7 +17,7 @@ class Answering(FakeEngine):
 
 @pytest.fixture
 def scene(tmp_path):
-    picture().save(tmp_path / "scene.png")
+    sample_image().save(tmp_path / "scene.png")
     return str(tmp_path / "scene.png")
 
 
@@ -45,14 +45,14 @@ def test_what_is_left_out_is_the_default(scene):
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        ((None, "what?", "crop", "", ""), "no picture"),
+        ((None, "what?", "crop", "", ""), "no image"),
         (("scene", "", "crop", "", ""), "question"),
         (("scene", "what?", "none", "", ""), "prunes nothing"),
         (("scene", "what?", "magic", "", ""), "magic"),
         (("scene", "what?", "crop", "lots", ""), "lots"),
         (("scene", "what?", "crop", "", "1,2,3"), "1,2,3"),
         (("scene", "what?", "crop", "", "5,5,2,2"), ""),
-        (("/etc/hostname", "what?", "crop", "", ""), "not a picture"),
+        (("/etc/hostname", "what?", "crop", "", ""), "not an image"),
     ],
 )
 def test_bad_input_is_one_sentence(scene, request_, said):

@@ -8,7 +8,7 @@ import pytest
 
 from crop_core.records.config import ConfigError
 from crop_core.records.results import StreamEvent
-from tests.support.fake_records import FakeEngine, picture
+from tests.support.fake_records import FakeEngine, sample_image
 from tests.support.panel import SETTINGS, Event
 from ui.page.handlers import BROKEN, Handlers
 from ui.page.layout import launch_options
@@ -32,7 +32,7 @@ class FailingEngine(FakeEngine):
 
 @pytest.fixture
 def scene(tmp_path: Path) -> str:
-    picture().save(tmp_path / "scene.png")
+    sample_image().save(tmp_path / "scene.png")
     return str(tmp_path / "scene.png")
 
 
@@ -87,7 +87,7 @@ def test_a_failure_inside_is_told_without_its_details(scene: str) -> None:
     assert "secret" not in note
 
 
-def test_a_failure_half_way_leaves_the_picture(scene: str) -> None:
+def test_a_failure_half_way_leaves_the_image(scene: str) -> None:
     class Dying(FakeEngine):
         def stream(self, request: object) -> Iterator[StreamEvent]:
             yield next(super().stream(request))
@@ -100,12 +100,12 @@ def test_a_failure_half_way_leaves_the_picture(scene: str) -> None:
     assert BROKEN[:20] in last[1]
 
 
-def test_a_new_picture_is_shown_and_a_bad_one_is_not(scene: str) -> None:
+def test_a_new_image_is_shown_and_a_bad_one_is_not(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [])
     explorer, note, mode, drawn, follow = handlers.preview(scene, None, "drawn")
     assert json.loads(explorer["data"])["stage"] == "idle"
-    assert (note, mode, drawn) == ("", "predicted", ""), "a region that was drawn belongs to the picture before"
-    assert not follow.visible, "a new picture starts a new thread"
+    assert (note, mode, drawn) == ("", "predicted", ""), "a region that was drawn belongs to the image before"
+    assert not follow.visible, "a new image starts a new thread"
     assert handlers.preview(scene, None, "whole")[2] == KEPT
     explorer, note, *others = handlers.preview(__file__, None, "drawn")
     assert explorer == KEPT and others == [KEPT] * 3
@@ -147,7 +147,7 @@ def test_stopping_brings_back_what_stood_there(scene: str, tmp_path: Path) -> No
     handlers = Handlers(FakeEngine(), [])
     history = asked(FakeEngine(), scene, "what?")[-1][2]
     assert handlers.stop(history, scene, None)[0] == history.shown.view.to_json()
-    picture(90, 60).save(tmp_path / "new.png")
+    sample_image(90, 60).save(tmp_path / "new.png")
     other = json.loads(handlers.stop(history, str(tmp_path / "new.png"), None)[0]["data"])
     assert other["stage"] == "idle" and other["result"] is None
     assert handlers.stop(history, None, None)[0] == KEPT
@@ -158,7 +158,7 @@ def test_two_people_at_once_get_their_own(tmp_path: Path) -> None:
     handlers, got = Handlers(FakeEngine(delay=0.01), []), {}
 
     def visit(name: str, width: int) -> None:
-        picture(width, 200).save(tmp_path / f"{name}.png")
+        sample_image(width, 200).save(tmp_path / f"{name}.png")
         got[name] = list(
             handlers.ask(History(), str(tmp_path / f"{name}.png"), f"what is {name}?", None, *SETTINGS, "")
         )[-1]

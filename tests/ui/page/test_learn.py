@@ -16,7 +16,7 @@ EXAMPLES = load_examples(Path("assets/examples"))
 
 @pytest.mark.parametrize("step", STEPS, ids=[step.title for step in STEPS])
 def test_every_step_can_be_shown_and_answered(step):
-    assert any(one.image.name == step.picture for one in EXAMPLES)
+    assert any(one.image.name == step.image for one in EXAMPLES)
     assert step.method in METHODS and step.budget in PRESETS
     assert 0 <= step.right < len(step.choices)
     right = [choice for choice in step.choices if step.verdict(choice).startswith("**Right.**")]
@@ -34,7 +34,7 @@ def test_the_steps_are_those_of_the_course():
         "What it costs",
         "Where it fails",
     ]
-    assert next(one for one in EXAMPLES if one.image.name == STEPS[-1].picture).pruning_fails
+    assert next(one for one in EXAMPLES if one.image.name == STEPS[-1].image).pruning_fails
 
 
 def test_a_moment_is_a_step_or_the_end():
@@ -48,9 +48,9 @@ def test_a_moment_is_a_step_or_the_end():
         assert (at, box.visible) == (-1, False)
 
 
-def test_a_step_sets_picture_question_and_settings():
-    picture, question, method, budget, mode = prepared(3, EXAMPLES)
-    assert Path(picture).name == STEPS[3].picture
+def test_a_step_sets_image_question_and_settings():
+    image, question, method, budget, mode = prepared(3, EXAMPLES)
+    assert Path(image).name == STEPS[3].image
     assert (method, budget, mode) == ("ilp", "128", "predicted")
     assert question
     assert prepared(0, []) == prepared(-1, EXAMPLES) == (gr.skip(),) * 5, "without its example nothing changes"

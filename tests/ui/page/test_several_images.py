@@ -1,4 +1,4 @@
-"""Several pictures of one question, and questions that follow one another."""
+"""Several images of one question, and questions that follow one another."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from crop_core.io.images import ImageError
 from crop_core.records.region import Region, RegionError
 from crop_core.records.results import Comparison, StreamEvent
 from crop_core.records.trace import PruneStep, TokenTrace
-from tests.support.fake_records import FakeEngine, about_several, comparison, picture
+from tests.support.fake_records import FakeEngine, about_several, comparison, sample_image
 from tests.support.panel import SETTINGS, Event
 from ui.page.handlers import Handlers
 from ui.page.images import MOST, open_all, other_regions
@@ -21,7 +21,7 @@ from ui.views.explorer_state import ExplorerState
 from ui.views.history import History, strip_html, thread_html
 
 KEPT = gr.skip()
-SIZES = [(200, 100), (90, 120)]  # of the second and the third picture
+SIZES = [(200, 100), (90, 120)]  # of the second and the third image
 
 
 class Keeping(FakeEngine):
@@ -40,13 +40,13 @@ class Keeping(FakeEngine):
 def files(tmp_path):
     paths = []
     for name, size in (("a", (336, 336)), ("b", SIZES[0]), ("c", SIZES[1])):
-        picture(*size).save(tmp_path / f"{name}.png")
+        sample_image(*size).save(tmp_path / f"{name}.png")
         paths.append(str(tmp_path / f"{name}.png"))
     return paths
 
 
 def ask(handlers, files, question="what?", history=None, drawn="", settings=SETTINGS):
-    """The history after a question about pictures."""
+    """The history after a question about images."""
     *_, (_, note, after, _) = handlers.ask(history or History(), files[0], question, files[1:], *settings, drawn)
     assert note == ""
     return after
@@ -58,14 +58,14 @@ def follow(handlers, history, question, drawn=""):
     return after
 
 
-def test_regions_of_the_pictures_after_the_first():
+def test_regions_of_the_images_after_the_first():
     second, third = other_regions("3: 2 2 5 5", "predicted", SIZES)
     assert second is None
     assert third == Region(2, 2, 5, 5, 90, 120, "drawn")
     second, third = other_regions(" 2:0 1 3 4 ,", "whole", SIZES)
     assert second == Region(0, 1, 3, 4, 200, 100, "drawn")
     assert third == Region.whole(90, 120)
-    assert other_regions(None, "drawn", SIZES) == [None, None], "the cells under Region are those of the first picture"
+    assert other_regions(None, "drawn", SIZES) == [None, None], "the cells under Region are those of the first image"
 
 
 @pytest.mark.parametrize(
@@ -88,28 +88,28 @@ def test_regions_that_cannot_be_are_one_sentence(text):
     assert "\n" not in str(raised.value)
 
 
-def test_a_region_of_a_picture_that_is_not_there_is_told():
-    with pytest.raises(RegionError, match="one picture alone"):
+def test_a_region_of_a_image_that_is_not_there_is_told():
+    with pytest.raises(RegionError, match="one image alone"):
         other_regions("2: 0 0 1 1", "predicted", [])
 
 
-def test_pictures_are_read_in_their_order_and_not_too_many(files):
+def test_images_are_read_in_their_order_and_not_too_many(files):
     assert [image.size for image in open_all(files[0], files[1:])] == [(336, 336), *SIZES]
     assert len(open_all(files[0], None)) == 1
-    with pytest.raises(ImageError, match=f"{MOST + 1} pictures"):
+    with pytest.raises(ImageError, match=f"{MOST + 1} images"):
         open_all(files[0], files[:1] * MOST)
-    with pytest.raises(ImageError, match="no picture yet"):
+    with pytest.raises(ImageError, match="no image yet"):
         open_all(None, files)
 
 
-def test_pictures_together_have_a_largest_size(files, monkeypatch):
+def test_images_together_have_a_largest_size(files, monkeypatch):
     monkeypatch.setattr("ui.page.images.MAX_PIXELS", 336 * 336 + 200 * 100)
     assert len(open_all(files[0], files[1:2])) == 2
     with pytest.raises(ImageError, match="together"):
         open_all(files[0], files[1:])
 
 
-def test_the_engine_gets_all_pictures_with_a_region_each(files):
+def test_the_engine_gets_all_images_with_a_region_each(files):
     engine = Keeping()
     ask(Handlers(engine, []), files, drawn="3: 2 2 5 5", settings=(*SETTINGS[:6], "drawn", 0, 0, 1, 1))
     given = engine.given[0]
@@ -121,20 +121,20 @@ def test_the_engine_gets_all_pictures_with_a_region_each(files):
     assert (image.size, regions) == ((336, 336), (None,)), "one image is a list of one"
 
 
-def test_the_explorer_is_told_of_every_picture(files):
+def test_the_explorer_is_told_of_every_image(files):
     shown = json.loads(ask(Handlers(FakeEngine(), []), files).shown.view.to_json()["data"])
     assert [other["size"] for other in shown["others"]] == [list(size) for size in SIZES]
     assert shown["others"][0]["region"] == {"grid": [5, 5, 6, 7], "source": "predicted", "confidence": 0.6}
     traces = [TokenTrace.from_json(each) for each in shown["result"]["others"]]
     assert [trace.image_size for trace in traces] == SIZES
-    before = ExplorerState.of([picture(), picture(90, 120)]).to_json()
+    before = ExplorerState.of([sample_image(), sample_image(90, 120)]).to_json()
     assert len(before["others"]) == 1
     assert json.loads(before["data"])["others"] == [{"size": [90, 120], "region": None}]
 
 
 def test_counts_and_curves_are_totals(files):
     run = ask(Handlers(FakeEngine(), []), files).shown
-    assert "1728 visual tokens of 3 pictures in every layer" in texts.run_notes(run.result)["baseline"]
+    assert "1728 visual tokens of 3 images in every layer" in texts.run_notes(run.result)["baseline"]
     alive = sum(trace.alive_counts for trace in run.result.crop.traces)
     every, pruned = figures.alive_curve(run.result).data
     assert list(pruned.y) == alive.tolist()
@@ -155,7 +155,7 @@ def large(region):
     return TokenTrace(*args, np.arange(2880), np.zeros(2880), 32, steps, view)
 
 
-def test_two_large_pictures_stay_under_three_megabytes():
+def test_two_large_images_stay_under_three_megabytes():
     noise = np.random.default_rng(0).integers(0, 255, (767, 1023, 3), dtype=np.uint8)
     image = Image.fromarray(noise).resize((1531, 1147))  # as hard on JPEG as a photo of gravel
     region = Region(2, 1, 4, 3, *image.size, "predicted", 0.83)
@@ -184,7 +184,7 @@ def test_a_follow_up_is_told_what_was_asked_and_answered_before(files):
     assert (given.question, given.history) == ("and the sign?", (("what?", "rabbit"),))
     assert given.regions[1] == Region(0, 1, 3, 4, *SIZES[0], "drawn")
     assert engine.given[2].history == (("what?", "rabbit"), ("and the sign?", "rabbit"))
-    assert third.shown.images is first.shown.images, "pictures are kept once"
+    assert third.shown.images is first.shown.images, "images are kept once"
 
 
 def test_a_thread_stays_whole_when_an_earlier_turn_is_shown(files):
@@ -198,7 +198,7 @@ def test_a_thread_stays_whole_when_an_earlier_turn_is_shown(files):
         assert html.count('aria-current="true"') == 1
     assert "every token: rabbit" in html
     assert "CROP: turtle" in html, "both runs' answers"
-    assert html.count("run-region") == 9, "a region in each of three pictures, for each turn"
+    assert html.count("run-region") == 9, "a region in each of three images, for each turn"
 
 
 def test_a_follow_up_goes_on_at_the_end_of_the_thread_whichever_turn_is_shown(files):
@@ -240,7 +240,7 @@ def test_the_question_on_screen_is_asked_again_as_the_follow_up_that_it_is(files
     assert (note, len(alone.runs)) == ("", 1), "nothing on screen: the question on the left"
 
 
-def test_another_picture_or_question_stands_alone(files):
+def test_another_image_or_question_stands_alone(files):
     handlers = Handlers(FakeEngine(), [])
     history = follow(handlers, ask(handlers, files), "and the sign?")
     assert thread_html(ask(handlers, files[:1], history=history)) == ""
@@ -278,7 +278,7 @@ def test_what_the_model_refuses_half_way_leaves_the_answer_that_was(files):
     assert "too many" in last[1]
 
 
-def test_a_comparison_with_several_pictures_and_turns_is_read_back():
+def test_a_comparison_with_several_images_and_turns_is_read_back():
     result = about_several(comparison(history=[("what?", "cat")]), [Region(0, 0, 1, 1, 90, 120, "drawn")])
     back = Comparison.from_json(json.loads(json.dumps(result.to_json())))
     assert back.history == [("what?", "cat")]

@@ -5,7 +5,7 @@ import pytest
 
 from crop_core.records.config import METHODS, Budget
 from crop_core.records.region import Region
-from tests.support.fake_records import FakeEngine, picture, told
+from tests.support.fake_records import FakeEngine, sample_image, told
 from tests.support.panel import SETTINGS
 from ui.page.handlers import BROKEN
 from ui.page.sweeps import SHARES, WHOLE, SweepHandlers, around, called, known
@@ -17,7 +17,7 @@ KEPT = gr.skip()
 
 @pytest.fixture
 def scene(tmp_path):
-    picture().save(tmp_path / "scene.png")
+    sample_image().save(tmp_path / "scene.png")
     return str(tmp_path / "scene.png")
 
 
@@ -71,7 +71,7 @@ def test_without_a_drawn_region_the_size_is_the_localizers(scene):
     assert {w.region.x1 - w.region.x0 for w in engine.asked[1:]} == {2}
 
 
-def test_the_whole_picture_has_no_other_place(scene):
+def test_the_whole_image_has_no_other_place(scene):
     engine = FakeEngine()
     *_, last = SweepHandlers(engine).places(scene, "what?", *SETTINGS[:6], "drawn", 0, 0, 7, 7)
     assert last[:2] == (KEPT, KEPT) and WHOLE in last[2]
@@ -100,7 +100,7 @@ def test_a_failure_inside_keeps_what_is_shown(scene):
     assert "secret" not in last[3]
 
 
-def test_a_region_at_the_border_is_pushed_back_into_the_picture():
+def test_a_region_at_the_border_is_pushed_back_into_the_image():
     assert around(0, 7, 3, 2, (80, 80)).grid == (0, 6, 2, 7)
     assert around(4, 4, 3, 3, (80, 80)).grid == (3, 3, 5, 5)
     assert around(5, 5, 8, 8, (80, 80)).grid == (0, 0, 7, 7)
@@ -113,7 +113,7 @@ def test_only_methods_that_prune_are_taken_and_in_their_order():
 
 
 def test_the_gallery_sends_what_all_share_once_and_no_scores():
-    payload = json.loads(gallery_json(picture(), [told(), told("Random")])["data"])
+    payload = json.loads(gallery_json(sample_image(), [told(), told("Random")])["data"])
     assert len(payload["shared"]["boxes"]) == 576
     assert [set(row["trace"]) & {"boxes", "layers"} for row in payload["rows"]] == [set(), set()]
     assert all(set(step) == {"layer", "kept"} for row in payload["rows"] for step in row["trace"]["steps"])
@@ -137,7 +137,7 @@ def test_a_curve_marks_where_the_answer_flips_and_ends_at_every_token():
 
 def test_the_map_puts_each_probability_in_its_cell():
     region = Region(0, 0, 0, 0, 100, 50, "drawn")
-    figure = answer_map(picture(100, 50), [told("every token"), told("3,1", region=region, chance=0.25)])
+    figure = answer_map(sample_image(100, 50), [told("every token"), told("3,1", region=region, chance=0.25)])
     heat = figure.data[0]
     assert heat.z[1][3] == 0.25
     assert heat.z[0][0] is None

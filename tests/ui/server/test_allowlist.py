@@ -63,7 +63,7 @@ def test_all_else_is_not_found(path: str) -> None:
     assert (answer.status_code, answer.json()) == (404, {"detail": "There is nothing here."})
 
 
-def test_the_endpoints_are_the_named_ones_and_uploads_are_one_questions_pictures() -> None:
+def test_the_endpoints_are_the_named_ones_and_uploads_are_one_questions_images() -> None:
     assert allowlist.ENDPOINTS.split("|") == list(NAMES)
     assert allowlist.FILES == MOST
 

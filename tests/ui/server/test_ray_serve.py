@@ -40,7 +40,7 @@ def load() -> CropEngine:
     return CropEngine.from_pretrained()
 
 
-def pictures(count: int) -> list[Image.Image]:
+def images(count: int) -> list[Image.Image]:
     """Noise in sizes that differ."""
     return [Image.effect_noise((200 + number, 160), 90).convert("RGB") for number in range(count)]
 
@@ -71,58 +71,58 @@ def workers() -> list[int]:
 
 
 def test_a_worker_says_what_an_engine_here_says(engine: ServedEngine) -> None:
-    here, (picture,) = load(), pictures(1)
+    here, (image,) = load(), images(1)
     question = "what is left of the dog?"
-    alone = here.compare(picture, question, CONFIG)
-    compared = engine.call(asked("compare", question, picture, config=CONFIG))
-    streamed = list(engine.stream(asked("stream", question, picture, config=CONFIG)))[-1].comparison
+    alone = here.compare(image, question, CONFIG)
+    compared = engine.call(asked("compare", question, image, config=CONFIG))
+    streamed = list(engine.stream(asked("stream", question, image, config=CONFIG)))[-1].comparison
     for told in (compared, streamed):
         assert isinstance(told, Comparison)
         assert (told.crop.text, told.baseline.text, told.region) == (alone.crop.text, alone.baseline.text, alone.region)
         assert told.crop.trace.alive_counts.tolist() == alone.crop.trace.alive_counts.tolist()
     specs = (RunSpec("one", CONFIG), RunSpec("two", CropConfig(method="random", budget=CONFIG.budget)))
-    here_told = list(here.run_many(picture, "what?", specs))
-    there_told = list(engine.stream(asked("ask_many", "what?", picture, specs=specs)))
+    here_told = list(here.run_many(image, "what?", specs))
+    there_told = list(engine.stream(asked("ask_many", "what?", image, specs=specs)))
     assert [each.text for each in there_told] == [each.text for each in here_told]
-    assert engine.call(asked("localize", "what?", picture)) == here.localize(picture, "what?")
+    assert engine.call(asked("localize", "what?", image)) == here.localize(image, "what?")
     assert engine.keeps_history == here.keeps_history
 
 
 def test_a_stream_comes_event_by_event_and_closing_it_frees_the_worker(engine: ServedEngine) -> None:
-    (picture,) = pictures(1)
-    stream = engine.stream(asked("stream", "what?", picture, config=CropConfig(budget=CONFIG.budget, repeats=10)))
+    (image,) = images(1)
+    stream = engine.stream(asked("stream", "what?", image, config=CropConfig(budget=CONFIG.budget, repeats=10)))
     assert [next(stream).stage for _ in range(2)] == ["localize", "baseline"]
     stream.close()
-    assert engine.call(asked("answer", "what?", picture, config=CONFIG)).tokens
+    assert engine.call(asked("answer", "what?", image, config=CONFIG)).tokens
 
 
 def test_what_a_worker_refuses_is_one_sentence(engine: ServedEngine) -> None:
-    (picture,) = pictures(1)
+    (image,) = images(1)
     far = CropConfig(budget=CONFIG.budget, localizer="box")
     for work in (
-        lambda: engine.call(asked("compare", "what?", picture, config=far)),
-        lambda: list(engine.stream(asked("stream", "what?", picture, config=far))),
-        lambda: list(engine.stream(asked("ask_many", "what?", picture, specs=(RunSpec("one", far),)))),
+        lambda: engine.call(asked("compare", "what?", image, config=far)),
+        lambda: list(engine.stream(asked("stream", "what?", image, config=far))),
+        lambda: list(engine.stream(asked("ask_many", "what?", image, specs=(RunSpec("one", far),)))),
     ):
         with pytest.raises(WorkerError, match=r"^The region is to be drawn by hand, but no box was given; .*\.$"):
             work()
 
 
 def test_a_worker_is_killed_under_load_and_nobody_is_forgotten(engine: ServedEngine) -> None:
-    """Every request is answered about its own picture, or told in one sentence; the worker is replaced."""
+    """Every request is answered about its own image, or told in one sentence; the worker is replaced."""
     told: dict[int, Any] = {}
 
-    def ask(number: int, picture: Image.Image) -> None:
+    def ask(number: int, image: Image.Image) -> None:
         try:
             if number % 2:
-                told[number] = engine.call(asked("compare", f"what is {number}?", picture, config=CONFIG))
+                told[number] = engine.call(asked("compare", f"what is {number}?", image, config=CONFIG))
             else:
-                events = engine.stream(asked("stream", f"what is {number}?", picture, config=CONFIG))
+                events = engine.stream(asked("stream", f"what is {number}?", image, config=CONFIG))
                 told[number] = [*events][-1].comparison
         except ValueError as error:
             told[number] = str(error)
 
-    threads = [threading.Thread(target=ask, args=each, daemon=True) for each in enumerate(pictures(8))]
+    threads = [threading.Thread(target=ask, args=each, daemon=True) for each in enumerate(images(8))]
     before = workers()
     assert len(before) == 2
     for thread in threads:

@@ -17,7 +17,7 @@ from gradio_client import Client, handle_file
 from crop_core.records.config import CropConfig
 from crop_core.records.request import QueueStatus
 from crop_core.records.results import RunSpec, StreamEvent
-from tests.support.fake_records import FakeEngine, picture, request
+from tests.support.fake_records import FakeEngine, request, sample_image
 from tests.support.panel import SETTINGS
 from ui.page.handlers import Handlers
 from ui.page.layout import build, launch_options
@@ -224,7 +224,7 @@ def test_a_failure_frees_its_place() -> None:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> str:
-    picture().save(tmp_path / "scene.png")
+    sample_image().save(tmp_path / "scene.png")
     return str(tmp_path / "scene.png")
 
 

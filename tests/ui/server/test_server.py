@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from crop_core.records.config import Budget, CropConfig
 from crop_core.records.results import RunSpec
-from tests.support.fake_records import FakeEngine, picture, request
+from tests.support.fake_records import FakeEngine, request, sample_image
 from ui.server import metrics
 from ui.server.headers import POLICY, SecurityHeaders, headers
 from ui.server.health import health_routes
@@ -27,7 +27,7 @@ from ui.server.monitoring import ActiveRequests, MonitoredEngine, Report
 from ui.server.request_log import RequestLog
 from ui.server.settings import Settings
 
-IMAGE = picture(200, 100)
+IMAGE = sample_image(200, 100)
 SECRET = "what is on my passport?"
 
 

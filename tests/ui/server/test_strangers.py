@@ -32,7 +32,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]
 
 @contextmanager
 def elsewhere() -> Iterator[tuple[str, list[str]]]:
-    """Another server, with a picture: its address, and what it was asked for."""
+    """Another server, with an image: its address, and what it was asked for."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -150,11 +150,11 @@ def test_what_is_offered_is_deleted_in_time(tmp_path: Path, monkeypatch: pytest.
         app.close()
 
 
-def test_a_picture_is_judged_by_its_content(start: Callable[..., Any]) -> None:
+def test_a_image_is_judged_by_its_content(start: Callable[..., Any]) -> None:
     with start() as app, httpx.Client(base_url=app) as client:
         for content in (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg xmlns='x'/>", b"%PDF-1.4\n"):
             path = client.post("gradio_api/upload", files={"files": ("a.png", content, "image/png")}).json()[0]
-            assert "'a.png' is not a picture that can be read here" in told(client, path)
+            assert "'a.png' is not an image that can be read here" in told(client, path)
 
 
 def test_the_line_cannot_be_passed_by(start: Callable[..., Any]) -> None:
@@ -207,7 +207,7 @@ def test_nobody_asks_more_often_than_is_allowed(start: Callable[..., Any]) -> No
         assert "rabbit" in ask(bob)
 
 
-def test_a_picture_comes_back_to_nobody_else(start: Callable[..., Any]) -> None:
+def test_a_image_comes_back_to_nobody_else(start: Callable[..., Any]) -> None:
     """What a session is told is read with its name, which is a secret of its page."""
     with start() as app, httpx.Client(base_url=app) as client:
         assert "rabbit" in ask(client)

@@ -75,7 +75,7 @@ def test_every_call_asks_for_its_own_time(told: dict[str, Any]) -> None:
 
 
 def test_the_time_grows_with_the_work() -> None:
-    # 10 s to move the weights; a run is 0.5 s a picture and 0.05 s for each of 32 tokens: 2.1 s
+    # 10 s to move the weights; a run is 0.5 s an image and 0.05 s for each of 32 tokens: 2.1 s
     specs = tuple(RunSpec(str(k), CropConfig()) for k in range(4))
     two = CropConfig(repeats=2)
     for asked, seconds in (

@@ -9,7 +9,7 @@ from crop_core.io.data_url import MAX_SIDE_PX, data_url
 from crop_core.records.region import Region
 from crop_core.records.results import StreamEvent
 from crop_core.records.trace import TokenTrace
-from tests.support.fake_records import FakeEngine, comparison, picture, request, trace
+from tests.support.fake_records import FakeEngine, comparison, request, sample_image, trace
 from ui.views.examples import Example, load_examples, strip_html
 from ui.views.explorer_state import ExplorerState
 
@@ -21,12 +21,12 @@ def decoded(url: str) -> Image.Image:
     return image
 
 
-def test_a_small_picture_is_sent_as_it_is() -> None:
-    image = picture()
+def test_a_small_image_is_sent_as_it_is() -> None:
+    image = sample_image()
     assert np.array_equal(np.asarray(decoded(data_url(image)).convert("RGB")), np.asarray(image))
 
 
-def test_a_large_noisy_picture_is_scaled_and_compressed() -> None:
+def test_a_large_noisy_image_is_scaled_and_compressed() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (900, 2000, 3), dtype=np.uint8))
     sent = decoded(data_url(noise))
     assert max(sent.size) == MAX_SIDE_PX
@@ -35,7 +35,7 @@ def test_a_large_noisy_picture_is_scaled_and_compressed() -> None:
 
 
 def test_a_stream_becomes_ever_fuller_views() -> None:
-    view, stages = ExplorerState.of(picture(), "what is left of the dog?"), []
+    view, stages = ExplorerState.of(sample_image(), "what is left of the dog?"), []
     for event in FakeEngine().stream(request(question="what is left of the dog?")):
         view = view.event(event)
         stages.append(view.stage)
@@ -48,26 +48,26 @@ def test_a_stream_becomes_ever_fuller_views() -> None:
 
 
 def test_the_explorer_is_told_what_the_pruned_run_is_called() -> None:
-    view = ExplorerState.of(picture(), "is there a dog?", "FastV").event(
+    view = ExplorerState.of(sample_image(), "is there a dog?", "FastV").event(
         StreamEvent("done", comparison=comparison(method="fastv"))
     )
     data = json.loads(view.to_json()["data"])
     assert data["method"] == "FastV"
     assert "with FastV" in data["result"]["tokens"]["crop"][0]["title"]
-    assert json.loads(ExplorerState.of(picture()).to_json()["data"])["method"] == "CROP"
+    assert json.loads(ExplorerState.of(sample_image()).to_json()["data"])["method"] == "CROP"
 
 
 def test_an_event_leaves_the_view_it_came_from_alone() -> None:
-    first = ExplorerState.of(picture())
+    first = ExplorerState.of(sample_image())
     second = first.event(StreamEvent("baseline", "rab"))
     assert first.answers == {}
     assert second.answers == {"baseline": "rab"}
-    assert second.key == first.key != ExplorerState.of(picture()).key
+    assert second.key == first.key != ExplorerState.of(sample_image()).key
 
 
 def test_the_explorer_gets_the_trace_that_a_file_would_hold() -> None:
     result = comparison()
-    data = json.loads(ExplorerState.of(picture()).event(StreamEvent("done", comparison=result)).to_json()["data"])
+    data = json.loads(ExplorerState.of(sample_image()).event(StreamEvent("done", comparison=result)).to_json()["data"])
     back = TokenTrace.from_json(data["result"]["trace"])
     assert np.array_equal(back.died_at, result.crop.trace.died_at)
     assert np.array_equal(back.alive_counts, result.crop.trace.alive_counts)
@@ -76,7 +76,7 @@ def test_the_explorer_gets_the_trace_that_a_file_would_hold() -> None:
 def test_tokens_without_a_place_are_valid_json() -> None:
     placed = trace(Region(2, 1, 4, 3, 336, 336, "predicted", 0.83))
     placed.boxes[3] = np.nan
-    view = ExplorerState.of(picture()).event(
+    view = ExplorerState.of(sample_image()).event(
         StreamEvent("done", comparison=comparison(trace=placed, kl_first=float("inf")))
     )
     assert json.loads(view.to_json()["data"])["result"]["trace"]["boxes"][3] is None
@@ -84,7 +84,7 @@ def test_tokens_without_a_place_are_valid_json() -> None:
 
 def test_examples_are_read_from_their_folder(tmp_path) -> None:
     assert load_examples(tmp_path) == []
-    picture().save(tmp_path / "01.png")
+    sample_image().save(tmp_path / "01.png")
     row = {"image": "01.png", "question": "what is <left>?", "answer": "cat", "kind": "relation"}
     (tmp_path / "examples.json").write_text(json.dumps([row]))
     examples = load_examples(tmp_path)

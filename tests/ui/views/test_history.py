@@ -3,14 +3,14 @@ from dataclasses import replace
 import pytest
 
 from crop_core.records.region import Region
-from tests.support.fake_records import comparison, picture
+from tests.support.fake_records import comparison, sample_image
 from ui.views.explorer_state import ExplorerState
 from ui.views.history import MOST, MOST_PIXELS, FinishedRun, History, strip_html
 from ui.views.rendering import render
 
 
 def run(question="what?", size=(336, 336), grid=(2, 1, 4, 3), **fields):
-    image = picture(*size)
+    image = sample_image(*size)
     result = comparison(question, size, Region(*grid, *size, "drawn"), **fields)
     return FinishedRun((image,), result, ExplorerState.of(image, question))
 
@@ -32,14 +32,14 @@ def test_the_newest_run_is_shown_and_the_oldest_goes_first():
     assert history.shown.result is runs[-1].result, "never changed in place"
 
 
-def test_runs_about_one_picture_share_it_and_large_pictures_push_older_ones_out(monkeypatch):
+def test_runs_about_one_image_share_it_and_large_images_push_older_ones_out(monkeypatch):
     history = of(run(), run())
     assert history.runs[0].images is history.runs[1].images
-    assert history.runs[0].view.pictures is history.runs[1].view.pictures
+    assert history.runs[0].view.images is history.runs[1].view.images
     monkeypatch.setattr("ui.views.history.MOST_PIXELS", 336 * 336 + 100 * 100)
     assert len(of(run(), run(), run(size=(100, 100))).runs) == 3
     assert [each.images[0].size for each in of(run(), run(size=(110, 110))).runs] == [(110, 110)]
-    assert MOST_PIXELS >= 64_000_000, "one picture of the largest size is always kept"
+    assert MOST_PIXELS >= 64_000_000, "one image of the largest size is always kept"
 
 
 @pytest.mark.parametrize("index", [None, -1, 2, "0", True, 1.0, [0]])
@@ -48,7 +48,7 @@ def test_an_index_that_is_none_changes_nothing(index):
     assert history.choose(index) is history
 
 
-def test_cards_are_those_of_the_shown_picture_and_question():
+def test_cards_are_those_of_the_shown_image_and_question():
     first, second = run(grid=(0, 0, 1, 1)), run(changed=True)
     assert strip_html(History()) == strip_html(of(first)) == strip_html(of(first, run("how many?"))) == ""
     other = run(size=(200, 100))

@@ -15,7 +15,7 @@ import pytest
 from crop_core.records.config import Budget, ConfigError
 from crop_core.records.formatting import MAX_REPR, truncated_repr
 from crop_core.records.results import Comparison, RunError
-from tests.support.fake_records import FakeEngine, comparison, picture, told
+from tests.support.fake_records import FakeEngine, comparison, sample_image, told
 from ui.export import load_runs
 from ui.export.report_page import page
 from ui.page import controls
@@ -49,7 +49,7 @@ def strings(value: Any) -> list[str]:
     "figure",
     [
         lambda: figures.budget_curves([told(text=HOSTILE), told("CROP", text=HOSTILE)]),
-        lambda: figures.answer_map(picture(), [told(text=HOSTILE), told("0,0", text=HOSTILE)]),
+        lambda: figures.answer_map(sample_image(), [told(text=HOSTILE), told("0,0", text=HOSTILE)]),
     ],
 )
 def test_plotly_is_given_letters(figure: Any) -> None:
@@ -61,9 +61,9 @@ def test_plotly_is_given_letters(figure: Any) -> None:
 
 def test_messages_cards_and_lines_hold_letters() -> None:
     result = hostile(history=[(HOSTILE, HOSTILE)])
-    view = ExplorerState.of(picture(), HOSTILE)
-    history = History().add(FinishedRun((picture(),), result, view, file=HOSTILE))
-    history = history.add(FinishedRun((picture(),), result, view, file=HOSTILE))
+    view = ExplorerState.of(sample_image(), HOSTILE)
+    history = History().add(FinishedRun((sample_image(),), result, view, file=HOSTILE))
+    history = history.add(FinishedRun((sample_image(),), result, view, file=HOSTILE))
     for made in (
         message(HOSTILE),
         message(HOSTILE, HOSTILE),
@@ -76,7 +76,7 @@ def test_messages_cards_and_lines_hold_letters() -> None:
 def test_the_report_holds_letters_outside_its_data() -> None:
     result = hostile(question=HOSTILE + "</script>")
     outside = re.sub(
-        r"<script.*?</script>", "", page(ExplorerState.of(picture(), HOSTILE), result).decode(), flags=re.DOTALL
+        r"<script.*?</script>", "", page(ExplorerState.of(sample_image(), HOSTILE), result).decode(), flags=re.DOTALL
     )
     assert "&lt;img" in outside and not MARKUP.search(outside)
 

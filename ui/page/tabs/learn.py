@@ -94,11 +94,11 @@ def moment(at: int) -> tuple[Any, ...]:
 
 
 def prepared(at: int, examples: list[Example]) -> tuple[Any, ...]:
-    """(picture, question, method, budget, region mode) of a step's example; nothing changes without one."""
+    """(image, question, method, budget, region mode) of a step's example; nothing changes without one."""
     if known(at):
         step = STEPS[at]
         for one in examples:
-            if one.image.name == step.picture:
+            if one.image.name == step.image:
                 return str(one.image), one.question, step.method, step.budget, "predicted"
     return (gr.skip(),) * 5
 

@@ -1,6 +1,6 @@
 """The tabs beside the explorer: methods side by side, and budgets; and, under the explorer, where the answer lives.
 
-Each has a button that starts it and one that ends it, and reads the picture, question and settings on the left.
+Each has a button that starts it and one that ends it, and reads the image, question and settings on the left.
 """
 
 from __future__ import annotations

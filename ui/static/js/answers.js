@@ -13,7 +13,7 @@ const STAGES = [
 ];
 const HINTS = {
   empty:
-    "Pick an example or give a picture and a question. You will see where the answer is looked for, what happens to every visual token, and what it saves or costs.",
+    "Pick an example or give an image and a question. You will see where the answer is looked for, what happens to every visual token, and what it saves or costs.",
   idle: "Ask a question about it, and press Run.",
 };
 

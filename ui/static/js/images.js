@@ -46,7 +46,7 @@ export class ImageSwitch {
   button(image, at) {
     const pressed = String(at === this.at);
     const props = { type: "button", class: "cx-thumb", "aria-pressed": pressed, onclick: () => this.pick(at) };
-    return h("button", props, h("img", { src: image.src, alt: "" }), `Picture ${at + 1}`);
+    return h("button", props, h("img", { src: image.src, alt: "" }), `Image ${at + 1}`);
   }
 
   pick(at) {

@@ -5,7 +5,7 @@ import { cellAt, EDGES, isRegion, moved, regionBox, resized, sameRegion, spanned
 import { ImageCanvas } from "./image.js";
 import { borderHidden, dimOutside, drawBorder, drawGrid, drawRegion, drawTag } from "./layers.js";
 
-const SOURCES = { predicted: "Predicted by the localizer", drawn: "Drawn by you", whole: "The whole picture" };
+const SOURCES = { predicted: "Predicted by the localizer", drawn: "Drawn by you", whole: "The whole image" };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export function regionCaption({ grid: [x0, y0, x1, y1], source }) {
@@ -17,7 +17,7 @@ export function regionCaption({ grid: [x0, y0, x1, y1], source }) {
 export function borderCaption(size, visible) {
   if (!visible || !borderHidden(size, visible)) return null;
   const share = 1 - ((visible[2] - visible[0]) * (visible[3] - visible[1])) / (size[0] * size[1]);
-  return `Hatched: the model cannot see this border (${Math.round(100 * share)} % of the picture); its image processor cuts it off.`;
+  return `Hatched: the model cannot see this border (${Math.round(100 * share)} % of the image); its image processor cuts it off.`;
 }
 
 const button = (props, text) => h("button", { type: "button", class: "cx-button", ...props }, text);
@@ -31,7 +31,7 @@ export class RegionPanel {
     this.own = {}; // the user's regions until they are asked about, by image
     this.drawing = false;
     this.dragged = null; // {cell, grid, how} where a drag began
-    this.picture = new ImageCanvas("The picture with its 8 by 8 grid and the region", (ctx, p) => this.paint(ctx, p));
+    this.picture = new ImageCanvas("The image with its 8 by 8 grid and the region", (ctx, p) => this.paint(ctx, p));
     this.box = this.makeBox();
     this.picture.root.append(this.box);
     this.caption = h("p", { class: "cx-caption", "aria-live": "polite" });
