@@ -60,17 +60,6 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def tiled_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of an app on a random LLaVA-NeXT: an overview of 16 tokens, tiles, several images, follow-ups."""
-    from tests.support.families import build
-
-    folder = tmp_path_factory.mktemp("next")
-    build("llava_next", folder / "model")
-    with running({"CROP_MODEL": str(folder / "model")}, folder) as address:
-        yield address
-
-
 @pytest.fixture(scope="module")
 def shared(app: str, browser: Browser) -> Iterator[tuple[Page, Watch]]:
     """The page, and its record, of the tests of a module that are marked `answered`."""

@@ -7,10 +7,20 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.support.browser import Watch, ask_example, done, opened, png, result, upload
+from tests.support.browser import Watch, ask_example, done, opened, png, result, running, upload
+from tests.support.families import build
 from tests.support.looks import images
 
 FIRST, NEXT = "what is left of the dog?", "where is the red cat?"
+
+
+@pytest.fixture(scope="module")
+def tiled_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an app on a random LLaVA-NeXT: an overview of 16 tokens, tiles, several images, follow-ups."""
+    folder = tmp_path_factory.mktemp("next")
+    build("llava_next", folder / "model")
+    with running({"CROP_MODEL": str(folder / "model")}, folder) as address:
+        yield address
 
 
 @pytest.fixture
@@ -173,3 +183,23 @@ def test_the_bundled_model_refuses_two_and_keeps_what_is_on_screen(page: Page) -
     expect(thumbs(page)).to_have_count(2)
     ask_example(page, 1)
     expect(page.locator(".cx-thumbs")).to_be_hidden()
+
+
+def test_the_pictures_show_the_view_that_is_picked(tiled_app: str, browser: Browser, watch: Watch) -> None:
+    """An overview and tiles, of which each picture shows one."""
+    with opened(browser, tiled_app, watch) as page:
+        upload(page, png(200, 100))
+        page.locator("#question textarea").fill("what is left of the dog?")
+        page.locator("#run").click()
+        done(page)
+        panel = page.locator(".cx-pruning")
+        overview, tiles = panel.locator(".cx-views").first.locator("button").all()
+        expect(overview).to_have_text("Overview, 16 tokens")
+        expect(tiles).to_have_text("Tiles, 32 tokens")
+        expect(tiles).to_have_attribute("aria-pressed", "true")
+        before, said = panel.locator("canvas").first.screenshot(), panel.locator(".cx-now").first.inner_text()
+        assert "of 52 alive" in said, "ends of rows are counted, and have no place"
+        overview.click()
+        expect(panel.locator(".cx-views button").first).to_have_attribute("aria-pressed", "true")
+        assert panel.locator("canvas").first.screenshot() != before
+        assert panel.locator(".cx-now").first.inner_text() == said
