@@ -107,7 +107,7 @@ def _eval(arguments: argparse.Namespace) -> None:
 
     adapter = _adapter(arguments)
     localizer = SelfLocalizer(adapter) if arguments.self else localizer_for(adapter)
-    localizer.find(Image.new("RGB", (64, 48), "gray"), "?")  # a first call is slower, and is not what is measured
+    localizer.localize(Image.new("RGB", (64, 48), "gray"), "?")  # a first call is slower, and is not what is measured
     skipped = Skipped()
     figures = evaluate.by_kind(evaluate.localize_all(localizer, examples, adapter.device, skipped))
     _tell(skipped, "pictures")

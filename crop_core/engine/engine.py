@@ -316,7 +316,7 @@ class CropEngine:
         for config in (BASELINE, CropConfig(budget=None, localizer="whole")):
             self.answer(image, question, replace(config, max_new_tokens=2))
         if self.localizer is not None:
-            self.localizer.find(image, question)
+            self.localizer.localize(image, question)
 
 
 def _check_size(image: Image.Image, region: Region | None) -> None:

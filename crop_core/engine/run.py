@@ -114,7 +114,7 @@ class Task:
         self.images = as_list(self.images)
         self.first_prunable_layer = self.adapter.stack.first_prunable
         if self._reads_tower:
-            self.adapter.watch()  # ModelError before anything runs
+            self.adapter.record_tower()  # ModelError before anything runs
         if compressors.is_learned(self.config.parts.compressor or ""):
             self.trained = load_plc(self.adapter)
         self.counts = plan_token_budget(
@@ -133,7 +133,7 @@ class Task:
         """
         prepared = self.adapter.prepare(self.images, self.question, self.history)
         watch = self._reads_tower if watch is None else watch
-        with self.adapter.watch() if watch else nullcontext() as watched:
+        with self.adapter.record_tower() if watch else nullcontext() as watched:
             return Encoded(prepared, self.adapter.encode(prepared), watched)
 
     @property
@@ -153,10 +153,10 @@ class Task:
         ):
             encoded = self.encoded or self.encode()
             middle = now(self.adapter.device)
-            finding = localizers[0].look(encoded.prepared, encoded.features, images[0].size)
+            finding = localizers[0].localize_from_features(encoded.prepared, encoded.features, images[0].size)
             return LocalizedRegions([finding], now(self.adapter.device) - middle, encoded, middle - start)
         pairs = zip(localizers, images, strict=True)
-        findings = [localizer.find(image, self.question) for localizer, image in pairs]
+        findings = [localizer.localize(image, self.question) for localizer, image in pairs]
         return LocalizedRegions(findings, now(self.adapter.device) - start)
 
     def baseline(self, regions: Regions, **how: Any) -> Run:
@@ -222,9 +222,9 @@ class Task:
             return encoded.features.pooler_output[0][spans[number]]
 
         def tower(number: int) -> TowerAttention:
-            return self.adapter.towers(encoded.watched, encoded.prepared)[number]
+            return self.adapter.tower_attention(encoded.watched, encoded.prepared)[number]
 
-        question = partial(self.adapter.embedded, self.question)
+        question = partial(self.adapter.embed_question, self.question)
         queries = partial(getattr, self.trained, "queries")
         return [
             CompressionInput(layout, region, partial(features, number), partial(tower, number), question, queries)

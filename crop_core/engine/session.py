@@ -148,7 +148,7 @@ def watches(configs: Iterable[CropConfig], adapter: Adapter) -> bool:
     if not any(reads_tower(config.parts.compressor or "") for config in configs):
         return False
     try:
-        adapter.watch()
+        adapter.record_tower()
     except ModelError:
         return False
     return True

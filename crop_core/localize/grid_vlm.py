@@ -61,9 +61,9 @@ class GridVlmLocalizer:
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image, source "predicted", with its confidence in (0, 1]."""
-        return self.find(image, question).region
+        return self.localize(image, question).region
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The region, and the FLOPs of everything that the locator ran for it."""
         inputs = self._prepare(image, question)
         probabilities, steps = self._probabilities(inputs)

@@ -40,10 +40,10 @@ class TextVlmLocalizer:
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image: the fewest cells around what was written, source "predicted", else "whole"."""
-        return self.find(image, question).region
+        return self.localize(image, question).region
 
     @torch.inference_mode()
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The region, a notice where no box was written, and the FLOPs of what ran."""
         inputs = self.adapter.prepare(image, self.form.ask(question))
         ids = generate(self.adapter, self._arguments(inputs), self.max_new_tokens, keep_logits=False).ids

@@ -149,13 +149,15 @@ class Adapter(Protocol):
         tokens of all images.
         """
 
-    def watch(self) -> Any:
-        """Context manager around `encode` that keeps what `towers` reads; ModelError where there is nothing to read."""
+    def record_tower(self) -> Any:
+        """Context manager around `encode` that records what `tower_attention` reads; ModelError for towers without a
+        class token.
+        """
 
-    def towers(self, watched: Any, inputs: PreparedInputs) -> list[TowerAttention]:
+    def tower_attention(self, watched: Any, inputs: PreparedInputs) -> list[TowerAttention]:
         """What the tower thinks of the tokens of every image."""
 
-    def embedded(self, question: str) -> torch.Tensor:
+    def embed_question(self, question: str) -> torch.Tensor:
         """(T, D) embeddings of a question's own tokens, without the prompt around them."""
 
     def vision_flops(self, inputs: PreparedInputs) -> int:

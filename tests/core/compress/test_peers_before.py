@@ -234,10 +234,10 @@ def test_the_engine_meets_the_budget_with_the_rule_s_tokens(engine, name):
     trace, adapter = found.crop.trace, engine.adapter
     assert trace.input_tokens == 24 and trace.mean_tokens <= 24
     inputs = adapter.prepare(IMAGE, QUESTION)
-    with adapter.watch() as watched:
+    with adapter.record_tower() as watched:
         features = adapter.encode(inputs).pooler_output[0]
-    (tower,) = adapter.towers(watched, inputs)
-    layout, words = adapter.layout(IMAGE.size), adapter.embedded(QUESTION)
+    (tower,) = adapter.tower_attention(watched, inputs)
+    layout, words = adapter.layout(IMAGE.size), adapter.embed_question(QUESTION)
     image = CompressionInput(layout, REGION, lambda: features, lambda: tower, lambda: words)
     assert np.array_equal(trace.group, registry.compressor(name, config).plan(image, 24).group)
     assert (trace.group.max() + 1, len(trace.group)) == (24, layout.count)

@@ -247,7 +247,7 @@ def test_a_given_region_needs_no_localizer(engine, folders):
 )
 def test_what_cannot_be_is_refused_before_any_model_runs(engine, monkeypatch, changes, region, message):
     monkeypatch.setattr(engine.adapter.model, "forward", lambda *_, **__: pytest.fail("the model ran"))
-    monkeypatch.setattr(engine.localizer, "find", lambda *_: pytest.fail("the localizer ran"))
+    monkeypatch.setattr(engine.localizer, "localize", lambda *_: pytest.fail("the localizer ran"))
     wanted = CropConfig(**{"method": "crop", **changes})
     for call in (engine.compare, engine.answer, lambda *args: list(engine.stream(*args))):
         with pytest.raises(ValueError, match=message) as caught:
@@ -359,9 +359,9 @@ def test_a_closed_stream_leaves_nothing_behind(engine, compared, stage):
 
 def test_a_long_silence_is_broken_so_that_a_stream_can_be_closed_in_it(engine, monkeypatch):
     monkeypatch.setattr("crop_core.engine.stream.PULSE", 0.01)
-    go_on, forward = threading.Event(), engine.localizer.find
+    go_on, forward = threading.Event(), engine.localizer.localize
     with monkeypatch.context() as patch:
-        patch.setattr(engine.localizer, "find", lambda *request: go_on.wait(20) and forward(*request))
+        patch.setattr(engine.localizer, "localize", lambda *request: go_on.wait(20) and forward(*request))
         stream = engine.stream(IMAGE, QUESTION, config("crop"))
         first, *again = (next(stream) for _ in range(3))
         assert first.stage == "localize" and again == [first] * 2
@@ -377,7 +377,7 @@ def test_an_error_inside_a_run_leaves_nothing_behind(engine, monkeypatch):
             list(engine.stream(IMAGE, QUESTION, SMALL))
     assert hooks(engine) == before
     with monkeypatch.context() as patch:
-        patch.setattr(engine.localizer, "find", lambda *_: 1 / 0)
+        patch.setattr(engine.localizer, "localize", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             list(engine.stream(IMAGE, QUESTION, SMALL))
     assert engine.compare(IMAGE, QUESTION, SMALL).crop.text
