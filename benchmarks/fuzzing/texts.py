@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl
 
 from benchmarks.fuzzing import sentence
 from crop_core.io.images import check_question
-from crop_core.records.config import METHODS, PRESETS, Budget
+from crop_core.records.config import PRESETS, Budget
+from crop_core.records.methods import METHODS
 from ui.export import links
 from ui.page import api, controls, images
 from ui.server.settings import Settings, SettingsError, variable

@@ -19,6 +19,7 @@ from crop_core.evaluate.runner.trial import Trial
 from crop_core.evaluate.runner.work import Pool, Skipped, SweepError
 from crop_core.evaluate.runner.worker_config import WorkerConfig
 from crop_core.io import row_reader
+from crop_core.records.localizers import SELF, localizer_help
 
 if TYPE_CHECKING:
     from crop_core.evaluate.datasets.protocol import Dataset
@@ -69,7 +70,7 @@ def _plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
-    parser.add_argument("--localizer", metavar="NAME", help="named like the model, or self: the answering model")
+    parser.add_argument("--localizer", metavar="NAME", help=localizer_help())
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ..., auto: all (default: cuda or cpu)")
     parser.add_argument("--dtype", metavar="DTYPE", help="float32, bfloat16, float16 (default: what suits the device)")
     parser.add_argument("--quantize", choices=["8bit", "4bit"], help="fewer bits a weight, by bitsandbytes")
@@ -114,7 +115,6 @@ def _setup(
     arguments: argparse.Namespace, data: Dataset, trials: Sequence[Trial]
 ) -> tuple[WorkerConfig, dict[str, Any]]:
     """What workers load, and what all sessions of one folder must share."""
-    from crop_core.localize import SELF
     from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
 
     model = arguments.model or DEFAULT_MODEL

@@ -19,7 +19,9 @@ from crop_core.io.data_url import data_url
 from crop_core.io.images import check_question, open_image
 from crop_core.io.json_output import check_json_path, write_json
 from crop_core.records.comparison_table import columns, comparison_table
-from crop_core.records.config import METHODS, Budget, ConfigError, CropConfig, IlpConfig, method_of
+from crop_core.records.config import Budget, ConfigError, CropConfig, IlpConfig
+from crop_core.records.localizers import localizer_help
+from crop_core.records.methods import method_of, pruning_methods
 from crop_core.records.region import Region
 
 BAD_INPUT = 2  # the exit code of argparse
@@ -77,7 +79,7 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("question", metavar="QUESTION", help="what to ask, up to 500 characters")
     default = str(CropConfig().budget).replace("%", "%%")
     budget = f"mean number of visual tokens per layer (64), or a share of all (25%%); default: {default}"
-    methods = ", ".join(name for name in METHODS if name != "none")
+    methods = ", ".join(pruning_methods())
     method = f"what to prune with: {methods}, or two joined as in plc+fastv (default: crop)"
     regions = ["grid", "whole"]
     ask.add_argument("--budget", metavar="N|P%", help=budget)
@@ -93,7 +95,7 @@ def _ask_arguments(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--evict", action="store_true", help=evict)
     ask.add_argument("--seed", type=int, default=0, metavar="N", help="of the tokens that --method random keeps (0)")
     ask.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
-    ask.add_argument("--locator", metavar="NAME", help="localizer, named like the model, or self: the answering model")
+    ask.add_argument("--locator", metavar="NAME", help=localizer_help())
     ask.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ..., or auto: all (default: cuda or cpu)")
     ask.add_argument("--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: what suits the device)")
     ask.add_argument("--quantize", choices=["8bit", "4bit"], help="fewer bits a weight, by bitsandbytes")
@@ -110,7 +112,7 @@ def _method(name: str) -> str:
         parts = method_of(name)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if not (parts.compressor or parts.pruner):
+    if not parts.prunes:
         raise argparse.ArgumentTypeError(f"The method {name!r} prunes nothing; choose one that does, such as crop.")
     return name
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from crop_core.localize.decoding.answer_formats import CELLS, PIXELS, THOUSANDTHS, AnswerFormat
+from crop_core.localize.decoding.answer_formats import CELLS, PIXELS, THOUSANDTHS, AnswerFormat, format_of
 from crop_core.localize.decoding.box_parser import parse_boxes
 from crop_core.localize.protocol import LocalizationResult
 from crop_core.measure.flops import decode_flops, prefill_flops
@@ -37,6 +37,12 @@ class TextVlmLocalizer:
 
     def __post_init__(self) -> None:
         self.weights_bytes = weights_bytes(self.adapter.model)
+
+    @classmethod
+    def from_checkpoint(cls, adapter: Adapter) -> TextVlmLocalizer | None:
+        """None for a checkpoint without an answer format; ModelError for a config that cannot be read."""
+        form = format_of(adapter.model.config, adapter.name)
+        return cls(adapter, form) if form else None
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image: the fewest cells around what was written, source "predicted", else "whole"."""

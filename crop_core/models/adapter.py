@@ -48,6 +48,13 @@ class TokenLayout:
         """N, the number of visual tokens."""
         return len(self.boxes)
 
+    @property
+    def in_sight(self) -> NDArray[np.bool_]:
+        """(N,) bool: has the token a place, with its centre in the visible part of the image?"""
+        x, y = (self.boxes[:, :2] + self.boxes[:, 2:]).T / 2
+        left, top, right, bottom = self.visible
+        return (x >= left) & (x < right) & (y >= top) & (y < bottom)  # False for NaN
+
     def scaled(self, image_size: tuple[int, int]) -> TokenLayout:
         """The same tokens on the image in another (width, height)."""
         if image_size == self.image_size:

@@ -14,8 +14,9 @@ import gradio as gr
 from PIL import Image
 
 from crop_core.io.images import check_question, open_image
-from crop_core.records.config import Budget, ConfigError, CropConfig, method_of
+from crop_core.records.config import Budget, ConfigError, CropConfig
 from crop_core.records.formatting import truncated_repr
+from crop_core.records.methods import method_of
 from crop_core.records.region import Region, RegionError
 from crop_core.records.request import Engine, EngineRequest
 from crop_core.records.results import Answer, Comparison
@@ -90,7 +91,7 @@ class Endpoints:
         image: str | None, question: str, method: str, budget: str, region: str
     ) -> tuple[tuple[Image.Image], str, CropConfig, tuple[Region | None]]:
         picture, text, name = open_image(image), check_question(question), (method or "").strip() or "crop"
-        if not (method_of(name).compressor or method_of(name).pruner):
+        if not method_of(name).prunes:
             raise ConfigError(f"The method {truncated_repr(name)} prunes nothing; choose one that does, such as crop.")
         config = CropConfig(method=name)
         if (budget or "").strip():

@@ -9,8 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from crop_core.records.config import METHODS, PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
+from crop_core.records.config import PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
 from crop_core.records.formatting import truncated_repr
+from crop_core.records.methods import METHODS
 from crop_core.records.region import Region, RegionError
 
 BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("As the ratios say", "ratios")]

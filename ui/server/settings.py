@@ -12,10 +12,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from crop_core.records.localizers import NONE, localizer_help, named_localizers
+
 PREFIX = "CROP_"
-NO_LOCALIZER = "none"
 BUNDLED = ("crop-tiny", "crop-tiny-locator")
-PLAIN = (None, "self", NO_LOCALIZER, *BUNDLED)  # models and localizers that a public server may always use
+PLAIN = (None, *named_localizers(), *BUNDLED)  # models and localizers that a public server may always use
 HIDDEN = "***"
 _LOGINS = "user:password, several of them separated by commas, with no user twice"
 
@@ -41,7 +42,7 @@ class Settings(BaseSettings):
     model: str | None = Field(default=None, description="Answering model: a bundled name, a local folder or a hub id.")
     localizer: str | None = Field(
         default=None,
-        description="Localizer, named like the model; 'self' is the model itself, 'none' starts without one.",
+        description=f"Localizer: {localizer_help()}.",
     )
     device: str | None = Field(
         default=None, description="cpu, cuda, cuda:1, or auto for all of them at once; chosen by itself when empty."
@@ -164,7 +165,7 @@ class Settings(BaseSettings):
             for name in ("model", "localizer", "device", "dtype", "quantize", "compiled")
             if (value := getattr(self, name))
         }
-        if self.localizer == NO_LOCALIZER:
+        if self.localizer == NONE:
             options["localizer"] = None
         return options
 

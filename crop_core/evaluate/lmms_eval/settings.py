@@ -8,9 +8,9 @@ from typing import Any
 
 from crop_core.evaluate.lmms_eval.errors import LmmsError
 from crop_core.io.json_output import check_json_path
-from crop_core.records.config import Budget, CropConfig, IlpConfig, method_of
-
-WHOLE = "whole"
+from crop_core.records.config import Budget, CropConfig, IlpConfig
+from crop_core.records.localizers import WHOLE
+from crop_core.records.methods import method_of
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ class LmmsSettings:
 
     @property
     def _prunes(self) -> bool:
-        parts = method_of(self.method)
-        return bool(parts.compressor or parts.pruner)
+        return method_of(self.method).prunes
 
     @property
     def config(self) -> CropConfig:

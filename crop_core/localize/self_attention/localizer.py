@@ -24,7 +24,6 @@ from crop_core.models.adapter import Adapter, PreparedInputs
 from crop_core.models.compressed_inputs import compress_inputs
 from crop_core.records.region import Region
 
-SELF = "self"  # its name where localizers go by name
 UNMEASURED = (
     "The region is a guess: {name} found it itself, by attention heads that nobody has measured on it; to be surer, "
     "draw the region or choose another localizer."
