@@ -35,7 +35,7 @@ from crop_core.models import (
     load,
 )
 from crop_core.models.compiled import compile_layers
-from crop_core.records.config import CropConfig
+from crop_core.records.config import NO_LOCALIZER, WHOLE_IMAGE, CropConfig
 from crop_core.records.region import Region
 from crop_core.records.request import EngineRequest, R, ResultStream
 from crop_core.records.results import Answer, Comparison, RunError, RunResult, RunSpec, StreamEvent
@@ -91,9 +91,9 @@ class CropEngine:
     ) -> CropEngine:
         """Load the models (bundled name, local folder or hub id) and run them once, so that timing starts warm.
 
-        localizer: "self" for the answering model itself, None for none, "auto" for the bundled locator beside the
-        bundled model and else the model itself. compiled: parts of the decoder run compiled, see
-        `crop_core.models.compiled`. warm_up: False leaves the first run to whoever comes first. time_limit and remember
+        localizer: "self" for the answering model itself, None or "none" for none, "whole" for the whole image, "auto"
+        for the bundled localizer beside the bundled model and else the model itself. compiled: parts of the decoder run
+        compiled, see `crop_core.models.compiled`. warm_up: False leaves the first run to whoever comes first. time_limit and remember
         are the engine's. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models, but that a
         mapping of modules to devices is about the answering model. Raises ModelError with one sentence.
         """
@@ -102,10 +102,16 @@ class CropEngine:
             compile_layers(adapter.stack.layers)
         if localizer == AUTO:
             localizer = DEFAULT_LOCALIZER if str(model) == DEFAULT_MODEL else SELF
-        if localizer is None or localizer == SELF:
-            return cls(adapter, SelfLocalizer(adapter) if localizer else None, warm_up, time_limit, remember)
-        beside = adapter.device if isinstance(device, Mapping) else device
-        found = localizer_for(load(localizer, beside, dtype, attn, quantize))
+        found: Localizer | None
+        if localizer is None or localizer == NO_LOCALIZER:
+            found = None
+        elif localizer == SELF:
+            found = SelfLocalizer(adapter)
+        elif localizer == WHOLE_IMAGE:
+            found = WholeImage()
+        else:
+            beside = adapter.device if isinstance(device, Mapping) else device
+            found = localizer_for(load(localizer, beside, dtype, attn, quantize))
         return cls(adapter, found, warm_up, time_limit, remember)
 
     @property
@@ -294,7 +300,7 @@ class CropEngine:
             return KnownRegion(region)
         if config.localizer == "whole":
             return WholeImage()
-        if config.localizer == "box":
+        if config.localizer == "drawn":
             raise EngineError(
                 "The region is to be drawn by hand, but no box was given; draw one or choose another localizer."
             )
