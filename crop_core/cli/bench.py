@@ -25,9 +25,9 @@ from crop_core.records.config import NO_LOCALIZER, method_of
 if TYPE_CHECKING:
     from crop_core.evaluate.datasets.protocol import Dataset
 
-ABOUT = """Answers every question of a dataset by every method at every budget, as the baseline and without the image, and
-reports how much each method keeps. Needs pandas, pyarrow and scipy. Answers are recorded: the same command resumes where
-it was stopped, and other methods, budgets and seeds may be added to the same --out."""
+ABOUT = """Answers every question of a dataset by every method at every budget, as the baseline and without the image,
+and reports how much each method keeps. Needs pandas, pyarrow and scipy. Answers are recorded: the same command resumes
+where it was stopped, and other methods, budgets and seeds may be added to the same --out."""
 EXAMPLE = """examples:
   python -m crop_core bench                                            # the bundled world and model, every method
   python -m crop_core bench --methods crop,plc+fastv,random --budgets 128,25% --seeds 0,1,2 --limit 100

@@ -93,8 +93,8 @@ class CropEngine:
 
         localizer: "self" for the answering model itself, None or "none" for none, "whole" for the whole image, "auto"
         for the bundled localizer beside the bundled model and else the model itself. compiled: parts of the decoder run
-        compiled, see `crop_core.models.compiled`. warm_up: False leaves the first run to whoever comes first. time_limit and remember
-        are the engine's. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models, but that a
+        compiled, see `crop_core.models.compiled`. warm_up: False skips that first run. time_limit and remember are the
+        engine's. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models, but that a
         mapping of modules to devices is about the answering model. Raises ModelError with one sentence.
         """
         adapter = load(model, device, dtype, attn, quantize)

@@ -17,10 +17,10 @@ class LmmsSettings:
 
     pretrained: answering model (bundled name, folder or hub id), None for the bundled one. localizer: named like it;
     "self" for the answering model, "none" for no localizer, "whole" for the whole image, "auto" as
-    `CropEngine.from_pretrained` chooses. method,
-    budget, seed, evict: as the command line names them; the budget is for all images of a question together, "" for the
-    default. device, dtype, attn, quantize, compiled: as `CropEngine.from_pretrained`. trace: a file that gets a line of
-    JSON about each request, None for none. Raises LmmsError or ConfigError.
+    `CropEngine.from_pretrained` chooses. method, budget, seed, evict: as the command line names them; the budget is for
+    all images of a question together, "" for the default. device, dtype, attn, quantize, compiled: as
+    `CropEngine.from_pretrained`. trace: a file that gets a line of JSON about each request, None for none. Raises
+    LmmsError or ConfigError.
     """
 
     pretrained: str | None = None
