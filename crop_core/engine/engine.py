@@ -297,7 +297,7 @@ class CropEngine:
             return KnownRegion(region)
         if config.localizer == "whole":
             return WholeImage()
-        if config.localizer == "box":
+        if config.localizer == "drawn":
             raise EngineError(
                 "The region is to be drawn by hand, but no box was given; draw one or choose another localizer."
             )

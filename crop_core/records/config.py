@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from crop_core.records.formatting import truncated_repr
 from crop_core.records.methods import ConfigError as ConfigError
 from crop_core.records.methods import Method, method_of
 
+log = logging.getLogger(__name__)
 PAPER_TOKENS = 576  # visual tokens of LLaVA-1.5, which the paper's budgets refer to
-REGION_SOURCES = {"grid": "the locator model", "box": "a box drawn by hand", "whole": "the whole image"}
+REGION_SOURCES = {
+    "predicted": "by a localizer",
+    "drawn": "by hand",
+    "whole": "the whole image",
+}
+DEPRECATED_SOURCES = {"grid": "predicted", "box": "drawn"}  # names of the previous version
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,8 @@ class CropConfig:
     """One run. method: a name that `method_of` knows. budget: None lets the PLC ratios and ILP shares stand as they
     are.
 
-    localizer: a key of REGION_SOURCES, used when no region is given and the method needs one. seed: what the method
+    localizer: a key of REGION_SOURCES, used when no region is given and the method needs one; those of
+    DEPRECATED_SOURCES are replaced. seed: what the method
     "random" draws its tokens from. max_new_tokens: longest answer. repeats: how often each run is done; the first of
     several is a warm-up and not counted. Raises ConfigError for values outside these.
     """
@@ -148,13 +157,15 @@ class CropConfig:
     budget: Budget | None = field(default_factory=lambda: PRESETS["192"])
     plc: PlcConfig = field(default_factory=PlcConfig)
     ilp: IlpConfig = field(default_factory=IlpConfig)
-    localizer: str = "grid"
+    localizer: str = "predicted"
     seed: int = 0
     max_new_tokens: int = 32
     repeats: int = 2
 
     def __post_init__(self) -> None:
         method_of(self.method)
+        if self.localizer in DEPRECATED_SOURCES:
+            object.__setattr__(self, "localizer", _renamed_localizer(self.localizer))
         _one_of("localizer", self.localizer, REGION_SOURCES)
         if self.seed < 0:
             raise ConfigError(f"The seed is {self.seed}; give 0 or more.")
@@ -173,6 +184,19 @@ class CropConfig:
     def parts(self) -> Method:
         """The compressor and pruner that the method names."""
         return method_of(self.method)
+
+
+def deprecation(old: str, new: str) -> str:
+    """What a user is told who still says `old`."""
+    return f"{old} is now {new}; it goes with the next version."
+
+
+@cache
+def _renamed_localizer(old: str) -> str:
+    """The new name of a deprecated one, logged once."""
+    new = DEPRECATED_SOURCES[old]
+    log.warning(deprecation(f"localizer={old!r}", repr(new)))
+    return new
 
 
 def _one_of(name: str, value: Any, allowed: dict[str, Any]) -> None:

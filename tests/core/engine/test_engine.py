@@ -226,7 +226,7 @@ def test_a_given_region_needs_no_localizer(engine, folders):
     assert result.region == REGION
     assert (result.crop.cost.localizer_weights_bytes, result.crop.cost.localizer_flops) == (0, 0)
     alone = CropEngine.from_pretrained(folders[0], None)
-    assert figures(alone.compare(IMAGE, QUESTION, config("crop", localizer="box"), REGION)) == figures(result)
+    assert figures(alone.compare(IMAGE, QUESTION, config("crop", localizer="drawn"), REGION)) == figures(result)
     whole = alone.compare(IMAGE, QUESTION, config("crop", localizer="whole"))
     assert whole.region == Region.whole(200, 120)
     with pytest.raises(EngineError, match="no localizer model here"):
@@ -241,7 +241,7 @@ def test_a_given_region_needs_no_localizer(engine, folders):
         ({"method": "ilp", "budget": Budget(mean_tokens=8)}, None, "out of reach.*the least is 11.5"),
         ({"method": "fastv", "budget": Budget(mean_tokens=8)}, None, "at layer 1 of 6, the least is 11.5"),
         ({"method": "ilp", "ilp": IlpConfig(((9, 0.5),))}, None, "cuts at layer 9, but this model of 6"),
-        ({"localizer": "box"}, None, "no box was given"),
+        ({"localizer": "drawn"}, None, "no box was given"),
         ({}, Region.whole(100, 100), "belongs to an image of 100x100 pixels, this one has 200x120"),
     ],
 )

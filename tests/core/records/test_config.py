@@ -66,7 +66,7 @@ def test_budgets_in_words():
             lambda: CropConfig(method="magic"),
             "choose one of crop, plc, ilp, fastv, ",
         ),
-        (lambda: CropConfig(localizer="oracle"), "grid, box, whole"),
+        (lambda: CropConfig(localizer="oracle"), "predicted, drawn, whole"),
         (lambda: CropConfig(max_new_tokens=0), "at least 1"),
         (lambda: CropConfig(repeats=0), "at least 1"),
         (lambda: CropConfig(seed=-1), "seed is -1; give 0 or more"),
