@@ -1,5 +1,6 @@
 """The command line: `ask` one question with and without CROP, `models` lists what can be loaded, `localizer` (in
-crop_core/cli/localizer.py) trains and measures localizers, `bench` (in crop_core/cli/bench.py) measures methods.
+crop_core/cli/localizer.py) trains and measures localizers, `bench` (in crop_core/cli/bench.py) measures methods,
+`check` (in crop_core/cli/check.py) proves that pruning is exact.
 
 Bad input is one sentence on stderr and exit code 2, an interrupt one and 130. torch is imported only once the arguments
 make sense.
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
+from crop_core.cli import check
 from crop_core.cli.bench import add_command
 from crop_core.cli.localizer import add_commands
 from crop_core.io.data_url import data_url
@@ -33,17 +35,18 @@ EXAMPLE = """examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, 2 for bad input, or 130 when interrupted."""
+    """Run the command line and return its exit code: 0, 1 when a proof failed, 2 for bad input, or 130 when
+    interrupted.
+    """
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except ValueError as error:  # every error about what the user gave is one, with one sentence
         print(f"crop_core: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt as stop:
         print(f"crop_core: {str(stop) or 'Interrupted; files that were downloaded whole are kept.'}", file=sys.stderr)
         return INTERRUPTED
-    return 0
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     ask.set_defaults(run=_ask)
     add_commands(commands)
     add_command(commands)
+    check.add_command(commands)
     return parser
 
 
