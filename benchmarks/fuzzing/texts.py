@@ -91,7 +91,7 @@ def _variables(rng: Random, size: tuple[int, int]) -> None:
     value = text(rng).replace("\0", "").encode("utf-8", "replace").decode()
     with mock.patch.dict(os.environ, {variable(name): value}, clear=True):
         try:
-            told = Settings.from_env().told()
+            told = Settings.from_env().describe()
         except SettingsError as error:
             told = [str(error)]
         assert name != "login" or not any(len(value) > 8 and value in each for each in told), "a secret is shown"

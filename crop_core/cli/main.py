@@ -22,17 +22,16 @@ SCRIPT, MODULE = "crop", "python -m crop_core"  # how it is run; the first is th
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, 2 for bad input, or 130 when interrupted."""
+    """Run the command line and return its exit code: 0 or the command's own, 2 for bad input, 130 when interrupted."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except ValueError as error:  # every error about what the user gave is one, with one sentence
         print(f"crop_core: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt as stop:
         print(f"crop_core: {str(stop) or 'Interrupted; files that were downloaded whole are kept.'}", file=sys.stderr)
         return INTERRUPTED
-    return 0
 
 
 class _Parser(argparse.ArgumentParser):

@@ -26,8 +26,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 class Deprecated(argparse.Action):
     """An option of the previous version: not in --help, and one line on stderr that names the `new` one."""
 
-    def __init__(self, *names: Any, new: str, **options: Any) -> None:
-        super().__init__(*names, help=argparse.SUPPRESS, **options)
+    def __init__(self, option_strings: list[str], dest: str, *, new: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, **{**options, "help": argparse.SUPPRESS})
         self.new = new
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:

@@ -70,7 +70,11 @@ METHODS = {
 JOINT = "+"
 OVERSHOOT = {"distinct": 1.2}  # by compressor; found by `benchmarks.search`, as that twice is right for pooling
 USUAL_OVERSHOOT = 2.0
-LOCALIZERS = {"predicted": "by a localizer", "drawn": "by hand", "whole": "the whole image"}  # where a region is from
+REGION_SOURCES = {
+    "predicted": "by a localizer",
+    "drawn": "by hand",
+    "whole": "the whole image",
+}  # where a region is from
 DEPRECATED_LOCALIZERS = {"grid": "predicted", "box": "drawn"}  # names of the previous version
 NO_LOCALIZER, WHOLE_IMAGE = "none", "whole"  # what may stand for the name of a localizer's checkpoint
 
@@ -228,7 +232,7 @@ class CropConfig:
     """One run. method: a name that `method_of` knows. budget: None lets the PLC ratios and ILP shares stand as they
     are.
 
-    localizer: a key of LOCALIZERS, used when no region is given and the method needs one; those of
+    localizer: a key of REGION_SOURCES, used when no region is given and the method needs one; those of
     DEPRECATED_LOCALIZERS are replaced. seed: what the method
     "random" draws its tokens from. max_new_tokens: longest answer. repeats: how often each run is done; the first of
     several is a warm-up and not counted. Raises ConfigError for values outside these.
@@ -247,7 +251,7 @@ class CropConfig:
         method_of(self.method)
         if self.localizer in DEPRECATED_LOCALIZERS:
             object.__setattr__(self, "localizer", _renamed_localizer(self.localizer))
-        _one_of("localizer", self.localizer, LOCALIZERS)
+        _one_of("localizer", self.localizer, REGION_SOURCES)
         if self.seed < 0:
             raise ConfigError(f"The seed is {self.seed}; give 0 or more.")
         for name, value in (("max_new_tokens", self.max_new_tokens), ("repeats", self.repeats)):
