@@ -22,9 +22,7 @@ SCRIPT, MODULE = "crop", "python -m crop_core"  # how it is run; the first is th
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, 1 when a proof failed, 2 for bad input, or 130 when
-    interrupted.
-    """
+    """Run the command line and return its exit code: 0 or the command's own, 2 for bad input, 130 when interrupted."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments) or 0
