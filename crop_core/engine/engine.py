@@ -204,7 +204,7 @@ class CropEngine:
         if request.kind == "stream":
             regions = request.regions or None
             results = self._stream(request.images, request.question, request.config, regions, request.history)
-        elif request.kind == "ask_many":
+        elif request.kind == "run_many":
             region, *_ = request.regions or (None,)
             max_new_tokens = request.config.max_new_tokens
             results = self.run_many(request.image, request.question, request.specs, region, max_new_tokens)
