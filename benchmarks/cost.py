@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from crop_core.engine.engine import CropEngine
 from crop_core.evaluate.datasets.bundled_world import LONGEST
-from crop_core.evaluate.runner.trial import ALL
+from crop_core.evaluate.runner.plan import ALL
 from crop_core.records.config import Budget, CropConfig
 from crop_core.records.cost import Cost
 from crop_core.train.world.held_out import Item

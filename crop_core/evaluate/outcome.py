@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crop_core.evaluate.datasets.protocol import Dataset
-from crop_core.evaluate.report import headline
 from crop_core.evaluate.report.html import report
 from crop_core.evaluate.report.summary import summarise
 from crop_core.evaluate.report.table import full_table, methods_table
+from crop_core.evaluate.report.texts import headline
 from crop_core.evaluate.runner import store
-from crop_core.evaluate.runner.trial import Trial
+from crop_core.evaluate.runner.plan import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def write_outcome(folder: Path, data: Dataset, trials: Sequence[Trial], skipped:
     (folder / PAGE).write_text(report(summary, records, facts), encoding="utf-8")
     return "\n\n".join(
         [
-            "\n".join(headline.headline(summary)),
+            "\n".join(headline(summary)),
             methods_table(summary).markdown(),
             full_table(summary).markdown(),
             f"Written to {folder / SUMMARY} and {folder / PAGE}.",

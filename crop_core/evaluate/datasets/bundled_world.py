@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from crop_core.evaluate.datasets.protocol import Dataset, Example
-from crop_core.evaluate.metrics.exact import Exact
+from crop_core.evaluate.metrics.text_match import Exact
 from crop_core.train.world.held_out import Item, held_out
 from crop_core.train.world.questions import KINDS
 from crop_core.train.world.scenes import make_scene

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy
-from crop_core.evaluate.datasets.prompts import with_request
-from crop_core.evaluate.datasets.protocol import Cells, DatasetError, Example
+from crop_core.evaluate.datasets.protocol import Cells, DatasetError, Example, with_request
 from crop_core.io.images import image_size
 from crop_core.io.row_reader import RowsError, usable
 from crop_core.train.localizer.data import cells

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy, published
-from crop_core.evaluate.datasets.prompts import with_request
-from crop_core.evaluate.datasets.protocol import DatasetError, Example
-from crop_core.evaluate.metrics.mme import COGNITION, PERCEPTION
+from crop_core.evaluate.datasets.protocol import DatasetError, Example, with_request
+from crop_core.evaluate.metrics.closed_ended import COGNITION, PERCEPTION
 
 KINDS = (*PERCEPTION, *COGNITION)
 SPLITS = ("all", "perception", "cognition", *KINDS)

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy, published
-from crop_core.evaluate.datasets.prompts import with_request
-from crop_core.evaluate.datasets.protocol import DatasetError, Example
+from crop_core.evaluate.datasets.protocol import DatasetError, Example, with_request
 from crop_core.io.row_reader import Skipped, usable
 
 KINDS = ("random", "popular", "adversarial")

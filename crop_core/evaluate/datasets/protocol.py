@@ -1,15 +1,19 @@
-"""What a dataset is: examples and a metric. Knows nothing of models, methods and runs."""
+"""Dataset protocol: examples, a metric, and how questions are put. Knows nothing of models, methods and runs.
+
+The requests for a short answer are those that LLaVA-1.5's evaluation appends and others took over, each on a line of
+its own (docs/Evaluation.md of github.com/haotian-liu/LLaVA).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
-from crop_core.io.images import open_image
+from crop_core.io.images import check_question, open_image
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +63,7 @@ class Metric(Protocol):
     def summary(self, records: pd.DataFrame) -> Mapping[str, float]:
         """The official figures of one run, by name, the headline first.
 
-        records: the rows of that run, with the columns of `crop_core.evaluate.runner.record.Record`.
+        records: the rows of that run, with the columns of `crop_core.evaluate.runner.work.Record`.
         """
 
 
@@ -74,3 +78,17 @@ class Dataset:
     metric: Metric
     max_new_tokens: int = 16
     skipped: str = ""
+
+
+SHORT = "Answer the question using a single word or phrase."
+LETTER = "Answer with the option's letter from the given choices directly."
+MAX_QUESTION_CHARS = 8000  # characters, about 2000 tokens: benchmarks ask longer questions than people type
+
+
+def with_request(question: Any, request: str = SHORT) -> str:
+    """The question, line by line cleaned, and the request below it; QuestionError for none and for one too long."""
+    given = question.splitlines() if isinstance(question, str) else []
+    lines = [check_question(line, MAX_QUESTION_CHARS) for line in given if line.strip()]
+    if not lines or sum(map(len, lines)) > MAX_QUESTION_CHARS:
+        check_question(question, MAX_QUESTION_CHARS)  # raises
+    return "\n".join([*lines, request] if request else lines)

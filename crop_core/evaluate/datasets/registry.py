@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crop_core.evaluate.datasets import docvqa, files, gqa, mme, pope, scienceqa, textvqa, viscot, vqav2
+from crop_core.evaluate.datasets import files, mme, pope, published_json, scienceqa, viscot
 from crop_core.evaluate.datasets.bundled_world import world
 from crop_core.evaluate.datasets.local_copy import LocalCopy
 from crop_core.evaluate.datasets.protocol import Dataset, DatasetError, Example
@@ -30,13 +30,13 @@ class Source:
 
 SOURCES = {
     "files": Source(files.load, max_new_tokens=32),
-    "gqa": Source(gqa.load, "gqa", gqa.SPLITS),
-    "vqav2": Source(vqav2.load, "vqa", vqav2.SPLITS),
-    "textvqa": Source(textvqa.load, "textvqa", textvqa.SPLITS),
+    "gqa": Source(published_json.load_gqa, "gqa", published_json.GQA_SPLITS),
+    "vqav2": Source(published_json.load_vqav2, "vqa", published_json.VQAV2_SPLITS),
+    "textvqa": Source(published_json.load_textvqa, "textvqa", published_json.TEXTVQA_SPLITS),
     "pope": Source(pope.load, "yesno", pope.SPLITS),
     "scienceqa": Source(scienceqa.load, "choice", scienceqa.SPLITS),
     "mme": Source(mme.load, "mme", mme.SPLITS, by_image=True),
-    "docvqa": Source(docvqa.load, "anls", docvqa.SPLITS, max_new_tokens=32),
+    "docvqa": Source(published_json.load_docvqa, "anls", published_json.DOCVQA_SPLITS, max_new_tokens=32),
     "viscot": Source(viscot.load, "contains", max_new_tokens=32),
 }
 NAMES = ("world", *SOURCES)

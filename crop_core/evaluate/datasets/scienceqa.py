@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy, published, read_json
-from crop_core.evaluate.datasets.prompts import LETTER, with_request
-from crop_core.evaluate.datasets.protocol import Example
-from crop_core.evaluate.metrics.choice import LETTERS
+from crop_core.evaluate.datasets.protocol import LETTER, Example, with_request
+from crop_core.evaluate.metrics.closed_ended import LETTERS
 
 SPLITS = ("test", "val", "minitest", "minival", "train")
 _FOLDERS = {"minitest": "test", "minival": "val"}  # parts of other splits

@@ -19,11 +19,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from crop_core.engine.engine import CropEngine
-from crop_core.evaluate.lmms_eval.errors import LmmsError
 from crop_core.evaluate.lmms_eval.requests import GenerationRequest, request_images, request_text
-from crop_core.evaluate.lmms_eval.runner import RequestRun, RequestRunner
-from crop_core.evaluate.lmms_eval.settings import LmmsSettings
-from crop_core.evaluate.lmms_eval.token_log import TokenLog
+from crop_core.evaluate.lmms_eval.runner import RequestRun, RequestRunner, TokenLog
+from crop_core.evaluate.lmms_eval.settings import LmmsError, LmmsSettings
 from crop_core.localize import WholeImage
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from crop_core.evaluate.lmms_eval.errors import LmmsError
+from crop_core.evaluate.lmms_eval.settings import LmmsError
 from crop_core.io.images import open_image
 
 LONGEST = 1024  # tokens where a task says nothing, as lmms-eval's own models have it

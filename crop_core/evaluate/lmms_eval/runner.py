@@ -1,9 +1,14 @@
-"""Puts a request to the answering model, and sees to it that the budget was met. Knows nothing of lmms-eval."""
+"""Runs a request on the answering model, checks that the budget was met, and logs its visual tokens.
+
+Knows nothing of lmms-eval.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -12,8 +17,8 @@ from PIL import Image
 from crop_core.engine.likelihood import logits_of, logprobs
 from crop_core.engine.run import LocalizedRegions, Run, Task
 from crop_core.engine.session import Session, watches
-from crop_core.evaluate.lmms_eval.errors import BudgetMissed
 from crop_core.evaluate.lmms_eval.requests import continuation_ids
+from crop_core.evaluate.lmms_eval.settings import BudgetMissed
 from crop_core.localize import Localizer, WholeImage
 from crop_core.models import Adapter
 from crop_core.records.config import CropConfig
@@ -105,3 +110,42 @@ def _check_budget(task: Task, run: Run) -> None:
             f"The method {task.config.method!r} left {run.mean_tokens:g} visual tokens per layer for a budget of "
             f"{most:g}; nothing that it answers may be called pruned."
         )
+
+
+class TokenLog:
+    """Facts by request, as `Asked.facts` tells them.
+
+    path: a file that lines are added to, as a run that goes on needs it and several processes may; None for none.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self._path = None if path is None else Path(path)
+        self._facts: list[Mapping[str, Any]] = []
+
+    def add(self, request: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Keep the facts of a request; `request` says which it was."""
+        self._facts.append(facts)
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**request, **facts}, allow_nan=False) + "\n")
+
+    @property
+    def seconds(self) -> float:
+        """Of all requests."""
+        return sum(each["seconds"] for each in self._facts)
+
+    @property
+    def new_tokens(self) -> int:
+        """Written in all requests."""
+        return sum(each["new_tokens"] for each in self._facts)
+
+    def means(self) -> dict[str, float]:
+        """Mean visual tokens of a request: of its images, per decoder layer, and after the last cut; and the share of
+        requests that were not pruned. Empty before the first.
+        """
+        count = len(self._facts)
+        if not count:
+            return {}
+        names = ("visual_tokens", "mean_tokens", "final_tokens")
+        means = {name: sum(each[name] for each in self._facts) / count for name in names}
+        return {**means, "share_unpruned": sum(each["method"] == "none" for each in self._facts) / count}

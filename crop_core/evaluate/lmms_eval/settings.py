@@ -1,4 +1,4 @@
-"""What `--model_args` may say, validated before a model is loaded. Knows nothing of lmms-eval and torch."""
+"""`--model_args`, validated before a model is loaded. Knows nothing of lmms-eval and torch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from crop_core.evaluate.lmms_eval.errors import LmmsError
 from crop_core.io.json_output import check_json_path
 from crop_core.records.config import Budget, CropConfig, IlpConfig, method_of
+
+
+class LmmsError(ValueError):
+    """A model argument or a request that cannot be; the message is one sentence."""
+
+
+class BudgetMissed(RuntimeError):
+    """A method that left more visual tokens than its budget: its accuracy would be called what it is not."""
+
 
 WHOLE = "whole"
 

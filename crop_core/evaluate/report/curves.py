@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crop_core.evaluate.report.labels import method_label, style
-from crop_core.evaluate.report.plot_style import INK, faint, plain, styled
+from crop_core.evaluate.report.labels import INK, faint, method_label, plain, style, styled
 from crop_core.evaluate.report.summary import OURS, RunSummary, Summary
 
 if TYPE_CHECKING:

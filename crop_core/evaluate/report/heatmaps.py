@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from crop_core.evaluate.report.labels import budget_label, method_label
-from crop_core.evaluate.report.plot_style import plain, styled
+from crop_core.evaluate.report.labels import budget_label, method_label, plain, styled
 from crop_core.evaluate.report.ranking import BudgetRanking
 from crop_core.evaluate.report.summary import Summary
 from crop_core.evaluate.report.table import kind_names
-from crop_core.evaluate.runner.trial import Trial
+from crop_core.evaluate.runner.plan import Trial
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

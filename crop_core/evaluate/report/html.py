@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs no network, with the result first, every figure, table and definition.
+"""HTML report: one file that needs no network, with the result first, every figure, table and definition.
 
 Replies, answers, ids and kinds come from models and data sets; `templates/report.html` escapes them all.
 """
@@ -6,21 +6,59 @@ Replies, answers, ids and kinds come from models and data sets; `templates/repor
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from crop_core.evaluate.report import curves, headline, heatmaps, table
-from crop_core.evaluate.report.differences import differences
-from crop_core.evaluate.report.glossary import definitions
+from crop_core.evaluate.report import curves, heatmaps, table, texts
 from crop_core.evaluate.report.labels import budget_label, run_label
 from crop_core.evaluate.report.summary import Summary
+from crop_core.evaluate.runner.plan import ALL, Trial
+from crop_core.records.config import METHODS
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One question. replies: text and score with every token, then of every method at the budget."""
+
+    example: str
+    kind: str
+    gold: str
+    replies: Mapping[Trial, tuple[str, float]]
+
+
+def differences(records: pd.DataFrame, budget: str) -> list[Difference]:
+    """Questions with unlike scores at a budget, with found regions and the first seed; those that most methods get
+    right first. Replies with every token are shown, but do not count.
+    """
+    rows = records[(records["budget"] == budget) & (records["region"] == "found") & ~records["evict"]]
+    rows = rows.astype({"example": str, "method": str}).sort_values("seed").drop_duplicates(["example", "method"])
+    cells = rows.pivot(index="example", columns="method", values=["score", "reply"])
+    score = cells["score"].astype(float)
+    unlike = score[score.min(axis=1) < score.max(axis=1)].mean(axis=1).sort_values(ascending=False, kind="stable").index
+    base = records[records["trial"] == ALL.name].astype({"example": str}).set_index("example").loc[unlike]
+    found = {ALL: (base["reply"], base["score"])}
+    for method in sorted(score.columns, key=_place):
+        found[Trial(method, budget)] = cells["reply"][method].loc[unlike], score[method].loc[unlike]
+    columns = [list(zip(map(str, replies), map(float, scores), strict=True)) for replies, scores in found.values()]
+    facts = zip(unlike, base["kind"], base["gold"], zip(*columns, strict=True), strict=True)
+    return [
+        Difference(each, str(kind), str(gold), dict(zip(found, row, strict=True))) for each, kind, gold, row in facts
+    ]
+
+
+def _place(method: str) -> tuple[int, str]:
+    """As METHODS lists them, then by name."""
+    names = list(METHODS)
+    return (names.index(method) if method in METHODS else len(names)), method
+
 
 SHOWN = 200  # questions on which methods differ, at every budget
 TEMPLATES = Environment(
@@ -41,14 +79,14 @@ def report(summary: Summary, records: pd.DataFrame, facts: Mapping[str, Any]) ->
 
     return TEMPLATES.get_template("report.html").render(
         title=f"Visual token pruning on {summary.dataset}",
-        headline=headline.headline(summary),
+        headline=texts.headline(summary),
         methods=table.methods_table(summary),
         figures=_figures(summary, str(facts.get("model", ""))),
         tables=_tables(summary),
         questions=[(budget_label(budget), differences(records, budget)) for budget in summary.budgets],
         shown=SHOWN,
         facts=_flat(facts),
-        glossary=definitions(summary),
+        glossary=texts.definitions(summary),
         plotly=Markup(get_plotlyjs()),
     )
 

@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crop_core.evaluate.report.ranking import BudgetRanking, Pair, kind_rivals, rank_budgets
-from crop_core.evaluate.report.scores import AVERAGED, IDENTITY, RecordsError, Scores, competes, scores
+from crop_core.evaluate.report.scores import (
+    AVERAGED,
+    IDENTITY,
+    RecordsError,
+    Scores,
+    competes,
+    scores,
+    validate_records,
+)
 from crop_core.evaluate.report.statistics import Estimate, kept, means
-from crop_core.evaluate.report.validate import validate_records
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
+from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,16 +1,28 @@
-"""The summary as tables: texts in rows, which become Markdown here and HTML in `html.py`."""
+"""Tables: texts in rows, which become Markdown here and HTML in `html.py`."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crop_core.evaluate.markdown import markdown
 from crop_core.evaluate.report.labels import budget_label, method_label, run_label
 from crop_core.evaluate.report.ranking import Pair
 from crop_core.evaluate.report.statistics import Estimate
 from crop_core.evaluate.report.summary import RunSummary, Summary
-from crop_core.evaluate.runner.trial import Trial
+from crop_core.evaluate.runner.plan import Trial
+
+
+def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table with aligned columns."""
+    lines = [list(head), *(list(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    texts = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([texts[0], rule, *texts[1:]])
+
 
 COLUMNS = (
     "run", "seeds", "score", "95 %", "kept", "95 %", "agrees", "KL mean", "KL median", "log-prob. change",

@@ -12,9 +12,8 @@ from tqdm import tqdm
 
 from crop_core.evaluate.datasets.protocol import Example
 from crop_core.evaluate.runner import store
-from crop_core.evaluate.runner.record import Record
-from crop_core.evaluate.runner.trial import Trial
-from crop_core.evaluate.runner.work import Pool, Skipped, SweepError, Work, WorkerFactory
+from crop_core.evaluate.runner.plan import Trial
+from crop_core.evaluate.runner.work import Pool, Record, Skipped, SweepError, Work, WorkerFactory
 
 EVERY_S = 30.0  # seconds between two parts: what a crash of the machine may cost
 HOPELESS = 20  # examples skipped, and none answered, after which a sweep gives up

@@ -16,8 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crop_core.evaluate.runner.record import Record
-from crop_core.evaluate.runner.work import SweepError
+from crop_core.evaluate.runner.work import Record, SweepError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,9 +18,8 @@ from PIL import Image
 from crop_core.engine.run import LocalizedRegions, Run
 from crop_core.engine.session import Session, watches
 from crop_core.evaluate.datasets.protocol import Example, Metric
-from crop_core.evaluate.runner.record import Record
-from crop_core.evaluate.runner.trial import ALL, Trial
-from crop_core.evaluate.runner.work import Outcome, Skipped, SweepError
+from crop_core.evaluate.runner.plan import ALL, Trial
+from crop_core.evaluate.runner.work import Outcome, Record, Skipped, SweepError
 from crop_core.localize import LocalizationResult, Localizer, SelfLocalizer
 from crop_core.models import Adapter
 from crop_core.records.config import Budget, CropConfig, IlpConfig, method_of

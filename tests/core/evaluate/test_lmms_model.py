@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from crop_core.evaluate.lmms_eval.errors import LmmsError
+from crop_core.evaluate.lmms_eval.settings import LmmsError
 from tests.support import checkpoints
 
 QUESTION = "what is left of the dog?"

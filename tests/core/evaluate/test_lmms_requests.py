@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from crop_core.engine.engine import CropEngine
-from crop_core.evaluate.lmms_eval.errors import BudgetMissed, LmmsError
 from crop_core.evaluate.lmms_eval.requests import (
     LONGEST,
     GenerationRequest,
@@ -19,9 +18,8 @@ from crop_core.evaluate.lmms_eval.requests import (
     request_images,
     request_text,
 )
-from crop_core.evaluate.lmms_eval.runner import RequestRunner
-from crop_core.evaluate.lmms_eval.settings import LmmsSettings
-from crop_core.evaluate.lmms_eval.token_log import TokenLog
+from crop_core.evaluate.lmms_eval.runner import RequestRunner, TokenLog
+from crop_core.evaluate.lmms_eval.settings import BudgetMissed, LmmsError, LmmsSettings
 from crop_core.prune import schedule
 from crop_core.records.config import Budget, ConfigError, CropConfig
 from tests.support import checkpoints

@@ -9,12 +9,10 @@ import pandas as pd
 import pytest
 
 from crop_core.evaluate.datasets.protocol import DatasetError, Example
-from crop_core.evaluate.metrics.anls import distance
-from crop_core.evaluate.metrics.choice import letter
-from crop_core.evaluate.metrics.mme import COGNITION, PERCEPTION, said
+from crop_core.evaluate.metrics.closed_ended import COGNITION, PERCEPTION, letter, said, says_yes
 from crop_core.evaluate.metrics.registry import METRICS, metric
-from crop_core.evaluate.metrics.vqa_text import textvqa_normal, vqa_normal
-from crop_core.evaluate.metrics.yesno import says_yes
+from crop_core.evaluate.metrics.text_match import distance
+from crop_core.evaluate.metrics.vqa import textvqa_normal, vqa_normal
 
 
 def score(name, reply, *answers):

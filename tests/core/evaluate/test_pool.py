@@ -9,9 +9,8 @@ import time
 import pytest
 
 from crop_core.evaluate.runner import pool, store
-from crop_core.evaluate.runner.plan import trials
+from crop_core.evaluate.runner.plan import ALL, BLIND, Trial, trials
 from crop_core.evaluate.runner.run import missing, sweep
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
 from crop_core.evaluate.runner.work import Skipped, SweepError
 from tests.support import ROOT
 from tests.support.sweeping import Toy, toys

@@ -11,12 +11,10 @@ import pytest
 
 from crop_core.evaluate.runner import pool, store
 from crop_core.evaluate.runner import ray_pool as module
-from crop_core.evaluate.runner.plan import trials
+from crop_core.evaluate.runner.plan import ALL, trials
 from crop_core.evaluate.runner.ray_pool import ray_pool
 from crop_core.evaluate.runner.run import sweep
-from crop_core.evaluate.runner.trial import ALL
-from crop_core.evaluate.runner.work import Skipped, SweepError
-from crop_core.evaluate.runner.worker_config import WorkerConfig
+from crop_core.evaluate.runner.work import Skipped, SweepError, WorkerConfig
 from tests.support import ROOT
 from tests.support.sweeping import Exact, Toy, examples, toys
 
@@ -148,7 +146,7 @@ def test_a_process_joins_a_cluster_and_its_workers_share_its_folder(cluster, tmp
     code = (
         "from pathlib import Path; from tests.support.sweeping import Toy, toys;"
         "from crop_core.evaluate.runner.ray_pool import on_ray;"
-        "from crop_core.evaluate.runner.trial import ALL; works = [(each, (ALL,)) for each in toys(3)];"
+        "from crop_core.evaluate.runner.plan import ALL; works = [(each, (ALL,)) for each in toys(3)];"
         f"print(sorted(each[0].example for each in on_ray({cluster!r})(Toy(Path('log')), works)))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
