@@ -100,7 +100,7 @@ class CropLmms(lmms):
         return request_images(to_visual(self._document(where)), place)
 
     def _keep(self, kind: str, where: Iterable[Any], asked: RequestRun) -> None:
-        self._tell(notice for finding in asked.located.findings for notice in finding.notices)
+        self._tell(notice for result in asked.located.results for notice in result.notices)
         number, task, split = where
         self.ledger.add({"task": task, "split": split, "doc_id": number, "request": kind}, asked.facts())
 

@@ -150,7 +150,7 @@ def test_flops_are_what_pytorch_counts(engine, compared, method):
     task = Task(engine.adapter, IMAGE, QUESTION, config(method, max_new_tokens=1))
     localizer = WholeImage() if method in NO_REGION else engine.localizer
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        (finding,) = task.localize([localizer]).findings
+        (finding,) = task.localize([localizer]).results
         run = task.crop(finding.region)
     again = counted(lambda: task.crop(finding.region)) - run.flops  # a plan of its own, in which the method is counted
     assert (again > 0) == (method in (*LEARNED, *PEERS))

@@ -54,7 +54,7 @@ def test_the_handlers_answer_as_without_it(told: dict[str, Any]) -> None:
         assert asked[run]["answer"] == plain[run]["answer"]
     assert told["answer"]["answer"] == plain["crop"]["answer"]
     assert [row[:2] for row in told["methods"]["table"][:2]] == [
-        ["every token", plain["baseline"]["answer"]],
+        ["Baseline", plain["baseline"]["answer"]],
         ["CROP", plain["crop"]["answer"]],
     ]
     assert told["methods"]["status"] == "2 ways asked."
