@@ -113,8 +113,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER")
     options = parser.parse_args()
     examiner = WorkerConfig(
-        "world", Exact(), bundled_world.LONGEST, DEFAULT_MODEL, DEFAULT_LOCALIZER, "cpu", "float32"
-    ).examiner()
+        "world", Exact(), bundled_world.MAX_NEW_TOKENS, DEFAULT_MODEL, DEFAULT_LOCALIZER, "cpu", "float32"
+    ).trial_runner()
 
     def as_shown(item: Item) -> Replies:
         outcome = examiner(shown_example(item), (ALL, PRUNED))

@@ -59,7 +59,8 @@ class ComparisonThread(threading.Thread):
     def events(self) -> Iterator[StreamEvent]:
         """Events until the last one; raises what the comparison raised.
 
-        After PULSE seconds without an event the last one is repeated, since an iterator can only be closed between two events.
+        After PULSE seconds without an event the last one is repeated, since an iterator can only be closed between two
+        events.
         """
         event: StreamEvent | None = None
         while True:

@@ -71,7 +71,7 @@ class Toy:
     refuses: str = ""
     pause: float = 0.0
 
-    def examiner(self):
+    def trial_runner(self):
         """As any equipment."""
         return partial(_asked, self)
 

@@ -1,4 +1,4 @@
-"""ScienceQA (Lu et al., arXiv 2209.09513): school questions with options; those that have an image.
+"""ScienceQA (Lu et al., arXiv 2209.09513): school questions with options, of which those with an image.
 
 `problems.json`, {id: {"question", "choices", "answer": index, "hint", "image": name or null, "subject", ...}},
 `pid_splits.json`, {"test": [id, ...], ...}, and `images/test/ID/image.png`. Kinds are the subjects. The prompt is the

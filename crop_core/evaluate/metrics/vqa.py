@@ -31,7 +31,7 @@ _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 _NUMBERS = {word: str(number) for number, word in enumerate(_WORDS)} | {"none": "0"}
 _ARTICLES = ("a", "an", "the")
 
-# Written without one of its apostrophes, each of these gets it back. What would be another word then is missing (its,
+# Without one of its apostrophes, each of these gets it back. Those that would be another word then are left out (its,
 # were, well, shed, id), as are some that could be here.
 _CONTRACTED = """ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't haven't
 he'd he'd've he's how'd how'll how's isn't it'd it'd've it'll ma'am mightn't mightn't've might've mustn't must've
@@ -44,7 +44,7 @@ wouldn't've y'all y'all'll y'all'd've you'd you'd've you'll you're you've 'ow's'
 
 def _without_one(word: str) -> list[str]:
     """The word without each of its apostrophes in turn."""
-    return [word[:place] + word[place + 1 :] for place, letter in enumerate(word) if letter == "'"]
+    return [word[:i] + word[i + 1 :] for i, letter in enumerate(word) if letter == "'"]
 
 
 _CONTRACTIONS = {short: word for word in _CONTRACTED.split() for short in _without_one(word)}
@@ -53,7 +53,7 @@ _CONTRACTIONS["somebody'd"] = "somebodyd"  # as the original has it
 
 @lru_cache(maxsize=65536)
 def vqa_normal(answer: str) -> str:
-    """An answer as VQA compares it."""
+    """Normalize an answer by VQA's rules."""
     text = _without_punctuation(answer.replace("\n", " ").replace("\t", " ").strip())
     words = [_NUMBERS.get(word, word) for word in text.lower().split()]
     return " ".join(_CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)
@@ -61,38 +61,38 @@ def vqa_normal(answer: str) -> str:
 
 @lru_cache(maxsize=65536)
 def textvqa_normal(answer: str) -> str:
-    """An answer as TextVQA's evaluators (M4C, MMF) compare it: commas and question marks go and 's stands alone before
-    VQA's rules are applied, so that "1,000" is "1000", "red,blue" "redblue", and "joe's" "joe 's".
+    """Normalize an answer as TextVQA's evaluators (M4C, MMF) do: commas and question marks go, 's stands alone, then
+    VQA's rules apply, so that "1,000" is "1000", "red,blue" "redblue", and "joe's" "joe 's".
     """
     return vqa_normal(answer.lower().replace(",", "").replace("?", "").replace("'s", " 's"))
 
 
 def _without_punctuation(text: str) -> str:
     drop_all = _COMMA_IN_NUMBER.search(text) is not None
-    found = text
+    result = text
     for mark in _PUNCTUATION:
         drop = drop_all or f"{mark} " in text or f" {mark}" in text
-        found = found.replace(mark, "" if drop else " ")
-    return _PERIOD.sub("", found)
+        result = result.replace(mark, "" if drop else " ")
+    return _PERIOD.sub("", result)
 
 
-_ENOUGH = 3  # people who agree
+_AGREEING = 3  # people who agree
 
 
 @dataclass
 class SoftAccuracy:
-    """Agreement with people. normal: brings answers into the form in which they are compared."""
+    """Agreement with people. normal: normalizes answers before they are compared."""
 
     name: str
     label: str
     normal: Callable[[str], str]
 
     def score(self, reply: str, example: Example) -> float:
-        """The mean over every answer of min(1, how many of the others are the reply / 3)."""
-        said, total = self.normal(reply), len(example.answers)
-        same = sum(self.normal(answer) == said for answer in example.answers)
-        left_out = same * min(1.0, max(same - 1, 0) / _ENOUGH)
-        return (left_out + (total - same) * min(1.0, same / _ENOUGH)) / total
+        """The mean over all answers of min(1, number of the other answers equal to the reply / 3)."""
+        given, total = self.normal(reply), len(example.answers)
+        same = sum(self.normal(answer) == given for answer in example.answers)
+        left_out = same * min(1.0, max(same - 1, 0) / _AGREEING)
+        return (left_out + (total - same) * min(1.0, same / _AGREEING)) / total
 
     def summary(self, records: pd.DataFrame) -> Mapping[str, float]:
         """`accuracy`, and that of each kind (VQAv2: of answers that are yes/no, number, other), in percent."""

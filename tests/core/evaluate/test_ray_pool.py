@@ -86,7 +86,7 @@ def test_the_bundled_models_say_on_ray_what_they_say_here(cluster, tmp_path):
 
     asked = examples(tmp_path)[:3]
     equipment = WorkerConfig("noise", Exact(), 6, "crop-tiny", "crop-tiny-locator", "cpu", threads=1)
-    skipped, here = swept(equipment, asked, tmp_path / "here", pool.alone)
+    skipped, here = swept(equipment, asked, tmp_path / "here", pool.in_process)
     skipped_there, there = swept(equipment, asked, tmp_path / "there", ray_pool(gpus=False))
     assert skipped == skipped_there == []
     assert len(here) == len(asked) * len(PLAN) and here["reply"].nunique() > 1
@@ -99,8 +99,8 @@ def test_the_bundled_models_say_on_ray_what_they_say_here(cluster, tmp_path):
 class OnGpu(Toy):
     """A toy whose replies are the GPUs that its process sees."""
 
-    def examiner(self):
-        examine = super().examiner()
+    def trial_runner(self):
+        examine = super().trial_runner()
         return lambda *work: [replace(each, reply=os.environ["CUDA_VISIBLE_DEVICES"]) for each in examine(*work)]
 
 
@@ -121,7 +121,7 @@ def test_killed_workers_lose_and_double_nothing_and_a_deadly_example_is_skipped(
 class Broken:
     """Equipment that cannot be loaded."""
 
-    def examiner(self):
+    def trial_runner(self):
         raise SweepError("There is no such model.")
 
 

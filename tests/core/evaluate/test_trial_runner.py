@@ -59,7 +59,7 @@ def locator(folders):
 
 @pytest.fixture(scope="module")
 def examiner(folders):
-    return WorkerConfig("noise", Exact(), LONGEST, *folders, "cpu", "float32", threads=1).examiner()
+    return WorkerConfig("noise", Exact(), LONGEST, *folders, "cpu", "float32", threads=1).trial_runner()
 
 
 @pytest.fixture(scope="module")
