@@ -11,11 +11,7 @@ from crop_core.records.config import Budget, CropConfig, IlpConfig, method_of
 
 
 class LmmsError(ValueError):
-    """A model argument or a request that cannot be; the message is one sentence."""
-
-
-class BudgetMissed(RuntimeError):
-    """A method that left more visual tokens than its budget: its accuracy would be called what it is not."""
+    """An invalid model argument or request; the message is one sentence."""
 
 
 WHOLE = "whole"
@@ -25,11 +21,11 @@ WHOLE = "whole"
 class LmmsSettings:
     """The arguments of the model "crop".
 
-    pretrained: answering model (bundled name, folder or hub id), None for the bundled one. localizer: named like it;
+    pretrained: answering model (bundled name, folder or hub id), None for the bundled one. localizer: named likewise;
     "self" for the answering model, "whole" for no region, "auto" as `CropEngine.from_pretrained` chooses. method,
-    budget, seed, evict: as the command line names them; the budget is for all images of a question together, "" for the
-    default. device, dtype, attn, quantize, compiled: as `CropEngine.from_pretrained`. trace: a file that gets a line of
-    JSON about each request, None for none. Raises LmmsError or ConfigError.
+    budget, seed, evict: as on the command line; the budget is for all images of a question together, "" for the
+    default. device, dtype, attn, quantize, compiled: as `CropEngine.from_pretrained`. trace: a file for a line of JSON
+    about each request, None for none. Raises LmmsError or ConfigError.
     """
 
     pretrained: str | None = None
@@ -48,12 +44,12 @@ class LmmsSettings:
     def __post_init__(self) -> None:
         if self.budget and not self._prunes:
             raise LmmsError(f"The method {self.method!r} prunes nothing; leave out budget={self.budget}.")
-        _ = self.config  # its errors come before a model is loaded
+        _ = self.config  # raises before a model is loaded
         check_json_path(self.trace)
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> LmmsSettings:
-        """From values as lmms-eval reads them: 64 is an int, True a bool, everything else a text."""
+        """From lmms-eval's parsed values: 64 is an int, True a bool, everything else a text."""
         defaults = {each.name: each.default for each in fields(cls)}
         if unknown := sorted(set(arguments) - set(defaults)):
             raise LmmsError(f"{unknown[0]!r} is no argument of the model crop; known are {', '.join(defaults)}.")
@@ -66,7 +62,7 @@ class LmmsSettings:
 
     @property
     def config(self) -> CropConfig:
-        """What every question is asked with, but for the length of its answer."""
+        """The configuration of every question, without the length of its answer."""
         budget = Budget.parse(self.budget) if self.budget else CropConfig().budget
         return CropConfig(
             method=self.method,
@@ -76,7 +72,9 @@ class LmmsSettings:
         )
 
     def engine_options(self) -> dict[str, Any]:
-        """Keyword arguments for `CropEngine.from_pretrained`; a localizer is loaded only where one is asked."""
+        """Keyword arguments for `CropEngine.from_pretrained`; a localizer is loaded only for methods that read a
+        region.
+        """
         options = {name: getattr(self, name) for name in ("device", "dtype", "attn", "quantize", "compiled")}
         options["localizer"] = self.localizer
         if self.localizer == WHOLE or not method_of(self.method).needs_region:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """One question. replies: text and score with every token, then of every method at the budget."""
+    """A question that methods answer differently. replies: text and score of the baseline, then of every method."""
 
     example: str
     kind: str
@@ -35,32 +35,33 @@ class Difference:
 
 
 def differences(records: pd.DataFrame, budget: str) -> list[Difference]:
-    """Questions with unlike scores at a budget, with found regions and the first seed; those that most methods get
-    right first. Replies with every token are shown, but do not count.
+    """Questions with different scores at a budget, with predicted regions and the first seed; those that most methods
+    get right first. The baseline's replies are shown, but do not count.
     """
     rows = records[(records["budget"] == budget) & (records["region"] == "found") & ~records["evict"]]
     rows = rows.astype({"example": str, "method": str}).sort_values("seed").drop_duplicates(["example", "method"])
     cells = rows.pivot(index="example", columns="method", values=["score", "reply"])
     score = cells["score"].astype(float)
-    unlike = score[score.min(axis=1) < score.max(axis=1)].mean(axis=1).sort_values(ascending=False, kind="stable").index
-    base = records[records["trial"] == ALL.name].astype({"example": str}).set_index("example").loc[unlike]
-    found = {ALL: (base["reply"], base["score"])}
-    for method in sorted(score.columns, key=_place):
-        found[Trial(method, budget)] = cells["reply"][method].loc[unlike], score[method].loc[unlike]
-    columns = [list(zip(map(str, replies), map(float, scores), strict=True)) for replies, scores in found.values()]
-    facts = zip(unlike, base["kind"], base["gold"], zip(*columns, strict=True), strict=True)
+    differs = score.min(axis=1) < score.max(axis=1)
+    differing = score[differs].mean(axis=1).sort_values(ascending=False, kind="stable").index
+    base = records[records["trial"] == ALL.name].astype({"example": str}).set_index("example").loc[differing]
+    replies = {ALL: (base["reply"], base["score"])}
+    for method in sorted(score.columns, key=_method_order):
+        replies[Trial(method, budget)] = cells["reply"][method].loc[differing], score[method].loc[differing]
+    columns = [list(zip(map(str, replied), map(float, scores), strict=True)) for replied, scores in replies.values()]
+    facts = zip(differing, base["kind"], base["gold"], zip(*columns, strict=True), strict=True)
     return [
-        Difference(each, str(kind), str(gold), dict(zip(found, row, strict=True))) for each, kind, gold, row in facts
+        Difference(each, str(kind), str(gold), dict(zip(replies, row, strict=True))) for each, kind, gold, row in facts
     ]
 
 
-def _place(method: str) -> tuple[int, str]:
-    """As METHODS lists them, then by name."""
+def _method_order(method: str) -> tuple[int, str]:
+    """Sort key: the order of METHODS, then by name."""
     names = list(METHODS)
     return (names.index(method) if method in METHODS else len(names)), method
 
 
-SHOWN = 200  # questions on which methods differ, at every budget
+SHOWN = 200  # questions on which methods differ, at each budget
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
@@ -72,8 +73,8 @@ TEMPLATES.filters["run_name"] = run_label
 
 
 def report(summary: Summary, records: pd.DataFrame, facts: Mapping[str, Any]) -> str:
-    """The whole file, as text. records: what `summary` was made of, for the replies. facts: what was run, as
-    sweep.json has it (model, device, versions, command and so on); nested facts are shown by their path.
+    """The whole file, as text. records: those of `summary`, for the replies. facts: those of
+    sweep.json (model, device, versions, command and so on); nested facts are shown by their path.
     """
     from plotly.offline import get_plotlyjs
 
@@ -92,17 +93,17 @@ def report(summary: Summary, records: pd.DataFrame, facts: Mapping[str, Any]) ->
 
 
 def _figures(summary: Summary, model: str) -> list[Markup]:
-    """Every figure; none where there is nothing to compare."""
+    """All figures; none without methods to compare."""
     if not summary.competing:
         return []
     lines = (draw(summary, model) for draw in (curves.accuracy, curves.divergence, curves.costs))
     kinds = (heatmaps.kinds(summary, budget, model) for budget in summary.budgets)
     pairs = (heatmaps.pairs(summary, standing, model) for standing in summary.standings)
-    return [_drawn(figure) for figure in (*lines, *kinds, *pairs)]
+    return [_plotly_html(figure) for figure in (*lines, *kinds, *pairs)]
 
 
-def _drawn(figure: go.Figure) -> Markup:
-    """A figure as the markup that Plotly makes of it, which escapes the texts inside."""
+def _plotly_html(figure: go.Figure) -> Markup:
+    """A figure as Plotly's markup, which escapes the texts inside."""
     from plotly.io import to_html
 
     settings = {"responsive": True, "displaylogo": False}

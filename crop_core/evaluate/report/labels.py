@@ -13,8 +13,8 @@ from crop_core.records.config import JOINT, METHODS, Budget
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-CROP = ("crop", "plc", "ilp")  # whose methods have one name between them
-# Okabe and Ito's colours, which people with the common kinds of colour blindness can tell apart; yellow is too pale.
+CROP = ("crop", "plc", "ilp")  # methods whose label is their name in capitals
+# Okabe and Ito's colours, distinguishable with the common kinds of colour blindness; yellow is too pale.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6fb0")
 MARKERS = (
     "circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star", "pentagon", "hexagon",
@@ -25,7 +25,7 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 
 @dataclass(frozen=True)
 class Style:
-    """How Plotly draws a method. Marker and dash tell methods apart in grey, and where colours come round again."""
+    """Plotly style of a method. Marker and dash distinguish methods in grey, and where colours repeat."""
 
     colour: str
     marker: str
@@ -33,7 +33,7 @@ class Style:
 
 
 def method_label(method: str) -> str:
-    """As tables head it: "CROP", "PLC + FastV"; a name that is not known stays as it is."""
+    """Label in tables: "CROP", "PLC + FastV"; an unknown name is its own label."""
     return f" {JOINT} ".join(_part(part) for part in method.split(JOINT))
 
 
@@ -44,8 +44,10 @@ def _part(name: str) -> str:
 
 
 def run_label(run: Trial) -> str:
-    """As tables head it: "all tokens", "CROP 64", "CROP 64, needed region"."""
-    return run.name if run.method == "none" else method_label(run.method) + run.name[len(run.method) :]
+    """Label in tables: "Baseline", "blind", "CROP 64", "CROP 64, needed region"."""
+    if run.method == "none":
+        return run.name if run.blind else "Baseline"
+    return method_label(run.method) + run.name[len(run.method) :]
 
 
 def budget_label(budget: str) -> str:
@@ -54,7 +56,7 @@ def budget_label(budget: str) -> str:
 
 
 def style(method: str, others: tuple[str, ...] = ()) -> Style:
-    """The method's own, by its place in METHODS; joined methods come after those, in the order of `others`."""
+    """The method's style, by its place in METHODS; joined methods come after those, in the order of `others`."""
     order = [*METHODS, *(other for other in others if other not in METHODS)]
     place = order.index(method) if method in order else len(order)
     return Style(
@@ -67,12 +69,12 @@ GRID = "rgba(123,135,148,.25)"
 
 
 def plain(text: str) -> str:
-    """Plotly reads some HTML in its texts; this shows them as they are."""
+    """Escape a text, since Plotly interprets some HTML."""
     return html.escape(text, quote=False)
 
 
 def styled(figure: go.Figure, title: str, summary: Summary, model: str, height: int) -> go.Figure:
-    """Common look: transparent, quiet grid, legend below; the title says questions, dataset and model."""
+    """Apply the common layout: transparent, light grid, legend below; the title names questions, dataset and model."""
     facts = " · ".join(plain(text) for text in (f"n = {summary.questions}", summary.dataset, model) if text)
     figure.update_layout(
         height=height,

@@ -14,14 +14,14 @@ from crop_core.evaluate.runner.plan import Trial
 
 
 def headline(summary: Summary) -> list[str]:
-    """The result, in sentences: all tokens, then every budget, then the kinds on which another method is better."""
+    """The result in sentences: baseline, then every budget, then the kinds on which another method is better."""
     full, blind = summary.full, summary.blind
-    first = f"With every visual token {percent(full.accuracy.value)} ({interval(full.accuracy)})"
+    first = f"Baseline {percent(full.accuracy.value)} ({interval(full.accuracy)})"
     if blind:
-        first += f", with a grey image instead {percent(blind.accuracy.value)}"
-    found = [f"{first}; {summary.dataset}, {_questions(summary)}."]
-    found += [_first(summary, standing) for standing in summary.standings]
-    return found + [_rivals(budget, pairs) for budget, pairs in summary.rivals.items()]
+        first += f", with a grey image {percent(blind.accuracy.value)}"
+    sentences = [f"{first}; {summary.dataset}, {_questions(summary)}."]
+    sentences += [_first(summary, standing) for standing in summary.standings]
+    return sentences + [_rivals(budget, pairs) for budget, pairs in summary.rivals.items()]
 
 
 def _questions(summary: Summary) -> str:
@@ -40,9 +40,9 @@ def _first(summary: Summary, standing: BudgetRanking) -> str:
 
 
 def _rivals(budget: str, pairs: Sequence[Pair]) -> str:
-    """Where others are above OURS on a kind: beyond chance, and at all."""
+    """Kinds on which other methods score above OURS: significantly, or at all."""
     at, ours = f"By kind, at {budget_label(budget)}", method_label(OURS)
-    sure = [
+    significant = [
         f"{method_label(pair.first)} on {pair.kind or UNNAMED} (p {p_value(pair.corrected)})"
         for pair in pairs
         if pair.differs
@@ -51,8 +51,8 @@ def _rivals(budget: str, pairs: Sequence[Pair]) -> str:
         {pair.kind or UNNAMED for pair in pairs if not pair.differs}
         - {pair.kind or UNNAMED for pair in pairs if pair.differs}
     )
-    if sure:
-        return f"{at}, {_listed(sure)} beat {ours}."
+    if significant:
+        return f"{at}, {_listed(significant)} beat {ours}."
     if kinds:
         return f"{at}, no method beats {ours} beyond chance; some score higher on {_listed(kinds)}."
     return f"{at}, no method scores higher than {ours}."
@@ -63,23 +63,23 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def definitions(summary: Summary) -> list[tuple[str, str]]:
-    """Every column's name and what it is."""
+    """Name and definition of every column."""
     return [
         ("score", f"Mean {summary.metric} of all questions; the seeds of one question are averaged first."),
         ("95 %", _intervals(summary)),
-        ("kept", "The score as a share of that with every visual token; its interval draws both together (paired)."),
-        ("agrees", "Share of questions with the reply that every visual token gives, right or wrong."),
-        ("KL", "Kullback-Leibler divergence of the first token's probabilities from those with every token, nats."),
-        ("log-prob. change", "Mean change of the log-probability of the answer that every token gives, nats."),
+        ("kept", "The score as a share of the baseline's; its interval resamples both together (paired)."),
+        ("agrees", "Share of questions with the baseline's reply, right or wrong."),
+        ("KL", "Kullback-Leibler divergence of the first token's probabilities from the baseline's, nats."),
+        ("log-prob. change", "Mean change of the log-probability of the baseline's answer, nats."),
         (
             "mean tokens",
-            "Visual tokens alive, averaged over the decoder layers: what a budget bounds. Every answer was checked to "
-            f"take no more than its budget, and at most {SLACK:g} tokens less.",
+            "Visual tokens alive, averaged over the decoder layers, which a budget limits. Every answer was checked "
+            f"to use no more than its budget, and at most {SLACK:g} tokens less.",
         ),
         ("final tokens", "Visual tokens alive after the last cut."),
-        ("first token ms, total ms", "Medians; the localizer, the image encoder and the scoring are inside."),
+        ("first token ms, total ms", "Medians, including the localizer, the image encoder and the scoring."),
         ("KV MB", "Mean size of the KV cache at the end of the answer."),
-        ("GFLOP", "Mean work, the localizer's with it."),
+        ("GFLOP", "Mean FLOPs, including the localizer's."),
         ("differ", _tests(summary)),
     ]
 
@@ -89,8 +89,9 @@ def _intervals(summary: Summary) -> str:
     ties = grouped if summary.clusters < summary.questions else "The questions are independent of each other."
     used = " and ".join(sorted({run.accuracy.how for run in summary.runs}))
     return (
-        f"{ties} Intervals of the scores here: {used}. {WILSON}'s is used where scores are 0 or 1 and questions "
-        f"independent, and where all groups agree; otherwise a {BOOTSTRAP} that draws whole groups {RESAMPLES} times."
+        f"{ties} Intervals of the scores here: {used}. {WILSON}'s is used where scores are 0 or 1 and "
+        f"questions independent, and where all groups agree; otherwise a {BOOTSTRAP} that resamples whole groups "
+        f"{RESAMPLES} times."
     )
 
 

@@ -156,7 +156,7 @@ def test_nothing_right_with_every_token_keeps_an_unknown_share():
 def test_questions_of_a_single_image_count_as_one():
     found = summarise(answers((ALL, [1, 0]), (CROP, [1, 0]), (FASTV, [0, 0]), kinds=("",), group="one"))
     assert methods_table(found).rows[1] == ("CROP", "50.0%* (5% to 95%)")
-    assert texts.headline(found)[0] == "With every visual token 50.0% (5.5% to 94.5%); made up, 2 questions, groups: 1."
+    assert texts.headline(found)[0] == "Baseline 50.0% (5.5% to 94.5%); made up, 2 questions, groups: 1."
     assert kinds_table(found).head == ("run", "all", "no kind (2)")
     assert found.rivals == {}, "there is one kind"
 
@@ -194,6 +194,7 @@ def test_a_table_cannot_be_broken_by_a_kind():
 
 def test_names_and_styles():
     assert method_label("plc+fastv") == "PLC + FastV" and method_label("unheard") == "unheard"
+    assert (run_label(ALL), run_label(BLIND)) == ("Baseline", "blind")
     assert run_label(Trial("ilp", "25%", region="needed", evict=True)) == "ILP 25%, needed region, evicting"
     every = [name for name in METHODS if name != "none"]
     assert len({(style(name).marker, style(name).dash) for name in every}) == len(every), "told apart in grey"
