@@ -16,8 +16,7 @@ from PIL import Image
 from crop_core.io.json_output import STDOUT, check_json_path, write_json
 from crop_core.io.row_reader import Skipped
 from crop_core.train.localizer.data import Example, read
-from crop_core.train.localizer.errors import TuneError
-from crop_core.train.localizer.settings import Settings
+from crop_core.train.localizer.settings import Settings, TuneError
 
 DATA = "JSON Lines or a JSON list of image, question and boxes, or a file of Visual-CoT"
 TRAIN = """Fine-tunes a vision-language model with LoRA so that it answers with a region of the 8x8 grid. Needs peft.

@@ -25,7 +25,8 @@ from crop_core.measure.environment import run_environment
 from crop_core.measure.timing import now
 from crop_core.models import ModelError
 from crop_core.models.base_adapter import BaseAdapter
-from crop_core.records.config import METHODS, Budget, CropConfig, IlpConfig
+from crop_core.records.config import Budget, CropConfig, IlpConfig
+from crop_core.records.methods import METHODS
 from crop_core.records.region import Region
 from crop_core.train.world.scenes import make_scene
 
@@ -239,7 +240,8 @@ class Check:
         images = cast("tuple[Image.Image, ...]", task.images)
         ran = self._pair.run(task, [Region(2, 2, 5, 5, *image.size) for image in images])
         budget, fewest = task.counts.mean or 0.0, min(trace.final_tokens for trace in ran.traces)
-        detail = f"mean tokens per layer of {sum(task.counts.visual)} in {len(images)} images; at least {fewest} left in each"
+        total = sum(task.counts.visual)
+        detail = f"mean tokens per layer of {total} in {len(images)} images; at least {fewest} left in each"
         return Outcome(ran.mean_tokens, budget, detail, ran.mean_tokens <= budget + ROUNDING and fewest >= 1)
 
     def _task(self, config: CropConfig) -> Task:

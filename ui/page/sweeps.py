@@ -123,7 +123,7 @@ class SweepHandlers:
     def _ask(self, request: SweepRequest, ways: list[RunSpec]) -> ResultStream[ManyResult]:
         images, regions = (request.image,), (request.wanted.region,)
         return self.engine.stream(
-            EngineRequest("ask_many", images, request.question, regions=regions, specs=tuple(ways))
+            EngineRequest("run_many", images, request.question, regions=regions, specs=tuple(ways))
         )
 
     def _stream(

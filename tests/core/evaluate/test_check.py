@@ -14,7 +14,7 @@ from crop_core.models.base_adapter import BaseAdapter
 from crop_core.prune import hooks
 from crop_core.prune.token_subset import PromptBatch
 from crop_core.records.compression_plan import CompressionPlan
-from crop_core.records.config import METHODS
+from crop_core.records.methods import METHODS
 from crop_core.records.region import Region
 from tests.support import checkpoints
 from tests.support.families import FAMILIES, VARIANTS, build
@@ -97,7 +97,7 @@ def test_an_attention_without_masks_is_told_how_to_be_checked(engine, monkeypatc
     monkeypatch.setattr(engine.adapter.stack.config, "_attn_implementation_internal", "flash_attention_2")
     monkeypatch.setattr(Check, "_baseline", lambda self: Outcome(0, 0, ""))
     check = Check(engine)
-    with pytest.raises(module.NotApplicableError, match="flash_attention_2 takes no mask.*--attention sdpa"):
+    with pytest.raises(module.NotApplicableError, match=r"flash_attention_2 takes no mask.*--attention sdpa"):
         check._equals_masking(None, {}, None, "")
 
 
