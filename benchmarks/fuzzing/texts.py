@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl
 
 from benchmarks.fuzzing import sentence
 from crop_core.io.images import check_question
-from crop_core.records.config import METHODS, PRESETS, Budget
+from crop_core.records.config import PRESETS, Budget
+from crop_core.records.methods import METHODS
 from ui.export import links
 from ui.page import api, controls, images
 from ui.server.settings import Settings, SettingsError, variable
@@ -91,7 +92,7 @@ def _variables(rng: Random, size: tuple[int, int]) -> None:
     value = text(rng).replace("\0", "").encode("utf-8", "replace").decode()
     with mock.patch.dict(os.environ, {variable(name): value}, clear=True):
         try:
-            told = Settings.from_env().told()
+            told = Settings.from_env().describe()
         except SettingsError as error:
             told = [str(error)]
         assert name != "login" or not any(len(value) > 8 and value in each for each in told), "a secret is shown"

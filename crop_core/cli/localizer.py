@@ -1,4 +1,4 @@
-"""`localizer train` and `localizer eval` of the command line. Errors as in crop_core/cli/main.py, which calls this.
+"""`localizer train` and `localizer eval` of the command line. Errors as in main.py.
 
 torch is imported only once the arguments and the data make sense.
 """
@@ -31,8 +31,8 @@ A row: {"image": "street.jpg", "question": "what does the sign say?", "boxes": [
 EVAL = "Asks a localizer for the region of every question, and prints how well it overlaps with and covers the boxes."
 
 
-def add_commands(commands: Any) -> None:
-    """The command `localizer` with its two commands, on the subparsers of the command line."""
+def add_command(commands: Any) -> None:
+    """The command `localizer` with its two subcommands, on the subparsers of the command line."""
     parser = commands.add_parser(
         "localizer",
         help="train a localizer on questions with boxes, or measure one",
@@ -107,7 +107,7 @@ def _eval(arguments: argparse.Namespace) -> None:
 
     adapter = _adapter(arguments)
     localizer = SelfLocalizer(adapter) if arguments.self else localizer_for(adapter)
-    localizer.find(Image.new("RGB", (64, 48), "gray"), "?")  # a first call is slower, and is not what is measured
+    localizer.localize(Image.new("RGB", (64, 48), "gray"), "?")  # a first call is slower, and is not what is measured
     skipped = Skipped()
     figures = evaluate.by_kind(evaluate.localize_all(localizer, examples, adapter.device, skipped))
     _tell(skipped, "pictures")

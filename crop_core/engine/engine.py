@@ -22,7 +22,7 @@ from crop_core.engine.out_of_memory import compare_with_fallback, translate_oom
 from crop_core.engine.run import Task
 from crop_core.engine.session import BASELINE, EVERY_TOKEN, Session, watches
 from crop_core.engine.stream import ComparisonThread
-from crop_core.localize import SELF, KnownRegion, Localizer, SelfLocalizer, WholeImage, localizer_for
+from crop_core.localize import KnownRegion, Localizer, WholeImage, localizer_for, named_localizer
 from crop_core.models import (
     DEFAULT_LOCALIZER,
     DEFAULT_MODEL,
@@ -36,6 +36,7 @@ from crop_core.models import (
 )
 from crop_core.models.compiled import compile_layers
 from crop_core.records.config import CropConfig
+from crop_core.records.localizers import NONE, SELF, named_localizers
 from crop_core.records.region import Region
 from crop_core.records.request import EngineRequest, R, ResultStream
 from crop_core.records.results import Answer, Comparison, RunError, RunResult, RunSpec, StreamEvent
@@ -91,19 +92,21 @@ class CropEngine:
     ) -> CropEngine:
         """Load the models (bundled name, local folder or hub id) and run them once, so that timing starts warm.
 
-        localizer: "self" for the answering model itself, None for none, "auto" for the bundled locator beside the
-        bundled model and else the model itself. compiled: parts of the decoder run compiled, see
-        `crop_core.models.compiled`. warm_up: False leaves the first run to whoever comes first. time_limit and remember
-        are the engine's. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models, but that a
-        mapping of modules to devices is about the answering model. Raises ModelError with one sentence.
+        localizer: a name of `crop_core.records.localizers.named_localizers` or a checkpoint, named like the model; None
+        for none, "auto" for the bundled locator beside the bundled model and else the model itself. compiled: parts of
+        the decoder run compiled, see `crop_core.models.compiled`. warm_up: False leaves the first run to whoever comes
+        first. time_limit and remember are the engine's. Device, dtype, attn and quantize as in `crop_core.models.load`,
+        for both models, but that a mapping of modules to devices is about the answering model. Raises ModelError with
+        one sentence.
         """
         adapter = load(model, device, dtype, attn, quantize)
         if compiled:
             compile_layers(adapter.stack.layers)
         if localizer == AUTO:
             localizer = DEFAULT_LOCALIZER if str(model) == DEFAULT_MODEL else SELF
-        if localizer is None or localizer == SELF:
-            return cls(adapter, SelfLocalizer(adapter) if localizer else None, warm_up, time_limit, remember)
+        if localizer is None or str(localizer) in named_localizers():
+            made = named_localizer(str(localizer or NONE), adapter)
+            return cls(adapter, made, warm_up, time_limit, remember)
         beside = adapter.device if isinstance(device, Mapping) else device
         found = localizer_for(load(localizer, beside, dtype, attn, quantize))
         return cls(adapter, found, warm_up, time_limit, remember)
@@ -294,7 +297,7 @@ class CropEngine:
             return KnownRegion(region)
         if config.localizer == "whole":
             return WholeImage()
-        if config.localizer == "box":
+        if config.localizer == "drawn":
             raise EngineError(
                 "The region is to be drawn by hand, but no box was given; draw one or choose another localizer."
             )
@@ -316,7 +319,7 @@ class CropEngine:
         for config in (BASELINE, CropConfig(budget=None, localizer="whole")):
             self.answer(image, question, replace(config, max_new_tokens=2))
         if self.localizer is not None:
-            self.localizer.find(image, question)
+            self.localizer.localize(image, question)
 
 
 def _check_size(image: Image.Image, region: Region | None) -> None:

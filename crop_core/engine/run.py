@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from crop_core.compress import registry as compressors
 from crop_core.compress.plc_checkpoint import PlcWeights, load_plc
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.engine.token_budget import TokenBudgetPlan, plan_token_budget
 from crop_core.localize import LocalizationResult, Localizer, SharedEncoderLocalizer
 from crop_core.measure.flops import counted, prefill_flops
@@ -29,10 +28,10 @@ from crop_core.models.adapter import TowerAttention
 from crop_core.models.compressed_inputs import compress_inputs
 from crop_core.models.generation import Generated, generate
 from crop_core.prune import LayerPruning, VisualTokens, schedule
-from crop_core.prune import registry as pruners
 from crop_core.prune.protocol import CutSize
 from crop_core.records.compression_plan import CompressionPlan
 from crop_core.records.config import CropConfig
+from crop_core.records.methods import load_class
 from crop_core.records.region import Region
 from crop_core.records.trace import PruneStep, TokenTrace
 
@@ -113,9 +112,11 @@ class Task:
     def __post_init__(self) -> None:
         self.images = as_list(self.images)
         self.first_prunable_layer = self.adapter.stack.first_prunable
-        if self._reads_tower:
-            self.adapter.watch()  # ModelError before anything runs
-        if compressors.is_learned(self.config.parts.compressor or ""):
+        if compressor := self.config.parts.compressor:
+            load_class(compressor)  # imported before any clock runs
+        if self.config.parts.reads_tower:
+            self.adapter.record_tower()  # ModelError before anything runs
+        if self.config.parts.needs_training:
             self.trained = load_plc(self.adapter)
         self.counts = plan_token_budget(
             self.config, [each.count for each in self.layouts], self.adapter.layers, self.first_prunable_layer
@@ -132,14 +133,9 @@ class Task:
         whether for methods that read the tower, None as this task's own does.
         """
         prepared = self.adapter.prepare(self.images, self.question, self.history)
-        watch = self._reads_tower if watch is None else watch
-        with self.adapter.watch() if watch else nullcontext() as watched:
+        watch = self.config.parts.reads_tower if watch is None else watch
+        with self.adapter.record_tower() if watch else nullcontext() as watched:
             return Encoded(prepared, self.adapter.encode(prepared), watched)
-
-    @property
-    def _reads_tower(self) -> bool:
-        compressor = self.config.parts.compressor
-        return compressor is not None and compressors.reads_tower(compressor)
 
     def localize(self, localizers: Sequence[Localizer]) -> LocalizedRegions:
         """The region in every image, by a localizer each. One that asks the answering model about a single image leaves
@@ -153,10 +149,10 @@ class Task:
         ):
             encoded = self.encoded or self.encode()
             middle = now(self.adapter.device)
-            finding = localizers[0].look(encoded.prepared, encoded.features, images[0].size)
+            finding = localizers[0].localize_from_features(encoded.prepared, encoded.features, images[0].size)
             return LocalizedRegions([finding], now(self.adapter.device) - middle, encoded, middle - start)
         pairs = zip(localizers, images, strict=True)
-        findings = [localizer.find(image, self.question) for localizer, image in pairs]
+        findings = [localizer.localize(image, self.question) for localizer, image in pairs]
         return LocalizedRegions(findings, now(self.adapter.device) - start)
 
     def baseline(self, regions: Regions, **how: Any) -> Run:
@@ -222,9 +218,9 @@ class Task:
             return encoded.features.pooler_output[0][spans[number]]
 
         def tower(number: int) -> TowerAttention:
-            return self.adapter.towers(encoded.watched, encoded.prepared)[number]
+            return self.adapter.tower_attention(encoded.watched, encoded.prepared)[number]
 
-        question = partial(self.adapter.embedded, self.question)
+        question = partial(self.adapter.embed_question, self.question)
         queries = partial(getattr, self.trained, "queries")
         return [
             CompressionInput(layout, region, partial(features, number), partial(tower, number), question, queries)
@@ -235,13 +231,13 @@ class Task:
         """What becomes of the visual tokens of every image before the LLM."""
         if compressor is None:
             return [CompressionPlan.identity(image.layout.count) for image in images]
-        method = compressors.compressor(compressor, self.config)
+        method: Compressor = load_class(compressor).from_config(self.config)
         counts: list[int] | list[None] = self.counts.tokens or [None] * len(images)
         return [method.plan(*each) for each in zip(images, counts, strict=True)]
 
     def _plan_flops(self, compressor: str | None, images: list[CompressionInput]) -> int:
         """What a compressor multiplies itself, counted by PyTorch in a plan of its own, which is in nobody's time."""
-        if compressor is None or compressor in compressors.BY_PLACE:
+        if compressor is None or self.config.parts.positions_only:
             return 0
         return counted(lambda: self._plans(compressor, images))
 
@@ -268,7 +264,7 @@ class Task:
         )
         if not cuts:
             return None  # the budget leaves every token in every layer
-        chosen = pruners.pruner(pruner, cuts, [tokens.to(visual.device)], inner.query_rows)
+        chosen = load_class(pruner)(cuts, [tokens.to(visual.device)], inner.query_rows)
         return LayerPruning(self.adapter.stack, chosen, visual, inner.evict)
 
     def _flops(
@@ -282,7 +278,7 @@ class Task:
             CutSize(behind, alive[at - 1], text + alive[at - 1], alive[at]) for at in (each.layer for each in steps)
         ]
         rows = self.counts.inner.query_rows
-        scoring = sum(pruners.flops(pruner, config, rows, size) for size in sizes) if pruner else 0
+        scoring = sum(load_class(pruner).flops(config, rows, size) for size in sizes) if pruner else 0
         return vision + prefill_flops(config, [text + count for count in alive]) + scoring
 
 

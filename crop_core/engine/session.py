@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
-from crop_core.compress.registry import reads_tower
 from crop_core.engine.compare import dtype_name
 from crop_core.engine.feature_cache import FeatureCache
 from crop_core.engine.likelihood import first_token_kl, logits_for, logits_of, logprobs
@@ -145,10 +144,10 @@ class Session:
 
 def watches(configs: Iterable[CropConfig], adapter: Adapter) -> bool:
     """Whether any of the configurations reads what the vision tower attends to, and the model can tell."""
-    if not any(reads_tower(config.parts.compressor or "") for config in configs):
+    if not any(config.parts.reads_tower for config in configs):
         return False
     try:
-        adapter.watch()
+        adapter.record_tower()
     except ModelError:
         return False
     return True

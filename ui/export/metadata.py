@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from crop_core.records.config import method_of
 from crop_core.records.formatting import format_number
+from crop_core.records.methods import method_of
 from ui.views import texts
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crop_core.records.config import CropConfig, method_of
+from crop_core.records.config import CropConfig
 from crop_core.records.formatting import format_number
+from crop_core.records.methods import method_of
 from crop_core.records.region import GRID
 from ui.export.figure import check_width, drawer
 from ui.export.metadata import facts_of_many
@@ -135,7 +136,7 @@ def places_figure(asked: Asked, told: Sequence[RunResult], refused: Sequence[Run
 def _facts(
     asked: Asked, told: Sequence[RunResult], refused: Sequence[RunError], more: dict[str, str]
 ) -> dict[str, str]:
-    drawn = any(method_of(each.method).draws for each in told)
+    drawn = any(method_of(each.method).uses_seed for each in told)
     rest = {
         "seed": str(asked.config.seed) if drawn else "",
         "refused": " ".join(f"{each.name}: {each.why}" for each in refused),

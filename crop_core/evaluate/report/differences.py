@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crop_core.evaluate.runner.trial import ALL, Trial
-from crop_core.records.config import METHODS
+from crop_core.records.methods import METHODS
 
 if TYPE_CHECKING:
     import pandas as pd

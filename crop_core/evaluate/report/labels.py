@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crop_core.evaluate.runner.trial import Trial
-from crop_core.records.config import JOINT, METHODS, Budget
+from crop_core.records.config import Budget
+from crop_core.records.methods import JOINT, METHODS
 
 CROP = ("crop", "plc", "ilp")  # whose methods have one name between them
 # Okabe and Ito's colours, which people with the common kinds of colour blindness can tell apart; yellow is too pale.
@@ -34,7 +35,7 @@ def method_label(method: str) -> str:
 def _part(name: str) -> str:
     if name in CROP:
         return name.upper()
-    return METHODS[name].name if name in METHODS else name
+    return METHODS[name].title if name in METHODS else name
 
 
 def run_label(run: Trial) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
-from crop_core.records.config import METHODS, Budget
+from crop_core.records.config import Budget
+from crop_core.records.methods import METHODS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
-from crop_core.records.config import METHODS, Budget, ConfigError, method_of
+from crop_core.records.config import Budget, ConfigError
+from crop_core.records.methods import method_of, pruning_methods
 
 EVERY = "all"
-NONE = "none"
 MINUS = "-"
 BUDGETS = ("192", "128", "64")
 JOINED = ("distinct+ilp", "learned+ilp")
@@ -54,11 +54,11 @@ def _names(methods: Sequence[str]) -> list[str]:
     names: list[str] = []
     for name in methods:
         if name == EVERY:
-            names += [each for each in METHODS if each != NONE]
+            names += pruning_methods()
         elif not name.startswith(MINUS):
             names.append(name)
     for name in (*names, *without):
-        if not (method_of(name).compressor or method_of(name).pruner):
+        if not method_of(name).prunes:
             raise ConfigError(f"The method {name!r} prunes nothing and is in every sweep; leave it out.")
     return [name for name in names if name not in without]
 
@@ -70,7 +70,7 @@ def _budget(text: str) -> str:
 
 
 def _seeds(method: str, seeds: Sequence[int]) -> Sequence[int]:
-    return list(dict.fromkeys(seeds)) if method_of(method).draws else (0,)
+    return list(dict.fromkeys(seeds)) if method_of(method).uses_seed else (0,)
 
 
 def _different(values: list[str], what: str, such: str) -> list[str]:

@@ -23,7 +23,8 @@ from crop_core.evaluate.runner.trial import ALL, Trial
 from crop_core.evaluate.runner.work import Outcome, Skipped, SweepError
 from crop_core.localize import LocalizationResult, Localizer, SelfLocalizer
 from crop_core.models import Adapter
-from crop_core.records.config import Budget, CropConfig, IlpConfig, method_of
+from crop_core.records.config import Budget, CropConfig, IlpConfig
+from crop_core.records.methods import method_of
 from crop_core.records.region import Region, random_region
 
 GREY = (127, 127, 127)

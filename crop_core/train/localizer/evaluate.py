@@ -82,7 +82,7 @@ def localize_all(
     found = []
     for example, image in readable(examples, Skipped() if skipped is None else skipped):
         start = now(device)
-        region = localizer.find(image, example.question).region
+        region = localizer.localize(image, example.question).region
         found.append(EvaluatedExample(example, region, now(device) - start))
     return found
 

@@ -13,7 +13,7 @@ from crop_core.evaluate.report.summary import summarise
 from crop_core.evaluate.report.table import full_table, kinds_table, methods_table, pairs_table, rivals_table
 from crop_core.evaluate.report.validate import MissedBudget
 from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
-from crop_core.records.config import METHODS
+from crop_core.records.methods import METHODS
 from tests.support.bench_records import BUDGETS, CHANCES, frame, record, records
 
 CROP, FASTV = Trial("crop", "64"), Trial("fastv", "64")

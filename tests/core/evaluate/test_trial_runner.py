@@ -139,7 +139,7 @@ def _softmax(row):
 
 def test_times_and_work_hold_what_was_shared(adapter, locator, asked, records):
     for example, found in zip(asked, records, strict=True):
-        finding = locator.find(example.open(), example.question)
+        finding = locator.localize(example.open(), example.question)
         assert len({record.encode_s for name, record in found.items() if name != BLIND.name}) > 1
         for name, record in found.items():
             parts = record.localizer_s + record.encode_s + record.compression_s + record.scoring_s
@@ -159,9 +159,9 @@ def test_times_and_work_hold_what_was_shared(adapter, locator, asked, records):
 def test_a_image_is_encoded_once_and_a_region_looked_for_once(examiner, asked, records, monkeypatch):
     """After the records, for which FLOPs were counted by encoding, once for all images."""
     adapter, seen = examiner.adapter, []
-    encode, find = adapter.encode, examiner.localizer.find
+    encode, localize = adapter.encode, examiner.localizer.localize
     monkeypatch.setattr(adapter, "encode", lambda inputs: seen.append("picture") or encode(inputs))
-    monkeypatch.setattr(examiner.localizer, "find", lambda *given: seen.append("region") or find(*given))
+    monkeypatch.setattr(examiner.localizer, "localize", lambda *given: seen.append("region") or localize(*given))
     examiner(asked[0], PLAN)
     assert sorted(seen) == ["picture", "picture", "region"], "the second image is the grey one"
     examiner(asked[0], trials(["fastv"], ["24"]))

@@ -108,7 +108,7 @@ def test_a_localizer_reads_what_training_teaches(family, tmp_path):
         assert thought[index] == pytest.approx(row / row.sum(), abs=1e-5)
     adapter.vision_flops(inputs)  # which counts by encoding, the first time
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        finding = finder.find(IMAGE, "where is the dog?")
+        finding = finder.localize(IMAGE, "where is the dog?")
     assert finding.flops == counter.get_total_flops()
 
 

@@ -98,7 +98,7 @@ def test_a_stream_comes_event_by_event_and_closing_it_frees_the_worker(engine: S
 
 def test_what_a_worker_refuses_is_one_sentence(engine: ServedEngine) -> None:
     (image,) = images(1)
-    far = CropConfig(budget=CONFIG.budget, localizer="box")
+    far = CropConfig(budget=CONFIG.budget, localizer="drawn")
     for work in (
         lambda: engine.call(asked("compare", "what?", image, config=far)),
         lambda: list(engine.stream(asked("stream", "what?", image, config=far))),

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from crop_core.records.config import METHODS
+from crop_core.records.methods import METHODS
 from ui.page.components import GalleryView
 from ui.page.save_figure import SaveFigure
 from ui.page.sweeps import SweepHandlers, called
