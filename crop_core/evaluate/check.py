@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -61,7 +61,7 @@ class NotApplicableError(Exception):
 
 
 class Outcome(NamedTuple):
-    """What a proof found: NaN measures make it fail."""
+    """What a proof measured; not a number makes it fail."""
 
     measured: float
     tolerance: float
@@ -78,7 +78,7 @@ class Check:
     """The proofs for one loaded engine, an RGB image and a question."""
 
     def __init__(self, engine: CropEngine, image: Image.Image | None = None, question: str = QUESTION) -> None:
-        self.engine, self.adapter = engine, cast(BaseAdapter, engine.adapter)
+        self.engine, self.adapter = engine, engine.adapter
         self.image, self.question = reduced(sample_image() if image is None else image), question
         self.region = Region(2, 2, 5, 5, *self.image.size)
         self.session = Session(self.adapter, self.image, question, STEPS)
@@ -111,10 +111,10 @@ class Check:
             "visual tokens": self._visual_tokens,
             "prompt": self._prompt,
             "baseline": self._baseline,
-            "pruning": lambda: self._pruning(evict=False),
-            "pruning with eviction": lambda: self._pruning(evict=True),
+            "pruning": partial(self._pruning, evict=False),
+            "pruning with eviction": partial(self._pruning, evict=True),
             "dropping": self._dropping,
-            **{f"method {name}": lambda name=name: self._method(name) for name in METHODS if name != "none"},
+            **{f"method {name}": partial(self._method, name) for name in METHODS if name != "none"},
             "localizer": self._localizer,
         }
         for name, prove in parts.items():
@@ -127,7 +127,7 @@ class Check:
         """Loading has refused files and tensors that are missing; numbers that are none are found here."""
         weights = [each for each in self.adapter.model.parameters() if not each.is_meta]
         broken = sum(not bool(torch.isfinite(each).all()) for each in weights)
-        return Outcome(broken, 0, f"of {len(weights)} tensors hold values that are not finite")
+        return Outcome(broken, 0, f"tensors, of {len(weights)}, with values that are not finite")
 
     def _visual_tokens(self) -> Outcome:
         encoded, layout = self.session.encoded, self.adapter.layout(self.image.size)
@@ -138,7 +138,7 @@ class Check:
     @cached_property
     def _processed(self) -> dict[str, Any]:
         """What the checkpoint's own processor makes of image and question, on the model's device."""
-        processor = self.adapter.processor
+        processor = cast(BaseAdapter, self.adapter).processor
         if processor.chat_template:
             content = [{"type": "image", "image": self.image}, {"type": "text", "text": self.question}]
             turns = [{"role": "user", "content": content}]
@@ -159,9 +159,7 @@ class Check:
         begin = self.adapter.tokenizer.bos_token_id
         doubled = begin is not None and own[:2] == [begin] * 2
         detail = f"ids unlike the processor's, of {len(own)} and {len(other)}"
-        return Outcome(
-            unlike, 0, f"{detail}; the prompt begins with two BOS" if doubled else detail, not unlike + doubled
-        )
+        return Outcome(unlike, 0, detail + "; begins with two BOS tokens" * doubled, not (unlike or doubled))
 
     def _baseline(self) -> Outcome:
         """The engine with nothing pruned against `model.generate` with the processor's inputs."""
@@ -176,7 +174,7 @@ class Check:
     def _pruning(self, evict: bool) -> Outcome:
         """ILP's cuts in the engine against masking the same tokens from the same layers on."""
         task = self.session.task(CropConfig(method="ilp", budget=None, ilp=IlpConfig(evict=evict)))
-        pruned = self.session.run(task, self.region)
+        pruned = self.session.run(task, self.region, forced=self._forced)
         hidden = hidden_by(pruned.traces[0].steps, self._visual)
         if not hidden:
             raise NotApplicableError("the model has no decoder layer that can be cut")
@@ -185,13 +183,18 @@ class Check:
 
     def _dropping(self) -> Outcome:
         """Half of the visual tokens dropped before the LLM against masking them everywhere."""
-        dropped = self.session.run(
-            self.session.task(CropConfig(method="random", budget=Budget(share=0.5))), self.region
-        )
+        task = self.session.task(CropConfig(method="random", budget=Budget(share=0.5)))
+        dropped = self.session.run(task, self.region, forced=self._forced)
         trace = dropped.traces[0]
         return self._equals_masking(
             dropped, dropped_by(trace, self._visual), None, f"kept {trace.input_tokens} of {trace.visual_tokens}"
         )
+
+    @cached_property
+    def _forced(self) -> list[int]:
+        """Tokens of the question again and again, as an answer that no end token cuts short."""
+        ids = self.adapter.tokenizer.encode(self.question, add_special_tokens=False)
+        return (ids * STEPS)[:STEPS]
 
     @property
     def _visual(self) -> torch.Tensor:
@@ -200,7 +203,7 @@ class Check:
     def _equals_masking(
         self, own: Run, hidden: dict[int, torch.Tensor], later: torch.Tensor | None, what: str
     ) -> Outcome:
-        """A run's logits against those of the oracle, which is made to write the same tokens."""
+        """Logits of a run that was forced against those of the oracle, which is forced to write the same tokens."""
         if self.adapter.stack.attention not in ("sdpa", "eager"):
             raise NotApplicableError(f"{self.adapter.stack.attention} takes no mask; check again with --attention sdpa")
         forced = torch.tensor([own.generated.ids], device=self.adapter.device)
@@ -240,8 +243,8 @@ class Check:
         images = cast("tuple[Image.Image, ...]", task.images)
         ran = self._pair.run(task, [Region(2, 2, 5, 5, *image.size) for image in images])
         budget, fewest = task.counts.mean or 0.0, min(trace.final_tokens for trace in ran.traces)
-        total = sum(task.counts.visual)
-        detail = f"mean tokens per layer of {total} in {len(images)} images; at least {fewest} left in each"
+        total, many = sum(task.counts.visual), "1 image" if len(images) == 1 else f"{len(images)} images"
+        detail = f"mean tokens per layer, of {total} in {many}; {fewest} left at the end in an image"
         return Outcome(ran.mean_tokens, budget, detail, ran.mean_tokens <= budget + ROUNDING and fewest >= 1)
 
     def _task(self, config: CropConfig) -> Task:
@@ -257,7 +260,8 @@ class Check:
         region = self.engine.localize(self.image, self.question)
         inside = int(region.mask(self.adapter.layout(self.image.size).boxes).sum())
         valid = inside > 0 and (region.width, region.height) == self.image.size
-        return Outcome(inside, 1, f"visual tokens, at least, in the cells {list(region.grid)} ({region.source})", valid)
+        detail = f"visual tokens in the grid cells {list(region.grid)} ({region.source}); at least 1"
+        return Outcome(inside, math.nan, detail, valid)
 
     def _tolerance(self, logits: torch.Tensor) -> float:
         share = TOLERANCE.get(self.adapter.dtype, TOLERANCE_FLOAT32)

@@ -80,10 +80,13 @@ def test_what_a_model_lacks_is_not_applicable_with_the_reason(engine):
 
 
 def test_half_precision_is_judged_by_a_looser_tolerance(folder, engine):
-    exact, half = (proofs(CropEngine.from_pretrained(folder, dtype=dtype)) for dtype in ("float32", "bfloat16"))
-    assert all(half[name].status != FAILED for name in half)
-    assert half["baseline"].tolerance > 100 * exact["baseline"].tolerance
-    assert half["pruning"].measured > exact["pruning"].measured
+    exact, half = (
+        {name: Check(other, question=QUESTION)._pruning(name == "evict") for name in ("pruning", "evict")}
+        for other in (engine, CropEngine.from_pretrained(folder, None, dtype="bfloat16", warm_up=False))
+    )
+    for name, outcome in half.items():
+        assert exact[name].measured < 1e-5 < outcome.measured <= outcome.tolerance
+        assert outcome.tolerance > 100 * exact[name].tolerance
 
 
 def test_a_difference_that_hides_in_the_tolerance_proves_nothing(engine, monkeypatch):
@@ -97,7 +100,7 @@ def test_an_attention_without_masks_is_told_how_to_be_checked(engine, monkeypatc
     monkeypatch.setattr(engine.adapter.stack.config, "_attn_implementation_internal", "flash_attention_2")
     monkeypatch.setattr(Check, "_baseline", lambda self: Outcome(0, 0, ""))
     check = Check(engine)
-    with pytest.raises(module.NotApplicableError, match=r"flash_attention_2 takes no mask.*--attention sdpa"):
+    with pytest.raises(module.NotApplicableError, match="takes no mask; check again with --attention sdpa"):
         check._equals_masking(None, {}, None, "")
 
 
@@ -117,7 +120,7 @@ def test_a_large_image_is_reduced_as_the_engine_does(engine):
 def test_a_cut_that_is_off_by_one_layer(engine, monkeypatch):
     step = hooks._step
     monkeypatch.setattr(hooks, "_step", lambda layer, *rest: step(layer + 1, *rest))
-    assert failed(engine) == ["pruning", "pruning with eviction"]
+    assert failed(engine)[:2] == ["pruning", "pruning with eviction"]
 
 
 def test_a_cut_that_is_off_by_one_token(engine, monkeypatch):
@@ -172,7 +175,7 @@ def test_features_that_are_not_as_many_as_placeholders(engine, monkeypatch):
 
     def fewer(self, inputs):
         out = encode(self, inputs)
-        out.pooler_output = out.pooler_output[:, 1:]
+        out.pooler_output = [each[1:] for each in out.pooler_output]
         return out
 
     monkeypatch.setattr(type(engine.adapter), "encode", fewer)
