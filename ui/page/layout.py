@@ -10,10 +10,9 @@ import gradio as gr
 from crop_core.records.request import Engine
 from ui.page.api import endpoints
 from ui.page.bindings import MODEL, PRIVATE, wire
-from ui.page.components import ExplorerView, ImageInput, Strip
+from ui.page.components import ExplorerView, FollowUp, ImageInput, Strip
 from ui.page.controls import SettingsPanel
 from ui.page.export_panel import open_part, publish_part
-from ui.page.follow_up import FollowUp
 from ui.page.handlers import Handlers
 from ui.page.images import MoreImages
 from ui.page.sweeps import SweepHandlers
