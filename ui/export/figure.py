@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from crop_core.records.formatting import truncated_repr
-from ui.export import image as photo
-from ui.export.metadata import caption, facts
+from ui.export.report import caption, facts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crop_core.records.trace import TokenTrace
     from ui.export.page_layout import RunFigure
 
+MAX_PIXELS_A_SIDE = 1400  # pixels of the longer side: 6 cm at 600 dpi
 LOW, HIGH = 3.0, 40.0  # centimetres
 
 
@@ -46,7 +47,7 @@ FIGURES = {  # a new figure is a file beside this one, and a row here
     "region": FigureKind("Region", PARTS[:1]),
     "compression": FigureKind("Compression", PARTS[1:2]),
     "pruning": FigureKind("Pruning at a layer", PARTS[2:]),
-    "alive": FigureKind("Alive curve", ("alive_curve:alive",)),
+    "alive": FigureKind("Alive curve", ("curves:alive",)),
     "times": FigureKind("Where the time goes", ("time_bars:times",)),
 }
 
@@ -119,7 +120,7 @@ def figure(images: Sequence[Image.Image], result: Comparison, options: FigureOpt
     from ui.export.page_layout import lay_out
 
     trace = options.of(result.crop.traces)
-    run = ShownRun(photo.pixels(images[options.image - 1]), trace, result, options.at(trace.layers))
+    run = ShownRun(pixels(images[options.image - 1]), trace, result, options.at(trace.layers))
     places = FIGURES[options.name].drawers
     names = [place.split(":")[1] for place in places]
     layer = {"layer": str(run.layer)} if "pruning" in names else {}
@@ -127,3 +128,28 @@ def figure(images: Sequence[Image.Image], result: Comparison, options: FigureOpt
     told = {"picture": ", ".join(names), **image, **layer, **facts(result)}
     below = caption(result, options.image) if options.captioned else ""
     return lay_out([drawer(place)(run) for place in places], options.width, result.question, told, below)
+
+
+def pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB, at most MAX_PIXELS_A_SIDE pixels a side."""
+    return smaller(np.asarray(image.convert("RGB")), MAX_PIXELS_A_SIDE)
+
+
+def smaller(found: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
+    """The same image (H, W, 3) with at most so many pixels a side."""
+    scale = most / max(found.shape[:2])
+    if scale >= 1:
+        return found
+    size = tuple(max(1, round(side * scale)) for side in found.shape[1::-1])
+    return np.asarray(cv2.resize(found, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def greyed(image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """A copy without colour in boxes (K, 4), which are shares (0..1) of its width and height."""
+    height, width = image.shape[:2]
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    result = image.copy()
+    shares = np.clip(boxes, 0, 1) * [width, height, width, height]
+    for left, top, right, bottom in np.round(shares).astype(int):
+        result[top:bottom, left:right] = grey[top:bottom, left:right]
+    return result

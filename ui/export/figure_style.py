@@ -1,4 +1,4 @@
-"""The look of figures, and how wide their texts are: matplotlib settings that hold while a figure is made or written.
+"""Look of figures: matplotlib settings while a figure is made or written, widths of texts, paints and pens.
 
 Letters come from DejaVu Sans, which matplotlib carries, so that every machine draws the same ones; a letter that it
 lacks comes from the first installed font that has it.
@@ -9,17 +9,31 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FT2Font
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path as Outline
 from matplotlib.textpath import text_to_path
+from numpy.typing import NDArray
 
 INK, QUIET = "#1e293b", "#94a3b8"
 TITLE, SMALL = 8.0, 7.0  # points, whatever the figure's width
 STYLE = Path(__file__).with_name("figures.mplstyle")
+Boxes = NDArray[np.float64]  # (K, 4): left, top, right, bottom, in the values of the axes
+
+DOT = (0.8, 3.2)  # points on and off
+DASHES: tuple[tuple[float, ...], ...] = ((), (4, 4), (0.8, 3), (5, 3.2, *DOT), (10, 3.5), (5, 3.2, *DOT, *DOT))
+MARKS = "o^svD"
+LYING, RISING, FALLING, CROSSED = "-" * 3, "/" * 6, "\\" * 6, "x" * 6  # hatches, 4 points apart
 _LOCK = threading.RLock()  # matplotlib's settings are those of the whole process
 
 
@@ -81,3 +95,67 @@ def lines(text: str, room: float, size: float = SMALL, weight: str = "normal") -
         else:
             rows.append(shortened(word, room, size, weight))
     return rows
+
+
+@dataclass(frozen=True)
+class Paint:
+    """What fills an area. label: in the legend. alpha: of the fill; the hatch is opaque, as not all
+    backends know another one. frame: the swatch's edge.
+    """
+
+    label: str
+    colour: str
+    alpha: float = 0.0
+    hatch: str = ""
+    frame: str = ""
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """Of a patch on white, framed."""
+        return {
+            "facecolor": tuple(1 - self.alpha * (1 - part) for part in to_rgb(self.colour)),
+            "edgecolor": self.frame or self.colour,
+            "hatch": self.hatch or None,
+            "linewidth": 0.6,
+        }
+
+    @property
+    def handle(self) -> Patch:
+        """Its line of the legend."""
+        return Patch(label=self.label, **self.look)
+
+    def fill(self, axes: Axes, boxes: Boxes) -> None:
+        """Boxes in this paint, through which what lies below is seen."""
+        if self.alpha:
+            area(axes, boxes, facecolor=self.colour, alpha=self.alpha)
+        if self.hatch:
+            area(axes, boxes, facecolor="none", edgecolor=self.colour, hatch=self.hatch)
+
+
+def area(axes: Axes, boxes: Boxes, **look: Any) -> None:
+    """Boxes as one patch: where they touch there is no seam."""
+    if len(boxes):
+        corners = joined(boxes)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+        axes.add_patch(PathPatch(Outline.make_compound_path_from_polys(corners), linewidth=0, **look))
+
+
+def joined(boxes: Boxes) -> Boxes:
+    """The same area in fewer boxes: neighbours in a row become one."""
+    boxes = boxes[np.lexsort((boxes[:, 0], boxes[:, 3], boxes[:, 1]))]
+    steps = np.abs(boxes[1:, [0, 1, 3]] - boxes[:-1, [2, 1, 3]])
+    first = np.concatenate([[True], (steps > 1e-3).any(axis=1)])
+    rows = boxes[first]
+    rows[:, 2] = boxes[np.roll(first, -1), 2]
+    return rows
+
+
+def segments(axes: Axes, ends: NDArray[np.float64], **look: Any) -> None:
+    """Lines (K, 2, 2) as one patch."""
+    codes = np.tile([Outline.MOVETO, Outline.LINETO], len(ends))
+    axes.add_patch(PathPatch(Outline(ends.reshape(-1, 2), codes), fill=False, capstyle="projecting", **look))
+
+
+def pen(place: int) -> dict[str, Any]:
+    """Dash and mark of the line in this place of a figure."""
+    dash = DASHES[place % len(DASHES)]
+    return {"linestyle": (0, dash) if dash else "-", "marker": MARKS[place % len(MARKS)], "clip_on": False}

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from crop_core.records.formatting import format_number, format_probability
 from ui.export import trace_panels
-from ui.export.figure_style import INK, quoted
-from ui.export.legend import Paint, area
+from ui.export.figure_style import INK, Paint, area, quoted
 from ui.export.page_layout import Drawn, Page
 from ui.export.trace_panels import FADED, HIDDEN, Canvas
 from ui.views import palette

@@ -17,7 +17,7 @@ from crop_core.records.formatting import format_number
 from crop_core.records.methods import method_of
 from crop_core.records.region import GRID
 from ui.export.figure import check_width, drawer
-from ui.export.metadata import facts_of_many
+from ui.export.report import facts_of_many
 
 if TYPE_CHECKING:
     from crop_core.records.results import RunError, RunResult
@@ -118,9 +118,7 @@ def budget_figure(asked: Asked, told: Sequence[RunResult], refused: Sequence[Run
         "flips": ", ".join(f"{name} at {format_number(at.tokens)}" for name, at in flips.items() if at),
     }
     facts, content = _facts(asked, told, refused, more), (told[0].text, points)
-    return ExportFigure(
-        "budget", asked.question, facts, "How likely the answer stays", "budget_curves:budgets", content
-    )
+    return ExportFigure("budget", asked.question, facts, "How likely the answer stays", "curves:budgets", content)
 
 
 def places_figure(asked: Asked, told: Sequence[RunResult], refused: Sequence[RunError]) -> ExportFigure:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ui.export.figure_style import lines
-from ui.export.legend import CROSSED, FALLING, RISING, Paint
+from ui.export.figure_style import CROSSED, FALLING, RISING, Paint, lines
 from ui.export.page_layout import Drawn, Page, Panel, nice, quarters
 from ui.views import palette, texts
 from ui.views.figures import STAGE_NAMES

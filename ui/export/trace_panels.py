@@ -15,9 +15,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from crop_core.records.region import GRID
-from ui.export import image
-from ui.export.figure_style import INK, QUIET
-from ui.export.legend import CROSSED, FALLING, LYING, RISING, Boxes, Paint, area, segments
+from ui.export.figure import greyed, smaller
+from ui.export.figure_style import CROSSED, FALLING, INK, LYING, QUIET, RISING, Boxes, Paint, area, segments
 from ui.export.page_layout import Drawn, Page, Panel
 from ui.views import palette
 
@@ -49,7 +48,7 @@ class Canvas:
         axes = page.axes(x, y, width, height)
         axes.set(xlim=(0, across), ylim=(down, 0))
         axes.set_axis_off()
-        return cls(trace, axes, image.smaller(pixels, round(DENSE * max(width, height))), width, height)
+        return cls(trace, axes, smaller(pixels, round(DENSE * max(width, height))), width, height)
 
     @property
     def drawn(self) -> NDArray[np.bool_]:
@@ -65,7 +64,7 @@ class Canvas:
         width, height = self.trace.image_size
         pixels = self.pixels
         if grey is not None:
-            pixels = image.greyed(pixels, self.tokens(grey) / [width, height, width, height])
+            pixels = greyed(pixels, self.tokens(grey) / [width, height, width, height])
         self.axes.imshow(pixels, extent=(0, width, height, 0), aspect="auto")
 
     def region(self) -> None:

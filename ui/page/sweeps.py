@@ -18,14 +18,14 @@ from crop_core.records.methods import METHODS, pruning_methods
 from crop_core.records.region import GRID, Region
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus, ResultStream
 from crop_core.records.results import RunError, RunResult, RunSpec
-from ui.export.image import pixels
+from ui.export.figure import pixels
 from ui.export.multi_run_figures import Asked, budget_figure, methods_figure, places_figure
 from ui.page import controls
 from ui.page.handlers import BROKEN
 from ui.views import figures
 from ui.views.gallery import gallery_json, table_rows
-from ui.views.queue_status import queue_message
 from ui.views.rendering import message, render
+from ui.views.texts import queue_message
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -6,12 +6,16 @@ reported.
 
 from __future__ import annotations
 
+import json
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, TextIO
 
 from crop_core.records.request import Engine, EngineRequest, EngineWrapper, Kind, R, ResultStream
 from crop_core.records.results import Answer, Comparison, RunResult, StreamEvent
@@ -152,3 +156,36 @@ class MonitoredEngine(EngineWrapper):
             self._active.end(report.id)
             for reporter in self._reporters:
                 reporter(report)
+
+
+@dataclass(frozen=True)
+class RequestLog:
+    """questions: whether each line holds the question. out: standard error of the moment when None."""
+
+    questions: bool = False
+    out: TextIO | None = None
+
+    def __call__(self, report: Report) -> None:
+        """Write the line of a finished request, in one go."""
+        out = self.out or sys.stderr
+        out.write(json.dumps(self.line(report)) + "\n")
+        out.flush()
+
+    def line(self, report: Report) -> dict[str, Any]:
+        """What the line says: seconds to the tenth of a millisecond, tokens, sizes in pixels."""
+        told = {
+            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "request": report.id,
+            "endpoint": report.endpoint,
+            "outcome": report.outcome,
+            "error": report.error,
+            "seconds": round(report.seconds, 4),
+            "pictures": [list(size) for size in report.sizes],
+            "question_length": len(report.question),
+            "method": report.method,
+            "ways": report.ways,
+            "visual_tokens": report.tokens,
+            "mean_tokens": round(report.kept, 2),
+            "stages": {run: {name: round(s, 4) for name, s in stages.items()} for run, stages in report.stages.items()},
+        }
+        return {**told, "question": report.question} if self.questions else told

@@ -22,8 +22,7 @@ from typing import Any
 from crop_core.engine.engine import CropEngine
 from crop_core.models import DEFAULT_MODEL
 from crop_core.records.request import Engine
-from ui.server.ray_client import ServedEngine
-from ui.server.ray_replica import ENGINE, deployment
+from ui.server.ray_engine import ENGINE, ServedEngine, deployment
 from ui.server.settings import Settings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
@@ -36,8 +35,7 @@ def page(settings: Settings, engine: Engine, width: int) -> Any:
     from starlette.applications import Starlette
 
     from ui.page.layout import BACKLOG, build, launch_options
-    from ui.server.hosting import Hosting
-    from ui.server.malloc import limit_malloc
+    from ui.server.hosting import Hosting, limit_malloc
     from ui.views.examples import load_examples
 
     limit_malloc()

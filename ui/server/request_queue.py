@@ -10,10 +10,19 @@ import time
 from collections.abc import Callable, Generator
 
 from crop_core.records.request import QueueStatus
-from ui.views.queue_status import QueueFullError
+from ui.views.texts import duration_in_words
 
 STATUS_EVERY = 1.0  # seconds between two statuses of one wait
 NEWEST = 0.3  # weight of the newest time in the mean of its kind
+
+
+class QueueFullError(ValueError):
+    """The queue is full; the message is one sentence for the person who made it."""
+
+    def __init__(self, waiting: int, seconds: float | None) -> None:
+        who = "1 question already waits" if waiting == 1 else f"{waiting} questions already wait"
+        when = "soon" if seconds is None else f"in about {duration_in_words(seconds)}"
+        super().__init__(f"{who} for the model, and no more may; please ask again {when}.")
 
 
 class RequestQueue:

@@ -11,6 +11,7 @@ from crop_core.records.formatting import format_bytes, format_flops, format_numb
 from crop_core.records.methods import method_of
 
 if TYPE_CHECKING:
+    from crop_core.records.request import QueueStatus
     from crop_core.records.results import Answer, Comparison, TokenProb
 
 SAME_WITHIN = 0.005  # counts and bytes closer than this are called the same
@@ -268,3 +269,17 @@ def token_chips(tokens: list[TokenProb], own: str, other: str) -> list[dict]:
         text = token.text.strip() if token.text.strip(" </s>") else "(end)"
         rows.append({"text": text, "own": mine, "other": theirs, "title": title})
     return rows
+
+
+def queue_message(status: QueueStatus) -> str:
+    """One sentence for the person who waits."""
+    first = "You are next" if status.ahead == 1 else f"{status.ahead} questions come before yours"
+    return f"{first}." if status.seconds is None else f"{first}: about {duration_in_words(status.seconds)}."
+
+
+def duration_in_words(seconds: float) -> str:
+    """As exact as a guess deserves: 3 seconds, 25 seconds, 4 minutes."""
+    if seconds < 90:
+        whole = max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)
+        return f"{whole} second{'s' * (whole > 1)}"
+    return f"{round(seconds / 60)} minutes"

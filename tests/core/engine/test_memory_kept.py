@@ -22,7 +22,7 @@ LARGE, SMALL = 1_500_000, 2_000  # bytes: a page while it is written, and what i
 OPENED = f"""
 import threading
 from pathlib import Path
-from ui.server.malloc import give_back
+from ui.server.hosting import give_back
 
 def held():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

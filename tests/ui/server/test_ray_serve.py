@@ -17,8 +17,7 @@ from crop_core.records.config import Budget, CropConfig
 from crop_core.records.results import Comparison, RunSpec, StreamEvent
 from tests.support import ROOT
 from tests.support.fake_records import request as asked
-from ui.server.ray_client import ServedEngine, WorkerError
-from ui.server.ray_replica import deployment
+from ui.server.ray_engine import ServedEngine, WorkerError, deployment
 
 pytest.importorskip("ray")
 pytest.importorskip("aiohttp_cors", reason="ray[serve] is not installed")

@@ -23,9 +23,8 @@ from ui.page.handlers import Handlers
 from ui.page.layout import build, launch_options
 from ui.page.sweeps import SweepHandlers
 from ui.server.queued_engine import QueuedEngine
-from ui.server.request_queue import RequestQueue
+from ui.server.request_queue import QueueFullError, RequestQueue, duration_in_words
 from ui.views.history import History
-from ui.views.queue_status import QueueFullError, duration_in_words
 
 PATIENCE = 20  # seconds; nothing takes as long
 

@@ -20,11 +20,9 @@ from crop_core.records.results import RunSpec
 from tests.support.fake_records import FakeEngine, request, sample_image
 from ui.server import metrics
 from ui.server.headers import POLICY, SecurityHeaders, headers
-from ui.server.health import health_routes
+from ui.server.health import Metrics, health_routes
 from ui.server.hosting import GRACE, Hosting
-from ui.server.metrics import Metrics
-from ui.server.monitoring import ActiveRequests, MonitoredEngine, Report
-from ui.server.request_log import RequestLog
+from ui.server.monitoring import ActiveRequests, MonitoredEngine, Report, RequestLog
 from ui.server.settings import Settings
 
 IMAGE = sample_image(200, 100)

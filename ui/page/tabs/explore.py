@@ -6,9 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui.page.components import ExplorerView, Strip
+from ui.page.components import ExplorerView, FollowUp, Strip
 from ui.page.export_panel import open_part, publish_part
-from ui.page.follow_up import FollowUp
 from ui.page.save_figure import SaveFigure
 from ui.page.sweep_controls import buttons, run
 from ui.page.tabs import TabContext
@@ -50,4 +49,4 @@ def _answer_map(page: TabContext) -> None:
         start, stop, status = buttons("Slide the region", "places")
         figure = gr.Plot(show_label=False, elem_id="answer-map")
         save = SaveFigure("map")
-    run(start, stop, page.sweeps.places, page.inputs, [figure, save.plate, page.note, status], save, page.model)
+    run(start, stop, page.sweeps.places, [*page.inputs], [figure, save.plate, page.note, status], save, page.model)

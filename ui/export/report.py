@@ -1,17 +1,23 @@
-"""What a figure's caption has to say of its run: question, answers, model, method, budget, region, device, versions."""
+"""Report of a run: its metadata for figures and captions, and the whole run as one HTML file that needs no network.
+
+The page's policy lets nothing be fetched; questions and answers are text wherever they are shown.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crop_core.records.formatting import format_number
 from crop_core.records.methods import method_of
-from ui.views import texts
+from ui.views import scripts, texts, theme
+from ui.views.rendering import TEMPLATES
 
 if TYPE_CHECKING:
     from crop_core.records.region import Region
     from crop_core.records.results import Comparison, RunResult
+    from ui.views.explorer_state import ExplorerState
 
 
 def facts(result: Comparison) -> dict[str, str]:
@@ -75,3 +81,15 @@ def caption(result: Comparison, image: int = 1) -> str:
     if len(result.regions) > 1:
         told[-1] += f"; image {image} of {len(result.crop.traces)}"
     return " ".join(told) + "".join(f", {found[key]}" for key in ("date", "versions") if key in found) + "."
+
+
+def page(view: ExplorerState, result: Comparison) -> bytes:
+    """The file."""
+    text = TEMPLATES.get_template("report_page.html").render(
+        question=result.question,
+        facts=facts(result),
+        payload=replace(view, fixed=True).to_json(),
+        explorer_css=theme.explorer_css(),
+        script=scripts.bundle("report"),
+    )
+    return text.encode()

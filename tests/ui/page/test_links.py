@@ -10,8 +10,8 @@ from crop_core.records.config import ConfigError
 from crop_core.records.region import RegionError
 from tests.support.fake_records import FakeEngine, sample_image
 from tests.support.panel import SETTINGS
-from ui.export import links
 from ui.page.handlers import Handlers
+from ui.page.request import KEYS, link_query, read_link
 from ui.views.examples import Example
 from ui.views.history import History
 
@@ -22,7 +22,7 @@ EXAMPLES = [
 
 
 def back(query, defaults=SETTINGS):
-    return links.read(dict(parse_qsl(query)), EXAMPLES, defaults)
+    return read_link(dict(parse_qsl(query)), EXAMPLES, defaults)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def back(query, defaults=SETTINGS):
     ],
 )
 def test_a_link_brings_back_what_it_was_made_of(settings):
-    query = links.query(EXAMPLES[1], "what is <left> of & the dog?", settings)
+    query = link_query(EXAMPLES[1], "what is <left> of & the dog?", settings)
     assert back(query) == ("02.jpg", "what is <left> of & the dog?", *settings)
 
 
@@ -57,10 +57,10 @@ def test_a_link_with_values_that_cannot_be_is_refused_in_a_sentence(query):
     assert str(told.value).endswith(".")
 
 
-@given(st.dictionaries(st.sampled_from([*links.KEYS, "example", "question"]), st.text(max_size=30)))
+@given(st.dictionaries(st.sampled_from([*KEYS, "example", "question"]), st.text(max_size=30)))
 def test_any_link_is_read_or_refused(params):
     with suppress(ConfigError, RegionError):
-        assert len(links.read({**params, "example": "01.jpg"}, EXAMPLES, SETTINGS)) == 2 + len(SETTINGS)
+        assert len(read_link({**params, "example": "01.jpg"}, EXAMPLES, SETTINGS)) == 2 + len(SETTINGS)
 
 
 def test_a_run_of_an_example_has_a_link_and_one_of_another_image_has_none(tmp_path):
