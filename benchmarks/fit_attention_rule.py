@@ -19,7 +19,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
-from benchmarks.calibrate_locator import write
+from benchmarks.calibrate_localizer import write
 from crop_core.localize.calibration import Calibration, choose_doubt, covers, fit_confidence, iou
 from crop_core.localize.decoding.region_decoding import decode_region_scores
 from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule

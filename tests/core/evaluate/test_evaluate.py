@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from benchmarks import bundled as command
-from benchmarks import cost, publish, region_quality, self_localizer, tables
+from benchmarks import cost, publish, region_quality, tables
 from benchmarks import make_examples as examples
 from crop_core.evaluate.datasets import bundled_world
 from crop_core.evaluate.datasets.protocol import DatasetError
@@ -85,11 +85,11 @@ def asked():
 def test_the_plain_rule_finds_what_a_checkpoint_without_a_rule_does(folders, asked):
     finder = SelfLocalizer(load(folders[0], "cpu"))
     wanted = [[*finder.localize_region(item.scene.image, item.question.text).grid] for item in asked]
-    assert self_localizer.plain_regions(folders[0], asked) == wanted
+    assert cost.plain_rule_regions(folders[0], asked) == wanted
 
 
 def test_the_cost_of_finding_a_region(folders, asked):
-    found = self_localizer.costs(*folders, asked[:2])
+    found = cost.localizer_costs(*folders, asked[:2])
     assert list(found) == ["trained", "self", "self, image encoded"]
     assert all(len(figures["seconds"]) == len(figures["flops"]) == 2 for figures in found.values()), "no warm-up"
     assert all(min(figures["seconds"]) > 0 for figures in found.values())
