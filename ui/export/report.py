@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def facts(result: Comparison) -> dict[str, str]:
-    """Every fact by its name, as text; date and versions are those of the run, which old files lack."""
+    """Metadata of a run, name -> text; date and versions are those of the run, which old files lack."""
     rows = {
         "asked before": "; ".join(f"{question} {answer}" for question, answer in result.history),
         "question": result.question,
-        "answer with every token": result.baseline.text,
+        "baseline answer": result.baseline.text,
         f"answer with {texts.method_name(result.method)}": result.crop.text,
         "model": result.model,
         "method": result.method,
@@ -33,58 +33,58 @@ def facts(result: Comparison) -> dict[str, str]:
         "visual tokens": f"{format_number(result.crop.total('visual_tokens'))}, "
         f"{format_number(result.crop.total('mean_tokens'))} per layer after pruning",
         "region": "; ".join(map(region_words, result.regions)),
-        **_ran(result),
+        **_environment(result),
     }
     return {name: text for name, text in rows.items() if text}
 
 
-def facts_of_many(question: str, told: Sequence[RunResult], asked: dict[str, str]) -> dict[str, str]:
-    """The same of one question asked in many ways. told: that of every token first. asked: what else was asked for."""
-    full, *ways = told
-    regions = [region_words(each.region) for each in ways if method_of(each.method).needs_region]
+def facts_of_many(question: str, results: Sequence[RunResult], more: dict[str, str]) -> dict[str, str]:
+    """Metadata of one question in many runs. results: the baseline first. more: further entries."""
+    baseline, *runs = results
+    regions = [region_words(each.region) for each in runs if method_of(each.method).needs_region]
     rows = {
         "question": question,
-        "answer with every token": full.text,
-        "model": full.model,
-        "methods": ", ".join(dict.fromkeys(each.method for each in ways)),
-        "visual tokens": format_number(full.trace.visual_tokens),
+        "baseline answer": baseline.text,
+        "model": baseline.model,
+        "methods": ", ".join(dict.fromkeys(each.method for each in runs)),
+        "visual tokens": format_number(baseline.trace.visual_tokens),
         "region": "; ".join(dict.fromkeys(regions)),
-        **asked,
-        **_ran(full),
+        **more,
+        **_environment(baseline),
     }
     return {name: text for name, text in rows.items() if text}
 
 
-def _ran(what: Comparison | RunResult) -> dict[str, str]:
-    """Where, when, and with which versions."""
-    made = dict(what.made)
+def _environment(result: Comparison | RunResult) -> dict[str, str]:
+    """Device, dtype, date and versions."""
+    made = dict(result.made)
     date = made.pop("date", "")
     versions = ", ".join(f"{name} {version}" for name, version in made.items())
-    return {"device": what.device, "dtype": what.dtype, "date": date, "versions": versions}
+    return {"device": result.device, "dtype": result.dtype, "date": date, "versions": versions}
 
 
 def region_words(region: Region) -> str:
     """Cells, source and confidence."""
-    sure = "" if region.confidence is None else f", confidence {region.confidence:.2f}"
-    return f"columns {region.x0}-{region.x1}, rows {region.y0}-{region.y1} of 8x8, {region.source}{sure}"
+    confidence = "" if region.confidence is None else f", confidence {region.confidence:.2f}"
+    return f"columns {region.x0}-{region.x1}, rows {region.y0}-{region.y1} of 8x8, {region.source}{confidence}"
 
 
 def caption(result: Comparison, image: int = 1) -> str:
-    """The same as one line under the figure of one image, counted from 1."""
+    """Caption under the figure of one image, counted from 1."""
     name = texts.method_name(result.method)
-    found = facts(result)
-    told = [
+    metadata = facts(result)
+    parts = [
         f"“{result.question}”",
-        f"every token: “{texts.quoted(result.baseline.text)}”, {name}: “{texts.quoted(result.crop.text)}”.",
+        f"Baseline: “{texts.quoted(result.baseline.text)}”, {name}: “{texts.quoted(result.crop.text)}”.",
         f"{result.model}, {result.method}, {result.budget}; {result.device}, {result.dtype}",
     ]
     if len(result.regions) > 1:
-        told[-1] += f"; image {image} of {len(result.crop.traces)}"
-    return " ".join(told) + "".join(f", {found[key]}" for key in ("date", "versions") if key in found) + "."
+        parts[-1] += f"; image {image} of {len(result.crop.traces)}"
+    return " ".join(parts) + "".join(f", {metadata[key]}" for key in ("date", "versions") if key in metadata) + "."
 
 
 def page(view: ExplorerState, result: Comparison) -> bytes:
-    """The file."""
+    """HTML file of the run."""
     text = TEMPLATES.get_template("report_page.html").render(
         question=result.question,
         facts=facts(result),

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.export.figure import HIGH, LOW, FigureError
+from ui.export.figure import MAX_WIDTH, MIN_WIDTH, FigureError
 from ui.export.figure_files import format_and_width, offered, written
 from ui.export.multi_run_figures import ExportFigure
 from ui.views.rendering import message
@@ -19,7 +19,7 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 IN_TURN: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 1}
 FORGET_AFTER = 3600  # seconds for which what is on screen can be saved
 NOTHING = "There is nothing to save yet: start it above."
-NO_NUMBER = f"The width of a figure is a number of centimetres; give one from {LOW:g} to {HIGH:g}."
+NO_NUMBER = f"The width of a figure is a number of centimetres; give one from {MIN_WIDTH:g} to {MAX_WIDTH:g}."
 
 
 class LatestOnly:

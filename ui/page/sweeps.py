@@ -19,7 +19,7 @@ from crop_core.records.region import GRID, Region
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus, ResultStream
 from crop_core.records.results import RunError, RunResult, RunSpec
 from ui.export.figure import pixels
-from ui.export.multi_run_figures import Asked, budget_figure, methods_figure, places_figure
+from ui.export.multi_run_figures import FigureSource, budget_figure, methods_figure, places_figure
 from ui.page import controls
 from ui.page.handlers import BROKEN
 from ui.views import figures
@@ -52,9 +52,9 @@ class SweepRequest:
         return cls(image, text, controls.parse_settings(settings, image.size))
 
     @cached_property
-    def asked(self) -> Asked:
+    def asked(self) -> FigureSource:
         """What figures hold of it."""
-        return Asked(self.question, self.wanted.config, pixels(self.image))
+        return FigureSource(self.question, self.wanted.config, pixels(self.image))
 
 
 Shown = tuple[Any, ...]

@@ -20,7 +20,7 @@ STAGE_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60)
 
 
 def health_routes(active: ActiveRequests) -> list[Route]:
-    """Both pages; they are open where a login is asked for, and tell nothing of anybody's request."""
+    """Routes of both; open without a login, and without details of any request."""
 
     def alive(request: Request) -> JSONResponse:
         return JSONResponse({"alive": True})
@@ -33,7 +33,7 @@ def health_routes(active: ActiveRequests) -> list[Route]:
 
 
 class Metrics:
-    """Counts of one app, in a registry of its own. Raises ValueError where prometheus-client is missing."""
+    """Prometheus metrics of one app, in a registry of its own. Raises ValueError where prometheus-client is missing."""
 
     def __init__(self, active: ActiveRequests) -> None:
         if find_spec("prometheus_client") is None:
@@ -42,13 +42,13 @@ class Metrics:
 
         self._registry = CollectorRegistry()
         own: dict[str, Any] = {"registry": self._registry}
-        self._requests = Counter("crop_requests", "Requests that are over", ["endpoint", "outcome"], **own)
+        self._requests = Counter("crop_requests", "Finished requests", ["endpoint", "outcome"], **own)
         self._seconds = Histogram("crop_request_seconds", "Time of a request", ["endpoint"], buckets=SECONDS, **own)
         self._stages = Histogram(
             "crop_stage_seconds", "Time of a stage", ["run", "stage"], buckets=STAGE_SECONDS, **own
         )
         self._tokens = Counter("crop_visual_tokens", "Visual tokens of the images", **own)
-        self._kept = Counter("crop_mean_tokens", "Of these, the mean per layer that pruned runs read", **own)
+        self._kept = Counter("crop_mean_tokens", "Of these, the mean per layer in pruned runs", **own)
         Gauge("crop_requests_under_way", "Requests under way", **own).set_function(lambda: active.busy)
 
     def __call__(self, report: Report) -> None:
@@ -58,12 +58,12 @@ class Metrics:
         for run, stages in report.stages.items():
             for stage, seconds in stages.items():
                 self._stages.labels(run, stage).observe(seconds)
-        if report.stages:  # both counts, or neither: their ratio is what was saved
+        if report.stages:  # both counts, or neither: their ratio is the saving
             self._tokens.inc(report.tokens)
             self._kept.inc(report.kept)
 
     def page(self, request: Request) -> Response:
-        """The figures in Prometheus' own text."""
+        """Metrics in Prometheus' text format."""
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
         return Response(generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

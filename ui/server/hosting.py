@@ -24,18 +24,18 @@ from ui.server.rate_limit import RateLimit, RateLimitedEngine
 from ui.server.request_queue import RequestQueue
 from ui.server.settings import Settings
 
-GRACE = 60  # seconds of silence beyond the time limit after which the model counts as stuck
-THREADS = 40  # as many as Gradio has by itself, beside one for each request that waits
-WRONG_LOGINS = 30  # a minute from one address: a whole class may sit behind it
+GRACE = 60  # seconds without progress beyond the time limit after which the model counts as stuck
+THREADS = 40  # Gradio's default, beside one for each queued request
+WRONG_LOGINS = 30  # a minute from one address, which many visitors may share
 MALLOC_LIMITS = {  # of mallopt: number in malloc.h, bytes
     "MALLOC_MMAP_THRESHOLD_": (-3, 1_000_000),  # from which a block is mapped by itself, and unmapped when freed
     "MALLOC_TRIM_THRESHOLD_": (-1, 16_000_000),  # of free memory at a heap's end, from which it is given back
 }
-WELCOME = "Please log in to use CROP Explorer."
+LOGIN_MESSAGE = "Please log in to use CROP Explorer."
 
 
 class Hosting:
-    """Raises ValueError, with one sentence, for a setting whose package is missing."""
+    """Engine wrappers and launch options by the settings; ValueError for a setting whose package is missing."""
 
     def __init__(self, settings: Settings) -> None:
         if settings.mcp and find_spec("mcp") is None:
@@ -45,14 +45,14 @@ class Hosting:
         self._metrics = Metrics(self.active) if settings.metrics else None
 
     def wrap_engine(self, engine: Engine, width: int = 1) -> Engine:
-        """The engine with monitoring, a queue and a rate limit. width: requests that it may work at together."""
+        """Engine with monitoring, a queue and a rate limit. width: requests that it may run at once."""
         log = RequestLog(self._settings.log_questions)
         monitored = MonitoredEngine(engine, self.active, [log, self._metrics] if self._metrics else [log])
         queued = QueuedEngine(monitored, RequestQueue(self._settings.max_queue, width))
         return RateLimitedEngine(queued, RateLimit(self._settings.rate)) if self._settings.rate else queued
 
     def launch_options(self) -> dict[str, Any]:
-        """Address, login, proxy path, and what is served beside the page."""
+        """Options of `launch()`: address, login, proxy path, middleware, further routes."""
         routes = health_routes(self.active)
         if self._metrics:
             routes.append(Route("/metrics", self._metrics.page))
@@ -63,7 +63,7 @@ class Hosting:
             "server_port": settings.port,
             "root_path": settings.root_path,
             "auth": settings.logins,
-            "auth_message": WELCOME if settings.logins else None,
+            "auth_message": LOGIN_MESSAGE if settings.logins else None,
             "mcp_server": settings.mcp,
             "max_threads": settings.max_queue + THREADS,
             "app_kwargs": {

@@ -1,4 +1,4 @@
-"""The engine in Ray Serve: workers with one engine and one request at a time each, and the client that asks them.
+"""The engine in Ray Serve: workers with one engine and one request at a time each, and the client that calls them.
 
 A request whose worker dies is sent once more, to another one; if that one dies too, it fails with a message. A stream
 of many results continues where it was; the stream of a comparison begins again. Ray replaces a worker that has died.
@@ -32,7 +32,7 @@ END = object()
 
 
 class EngineReplica:
-    """The engine that `load` makes, called from other processes."""
+    """Worker: the engine that `load` makes, called from other processes."""
 
     def __init__(self, load: Callable[[], Engine]) -> None:
         self._engine = load()
@@ -57,7 +57,7 @@ class EngineReplica:
 
 
 def _close(results: ResultStream[Any]) -> None:
-    """Close a generator that may still work in another thread: possible only after its next result."""
+    """Close a generator that may still run in another thread: possible only after its next result."""
     while True:
         try:
             return results.close()
@@ -68,7 +68,7 @@ def _close(results: ResultStream[Any]) -> None:
 def deployment(load: Callable[[], Engine], min_workers: int = 1, max_workers: int = 1, gpus: float = 0) -> Any:
     """The engine's deployment in Ray Serve, to be bound into an application.
 
-    load: makes an engine; it is pickled. least, most: workers, as many as there are requests. gpus: of each worker.
+    load: makes an engine; it is pickled. Workers scale with the requests. gpus: of each worker.
     """
     from ray import serve
 
@@ -83,11 +83,14 @@ def deployment(load: Callable[[], Engine], min_workers: int = 1, max_workers: in
 
 
 class WorkerError(ValueError):
-    """Error of a worker, or the loss of it; the message is one sentence for the person who asked."""
+    """Error of a worker, or its loss; the message is one sentence for the visitor."""
 
 
 class ServedEngine:
-    """handle: of the engine's deployment (`ray.serve.handle.DeploymentHandle`). Not for use on an event loop."""
+    """Client: an engine whose requests are answered by the workers. Not for use on an event loop.
+
+    handle: of the deployment (`ray.serve.handle.DeploymentHandle`).
+    """
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -103,7 +106,7 @@ class ServedEngine:
 
     def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
         """As `Engine`; WorkerError for what a worker raises."""
-        seen = 0  # results that a second try does not yield again, unless they are one growing answer
+        seen = 0  # results that a second try skips, unless they are one growing answer
         for last in (False, True):
             results = self._handle.options(stream=True).stream.remote(request)
             try:
@@ -126,4 +129,4 @@ def _lost(last: bool) -> Iterator[None]:
         yield
     except (RayActorError, ActorDiedError, ActorUnavailableError):
         if last:
-            raise WorkerError("The machine that worked at this was lost, twice; please ask again.") from None
+            raise WorkerError("The worker of this request was lost twice; please try again.") from None
