@@ -7,7 +7,7 @@ import pytest
 from crop_core.cli.main import main
 from crop_core.evaluate import check as module
 from crop_core.prune import hooks
-from crop_core.records.config import METHODS
+from crop_core.records.methods import METHODS
 from tests.support import checkpoints
 
 

@@ -14,7 +14,7 @@ from crop_core.models.base_adapter import BaseAdapter
 from crop_core.prune import hooks
 from crop_core.prune.token_subset import PromptBatch
 from crop_core.records.compression_plan import CompressionPlan
-from crop_core.records.config import METHODS
+from crop_core.records.methods import METHODS
 from crop_core.records.region import Region
 from tests.support import checkpoints
 from tests.support.families import FAMILIES, VARIANTS, build
