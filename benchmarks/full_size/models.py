@@ -20,7 +20,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from benchmarks.full_size.random_tokenizer import IMAGE, TEMPLATES, tokenizer
 from crop_core.models import Adapter, ModelError
 from crop_core.models.families.registry import FAMILIES
-from crop_core.models.loading.processors import for_images
+from crop_core.models.loading.loader import for_images
 
 PATCH = 14
 CANVASES = ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))  # (rows, columns) of tiles that LLaVA-NeXT knows

@@ -34,7 +34,7 @@ from crop_core.models import (
     keeps_history,
     load,
 )
-from crop_core.models.compiled import compile_layers
+from crop_core.models.decoder import compile_layers
 from crop_core.records.config import CropConfig
 from crop_core.records.region import Region
 from crop_core.records.request import EngineRequest, R, ResultStream
@@ -93,7 +93,7 @@ class CropEngine:
 
         localizer: "self" for the answering model itself, None for none, "auto" for the bundled locator beside the
         bundled model and else the model itself. compiled: parts of the decoder run compiled, see
-        `crop_core.models.compiled`. warm_up: False leaves the first run to whoever comes first. time_limit and remember
+        `crop_core.models.decoder`. warm_up: False leaves the first run to whoever comes first. time_limit and remember
         are the engine's. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models, but that a
         mapping of modules to devices is about the answering model. Raises ModelError with one sentence.
         """

@@ -60,7 +60,7 @@ from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfi
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 from crop_core.models.families.tiled import tiles_of_any_number
-from crop_core.models.loading.processors import for_images
+from crop_core.models.loading.loader import for_images
 from tests.support import checkpoints
 from tests.support.cache import copy_of
 from tests.support.oracle import difference
