@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from crop_core.evaluate.markdown import markdown
+from crop_core.evaluate.report.table import markdown
 
 from crop_core.models.families.registry import FAMILIES
 from crop_core.records.localizers import LOCALIZERS
