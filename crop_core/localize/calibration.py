@@ -72,8 +72,8 @@ def fit_confidence(log_covered: ArrayLike, covered: ArrayLike, penalty: float = 
     """Scale and shift of the Platt map by penalised maximum likelihood (Newton's method).
 
     log_covered: (Q,) natural logs of the localizer's probability. covered: (Q,) bool, whether the region covered the
-    true one. penalty: of squared distance from (1, 0), the uncalibrated map, in units of questions, so that a set without a
-    miss has a finite solution. Raises ValueError for empty arrays and for different lengths.
+    true one. penalty: of squared distance from (1, 0), the uncalibrated map, in units of questions, so that a set
+    without a miss has a finite solution. Raises ValueError for empty arrays and for different lengths.
     """
     x, hit = _logit(np.asarray(log_covered, float)), np.asarray(covered, bool)
     if x.ndim != 1 or x.shape != hit.shape or not len(x):

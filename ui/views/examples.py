@@ -72,4 +72,4 @@ def strip_html(examples: list[Example]) -> str:
 def thumbnail(path: Path) -> str:
     """An image file as a small data URL: a JPEG, since the page holds dozens of them, and makes each visitor wait."""
     with Image.open(path) as image:
-        return data_url(image.convert("RGB"), side=320, small=0)
+        return data_url(image.convert("RGB"), side=320, max_png_bytes=0)

@@ -2,10 +2,10 @@
 
 A fitted rule is stored in the checkpoint's config.json, under the key "crop_attention": {"terms": {"LAYER.HEAD ROWS":
 weight, ...}, "bias", "whole", "side", "doubt", "scale", "shift"}. OURS, in pure numpy: the score of a cell is a
-weighted sum of log attentions, and p(region) ~ exp(sum of the scores of its cells, and `whole` for all 64), so that the bias
-is the price of a cell. The difference of two rows' log attentions, that of the question and that of a token which has not
-read it, removes what attracts attention regardless of the question; after the relative attention of Zhang et al., MLLMs
-Know Where to Look, ICLR 2025, arXiv 2502.17422, which divides by that of a general question.
+weighted sum of log attentions, and p(region) ~ exp(sum of the scores of its cells, and `whole` for all 64), so that the
+bias is the price of a cell. The difference of two rows' log attentions, that of the question and that of a token which
+has not read it, removes what attracts attention regardless of the question; after the relative attention of Zhang et
+al., MLLMs Know Where to Look, ICLR 2025, arXiv 2502.17422, which divides by that of a general question.
 """
 
 from __future__ import annotations
