@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crop_core.evaluate.report.table import markdown
-
 from crop_core.models.families.registry import FAMILIES
 from crop_core.records.localizers import LOCALIZERS
 from crop_core.records.methods import METHODS
