@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from crop_core.records.config import CropConfig, IlpConfig, PlcConfig, Ring
+from crop_core.records.methods import METHODS
 from crop_core.records.region import GRID, Region
 
 POOLED, CHOSEN = "plc", "distinct"  # methods before the LLM
@@ -24,7 +25,7 @@ class Candidate:
     @property
     def sort(self) -> tuple[bool, bool]:
         """What it is ranked among: whether it pools, and whether ILP follows."""
-        return self.config.parts.compressor == "pooling", self.config.parts.pruner is not None
+        return self.config.parts.compressor == METHODS[POOLED].compressor, self.config.parts.pruner is not None
 
     def region(self, found: Region) -> Region:
         """What the candidate takes for the found region."""

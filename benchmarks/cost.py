@@ -8,8 +8,8 @@ from statistics import median
 from tqdm import tqdm
 
 from crop_core.engine.engine import CropEngine
-from crop_core.evaluate.datasets.bundled_world import LONGEST
-from crop_core.evaluate.runner.trial import ALL
+from crop_core.evaluate.datasets.bundled_world import MAX_NEW_TOKENS
+from crop_core.evaluate.runner.plan import ALL
 from crop_core.records.config import Budget, CropConfig
 from crop_core.records.cost import Cost
 from crop_core.train.world.held_out import Item
@@ -36,7 +36,7 @@ def measure(
     """
     costs: dict[str, list[Cost]] = {ALL.name: []}
     for budget in budgets:
-        config = CropConfig(method=method, budget=Budget(mean_tokens=budget), max_new_tokens=LONGEST)
+        config = CropConfig(method=method, budget=Budget(mean_tokens=budget), max_new_tokens=MAX_NEW_TOKENS)
         found = [
             engine.compare(item.scene.image, item.question.text, config)
             for item in tqdm(items, desc=f"cost {budget:g}", mininterval=5)

@@ -52,7 +52,7 @@ def _ways(
     image, text = item.scene.image, item.question.text
     encoded = Session(adapter, image, text).encoded
     return {
-        "trained": lambda: trained.find(image, text),
-        "self": lambda: own.find(image, text),
-        "self, image encoded": lambda: own.look(encoded.prepared, encoded.features, image.size),
+        "trained": lambda: trained.localize(image, text),
+        "self": lambda: own.localize(image, text),
+        "self, image encoded": lambda: own.localize_from_features(encoded.prepared, encoded.features, image.size),
     }

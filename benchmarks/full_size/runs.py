@@ -44,7 +44,7 @@ class Bench:
         """The localizer, then the run; seconds of the localizer."""
         located = self.task.localize([self.localizer])
         run = self.task.crop(located.regions, located, keep_logits=keep_logits)
-        return run, located.findings[0], located.seconds
+        return run, located.results[0], located.seconds
 
     def warm_up(self) -> None:
         """A first run that is not timed: what does not change from run to run, and whether its logits are finite."""

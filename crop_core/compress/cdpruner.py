@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import directions, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
@@ -20,7 +20,7 @@ TINY = 1e-6  # gains up to this are rounding
 
 
 @dataclass(frozen=True)
-class CdPrunerCompressor:
+class CdPrunerCompressor(Compressor):
     """Greedy: always the token that adds most to the determinant of the kept ones' kernel r_i cos(v_i, v_j) r_j, ties
     by place; r is the relevance, scaled to 0..1. Once none adds any (more tokens than dimensions, say), the most
     relevant. share: where no count is given, 64 of LLaVA-1.5's 576 as in the paper.

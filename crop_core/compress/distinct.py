@@ -15,21 +15,26 @@ import numpy as np
 
 from crop_core.compress.divprune import max_min_diversity
 from crop_core.compress.pooling import rings
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
-from crop_core.records.config import PlcConfig
+from crop_core.records.config import CropConfig, PlcConfig
 
 POWER = 0.25  # of a ring's ratio: what is spread over four dimensions gets 1 / ratio as dense
 
 
 @dataclass(frozen=True)
-class DistinctCompressor:
+class DistinctCompressor(Compressor):
     """DivPrune whose distances count less outside the region: ratio ** -0.25 times in a ring that pools `ratio` tokens
     into one, 1 in the region. Rings as in `pooling.rings`; with ratios of 1 it is DivPrune.
     """
 
     config: PlcConfig = field(default_factory=PlcConfig)
+
+    @classmethod
+    def from_config(cls, config: CropConfig) -> DistinctCompressor:
+        """Its rings."""
+        return cls(config.plc)
 
     def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, or, for None, as many as the rings' ratios say; each as it is.

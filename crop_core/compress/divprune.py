@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import directions, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
 
 @dataclass(frozen=True)
-class DivPruneCompressor:
+class DivPruneCompressor(Compressor):
     """Greedy: first the token farthest from its own nearest neighbour, then always the one farthest from the nearest
     that is kept; distance is 1 - cosine, ties by place. share: where no count is given, the paper's 9.8 %.
     """

@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from crop_core.compress.pooling import PoolingCompressor
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.query_resampler import QueryWindows
 from crop_core.records.compression_plan import CompressionPlan
-from crop_core.records.config import PlcConfig
+from crop_core.records.config import CropConfig, PlcConfig
 
 
 @dataclass(frozen=True)
-class LearnedCompressor:
+class LearnedCompressor(Compressor):
     """A query for every window of `PoolingCompressor`, but for windows of one token of the region, the anchors, which
     stay as they are.
 
@@ -27,6 +27,11 @@ class LearnedCompressor:
 
     config: PlcConfig = field(default_factory=PlcConfig)
     anchors: bool = True
+
+    @classmethod
+    def from_config(cls, config: CropConfig) -> LearnedCompressor:
+        """Its rings."""
+        return cls(config.plc)
 
     def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """The windows, exactly `count` (1..N) or as many as the ratios give, and what their queries say.
@@ -42,3 +47,10 @@ class LearnedCompressor:
         windows = PoolingCompressor(self.config, 1.0 if self.anchors else self.config.region_ratio)
         plan = windows.plan(image, count)
         return plan, QueryWindows.of(plan, image.layout, self.anchors)
+
+
+@dataclass(frozen=True)
+class QueriesCompressor(LearnedCompressor):
+    """Without anchors: queries alone."""
+
+    anchors: bool = False

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.records.compression_plan import CompressionError, CompressionPlan
-from crop_core.records.config import PlcConfig
+from crop_core.records.config import CropConfig, PlcConfig
 from crop_core.records.region import GRID, Region
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class PoolingCompressor:
+class PoolingCompressor(Compressor):
     """Ring 0 is the region, the config's rings follow outwards; what has no place in the image is in the last.
 
     Every ring starts as one window over its view's token grid. Windows of the region are halved first, down to
@@ -37,6 +37,11 @@ class PoolingCompressor:
 
     config: PlcConfig = field(default_factory=PlcConfig)
     region_ratio: float = 1.0
+
+    @classmethod
+    def from_config(cls, config: CropConfig) -> PoolingCompressor:
+        """Its rings."""
+        return cls(config.plc)
 
     def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Groups of the N tokens by where they lie: exactly `count` (1..N), or, for None, windows of at most the rings'
@@ -72,7 +77,7 @@ class PoolingCompressor:
 def rings(layout: TokenLayout, region: Region, config: PlcConfig) -> Ints:
     """(N,) ring of every token: 0 in the region, then by the distance of its centre from the region in grid cells (the
     larger of across and down); the last ring for tokens without a place or outside what the model sees."""
-    visible = in_sight(layout)
+    visible = layout.in_sight
     edges = np.cumsum([ring.width for ring in config.rings])
     ring = 1 + np.searchsorted(edges[:-1], distance(layout, region))
     return np.where(region.mask(layout.boxes) & visible, 0, ring).astype(np.int64)
@@ -85,14 +90,7 @@ def distance(layout: TokenLayout, region: Region) -> NDArray[np.float64]:
     centre = (layout.boxes[:, :2] + layout.boxes[:, 2:]) / 2  # (N, 2) px
     box, cell = np.array(region.box), np.array([region.width, region.height]) / GRID
     away = np.maximum(box[:2] - centre, centre - box[2:]) / cell  # (N, 2) cells
-    return np.where(in_sight(layout), away.max(axis=1, initial=0.0), np.inf)
-
-
-def in_sight(layout: TokenLayout) -> NDArray[np.bool_]:
-    """(N,) bool: has the token a place, with its centre in the visible part of the image?"""
-    x, y = (layout.boxes[:, :2] + layout.boxes[:, 2:]).T / 2
-    left, top, right, bottom = layout.visible
-    return (x >= left) & (x < right) & (y >= top) & (y < bottom)  # False for NaN
+    return np.where(layout.in_sight, away.max(axis=1, initial=0.0), np.inf)
 
 
 class _Window(NamedTuple):
@@ -126,7 +124,7 @@ class _Window(NamedTuple):
 
 def _first_windows(layout: TokenLayout, ring: Ints) -> list[_Window]:
     """One window per ring, view and side of the image's border, near to far; tokens without a place form a row."""
-    placed, visible = layout.row >= 0, in_sight(layout)
+    placed, visible = layout.row >= 0, layout.in_sight
     row = np.where(placed, layout.row, 0)
     col = np.where(placed, layout.col, np.arange(len(ring)))
     keys = sorted(set(zip(ring.tolist(), (~visible).tolist(), layout.view.tolist(), strict=True)))

@@ -14,6 +14,7 @@ import torch
 from crop_core.compress.query_resampler import RegionResampler
 from crop_core.models.adapter import TokenLayout, TowerAttention
 from crop_core.records.compression_plan import CompressionError, CompressionPlan
+from crop_core.records.config import CropConfig
 from crop_core.records.region import Region
 
 
@@ -39,7 +40,12 @@ class CompressionInput:
 
 
 class Compressor(Protocol):
-    """Acts before the LLM: one method, one file, one row in the registry."""
+    """Acts before the LLM: one method, one file, one row in `records/methods.py`."""
+
+    @classmethod
+    def from_config(cls, config: CropConfig) -> Compressor:
+        """The compressor with its part of the settings."""
+        return cls()
 
     def plan(self, image: CompressionInput, count: int | None) -> CompressionPlan:
         """Which of the N tokens of an image become one; exactly `count` input tokens, or as many as its ratios give."""

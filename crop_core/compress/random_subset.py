@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
+from crop_core.records.config import CropConfig
 
 
 @dataclass(frozen=True)
-class RandomCompressor:
+class RandomCompressor(Compressor):
     """Keeps the first `count` of a random order of the N tokens, so that a smaller subset lies within a larger one.
 
     seed: alone decides the order, whatever the image, the question or the region. share: kept where no count is given.
@@ -24,6 +25,11 @@ class RandomCompressor:
 
     seed: int = 0
     share: float = 1 / 3
+
+    @classmethod
+    def from_config(cls, config: CropConfig) -> RandomCompressor:
+        """Its seed."""
+        return cls(config.seed)
 
     def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crop_core.compress.pooling import distance, in_sight
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.pooling import distance
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
@@ -19,7 +19,7 @@ DIGITS = 9  # of a grid cell, so that rounding breaks no tie
 
 
 @dataclass(frozen=True)
-class RegionCompressor:
+class RegionCompressor(Compressor):
     """Keeps tokens by their distance from the region in grid cells, ties by place; of a region of more tokens than
     that, the middle one of each of `count` equal runs. Tokens without a place or out of sight are the farthest.
     """
@@ -31,7 +31,7 @@ class RegionCompressor:
         Raises CompressionError for a count outside 1..N.
         """
         layout, total = image.layout, len(image.layout.row)
-        inside = image.region.mask(layout.boxes) & in_sight(layout)
+        inside = image.region.mask(layout.boxes) & layout.in_sight
         nearest = np.lexsort((distance(layout, image.region).round(DIGITS), ~inside))  # stable
         own = int(inside.sum())
         number = wanted(count, own, total)

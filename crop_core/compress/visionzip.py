@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import by_attention, directions, wanted
 from crop_core.models.adapter import TowerAttention
 from crop_core.records.compression_plan import CompressionPlan
 
 
 @dataclass(frozen=True)
-class VisionZipCompressor:
+class VisionZipCompressor(Compressor):
     """Dominant tokens, the most attended ones, to contextual ones as 54 to 10, rounded to whole tokens.
 
     Contextual targets lie evenly in the rest, by place from its first token on; every other token of the rest joins

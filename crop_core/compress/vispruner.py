@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import by_attention, directions, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
 
 @dataclass(frozen=True)
-class VisPrunerCompressor:
+class VisPrunerCompressor(Compressor):
     """Keeps the most attended tokens, a share `important` (less than 1) of the count, rounded down; thins the others.
 
     In a round the others, by falling attention at first, are dealt in turn to two halves; of the first half go the

@@ -2,13 +2,12 @@
 
 from crop_core.localize.fixed_regions import DrawnBox, KnownRegion, WholeImage
 from crop_core.localize.grid_vlm import GridVlmLocalizer
+from crop_core.localize.loading import localizer_for, named_localizer
 from crop_core.localize.protocol import LocalizationResult, Localizer, SharedEncoderLocalizer
-from crop_core.localize.registry import localizer_for
-from crop_core.localize.self_attention.localizer import SELF, SelfLocalizer
+from crop_core.localize.self_attention.localizer import SelfLocalizer
 from crop_core.localize.text_vlm import TextVlmLocalizer
 
 __all__ = [
-    "SELF",
     "DrawnBox",
     "GridVlmLocalizer",
     "KnownRegion",
@@ -19,4 +18,5 @@ __all__ = [
     "TextVlmLocalizer",
     "WholeImage",
     "localizer_for",
+    "named_localizer",
 ]

@@ -24,7 +24,7 @@ class DrawnBox:
         """The drawn region; the question is not read."""
         return Region.from_box(self.box, *image.size)
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The drawn region, at no cost."""
         return LocalizationResult(self.localize_region(image, question))
 
@@ -40,7 +40,7 @@ class KnownRegion:
         """The known region; neither image nor question is read."""
         return self.region
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The known region, at no cost."""
         return LocalizationResult(self.region)
 
@@ -55,6 +55,6 @@ class WholeImage:
         """The whole image; the question is not read."""
         return Region.whole(*image.size)
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The whole image, at no cost."""
         return LocalizationResult(self.localize_region(image, question))

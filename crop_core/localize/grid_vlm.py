@@ -59,11 +59,22 @@ class GridVlmLocalizer:
         _check_fed(self.adapter, self._spelling((1000, 1000)))
         self.weights_bytes = weights_bytes(self.adapter.model)
 
+    @classmethod
+    def from_checkpoint(cls, adapter: Adapter) -> GridVlmLocalizer | None:
+        """None for a checkpoint without an answer format, or which cannot be fed its answers; ModelError for a config
+        that cannot be read.
+        """
+        form = format_of(adapter.model.config, adapter.name, slot_ids(adapter.tokenizer) is not None)
+        try:
+            return cls(adapter, form) if form else None
+        except ConstrainedDecodingError:
+            return None
+
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image, source "predicted", with its confidence in (0, 1]."""
-        return self.find(image, question).region
+        return self.localize(image, question).region
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The region, and the FLOPs of everything that the locator ran for it."""
         inputs = self._prepare(image, question)
         probabilities, steps = self._probabilities(inputs)

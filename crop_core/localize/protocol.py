@@ -34,7 +34,7 @@ class Localizer(Protocol):
     def weights_bytes(self) -> int:
         """Bytes of the localizer's own weights."""
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The region and what it cost."""
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
@@ -49,5 +49,7 @@ class SharedEncoderLocalizer(Protocol):
     def adapter(self) -> Adapter:
         """The answering model."""
 
-    def look(self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]) -> LocalizationResult:
+    def localize_from_features(
+        self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]
+    ) -> LocalizationResult:
         """The region, and what it cost beside `adapter.prepare` and `adapter.encode`, whose results these are."""

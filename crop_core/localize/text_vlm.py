@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from crop_core.localize.decoding.answer_formats import CELLS, PIXELS, THOUSANDTHS, AnswerFormat
+from crop_core.localize.decoding.answer_formats import CELLS, PIXELS, THOUSANDTHS, AnswerFormat, format_of
 from crop_core.localize.decoding.box_parser import parse_boxes
 from crop_core.localize.protocol import LocalizationResult
 from crop_core.measure.flops import decode_flops, prefill_flops
@@ -38,12 +38,18 @@ class TextVlmLocalizer:
     def __post_init__(self) -> None:
         self.weights_bytes = weights_bytes(self.adapter.model)
 
+    @classmethod
+    def from_checkpoint(cls, adapter: Adapter) -> TextVlmLocalizer | None:
+        """None for a checkpoint without an answer format; ModelError for a config that cannot be read."""
+        form = format_of(adapter.model.config, adapter.name)
+        return cls(adapter, form) if form else None
+
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image: the fewest cells around what was written, source "predicted", else "whole"."""
-        return self.find(image, question).region
+        return self.localize(image, question).region
 
     @torch.inference_mode()
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The region, a notice where no box was written, and the FLOPs of what ran."""
         inputs = self.adapter.prepare(image, self.form.ask(question))
         ids = generate(self.adapter, self._arguments(inputs), self.max_new_tokens, keep_logits=False).ids

@@ -48,6 +48,13 @@ class TokenLayout:
         """N, the number of visual tokens."""
         return len(self.boxes)
 
+    @property
+    def in_sight(self) -> NDArray[np.bool_]:
+        """(N,) bool: has the token a place, with its centre in the visible part of the image?"""
+        x, y = (self.boxes[:, :2] + self.boxes[:, 2:]).T / 2
+        left, top, right, bottom = self.visible
+        return (x >= left) & (x < right) & (y >= top) & (y < bottom)  # False for NaN
+
     def scaled(self, image_size: tuple[int, int]) -> TokenLayout:
         """The same tokens on the image in another (width, height)."""
         if image_size == self.image_size:
@@ -149,13 +156,15 @@ class Adapter(Protocol):
         tokens of all images.
         """
 
-    def watch(self) -> Any:
-        """Context manager around `encode` that keeps what `towers` reads; ModelError where there is nothing to read."""
+    def record_tower(self) -> Any:
+        """Context manager around `encode` that records what `tower_attention` reads; ModelError for towers without a
+        class token.
+        """
 
-    def towers(self, watched: Any, inputs: PreparedInputs) -> list[TowerAttention]:
+    def tower_attention(self, watched: Any, inputs: PreparedInputs) -> list[TowerAttention]:
         """What the tower thinks of the tokens of every image."""
 
-    def embedded(self, question: str) -> torch.Tensor:
+    def embed_question(self, question: str) -> torch.Tensor:
         """(T, D) embeddings of a question's own tokens, without the prompt around them."""
 
     def vision_flops(self, inputs: PreparedInputs) -> int:

@@ -178,19 +178,19 @@ class BaseAdapter:
             out.deepstack_features = [[_one(level)] for level in levels]
         return out
 
-    def watch(self) -> Any:
+    def record_tower(self) -> Any:
         """Families with a class token say what is kept."""
         raise ModelError(
             f"{self.name} is a {self.model.config.model_type} model, whose vision tower has no class token that can be "
             "read; choose a method that reads none."
         )
 
-    def towers(self, watched: Any, inputs: PreparedInputs) -> list[TowerAttention]:
-        """What `watch` kept, by image."""
+    def tower_attention(self, watched: Any, inputs: PreparedInputs) -> list[TowerAttention]:
+        """What `record_tower` kept, by image."""
         raise NotImplementedError
 
     @torch.no_grad()
-    def embedded(self, question: str) -> torch.Tensor:
+    def embed_question(self, question: str) -> torch.Tensor:
         """(T, D) embeddings of a question's own tokens, special ones typed into it left out."""
         ids = self.tokenizer.encode(_without(question, self._special), add_special_tokens=False)
         return self.model.get_input_embeddings()(torch.tensor(ids, dtype=torch.long, device=self.device))

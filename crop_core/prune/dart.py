@@ -45,6 +45,19 @@ class DartPruner(ScheduledPruner):
             decisions.append(Decision(best(alive, full, tokens, count, by_region=False)))
         return decisions
 
+    @classmethod
+    def schedule(
+        cls, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+    ) -> IlpConfig:
+        """DART's own cut, not before `first_prunable_layer`, for `count` visual tokens and a mean `budget` or None."""
+        return IlpConfig(((latest_cut(LAYER, layers, count, budget, first_prunable_layer, min_count), SHARE),))
+
+    @classmethod
+    def flops(cls, config: Any, query_rows: int, size: CutSize) -> int:
+        """Of deciding at one cut: the similarity of every pivot to every visual token."""
+        pivots = min(PIVOTS, size.kept) + min(PIVOTS, size.text)
+        return 2 * pivots * size.visual * int(config.text_config.hidden_size)
+
 
 def chosen(
     visual: torch.Tensor, text: torch.Tensor, visual_norm: torch.Tensor, text_norm: torch.Tensor, count: int
@@ -64,14 +77,3 @@ def chosen(
 def largest(values: torch.Tensor, count: int) -> torch.Tensor:
     """Indices of the `count` largest of (K,), of equal ones the first; all where there are fewer."""
     return values.argsort(descending=True, stable=True)[:count]
-
-
-def schedule(layers: int, count: int, budget: float | None, first: int = 1, least: int = 1) -> IlpConfig:
-    """DART's own cut, not before `first`, for `count` visual tokens and a mean `budget` or None."""
-    return IlpConfig(((latest_cut(LAYER, layers, count, budget, first, least), SHARE),))
-
-
-def flops(config: Any, size: CutSize) -> int:
-    """Of deciding at one cut: the similarity of every pivot to every visual token."""
-    pivots = min(PIVOTS, size.kept) + min(PIVOTS, size.text)
-    return 2 * pivots * size.visual * int(config.text_config.hidden_size)

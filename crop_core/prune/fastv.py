@@ -32,11 +32,11 @@ class FastvPruner(ScheduledPruner):
             for alive, score, tokens in zip(context.alive, context.attention(ROWS), self.tokens, strict=True)
         ]
 
-
-def schedule(
-    layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
-) -> IlpConfig:
-    """FastV's own cut, not before `first`, and scoring, for `count` visual tokens and a mean `budget` or None."""
-    return IlpConfig(
-        ((latest_cut(LAYER, layers, count, budget, first_prunable_layer, min_count), SHARE),), query_rows=ROWS
-    )
+    @classmethod
+    def schedule(
+        cls, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+    ) -> IlpConfig:
+        """FastV's own cut and scoring, for `count` visual tokens and a mean `budget` or None."""
+        return IlpConfig(
+            ((latest_cut(LAYER, layers, count, budget, first_prunable_layer, min_count), SHARE),), query_rows=ROWS
+        )

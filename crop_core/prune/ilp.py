@@ -15,9 +15,7 @@ from crop_core.prune.protocol import Decision, PruneContext, PruneError, Schedul
 
 @dataclass(frozen=True, eq=False)
 class IlpPruner(ScheduledPruner):
-    """Tokens of the region go last. query_rows: how many last text tokens of the prompt score, by their attention."""
-
-    query_rows: int = 4
+    """Tokens of the region go last; the attention of `query_rows` text tokens scores the others."""
 
     def decide(self, context: PruneContext) -> list[Decision]:
         """Tokens outside the region go first, least attention first; region tokens only when no other is left."""

@@ -12,6 +12,9 @@ from typing import Any, Protocol
 
 import torch
 
+from crop_core.measure.flops import scoring_flops
+from crop_core.records.config import IlpConfig
+
 Pairs = list[tuple[torch.Tensor, torch.Tensor]]  # per sample (K, F) of visual tokens and (T, F) of text tokens
 
 
@@ -97,7 +100,7 @@ class CutSize:
 
 
 class Pruner(Protocol):
-    """Acts inside the LLM: one method, one file, one row in the registry."""
+    """Acts inside the LLM: one method, one file, one row in `records/methods.py`."""
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -110,11 +113,12 @@ class Pruner(Protocol):
 @dataclass(frozen=True, eq=False)
 class ScheduledPruner:
     """What pruners have in common whose cuts are known beforehand. cuts: (layer, visual tokens alive from it on).
-    tokens: per sample.
+    tokens: per sample. query_rows: how many last text tokens of the prompt score, for methods that leave it open.
     """
 
     cuts: tuple[tuple[int, int], ...]
     tokens: Sequence[VisualTokens]
+    query_rows: int = 4
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -124,3 +128,18 @@ class ScheduledPruner:
     def count(self, context: PruneContext) -> int:
         """Visual tokens that stay at this cut."""
         return dict(self.cuts)[context.layer]
+
+    @classmethod
+    def schedule(
+        cls, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+    ) -> IlpConfig | None:
+        """Where the method itself cuts, of `layers` decoder layers, none before `first_prunable_layer`; None where the
+        user's settings say so. For `count` visual tokens, of which at least `min_count` stay, and a mean `budget` of
+        them per layer, None without one.
+        """
+        return None
+
+    @classmethod
+    def flops(cls, config: Any, query_rows: int, size: CutSize) -> int:
+        """Operations of deciding at one cut of a prompt: rows of attention. config: the model's."""
+        return scoring_flops(config, min(query_rows, size.text), size.tokens)

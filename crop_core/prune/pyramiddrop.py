@@ -36,20 +36,20 @@ class PyramidDropPruner(ScheduledPruner):
             for alive, score, tokens in zip(context.alive, context.ahead(ROWS), self.tokens, strict=True)
         ]
 
+    @classmethod
+    def schedule(
+        cls, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+    ) -> IlpConfig:
+        """The latest cuts at which halving `count` visual tokens meets a mean `budget` or None."""
+        own = rising([depth * layers for depth in DEPTHS], layers, first_prunable_layer)
+        for at in range(own[0], first_prunable_layer - 1, -1):
+            places = rising([place * at / own[0] for place in own], layers, at)
+            config = IlpConfig(tuple(zip(places, SHARES, strict=False)), query_rows=ROWS)
+            if budget is None or meets(config, layers, count, budget, first_prunable_layer, min_count):
+                break
+        return config
 
-def schedule(
-    layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
-) -> IlpConfig:
-    """The latest cuts, none before `first`, at which halving `count` visual tokens meets a mean `budget` or None."""
-    own = rising([depth * layers for depth in DEPTHS], layers, first_prunable_layer)
-    for at in range(own[0], first_prunable_layer - 1, -1):
-        places = rising([place * at / own[0] for place in own], layers, at)
-        config = IlpConfig(tuple(zip(places, SHARES, strict=False)), query_rows=ROWS)
-        if budget is None or meets(config, layers, count, budget, first_prunable_layer, min_count):
-            break
-    return config
-
-
-def flops(config: Any, size: CutSize) -> int:
-    """Of scoring at one cut: the keys of every token in the layer ahead, and one row of attention."""
-    return keys_flops(config, size.tokens) + scoring_flops(config, ROWS, size.tokens)
+    @classmethod
+    def flops(cls, config: Any, query_rows: int, size: CutSize) -> int:
+        """Of scoring at one cut: the keys of every token in the layer ahead, and one row of attention."""
+        return keys_flops(config, size.tokens) + scoring_flops(config, ROWS, size.tokens)

@@ -45,6 +45,21 @@ class SparseVlmPruner(ScheduledPruner):
             for alive, score, tokens in zip(context.alive, scores, self.tokens, strict=True)
         ]
 
+    @classmethod
+    def schedule(
+        cls, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+    ) -> IlpConfig:
+        """The method's cuts, the first where it can meet a mean `budget` of `count` visual tokens."""
+        own = rising([depth * layers for depth in DEPTHS], layers, first_prunable_layer)
+        places = (latest_cut(own[0], layers, count, budget, first_prunable_layer, min_count), *own[1:])
+        return IlpConfig(tuple(zip(places, SHARES, strict=False)))
+
+    @classmethod
+    def flops(cls, config: Any, query_rows: int, size: CutSize) -> int:
+        """Of scoring at one cut: a row of attention for each text token, and its similarity to every visual token."""
+        similarity = 2 * size.text * size.visual * config.text_config.hidden_size
+        return scoring_flops(config, size.text, size.tokens) + similarity
+
 
 def raters(visual: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
     """(T,) bool, which of the text tokens (T, D) rate the visual tokens (K, D); all where none is above the average."""
@@ -56,18 +71,3 @@ def raters(visual: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
 def rated(attention: torch.Tensor, raters: torch.Tensor) -> torch.Tensor:
     """(M,) the mean of the raters' rows of (T, M)."""
     return (attention * raters[:, None]).sum(0) / raters.sum()
-
-
-def schedule(
-    layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
-) -> IlpConfig:
-    """The method's cuts, none before `first`, the first where it can meet a mean `budget` of `count` visual tokens."""
-    own = rising([depth * layers for depth in DEPTHS], layers, first_prunable_layer)
-    places = (latest_cut(own[0], layers, count, budget, first_prunable_layer, min_count), *own[1:])
-    return IlpConfig(tuple(zip(places, SHARES, strict=False)))
-
-
-def flops(config: Any, size: CutSize) -> int:
-    """Of scoring at one cut: a row of attention for each text token, and its similarity to every visual token."""
-    similarity = 2 * size.text * size.visual * config.text_config.hidden_size
-    return scoring_flops(config, size.text, size.tokens) + similarity

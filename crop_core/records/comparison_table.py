@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from crop_core.records import formatting
-from crop_core.records.config import method_of
+from crop_core.records.methods import method_of
 from crop_core.records.region import Region
 from crop_core.records.results import Answer, Comparison
 from crop_core.records.trace import TokenTrace
@@ -22,10 +22,10 @@ def comparison_table(result: Comparison) -> str:
         *((f"Region{which}", _region(trace.region)) for which, trace in _images(result)),
         ("Method", f"{result.method}, budget {result.budget}"),
         ("All tokens", _answer(result.baseline)),
-        (method_of(result.method).name, _answer(result.crop)),
+        (method_of(result.method).title, _answer(result.crop)),
         ("Verdict", f"{'same answer' if result.same else 'answer changed'}, first token KL {result.kl_first:.2g} nats"),
     ]
-    rows = [("", "all tokens", method_of(result.method).name, ""), *_tokens(result), *_costs(result)]
+    rows = [("", "all tokens", method_of(result.method).title, ""), *_tokens(result), *_costs(result)]
     lines = [*columns(head), "", *columns(rows)]
     return "\n".join([*lines, *(f"Note: {line}" for line in _notes(result))])
 

@@ -79,7 +79,7 @@ def test_the_readme_explains_every_setting() -> None:
     assert rows == {name: f"{default or '–'} | {text}" for name, (default, text) in explained().items()}
 
 
-PLUG_IN = ROOT / "crop_core" / "lmms" / "model.py"  # imported by lmms-eval, never by us
+PLUG_IN = ROOT / "crop_core" / "evaluate" / "lmms_eval" / "model.py"  # imported by lmms-eval, never by us
 GIVEN = {"spaces"}  # by ZeroGPU, where alone it is imported
 THROUGH_GRADIO = {"mcp"}  # imported by Gradio, where a setting asks for it
 TOO_LARGE = {"lmms-eval"}  # for requirements-dev.txt: what needs it is tested where it is installed

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crop_core.records.config import CropConfig, method_of
+from crop_core.records.config import CropConfig
 from crop_core.records.formatting import format_number
+from crop_core.records.methods import method_of
 from crop_core.records.region import GRID
 from ui.export.figure import check_width, drawer
 from ui.export.report import facts_of_many
@@ -135,7 +136,7 @@ def places_figure(source: FigureSource, results: Sequence[RunResult], errors: Se
 def _facts(
     source: FigureSource, results: Sequence[RunResult], errors: Sequence[RunError], more: dict[str, str]
 ) -> dict[str, str]:
-    sampled = any(method_of(each.method).draws for each in results)
+    sampled = any(method_of(each.method).uses_seed for each in results)
     rest = {
         "seed": str(source.config.seed) if sampled else "",
         "refused": " ".join(f"{each.name}: {each.why}" for each in errors),

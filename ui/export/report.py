@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crop_core.records.config import method_of
 from crop_core.records.formatting import format_number
+from crop_core.records.methods import method_of
 from ui.views import scripts, texts, theme
 from ui.views.rendering import TEMPLATES
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from crop_core.io.images import check_question, open_image
-from crop_core.records.config import METHODS, Budget, ConfigError, CropConfig
+from crop_core.records.config import Budget, ConfigError, CropConfig
+from crop_core.records.methods import METHODS, pruning_methods
 from crop_core.records.region import GRID, Region
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus, ResultStream
 from crop_core.records.results import RunError, RunResult, RunSpec
@@ -122,7 +123,7 @@ class SweepHandlers:
     def _ask(self, request: SweepRequest, ways: list[RunSpec]) -> ResultStream[ManyResult]:
         images, regions = (request.image,), (request.wanted.region,)
         return self.engine.stream(
-            EngineRequest("ask_many", images, request.question, regions=regions, specs=tuple(ways))
+            EngineRequest("run_many", images, request.question, regions=regions, specs=tuple(ways))
         )
 
     def _stream(
@@ -161,7 +162,7 @@ class SweepHandlers:
 
 def known(names: list[str]) -> list[str]:
     """Methods by name (they come from the browser); ConfigError for one that is none, or for none at all."""
-    chosen = [name for name in METHODS if name in (names or []) and name != "none"]
+    chosen = [name for name in pruning_methods() if name in (names or [])]
     if not chosen or set(names) - set(METHODS):
         raise ConfigError("There is no method chosen; choose at least one.")
     return chosen
@@ -169,7 +170,7 @@ def known(names: list[str]) -> list[str]:
 
 def called(name: str) -> str:
     """What a method's answers are called where CROP's stages stand beside it."""
-    return STAGES.get(name, METHODS[name].name)
+    return STAGES.get(name, METHODS[name].title)
 
 
 def around(x: int, y: int, width: int, height: int, size: tuple[int, int]) -> Region:

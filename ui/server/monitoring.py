@@ -25,7 +25,7 @@ ENDPOINTS: dict[Kind, str] = {
     "compare": "compare",
     "localize": "localize",
     "stream": "page",
-    "ask_many": "many",
+    "run_many": "many",
 }
 STAGES = ("localizer", "encode", "compression", "scoring", "prefill", "decode")  # of `Cost`, each with its seconds
 
@@ -54,7 +54,7 @@ class Report:
     @classmethod
     def of(cls, request: EngineRequest[R]) -> Report:
         """Report of a request that begins."""
-        configs = [spec.config for spec in request.specs] if request.kind == "ask_many" else [request.config]
+        configs = [spec.config for spec in request.specs] if request.kind == "run_many" else [request.config]
         methods = [] if request.kind == "localize" else [config.method for config in configs]
         return cls(
             ENDPOINTS[request.kind],

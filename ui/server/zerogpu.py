@@ -100,7 +100,7 @@ def duration(request: EngineRequest[Any]) -> int:
     runs = {
         "localize": 1,
         "answer": repeats + 2,  # the repetitions, one to measure memory, the localizer
-        "ask_many": 2 + len(request.specs),
+        "run_many": 2 + len(request.specs),
     }.get(request.kind, 2 * repeats + 5)  # of both, two teacher-forced on the other's answer, the localizer
     return round(min(MAX_SECONDS, max(MIN_SECONDS, MOVE + runs * answer)))
 

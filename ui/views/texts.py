@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from crop_core.records.config import method_of
 from crop_core.records.formatting import format_bytes, format_flops, format_number, format_probability, format_seconds
+from crop_core.records.methods import method_of
 
 if TYPE_CHECKING:
     from crop_core.records.request import QueueStatus
@@ -207,7 +207,7 @@ def kl_line(value: float) -> str:
 
 def method_name(method: str) -> str:
     """Display name of a method's pruned run: CROP, or the method that CROP is compared with."""
-    return method_of(method).name
+    return method_of(method).title
 
 
 def verdict(result: Comparison) -> dict:

@@ -89,7 +89,7 @@ BOXES = {"qwen2_5_vl": AnswerFormat(_LOCATE, _JSON, PIXELS), "qwen3_vl": AnswerF
 NAMED = {"brackets": BRACKETS, "digits": DIGITS}
 
 
-def format_of(config: Any, name: str, slots: bool) -> AnswerFormat | None:
+def format_of(config: Any, name: str, slots: bool = False) -> AnswerFormat | None:
     """The format of a checkpoint: that which the "crop_region" in its config names, DIGITS where it has slots for them,
     else that of its model_type; None where nothing tells. ModelError for an unknown name.
     """

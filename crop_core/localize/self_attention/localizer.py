@@ -24,7 +24,6 @@ from crop_core.models.adapter import Adapter, PreparedInputs
 from crop_core.models.compressed_inputs import compress_inputs
 from crop_core.records.region import Region
 
-SELF = "self"  # its name where localizers go by name
 UNMEASURED = (
     "The region is a guess: {name} found it itself, by attention heads that nobody has measured on it; to be surer, "
     "draw the region or choose another localizer."
@@ -49,17 +48,19 @@ class SelfLocalizer:
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image, source "predicted"; its confidence is None unless the rule is calibrated."""
-        return self.find(image, question).region
+        return self.localize(image, question).region
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The region, and the FLOPs of everything that was run for it, the encoding of the image included."""
         prepared = self.adapter.prepare(image, question)
-        found = self.look(prepared, self.adapter.encode(prepared), image.size)
+        found = self.localize_from_features(prepared, self.adapter.encode(prepared), image.size)
         return LocalizationResult(
             found.region, lambda: self.adapter.vision_flops(prepared) + found.flops, found.notices
         )
 
-    def look(self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]) -> LocalizationResult:
+    def localize_from_features(
+        self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]
+    ) -> LocalizationResult:
         """The region for a question and an image (width, height) that is encoded already, with the FLOPs of the glimpse
         alone.
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crop_core.compress.pooling import in_sight
 from crop_core.records.compression_plan import CompressionPlan
 from crop_core.records.region import GRID
 
@@ -39,7 +38,7 @@ class PooledGrid:
         without such a view the one that fills the most cells. Its tokens outside the image, those of other views and
         those without a place are dropped.
         """
-        seen = in_sight(layout)
+        seen = layout.in_sight
         view = _view(layout, seen)
         own = seen & (layout.view == view)
         label = np.where(own, _part(layout, side), -1)

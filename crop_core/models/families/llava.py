@@ -38,11 +38,11 @@ class LlavaAdapter(BaseAdapter):
         found = normalized(pixels.flatten(2).to(self.device), processor, self.dtype).reshape(pixels.shape)
         return self._prepared(ids, {"pixel_values": found}, images, {})
 
-    def watch(self) -> ClsAttentionRecorder:
+    def record_tower(self) -> ClsAttentionRecorder:
         """The class token of the CLIP tower."""
         return ClsAttentionRecorder(self.model.model.vision_tower)
 
-    def towers(self, watched: ClsAttentionRecorder, inputs: PreparedInputs) -> list[TowerAttention]:
+    def tower_attention(self, watched: ClsAttentionRecorder, inputs: PreparedInputs) -> list[TowerAttention]:
         """A token a patch; the class token, where it is kept, is none."""
         attention, keys = watched.looked()
         leading = self.layout(inputs.image_sizes[0]).count - attention.shape[1]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from crop_core.compress import registry
 from crop_core.compress.distinct import DistinctCompressor
 from crop_core.compress.divprune import DivPruneCompressor, max_min_diversity
 from crop_core.compress.pooling import rings
@@ -111,4 +110,4 @@ def test_the_engine_meets_the_budget_with_the_rule_s_tokens(tmp_path):
     features = engine.adapter.encode(inputs).pooler_output[0]
     image = CompressionInput(engine.adapter.layout(IMAGE.size), REGION, lambda: features)
     assert (trace.input_tokens, trace.mean_tokens) == (24, 24)
-    assert np.array_equal(trace.group, registry.compressor("distinct", config).plan(image, 24).group)
+    assert np.array_equal(trace.group, DistinctCompressor.from_config(config).plan(image, 24).group)

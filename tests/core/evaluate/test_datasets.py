@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from crop_core.evaluate.datasets import mme, pope, registry
-from crop_core.evaluate.datasets.prompts import LETTER, MAX_QUESTION_CHARS, SHORT, with_request
-from crop_core.evaluate.datasets.protocol import DatasetError
+from crop_core.evaluate.datasets.protocol import LETTER, MAX_QUESTION_CHARS, SHORT, DatasetError, with_request
 from crop_core.evaluate.datasets.registry import NAMES, dataset
 from crop_core.io.images import QuestionError
 from crop_core.records.region import Region

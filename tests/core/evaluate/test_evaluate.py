@@ -15,7 +15,7 @@ from benchmarks import make_examples as examples
 from crop_core.evaluate.datasets import bundled_world
 from crop_core.evaluate.datasets.protocol import DatasetError
 from crop_core.evaluate.runner import plan, store
-from crop_core.evaluate.runner.trial import ALL
+from crop_core.evaluate.runner.plan import ALL
 from crop_core.localize import SelfLocalizer
 from crop_core.models import load
 from crop_core.train.world import splits

@@ -203,7 +203,7 @@ def test_closing_does_not_wait_for_the_model() -> None:
 def test_a_failure_frees_its_place() -> None:
     class Broken(FakeEngine):
         def stream(self, request: Any) -> Iterator[Any]:
-            raise ValueError if request.kind == "ask_many" else RuntimeError
+            raise ValueError if request.kind == "run_many" else RuntimeError
             yield
 
         def call(self, request: Any) -> Any:
@@ -213,7 +213,7 @@ def test_a_failure_frees_its_place() -> None:
     behind = QueuedEngine(Broken(), turns)
     for work in (
         lambda: list(behind.stream(request())),
-        lambda: list(behind.stream(request("ask_many", specs=(RunSpec("one", CropConfig()),)))),
+        lambda: list(behind.stream(request("run_many", specs=(RunSpec("one", CropConfig()),)))),
         lambda: behind.call(request("localize")),
     ):
         with pytest.raises((RuntimeError, ValueError)):

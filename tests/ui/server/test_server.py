@@ -107,7 +107,7 @@ def test_a_stream_that_is_left_after_its_answer_was_answered(monitored: Monitore
 
 def test_ways_are_counted_and_passed_on(monitored: MonitoredEngine, reports: list[Report]) -> None:
     specs = tuple(RunSpec(name, CropConfig(method=name)) for name in ("crop", "random", "crop"))
-    assert len(list(monitored.stream(request("ask_many", "what?", IMAGE, specs=specs)))) == 4
+    assert len(list(monitored.stream(request("run_many", "what?", IMAGE, specs=specs)))) == 4
     (report,) = reports
     assert (report.endpoint, report.ways, report.method, report.tokens) == ("many", 3, "crop,random", 576)
 
