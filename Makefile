@@ -48,9 +48,10 @@ setup: $(APP)  ## make .venv and install the app's packages
 demo: $(APP)  ## start the app on port 7860 or the first free one after it
 	@$(BIN)/python app.py
 
-lint: $(DEV) $(NPM)  ## ruff and mypy, and Biome for the JavaScript
+lint: $(DEV) $(NPM)  ## ruff, mypy and import-linter, and Biome for the JavaScript
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	npm run --silent lint
 
 # Those in a browser by themselves: what drives it keeps an event loop running, and an app waits for less beside others.
@@ -83,7 +84,7 @@ audit: $(DEV)  ## look for known holes in the pinned packages
 	echo "The packages were not audited: no index of known vulnerabilities answers here; run make audit where one does."
 
 train: $(APP)  ## train the bundled models again (resumable; hours on a CPU)
-	$(BIN)/python -m crop_core.tiny $(ARGS)
+	$(BIN)/python -m crop_core.train.bundled $(ARGS)
 
 clean:  ## remove .venv, node_modules and caches
 	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

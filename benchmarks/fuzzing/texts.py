@@ -8,12 +8,11 @@ from random import Random
 from unittest import mock
 from urllib.parse import parse_qsl
 
-from benchmarks.fuzzing import sentence
+from benchmarks.fuzzing.mutations import sentence
 from crop_core.io.images import check_question
 from crop_core.records.config import PRESETS, Budget
 from crop_core.records.methods import METHODS
-from ui.export import links
-from ui.page import api, controls, images
+from ui.page import api, controls, images, request
 from ui.server.settings import Settings, SettingsError, variable
 from ui.views.examples import Example
 
@@ -68,9 +67,9 @@ def _settings(rng: Random, size: tuple[int, int]) -> None:
 
 
 def _link(rng: Random, size: tuple[int, int]) -> None:
-    query = "&".join(f"{rng.choice(links.KEYS)}={text(rng)}" for _ in range(rng.randrange(5)))
+    query = "&".join(f"{rng.choice(request.KEYS)}={text(rng)}" for _ in range(rng.randrange(5)))
     params = dict(parse_qsl("example=01.jpg&" + query, keep_blank_values=True, errors="replace"))
-    found = links.read(params, [EXAMPLE], USUAL)
+    found = request.read_link(params, [EXAMPLE], USUAL)
     assert found is None or len(found) == 2 + len(USUAL)
 
 

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from crop_core.cli.options import add_model_options
 from crop_core.evaluate.runner import plan, store
+from crop_core.evaluate.runner.plan import Trial
 from crop_core.evaluate.runner.pool import pool_of
 from crop_core.evaluate.runner.run import sweep
-from crop_core.evaluate.runner.trial import Trial
-from crop_core.evaluate.runner.work import Pool, Skipped, SweepError
-from crop_core.evaluate.runner.worker_config import WorkerConfig
+from crop_core.evaluate.runner.work import Pool, Skipped, SweepError, WorkerConfig
 from crop_core.io import row_reader
 from crop_core.records.localizers import NONE, SELF
 from crop_core.records.methods import method_of
@@ -62,9 +61,9 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan_arguments(parser: argparse.ArgumentParser) -> None:
-    methods = "names with commas between, two joined as in plc+fastv, all, or all,-dart: all but that (default: all)"
+    methods = "comma-separated names, two joined as in plc+fastv, all, or all,-dart: all but that (default: all)"
     budgets = "mean visual tokens per layer or shares of all, such as 64,25%% (default: 192,128,64)"
-    seeds = "of what methods draw at random, such as 0,1,2 (default: 0)"
+    seeds = "of methods that sample at random, such as 0,1,2 (default: 0)"
     parser.add_argument("--methods", metavar="NAMES", default=plan.EVERY, help=methods)
     parser.add_argument("--budgets", metavar="LIST", default=",".join(plan.BUDGETS), help=budgets)
     parser.add_argument("--seeds", metavar="LIST", default="0", help=seeds)
@@ -72,7 +71,7 @@ def _plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _engine_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
-    workers = "processes, of one thread each where they are several (default: 1)"
+    workers = "processes, with one thread each if more than one (default: 1)"
     parser.add_argument("--workers", metavar="N", type=int, default=1, help=workers)
     ray = "on Ray, one worker a GPU: a cluster of this machine's, or the one at ADDRESS"
     parser.add_argument("--ray", metavar="ADDRESS", nargs="?", const="", help=ray)
@@ -123,7 +122,7 @@ def _dataset(arguments: argparse.Namespace) -> Dataset:
 def _worker_config(
     arguments: argparse.Namespace, data: Dataset, trials: Sequence[Trial]
 ) -> tuple[WorkerConfig, dict[str, Any]]:
-    """What workers load, and what all sessions of one folder must share."""
+    """What workers load, and the identity that all sessions of one folder share."""
     from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
 
     model = arguments.model or DEFAULT_MODEL

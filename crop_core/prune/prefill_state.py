@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-from crop_core.models.attention import head_rows, layer_keys
-from crop_core.models.decoder import DecoderStack
+from crop_core.models.decoder import DecoderStack, head_rows, layer_keys
 from crop_core.prune.protocol import Pairs, PruneContext, PruneError
 from crop_core.prune.token_subset import KeptTokens, PromptBatch
 

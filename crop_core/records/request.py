@@ -12,8 +12,8 @@ from crop_core.records.config import CropConfig
 from crop_core.records.region import Region
 from crop_core.records.results import RunError, RunResult, RunSpec
 
-Kind = Literal["answer", "compare", "localize", "stream", "ask_many"]
-ManyResult = RunResult | RunError  # a result of "ask_many"
+Kind = Literal["answer", "compare", "localize", "stream", "run_many"]
+ManyResult = RunResult | RunError  # a result of "run_many"
 R = TypeVar("R")  # type of a request's result, or of each result of its stream
 
 
@@ -39,9 +39,9 @@ class EngineRequest(Generic[R]):
     """One request, the same for every engine; it can be pickled.
 
     kind: "answer" (Answer), "compare" (Comparison) and "localize" (Region) are for `call`; "stream" (StreamEvent) and
-    "ask_many" (ManyResult) for `stream`. images: RGB; "localize" and "ask_many" take one. config: of "ask_many" only
+    "run_many" (ManyResult) for `stream`. images: RGB; "localize" and "run_many" take one. config: of "run_many" only
     max_new_tokens is read. regions: one per image, None where it is to be localized; empty: all are. memory: whether
-    peak memory is measured. history: earlier questions about the same images and their answers. specs: of "ask_many".
+    peak memory is measured. history: earlier questions about the same images and their answers. specs: of "run_many".
     """
 
     kind: Kind

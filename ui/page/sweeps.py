@@ -18,14 +18,14 @@ from crop_core.records.methods import METHODS, pruning_methods
 from crop_core.records.region import GRID, Region
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus, ResultStream
 from crop_core.records.results import RunError, RunResult, RunSpec
-from ui.export.image import pixels
-from ui.export.multi_run_figures import Asked, budget_figure, methods_figure, places_figure
+from ui.export.figure import pixels
+from ui.export.multi_run_figures import FigureSource, budget_figure, methods_figure, places_figure
 from ui.page import controls
 from ui.page.handlers import BROKEN
 from ui.views import figures
 from ui.views.gallery import gallery_json, table_rows
-from ui.views.queue_status import queue_message
 from ui.views.rendering import message, render
+from ui.views.texts import queue_message
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,9 +52,9 @@ class SweepRequest:
         return cls(image, text, controls.parse_settings(settings, image.size))
 
     @cached_property
-    def asked(self) -> Asked:
+    def asked(self) -> FigureSource:
         """What figures hold of it."""
-        return Asked(self.question, self.wanted.config, pixels(self.image))
+        return FigureSource(self.question, self.wanted.config, pixels(self.image))
 
 
 Shown = tuple[Any, ...]
@@ -123,7 +123,7 @@ class SweepHandlers:
     def _ask(self, request: SweepRequest, ways: list[RunSpec]) -> ResultStream[ManyResult]:
         images, regions = (request.image,), (request.wanted.region,)
         return self.engine.stream(
-            EngineRequest("ask_many", images, request.question, regions=regions, specs=tuple(ways))
+            EngineRequest("run_many", images, request.question, regions=regions, specs=tuple(ways))
         )
 
     def _stream(

@@ -1,4 +1,4 @@
-"""The options of `--model_args`, validated before a model is loaded. Knows nothing of lmms-eval and torch."""
+"""`--model_args`, validated before a model is loaded. Knows nothing of lmms-eval and torch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from crop_core.evaluate.lmms_eval.errors import LmmsError
 from crop_core.io.json_output import check_json_path
 from crop_core.records.config import Budget, CropConfig, IlpConfig
 from crop_core.records.localizers import NONE, WHOLE
 from crop_core.records.methods import method_of
+
+
+class LmmsError(ValueError):
+    """An invalid model argument or request; the message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,12 @@ class LmmsSettings:
             raise LmmsError(f"The method {self.method!r} prunes nothing; leave out budget={self.budget}.")
         if self.localizer == NONE and method_of(self.method).needs_region:
             raise LmmsError(f"The method {self.method!r} needs a region; choose a localizer that is not none.")
-        _ = self.config  # its errors come before a model is loaded
+        _ = self.config  # raises before a model is loaded
         check_json_path(self.trace)
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> LmmsSettings:
-        """From values as lmms-eval reads them: 64 is an int, True a bool, everything else a text."""
+        """From lmms-eval's parsed values: 64 is an int, True a bool, everything else a text."""
         defaults = {each.name: each.default for each in fields(cls)}
         if unknown := sorted(set(arguments) - set(defaults)):
             raise LmmsError(f"{unknown[0]!r} is no argument of the model crop; known are {', '.join(defaults)}.")
@@ -60,7 +63,7 @@ class LmmsSettings:
 
     @property
     def config(self) -> CropConfig:
-        """What every question is asked with, but for the length of its answer."""
+        """The configuration of every question, without the length of its answer."""
         budget = Budget.parse(self.budget) if self.budget else CropConfig().budget
         return CropConfig(
             method=self.method,
@@ -70,7 +73,9 @@ class LmmsSettings:
         )
 
     def engine_options(self) -> dict[str, Any]:
-        """Keyword arguments for `CropEngine.from_pretrained`; a localizer is loaded only where one is asked."""
+        """Keyword arguments for `CropEngine.from_pretrained`; a localizer is loaded only for methods that read a
+        region.
+        """
         options = {name: getattr(self, name) for name in ("device", "dtype", "attn", "quantize", "compiled")}
         options["localizer"] = self.localizer
         if self.localizer in (NONE, WHOLE) or not method_of(self.method).needs_region:

@@ -20,7 +20,7 @@ from crop_core.records import formatting
 from crop_core.records.comparison_table import columns
 from crop_core.records.region import GRID, Region
 from crop_core.train.localizer.data import Example
-from crop_core.train.localizer.errors import TuneError
+from crop_core.train.localizer.settings import TuneError
 
 ALL = "all"
 

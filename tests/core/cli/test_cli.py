@@ -193,7 +193,7 @@ def test_method_repeats_and_models_are_passed_on(double: type[Double], image: st
     assert double.asked[2].repeats == 3
 
 
-def test_a_region_of_ones_own_needs_no_locator(double: type[Double], image: str) -> None:
+def test_a_region_of_ones_own_needs_no_localizer(double: type[Double], image: str) -> None:
     assert main(["ask", image, QUESTION, "--box", "40, 20,120.5,79"]) == 0
     assert double.loaded == {"localizer": None}
     assert double.asked[3].grid == (1, 1, 3, 3)
@@ -216,7 +216,7 @@ def test_several_images_and_further_questions(
     assert regions[0].grid == (0, 0, 0, 0) and regions[1] is None and again == regions
     assert history == [(QUESTION, "rabbit")], "the answer with every token"
     assert double.asked[2].ilp.evict
-    assert double.loaded == {}, "the second image has no box, so that the locator is needed"
+    assert double.loaded == {}, "the second image has no box, so that the localizer is needed"
     assert capsys.readouterr().out.count("Verdict") == 2
 
 
@@ -234,7 +234,7 @@ def test_two_methods_can_be_joined(double: type[Double], image: str, capsys: pyt
     assert capsys.readouterr().out.count("Random + DART") == 2
 
 
-def test_a_method_that_reads_no_region_needs_no_locator(
+def test_a_method_that_reads_no_region_needs_no_localizer(
     double: type[Double], image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ask", image, QUESTION, "--method", "random", "--seed", "7"]) == 0
@@ -296,7 +296,7 @@ def test_bad_images(double: type[Double], tmp_path: Path, refused: Any) -> None:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options for a tiny random answering model with 64 visual tokens, and such a locator."""
+    """Options for a tiny random answering model with 64 visual tokens, and such a localizer."""
     root = tmp_path_factory.mktemp("models")
     model = checkpoints.save(root / "model", mode="pad")
     return ["--model", model, "--localizer", checkpoints.save(root / "locator", mode="squash", seed=1)]

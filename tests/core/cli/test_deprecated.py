@@ -12,7 +12,7 @@ import pytest
 from crop_core.cli import ask
 from crop_core.cli.main import main
 from crop_core.evaluate.runner import store
-from crop_core.evaluate.runner.trial import Trial
+from crop_core.evaluate.runner.plan import Trial
 from crop_core.io.data_url import data_url
 from crop_core.records import config
 from crop_core.records.config import CropConfig

@@ -150,7 +150,7 @@ def test_flops_are_what_pytorch_counts(engine, compared, method):
     task = Task(engine.adapter, IMAGE, QUESTION, config(method, max_new_tokens=1))
     localizer = WholeImage() if method in NO_REGION else engine.localizer
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        (finding,) = task.localize([localizer]).findings
+        (finding,) = task.localize([localizer]).results
         run = task.crop(finding.region)
     again = counted(lambda: task.crop(finding.region)) - run.flops  # a plan of its own, in which the method is counted
     assert (again > 0) == (method in (*LEARNED, *PEERS))
@@ -323,7 +323,7 @@ def test_requests_give_what_the_methods_give(engine, compared):
     assert engine.call(EngineRequest("answer", *asked, memory=False)).text == result.crop.text
     assert engine.call(EngineRequest("localize", (IMAGE,), QUESTION)) == compared["crop"].region
     specs = (RunSpec("one", config("crop")), RunSpec("two", config("random")))
-    many = list(engine.stream(EngineRequest("ask_many", *asked, specs=specs)))
+    many = list(engine.stream(EngineRequest("run_many", *asked, specs=specs)))
     assert [each.region for each in many] == [Region.whole(200, 120), REGION, Region.whole(200, 120)]
     longest = config("crop").max_new_tokens
     assert [each.text for each in many] == [
@@ -336,7 +336,7 @@ def test_requests_give_what_the_methods_give(engine, compared):
     [
         ("call", "answer", (), "There is no image; give at least one."),
         ("call", "localize", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
-        ("stream", "ask_many", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
+        ("stream", "run_many", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
         ("call", "stream", (IMAGE,), "A request of kind 'stream' has many results; use `stream`."),
         ("stream", "answer", (IMAGE,), "A request of kind 'answer' has one result; use `call`."),
     ],

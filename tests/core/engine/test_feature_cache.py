@@ -24,7 +24,7 @@ MB = 250_000  # floats
 def made(kept: FeatureCache, image: Image.Image, *what: object, size: int = 1) -> bool:
     """Whether it had to be made."""
     calls: list[int] = []
-    kept.of(image, *what, make=lambda: calls.append(1) or {"a": [torch.zeros(size)]})
+    kept.get_or_compute(image, *what, compute=lambda: calls.append(1) or {"a": [torch.zeros(size)]})
     return bool(calls)
 
 
@@ -71,7 +71,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> CropEngine:
 def calls(engine: CropEngine, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """How often each works, and not below a fifth of a second."""
     counts = {"encode": 0, "localize": 0}
-    engine._kept.clear()
+    engine._cache.clear()
 
     def counted(owner: Any, name: str, key: str) -> None:
         work = getattr(owner, name)
@@ -123,9 +123,9 @@ def test_running_out_of_memory_lets_go_of_what_is_kept(engine: CropEngine, monke
         raise torch.OutOfMemoryError("full")
 
     list(engine.run_many(IMAGE, "what?", WAYS))
-    assert engine._kept.size
+    assert engine._cache.size
     with monkeypatch.context() as patch:
         patch.setattr(engine.adapter.model, "generate", full)
         with pytest.raises(ValueError, match="too little memory"):
             engine.answer(IMAGE, "what?", CONFIG)
-    assert engine._kept.size == 0
+    assert engine._cache.size == 0

@@ -9,11 +9,9 @@ from PIL import Image
 
 from crop_core.engine.run import Task
 from crop_core.evaluate.datasets.protocol import Example
-from crop_core.evaluate.runner.plan import trials
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
+from crop_core.evaluate.runner.plan import ALL, BLIND, Trial, trials
 from crop_core.evaluate.runner.trial_runner import GREY, config_of, example_seed
-from crop_core.evaluate.runner.work import Skipped
-from crop_core.evaluate.runner.worker_config import WorkerConfig
+from crop_core.evaluate.runner.work import Skipped, WorkerConfig
 from crop_core.localize import GridVlmLocalizer, SelfLocalizer
 from crop_core.models import load
 from crop_core.records.region import Region, random_region
@@ -61,7 +59,7 @@ def locator(folders):
 
 @pytest.fixture(scope="module")
 def examiner(folders):
-    return WorkerConfig("noise", Exact(), LONGEST, *folders, "cpu", "float32", threads=1).examiner()
+    return WorkerConfig("noise", Exact(), LONGEST, *folders, "cpu", "float32", threads=1).trial_runner()
 
 
 @pytest.fixture(scope="module")

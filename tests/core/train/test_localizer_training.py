@@ -16,12 +16,10 @@ from crop_core.localize.decoding.answer_formats import BRACKETS
 from crop_core.models import load
 from crop_core.records.region import Region
 from crop_core.train.localizer import evaluate, finetune
-from crop_core.train.localizer.answer import logits, spell
 from crop_core.train.localizer.data import Example
-from crop_core.train.localizer.errors import TuneError
 from crop_core.train.localizer.lora import Lora
-from crop_core.train.localizer.settings import Settings
-from crop_core.train.localizer.trainer import Trainer
+from crop_core.train.localizer.settings import Settings, TuneError
+from crop_core.train.localizer.trainer import Trainer, logits, spell
 from tests.support import checkpoints
 from tests.support.families import FAMILIES, VARIANTS, build
 
