@@ -21,7 +21,8 @@ from crop_core.evaluate.datasets import bundled_world
 from crop_core.evaluate.datasets.protocol import Example
 from crop_core.evaluate.metrics.text_match import Exact
 from crop_core.evaluate.runner.plan import ALL, Trial
-from crop_core.evaluate.runner.work import Record, Skipped, SweepError, WorkerConfig
+from crop_core.evaluate.runner.work import Record, Skipped, SweepError
+from crop_core.evaluate.runner.worker_config import WorkerConfig
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
 from crop_core.train.world import splits
 from crop_core.train.world.held_out import Item, one_of_each_kind

@@ -1,8 +1,6 @@
-"""`python -m crop_core`: the command line, see crop_core/cli."""
+"""`python -m crop_core`: the command line, `crop_core.cli.main`."""
 
-import sys
-
-from crop_core.cli.main import main
+from runpy import run_module
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module("crop_core.cli.main", run_name="__main__")

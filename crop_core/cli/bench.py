@@ -17,7 +17,8 @@ from crop_core.evaluate.runner import plan, store
 from crop_core.evaluate.runner.plan import Trial
 from crop_core.evaluate.runner.pool import pool_of
 from crop_core.evaluate.runner.run import sweep
-from crop_core.evaluate.runner.work import Pool, Skipped, SweepError, WorkerConfig
+from crop_core.evaluate.runner.work import Pool, Skipped, SweepError
+from crop_core.evaluate.runner.worker_config import WorkerConfig
 from crop_core.io import row_reader
 from crop_core.records.localizers import NONE, SELF
 from crop_core.records.methods import method_of

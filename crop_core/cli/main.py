@@ -56,3 +56,7 @@ def _commands() -> Iterator[Callable[[Any], None]]:
         add_command = getattr(import_module(f"{cli.__name__}.{name}"), "add_command", None)
         if add_command is not None:
             yield add_command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

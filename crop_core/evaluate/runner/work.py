@@ -1,19 +1,13 @@
-"""Input and output of a pool of workers: works, records, skipped examples, and what a worker loads.
-
-Knows nothing of processes and files; torch is imported when models are loaded.
-"""
+"""Input and output of a pool of workers: works, records and skipped examples. Knows nothing of models and processes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from crop_core.evaluate.datasets.protocol import Example, Metric
+from crop_core.evaluate.datasets.protocol import Example
 from crop_core.evaluate.runner.plan import Trial
-
-if TYPE_CHECKING:
-    from crop_core.evaluate.runner.trial_runner import TrialRunner
 
 
 @dataclass(frozen=True)
@@ -104,33 +98,3 @@ class WorkerFactory(Protocol):
 
 Pool = Callable[[WorkerFactory, Sequence[Work]], Generator[Outcome, None, None]]
 """Runs all works in any order, with an outcome for each, even if workers die; a trial runner's error ends it."""
-
-
-@dataclass(frozen=True)
-class WorkerConfig:
-    """What every worker loads. model to quantize: as in `CropEngine.from_pretrained`, None for its default, but
-    localizer None for none. dataset, metric and max_new_tokens: of the `Dataset`. threads: of torch, None for its
-    default; small models on a CPU gain more from processes of one thread each.
-    """
-
-    dataset: str
-    metric: Metric
-    max_new_tokens: int
-    model: str
-    localizer: str | None
-    device: str | None = None
-    dtype: str | None = None
-    quantize: str | None = None
-    threads: int | None = None
-
-    def trial_runner(self) -> TrialRunner:
-        """Load and warm up the models; ModelError with one sentence when that is not possible."""
-        import torch
-
-        from crop_core.engine.engine import CropEngine
-        from crop_core.evaluate.runner.trial_runner import TrialRunner
-
-        if self.threads:
-            torch.set_num_threads(self.threads)
-        engine = CropEngine.from_pretrained(self.model, self.localizer, self.device, self.dtype, quantize=self.quantize)
-        return TrialRunner(engine.adapter, engine.localizer, self.dataset, self.metric, self.max_new_tokens)

@@ -14,7 +14,8 @@ from crop_core.evaluate.runner import ray_pool as module
 from crop_core.evaluate.runner.plan import ALL, trials
 from crop_core.evaluate.runner.ray_pool import ray_pool
 from crop_core.evaluate.runner.run import sweep
-from crop_core.evaluate.runner.work import Skipped, SweepError, WorkerConfig
+from crop_core.evaluate.runner.work import Skipped, SweepError
+from crop_core.evaluate.runner.worker_config import WorkerConfig
 from tests.support import ROOT
 from tests.support.sweeping import Exact, Toy, examples, toys
 

@@ -11,7 +11,8 @@ from crop_core.engine.run import Task
 from crop_core.evaluate.datasets.protocol import Example
 from crop_core.evaluate.runner.plan import ALL, BLIND, Trial, trials
 from crop_core.evaluate.runner.trial_runner import GREY, config_of, example_seed
-from crop_core.evaluate.runner.work import Skipped, WorkerConfig
+from crop_core.evaluate.runner.work import Skipped
+from crop_core.evaluate.runner.worker_config import WorkerConfig
 from crop_core.localize import GridVlmLocalizer, SelfLocalizer
 from crop_core.models import load
 from crop_core.records.region import Region, random_region

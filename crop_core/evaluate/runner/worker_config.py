@@ -1,0 +1,41 @@
+"""What every worker of a sweep loads; torch is imported when it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crop_core.evaluate.datasets.protocol import Metric
+
+if TYPE_CHECKING:
+    from crop_core.evaluate.runner.trial_runner import TrialRunner
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """What every worker loads. model to quantize: as in `CropEngine.from_pretrained`, None for its default, but
+    localizer None for none. dataset, metric and max_new_tokens: of the `Dataset`. threads: of torch, None for its
+    default; small models on a CPU gain more from processes of one thread each.
+    """
+
+    dataset: str
+    metric: Metric
+    max_new_tokens: int
+    model: str
+    localizer: str | None
+    device: str | None = None
+    dtype: str | None = None
+    quantize: str | None = None
+    threads: int | None = None
+
+    def trial_runner(self) -> TrialRunner:
+        """Load and warm up the models; ModelError with one sentence when that is not possible."""
+        import torch
+
+        from crop_core.engine.engine import CropEngine
+        from crop_core.evaluate.runner.trial_runner import TrialRunner
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        engine = CropEngine.from_pretrained(self.model, self.localizer, self.device, self.dtype, quantize=self.quantize)
+        return TrialRunner(engine.adapter, engine.localizer, self.dataset, self.metric, self.max_new_tokens)
