@@ -1,17 +1,19 @@
 """The proofs of `crop check`: they pass for every family, and each fails for what it is there to find."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from crop_core.compress.random_subset import RandomCompressor
+from crop_core.engine import run
 from crop_core.engine.engine import CropEngine
 from crop_core.evaluate import check as module
 from crop_core.evaluate.check import FAILED, NOT_APPLICABLE, PASSED, Check, Outcome, sample_image
-from crop_core.models import compressed_inputs
-from crop_core.models.base_adapter import BaseAdapter
-from crop_core.prune import hooks
+from crop_core.models.compressed_inputs import compress_inputs
+from crop_core.prune import LayerPruning, hooks
 from crop_core.prune.token_subset import PromptBatch
 from crop_core.records.compression_plan import CompressionPlan
 from crop_core.records.methods import METHODS
@@ -118,8 +120,10 @@ def test_a_large_image_is_reduced_as_the_engine_does(engine):
 
 
 def test_a_cut_that_is_off_by_one_layer(engine, monkeypatch):
-    step = hooks._step
-    monkeypatch.setattr(hooks, "_step", lambda layer, *rest: step(layer + 1, *rest))
+    """The record names the layer behind the one from which on the tokens are gone."""
+    steps = LayerPruning.steps.fget
+    later = property(lambda self: [[replace(step, layer=step.layer + 1) for step in own] for own in steps(self)])
+    monkeypatch.setattr(LayerPruning, "steps", later)
     assert failed(engine)[:2] == ["pruning", "pruning with eviction"]
 
 
@@ -140,24 +144,23 @@ def test_positions_inside_the_llm_that_are_off_by_one(engine, monkeypatch):
 
 
 def test_kept_tokens_that_are_numbered_anew(engine, monkeypatch):
-    left = compressed_inputs._left
-
     def renumbered(*given):
-        columns, positions = left(*given)
-        return columns, torch.arange(len(columns)).expand(positions.shape).to(positions)
+        inputs = compress_inputs(*given)
+        return replace(inputs, position_ids=torch.arange(inputs.position_ids.shape[-1])[None])
 
-    monkeypatch.setattr(compressed_inputs, "_left", renumbered)
-    monkeypatch.setattr(Check, "_localizer", lambda self: Outcome(0, 0, ""))  # compresses too
+    monkeypatch.setattr(run, "compress_inputs", renumbered)
     assert failed(engine) == ["dropping"]
 
 
 def test_a_second_bos_in_the_engines_prompt(engine, monkeypatch):
-    prepared, begin = BaseAdapter._prepared, engine.adapter.tokenizer.bos_token_id
+    prepare, begin = type(engine.adapter).prepare, engine.adapter.tokenizer.bos_token_id
 
-    def doubled(self, ids, *rest):
-        return prepared(self, torch.cat([torch.full((1, 2), begin), ids], 1), *rest)
+    def doubled(self, *given):
+        inputs = prepare(self, *given)
+        more = {"input_ids": begin, "attention_mask": 1, "visual": False}
+        return replace(inputs, **{name: F.pad(getattr(inputs, name), (2, 0), value=x) for name, x in more.items()})
 
-    monkeypatch.setattr(BaseAdapter, "_prepared", doubled)
+    monkeypatch.setattr(type(engine.adapter), "prepare", doubled)
     found = proofs(engine)
     assert [name for name, proof in found.items() if proof.status == FAILED] == ["prompt", "baseline"]
     assert "begins with two BOS tokens" in found["prompt"].detail
@@ -171,7 +174,7 @@ def test_a_second_bos_in_the_template_itself(engine):
 
 
 def test_features_that_are_not_as_many_as_placeholders(engine, monkeypatch):
-    encode = BaseAdapter.encode
+    encode = type(engine.adapter).encode
 
     def fewer(self, inputs):
         out = encode(self, inputs)
@@ -186,12 +189,18 @@ def test_features_that_are_not_as_many_as_placeholders(engine, monkeypatch):
 
 
 def test_a_layout_that_does_not_fit_the_processor(engine, monkeypatch):
-    real = type(engine.adapter)._layout
-    monkeypatch.setattr(type(engine.adapter), "_layout", lambda self, size: real(self, (size[0], 2 * size[1])))
-    monkeypatch.setattr(type(engine.adapter), "_placeholders", lambda self, shape: 15)
+    layout = type(engine.adapter).layout
+
+    def shorter(self, *given):
+        whole = layout(self, *given)
+        return replace(
+            whole, boxes=whole.boxes[1:], **{name: getattr(whole, name)[1:] for name in ("view", "row", "col")}
+        )
+
+    monkeypatch.setattr(type(engine.adapter), "layout", shorter)
     found = proofs(engine)
     assert found["visual tokens"].status == FAILED
-    assert found["visual tokens"].detail.startswith("ModelError: The processor of llava makes 15 placeholders for 16")
+    assert "16 placeholders for 15 visual tokens" in found["visual tokens"].detail
 
 
 def test_a_weight_that_is_not_a_number(engine):
