@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import cost, self_localizer
+from benchmarks import cost
 from benchmarks.publish import BESIDE, COST, RESULTS
 from crop_core.engine.engine import CropEngine
 from crop_core.evaluate.datasets.bundled_world import world
@@ -64,7 +64,7 @@ def _beside(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
     """What stands beside the records, question by question: the most frequent answers, the plain rule's regions."""
     torch.set_num_threads(1)
     ids = [f"{item.seed} {item.question.kind}" for item in items]
-    regions = self_localizer.plain_regions(options.model, items)
+    regions = cost.plain_rule_regions(options.model, items)
     return {
         **benchmark_environment("python -m benchmarks.bundled", "cpu, one thread"),
         "majority": majority_answers(),
@@ -78,7 +78,7 @@ def _cost(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
     return {
         **benchmark_environment("python -m benchmarks.bundled", f"cpu, one process of {options.threads} threads"),
         "answers": cost.measure(engine, items, [float(budget) for budget in BUDGETS]),
-        "localizers": self_localizer.costs(options.model, options.localizer, items),
+        "localizers": cost.localizer_costs(options.model, options.localizer, items),
     }
 
 

@@ -16,12 +16,143 @@ docs/full-size.md says what was found on an H200.
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.full_size.command import main
+from benchmarks.full_size.model_benchmark import ModelBenchmark, Options
+from benchmarks.full_size.models import LOCATOR, MODELS
+from benchmarks.full_size.report import Results, report
+from benchmarks.full_size.variants import LOCALIZERS, METHODS
+from crop_core.measure.memory import free_memory
+from crop_core.models import ModelError
+from crop_core.prune.hooks import ATTENTIONS
+from crop_core.records.config import Budget
+
+DTYPES = ("bfloat16", "float16", "float32")
+OUT = Path("benchmarks/results/gpu.json")
+ANSWERING = tuple(name for name in MODELS if name != LOCATOR)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what the arguments name: 0, 1 where something was left out, 2 with one sentence for bad input."""
+    told = _parser().parse_args(arguments)
+    try:
+        options = _options(told, sys.argv[1:] if arguments is None else arguments)
+        results = Results(told.out)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    ended = []
+    for name in told.models:
+        ended.append(_measure(name, told, options, results))
+        free_memory()  # of the last model
+    sys.stdout.write(report(results.data))
+    return 0 if all(ended) else 1
+
+
+def _measure(name: str, told: argparse.Namespace, options: Options, results: Results) -> bool:
+    """All sections of one model, as far as they can be; whether all came to their ends."""
+    try:
+        benchmark = ModelBenchmark(name, options, results)
+    except (ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{name} cannot be built: {error}\n")
+        return False
+    wanted = (
+        (told.rounds, benchmark.runs),
+        (told.questions, benchmark.questions),
+        (told.profile, benchmark.profile),
+        (told.batches, benchmark.batches),
+    )
+    ended = [benchmark.guarded(section) for asked, section in wanted if asked]
+    return all(ended)
+
+
+def _options(told: argparse.Namespace, arguments: Sequence[str]) -> Options:
+    """ModelError or ConfigError for what cannot be."""
+    device = _device(told.device)
+    dtype = told.dtype or ("bfloat16" if device.type == "cuda" else "float32")
+    return Options(
+        command=" ".join(["python benchmarks/gpu.py", *arguments]),
+        device=device,
+        dtype=getattr(torch, dtype),
+        attn=told.attn,
+        tiny=told.tiny,
+        budget=Budget.parse(told.budget),
+        methods=tuple(told.methods),
+        localizers=tuple(told.localizers),
+        rounds=told.rounds,
+        most=told.most_batch,
+        compiled=told.compiled,
+    )
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"The device {name!r} cannot be used here; give cuda with a GPU, else cpu.") from error
+    return device
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/gpu.py",
+        description="What pruning saves at full size, with random weights, on one GPU; results are merged into --out.",
+    )
+    parser.add_argument(
+        "--models", nargs="+", choices=ANSWERING, default=ANSWERING, metavar="NAME", help=_list(ANSWERING)
+    )
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, default=tuple(METHODS), metavar="NAME", help=_list(METHODS)
+    )
+    parser.add_argument(
+        "--localizers", nargs="+", choices=LOCALIZERS, default=tuple(LOCALIZERS), metavar="NAME", help=_list(LOCALIZERS)
+    )
+    parser.add_argument(
+        "--budget", default="160", help='mean visual tokens per layer, or a share such as "11.1%%" (default: 160)'
+    )
+    parser.add_argument(
+        "--rounds", type=_count, default=5, help="timed rounds after the warm-up; 0 leaves these runs out (default: 5)"
+    )
+    parser.add_argument("--device", help="cuda or cpu; cuda when there is one")
+    parser.add_argument("--dtype", choices=DTYPES, help="bfloat16, float16 or float32; bfloat16 on a GPU")
+    parser.add_argument("--attn", choices=ATTENTIONS, default="sdpa", help="attention of all models (default: sdpa)")
+    parser.add_argument(
+        "--tiny", action="store_true", help="models of the same classes with a few thousand weights, to try the script"
+    )
+    parser.add_argument(
+        "--compiled",
+        action="store_true",
+        help="with compiled norms and MLPs; kept as models of their own",
+    )
+    parser.add_argument("--questions", action="store_true", help="also time one answer and one comparison of the app")
+    parser.add_argument("--profile", action="store_true", help="also profile the prefills of none, ilp and crop")
+    parser.add_argument(
+        "--batches", action="store_true", help="also find the largest batch of every method, and its rates"
+    )
+    parser.add_argument("--most-batch", type=_count, default=256, help="largest batch that is tried (default: 256)")
+    parser.add_argument(
+        "--out", type=Path, default=OUT, help=f"JSON to merge into, a .md is written beside it (default: {OUT})"
+    )
+    return parser
+
+
+def _list(names: Iterable[str]) -> str:
+    return f"any of {', '.join(names)} (default: all)"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count; give 0 or more")
+    return int(text)
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import cost, plc_study, region_quality, search, tables
+from benchmarks import cost, plc_study, reference, region_quality, search, tables
 from crop_core.evaluate.report.summary import RunSummary, Summary, summarise
 from crop_core.evaluate.report.table import methods_table
 from crop_core.evaluate.runner import store
@@ -95,7 +95,7 @@ def measured_apart(folder: Path = RESULTS) -> dict[str, str]:
 def filled() -> dict[Path, str]:
     """What every text must say."""
     known, apart = measured(), measured_apart()
-    texts = dict.fromkeys(TEXTS, known) | {APART: apart}
+    texts = dict.fromkeys(TEXTS, known) | {APART: apart | reference.lists()}
     return {file: fill(file.read_text(encoding="utf-8"), figures) for file, figures in texts.items()}
 
 

@@ -13,20 +13,17 @@ import torch
 
 from benchmarks.full_size.batches import Batches, largest
 from benchmarks.full_size.llm import Prefilled
-from benchmarks.full_size.models import build, sample_image
+from benchmarks.full_size.models import QUESTION, build, sample_image
 from benchmarks.full_size.profiler import prefill_profile
-from benchmarks.full_size.questions import seconds_of_questions
-from benchmarks.full_size.random_tokenizer import QUESTION
-from benchmarks.full_size.ratios import with_ratios
-from benchmarks.full_size.results import Results
-from benchmarks.full_size.runs import Bench, alternate, facts, prepare
+from benchmarks.full_size.report import Results, with_ratios
+from benchmarks.full_size.runs import Bench, alternate, facts, prepare, seconds_of_questions
 from benchmarks.full_size.variants import BASELINE, FREE, NEW_TOKENS, Setting, Variant, localizer, variants
 from crop_core.engine.run import Task
 from crop_core.engine.session import Session
 from crop_core.localize import Localizer
 from crop_core.measure.environment import benchmark_environment
 from crop_core.models import ModelError
-from crop_core.models.compiled import compile_layers
+from crop_core.models.decoder import compile_layers
 from crop_core.records.config import Budget
 from crop_core.records.region import Region
 

@@ -8,19 +8,55 @@ tests/benchmarks/test_full_size.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from benchmarks.full_size.random_tokenizer import IMAGE, TEMPLATES, tokenizer
+from crop_core.localize.decoding.answer_formats import BRACKETS
 from crop_core.models import Adapter, ModelError
 from crop_core.models.families.registry import FAMILIES
-from crop_core.models.loading.processors import for_images
+from crop_core.models.loading.loader import for_images
+
+QUESTION = "What does the sign to the left of the dog say?"
+IMAGE = "<image>"
+SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", IMAGE, "<start>", "<end>", "<video>")
+SYSTEM = (
+    "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed, "
+    "and polite answers to the human's questions."
+)
+_TURNS = (
+    "{% for message in messages %}USER: {% for part in message['content'] %}{% if part['type'] == 'image' %}IMAGE\n"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %} {% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+_CHAT = f"<s>{SYSTEM} {_TURNS}"
+# by whether the family marks where an image begins and ends
+TEMPLATES = {False: _CHAT.replace("IMAGE", IMAGE), True: _CHAT.replace("IMAGE", f"<start>{IMAGE}<end>")}
+
+
+@cache
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Words and marks in lower case, one token each, as many as real prompts have within a few; others are unknown."""
+    split = pre_tokenizers.Whitespace()
+    said = " ".join([SYSTEM, QUESTION, BRACKETS.prompt, "user : assistant 0 1 2 3 4 5 6 7 8 9"]).lower()
+    words = dict.fromkeys([*SPECIAL, *(word for word, _ in split.pre_tokenize_str(said))])
+    rules = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    rules.normalizer = normalizers.Lowercase()
+    rules.pre_tokenizer = split
+    names = {"image_token": IMAGE, "start": "<start>", "end": "<end>", "video": "<video>"}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=rules, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>",
+        extra_special_tokens=names, padding_side="left",
+    )  # fmt: skip
+
 
 PATCH = 14
 CANVASES = ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))  # (rows, columns) of tiles that LLaVA-NeXT knows

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from benchmarks.full_size.ratios import over_flops
 from benchmarks.full_size.variants import BASELINE, LOCALIZERS, NO_LOCALIZER
 from benchmarks.tables import markdown
+from crop_core.records.config import ConfigError
 
 Row = Mapping[str, Any]
+
+
+def ratios(own: Row, base: Row) -> dict[str, float]:
+    """Of one variant's figures to those of the baseline; medians, localizer included but for the prefill's."""
+    prefill, plain = own["prefill_s"]["median"], base["prefill_s"]["median"]
+    scoring = own["scoring_s"]["median"]
+    return {
+        "ttft_ratio": own["ttft_s"]["median"] / base["ttft_s"]["median"],
+        "total_ratio": own["total_s"]["median"] / base["total_s"]["median"],
+        "memory_ratio": own["peak_bytes"] / base["peak_bytes"],
+        "kv_ratio": own["kv_bytes"] / base["kv_bytes"],
+        "flops_ratio": (own["flops"] + own["localizer_flops"]) / base["flops"],
+        "prefill_ratio": prefill / plain,
+        "prefill_flops_ratio": own["prefill_flops"] / base["prefill_flops"],
+        "prefill_over_flops": (prefill / plain) / (own["prefill_flops"] / base["prefill_flops"]),
+        "scoring_share": scoring / (scoring + prefill),
+    }
+
+
+def with_ratios(variants: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The figures of every variant and its ratios to the baseline among them."""
+    base = variants[BASELINE]
+    return {name: {**own, **ratios(own, base)} for name, own in variants.items()}
+
+
+def over_flops(own: Row, base: Row) -> float:
+    """Two prefills' ratio of seconds over that of their FLOPs; figures `prefill_s` and `prefill_flops`."""
+    return (own["prefill_s"] / base["prefill_s"]) / (own["prefill_flops"] / base["prefill_flops"])
+
+
 SHOWN, FOUND = (BASELINE, "plc", "crop"), (NO_LOCALIZER, "free", "slots", "self")
 _MS = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s", "prefill_s")
 _HEAD = ["variant", "mean tokens", "first token ms", "total ms", "localizer ms", "encode ms", "compress ms", "score ms"]
@@ -150,3 +183,39 @@ def _profiles(profiles: Row) -> str:
 
 def _all(profile: Row) -> dict[str, int]:
     return {**profile["waits"], **profile["reads"], **profile["copies"], **profile["places"]}
+
+
+FORMAT = 1
+
+
+class Results:
+    """path: of the JSON; a table in Markdown stands beside it. Other models and sections that it holds stay. Raises
+    ConfigError for a file that is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.data: dict[str, Any] = {"format": FORMAT, "models": {}}
+        if path.exists():
+            self.data = self._read()
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError:
+            found = None
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise ConfigError(f"{self.path} is no result of this benchmark; move it away or give another --out.")
+        return found
+
+    def put(self, model: str, **sections: Any) -> None:
+        """Sections of a model in place of those of the same names."""
+        self.data["models"].setdefault(model, {}).update(sections)
+        self._write(self.path, json.dumps(self.data, indent=1) + "\n")
+        self._write(self.path.with_suffix(".md"), report(self.data))
+
+    def _write(self, path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = path.with_suffix(path.suffix + ".part")
+        whole.write_text(text, encoding="utf-8")
+        os.replace(whole, path)

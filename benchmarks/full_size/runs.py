@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from statistics import median
+from time import perf_counter
 from typing import Any
 
 import torch
 from PIL import Image
 
+from benchmarks.full_size import variants
+from benchmarks.full_size.models import QUESTION
 from benchmarks.full_size.variants import Variant
+from crop_core.engine.engine import CropEngine
 from crop_core.engine.run import Run, Task
-from crop_core.localize import LocalizationResult, Localizer
+from crop_core.localize import LocalizationResult, Localizer, SelfLocalizer
 from crop_core.measure.flops import prefill_flops
 from crop_core.measure.memory import peak_meter, weights_bytes
 from crop_core.models import Adapter, ModelError
+from crop_core.records.config import Budget, CropConfig
 
 TIMES = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s", "prefill_s", "decode_s")
 RATE = "decode_tokens_per_s"
@@ -152,3 +159,26 @@ def alternate(benches: Sequence[Bench], rounds: int, tell: Tell, keep: Callable[
             bench.repeat()
         keep()
         tell(f"round {number + 1} of {rounds}")
+
+
+REPEATS = 3
+
+
+def seconds_of_questions(adapter: Adapter, image: Image.Image, budget: Budget) -> dict[str, Any]:
+    """{entry of the engine: median, least and most seconds}, after one call that is not counted; CROP with the model as
+    its own localizer, and answers of variants.NEW_TOKENS tokens.
+
+    A comparison runs both ways more than once: for their times, their peaks, and what each thinks of the other's words.
+    """
+    engine = CropEngine(adapter, SelfLocalizer(adapter))
+    config = CropConfig("crop", budget, max_new_tokens=variants.NEW_TOKENS)
+    entries: dict[str, Callable[..., object]] = {"compare": engine.compare, "answer": engine.answer}
+    return {name: spread(_seconds(partial(ask, image, QUESTION, config))) for name, ask in entries.items()}
+
+
+def _seconds(ask: Callable[[], object]) -> list[float]:
+    starts = []
+    for _ in range(REPEATS + 2):
+        starts.append(perf_counter())
+        ask()
+    return [end - start for start, end in pairwise(starts[1:])]

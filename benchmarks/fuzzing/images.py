@@ -10,8 +10,7 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from benchmarks.fuzzing import sentence
-from benchmarks.fuzzing.bytes import broken
+from benchmarks.fuzzing.mutations import broken, sentence
 from crop_core.io.images import FORMATS, MAX_PIXELS, MAX_SIDE, ImageError, open_image
 
 MODES = ("RGB", "L", "P", "RGBA", "1", "CMYK", "I;16", "F", "LA")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,8 +15,116 @@ from typing import Any
 import httpx
 
 from benchmarks.app_process import ROOT, app_process
-from benchmarks.fuzzing import HERE
-from benchmarks.fuzzing.requests import request
+from benchmarks.fuzzing.mutations import HERE
+
+API = "gradio_api/"
+PATHS = (
+    "", "config", "login", "logout", "healthz", "readyz", "metrics", "nowhere", "docs", "openapi.json", "monitoring",
+    "runs", "theme.css", "pwa_icon/99999999", "manifest.json", "static/../../app.py", "assets/..%2f..%2fapp.py",
+    "svelte/%2e%2e/%2e%2e/x", "static/img/logo.svg", "assets/index.js", "static//etc/passwd",
+    *(API + path for path in (
+        "info", "openapi.json", "app_id", "user", "token", "login_check", "startup-events", "queue/status", "upload",
+        "file=/etc/passwd", "file=../../../../etc/passwd", "file=..%2f..%2f..%2fetc/passwd", "file=", "file=%00",
+        "file=http://127.0.0.1:1/", "file=https://example.com/a.png", "file=HTTP://example.com", "file=//example.com/x",
+        "file=file:///etc/passwd", "file=" + "a" * 5000, "file/etc/passwd", "file=%ff%fe", "file=.env",
+        "proxy=http://127.0.0.1:1/", "proxy=https://x.hf.space/", "component_server", "deep_link?session_hash=a",
+        "custom_component/x/client/a/b", "heartbeat/aaaa", "heartbeat/%00", "heartbeat/../x", "upload_progress",
+        "queue/data", "queue/data?session_hash=nobody", "call/ask/nothing", "call/ask", "call/v2/ask", "call/begin",
+        "stream/a/1/1/playlist.m3u8", "stream/a/1/1/x.ts", "dev/reload", "mcp/", "run/predict", "api/predict",
+    )),
+)  # fmt: skip
+POSTS = ("queue/join", "queue/join", "queue/join", "call/ask", "call/compare", "call/localize", "call/v2/ask", "call/x",
+         "run/predict", "run/ask", "api/ask", "cancel", "reset", "component_server", "upload", "process_recording",
+         "vibe-edit", "stream/x", "queue/data", "mcp/")  # fmt: skip
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
+VALUES: tuple[Any, ...] = (
+    None, True, 0, -1, 7, 2**63, 10**30, 0.5, float("nan"), "", "crop", "what?", "64", "drawn", "a" * 3000, "\0",
+    "<img src=x onerror=alert(1)>", [], [[]], {}, {"path": None}, {"path": "/etc/passwd"},
+    {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
+    {"path": "../../etc/passwd", "meta": {"_type": "gradio.FileData"}},
+    {"path": "http://127.0.0.1:1/a.png", "meta": {"_type": "gradio.FileData"}},
+    {"path": "https://example.com/a.png", "url": "https://example.com/a.png", "meta": {"_type": "gradio.FileData"}},
+    {"path": 5, "meta": 5}, {"path": "a", "meta": None}, {"path": "x\0y", "meta": {"_type": "gradio.FileData"}},
+    {"value": {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}}, {"index": 10**9}, {"__type__": "update"},
+)  # fmt: skip
+SESSIONS = ("aaaa", "b" * 500, "../x", "", None, 5, ["a"])
+HEADERS: tuple[dict[str, str], ...] = (
+    {}, {"Range": "bytes=0-"}, {"Range": "bytes=9-1"}, {"Range": "bytes=a-b"}, {"X-Forwarded-Host": "evil.example"},
+    {"X-Forwarded-For": "1.2.3.4, x"}, {"X-Forwarded-Proto": "https,http"}, {"Cookie": "access-token=a; x"},
+    {"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Content-Type": "text/plain"},
+    {"Content-Type": "multipart/form-data"}, {"Content-Type": "application/json; charset=utf-7"},
+    {"Accept-Language": "\u00e9" * 50}, {"If-None-Match": "*"}, {"X-Gradio-User": "app"}, {"Authorization": "Bearer x"},
+)  # fmt: skip
+
+
+def request(rng: Random) -> dict[str, Any]:
+    """One of them."""
+    kinds: tuple[Callable[[Random], dict[str, Any]], ...] = (_page, _event, _event, _event, _upload, _garbage)
+    asked = rng.choice(kinds)(rng)
+    if rng.random() < 0.2:
+        more = {name: value.encode("latin-1") for name, value in rng.choice(HEADERS).items()}
+        asked["headers"] = {**asked.get("headers", {}), **more}
+    return asked
+
+
+def _page(rng: Random) -> dict[str, Any]:
+    """Any path by any method."""
+    path = rng.choice(PATHS)
+    if rng.random() < 0.2:
+        path += rng.choice(("/", "?a=1", "%00", "/../x", "?session_hash=" + "a" * 2000, "#", "?__theme=dark", "//"))
+    return {"method": rng.choice(METHODS) if rng.random() < 0.3 else "GET", "url": path}
+
+
+def _event(rng: Random) -> dict[str, Any]:
+    """An event of the page or a question of a program, with data of any shape."""
+    body: dict[str, Any] = {"data": [rng.choice(VALUES) for _ in range(rng.choice((0, 1, 2, 3, 5, 12, 16)))]}
+    for key, value, often in (
+        ("session_hash", rng.choice(SESSIONS), 0.8),
+        ("fn_index", rng.choice((*range(-2, 90), None, "1", 10**9)), 0.7),
+        ("event_id", rng.choice(("x", None, 5)), 0.3),
+        ("trigger_id", rng.choice((1, None, "x", 10**9)), 0.2),
+        ("event_data", rng.choice(VALUES), 0.3),
+        ("batched", rng.choice((True, None, "x")), 0.1),
+        ("simple_format", True, 0.1),
+    ):
+        if rng.random() < often:
+            body[key] = value
+    if rng.random() < 0.05:
+        body["data"] = rng.choice(VALUES)
+    sent = {"Content-Type": "application/json"}
+    return {"method": "POST", "url": API + rng.choice(POSTS), "content": json.dumps(body).encode(), "headers": sent}
+
+
+def _upload(rng: Random) -> dict[str, Any]:
+    """Files under any name, in any number and form."""
+    names = ("a.png", "../../a.png", "/etc/passwd", "a\0b.png", "<b>.png", "x" * 3000, "", ".env", "a.html", "é🦊.jpg")
+    files = [
+        (rng.choice(("files", "files", "x", "")), (rng.choice(names), rng.randbytes(rng.choice((0, 10, 5000))), kind))
+        for kind in ["image/png", "text/html", "x"][: rng.randint(1, 3)]
+    ]
+    asked: dict[str, Any] = {
+        "method": "POST",
+        "url": API + rng.choice(("upload", "upload?upload_id=x")),
+        "files": files,
+    }
+    if rng.random() < 0.02:
+        asked["files"] = [("files", ("large.png", bytes(rng.choice((3, 14)) * 2**20), "image/png"))]
+    return asked
+
+
+def _garbage(rng: Random) -> dict[str, Any]:
+    """A body that is none, too deep or too large."""
+    bodies = (
+        b"", b"{", b"null", b"[]", b'"x"', b"\xff\xfe", b'{"data": ' + b"[" * 50_000,
+        b'{"data": [' + b"[" * 400 + b"]" * 400 + b"]}",
+        b'{"data": [NaN, 1e999]}', b'{"data": [], "data": 5}', b"a" * rng.choice((10, 1000)), bytes(1_100_000),
+        b"--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\n", rng.randbytes(300),
+    )  # fmt: skip
+    kind = rng.choice(("application/json", "multipart/form-data; boundary=x", "multipart/form-data", "text/plain"))
+    body = bodies[11] if rng.random() < 0.02 else rng.choice([each for k, each in enumerate(bodies) if k != 11])
+    where = rng.choice((*(API + path for path in POSTS), "login", "", "config"))
+    return {"method": "POST", "url": where, "content": body, "headers": {"Content-Type": kind}}
+
 
 SECONDS = 20.0  # for one answer; a question in front of it in the queue takes about one
 THREADS = 4

@@ -8,7 +8,7 @@ from random import Random
 from unittest import mock
 from urllib.parse import parse_qsl
 
-from benchmarks.fuzzing import sentence
+from benchmarks.fuzzing.mutations import sentence
 from crop_core.io.images import check_question
 from crop_core.records.config import PRESETS, Budget
 from crop_core.records.methods import METHODS

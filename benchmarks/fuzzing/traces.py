@@ -11,8 +11,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.fuzzing import sentence
-from benchmarks.fuzzing.bytes import broken
+from benchmarks.fuzzing.mutations import broken, sentence
 from ui.export.load_runs import open_files
 from ui.page import export_panel
 

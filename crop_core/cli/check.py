@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crop_core.cli.options import add_model_options
 from crop_core.io.images import check_question, open_image
 from crop_core.io.json_output import STDOUT, check_json_path, write_json
 
@@ -36,10 +37,7 @@ def add_command(commands: Any) -> None:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
-    parser.add_argument("--localizer", metavar="NAME", help="named like the model, or self: the answering model")
-    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ..., auto: all (default: cuda or cpu)")
-    parser.add_argument("--dtype", metavar="DTYPE", help="float32, bfloat16, float16 (default: what suits the device)")
+    add_model_options(parser)
     parser.add_argument("--attention", metavar="NAME", help="sdpa, eager or flash_attention_2 (default: the fastest)")
     parser.add_argument("--image", metavar="FILE", help="image to ask about (default: a drawn one)")
     parser.add_argument("--question", metavar="TEXT", help="what to ask (default: one about the drawn image)")
@@ -55,7 +53,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from crop_core.engine.engine import CropEngine
     from crop_core.evaluate.check import FAILED, Check
 
-    options = {name: getattr(arguments, name) for name in ("model", "localizer", "device", "dtype")}
+    options = {name: getattr(arguments, name) for name in ("model", "localizer", "device", "dtype", "quantize")}
     options = {name: value for name, value in {**options, "attn": arguments.attention}.items() if value}
     check = Check(CropEngine.from_pretrained(**options, warm_up=False), image, **given)
     environment, proofs = check.environment, []

@@ -1,4 +1,4 @@
-"""Training-free pre-LLM compression: the region stays, the rest is average-pooled in windows that grow outwards.
+"""Training-free pre-LLM compression: keep the region, average-pool the rest in windows that grow outwards.
 
 Differs from PLC in the paper (Guo et al., arXiv 2505.21233), where learnable queries, trained with the model, compress.
 """
@@ -27,7 +27,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PoolingCompressor(Compressor):
-    """Ring 0 is the region, the config's rings follow outwards; what has no place in the image is in the last.
+    """Ring 0 is the region, the config's rings follow outwards; tokens without a position are in the last.
 
     Every ring starts as one window over its view's token grid. Windows of the region are halved first, down to
     `region_ratio` tokens (1: all of them stay); then always the window with the most tokens for its ring's ratio, at
@@ -44,7 +44,7 @@ class PoolingCompressor(Compressor):
         return cls(config.plc)
 
     def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
-        """Groups of the N tokens by where they lie: exactly `count` (1..N), or, for None, windows of at most the rings'
+        """Groups of the N tokens by position: exactly `count` (1..N), or, for None, windows of at most the rings'
         ratios.
 
         Raises CompressionError for a count outside 1..N.
@@ -76,7 +76,7 @@ class PoolingCompressor(Compressor):
 
 def rings(layout: TokenLayout, region: Region, config: PlcConfig) -> Ints:
     """(N,) ring of every token: 0 in the region, then by the distance of its centre from the region in grid cells (the
-    larger of across and down); the last ring for tokens without a place or outside what the model sees."""
+    larger of across and down); the last ring for tokens without a position or outside the visible part."""
     visible = layout.in_sight
     edges = np.cumsum([ring.width for ring in config.rings])
     ring = 1 + np.searchsorted(edges[:-1], distance(layout, region))
@@ -96,7 +96,7 @@ def distance(layout: TokenLayout, region: Region) -> NDArray[np.float64]:
 class _Window(NamedTuple):
     """Tokens of one ring and view inside rows top..bottom and columns left..right (ends excluded) of the token grid.
 
-    A tuple, since a plan makes hundreds of them while the clock runs. row, col: (N,) of all tokens, shared.
+    A tuple for speed, since a plan creates hundreds. row, col: (N,) of all tokens, shared.
     """
 
     ring: int
@@ -123,7 +123,7 @@ class _Window(NamedTuple):
 
 
 def _first_windows(layout: TokenLayout, ring: Ints) -> list[_Window]:
-    """One window per ring, view and side of the image's border, near to far; tokens without a place form a row."""
+    """One window per ring, view and side of the image's border, near to far; tokens without a position form a row."""
     placed, visible = layout.row >= 0, layout.in_sight
     row = np.where(placed, layout.row, 0)
     col = np.where(placed, layout.col, np.arange(len(ring)))
@@ -139,21 +139,21 @@ def _first_windows(layout: TokenLayout, ring: Ints) -> list[_Window]:
 def _split_until(
     windows: list[_Window],
     count: int,
-    wanted: Callable[[_Window], bool],
+    splittable: Callable[[_Window], bool],
     ratio: Callable[[int], float] = lambda ring: 1.0,
 ) -> list[_Window]:
-    """Halve the `wanted` window with the most tokens for its ratio until there are `count` or none is left."""
+    """Halve the `splittable` window with the most tokens for its ratio until there are `count` or none is left."""
 
     def entry(window: _Window) -> tuple[float, int, _Window]:
         return (-len(window.tokens) / ratio(window.ring), next(tie), window)
 
-    tie = itertools.count()  # equal windows are split in the order in which they came
+    tie = itertools.count()  # equal windows are split in order
     done: list[_Window] = []
     queue = [entry(window) for window in windows]
     heapq.heapify(queue)
     while queue and len(done) + len(queue) < count:
         window = heapq.heappop(queue)[2]
-        if len(window.tokens) == 1 or not wanted(window):
+        if len(window.tokens) == 1 or not splittable(window):
             done.append(window)
             continue
         for half in window.halves():
@@ -162,6 +162,6 @@ def _split_until(
 
 
 def _merged(windows: list[_Window], count: int) -> list[_Window]:
-    """More rings than tokens: the farthest windows become one."""
+    """Merge the farthest windows if there are more windows than `count`."""
     tail = windows[count - 1 :]
     return [*windows[: count - 1], tail[0]._replace(tokens=np.concatenate([window.tokens for window in tail]))]

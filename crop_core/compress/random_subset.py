@@ -1,7 +1,7 @@
-"""Random: a uniformly random subset of the visual tokens enters the LLM, the floor that every method has to beat.
+"""Random: a uniformly random subset of the visual tokens enters the LLM, the lower bound for every method.
 
 Source: the random baseline of FastV (Chen et al., ECCV 2024, arXiv 2403.06764) and of the papers after it. OURS: the
-subset is drawn once, before the LLM, so that every layer holds the same tokens; nothing is pooled.
+subset is sampled once, before the LLM, so that every layer holds the same tokens; nothing is pooled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from crop_core.records.config import CropConfig
 class RandomCompressor(Compressor):
     """Keeps the first `count` of a random order of the N tokens, so that a smaller subset lies within a larger one.
 
-    seed: alone decides the order, whatever the image, the question or the region. share: kept where no count is given.
+    seed: alone decides the order, whatever the image, the question or the region. share: kept without a count.
     """
 
     seed: int = 0

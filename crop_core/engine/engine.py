@@ -41,7 +41,7 @@ from crop_core.models import (
     keeps_history,
     load,
 )
-from crop_core.models.compiled import compile_layers
+from crop_core.models.decoder import compile_layers
 from crop_core.records.config import CropConfig
 from crop_core.records.localizers import NONE, SELF, named_localizers
 from crop_core.records.region import Region
@@ -95,7 +95,7 @@ class CropEngine:
 
         localizer: a name of `crop_core.records.localizers.named_localizers` or a checkpoint, named like the model; None
         for none, "auto" for the bundled localizer beside the bundled model and else the model itself. compiled: parts
-        of the decoder run compiled, see `crop_core.models.compiled`. warm_up: False skips that first run. time_limit
+        of the decoder run compiled, see `crop_core.models.decoder`. warm_up: False skips that first run. time_limit
         and remember are the engine's. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models,
         but that a mapping of modules to devices is about the answering model. Raises ModelError with one sentence.
         """

@@ -26,7 +26,7 @@ from crop_core.measure.timing import now
 from crop_core.models import ModelError
 from crop_core.models.base_adapter import BaseAdapter
 from crop_core.records.config import Budget, CropConfig, IlpConfig
-from crop_core.records.methods import METHODS
+from crop_core.records.methods import BASELINE, METHODS
 from crop_core.records.region import Region
 from crop_core.train.world.scenes import make_scene
 
@@ -114,7 +114,7 @@ class Check:
             "pruning": partial(self._pruning, evict=False),
             "pruning with eviction": partial(self._pruning, evict=True),
             "dropping": self._dropping,
-            **{f"method {name}": partial(self._method, name) for name in METHODS if name != "none"},
+            **{f"method {name}": partial(self._method, name) for name in METHODS if name != BASELINE},
             "localizer": self._localizer,
         }
         for name, prove in parts.items():

@@ -1,4 +1,4 @@
-"""Which region holds the answer: the paper's grid VLM, the answering model's attention, a box drawn by hand, or all."""
+"""Localizers: the paper's grid VLM, free text, the answering model's attention, a drawn box, the whole image."""
 
 from crop_core.localize.fixed_regions import DrawnBox, KnownRegion, WholeImage
 from crop_core.localize.grid_vlm import GridVlmLocalizer

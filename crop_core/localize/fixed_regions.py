@@ -1,4 +1,4 @@
-"""Localizers without a model: a box drawn by hand, and the whole image."""
+"""Localizers without a model: drawn box, known region, whole image."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DrawnBox:
 
 @dataclass(frozen=True)
 class KnownRegion:
-    """A region that is there already, such as one found for the same question before."""
+    """A region that is already known, such as one localized for the same question before."""
 
     region: Region
     weights_bytes: int = 0
@@ -47,7 +47,7 @@ class KnownRegion:
 
 @dataclass(frozen=True)
 class WholeImage:
-    """All 8x8 cells: nothing is outside, so pruning falls back on attention alone."""
+    """All 8x8 cells: no token is outside, so pruning uses attention only."""
 
     weights_bytes: int = 0
 

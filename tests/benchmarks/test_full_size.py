@@ -7,13 +7,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.full_size import batches, command, model_benchmark, variants
+from benchmarks import gpu as command
+from benchmarks.full_size import batches, model_benchmark, variants
 from benchmarks.full_size.batches import STEP, Batches, largest
 from benchmarks.full_size.llm import Prefilled
-from benchmarks.full_size.models import LOCATOR, MODELS, build, sample_image
-from benchmarks.full_size.random_tokenizer import QUESTION
-from benchmarks.full_size.ratios import over_flops, ratios
-from benchmarks.full_size.report import overview, report
+from benchmarks.full_size.models import LOCATOR, MODELS, QUESTION, build, sample_image
+from benchmarks.full_size.report import over_flops, overview, ratios, report
 from benchmarks.full_size.runs import TIMES, Bench
 from crop_core.engine.out_of_memory import is_out_of_memory
 from crop_core.engine.run import Task

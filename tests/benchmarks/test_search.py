@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from benchmarks import search
-from benchmarks.candidates import CANDIDATES, REFERENCE, Candidate, alone, both
-from benchmarks.search import CandidateRunner, Score
+from benchmarks.search import CANDIDATES, REFERENCE, Candidate, CandidateRunner, Score, alone, both
 from crop_core.localize import WholeImage
 from crop_core.models import DEFAULT_MODEL, load
 from crop_core.records.config import CropConfig

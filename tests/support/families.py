@@ -62,7 +62,7 @@ from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImag
 from crop_core.evaluate.oracle import difference, hidden_by
 from crop_core.evaluate.oracle import plain_inputs as plain
 from crop_core.models.families.tiled import tiles_of_any_number
-from crop_core.models.loading.processors import for_images
+from crop_core.models.loading.loader import for_images
 from tests.support import checkpoints
 from tests.support.cache import copy_of
 

@@ -13,11 +13,11 @@ from ui.page.bindings import MODEL, PRIVATE, wire
 from ui.page.components import ImageInput, Strip
 from ui.page.controls import SettingsPanel
 from ui.page.handlers import Handlers
+from ui.page.hardened_blocks import HardenedBlocks
 from ui.page.images import MoreImages
 from ui.page.sweeps import SweepHandlers
 from ui.page.tabs import TabContext, tab_modules
 from ui.page.tabs.learn import lesson_bar
-from ui.server.hardened_blocks import HardenedBlocks
 from ui.views import scripts, texts
 from ui.views.examples import Example, strip_html
 from ui.views.rendering import message, render

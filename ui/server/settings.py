@@ -16,7 +16,6 @@ from crop_core.records.localizers import NONE, localizer_help, named_localizers
 
 PREFIX = "CROP_"
 BUNDLED = ("crop-tiny", "crop-tiny-locator")
-PLAIN = (None, *named_localizers(), *BUNDLED)  # models and localizers that a public server may always use
 HIDDEN = "***"
 _LOGINS = "user:password, several of them separated by commas, with no user twice"
 
@@ -145,7 +144,7 @@ class Settings(BaseSettings):
     def _allowed(self) -> Settings:
         for name in ("model", "localizer"):
             value = getattr(self, name)
-            if self.public and value not in (*PLAIN, *self.allowed_models):
+            if self.public and value not in (None, *named_localizers(), *BUNDLED, *self.allowed_models):
                 raise ValueError(
                     f"{variable(name)} is {value!r}, which a public server may not load; put it into "
                     "CROP_ALLOWED_MODELS, or leave it empty."

@@ -73,4 +73,4 @@ def strip_html(examples: list[Example]) -> str:
 def thumbnail(path: Path) -> str:
     """Image file as a small data URL: a JPEG, since every visitor's page loads dozens of them."""
     with Image.open(path) as image:
-        return data_url(image.convert("RGB"), side=320, small=0)
+        return data_url(image.convert("RGB"), side=320, max_png_bytes=0)

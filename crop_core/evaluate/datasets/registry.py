@@ -39,7 +39,11 @@ SOURCES = {
     "docvqa": Source(published_json.load_docvqa, "anls", published_json.DOCVQA_SPLITS, max_new_tokens=32),
     "viscot": Source(viscot.load, "contains", max_new_tokens=32),
 }
-NAMES = ("world", *SOURCES)
+
+
+def dataset_names() -> list[str]:
+    """What `dataset` knows."""
+    return ["world", *SOURCES]
 
 
 def dataset(
@@ -54,7 +58,7 @@ def dataset(
     """The dataset `name`, from its local copy at `path`.
 
     Args:
-        name: one of NAMES. All but the bundled "world" need a path.
+        name: one of `dataset_names`. All but the bundled "world" need a path.
         path: the folder of the unpacked official download, or one file for "files" and "viscot".
         limit: this many questions at most, sampled at random but always the same, those of a smaller limit among them;
             of the "world" as many of each kind, where the limit is a multiple of ten.
@@ -73,7 +77,7 @@ def dataset(
             raise DatasetError("The bundled world is drawn, not read; leave out the path, the images and the split.")
         data = world(limit)
     elif name not in SOURCES:
-        raise DatasetError(f"The dataset {name!r} is not known; choose one of {', '.join(NAMES)}.")
+        raise DatasetError(f"The dataset {name!r} is not known; choose one of {', '.join(dataset_names())}.")
     elif path is None:
         raise DatasetError(f"The dataset {name!r} is read from this machine; give its folder with --path.")
     else:

@@ -92,7 +92,7 @@ def test_ask_prints_both_answers_and_costs(
     assert err == ""
     lines = {line.split("  ")[0].strip(): line for line in out.splitlines()}
     made = fake_records.comparison()
-    assert lines["All tokens"].split()[2] == lines["CROP"].split()[1] == "rabbit"
+    assert lines["Baseline"].split()[1] == lines["CROP"].split()[1] == "rabbit"
     assert "same answer" in lines["Verdict"]
     assert formatting.format_seconds(made.baseline.cost.total_s) in lines["Total time"]
     assert formatting.format_seconds(made.crop.cost.total_s) in lines["Total time"]

@@ -14,8 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.full_size.models import build, sample_image
-from benchmarks.full_size.random_tokenizer import QUESTION
+from benchmarks.full_size.models import QUESTION, build, sample_image
 from crop_core.engine.engine import CropEngine
 from crop_core.engine.out_of_memory import HALVED, OutOfMemory
 from crop_core.measure.memory import free_memory

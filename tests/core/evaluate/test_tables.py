@@ -8,8 +8,8 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 
-from benchmarks import calibrate_locator as calibrate
-from benchmarks import publish, region_quality, reliability, tables
+from benchmarks import calibrate_localizer as calibrate
+from benchmarks import publish, region_quality, tables
 from crop_core.evaluate.report.summary import summarise
 from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
 from crop_core.localize.calibration import KEY, Calibration
@@ -74,19 +74,19 @@ def test_regions_without_a_confidence_have_no_calibration():
 
 def test_calibration_error_by_hand():
     """Two cases near 0.95 of which one comes true, one certain case that does, one of 0.3 that does not."""
-    bins = reliability.bins([(0.92, True), (0.98, False), (1.0, True), (0.3, False)])
+    bins = region_quality.bins([(0.92, True), (0.98, False), (1.0, True), (0.3, False)])
     assert [each.count for each in bins] == [0, 0, 0, 1, 0, 0, 0, 0, 0, 3]
     last = bins[-1]
     assert (last.low, last.high) == (0.9, 1.0)
     assert last.confidence == pytest.approx(2.9 / 3)
     assert last.observed == pytest.approx(2 / 3)
-    assert reliability.ece(bins) == pytest.approx((3 * (0.9 / 3) + 1 * 0.3) / 4)
+    assert region_quality.ece(bins) == pytest.approx((3 * (0.9 / 3) + 1 * 0.3) / 4)
     assert bins[0].to_json() == {"from": 0.0, "to": 0.1, "count": 0, "confidence": None, "observed": None}
 
 
 def test_calibration_that_is_right_has_no_error_and_none_without_cases():
-    assert reliability.ece(reliability.bins([(0.5, True), (0.5, False), (0.0, False), (1.0, True)])) == 0
-    assert reliability.ece(reliability.bins([])) is None
+    assert region_quality.ece(region_quality.bins([(0.5, True), (0.5, False), (0.0, False), (1.0, True)])) == 0
+    assert region_quality.ece(region_quality.bins([])) is None
 
 
 def test_accuracy_and_eviction_tables_are_what_was_counted(monkeypatch):

@@ -12,10 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from crop_core.engine.engine import CropEngine
 from crop_core.localize import SelfLocalizer
 from crop_core.localize.calibration import Calibration
-from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule
-from crop_core.localize.self_attention.early_attention import early_attention, text_rows
+from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule, AttentionTerm
+from crop_core.localize.self_attention.localizer import early_attention, text_rows
 from crop_core.localize.self_attention.pooled_grid import PooledGrid
-from crop_core.localize.self_attention.region_scores import AttentionTerm
 from crop_core.models import ModelError, load
 from crop_core.models.compressed_inputs import compress_inputs
 from crop_core.records.config import Budget, CropConfig

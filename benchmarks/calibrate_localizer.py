@@ -1,4 +1,4 @@
-"""Fit the bundled locator's doubt and confidence, for its config: `python -m benchmarks.calibrate_locator`.
+"""Fit the bundled locator's doubt and confidence, for its config: `python -m benchmarks.calibrate_localizer`.
 
 The questions are of the held-out world, and apart from those of the benchmark and of the examples.
 """
@@ -42,7 +42,7 @@ def write(told: Calibration | AttentionRule, folder: Path, key: str = KEY) -> No
 
 def main() -> None:
     """Fit and write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibrate_locator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibrate_localizer", description=__doc__)
     parser.add_argument("--locator", type=Path, default=LOCATOR, help="the locator's folder")
     parser.add_argument("--per-kind", type=int, default=60, help="questions of each kind")
     parser.add_argument("--coverage", type=float, default=0.97, help="share of the needed regions to be covered")

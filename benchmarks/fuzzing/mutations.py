@@ -1,8 +1,22 @@
-"""Broken files: what happens to the bytes of a good one. Knows no format."""
+"""Mutations of the bytes of a valid file, in any format, and the check that an error message is one sentence."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
+
+HERE = (str(Path(__file__).resolve().parents[2]), str(Path.home()), "/tmp/", "site-packages", "Traceback")
+LONGEST = 1000  # characters
+
+
+def sentence(error: object) -> str:
+    """The refusal's text. AssertionError when it is none."""
+    text = str(error)
+    assert text and text == text.strip() and "\n" not in text, f"no sentence: {text!r}"
+    assert len(text) <= LONGEST, f"a sentence of {len(text)} characters: {text[:200]!r}"
+    assert not any(place in text for place in HERE), f"a path: {text!r}"
+    return text
+
 
 WHOLE = (0, 1, 2, 255, 256, 16_383, 16_385, 65_535, 2**24, 2**31 - 1, 2**31, 2**32 - 1)  # lengths that break things
 
