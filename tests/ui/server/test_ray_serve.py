@@ -191,5 +191,5 @@ def test_a_second_death_is_told_and_what_was_told_is_not_told_again() -> None:
         lambda engine: engine.call(asked("answer")),
         lambda engine: list(engine.stream(asked("run_many"))),
     ):
-        with pytest.raises(WorkerError, match=r"^The machine .* was lost, twice; please ask again\.$"):
+        with pytest.raises(WorkerError, match=r"^The worker .* was lost twice; please try again\.$"):
             lost(ServedEngine(Handle([died], [died])))
