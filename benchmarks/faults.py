@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.app_process import ROOT
 from crop_core.measure.environment import versions
 
-TOLD = "The machine that worked at this was lost"  # how the one sentence begins
+TOLD = "The worker of this request was lost"  # how the one sentence begins
 REPLICAS = 2
 
 

@@ -35,7 +35,7 @@ def outcome(answer: Any) -> load.Record:
         (comparison("where?", (240, 240)).to_json(), "mixed up"),
         (comparison("what?", (241, 240)).to_json(), "mixed up"),
         (comparison("what?", (240, 240), changed=True).to_json(), "mixed up"),
-        (ValueError("2 questions already wait for the model, and no more may; please ask again soon."), "refused"),
+        (ValueError("The queue is full (2 requests are waiting); please try again soon."), "refused"),
         (ValueError("The model could not answer"), "lost"),
         (TimeoutError(), "lost"),
     ],

@@ -318,7 +318,7 @@ def test_a_figure_is_added_as_a_row_that_names_its_drawer(monkeypatch):
 
 @pytest.mark.parametrize(
     "options",
-    [{"picture": "none"}, {"width": 0}, {"width": 41}, {"width": float("nan")}, {"layer": 12}, {"layer": -1}],
+    [{"name": "none"}, {"width": 0}, {"width": 41}, {"width": float("nan")}, {"layer": 12}, {"layer": -1}],
 )
 def test_what_cannot_be_drawn_is_one_sentence(options):
     with pytest.raises(FigureError, match=r"give|choose"):

@@ -61,10 +61,10 @@ def test_files_of_earlier_versions_open(tmp_path):
 
 
 def test_a_image_is_found_inside_beside_or_not_at_all(tmp_path):
-    alone = write(tmp_path, "run.json", images=None)
+    alone = write(tmp_path, "run.json", pictures=None)
     (run,), (notice,) = open_files([alone]).runs, open_files([alone]).notices
     assert run.images[0].size == (336, 336) and run.images[0].getcolors() == [(336 * 336, (200, 200, 200))]
-    assert "'run.json' lacks an image inside" in notice
+    assert "'run.json' contains no image inside" in notice
     sample_image().save(tmp_path / "any.png")
     sample_image(50, 60).save(tmp_path / "other.png")
     beside = open_files([alone, str(tmp_path / "other.png"), str(tmp_path / "any.png")])
@@ -155,12 +155,12 @@ def test_what_is_no_recorded_run_is_one_sentence(content, tmp_path):
 def test_an_embedded_image_that_is_none_is_one_sentence(url, tmp_path):
     with pytest.raises(ImageError):
         image_from_data_url(url)
-    found = open_files([write(tmp_path, "run.json", images=[url])])
+    found = open_files([write(tmp_path, "run.json", pictures=[url])])
     assert found.runs == [] and len(found.notices) == 1
 
 
 def test_a_zip_is_never_unpacked_beyond_its_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(load_runs, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(load_runs, "MAX_BYTES", 100_000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("a.json", b" " * 5_000_000)
     found = open_files([str(tmp_path / "bomb.zip")])
@@ -171,10 +171,10 @@ def test_a_zip_is_never_unpacked_beyond_its_limit(tmp_path, monkeypatch):
 
 def test_files_are_read_up_to_a_limit_together(tmp_path, monkeypatch):
     files = [write(tmp_path, "a.json"), write(tmp_path, "b.json")]
-    monkeypatch.setattr(load_runs, "MOST_ALL", Path(files[0]).stat().st_size + 10)
+    monkeypatch.setattr(load_runs, "MAX_TOTAL_BYTES", Path(files[0]).stat().st_size + 10)
     found = open_files(files)
     assert [run.file for run in found.runs] == ["a.json"]
-    assert "the rest was left out" in found.notices[0]
+    assert "the rest was skipped" in found.notices[0]
 
 
 def test_a_large_image_is_scaled_down_and_still_found_by_its_size(tmp_path):
@@ -349,7 +349,7 @@ def test_a_run_about_several_images_comes_back_with_all_of_them(tmp_path):
     }
     assert back.result.history == [("what?", "cat")]
     told = strip_html(History().add(back))
-    assert "This conversation" in told and "in no file that was opened" in told
+    assert "This conversation" in told and "not in the opened files" in told
 
 
 def test_several_images_are_found_beside_a_run_one_each(tmp_path):
@@ -360,7 +360,7 @@ def test_several_images_are_found_beside_a_run_one_each(tmp_path):
         Image.new("RGB", size, (colour,) * 3).save(tmp_path / f"{name}.png")
     found = open_files([str(tmp_path / name) for name in ("run.json", "a.png", "b.png", "run.png")])
     assert [image.getpixel((0, 0))[0] for image in found.runs[0].images] == [1, 2, 3, 200]
-    assert len(found.notices) == 1 and "'run.json' lacks an image" in found.notices[0]
+    assert len(found.notices) == 1 and "'run.json' contains no image" in found.notices[0]
 
 
 def test_embedded_images_have_a_largest_size_together(tmp_path, monkeypatch):

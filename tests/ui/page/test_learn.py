@@ -29,7 +29,7 @@ def test_every_step_can_be_shown_and_answered(step):
 def test_the_steps_are_those_of_the_course():
     assert [step.title for step in STEPS] == [
         "Why prune?",
-        "Where to look",
+        "Localize",
         "Before the LLM",
         "Inside the LLM",
         "What it costs",

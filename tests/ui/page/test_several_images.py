@@ -89,7 +89,7 @@ def test_regions_that_cannot_be_are_one_sentence(text):
 
 
 def test_a_region_of_a_image_that_is_not_there_is_told():
-    with pytest.raises(RegionError, match="one image alone"):
+    with pytest.raises(RegionError, match="only one"):
         other_regions("2: 0 0 1 1", "predicted", [])
 
 

@@ -72,7 +72,7 @@ def test_a_body_has_a_largest_size_whatever_its_header_says() -> None:
     served = client()
     assert served.post(API + "queue/join", content=bytes(JSON_BYTES)).text == str(JSON_BYTES)
     refused = served.post(API + "queue/join", content=bytes(JSON_BYTES + 1))
-    assert (refused.status_code, refused.json()) == (413, {"detail": "The request is too large: it may have 1 MB."})
+    assert (refused.status_code, refused.json()) == (413, {"detail": "The request is too large; the limit is 1 MB."})
     pieces = (bytes(JSON_BYTES // 2) for _ in range(3))  # sent without a length
     assert served.post(API + "queue/join", content=pieces).status_code == 413
     assert served.post(API + "upload", content=bytes(7 * MB)).status_code == 200
@@ -82,7 +82,7 @@ def test_a_body_has_a_largest_size_whatever_its_header_says() -> None:
 def test_what_breaks_gradio_is_told_without_details(caplog: pytest.LogCaptureFixture) -> None:
     answer = client().post(API + "queue/join", content=b"break")
     assert answer.status_code == 400
-    assert answer.json() == {"detail": "The request cannot be read: it is not what this app's page sends."}
+    assert answer.json() == {"detail": "The request cannot be read: this app's page does not send such requests."}
     assert [record.getMessage() for record in caplog.records if record.name == allowlist.__name__] == [
         "refused what no page sends: KeyError at '/gradio_api/queue/join'"
     ]
@@ -94,7 +94,8 @@ def test_guessing_passwords_is_slow() -> None:
     assert [served.post("/login", content=name).status_code for name in (b"ann", b"bob", b"bob")] == [200, 400, 400]
     refused = served.post("/login", content=b"ann")
     assert refused.status_code == 429
-    assert refused.json() == {"detail": "This server takes 2 wrong logins a minute from each; try again in 60 s."}
+    limited = "This server allows 2 wrong logins a minute for each visitor; try again in 60 s."
+    assert refused.json() == {"detail": limited}
     assert served.get("/").status_code == 200
     now[0] = 61.0
     assert served.post("/login", content=b"ann").status_code == 200
@@ -107,7 +108,7 @@ def test_a_minute_is_the_last_one_and_each_has_their_own() -> None:
     now[0] = 30.0
     rate.take("ann")
     rate.take("bob")
-    with pytest.raises(RateError, match=r"^This server takes 2 questions a minute .*; try again in 30 s\.$"):
+    with pytest.raises(RateError, match=r"^This server allows 2 requests a minute .*; try again in 30 s\.$"):
         rate.take("ann")
     now[0] = 60.0
     rate.take("ann")

@@ -134,7 +134,7 @@ def test_a_worker_is_killed_under_load_and_nobody_is_forgotten(engine: ServedEng
     assert sorted(told) == list(range(8))
     for number, each in told.items():
         if isinstance(each, str):
-            assert each.startswith("The machine that worked at this was lost") and each.endswith(".")
+            assert each.startswith("The worker of this request was lost") and each.endswith(".")
         else:
             assert each.question == f"what is {number}?" and each.crop.trace.image_size == (200 + number, 160)
     assert sum(isinstance(each, Comparison) for each in told.values()) >= 6
@@ -191,5 +191,5 @@ def test_a_second_death_is_told_and_what_was_told_is_not_told_again() -> None:
         lambda engine: engine.call(asked("answer")),
         lambda engine: list(engine.stream(asked("run_many"))),
     ):
-        with pytest.raises(WorkerError, match=r"^The machine .* was lost, twice; please ask again\.$"):
+        with pytest.raises(WorkerError, match=r"^The worker .* was lost twice; please try again\.$"):
             lost(ServedEngine(Handle([died], [died])))

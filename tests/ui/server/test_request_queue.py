@@ -56,7 +56,7 @@ def test_who_came_first_is_first_and_no_more_may_wait_than_may(clock: Clock) -> 
     first, second, third = (turns.join("page") for _ in range(3))
     assert list(first.waits()) == []
     assert [next(each.waits()).ahead for each in (second, third)] == [1, 2]
-    with pytest.raises(QueueFullError, match=r"^2 questions already wait for the model, and no more may; .* soon\.$"):
+    with pytest.raises(QueueFullError, match=r"^The queue is full \(2 requests are waiting\); .* soon\.$"):
         turns.join("page")
     second.leave()  # gone, though it was not its turn
     assert next(third.waits()).ahead == 1
@@ -233,19 +233,17 @@ def test_the_page_tells_who_waits_and_refuses_who_may_not(scene: str) -> None:
     ask = Handlers(behind, []).ask(History(), scene, "what?", None, *SETTINGS, "")
     explorer, note, history, stop = next(ask)
     assert explorer == history == gr.skip() and stop.interactive
-    assert 'class="waiting" role="status"' in note and "You are next." in note
+    assert 'class="waiting" role="status"' in note and "1 request is ahead of yours." in note
     methods = SweepHandlers(behind).methods(scene, "what?", ["crop"], *SETTINGS)
     *_, note, status = list(methods)[-1]
-    assert "1 question already waits for the model, and no more may; please ask again soon." in note
+    assert "The queue is full (1 request is waiting); please try again soon." in note
     assert 'class="message" role="alert"' in note and status == ""
     held.leave()
     assert [note for _, note, *_ in ask][-1] == ""
     held = turns.join("stream")
     methods = SweepHandlers(behind).methods(scene, "what?", ["crop"], *SETTINGS)
-    assert [next(methods)[-1] for _ in range(2)] == [
-        "Starting …",
-        "1 request is ahead of yours; about 1 second to wait.",
-    ]
+    waiting = "1 request is ahead of yours; about 1 second to wait."
+    assert [next(methods)[-1] for _ in range(2)] == ["Starting …", waiting]
     held.leave()
     assert list(methods)[-1][-1] == "Done: 1 run."
 
@@ -276,7 +274,7 @@ def test_programs_wait_in_the_same_line_and_are_refused_in_one_sentence(
     second = ask("second")
     until(lambda: turns.taken == 2)
     began = time.monotonic()
-    with pytest.raises(Exception, match=r"1 question already waits for the model, and no more may"):
+    with pytest.raises(Exception, match=r"The queue is full \(1 request is waiting\)"):
         ask("third").result(PATIENCE)
     assert time.monotonic() - began < 5, "at once"
     engine.released.set()

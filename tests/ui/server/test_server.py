@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from crop_core.records.config import Budget, CropConfig
 from crop_core.records.results import RunSpec
 from tests.support.fake_records import FakeEngine, request, sample_image
-from ui.server import metrics
+from ui.server import health
 from ui.server.headers import POLICY, SecurityHeaders, headers
 from ui.server.health import Metrics, health_routes
 from ui.server.hosting import GRACE, Hosting
@@ -204,7 +204,7 @@ def test_figures_count_what_was_reported(
 def test_figures_without_their_package_are_one_sentence(
     monkeypatch: pytest.MonkeyPatch, active: ActiveRequests
 ) -> None:
-    monkeypatch.setattr(metrics, "find_spec", lambda name: None)
+    monkeypatch.setattr(health, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"^CROP_METRICS needs .*pip install prometheus-client\.$"):
         Metrics(active)
 

@@ -203,7 +203,7 @@ def test_nobody_asks_more_often_than_is_allowed(start: Callable[..., Any]) -> No
             given = client.post("login", data={"username": name, "password": password})
             client.headers["Cookie"] = "; ".join(f"{key}={value}" for key, value in given.cookies.items())
         assert ["rabbit" in ask(ann) for _ in range(3)] == [True, True, False]
-        assert "This server takes 2 questions a minute from each; try again in" in ask(ann)
+        assert "This server allows 2 requests a minute for each visitor; try again in" in ask(ann)
         assert "rabbit" in ask(bob)
 
 

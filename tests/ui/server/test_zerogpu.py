@@ -144,7 +144,7 @@ def test_a_quota_is_told_without_markup() -> None:
 
 def test_a_gpu_that_is_taken_back_is_told() -> None:
     engine = ZeroEngine(Refusing(), failing(gr.Error(zerogpu.ABORTED, title=zerogpu.WORKER)))
-    with pytest.raises(ZeroError, match=r"^The GPU was taken back before the answer was there; .*\.$"):
+    with pytest.raises(ZeroError, match=r"^The GPU's time was over before the answer was complete; .*\.$"):
         engine.call(request("localize"))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crop_core.records.formatting import format_bytes, format_flops, format_number
 from crop_core.records.region import Region
 from crop_core.records.results import TokenProb
 from tests.support.fake_records import answer, comparison, trace
@@ -43,15 +44,15 @@ def test_token_readouts_are_those_of_the_trace() -> None:
     result = comparison()
     rows = by_key(result)
     assert rows["final_tokens"]["crop"] == str(result.crop.trace.final_tokens)
-    assert rows["mean_tokens"]["crop"] == texts.number(result.crop.trace.mean_tokens)
+    assert rows["mean_tokens"]["crop"] == format_number(result.crop.trace.mean_tokens)
     assert rows["mean_tokens"]["baseline"] == "576"
 
 
 def test_the_localizer_is_in_every_total_that_it_has_a_part_in() -> None:
     result = comparison()
     rows, cost = by_key(result), result.crop.cost
-    assert rows["flops"]["crop"] == texts.flops(cost.flops + cost.localizer_flops)
-    assert rows["weights"]["crop"] == texts.size(cost.weights_bytes + cost.localizer_weights_bytes)
+    assert rows["flops"]["crop"] == format_flops(cost.flops + cost.localizer_flops)
+    assert rows["weights"]["crop"] == format_bytes(cost.weights_bytes + cost.localizer_weights_bytes)
     assert {key for key, row in rows.items() if row["localizer"]} == {"ttft", "total", "flops", "weights"}
     assert rows["total"]["bars"]["localizer"] == pytest.approx(cost.localizer_s / result.baseline.cost.total_s)
 
@@ -149,5 +150,5 @@ def test_a_localizer_without_weights_of_its_own_has_its_share_of_the_time() -> N
 
 def test_the_page_and_the_readme_say_the_same_of_the_bundled_models() -> None:
     known, _, _ = texts.WORLD.partition(" On photographs")
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     assert known in " ".join(readme.split())

@@ -95,8 +95,8 @@ def test_a_file_is_named_in_printable_letters(tmp_path: Path) -> None:
         packed.writestr("../../a\nb\u202e.json", "{}")
         packed.writestr("x" * 300 + ".json", "{}")
     first, second = load_runs.open_files([str(path)]).notices
-    assert first.startswith("'a?b?.json' is no recorded run")
-    assert len(second.partition(" is no")[0]) <= MAX_REPR + 3
+    assert first.startswith("'a?b?.json' is not a recorded run")
+    assert len(second.partition(" is not")[0]) <= MAX_REPR + 3
 
 
 def test_a_zip_that_holds_nothing_is_told(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_zip_that_holds_nothing_is_told(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr("read.me", "nothing")
     assert load_runs.open_files([str(path)]).notices == [
-        "There is no recorded run; choose JSON files of recorded runs, or a zip of them."
+        "No recorded run found; choose JSON files of recorded runs, or a zip of them."
     ]
 
 
