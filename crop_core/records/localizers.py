@@ -35,7 +35,7 @@ LOCALIZERS = {
         needs_model=True,
     ),
     WHOLE: LocalizerInfo("the whole image, no region", f"{_LOCALIZE}.fixed_regions:WholeImage"),
-    NONE: LocalizerInfo("no localizer: regions are drawn"),
+    NONE: LocalizerInfo("no localizer, regions are drawn"),
     "grid": LocalizerInfo(
         "a checkpoint that answers with numbers, which are read from its probabilities",
         f"{_LOCALIZE}.grid_vlm:GridVlmLocalizer",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -20,7 +19,7 @@ class TabContext:
     """
 
     sweeps: SweepHandlers
-    inputs: Sequence[Any]
+    inputs: list[Any]
     note: Any
     model: dict[str, Any]
     examples: list[Example]
