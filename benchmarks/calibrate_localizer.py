@@ -1,4 +1,4 @@
-"""Fit the bundled locator's doubt and confidence, for its config: `python -m benchmarks.calibrate_localizer`.
+"""Fit the bundled localizer's doubt and confidence, for its config: `python -m benchmarks.calibrate_localizer`.
 
 The questions are of the held-out world, and apart from those of the benchmark and of the examples.
 """
@@ -43,13 +43,13 @@ def write(told: Calibration | AttentionRule, folder: Path, key: str = KEY) -> No
 def main() -> None:
     """Fit and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibrate_localizer", description=__doc__)
-    parser.add_argument("--locator", type=Path, default=LOCATOR, help="the locator's folder")
+    parser.add_argument("--localizer", type=Path, default=LOCATOR, help="the localizer's folder")
     parser.add_argument("--per-kind", type=int, default=60, help="questions of each kind")
     parser.add_argument("--coverage", type=float, default=0.97, help="share of the needed regions to be covered")
     options = parser.parse_args()
     items = held_out(options.per_kind, splits.CALIBRATION)
-    found = fit(GridVlmLocalizer(load(options.locator)), items, options.coverage)
-    write(found, options.locator)
+    found = fit(GridVlmLocalizer(load(options.localizer)), items, options.coverage)
+    write(found, options.localizer)
     sys.stdout.write(f"{len(items)} questions: {found}\n")
 
 

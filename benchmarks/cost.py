@@ -79,12 +79,12 @@ def plain_rule_regions(model: str, items: Sequence[Item]) -> list[list[int]]:
     ]
 
 
-def localizer_costs(model: str, locator: str, items: Sequence[Item]) -> dict[str, Figures]:
+def localizer_costs(model: str, localizer: str, items: Sequence[Item]) -> dict[str, Figures]:
     """Seconds and FLOPs of finding a region, in alternation: by the trained localizer, by the answering model, and by
     the answering model where the image is encoded for the answer anyway.
     """
     adapter = load(model, "cpu", "float32")
-    trained, own = localizer_for(load(locator, "cpu", "float32")), SelfLocalizer(adapter)
+    trained, own = localizer_for(load(localizer, "cpu", "float32")), SelfLocalizer(adapter)
     found: dict[str, Figures] = {}
     for number, item in enumerate(tqdm([items[0], *items], "localizers", mininterval=5)):
         for name, way in _ways(adapter, trained, own, item).items():

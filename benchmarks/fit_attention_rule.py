@@ -2,7 +2,7 @@
 `python -m benchmarks.fit_attention_rule`.
 
 The development questions are of the held-out world, and apart from those of the benchmark, of the examples and of the
-locator's calibration. Three in four of them fit the weights, and the others the doubt and the confidence.
+localizer's calibration. Three in four of them fit the weights, and the others the doubt and the confidence.
 """
 
 from __future__ import annotations

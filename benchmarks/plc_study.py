@@ -76,13 +76,13 @@ class Reply:
     kl: float
 
 
-def replies(items: Iterable[Item], model: str, locator: str) -> dict[str, list[Reply]]:
+def replies(items: Iterable[Item], model: str, localizer: str) -> dict[str, list[Reply]]:
     """What every variant says at every budget to every question, by "TITLE BUDGET"; the image is encoded once."""
-    adapter, localizer = load(model, "cpu"), localizer_for(load(locator, "cpu"))
+    adapter, finder = load(model, "cpu"), localizer_for(load(localizer, "cpu"))
     found: dict[str, list[Reply]] = {}
     for item in items:
         session = Session(adapter, item.scene.image, item.question.text, LONGEST)
-        regions = session.localize(localizer).regions
+        regions = session.localize(finder).regions
         full = adapter.decode(session.baseline.generated.ids)
         found.setdefault("all tokens", []).append(Reply(_right(full, item), 0.0))
         for budget in BUDGETS:

@@ -58,7 +58,7 @@ LOCALIZERS: dict[str, tuple[str, Factory]] = {  # name: (what it is, how it is m
         lambda adapter, setting: KnownRegion(Region(*FREE, *setting.image_size)),
     ),
     "slots": (
-        "the bundled locator, a few million parameters, one forward pass",
+        "the bundled localizer, a few million parameters, one forward pass",
         lambda adapter, setting: GridVlmLocalizer(load(DEFAULT_LOCALIZER, setting.device, setting.dtype)),
     ),
     "grid": (

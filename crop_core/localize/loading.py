@@ -32,6 +32,6 @@ def localizer_for(adapter: Adapter) -> Localizer:
     raise ModelError(
         f'{adapter.name} cannot be a localizer: it is a {adapter.model.config.model_type} model without a "{KEY}" that '
         f"says its format ({' or '.join(NAMED)}) in its config.json, and without the tokens {' '.join(SLOTS)}; use "
-        f"crop-tiny-locator, {SELF!r} for the answering model itself, a fine-tuned locator, or a model of "
+        f"crop-tiny-locator, {SELF!r} for the answering model itself, a fine-tuned localizer, or a model of "
         f"{' or '.join(BOXES)}."
     )

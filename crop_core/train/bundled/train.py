@@ -79,7 +79,7 @@ def train(
 
     The model is written to `work / name`, and to `out` where that is given.
 
-    `start` is an earlier checkpoint of it. Without one, the answerer starts from the locator in `work`. Any device
+    `start` is an earlier checkpoint of it. Without one, the answerer starts from the localizer in `work`. Any device
     goes on from what is in `work`, and the number of worker processes changes nothing of what is learnt.
     """
     torch.set_num_threads(threads)

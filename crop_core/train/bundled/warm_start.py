@@ -1,8 +1,8 @@
-"""Starting a model from a trained one: from an earlier checkpoint of its own, or the answerer from the locator.
+"""Starting a model from a trained one: from an earlier checkpoint of its own, or the answerer from the localizer.
 
-The locator already knows how to find what a question is about. Its embeddings and decoder layers become the answerer's
-first ones, the layers after them start as identities, and the answerer's projector is taught to say of every patch what
-the locator's projector says of the same place.
+The localizer already knows how to find what a question is about. Its embeddings and decoder layers become the
+answerer's first ones, the layers after them start as identities, and the answerer's projector is taught to say of every
+patch what the localizer's projector says of the same place.
 """
 
 from __future__ import annotations
