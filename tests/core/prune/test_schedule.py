@@ -172,13 +172,13 @@ def test_compression_before_ilp_always_leaves_a_reachable_budget():
 
 
 def test_layers_that_must_stay_whole_are_not_cut():
-    assert [layer for layer, _ in default_schedule(36, first=3)] == [3, 24]
-    assert [layer for layer, _ in default_schedule(4, first=3)] == [3]
-    assert cuts(IlpConfig(), 36, 576, 100, first=3)[0][0] == 3
-    assert latest_cut(2, 36, 576, 100, first=3) == 3
-    assert fastv.schedule(36, 576, 100, first=3).schedule[0][0] == 3
+    assert [layer for layer, _ in default_schedule(36, first_prunable_layer=3)] == [3, 24]
+    assert [layer for layer, _ in default_schedule(4, first_prunable_layer=3)] == [3]
+    assert cuts(IlpConfig(), 36, 576, 100, first_prunable_layer=3)[0][0] == 3
+    assert latest_cut(2, 36, 576, 100, first_prunable_layer=3) == 3
+    assert fastv.schedule(36, 576, 100, first_prunable_layer=3).schedule[0][0] == 3
     with pytest.raises(ConfigError, match="cuts at layer 2, but this model of 36 decoder layers allows 3 to 35"):
-        cuts(IlpConfig(((2, 0.5),)), 36, 576, 100, first=3)
+        cuts(IlpConfig(((2, 0.5),)), 36, 576, 100, first_prunable_layer=3)
 
 
 def test_a_compressor_leaves_as_much_as_suits_it_or_as_it_is_told():
