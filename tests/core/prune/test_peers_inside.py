@@ -277,7 +277,7 @@ def test_dart_cuts_once_where_fastv_does():
 
 def test_places_rise_and_stay_within_the_layers():
     assert rising([0.4, 0.4, 9.0], 8) == (1, 2)
-    assert rising([1, 2, 3], 6, first=3) == (3, 4, 5)
+    assert rising([1, 2, 3], 6, first_prunable_layer=3) == (3, 4, 5)
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
