@@ -138,8 +138,7 @@ def mean_tokens(cuts: Cuts, layers: int, count: int) -> float:
 
 
 def split(total: int, counts: Sequence[int]) -> list[int]:
-    """`total` tokens distributed to several images of `counts` visual tokens each, in proportion and at least one
-    each."""
+    """`total` tokens shared out to images of `counts` visual tokens each, in proportion and at least one each."""
     if len(counts) == 1:
         return [total]
     shares = [max(1, math.floor(total * count / sum(counts))) for count in counts]
