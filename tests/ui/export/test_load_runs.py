@@ -376,7 +376,7 @@ def test_the_report_holds_every_image_and_turn_and_the_figure_says_which_it_is_o
     payload = json.loads(re.search(r'type="application/json">(.*?)</script>', text, re.DOTALL).group(1))
     assert payload["others"] == [data_url(sample_image(90, 120))]
     assert json.loads(payload["data"])["result"]["others"] == [trace.to_json() for trace in run.result.others]
-    assert "<dt>asked before</dt><dd>what? cat</dd>" in text
+    assert "<dt>earlier turns</dt><dd>what? cat</dd>" in text
     assert "columns 5-6, rows 5-7 of 8x8, drawn" in text
     assert "image 2 of 2" in caption(run.result, 2)
     assert "image 1" not in caption(RUN)
