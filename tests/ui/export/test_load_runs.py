@@ -64,7 +64,7 @@ def test_a_image_is_found_inside_beside_or_not_at_all(tmp_path):
     alone = write(tmp_path, "run.json", pictures=None)
     (run,), (notice,) = open_files([alone]).runs, open_files([alone]).notices
     assert run.images[0].size == (336, 336) and run.images[0].getcolors() == [(336 * 336, (200, 200, 200))]
-    assert "'run.json' contains no image inside" in notice
+    assert "'run.json' contains no image" in notice
     sample_image().save(tmp_path / "any.png")
     sample_image(50, 60).save(tmp_path / "other.png")
     beside = open_files([alone, str(tmp_path / "other.png"), str(tmp_path / "any.png")])
