@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def facts(result: Comparison) -> dict[str, str]:
     """Metadata of a run, name -> text; date and versions are those of the run, which old files lack."""
     rows = {
-        "asked before": "; ".join(f"{question} {answer}" for question, answer in result.history),
+        "earlier turns": "; ".join(f"{question} {answer}" for question, answer in result.history),
         "question": result.question,
         "baseline answer": result.baseline.text,
         f"answer with {texts.method_name(result.method)}": result.crop.text,

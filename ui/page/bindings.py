@@ -9,7 +9,7 @@ import gradio as gr
 from ui.page.controls import ASK_PULL
 from ui.page.export_panel import opened, withdraw
 from ui.page.handlers import Handlers, stopping
-from ui.page.tabs.learn import asked_by
+from ui.page.tabs.learn import bind_lesson
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
@@ -20,10 +20,10 @@ Parts = dict[str, Any]
 def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     """Connect everything; inputs and outputs: as the layout's columns return them."""
     preview(handlers, inputs, outputs)
-    asked = [*ask(handlers, inputs, outputs), *ask_prepared(handlers, inputs, outputs)]
-    stop(handlers, inputs, outputs, asked)
+    runs = [*ask(handlers, inputs, outputs), *ask_prepared(handlers, inputs, outputs)]
+    stop(handlers, inputs, outputs, runs)
     outputs["publish"].wire(outputs["history"])
-    for run in [*asked, *show_again(handlers, outputs)]:
+    for run in [*runs, *show_again(handlers, outputs)]:
         beside = [outputs["runs"], outputs["link"], outputs["follow"].box]
         run.then(handlers.beside, outputs["history"], beside, **PRIVATE)
         outputs["publish"].after(run, outputs["history"])
@@ -86,23 +86,23 @@ def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
 def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
     """Bind examples, failures and the steps of the lesson, each with one image; returns the events."""
     panel, strip, failures = inputs["panel"], inputs["strip"], outputs["failures"]
-    asked = [inputs["image"], inputs["question"]]
-    chosen = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)
+    fields = [inputs["image"], inputs["question"]]
+    chosen = bind_lesson(outputs["bar"], outputs["start"], panel, fields, outputs["tabs"], handlers.examples)
     if strip is not None:
-        chosen.append(strip.select(handlers.show_example, panel.mode, [*asked, panel.mode], **PRIVATE))
+        chosen.append(strip.select(handlers.show_example, panel.mode, [*fields, panel.mode], **PRIVATE))
     if failures is not None:
-        changed = [*asked, panel.mode, panel.budget, outputs["tabs"]]
+        changed = [*fields, panel.mode, panel.budget, outputs["tabs"]]
         chosen.append(failures.select(handlers.show_failure, panel.mode, changed, **PRIVATE))
     alone = [*inputs["more"].values, *begun(inputs, outputs)]
     ready = [each.then(lambda: (None, "", *begin()), None, alone, queue=False, **PRIVATE) for each in chosen]
     return [each.then(handlers.ask, **asking(inputs, outputs)) for each in ready]
 
 
-def stop(handlers: Handlers, inputs: Parts, outputs: Parts, asked: list[Any]) -> None:
+def stop(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> None:
     """Bind the Stop button to all runs."""
     read = [outputs["history"], inputs["image"], inputs["more"].files]
     changed = [outputs["explorer"], inputs["note"], inputs["stop"]]
-    inputs["stop"].click(handlers.stop, read, changed, cancels=asked, js=STOP, **PRIVATE)
+    inputs["stop"].click(handlers.stop, read, changed, cancels=runs, js=STOP, **PRIVATE)
 
 
 def show_again(handlers: Handlers, outputs: Parts) -> list[Any]:

@@ -84,8 +84,8 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
 
 def output_tabs(engine: Engine, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
     """The tabs, from the modules of `ui/page/tabs/`; returns the widgets that the handlers change."""
-    asked = [inputs["image"], inputs["question"], *inputs["panel"].values]
-    page = TabContext(SweepHandlers(engine), asked, inputs["note"], MODEL, examples)
+    fields = [inputs["image"], inputs["question"], *inputs["panel"].values]
+    page = TabContext(SweepHandlers(engine), fields, inputs["note"], MODEL, examples)
     outputs: dict[str, Any] = {}
     with gr.Tabs(elem_id="tabs") as outputs["tabs"]:
         for module in tab_modules():

@@ -64,7 +64,7 @@ def test_a_image_is_found_inside_beside_or_not_at_all(tmp_path):
     alone = write(tmp_path, "run.json", pictures=None)
     (run,), (notice,) = open_files([alone]).runs, open_files([alone]).notices
     assert run.images[0].size == (336, 336) and run.images[0].getcolors() == [(336 * 336, (200, 200, 200))]
-    assert "'run.json' contains no image inside" in notice
+    assert "'run.json' contains no image" in notice
     sample_image().save(tmp_path / "any.png")
     sample_image(50, 60).save(tmp_path / "other.png")
     beside = open_files([alone, str(tmp_path / "other.png"), str(tmp_path / "any.png")])
@@ -376,7 +376,7 @@ def test_the_report_holds_every_image_and_turn_and_the_figure_says_which_it_is_o
     payload = json.loads(re.search(r'type="application/json">(.*?)</script>', text, re.DOTALL).group(1))
     assert payload["others"] == [data_url(sample_image(90, 120))]
     assert json.loads(payload["data"])["result"]["others"] == [trace.to_json() for trace in run.result.others]
-    assert "<dt>asked before</dt><dd>what? cat</dd>" in text
+    assert "<dt>earlier turns</dt><dd>what? cat</dd>" in text
     assert "columns 5-6, rows 5-7 of 8x8, drawn" in text
     assert "image 2 of 2" in caption(run.result, 2)
     assert "image 1" not in caption(RUN)

@@ -7,7 +7,7 @@ import pytest
 from crop_core.records.config import PRESETS
 from crop_core.records.methods import METHODS
 from crop_core.train.world.questions import KINDS
-from ui.page.tabs.learn import failures_html, moment, prepared, said
+from ui.page.tabs.learn import both_answers, failures_html, moment, prepared
 from ui.views.examples import load_examples
 from ui.views.lesson import GLOSSARY, STEPS, WHY_FAILED
 from ui.views.rendering import render
@@ -64,7 +64,7 @@ def test_failures_tell_both_answers_and_why():
     html = failures_html(EXAMPLES, failures)
     for index in failures:
         assert f'data-index="{index}"' in html
-        assert said(EXAMPLES[index]) == (
+        assert both_answers(EXAMPLES[index]) == (
             f"“{rows[index]['answer']}” in the baseline, “{rows[index]['measured']['crop 64']}” with CROP at 64"
         )
     assert set(WHY_FAILED) == set(KINDS)

@@ -84,7 +84,7 @@ def test_what_breaks_gradio_is_told_without_details(caplog: pytest.LogCaptureFix
     assert answer.status_code == 400
     assert answer.json() == {"detail": "The request cannot be read: this app's page does not send such requests."}
     assert [record.getMessage() for record in caplog.records if record.name == allowlist.__name__] == [
-        "refused what no page sends: KeyError at '/gradio_api/queue/join'"
+        "malformed request refused: KeyError at '/gradio_api/queue/join'"
     ]
 
 

@@ -125,7 +125,7 @@ def gone(path: Path, within: float = 10) -> bool:
 
 
 def test_uploads_are_deleted_in_time(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "LOOK_EVERY", 0.2)
+    monkeypatch.setattr(layout, "CLEAN_UP_EVERY", 0.2)
     build = layout.build
     monkeypatch.setattr("tests.support.served.build", lambda *given: build(*given, keep_hours=1 / 3600))
     with start() as app, httpx.Client(base_url=app) as client:
@@ -175,7 +175,7 @@ def test_a_session_without_a_name_stops_nobody(start: Callable[..., Any], monkey
         path = client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()[0]
         data = [{"path": path, "meta": FILE}, "what?", "crop", "64", ""]
         with monkeypatch.context() as slow:
-            slow.setattr("tests.support.fake_records.FakeEngine.answer", lambda *_: time.sleep(0.3))
+            slow.setattr("tests.support.fake_records.FakeEngine.call", lambda *_: time.sleep(0.3))
             for session in ("a", "", "", "b"):
                 body = {"data": data, "fn_index": index, "session_hash": session}
                 assert client.post("gradio_api/queue/join", json=body).status_code == 200

@@ -31,5 +31,5 @@ class TabContext:
 
 def tab_modules() -> list[ModuleType]:
     """Every module of this folder, from left to right."""
-    found = [import_module(f"{__name__}.{each.name}") for each in pkgutil.iter_modules(__path__)]
-    return sorted(found, key=lambda module: module.ORDER)
+    modules = [import_module(f"{__name__}.{each.name}") for each in pkgutil.iter_modules(__path__)]
+    return sorted(modules, key=lambda module: module.ORDER)

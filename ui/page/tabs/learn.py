@@ -105,11 +105,11 @@ def prepared(at: int, examples: list[Example]) -> tuple[Any, ...]:
     return (gr.skip(),) * 5
 
 
-def asked_by(
-    bar: Bar, start: gr.Button, panel: SettingsPanel, asked: list[Any], tabs: gr.Tabs, examples: list[Example]
+def bind_lesson(
+    bar: Bar, start: gr.Button, panel: SettingsPanel, fields: list[Any], tabs: gr.Tabs, examples: list[Example]
 ) -> Any:
     """Bind start, next, back and end; returns the events after which the step's example is run."""
-    inputs = [*asked, panel.method, panel.budget, panel.mode]
+    inputs = [*fields, panel.method, panel.budget, panel.mode]
 
     def go(at: int) -> tuple[Any, ...]:
         return *moment(at), gr.Tabs(selected="explore") if known(at) else gr.skip()
@@ -127,12 +127,12 @@ def failures_html(examples: list[Example], failures: list[int]) -> str:
     """Cards of the examples on which pruning fails, with both answers and the reason."""
     failed = [(index, examples[index]) for index in failures]
     cards = [
-        Card(index, one.question, (said(one), WHY_FAILED.get(one.kind, "")), thumbnail(one.image))
+        Card(index, one.question, (both_answers(one), WHY_FAILED.get(one.kind, "")), thumbnail(one.image))
         for index, one in failed
     ]
     return render("failure_strip", cards)
 
 
-def said(example: Example) -> str:
+def both_answers(example: Example) -> str:
     """Both answers of an example on which pruning fails."""
     return f"“{texts.quoted(example.answer)}” in the baseline, “{texts.quoted(example.pruned)}” with CROP at 64"
