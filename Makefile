@@ -48,9 +48,10 @@ setup: $(APP)  ## make .venv and install the app's packages
 demo: $(APP)  ## start the app on port 7860 or the first free one after it
 	@$(BIN)/python app.py
 
-lint: $(DEV) $(NPM)  ## ruff and mypy, and Biome for the JavaScript
+lint: $(DEV) $(NPM)  ## ruff, mypy and import-linter, and Biome for the JavaScript
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	npm run --silent lint
 
 # Browser tests run separately: Playwright keeps an event loop running, and the apps that they start need the cores.

@@ -28,11 +28,10 @@ def main() -> None:
 
 def serve(settings: Settings) -> None:
     """Load, build, launch; ValueError with one sentence for what cannot be."""
-    sys.stderr.write(f"CROP Explorer: settings: {', '.join(settings.told()) or 'none'}\n")
+    sys.stderr.write(f"CROP Explorer: settings: {', '.join(settings.describe()) or 'none'}\n")
     from crop_core.models import DEFAULT_MODEL  # these bring torch and Gradio, which --help can do without
     from ui.page.layout import build, launch_options
-    from ui.server.hosting import Hosting
-    from ui.server.malloc import limit_malloc
+    from ui.server.hosting import Hosting, limit_malloc
     from ui.server.zerogpu import load_engine
     from ui.views.examples import load_examples
 

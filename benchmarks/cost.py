@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
+from crop_core.evaluate.datasets.bundled_world import MAX_NEW_TOKENS
+from crop_core.evaluate.runner.trial import ALL
 from tqdm import tqdm
 
 from crop_core.engine.engine import CropEngine
 from crop_core.engine.session import Session
-from crop_core.evaluate.datasets.bundled_world import LONGEST
-from crop_core.evaluate.runner.trial import ALL
 from crop_core.localize import LocalizationResult, Localizer, SelfLocalizer, localizer_for
 from crop_core.localize.self_attention.attention_rule import AttentionRule
 from crop_core.measure.timing import now
@@ -41,7 +41,7 @@ def measure(
     """
     costs: dict[str, list[Cost]] = {ALL.name: []}
     for budget in budgets:
-        config = CropConfig(method=method, budget=Budget(mean_tokens=budget), max_new_tokens=LONGEST)
+        config = CropConfig(method=method, budget=Budget(mean_tokens=budget), max_new_tokens=MAX_NEW_TOKENS)
         results = [
             engine.compare(item.scene.image, item.question.text, config)
             for item in tqdm(items, desc=f"cost {budget:g}", mininterval=5)

@@ -63,8 +63,7 @@ def measure(users: int, seconds: int, kills: int) -> dict[str, Any]:
     import ray
     from ray import serve
 
-    from ui.server.ray_client import ServedEngine
-    from ui.server.ray_replica import deployment
+    from ui.server.ray_engine import ServedEngine, deployment
 
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
     ray.init("local", num_cpus=REPLICAS + 1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")

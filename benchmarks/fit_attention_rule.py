@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from crop_core.localize.self_attention.region_scores import ROWS, AttentionTerm, cell_scores, region_scores
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
@@ -25,7 +26,6 @@ from crop_core.localize.decoding.region_decoding import decode_region_scores
 from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule
 from crop_core.localize.self_attention.localizer import attention_features
 from crop_core.localize.self_attention.pooled_grid import PooledGrid
-from crop_core.localize.self_attention.region_scores import ROWS, AttentionTerm, cell_scores, region_scores
 from crop_core.models import Adapter, load
 from crop_core.records.region import GRID
 from crop_core.train.world import splits
@@ -122,7 +122,7 @@ def calibrated(rule: AttentionRule, shares: NDArray[np.float32], true: ArrayLike
 
 def figures(rule: AttentionRule, shares: NDArray[np.float32], true: ArrayLike) -> str:
     """Mean IoU and coverage of a rule as text; shares: (Q, 64, T) of its terms."""
-    found = [rule.read(each.T).numbers for each in shares]
+    found = [rule.decode(each.T).numbers for each in shares]
     return f"mean IoU {iou(found, true).mean():.3f}, covers all {covers(found, true).mean():.3f}"
 
 

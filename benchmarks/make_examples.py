@@ -19,11 +19,9 @@ from PIL import Image
 
 from crop_core.evaluate.datasets import bundled_world
 from crop_core.evaluate.datasets.protocol import Example
-from crop_core.evaluate.metrics.exact import Exact
-from crop_core.evaluate.runner.record import Record
-from crop_core.evaluate.runner.trial import ALL, Trial
-from crop_core.evaluate.runner.work import Skipped, SweepError
-from crop_core.evaluate.runner.worker_config import WorkerConfig
+from crop_core.evaluate.metrics.text_match import Exact
+from crop_core.evaluate.runner.plan import ALL, Trial
+from crop_core.evaluate.runner.work import Record, Skipped, SweepError, WorkerConfig
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
 from crop_core.train.world import splits
 from crop_core.train.world.held_out import Item, one_of_each_kind
@@ -115,8 +113,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER")
     options = parser.parse_args()
     examiner = WorkerConfig(
-        "world", Exact(), bundled_world.LONGEST, DEFAULT_MODEL, DEFAULT_LOCALIZER, "cpu", "float32"
-    ).examiner()
+        "world", Exact(), bundled_world.MAX_NEW_TOKENS, DEFAULT_MODEL, DEFAULT_LOCALIZER, "cpu", "float32"
+    ).trial_runner()
 
     def as_shown(item: Item) -> Replies:
         outcome = examiner(shown_example(item), (ALL, PRUNED))

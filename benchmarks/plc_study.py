@@ -21,9 +21,9 @@ from tqdm import tqdm
 from crop_core.compress.plc_checkpoint import PlcWeights
 from crop_core.compress.query_resampler import RegionResampler
 from crop_core.engine.session import Session
-from crop_core.evaluate.markdown import markdown
-from crop_core.evaluate.metrics.exact import normal
+from crop_core.evaluate.metrics.text_match import normal
 from crop_core.evaluate.report.statistics import paired, wilson
+from crop_core.evaluate.report.table import markdown
 from crop_core.localize import localizer_for
 from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load

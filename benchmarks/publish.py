@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import cost, plc_study, region_quality, search, tables
+from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
+
+from benchmarks import cost, plc_study, reference, region_quality, search, tables
 from crop_core.evaluate.report.summary import RunSummary, Summary, summarise
 from crop_core.evaluate.report.table import methods_table
 from crop_core.evaluate.runner import store
 from crop_core.evaluate.runner.plan import BUDGETS
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +98,7 @@ def measured_separately(folder: Path = RESULTS) -> dict[str, str]:
 def filled() -> dict[Path, str]:
     """Every text with its current figures."""
     figures, separate = measured(), measured_separately()
-    texts = dict.fromkeys(TEXTS, figures) | {SEPARATE: separate}
+    texts = dict.fromkeys(TEXTS, figures) | {SEPARATE: separate | reference.lists()}
     return {file: fill(file.read_text(encoding="utf-8"), figures) for file, figures in texts.items()}
 
 

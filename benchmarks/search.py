@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from crop_core.engine.likelihood import first_token_kl, logits_of
 from crop_core.engine.session import Session
-from crop_core.evaluate.markdown import markdown
 from crop_core.evaluate.report.statistics import paired
+from crop_core.evaluate.report.table import markdown
 from crop_core.localize import Localizer, localizer_for
 from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from crop_core.evaluate.markdown import markdown
 from crop_core.evaluate.report.summary import Summary
-from crop_core.evaluate.runner.trial import Trial
+from crop_core.evaluate.report.table import markdown
+from crop_core.evaluate.runner.plan import Trial
 from crop_core.train.world.questions import KINDS
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`python -m crop_core`: see cli.py."""
+"""`python -m crop_core`: the command line, see crop_core/cli."""
 
 import sys
 

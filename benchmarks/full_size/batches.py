@@ -22,6 +22,30 @@ def largest(fits: Callable[[int], bool], max_batch: int) -> int:
     """The largest batch up to `max_batch` that fits, to within STEP, by doubling and then bisection; 0 when none fits.
     `fits` must be False from some batch on.
     """
+    low, high = 0, 1
+    while high <= max_batch and fits(high):
+        low, high = high, 2 * high
+    high = min(high, max_batch + 1)  # the smallest that does not fit or may not be tried
+    while high - low > max(1, low * STEP):
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+class Batches:
+    """Batches of one task's prompt; region: the one that its method reads."""
+
+    def __init__(self, task: Task, encoded: Encoded, region: Region) -> None:
+        self.task, self.encoded, self.region = task, encoded, region
+
+    def fits(self, copies: int) -> bool:
+        """Whether answering this many copies fits in the device's memory."""
+        return self._timed(copies, 1) is not None
+
+    def rates(self, copies: int) -> dict[str, Any] | None:
+        """Medians of REPEATS runs of this many copies, after a warm-up; the clock starts with the prefill, which
+        includes the scoring. None when memory does not suffice for consecutive runs.
+        """
         timed = self._timed(copies, REPEATS + 1)
         if timed is None:
             return None

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress import registry as compressors
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.engine.run import Encoded, Task
 from crop_core.measure.flops import prefill_flops
 from crop_core.models import PreparedInputs
 from crop_core.models.compressed_inputs import CompressedInputs, compress_inputs
 from crop_core.models.generation import Generated, generate
 from crop_core.prune import LayerPruning, VisualTokens, schedule
-from crop_core.prune import registry as pruners
 from crop_core.records.compression_plan import CompressionPlan
+from crop_core.records.methods import load_class
 from crop_core.records.region import Region
 
 
@@ -81,7 +80,8 @@ def _plan(task: Task, region: Region) -> CompressionPlan:
     if compressor is None:
         return CompressionPlan.identity(layout.count)
     count = task.counts.tokens[0] if task.counts.tokens else None
-    return compressors.compressor(compressor, task.config).plan(CompressionInput(layout, region), count)
+    method: Compressor = load_class(compressor).from_config(task.config)
+    return method.plan(CompressionInput(layout, region), count)
 
 
 def _cuts(task: Task, count: int) -> schedule.Cuts:
@@ -96,5 +96,5 @@ def _pruning(
 ) -> LayerPruning:
     inner, inside = task.counts.inner, torch.from_numpy(plan.inside(region.mask(task.layouts[0].boxes)))
     tokens = [VisualTokens.of_one_image(inside.to(visual.device))] * len(visual)
-    chosen = pruners.pruner(task.config.parts.pruner or "", cuts, tokens, inner.query_rows)
+    chosen = load_class(task.config.parts.pruner or "")(cuts, tokens, inner.query_rows)
     return LayerPruning(task.adapter.stack, chosen, visual, inner.evict)

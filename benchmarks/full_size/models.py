@@ -23,7 +23,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from crop_core.localize.decoding.answer_formats import BRACKETS
 from crop_core.models import Adapter, ModelError
 from crop_core.models.families.registry import FAMILIES
-from crop_core.models.loading.processors import for_images
+from crop_core.models.loading.loader import for_images
 
 QUESTION = "What does the sign to the left of the dog say?"
 IMAGE = "<image>"

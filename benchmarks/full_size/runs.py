@@ -51,7 +51,7 @@ class Bench:
         """Run the localizer, then the model; returns both results and the localizer's seconds."""
         localized = self.task.localize([self.localizer])
         run = self.task.crop(localized.regions, localized, keep_logits=keep_logits)
-        return run, localized.findings[0], localized.seconds
+        return run, localized.results[0], localized.seconds
 
     def warm_up(self) -> None:
         """An untimed first run: constants of every run, and a check that the logits are finite."""

@@ -12,7 +12,7 @@ from benchmarks.fuzzing.mutations import check_sentence
 from crop_core.io.images import check_question
 from crop_core.records.config import METHODS, PRESETS, Budget
 from ui.export import links
-from ui.page import api, controls, images
+from ui.page import api, controls, images, request
 from ui.server.settings import Settings, SettingsError, variable
 from ui.views.examples import Example
 
@@ -69,7 +69,7 @@ def _settings(rng: Random, size: tuple[int, int]) -> None:
 def _link(rng: Random, size: tuple[int, int]) -> None:
     query = "&".join(f"{rng.choice(links.KEYS)}={text(rng)}" for _ in range(rng.randrange(5)))
     params = dict(parse_qsl("example=01.jpg&" + query, keep_blank_values=True, errors="replace"))
-    values = links.read(params, [EXAMPLE], DEFAULTS)
+    values = request.read_link(params, [EXAMPLE], DEFAULTS)
     assert values is None or len(values) == 2 + len(DEFAULTS)
 
 
@@ -91,7 +91,7 @@ def _variables(rng: Random, size: tuple[int, int]) -> None:
     value = text(rng).replace("\0", "").encode("utf-8", "replace").decode()
     with mock.patch.dict(os.environ, {variable(name): value}, clear=True):
         try:
-            messages = Settings.from_env().told()
+            messages = Settings.from_env().describe()
         except SettingsError as error:
             messages = [str(error)]
         assert name != "login" or not any(len(value) > 8 and value in each for each in messages), "a secret is shown"

@@ -1,5 +1,5 @@
-"""`bench` of the command line: methods at budgets over a dataset, recorded answer by answer, then one report. Errors as
-in crop_core/cli/main.py, which calls this.
+"""`bench` of the command line: run methods at budgets over a dataset, record every answer, write a report. Errors as in
+main.py.
 
 torch is imported only once the methods, budgets and seeds make sense.
 """
@@ -12,19 +12,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crop_core.cli.options import add_model_options
 from crop_core.evaluate.runner import plan, store
+from crop_core.evaluate.runner.plan import Trial
 from crop_core.evaluate.runner.pool import pool_of
 from crop_core.evaluate.runner.run import sweep
-from crop_core.evaluate.runner.trial import Trial
-from crop_core.evaluate.runner.work import Pool, Skipped, SweepError
-from crop_core.evaluate.runner.worker_config import WorkerConfig
+from crop_core.evaluate.runner.work import Pool, Skipped, SweepError, WorkerConfig
 from crop_core.io import row_reader
+from crop_core.records.localizers import NONE, SELF
+from crop_core.records.methods import method_of
 
 if TYPE_CHECKING:
     from crop_core.evaluate.datasets.protocol import Dataset
 
-ABOUT = """Asks every question of a dataset by every method at every budget, with all visual tokens and blindly besides,
-and reports how much each keeps. Needs pandas, pyarrow and scipy. What was answered stays: the same command goes on
+ABOUT = """Answers every question of a dataset by every method at every budget, as the baseline and without the image,
+and reports how much each method keeps. Needs pandas, pyarrow and scipy. Answers are recorded: the same command resumes
 where it was stopped, and other methods, budgets and seeds may be added to the same --out."""
 EXAMPLE = """examples:
   python -m crop_core bench                                            # the bundled world and model, every method
@@ -51,29 +53,25 @@ def add_command(commands: Any) -> None:
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", metavar="DATASET", nargs="?", default="world", help="its name (default: world)")
     parser.add_argument("--path", metavar="P", type=Path, help="its folder or file on this machine")
-    parser.add_argument("--images", metavar="FOLDER", type=Path, help="its images, where that is not the usual place")
+    parser.add_argument("--images", metavar="FOLDER", type=Path, help="its images (default: beside --path)")
     parser.add_argument("--split", metavar="NAME", help="part of it (default: the usual one)")
-    parser.add_argument("--metric", metavar="NAME", help="how answers are judged (default: the dataset's own way)")
-    parser.add_argument("--limit", metavar="N", type=int, help="so many of its questions at most")
+    parser.add_argument("--metric", metavar="NAME", help="how answers are scored (default: the dataset's metric)")
+    parser.add_argument("--limit", metavar="N", type=int, help="at most N questions")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="records and report (default: runs/DATASET)")
 
 
 def _plan_arguments(parser: argparse.ArgumentParser) -> None:
-    methods = "names with commas between, two joined as in plc+fastv, all, or all,-dart: all but that (default: all)"
+    methods = "comma-separated names, two joined as in plc+fastv, all, or all,-dart: all but that (default: all)"
     budgets = "mean visual tokens per layer or shares of all, such as 64,25%% (default: 192,128,64)"
-    seeds = "of what methods draw at random, such as 0,1,2 (default: 0)"
+    seeds = "of methods that sample at random, such as 0,1,2 (default: 0)"
     parser.add_argument("--methods", metavar="NAMES", default=plan.EVERY, help=methods)
     parser.add_argument("--budgets", metavar="LIST", default=",".join(plan.BUDGETS), help=budgets)
     parser.add_argument("--seeds", metavar="LIST", default="0", help=seeds)
 
 
 def _engine_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
-    parser.add_argument("--localizer", metavar="NAME", help="named like the model, or self: the answering model")
-    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ..., auto: all (default: cuda or cpu)")
-    parser.add_argument("--dtype", metavar="DTYPE", help="float32, bfloat16, float16 (default: what suits the device)")
-    parser.add_argument("--quantize", choices=["8bit", "4bit"], help="fewer bits a weight, by bitsandbytes")
-    workers = "processes, of one thread each where they are several (default: 1)"
+    add_model_options(parser)
+    workers = "processes, with one thread each if more than one (default: 1)"
     parser.add_argument("--workers", metavar="N", type=int, default=1, help=workers)
     ray = "on Ray, one worker a GPU: a cluster of this machine's, or the one at ADDRESS"
     parser.add_argument("--ray", metavar="ADDRESS", nargs="?", const="", help=ray)
@@ -84,20 +82,31 @@ def _bench(arguments: argparse.Namespace) -> None:
     trials = plan.trials(_list(arguments.methods), _list(arguments.budgets), _seeds(arguments.seeds))
     if arguments.workers < 1:
         raise SweepError(f"--workers is {arguments.workers}, and must be at least 1.")
+    _check_localizer(arguments.localizer, trials)
     store.check_installed()
     data = _dataset(arguments)
     folder = arguments.out or Path("runs") / data.name
-    setup, identity = _setup(arguments, data, trials)
+    config, identity = _worker_config(arguments, data, trials)
     store.claim(folder, identity)
     try:
-        skipped = sweep(setup, data.examples, trials, folder, _pool(arguments), _session(arguments, identity))
+        skipped = sweep(config, data.examples, trials, folder, _pool(arguments), _session(arguments, identity))
     except KeyboardInterrupt:
-        said = f"Interrupted; what was answered is in '{folder}', and the same command goes on from there."
-        raise KeyboardInterrupt(said) from None
-    _tell(skipped)
+        message = f"Interrupted; what was answered is in '{folder}', and the same command goes on from there."
+        raise KeyboardInterrupt(message) from None
+    _print_skipped(skipped)
     from crop_core.evaluate.outcome import write_outcome
 
     print(write_outcome(folder, data, trials, {each.example for each in skipped}))
+
+
+def _check_localizer(name: str | None, trials: Sequence[Trial]) -> None:
+    """SweepError for methods that need a region that no localizer is there to predict."""
+    if name == NONE and plan.needs_localizer(trials):
+        methods = dict.fromkeys(each.method for each in trials if method_of(each.method).needs_region)
+        raise SweepError(
+            f"--localizer none predicts no region, which {', '.join(methods)} need; leave these out of --methods, or "
+            "choose another localizer."
+        )
 
 
 def _dataset(arguments: argparse.Namespace) -> Dataset:
@@ -110,27 +119,26 @@ def _dataset(arguments: argparse.Namespace) -> Dataset:
     return data
 
 
-def _setup(
+def _worker_config(
     arguments: argparse.Namespace, data: Dataset, trials: Sequence[Trial]
 ) -> tuple[WorkerConfig, dict[str, Any]]:
-    """What workers load, and what all sessions of one folder must share."""
-    from crop_core.localize import SELF
+    """What workers load, and the identity that all sessions of one folder share."""
     from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
 
     model = arguments.model or DEFAULT_MODEL
     localizer = arguments.localizer or (DEFAULT_LOCALIZER if model == DEFAULT_MODEL else SELF)
     loaded = localizer if plan.needs_localizer(trials) else None
     threads = 1 if arguments.workers > 1 else None
-    how = {name: getattr(arguments, name) for name in ("device", "dtype", "quantize")}
-    setup = WorkerConfig(data.name, data.metric, data.max_new_tokens, model, loaded, **how, threads=threads)
-    where = {name: str(each.resolve()) if (each := getattr(arguments, name)) else None for name in ("path", "images")}
-    identity = {"model": model, "localizer": localizer, "dataset": data.name, **where, "split": arguments.split}
-    judged = {"metric": data.metric.name, "longest": data.max_new_tokens}
-    return setup, {**identity, **judged, "precision": _precision(arguments)}
+    options = {name: getattr(arguments, name) for name in ("device", "dtype", "quantize")}
+    config = WorkerConfig(data.name, data.metric, data.max_new_tokens, model, loaded, **options, threads=threads)
+    paths = {name: str(each.resolve()) if (each := getattr(arguments, name)) else None for name in ("path", "images")}
+    identity = {"model": model, "localizer": localizer, "dataset": data.name, **paths, "split": arguments.split}
+    scoring = {"metric": data.metric.name, "longest": data.max_new_tokens}
+    return config, {**identity, **scoring, "precision": _precision(arguments)}
 
 
 def _precision(arguments: argparse.Namespace) -> str:
-    """Of the weights; ModelError for what cannot be here. Only they know what suits Ray's workers."""
+    """Of the weights; ModelError for one that is not possible here. Ray's workers choose their own."""
     from crop_core.models.loading.placement import Placement
 
     if arguments.ray is not None:
@@ -139,12 +147,12 @@ def _precision(arguments: argparse.Namespace) -> str:
 
 
 def _session(arguments: argparse.Namespace, identity: dict[str, Any]) -> dict[str, Any]:
-    """What is told of this run."""
+    """Command, device and versions of this run."""
     from crop_core.measure.environment import benchmark_environment
     from crop_core.models.loading.placement import Placement
 
-    where = "Ray" if arguments.ray is not None else Placement.of(arguments.device).title
-    device = f"{where}, {arguments.workers} processes of one thread" if arguments.workers > 1 else where
+    device = "Ray" if arguments.ray is not None else Placement.of(arguments.device).title
+    device += f", {arguments.workers} processes of one thread" if arguments.workers > 1 else ""
     return benchmark_environment("python -m crop_core", device, identity["precision"])
 
 
@@ -156,12 +164,12 @@ def _pool(arguments: argparse.Namespace) -> Pool:
     return ray_pool(arguments.ray or None, gpus=arguments.device != "cpu")
 
 
-def _tell(skipped: Sequence[Skipped]) -> None:
-    told = row_reader.Skipped()
+def _print_skipped(skipped: Sequence[Skipped]) -> None:
+    summary = row_reader.Skipped()
     for each in skipped:
-        told.add(each.example, each.reason)
+        summary.add(each.example, each.reason)
     if skipped:
-        print(f"crop_core: of the questions, {told}.", file=sys.stderr)
+        print(f"crop_core: of the questions, {summary}.", file=sys.stderr)
 
 
 def _list(text: str) -> list[str]:

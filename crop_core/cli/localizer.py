@@ -1,4 +1,4 @@
-"""`localizer train` and `localizer eval` of the command line. Errors as in crop_core/cli/main.py, which calls this.
+"""`localizer train` and `localizer eval` of the command line. Errors as in main.py.
 
 torch is imported only once the arguments and the data make sense.
 """
@@ -16,23 +16,22 @@ from PIL import Image
 from crop_core.io.json_output import STDOUT, check_json_path, write_json
 from crop_core.io.row_reader import Skipped
 from crop_core.train.localizer.data import Example, read
-from crop_core.train.localizer.errors import TuneError
-from crop_core.train.localizer.settings import Settings
+from crop_core.train.localizer.settings import Settings, TuneError
 
 DATA = "JSON Lines or a JSON list of image, question and boxes, or a file of Visual-CoT"
 TRAIN = """Fine-tunes a vision-language model with LoRA so that it answers with a region of the 8x8 grid. Needs peft.
-A run that was stopped goes on when the same command is given again."""
+The same command resumes a run that was stopped."""
 EXAMPLE = """examples:
   python -m crop_core localizer train rows.jsonl --model Qwen/Qwen2-VL-2B-Instruct --out my-locator
   python -m crop_core localizer train viscot_363k.json --images data --model Qwen/Qwen2-VL-2B-Instruct --out my-locator
   python -m crop_core localizer eval my-locator rows.jsonl --json figures.json
 A row: {"image": "street.jpg", "question": "what does the sign say?", "boxes": [[40, 30, 200, 180]]}
 """
-EVAL = "Asks a localizer for the region of every question, and prints how well it overlaps with and covers the boxes."
+EVAL = "Predicts the region of every question, and prints its overlap (IoU) with the boxes and its coverage of them."
 
 
-def add_commands(commands: Any) -> None:
-    """The command `localizer` with its two commands, on the subparsers of the command line."""
+def add_command(commands: Any) -> None:
+    """The command `localizer` with its two subcommands, on the subparsers of the command line."""
     parser = commands.add_parser(
         "localizer",
         help="train a localizer on questions with boxes, or measure one",
@@ -42,22 +41,22 @@ def add_commands(commands: Any) -> None:
     own = parser.add_subparsers(required=True, metavar="command", parser_class=type(parser))
     train = own.add_parser("train", help="fine-tune a model into a localizer", description=TRAIN)
     _data_arguments(train)
-    train.add_argument("--model", metavar="NAME", required=True, help="what to start from: folder or hub id")
+    train.add_argument("--model", metavar="NAME", required=True, help="model to fine-tune: folder or hub id")
     train.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="new folder for the trained model")
     _settings_arguments(train)
     train.set_defaults(run=_train)
     measure = own.add_parser("eval", help="measure a localizer", description=EVAL)
     measure.add_argument("model", metavar="MODEL", help="localizer: bundled name, folder or hub id")
     _data_arguments(measure)
-    measure.add_argument("--self", action="store_true", help="where the model itself looks, as an answering model")
+    measure.add_argument("--self", action="store_true", help="measure an answering model's own attention")
     measure.add_argument("--json", metavar="FILE|-", help="write the figures as JSON; -: print only that")
     measure.set_defaults(run=_eval)
 
 
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", type=Path, help=DATA)
-    parser.add_argument("--images", metavar="FOLDER", type=Path, help="where the images are (default: beside DATA)")
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N usable rows alone")
+    parser.add_argument("--images", metavar="FOLDER", type=Path, help="folder of the images (default: beside DATA)")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N usable rows")
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: cuda when there is one)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="default: what suits the device")
 
@@ -66,18 +65,18 @@ def _settings_arguments(parser: argparse.ArgumentParser) -> None:
     """An option for each field of Settings, its default from there."""
     for name, kind, text in (
         ("steps", int, "updates of the weights (default: one epoch)"),
-        ("epochs", float, "times that every question is seen, where --steps is not given"),
-        ("batch", int, "questions of one update"),
+        ("epochs", float, "passes over the questions, where --steps is not given"),
+        ("batch", int, "questions an update"),
         ("rate", float, "highest learning rate"),
         ("rank", int, "of the LoRA matrices"),
         ("alpha", float, "weight of the LoRA matrices, over rank"),
-        ("dropout", float, "of what the LoRA matrices read"),
+        ("dropout", float, "of the inputs of the LoRA matrices"),
         ("warmup", float, "share of the steps in which the learning rate rises"),
         ("held_out", float, "share of the questions to calibrate and measure with"),
         ("coverage", float, "share of the held-out regions that are to be covered"),
         ("seed", int, "of the order, the split and the first weights"),
-        ("save_every", int, "steps between two savings of the state"),
-        ("eval_every", int, "steps between two looks at held-out questions, 0 for none"),
+        ("save_every", int, "steps between two checkpoints"),
+        ("eval_every", int, "steps between two evaluations on held-out questions, 0 for none"),
     ):
         default = getattr(Settings, name)
         shown = text if default is None else f"{text} (default: {default:g})"
@@ -94,9 +93,9 @@ def _train(arguments: argparse.Namespace) -> None:
     finetune.check_output(arguments.out)
     examples = _examples(arguments)
     result = finetune.train(_adapter(arguments), examples, settings, arguments.out)
-    _tell(result.skipped, "pictures")
+    _print_skipped(result.skipped, "images")
     print(f"Saved as {arguments.out}; loss {result.losses[-1]:.3f} in the last of {len(result.losses)} steps.")
-    print(f"Held-out questions, not those of the calibration:\n{evaluate.table(result.figures)}")
+    print(f"Held-out questions, without those of the calibration:\n{evaluate.table(result.figures)}")
 
 
 def _eval(arguments: argparse.Namespace) -> None:
@@ -107,30 +106,30 @@ def _eval(arguments: argparse.Namespace) -> None:
 
     adapter = _adapter(arguments)
     localizer = SelfLocalizer(adapter) if arguments.self else localizer_for(adapter)
-    localizer.find(Image.new("RGB", (64, 48), "gray"), "?")  # a first call is slower, and is not what is measured
+    localizer.localize(Image.new("RGB", (64, 48), "gray"), "?")  # warm-up: a first call is slower
     skipped = Skipped()
     figures = evaluate.by_kind(evaluate.localize_all(localizer, examples, adapter.device, skipped))
-    _tell(skipped, "pictures")
+    _print_skipped(skipped, "images")
     if arguments.json:
-        told = {"model": arguments.model, "data": str(arguments.data)}
-        told |= {"device": str(adapter.device), "dtype": str(adapter.dtype)}
-        write_json({**told, "figures": evaluate.to_json(figures)}, arguments.json)
+        facts = {"model": arguments.model, "data": str(arguments.data)}
+        facts |= {"device": str(adapter.device), "dtype": str(adapter.dtype)}
+        write_json({**facts, "figures": evaluate.to_json(figures)}, arguments.json)
     if arguments.json != STDOUT:
         print(evaluate.table(figures))
 
 
 def _examples(arguments: argparse.Namespace) -> list[Example]:
-    """The usable rows; what was skipped is told on stderr."""
+    """The usable rows; a summary of the skipped ones goes to stderr."""
     if arguments.limit is not None and arguments.limit < 1:
         raise TuneError(f"--limit is {arguments.limit}, and must be at least 1.")
     if arguments.images is not None and not arguments.images.is_dir():
         raise TuneError(f"There is no folder '{arguments.images}' for --images.")
     examples, skipped = read(arguments.data, arguments.images, arguments.limit)
-    _tell(skipped, "rows")
+    _print_skipped(skipped, "rows")
     return examples
 
 
-def _tell(skipped: Skipped, what: str) -> None:
+def _print_skipped(skipped: Skipped, what: str) -> None:
     if skipped.count:
         print(f"crop_core: of the {what}, {skipped}.", file=sys.stderr)
 

@@ -1,9 +1,9 @@
-"""CDPruner: relevant tokens that are unlike each other stay, by a determinantal point process given the question.
+"""CDPruner: keep relevant and diverse tokens, by a determinantal point process conditioned on the question.
 
 Source: Zhang et al., CDPruner, NeurIPS 2025, arXiv 2506.10967; greedy MAP by Chen et al., 2018, arXiv 1709.05135.
 Differs from its code: relevance to the question is by the LLM's own embeddings, the mean cosine of a token's feature to
 those of the question's tokens, since LLaVA checkpoints do not hold CLIP's text tower, of which the code takes the
-negated cosine; tokens without a place (newlines), which the code always keeps, take part like all others.
+negated cosine; tokens without a position (newlines), which the code always keeps, are treated like all others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import directions, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
@@ -20,10 +20,10 @@ TINY = 1e-6  # gains up to this are rounding
 
 
 @dataclass(frozen=True)
-class CdPrunerCompressor:
-    """Greedy: always the token that adds most to the determinant of the kept ones' kernel r_i cos(v_i, v_j) r_j, ties
-    by place; r is the relevance, scaled to 0..1. Once none adds any (more tokens than dimensions, say), the most
-    relevant. share: where no count is given, 64 of LLaVA-1.5's 576 as in the paper.
+class CdPrunerCompressor(Compressor):
+    """Greedy: the token that adds most to the determinant of the kept tokens' kernel r_i cos(v_i, v_j) r_j, ties by
+    index; r is the relevance, scaled to 0..1. Once none adds any (such as more tokens than dimensions), the most
+    relevant. share: kept without a count, 64 of LLaVA-1.5's 576 as in the paper.
     """
 
     share: float = 1 / 9
@@ -48,9 +48,9 @@ def relevance(rows: torch.Tensor, question: torch.Tensor) -> torch.Tensor:
 
 
 def greedy_dpp(rows: torch.Tensor, relevant: torch.Tensor, count: int) -> torch.Tensor:
-    """(count,) long: places in directions (N, D) of relevance (N,), in the order in which they are chosen.
+    """(count,) long: indices into unit rows (N, D) of relevance (N,), in the order of selection.
 
-    A Cholesky factor of the kernel grows by a row a token; gain: what is left of the kernel's diagonal beside it.
+    A Cholesky factor of the kernel grows by a row per token; gain: the remaining diagonal of the kernel.
     """
     kernel = relevant[:, None] * (rows @ rows.mT) * relevant  # (N, N)
     gain, free = kernel.diagonal().clone(), torch.zeros_like(relevant)

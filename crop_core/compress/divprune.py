@@ -1,7 +1,7 @@
-"""DivPrune: the tokens that are least alike stay, by max-min diversity of their features.
+"""DivPrune: keep diverse tokens, by max-min diversity of their features.
 
 Source: Alvar et al., DivPrune, CVPR 2025, arXiv 2503.02175. OURS: every image has its own count, and tokens without a
-place (newlines, a class token) take part like all others.
+position (newlines, a class token) are treated like all others.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import directions, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
 
 @dataclass(frozen=True)
-class DivPruneCompressor:
+class DivPruneCompressor(Compressor):
     """Greedy: first the token farthest from its own nearest neighbour, then always the one farthest from the nearest
-    that is kept; distance is 1 - cosine, ties by place. share: where no count is given, the paper's 9.8 %.
+    that is kept; distance is 1 - cosine, ties by index. share: kept without a count, the paper's 9.8 %.
     """
 
     share: float = 0.098
@@ -38,16 +38,16 @@ class DivPruneCompressor:
 def max_min_diversity(
     features: torch.Tensor, count: int, weight: NDArray[np.float32] | None = None
 ) -> NDArray[np.int64]:
-    """(count,) places in (N, D) features, in the order in which they are chosen; count is 1..N.
+    """(count,) indices into (N, D) features, in the order of selection; count is 1..N.
 
-    weight: (N,) more than 0, by which the distances of each token count before it is chosen; None for all alike.
+    weight: (N,) above 0, factor of each token's distances before it is selected; None for 1.
     """
     rows = directions(features)
     apart = 1 - rows @ rows.mT  # (N, N)
     if weight is not None:
         apart *= torch.from_numpy(weight).to(apart.device)
     lonely = apart.fill_diagonal_(torch.inf).amin(0).cpu().numpy()
-    rest = apart.fill_diagonal_(-torch.inf).cpu().numpy()  # the steps are too small for a device
+    rest = apart.fill_diagonal_(-torch.inf).cpu().numpy()  # small steps are faster on the host
     nearest, at = np.full_like(lonely, np.inf), int(lonely.argmax())
     chosen = []
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Training-free pre-LLM compression: the region stays, the rest is average-pooled in windows that grow outwards.
+"""Training-free pre-LLM compression: keep the region, average-pool the rest in windows that grow outwards.
 
 Differs from PLC in the paper (Guo et al., arXiv 2505.21233), where learnable queries, trained with the model, compress.
 """
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.records.compression_plan import CompressionError, CompressionPlan
-from crop_core.records.config import PlcConfig
+from crop_core.records.config import CropConfig, PlcConfig
 from crop_core.records.region import GRID, Region
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class PoolingCompressor:
-    """Ring 0 is the region, the config's rings follow outwards; what has no place in the image is in the last.
+class PoolingCompressor(Compressor):
+    """Ring 0 is the region, the config's rings follow outwards; tokens without a position are in the last.
 
     Every ring starts as one window over its view's token grid. Windows of the region are halved first, down to
     `region_ratio` tokens (1: all of them stay); then always the window with the most tokens for its ring's ratio, at
@@ -38,8 +38,13 @@ class PoolingCompressor:
     config: PlcConfig = field(default_factory=PlcConfig)
     region_ratio: float = 1.0
 
+    @classmethod
+    def from_config(cls, config: CropConfig) -> PoolingCompressor:
+        """Its rings."""
+        return cls(config.plc)
+
     def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
-        """Groups of the N tokens by where they lie: exactly `count` (1..N), or, for None, windows of at most the rings'
+        """Groups of the N tokens by position: exactly `count` (1..N), or, for None, windows of at most the rings'
         ratios.
 
         Raises CompressionError for a count outside 1..N.
@@ -71,8 +76,8 @@ class PoolingCompressor:
 
 def rings(layout: TokenLayout, region: Region, config: PlcConfig) -> Ints:
     """(N,) ring of every token: 0 in the region, then by the distance of its centre from the region in grid cells (the
-    larger of across and down); the last ring for tokens without a place or outside what the model sees."""
-    visible = in_sight(layout)
+    larger of across and down); the last ring for tokens without a position or outside the visible part."""
+    visible = layout.in_sight
     edges = np.cumsum([ring.width for ring in config.rings])
     ring = 1 + np.searchsorted(edges[:-1], distance(layout, region))
     return np.where(region.mask(layout.boxes) & visible, 0, ring).astype(np.int64)
@@ -85,20 +90,13 @@ def distance(layout: TokenLayout, region: Region) -> NDArray[np.float64]:
     centre = (layout.boxes[:, :2] + layout.boxes[:, 2:]) / 2  # (N, 2) px
     box, cell = np.array(region.box), np.array([region.width, region.height]) / GRID
     away = np.maximum(box[:2] - centre, centre - box[2:]) / cell  # (N, 2) cells
-    return np.where(in_sight(layout), away.max(axis=1, initial=0.0), np.inf)
-
-
-def in_sight(layout: TokenLayout) -> NDArray[np.bool_]:
-    """(N,) bool: has the token a place, with its centre in the visible part of the image?"""
-    x, y = (layout.boxes[:, :2] + layout.boxes[:, 2:]).T / 2
-    left, top, right, bottom = layout.visible
-    return (x >= left) & (x < right) & (y >= top) & (y < bottom)  # False for NaN
+    return np.where(layout.in_sight, away.max(axis=1, initial=0.0), np.inf)
 
 
 class _Window(NamedTuple):
     """Tokens of one ring and view inside rows top..bottom and columns left..right (ends excluded) of the token grid.
 
-    A tuple, since a plan makes hundreds of them while the clock runs. row, col: (N,) of all tokens, shared.
+    A tuple for speed, since a plan creates hundreds. row, col: (N,) of all tokens, shared.
     """
 
     ring: int
@@ -125,8 +123,8 @@ class _Window(NamedTuple):
 
 
 def _first_windows(layout: TokenLayout, ring: Ints) -> list[_Window]:
-    """One window per ring, view and side of the image's border, near to far; tokens without a place form a row."""
-    placed, visible = layout.row >= 0, in_sight(layout)
+    """One window per ring, view and side of the image's border, near to far; tokens without a position form a row."""
+    placed, visible = layout.row >= 0, layout.in_sight
     row = np.where(placed, layout.row, 0)
     col = np.where(placed, layout.col, np.arange(len(ring)))
     keys = sorted(set(zip(ring.tolist(), (~visible).tolist(), layout.view.tolist(), strict=True)))
@@ -141,21 +139,21 @@ def _first_windows(layout: TokenLayout, ring: Ints) -> list[_Window]:
 def _split_until(
     windows: list[_Window],
     count: int,
-    wanted: Callable[[_Window], bool],
+    splittable: Callable[[_Window], bool],
     ratio: Callable[[int], float] = lambda ring: 1.0,
 ) -> list[_Window]:
-    """Halve the `wanted` window with the most tokens for its ratio until there are `count` or none is left."""
+    """Halve the `splittable` window with the most tokens for its ratio until there are `count` or none is left."""
 
     def entry(window: _Window) -> tuple[float, int, _Window]:
         return (-len(window.tokens) / ratio(window.ring), next(tie), window)
 
-    tie = itertools.count()  # equal windows are split in the order in which they came
+    tie = itertools.count()  # equal windows are split in order
     done: list[_Window] = []
     queue = [entry(window) for window in windows]
     heapq.heapify(queue)
     while queue and len(done) + len(queue) < count:
         window = heapq.heappop(queue)[2]
-        if len(window.tokens) == 1 or not wanted(window):
+        if len(window.tokens) == 1 or not splittable(window):
             done.append(window)
             continue
         for half in window.halves():
@@ -164,6 +162,6 @@ def _split_until(
 
 
 def _merged(windows: list[_Window], count: int) -> list[_Window]:
-    """More rings than tokens: the farthest windows become one."""
+    """Merge the farthest windows if there are more windows than `count`."""
     tail = windows[count - 1 :]
     return [*windows[: count - 1], tail[0]._replace(tokens=np.concatenate([window.tokens for window in tail]))]

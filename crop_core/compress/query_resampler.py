@@ -1,9 +1,9 @@
-"""The learned PLC's cross-attention: a query for every input token reads the region's tokens or those outside it.
+"""Cross-attention of the learned PLC: a query per input token attends to the tokens in or outside the region.
 
 Source: Guo et al., CROP, EMNLP 2025, arXiv 2505.21233: learnable queries compress the region and the rest apart, and
 tokens of the region, the anchors, are retained. OURS: how the queries are built (the paper does not say): each has a
-home, the tokens that it stands for, so that it has a place in the image; before training it says their mean, which is
-pooling PLC. Knows nothing of regions, budgets and language models.
+window of tokens, which gives it a position in the image; before training it returns their mean, which is pooling PLC.
+Knows nothing of regions, budgets and language models.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from crop_core.records.region import GRID
 
 @dataclass(frozen=True, eq=False)
 class QueryWindows:
-    """What the queries of one image stand for, or of a batch (...) of images of as many tokens.
+    """Windows of the queries of one image, or of a batch (...) of images with equally many tokens.
 
-    mean: (..., M, N) float32, rows that average each query's home. far: (..., M, N) float32, from the middle of a home
-    to each token in grid cells, the larger of across and down; infinite for tokens of the other side, 0 where one of
-    the two has no place. region: (..., M) long, 1 for queries of the region. anchor: (..., M) bool, what is retained.
+    mean: (..., M, N) float32, rows that average each query's window. far: (..., M, N) float32, distance from the centre
+    of a window to each token in grid cells, the larger of across and down; infinite for tokens of the other side, 0
+    where one of the two has no position. region: (..., M) long, 1 for queries of the region. anchor: (..., M) bool,
+    tokens kept unchanged.
     """
 
     mean: Tensor
@@ -51,7 +52,7 @@ class QueryWindows:
 
     @classmethod
     def stack(cls, homes: Sequence[QueryWindows]) -> QueryWindows:
-        """Of images of as many tokens and queries each."""
+        """Batch of images with equally many tokens and queries."""
         return cls(*(torch.stack([getattr(each, item.name) for each in homes]) for item in fields(cls)))
 
     def to(self, device: torch.device) -> QueryWindows:
@@ -61,11 +62,11 @@ class QueryWindows:
 
 class RegionResampler(nn.Module):
     """For tokens of width D: H heads of size S read all tokens on the query's side, near ones first, and one more
-    weighs those of the home.
+    head weights those of the window.
 
-    A query is a learned vector of its side plus a projection of its home's mean. The home's tokens are averaged by the
-    one head's weights as they are; what the other heads read is projected and added. Before training the weights are
-    all the same, and nothing is added.
+    A query is a learned vector of its side plus a projection of its window's mean. The window's tokens are averaged by
+    that head's weights without projection; the output of the other heads is projected and added. Before training the
+    weights are uniform, and nothing is added.
     """
 
     def __init__(self, width: int, heads: int = 3, size: int = 16) -> None:
@@ -76,7 +77,7 @@ class RegionResampler(nn.Module):
         self.key = nn.Linear(width, (1 + heads) * size, bias=False)
         self.value = nn.Linear(width, heads * size, bias=False)
         self.out = nn.Linear(heads * size, width, bias=False)
-        self.steepness = nn.Parameter(torch.linspace(1, -1, heads))  # log of what a grid cell takes off a score
+        self.steepness = nn.Parameter(torch.linspace(1, -1, heads))  # log of the score penalty per grid cell
         nn.init.zeros_(self.ask.weight)
         nn.init.zeros_(self.out.weight)
 
@@ -88,7 +89,7 @@ class RegionResampler(nn.Module):
         scores = query @ self._by_head(self.key(unit)).mT / self.size**0.5  # (..., 1 + H, M, N)
         own = scores[..., 0, :, :].masked_fill(homes.mean == 0, -torch.inf).softmax(-1) @ wide  # (..., M, D)
         far = homes.far[..., None, :, :]
-        prior = self.steepness.exp()[:, None, None] * far.where(far.isfinite(), 0.0)  # no gradient meets infinity
+        prior = self.steepness.exp()[:, None, None] * far.where(far.isfinite(), 0.0)  # no gradient through infinity
         shares = (scores[..., 1:, :, :] - prior).masked_fill(far.isinf(), -torch.inf).softmax(-1)  # (..., H, M, N)
         read = (shares @ self._by_head(self.value(unit))).transpose(-3, -2).flatten(-2)  # (..., M, H * S)
         return torch.where(homes.anchor[..., None], homes.mean @ wide, own + self.out(read)).to(tokens.dtype)

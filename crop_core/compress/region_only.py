@@ -1,4 +1,4 @@
-"""Region only: nothing but the region's tokens enters the LLM.
+"""Region only: only the region's tokens enter the LLM.
 
 Source: the ablation of the paper that prunes instead of compressing (Guo et al., CROP, EMNLP 2025, arXiv 2505.21233).
 OURS: with a count the region is filled up with the tokens nearest to it, or thinned evenly, so that the count is met.
@@ -10,18 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crop_core.compress.pooling import distance, in_sight
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.pooling import distance
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
-DIGITS = 9  # of a grid cell, so that rounding breaks no tie
+DECIMALS = 9  # of a grid cell, so that rounding breaks no tie
 
 
 @dataclass(frozen=True)
-class RegionCompressor:
-    """Keeps tokens by their distance from the region in grid cells, ties by place; of a region of more tokens than
-    that, the middle one of each of `count` equal runs. Tokens without a place or out of sight are the farthest.
+class RegionCompressor(Compressor):
+    """Keeps tokens by their distance from the region in grid cells, ties by index; of a region with more tokens than
+    the count, the middle one of each of `count` equal runs. Tokens without a position or outside the visible part are
+    the farthest.
     """
 
     def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
@@ -31,8 +32,8 @@ class RegionCompressor:
         Raises CompressionError for a count outside 1..N.
         """
         layout, total = image.layout, len(image.layout.row)
-        inside = image.region.mask(layout.boxes) & in_sight(layout)
-        nearest = np.lexsort((distance(layout, image.region).round(DIGITS), ~inside))  # stable
+        inside = image.region.mask(layout.boxes) & layout.in_sight
+        nearest = np.lexsort((distance(layout, image.region).round(DECIMALS), ~inside))  # stable
         own = int(inside.sum())
         number = wanted(count, own, total)
         if own > number:

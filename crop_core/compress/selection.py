@@ -1,4 +1,4 @@
-"""What methods that keep some tokens and drop others share: how many, how alike, and the plan of those kept."""
+"""Shared by methods that select tokens: their number, cosine similarity, and the plan of those kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def wanted(count: int | None, default: int, total: int) -> int:
-    """`count`, or the default, at least 1, where none is given; CompressionError outside 1..total."""
+    """Number of tokens to keep: `count`, or for None the default, at least 1; CompressionError outside 1..total."""
     if count is None:
         return max(1, default)
     if not 1 <= count <= total:
@@ -23,20 +23,20 @@ def wanted(count: int | None, default: int, total: int) -> int:
 
 
 def kept(places: NDArray[np.int64], total: int, ring: NDArray[np.int64] | None = None) -> CompressionPlan:
-    """The tokens at these places (M,) of `total`, each as it is; ring: (N,), all in ring 0 where none is given."""
+    """Plan that keeps these tokens (M,) of `total` unchanged; ring: (N,), None for all in ring 0."""
     label = np.full(total, -1, dtype=np.int64)
     label[places] = places
     return CompressionPlan.of(label, np.zeros(total, dtype=np.int64) if ring is None else ring)
 
 
 def directions(rows: torch.Tensor) -> torch.Tensor:
-    """(N, D) float32 rows of length 1, whose products are cosines; rows of zeros stay."""
+    """(N, D) float32 rows of unit length, whose products are cosines; zero rows stay zero."""
     wide = rows.float()
     return wide / wide.norm(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
 def by_attention(attention: torch.Tensor) -> torch.Tensor:
-    """(N,) long: places by falling attention (N,), ties by place. A class token that the checkpoint keeps among its
-    visual tokens, whose attention is NaN, comes first.
+    """(N,) long: indices by falling attention (N,), ties by index. NaN, of a class token among the visual tokens, comes
+    first.
     """
     return attention.nan_to_num(nan=float("inf")).argsort(descending=True, stable=True)

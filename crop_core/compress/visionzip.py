@@ -1,4 +1,4 @@
-"""VisionZip: tokens that the class token attends to stay, the others are pooled by their keys in the vision tower.
+"""VisionZip: keep the tokens most attended by the class token, pool the others by their keys in the vision tower.
 
 Source: Yang et al., VisionZip, CVPR 2025, arXiv 2412.04467. Differs from its code: tokens are averaged after the
 projector instead of before it, and a pooled token is the mean of all its members, where the code adds the mean of the
@@ -13,19 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import by_attention, directions, wanted
 from crop_core.models.adapter import TowerAttention
 from crop_core.records.compression_plan import CompressionPlan
 
 
 @dataclass(frozen=True)
-class VisionZipCompressor:
+class VisionZipCompressor(Compressor):
     """Dominant tokens, the most attended ones, to contextual ones as 54 to 10, rounded to whole tokens.
 
-    Contextual targets lie evenly in the rest, by place from its first token on; every other token of the rest joins
-    the target whose key has the largest cosine with its own, ties the first. Of less than 4 tokens none is contextual,
-    and the rest is dropped. share: where no count is given, 64 of LLaVA-1.5's 576 as in the paper.
+    Contextual targets are evenly spaced in the rest, by index from its first token on; every other token of the rest
+    joins the target whose key has the largest cosine with its own, ties the first. Of less than 4 tokens none is
+    contextual, and the rest is dropped. share: kept without a count, 64 of LLaVA-1.5's 576 as in the paper.
     """
 
     dominant: int = 54
@@ -46,7 +46,7 @@ class VisionZipCompressor:
 
 
 def zipped(tower: TowerAttention, dominant: int, targets: int) -> torch.Tensor:
-    """(N,) long: the place of the dominant token or target that each token is or joins, -1 for none."""
+    """(N,) long: index of the dominant token or target that each token is or joins, -1 for none."""
     order = by_attention(tower.attention)
     first, rest = order[:dominant], order[dominant:].sort().values
     label = torch.full_like(order, -1)
@@ -56,5 +56,5 @@ def zipped(tower: TowerAttention, dominant: int, targets: int) -> torch.Tensor:
         target = rest[: targets * step : step]
         keys = directions(tower.keys)
         label[rest] = target[(keys[rest] @ keys[target].mT).argmax(1)]
-        label[target] = target  # whose key may be another target's too
+        label[target] = target  # two targets may have equal keys
     return label

@@ -1,4 +1,4 @@
-"""VisPruner: half of what stays is what the class token attends to, the other half what is left without duplicates.
+"""VisPruner: keep half by class-token attention, the other half from the rest without duplicates.
 
 Source: Zhang et al., VisPruner, ICCV 2025, arXiv 2412.01818. Differs from its code: features are compared after the
 projector instead of before it.
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.compress.selection import by_attention, directions, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
 
 @dataclass(frozen=True)
-class VisPrunerCompressor:
+class VisPrunerCompressor(Compressor):
     """Keeps the most attended tokens, a share `important` (less than 1) of the count, rounded down; thins the others.
 
     In a round the others, by falling attention at first, are dealt in turn to two halves; of the first half go the
     tokens with the largest cosine to any of the second, at most `dropped` a round, ties by order; what is left of the
-    first half comes before the second. share: where no count is given, 64 of LLaVA-1.5's 576 as in the paper.
+    first half comes before the second. share: kept without a count, 64 of LLaVA-1.5's 576 as in the paper.
     """
 
     important: float = 0.5
@@ -42,7 +42,7 @@ class VisPrunerCompressor:
 
 
 def thinned(rows: torch.Tensor, others: torch.Tensor, count: int, dropped: int) -> torch.Tensor:
-    """(count,) long: which of the places `others` (R,) in directions (N, D) are left."""
+    """(count,) long: the remaining ones of the indices `others` (R,) into unit rows (N, D)."""
     cosines = rows @ rows.mT  # (N, N)
     while len(others) > count:
         half, second = others[::2], others[1::2]

@@ -1,7 +1,7 @@
-"""Baseline and CROP side by side: alternating timed runs, an untimed one for memory, and how far the answer moved.
+"""Baseline and CROP compared: alternating timed runs, an untimed one for peak memory, and how the answer changed.
 
-Of several repetitions the first, which is watched as it answers, is a warm-up; of the others the one with the median
-total time is reported, all of its figures together.
+The first of several repetitions, which reports its tokens, is a warm-up; of the others the one with the median total
+time is reported, all of its figures together.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Timed:
 class Measurement:
     """The runs of one request.
 
-    localizers: one an image. progress: hears of every stage and of every token, with the regions once known, and may
-    raise to end it. memory: whether peaks are measured, which takes one more run each.
+    localizers: one an image. progress: called at every stage and every token, with the regions once known; it may raise
+    to end the request. memory: whether peaks are measured, which takes one more run each.
     """
 
     task: Task
@@ -59,16 +59,16 @@ class Measurement:
 
     @property
     def regions(self) -> list[Region]:
-        """What the localizers found, an image each."""
+        """The localizers' regions, one an image."""
         return self.located.regions
 
     @property
-    def finding_notices(self) -> list[str]:
-        """What the localizers want to be known of their regions, each sentence once."""
-        return list(dict.fromkeys(notice for finding in self.located.findings for notice in finding.notices))
+    def localizer_notices(self) -> list[str]:
+        """Notices of the localizers about their regions, each sentence once."""
+        return list(dict.fromkeys(notice for result in self.located.results for notice in result.notices))
 
     def repeat(self, with_baseline: bool) -> None:
-        """One repetition: localize, baseline, CROP; only the first keeps logits and tells of its tokens."""
+        """One repetition: localize, baseline, CROP; only the first keeps logits and reports its tokens."""
         first = not self.crops
         if first:
             self.progress("localize", [], ())
@@ -79,9 +79,9 @@ class Measurement:
         self.crops.append(Timed(self._run(crop, "crop", first), located.seconds))
 
     def _locate(self) -> LocalizedRegions:
-        """What is kept of it holds no encoded image, which would be in nobody's peak."""
+        """Localize; the kept result holds no encoded image, whose memory would be in no run's peak."""
         located = self.task.localize(self.localizers)
-        self.located = LocalizedRegions(located.findings, located.seconds)
+        self.located = LocalizedRegions(located.results, located.seconds)
         return located
 
     def _run(self, run: Callable[..., Run], stage: str, first: bool) -> Run:
@@ -91,7 +91,7 @@ class Measurement:
         return run(self.regions, on_token=lambda ids: self.progress(stage, ids, self.regions))
 
     def tick(self, ids: list[int]) -> None:
-        """A token that is only measured."""
+        """Progress of a run that is only measured."""
         self.progress("measure", [], self.regions)
 
     def baseline_cost(self) -> Cost:
@@ -103,17 +103,17 @@ class Measurement:
     def crop_cost(self) -> Cost:
         """Cost of the median CROP run, its localizer included."""
 
-        def work() -> None:
+        def rerun() -> None:
             self._run(partial(self.task.crop, located=self._locate()), "crop", False)
 
-        return self._cost(self.crops, work, with_localizer=True)
+        return self._cost(self.crops, rerun, with_localizer=True)
 
-    def _cost(self, runs: list[Timed], again: Callable[[], object], with_localizer: bool) -> Cost:
-        counted = runs[1:] or runs
-        timed = sorted(counted, key=lambda each: each.total_s)[(len(counted) - 1) // 2]
+    def _cost(self, runs: list[Timed], rerun: Callable[[], object], with_localizer: bool) -> Cost:
+        measured = runs[1:] or runs
+        timed = sorted(measured, key=lambda each: each.total_s)[(len(measured) - 1) // 2]
         run, stages, new_tokens = timed.run, timed.run.stages, len(timed.run.generated.ids)
         adapter = self.task.adapter
-        peak, method = self._peak(again)
+        peak, method = self._peak(rerun)
         return Cost(
             device=str(adapter.device),
             dtype=dtype_name(adapter),
@@ -133,16 +133,16 @@ class Measurement:
             peak_bytes=peak,
             peak_method=method,
             flops=run.flops,
-            localizer_flops=sum(finding.flops for finding in self.located.findings) if with_localizer else 0,
+            localizer_flops=self.located.flops if with_localizer else 0,
         )
 
-    def _peak(self, again: Callable[[], object]) -> tuple[int, str]:
-        """Peak bytes of one more run, and how they were found."""
+    def _peak(self, rerun: Callable[[], object]) -> tuple[int, str]:
+        """Peak bytes of one more run, and how they were measured."""
         if not self.memory:
             return 0, "not measured"
         meter, method = peak_meter(self.task.adapter.device)
         with meter:
-            again()
+            rerun()
         return meter.peak, method
 
 
@@ -156,54 +156,54 @@ def answer(measured: Measurement) -> Answer:
 
 
 def compare(measured: Measurement) -> Comparison:
-    """Both answers; what `progress` raises ends the comparison and leaves nothing behind on the model."""
+    """Both answers; an error raised by `progress` ends the comparison and leaves no hooks on the model."""
     task, adapter, config = measured.task, measured.task.adapter, measured.task.config
     for _ in range(config.repeats):
         measured.repeat(with_baseline=True)
     regions, baseline, crop = measured.regions, measured.baselines[0].run, measured.crops[0].run
     measured.progress("measure", [], regions)
-    crop_again = partial(task.crop, regions, on_token=measured.tick)
-    baseline_again = partial(task.baseline, regions, on_token=measured.tick)
-    crop_fed_baseline = logits_for(baseline.generated.ids, crop, crop_again)
-    baseline_fed_crop = logits_for(crop.generated.ids, baseline, baseline_again)
+    rerun_crop = partial(task.crop, regions, on_token=measured.tick)
+    rerun_baseline = partial(task.baseline, regions, on_token=measured.tick)
+    crop_on_baseline = logits_for(baseline.generated.ids, crop, rerun_crop)
+    baseline_on_crop = logits_for(crop.generated.ids, baseline, rerun_baseline)
     return Comparison(
         question=task.question,
         model=adapter.name,
         device=str(adapter.device),
         dtype=dtype_name(adapter),
         regions=tuple(regions),
-        baseline=_answer(adapter, baseline, measured.baseline_cost(), crop_fed_baseline),
-        crop=_answer(adapter, crop, measured.crop_cost(), baseline_fed_crop),
+        baseline=_answer(adapter, baseline, measured.baseline_cost(), crop_on_baseline),
+        crop=_answer(adapter, crop, measured.crop_cost(), baseline_on_crop),
         kl_first=first_token_kl(logits_of(baseline), logits_of(crop)),
         method=config.method,
         budget=_budget(task),
         unknown_words=adapter.unknown_words(task.question),
-        notices=[*measured.finding_notices, *region_notices(crop.traces), *_about_history(task)],
+        notices=[*measured.localizer_notices, *region_notices(crop.traces), *_history_notices(task)],
         history=list(task.history),
         made=run_environment(),
     )
 
 
-def _about_history(task: Task) -> list[str]:
-    """What a follow-up question starts from."""
+def _history_notices(task: Task) -> list[str]:
+    """Notice of a follow-up question: what the model reads again."""
     if not task.history:
         return []
     images = len(task.layouts)
     what = "image was" if images == 1 else "images were"
     keeps = keeps_history(task.adapter, task.question, images, task.history)
-    told = "" if keeps else f" {task.adapter.name} reads each question by itself, without earlier ones."
-    return [f"A follow-up: the {what} read again in full, and the region is that of this question.{told}"]
+    alone = "" if keeps else f" {task.adapter.name} reads each question by itself, without earlier ones."
+    return [f"A follow-up: the {what} read again in full, and the region is that of this question.{alone}"]
 
 
 def _budget(task: Task) -> str:
-    """What the budget comes to for this image, in words."""
+    """The budget for these images, in words."""
     if task.counts.mean is None:
         return "ratios and shares of the settings"
     return f"{task.counts.mean:.4g} of {sum(task.counts.visual)} visual tokens per layer"
 
 
 def _added_bytes(task: Task) -> int:
-    """What its method needs of weights beside the model's own and the localizer's."""
+    """Bytes of the method's own weights, beside the model's and the localizer's."""
     return task.trained.weights_bytes if task.trained else 0
 
 

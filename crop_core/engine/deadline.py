@@ -1,4 +1,4 @@
-"""How long one request may work. It ends between two tokens or two ways; a single forward pass is never cut short."""
+"""Time limit of one request, checked between two tokens or two runs; a forward pass is never interrupted."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable
 
 
 class RequestTimeout(ValueError):
-    """A request that was ended; the message is one sentence for the person who made it."""
+    """A request that exceeded its time limit; the message is one sentence for its user."""
 
 
 class Deadline:
-    """Counts from its first check on, which comes when the model is free. seconds: None for no limit."""
+    """Deadline that starts at its first check, when the model is free. seconds: None for no limit."""
 
     def __init__(self, seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._clock = seconds, clock
         self._end: float | None = None
 
     def check(self) -> None:
-        """Raises TooLong once the time is over."""
+        """Raise RequestTimeout once the time is over."""
         if self._seconds is None:
             return
         if self._end is None:
@@ -30,5 +30,5 @@ class Deadline:
             )
 
     def progress(self, *_: object) -> None:
-        """`check`, as a Measurement's progress."""
+        """`check` as the `progress` callback of a Measurement."""
         self.check()

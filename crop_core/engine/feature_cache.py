@@ -1,11 +1,11 @@
-"""What was made of an image and a question, kept in memory for whoever asks the same again; the oldest goes first.
+"""LRU cache of vision features and regions, by image and question.
 
-Kept are vision features and regions, with the seconds that they took: what is shown as a cost stays that of the work,
-never that of finding it here. Comparisons measure every run of theirs, and read nothing from here.
+Entries hold the seconds that they took: costs shown are always those of the work, never those of a cache hit.
+Comparisons measure every run and do not read the cache.
 
-A key is a keyed hash of the pixels and of all else that matters, with a secret of this process: nobody can make the key
-of an image that is not theirs, and no key leaves the process. Who asks the same about the same image as somebody
-else is answered a little sooner; no figure tells.
+A key is a hash of the pixels and all other parts, keyed with a secret of this process: nobody can make the key of an
+image that is not theirs, and no key leaves the process. A user who asks the same about the same image as another one is
+answered a little sooner; no figure shows it.
 """
 
 from __future__ import annotations
@@ -22,56 +22,56 @@ import torch
 
 from crop_core.models import Images, as_list
 
-Kept = TypeVar("Kept")
+Entry = TypeVar("Entry")
 DEFAULT_LIMIT_BYTES = 256 * 2**20  # bytes
-LEAST = 1024  # bytes that anything counts as
+MIN_ENTRY_BYTES = 1024  # what a smaller entry counts as
 
 
 @dataclass(eq=False)
 class FeatureCache:
-    """limit: bytes of all tensors that are kept, 0 for none. Safe to use from any thread."""
+    """Thread-safe LRU cache. limit: bytes of all tensors in it, 0 for no cache."""
 
     limit: int = DEFAULT_LIMIT_BYTES
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), init=False, repr=False)
-    _kept: OrderedDict[bytes, tuple[Any, int]] = field(default_factory=OrderedDict, init=False, repr=False)
+    _entries: OrderedDict[bytes, tuple[Any, int]] = field(default_factory=OrderedDict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def of(self, images: Images, *what: object, make: Callable[[], Kept]) -> Kept:
-        """What is kept of the images and everything in `what`, whose texts tell it apart; else what `make` makes."""
-        key = self._key(images, *what)
+    def get_or_compute(self, images: Images, *parts: object, compute: Callable[[], Entry]) -> Entry:
+        """The entry of these images and the texts of `parts`; computed and stored where there is none."""
+        key = self._key(images, *parts)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key][0]
-        made = make()
-        self._keep(key, made)
-        return made
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return self._entries[key][0]
+        result = compute()
+        self._store(key, result)
+        return result
 
     @property
     def size(self) -> int:
-        """Bytes."""
-        return sum(size for _, size in self._kept.values())
+        """Bytes of all entries."""
+        return sum(size for _, size in self._entries.values())
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         with self._lock:
-            self._kept.clear()
+            self._entries.clear()
 
-    def _keep(self, key: bytes, made: Any) -> None:
-        size = max(LEAST, sum(each.nbytes for each in _tensors(made)))
+    def _store(self, key: bytes, entry: Any) -> None:
+        size = max(MIN_ENTRY_BYTES, sum(each.nbytes for each in _tensors(entry)))
         if size > self.limit:
             return
         with self._lock:
-            self._kept[key] = made, size
+            self._entries[key] = entry, size
             while self.size > self.limit:
-                self._kept.popitem(last=False)
+                self._entries.popitem(last=False)
 
-    def _key(self, images: Images, *what: object) -> bytes:
-        """Each part with its length before it, so that no two lists of parts read alike."""
+    def _key(self, images: Images, *parts: object) -> bytes:
+        """Hash of the parts, each with its length before it, so that no two lists of parts collide."""
         digest = hashlib.blake2b(key=self._secret, digest_size=32)
-        each_image = as_list(images)
-        pixels = [part for image in each_image for part in (f"{image.mode} {image.size}".encode(), image.tobytes())]
-        for part in (str(len(each_image)).encode(), *pixels, *(str(each).encode() for each in what)):
+        images = as_list(images)
+        pixels = [part for image in images for part in (f"{image.mode} {image.size}".encode(), image.tobytes())]
+        for part in (str(len(images)).encode(), *pixels, *(str(each).encode() for each in parts)):
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
 
@@ -89,5 +89,5 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
     elif is_dataclass(value):
         for each in fields(value):
             yield from _tensors(getattr(value, each.name))
-    else:  # what was watched of a tower holds one beside the tower itself
+    else:  # a record of the tower's attention holds a tensor beside the tower itself
         yield from (each for each in getattr(value, "__dict__", {}).values() if isinstance(each, torch.Tensor))

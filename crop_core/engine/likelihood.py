@@ -1,6 +1,6 @@
-"""How likely one run finds what another one said: KL of the first token, log-probabilities of a whole answer.
+"""Likelihood of one run's answer under another run: KL of the first token, log-probabilities of a whole answer.
 
-Knows nothing of regions, costs or what the runs were asked.
+Knows nothing of regions, costs and questions.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ def logits_of(run: Run) -> torch.Tensor:
     return logits
 
 
-def logits_for(ids: Sequence[int], run: Run, again: Callable[..., Run]) -> torch.Tensor:
-    """(T, V) logits of `run` fed with `ids`: its own where it said just these, else those of a run that is forced to.
+def logits_for(ids: Sequence[int], run: Run, rerun: Callable[..., Run]) -> torch.Tensor:
+    """(T, V) logits of `run` for the answer `ids`: its own where it generated these, else those of a forced run.
 
-    again: `Task.crop` or `Task.baseline` with what `run` was given.
+    rerun: `Task.crop` or `Task.baseline` with the arguments of `run`.
     """
-    return logits_of(run if run.generated.ids == list(ids) else again(forced=ids))
+    return logits_of(run if run.generated.ids == list(ids) else rerun(forced=ids))
 
 
 def logprobs(logits: torch.Tensor, ids: Sequence[int]) -> list[float]:

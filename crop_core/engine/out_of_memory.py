@@ -1,8 +1,8 @@
-"""What becomes of a request that runs out of memory: less is asked for, or one sentence says what to do.
+"""Out-of-memory fallback: retry a request with less, or raise one sentence that says what to do.
 
-A comparison is asked again without the baseline, which is what needs most, and then about the image in half its size,
-where that gives fewer tokens. Requests are run one by one, so there is no batch that could be made smaller. What was
-left out is said, and the next request finds the memory free.
+A comparison is retried without the baseline, which needs most, and then with the image at half its size, where that
+gives fewer tokens. Requests run one by one, so there is no batch to make smaller. A notice says what was left out, and
+the memory is free for the next request.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from crop_core.records.results import Answer, Comparison
 from crop_core.records.trace import TokenTrace
 
 Result = TypeVar("Result")
-SIGNS = (  # of allocators that raise RuntimeError: CUDA and its libraries, MPS, CPU on Linux and Windows
+OOM_MESSAGES = (  # of allocators that raise RuntimeError: CUDA and its libraries, MPS, CPU on Linux and Windows
     "out of memory",
     "alloc_failed",
     "can't allocate memory",
@@ -40,51 +40,51 @@ HALVED = (
 
 
 class OutOfMemory(ValueError):
-    """A request that does not fit into the device's memory; the message is one sentence for the person who made it."""
+    """A request that does not fit into the device's memory; the message is one sentence for its user."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether it is what some device raises when its memory is used up."""
+    """Whether the error is a device's out-of-memory error."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in OOM_MESSAGES)
 
 
 @contextmanager
 def translate_oom(release: Callable[[], None]) -> Iterator[None]:
-    """OutOfMemory in place of what the device raises; what the failed work held is free afterwards. release: called to
-    let go of what can be made again.
+    """Raise OutOfMemory in place of the device's error, with the memory of the failed work freed. release: drops what
+    can be computed again.
     """
     try:
         yield
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        _forget(error)
+        _clear_frames(error)
         release()
         free_memory()
         raise OutOfMemory(f"The device has too little memory for this question; {ADVICE}.") from None
 
 
 def compare_with_fallback(measured: Measurement, release: Callable[[], None]) -> Comparison:
-    """`compare`; where that does not fit, about smaller images, with a notice. Raises OutOfMemory where nothing fits,
-    and with the pruned answer in its sentence where that alone does. release: as of `in_words`.
+    """`compare`; where that does not fit, with smaller images and a notice. Raises OutOfMemory where nothing fits, with
+    the pruned answer in its sentence where that alone does. release: as in `translate_oom`.
     """
-    result = _tried(lambda: compare(measured), release)
+    result = _try(lambda: compare(measured), release)
     if result is not None:
         return result
-    alone = _tried(lambda: answer(_again(measured, measured.task, measured.localizers)), release)
-    if alone is not None:
-        raise OutOfMemory(_alone(alone, measured.task.config.method))
+    pruned = _try(lambda: answer(_fresh(measured, measured.task, measured.localizers)), release)
+    if pruned is not None:
+        raise OutOfMemory(_pruned_only_message(pruned, measured.task.config.method))
     smaller = _smaller(measured)
-    result = None if smaller is None else _tried(lambda: compare(smaller), release)
+    result = None if smaller is None else _try(lambda: compare(smaller), release)
     if result is None:
         raise OutOfMemory(f"The device has too little memory for this question, even with pruning; {ADVICE}.")
-    return _restored(result, measured.task)
+    return _restore_size(result, measured.task)
 
 
-def _tried(work: Callable[[], Result], release: Callable[[], None]) -> Result | None:
-    """What comes of it, None where it does not fit."""
+def _try(work: Callable[[], Result], release: Callable[[], None]) -> Result | None:
+    """The result of `work`, None where it does not fit."""
     try:
         with translate_oom(release):
             return work()
@@ -92,28 +92,28 @@ def _tried(work: Callable[[], Result], release: Callable[[], None]) -> Result | 
         return None
 
 
-def _forget(error: BaseException | None) -> None:
-    """Let go of every local variable, and so of every tensor, of the frames that the error came through."""
+def _clear_frames(error: BaseException | None) -> None:
+    """Drop every local variable, and so every tensor, of the frames that the error passed through."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__context__
 
 
-def _again(measured: Measurement, task: Task, localizers: Sequence[Localizer]) -> Measurement:
-    """A new one with nothing in it."""
+def _fresh(measured: Measurement, task: Task, localizers: Sequence[Localizer]) -> Measurement:
+    """A new measurement without results."""
     return Measurement(task, localizers, measured.progress, measured.memory)
 
 
-def _alone(told: Answer, method: str) -> str:
-    kept, total = told.total("mean_tokens"), told.total("visual_tokens")
+def _pruned_only_message(pruned: Answer, method: str) -> str:
+    kept, total = pruned.total("mean_tokens"), pruned.total("visual_tokens")
     return (
         f"The device has too little memory to answer with every visual token; the method {method!r} alone answers "
-        f"“{told.text}” and reads {kept:.4g} of {total:.0f} visual tokens per layer; to compare both, {ADVICE}."
+        f"“{pruned.text}” and reads {kept:.4g} of {total:.0f} visual tokens per layer; to compare both, {ADVICE}."
     )
 
 
 def _smaller(measured: Measurement) -> Measurement | None:
-    """The same about images of half the size; None where that saves no token, or the budget cannot be met."""
+    """The measurement with images of half the size; None where that saves no token, or the budget cannot be met."""
     task = measured.task
     halves = [image.resize([max(1, side // 2) for side in image.size]) for image in as_list(task.images)]
     try:
@@ -126,20 +126,20 @@ def _smaller(measured: Measurement) -> Measurement | None:
         KnownRegion(_scaled(each.region, image.size)) if isinstance(each, KnownRegion) else each
         for each, image in zip(measured.localizers, halves, strict=True)
     ]
-    return _again(measured, small, localizers)
+    return _fresh(measured, small, localizers)
 
 
 def _scaled(region: Region, size: tuple[int, int]) -> Region:
     return replace(region, width=size[0], height=size[1])
 
 
-def _restored(result: Comparison, task: Task) -> Comparison:
-    """What was found in the smaller images, on the original ones, with the notice."""
+def _restore_size(result: Comparison, task: Task) -> Comparison:
+    """The result of the smaller images in pixels of the original ones, with the notice."""
     images = as_list(task.images)
     what, they = ("the image", "it was") if len(images) == 1 else ("the images", "they were")
 
-    def on_original(told: Answer) -> Answer:
-        return replace(told, traces=tuple(map(_on, told.traces, images)))
+    def on_original(reply: Answer) -> Answer:
+        return replace(reply, traces=tuple(map(_trace_on, reply.traces, images)))
 
     return replace(
         result,
@@ -150,8 +150,8 @@ def _restored(result: Comparison, task: Task) -> Comparison:
     )
 
 
-def _on(trace: TokenTrace, image: Image.Image) -> TokenTrace:
-    """The same trace in the pixels of the original."""
+def _trace_on(trace: TokenTrace, image: Image.Image) -> TokenTrace:
+    """The trace in pixels of the original image."""
     across, down = (new / old for new, old in zip(image.size, trace.image_size, strict=True))
     left, top, right, bottom = trace.visible
     return replace(

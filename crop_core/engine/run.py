@@ -1,7 +1,7 @@
-"""One question about its images, run once: with every visual token (baseline) or with CROP, and what that run took.
+"""One run of a question about its images, as baseline or pruned, with its times, FLOPs and traces.
 
-Every run starts from the images themselves, so that preprocessing and the vision tower are in its time, unless it is
-given what they made of them. Knows nothing of medians, streams or comparisons.
+Every run starts from the images themselves, so that preprocessing and the vision tower are in its time, unless it gets
+encoded images. Knows nothing of medians, streams or comparisons.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from crop_core.compress import registry as compressors
 from crop_core.compress.plc_checkpoint import PlcWeights, load_plc
-from crop_core.compress.protocol import CompressionInput
+from crop_core.compress.protocol import CompressionInput, Compressor
 from crop_core.engine.token_budget import TokenBudgetPlan, plan_token_budget
+from crop_core.engine.traces import token_traces, visual_tokens
 from crop_core.localize import LocalizationResult, Localizer, SharedEncoderLocalizer
 from crop_core.measure.flops import counted, prefill_flops
 from crop_core.measure.timing import StageTimer, now
@@ -29,10 +29,10 @@ from crop_core.models.adapter import TowerAttention
 from crop_core.models.compressed_inputs import compress_inputs
 from crop_core.models.generation import Generated, generate
 from crop_core.prune import LayerPruning, VisualTokens, schedule
-from crop_core.prune import registry as pruners
 from crop_core.prune.protocol import CutSize
 from crop_core.records.compression_plan import CompressionPlan
 from crop_core.records.config import CropConfig
+from crop_core.records.methods import load_class
 from crop_core.records.region import Region
 from crop_core.records.trace import PruneStep, TokenTrace
 
@@ -58,20 +58,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What preprocessing and the vision tower make of one question and its images; any number of runs may read it."""
+    """A preprocessed question and the vision features of its images; any number of runs may read it."""
 
     prepared: PreparedInputs
     features: Any
-    watched: Any = None  # what the adapter kept of its tower, for methods that read it
+    watched: Any = None  # the recorded attention of the vision tower, for methods that read it
 
 
 @dataclass(frozen=True)
 class LocalizedRegions:
-    """What localizers found, an image each, and the seconds that took. encoded: what one of them had encoded for itself
-    and for the answer, in encode_s more seconds, which are no part of `seconds`.
+    """Results of localizers, one an image, and their seconds. encoded: images that a localizer encoded for itself and
+    for the answer, in encode_s more seconds, which are no part of `seconds`.
     """
 
-    findings: list[LocalizationResult]
+    results: list[LocalizationResult]
     seconds: float
     encoded: Encoded | None = None
     encode_s: float = 0.0
@@ -79,25 +79,25 @@ class LocalizedRegions:
     @property
     def regions(self) -> list[Region]:
         """One an image."""
-        return [finding.region for finding in self.findings]
+        return [result.region for result in self.results]
 
     @property
     def flops(self) -> int:
-        """Of finding all regions, beside the encoding for the answer."""
-        return sum(finding.flops for finding in self.findings)
+        """FLOPs of localizing in all images, without the encoding for the answer."""
+        return sum(result.flops for result in self.results)
 
-    def counted(self) -> LocalizedRegions:
-        """The same regions with their FLOPs counted, which hold on to nothing else and may be kept."""
-        return LocalizedRegions([replace(each, count=partial(int, each.flops)) for each in self.findings], self.seconds)
+    def for_cache(self) -> LocalizedRegions:
+        """The regions with their FLOPs counted, without references to features."""
+        return LocalizedRegions([replace(each, count=partial(int, each.flops)) for each in self.results], self.seconds)
 
 
 @dataclass
 class Task:
-    """A question about RGB images, one or several, and how to run it; ValueError for a budget that cannot be met,
-    ModelError for a method that reads a class token, or needs a learned PLC, where the model has none.
+    """A question about one or several RGB images under one configuration. Raises ValueError for a budget that cannot be
+    met, ModelError for a method that reads a class token, or needs a learned PLC, where the model has none.
 
-    history: earlier questions about the same images and their answers. encoded: of these images and this question, from
-    `encode`; runs then start from it, and its time is in none of theirs.
+    history: earlier questions about the same images and their answers. encoded: of these images and this question, by
+    `encode`; runs then start from it, without its time in theirs.
     """
 
     adapter: Adapter
@@ -113,9 +113,11 @@ class Task:
     def __post_init__(self) -> None:
         self.images = as_list(self.images)
         self.first_prunable_layer = self.adapter.stack.first_prunable
-        if self._reads_tower:
-            self.adapter.watch()  # ModelError before anything runs
-        if compressors.is_learned(self.config.parts.compressor or ""):
+        if compressor := self.config.parts.compressor:
+            load_class(compressor)  # imported before any clock runs
+        if self.config.parts.reads_tower:
+            self.adapter.record_tower()  # ModelError before anything runs
+        if self.config.parts.needs_training:
             self.trained = load_plc(self.adapter)
         self.counts = plan_token_budget(
             self.config, [each.count for each in self.layouts], self.adapter.layers, self.first_prunable_layer
@@ -123,27 +125,24 @@ class Task:
 
     @property
     def layouts(self) -> list[TokenLayout]:
-        """Where the visual tokens of every image lie."""
+        """The visual tokens' layout of every image."""
         images = as_list(self.images)
         return [self.adapter.layout(image.size, len(images)) for image in images]
 
     def encode(self, watch: bool | None = None) -> Encoded:
-        """Preprocessing and the vision tower, for `encoded` of other tasks about the same images and question; watch:
-        whether for methods that read the tower, None as this task's own does.
+        """Preprocess and run the vision tower, for `encoded` of tasks about the same images and question.
+
+        watch: whether to record the tower's attention, None if this task's method reads it.
         """
         prepared = self.adapter.prepare(self.images, self.question, self.history)
-        watch = self._reads_tower if watch is None else watch
-        with self.adapter.watch() if watch else nullcontext() as watched:
+        watch = self.config.parts.reads_tower if watch is None else watch
+        with self.adapter.record_tower() if watch else nullcontext() as watched:
             return Encoded(prepared, self.adapter.encode(prepared), watched)
 
-    @property
-    def _reads_tower(self) -> bool:
-        compressor = self.config.parts.compressor
-        return compressor is not None and compressors.reads_tower(compressor)
-
     def localize(self, localizers: Sequence[Localizer]) -> LocalizedRegions:
-        """The region in every image, by a localizer each. One that asks the answering model about a single image leaves
-        what was encoded to the run.
+        """Localize the region in every image, by a localizer each.
+
+        A localizer that shares the answering model's encoder leaves the encoding of a single image to the run.
         """
         start, images = now(self.adapter.device), as_list(self.images)
         if (
@@ -153,21 +152,21 @@ class Task:
         ):
             encoded = self.encoded or self.encode()
             middle = now(self.adapter.device)
-            finding = localizers[0].look(encoded.prepared, encoded.features, images[0].size)
-            return LocalizedRegions([finding], now(self.adapter.device) - middle, encoded, middle - start)
+            result = localizers[0].localize_from_features(encoded.prepared, encoded.features, images[0].size)
+            return LocalizedRegions([result], now(self.adapter.device) - middle, encoded, middle - start)
         pairs = zip(localizers, images, strict=True)
-        findings = [localizer.find(image, self.question) for localizer, image in pairs]
-        return LocalizedRegions(findings, now(self.adapter.device) - start)
+        results = [localizer.localize(image, self.question) for localizer, image in pairs]
+        return LocalizedRegions(results, now(self.adapter.device) - start)
 
-    def baseline(self, regions: Regions, **how: Any) -> Run:
-        """Every visual token in every layer; the regions, one an image, are only recorded. how: on_token, forced,
-        keep_logits.
+    def baseline(self, regions: Regions, **options: Any) -> Run:
+        """Run with every visual token in every layer; the regions, one an image, are only recorded. options: on_token,
+        forced, keep_logits.
         """
-        return self._run(regions, None, None, **how)
+        return self._run(regions, None, None, **options)
 
-    def crop(self, regions: Regions, located: LocalizedRegions | None = None, **how: Any) -> Run:
-        """With the compressor and pruner of the config; located: what was encoded for it already, in the run's time."""
-        return self._run(regions, self.config.parts.compressor, self.config.parts.pruner, located, **how)
+    def crop(self, regions: Regions, located: LocalizedRegions | None = None, **options: Any) -> Run:
+        """Run with the config's compressor and pruner. located: its encoded images count in the run's time."""
+        return self._run(regions, self.config.parts.compressor, self.config.parts.pruner, located, **options)
 
     @torch.inference_mode()
     def _run(
@@ -176,7 +175,7 @@ class Task:
         compressor: str | None,
         pruner: str | None,
         located: LocalizedRegions | None = None,
-        **how: Any,
+        **options: Any,
     ) -> Run:
         regions = [regions] if isinstance(regions, Region) else list(regions)
         timer, before = StageTimer(self.adapter.device), located.encode_s if located else 0.0
@@ -189,23 +188,23 @@ class Task:
             images = self._images(layouts, regions, encoded)
             plans = self._plans(compressor, images)
             inputs, visual = self._inputs(compressor, encoded, CompressionPlan.joined(plans))
-        pruning = self._pruning(pruner, _tokens(layouts, regions, plans), visual)
+        pruning = self._pruning(pruner, visual_tokens(layouts, regions, plans), visual)
         with self.trained.applied() if self.trained and compressor else nullcontext():
-            out, steps = self._generate(inputs, pruning, timer, how)
-        traces = _traces(layouts, regions, plans, steps, self.adapter.layers)
+            out, steps = self._generate(inputs, pruning, timer, options)
+        traces = token_traces(layouts, regions, plans, steps, self.adapter.layers)
         flops = self._flops(pruner, traces, steps, visual, self.adapter.vision_flops(encoded.prepared))
         flops += self._plan_flops(compressor, images)
         times = (out.first_token - start, out.finished - start)
         return Run(out, traces, dict(timer.seconds), *times, flops)
 
     def _generate(
-        self, inputs: dict[str, Any], pruning: LayerPruning | None, timer: StageTimer, how: dict[str, Any]
+        self, inputs: dict[str, Any], pruning: LayerPruning | None, timer: StageTimer, options: dict[str, Any]
     ) -> tuple[Generated, list[PruneStep]]:
-        """Generate with the pruning's hooks on; prefill is what lies before the first token beside the scoring."""
+        """Generate with the pruning's hooks on; prefill is the time before the first token without the scoring."""
         steps: list[PruneStep] = []
         scoring = 0.0
         with pruning or nullcontext():
-            out = generate(self.adapter, inputs, self.config.max_new_tokens, **how)
+            out = generate(self.adapter, inputs, self.config.max_new_tokens, **options)
             if pruning is not None:
                 steps, scoring = pruning.steps[0], pruning.scoring_s
         timer.seconds["scoring"] = scoring
@@ -214,7 +213,7 @@ class Task:
         return out, steps
 
     def _images(self, layouts: list[TokenLayout], regions: list[Region], encoded: Encoded) -> list[CompressionInput]:
-        """Every image as a compressor may read it."""
+        """The compressor's input of every image."""
         ends = np.cumsum([0, *(layout.count for layout in layouts)])
         spans = [slice(*each) for each in pairwise(ends)]
 
@@ -222,9 +221,9 @@ class Task:
             return encoded.features.pooler_output[0][spans[number]]
 
         def tower(number: int) -> TowerAttention:
-            return self.adapter.towers(encoded.watched, encoded.prepared)[number]
+            return self.adapter.tower_attention(encoded.watched, encoded.prepared)[number]
 
-        question = partial(self.adapter.embedded, self.question)
+        question = partial(self.adapter.embed_question, self.question)
         queries = partial(getattr, self.trained, "queries")
         return [
             CompressionInput(layout, region, partial(features, number), partial(tower, number), question, queries)
@@ -232,23 +231,23 @@ class Task:
         ]
 
     def _plans(self, compressor: str | None, images: list[CompressionInput]) -> list[CompressionPlan]:
-        """What becomes of the visual tokens of every image before the LLM."""
+        """The compression plan of every image."""
         if compressor is None:
             return [CompressionPlan.identity(image.layout.count) for image in images]
-        method = compressors.compressor(compressor, self.config)
+        method: Compressor = load_class(compressor).from_config(self.config)
         counts: list[int] | list[None] = self.counts.tokens or [None] * len(images)
         return [method.plan(*each) for each in zip(images, counts, strict=True)]
 
     def _plan_flops(self, compressor: str | None, images: list[CompressionInput]) -> int:
-        """What a compressor multiplies itself, counted by PyTorch in a plan of its own, which is in nobody's time."""
-        if compressor is None or compressor in compressors.BY_PLACE:
+        """FLOPs of the compressor, counted by PyTorch in a separate, untimed plan."""
+        if compressor is None or self.config.parts.positions_only:
             return 0
         return counted(lambda: self._plans(compressor, images))
 
     def _inputs(
         self, compressor: str | None, encoded: Encoded, plan: CompressionPlan
     ) -> tuple[dict[str, Any], torch.Tensor]:
-        """Keyword arguments for one generate, which changes them, and (1, L) bool: which input tokens are visual."""
+        """Keyword arguments for one generate call, which modifies them; (1, L) bool: which input tokens are visual."""
         prepared, features = encoded.prepared, encoded.features
         if compressor is None:
             inputs = {"input_ids": prepared.input_ids, "attention_mask": prepared.attention_mask, **prepared.tokens}
@@ -259,7 +258,7 @@ class Task:
         return packed.kwargs, packed.visual
 
     def _pruning(self, pruner: str | None, tokens: VisualTokens, visual: torch.Tensor) -> LayerPruning | None:
-        """Hooks for the pruner, if any, of a prompt whose visual tokens are the True of (1, L)."""
+        """The pruner's hooks, if any, for a prompt whose visual tokens are the True of (1, L)."""
         if pruner is None:
             return None
         inner, count = self.counts.inner, len(tokens.inside)
@@ -268,13 +267,13 @@ class Task:
         )
         if not cuts:
             return None  # the budget leaves every token in every layer
-        chosen = pruners.pruner(pruner, cuts, [tokens.to(visual.device)], inner.query_rows)
+        chosen = load_class(pruner)(cuts, [tokens.to(visual.device)], inner.query_rows)
         return LayerPruning(self.adapter.stack, chosen, visual, inner.evict)
 
     def _flops(
         self, pruner: str | None, traces: list[TokenTrace], steps: list[PruneStep], visual: torch.Tensor, vision: int
     ) -> int:
-        """Vision, LLM prefill and scoring, for a prompt of which `visual` (1, L) marks the M visual tokens."""
+        """FLOPs of vision, LLM prefill and scoring, for a prompt whose M visual tokens `visual` (1, L) marks."""
         config, alive = self.adapter.model.config, np.sum([trace.alive_counts for trace in traces], axis=0).tolist()
         text = visual.shape[1] - sum(trace.input_tokens for trace in traces)
         behind = int(visual[0].flip(0).int().argmax())
@@ -282,43 +281,5 @@ class Task:
             CutSize(behind, alive[at - 1], text + alive[at - 1], alive[at]) for at in (each.layer for each in steps)
         ]
         rows = self.counts.inner.query_rows
-        scoring = sum(pruners.flops(pruner, config, rows, size) for size in sizes) if pruner else 0
+        scoring = sum(load_class(pruner).flops(config, rows, size) for size in sizes) if pruner else 0
         return vision + prefill_flops(config, [text + count for count in alive]) + scoring
-
-
-def _tokens(layouts: list[TokenLayout], regions: list[Region], plans: list[CompressionPlan]) -> VisualTokens:
-    """What is known of the LLM's visual input tokens, on the host; one is inside when all of its members are."""
-    inside = [
-        plan.inside(region.mask(layout.boxes)) for layout, region, plan in zip(layouts, regions, plans, strict=True)
-    ]
-    image = np.repeat(np.arange(len(plans)), [plan.count for plan in plans])
-    return VisualTokens(torch.from_numpy(np.concatenate(inside)), torch.from_numpy(image), len(plans))
-
-
-def _traces(
-    layouts: list[TokenLayout],
-    regions: list[Region],
-    plans: list[CompressionPlan],
-    steps: list[PruneStep],
-    layers: int,
-) -> list[TokenTrace]:
-    """A trace an image; each counts its own tokens from 0 on."""
-    traces, start = [], 0
-    for layout, region, plan in zip(layouts, regions, plans, strict=True):
-        own = [step.part(start, start + plan.count) for step in steps]
-        traces.append(
-            TokenTrace(
-                layout.image_size,
-                layout.boxes,
-                layout.visible,
-                region,
-                region.mask(layout.boxes),
-                np.asarray(plan.group),
-                np.asarray(plan.ring),
-                layers,
-                own,
-                layout.view,
-            )
-        )
-        start += plan.count
-    return traces

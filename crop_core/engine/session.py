@@ -1,9 +1,7 @@
-"""One question about its images: encoded once, localized once, run under many configurations, scored against the full
-run.
+"""Session: one question encoded once, localized once, run under many configurations, scored against the baseline.
 
 Knows nothing of medians, memory and streams: times are those of one run each, without a warm-up
-(`crop_core.engine.compare`
-measures).
+(`crop_core.engine.compare` measures).
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
-from crop_core.compress.registry import reads_tower
 from crop_core.engine.compare import dtype_name
 from crop_core.engine.feature_cache import FeatureCache
 from crop_core.engine.likelihood import first_token_kl, logits_for, logits_of, logprobs
@@ -27,15 +24,15 @@ from crop_core.records.region import Region
 from crop_core.records.results import RunResult, RunSpec
 
 BASELINE = CropConfig(method="none", budget=None, localizer="whole")
-EVERY_TOKEN = RunSpec("every token", BASELINE)
+BASELINE_SPEC = RunSpec("Baseline", BASELINE)
 
 
 @dataclass(eq=False)
 class Session:
-    """A question about RGB images, one or several. Nothing runs before it is needed, and nothing shared runs twice.
+    """A question about one or several RGB images. Nothing runs before it is needed, and nothing shared runs twice.
 
-    max_new_tokens: of every run. watch: whether the encoding keeps what the vision tower attends to, for configurations
-    that read it (`watches`). cache: what earlier sessions made of the same question, with the seconds that it took.
+    max_new_tokens: of every run. watch: whether the encoding keeps the vision tower's attention, for configurations
+    that read it (`watches`). cache: features and regions of earlier sessions, with the seconds that they took.
 
     The seconds of the encoding are in the times of every run; those of the localizer are in none of them.
     """
@@ -49,60 +46,60 @@ class Session:
 
     @property
     def encoded(self) -> Encoded:
-        """What preprocessing and the vision tower make of question and images."""
+        """The preprocessed question and the vision features of its images."""
         encoded = self._encoding.encoded
-        assert encoded is not None  # noqa: S101  `_encode` makes one
+        assert encoded is not None  # noqa: S101  `_encode` sets it
         return encoded
 
     @cached_property
     def baseline(self) -> Run:
-        """The run with every visual token, which all others are scored against."""
+        """The baseline run, which all others are scored against."""
         return self.run(self.task(BASELINE), [Region.whole(*image.size) for image in as_list(self.images)])
 
     def task(self, config: CropConfig) -> Task:
-        """The question under a configuration, for `run`. Raises ValueError for one that is not possible."""
+        """The question under a configuration, for `run`. Raises ValueError for an impossible configuration."""
         return self._task(config, None)
 
     def localize(self, localizer: Localizer) -> LocalizedRegions:
-        """The regions that a localizer finds, one an image, and their seconds and FLOPs."""
+        """The localizer's regions, one an image, with their seconds and FLOPs."""
         if self.cache is None or isinstance(localizer, (KnownRegion, WholeImage)):
             return self._localize(localizer)
-        found = partial(self._localize, localizer)
-        return self.cache.of(self.images, "found", self.question, id(localizer), make=lambda: found().counted())
+        key = self.images, "localized", self.question, id(localizer)
+        return self.cache.get_or_compute(*key, compute=lambda: self._localize(localizer).for_cache())
 
-    def run(self, task: Task, regions: Regions, **how: object) -> Run:
-        """One run of a task of this session. regions: one an image. how: on_token, forced, keep_logits."""
-        return task.crop(regions, self._encoding, **how)
+    def run(self, task: Task, regions: Regions, **options: object) -> Run:
+        """One run of a task of this session. regions: one an image. options: on_token, forced, keep_logits."""
+        return task.crop(regions, self._encoding, **options)
 
     def kl_first(self, run: Run) -> float:
-        """KL(baseline || run) of the first token in nats; the run has kept its logits."""
+        """KL(baseline || run) of the first token in nats; the run must have kept its logits."""
         return first_token_kl(logits_of(self.baseline), logits_of(run))
 
-    def logprob(self, run: Run, again: Callable[..., Run]) -> float:
+    def logprob(self, run: Run, rerun: Callable[..., Run]) -> float:
         """Log-probability in nats that a run gives to the whole answer of the baseline.
 
-        again: makes the same run once more, with `forced` tokens, where its own answer is another one.
+        rerun: repeats the run with `forced` tokens, where its own answer is another one.
         """
         ids = self.baseline.generated.ids
-        return sum(logprobs(logits_for(ids, run, again), ids))
+        return sum(logprobs(logits_for(ids, run, rerun), ids))
 
-    def ask(self, way: RunSpec, located: LocalizedRegions | None = None) -> RunResult:
-        """One configuration, about one image, with its own region, or the located one, or the whole image where it
-        reads none. EVERY_TOKEN is the baseline itself.
+    def run_spec(self, spec: RunSpec, located: LocalizedRegions | None = None) -> RunResult:
+        """Run one configuration about one image: with its own region, the localized one, or the whole image where its
+        method reads none. BASELINE_SPEC is the baseline itself.
 
         Raises ValueError for a budget that cannot be met.
         """
         (image,) = as_list(self.images)
-        located = located if way.region is None and way.config.parts.needs_region else None
-        region = way.region or (located.regions[0] if located else Region.whole(*image.size))
-        again = partial(self.run, self.task(way.config), region)
-        run = self.baseline if way is EVERY_TOKEN else again()
+        located = located if spec.region is None and spec.config.parts.needs_region else None
+        region = spec.region or (located.regions[0] if located else Region.whole(*image.size))
+        rerun = partial(self.run, self.task(spec.config), region)
+        run = self.baseline if spec is BASELINE_SPEC else rerun()
         return RunResult(
-            name=way.name,
-            method=way.config.method,
+            name=spec.name,
+            method=spec.config.method,
             text=self.adapter.decode(run.generated.ids),
             same=run.generated.ids == self.baseline.generated.ids,
-            chance=math.exp(self.logprob(run, again)),
+            chance=math.exp(self.logprob(run, rerun)),
             kl_first=self.kl_first(run),
             region=region,
             trace=run.traces[0],
@@ -114,20 +111,20 @@ class Session:
             model=self.adapter.name,
             device=str(self.adapter.device),
             dtype=dtype_name(self.adapter),
-            made=self._made,
+            made=self._environment,
         )
 
     @cached_property
-    def _made(self) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         return run_environment()
 
     @cached_property
     def _encoding(self) -> LocalizedRegions:
-        """The encoded images with the seconds that took, as a run counts them."""
+        """The encoded images with the seconds of encoding, as a run counts them."""
         if self.cache is None:
             return self._encode()
         model = (self.adapter.name, self.adapter.dtype, self.adapter.device, self.watch)
-        return self.cache.of(self.images, "encoded", self.question, *model, make=self._encode)
+        return self.cache.get_or_compute(self.images, "encoded", self.question, *model, compute=self._encode)
 
     def _encode(self) -> LocalizedRegions:
         task, start = self.task(BASELINE), now(self.adapter.device)
@@ -144,11 +141,11 @@ class Session:
 
 
 def watches(configs: Iterable[CropConfig], adapter: Adapter) -> bool:
-    """Whether any of the configurations reads what the vision tower attends to, and the model can tell."""
-    if not any(reads_tower(config.parts.compressor or "") for config in configs):
+    """Whether any configuration reads the vision tower's attention, and the model provides it."""
+    if not any(config.parts.reads_tower for config in configs):
         return False
     try:
-        adapter.watch()
+        adapter.record_tower()
     except ModelError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""A comparison told as it happens: it works in a thread of its own, and its events wait in a queue for their reader."""
+"""Streamed comparison: it runs in a thread of its own and queues events for the reader."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crop_core.engine.out_of_memory import compare_with_fallback
 from crop_core.records.region import Region
 from crop_core.records.results import StreamEvent
 
-PULSE = 2.0  # seconds after which an event is told again
+PULSE = 2.0  # seconds after which the last event is repeated
 
 
 class Cancelled(Exception):
@@ -19,7 +19,7 @@ class Cancelled(Exception):
 
 
 class ComparisonThread(threading.Thread):
-    """One comparison in a thread, its events in a queue. release: as `compare_or_less`."""
+    """One comparison in a thread, its events in a queue. release: as in `compare_with_fallback`."""
 
     def __init__(self, measured: Measurement, lock: threading.Lock, release: Callable[[], None]) -> None:
         super().__init__(daemon=True, name="crop-stream")
@@ -33,7 +33,7 @@ class ComparisonThread(threading.Thread):
         self._stage = ""
 
     def run(self) -> None:
-        """The whole comparison under the engine's lock; its result or error is the last thing in the queue."""
+        """Run the comparison under the engine's lock; its result or error is the last item of the queue."""
         try:
             while not self._lock.acquire(timeout=0.1):
                 self._check()
@@ -42,7 +42,7 @@ class ComparisonThread(threading.Thread):
             finally:
                 self._lock.release()
             self._queue.put(StreamEvent("done", result.crop.text, result.regions, result))
-        except BaseException as error:  # whatever it is belongs to the reader
+        except BaseException as error:  # any error is raised in the reader
             self._queue.put(error)
 
     def _check(self) -> None:
@@ -52,13 +52,15 @@ class ComparisonThread(threading.Thread):
     def _progress(self, stage: str, ids: list[int], regions: Sequence[Region]) -> None:
         self._check()
         self._limit(stage, ids, regions)
-        if ids or stage != self._stage:  # a stage that goes on without a new token is no event
+        if ids or stage != self._stage:  # the same stage without a new token is no event
             self._queue.put((stage, ids, regions))
         self._stage = stage
 
     def events(self) -> Iterator[StreamEvent]:
-        """Events until the last one; raises what the comparison raised. In a long silence the last one is told again:
-        an iterator can only be closed between two events.
+        """Events until the last one; raises what the comparison raised.
+
+        After PULSE seconds without an event the last one is repeated, since an iterator can only be closed between two
+        events.
         """
         event: StreamEvent | None = None
         while True:
@@ -78,6 +80,6 @@ class ComparisonThread(threading.Thread):
             yield event
 
     def cancel(self) -> None:
-        """Stop at the next token, and wait for that; does nothing to a comparison that has ended."""
+        """Stop at the next token and wait for the thread; no effect on a comparison that has ended."""
         self._cancelled.set()
         self.join()

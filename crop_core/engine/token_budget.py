@@ -5,11 +5,12 @@ Pure arithmetic, done before any model runs, so that what cannot be is refused f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from crop_core.prune import registry as pruners
 from crop_core.prune import schedule
+from crop_core.prune.protocol import ScheduledPruner
 from crop_core.records.config import CropConfig, IlpConfig
+from crop_core.records.methods import load_class
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ def plan_token_budget(config: CropConfig, visual: list[int], layers: int, first_
     BudgetError or ConfigError for what cannot be.
     """
     parts, total, images = config.parts, sum(visual), len(visual)
-    mean = config.budget.tokens(total, images) if config.budget and (parts.compressor or parts.pruner) else None
+    mean = config.budget.tokens(total, images) if config.budget and parts.prunes else None
     inner, entering = config.ilp, total
     if parts.compressor and mean is not None:
         entering = schedule.plc_count(mean * config.overshoot, total, images)
     if parts.pruner:
-        inner = pruners.settings(parts.pruner, config.ilp, layers, entering, mean, first_prunable_layer, images)
+        pruner: type[ScheduledPruner] = load_class(parts.pruner)
+        if own := pruner.schedule(layers, entering, mean, first_prunable_layer, images):
+            inner = replace(own, evict=config.ilp.evict)
         if parts.compressor and mean is not None:
             at = schedule.resolved(inner, layers, first_prunable_layer)[0][0]
             entering = schedule.plc_count_before_ilp(config.overshoot, mean, layers, total, at, images)

@@ -1,1 +1,1 @@
-"""Measuring: held-out questions, accuracy by kind and budget, the localizer, and cost."""
+"""Evaluation: accuracy by kind and budget, localizer quality and cost on datasets of questions."""

@@ -1,4 +1,4 @@
-"""What the records of a sweep say in the end: checked, summed up, written as JSON and as one page."""
+"""Outcome of a sweep: its records validated, summarised, written as JSON and as an HTML report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crop_core.evaluate.datasets.protocol import Dataset
-from crop_core.evaluate.report import headline
 from crop_core.evaluate.report.html import report
 from crop_core.evaluate.report.summary import summarise
 from crop_core.evaluate.report.table import full_table, methods_table
+from crop_core.evaluate.report.texts import headline
 from crop_core.evaluate.runner import store
-from crop_core.evaluate.runner.trial import Trial
+from crop_core.evaluate.runner.plan import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,19 +22,19 @@ SUMMARY, PAGE = "summary.json", "report.html"
 
 
 def write_outcome(folder: Path, data: Dataset, trials: Sequence[Trial], skipped: Collection[str]) -> str:
-    """Writes summary.json and report.html beside the records, and returns the result in sentences and tables.
+    """Write summary.json and report.html beside the records; return the result in sentences and tables.
 
-    skipped: ids of examples that count in no trial. Raises RecordsError, and MissedBudget of it, for records that may
-    not be compared.
+    skipped: ids of examples left out of every trial. Raises RecordsError, or its MissedBudget, for records that cannot
+    be compared.
     """
-    asked = {each.id for each in data.examples} - set(skipped)
-    records = comparable(store.read(folder), asked, {trial.name for trial in trials})
+    examples = {each.id for each in data.examples} - set(skipped)
+    records = comparable(store.read(folder), examples, {trial.name for trial in trials})
     summary, facts = summarise(records, data.metric), store.facts(folder)
     (folder / SUMMARY).write_text(json.dumps({"sweep": facts, **summary.to_json()}, indent=1) + "\n", encoding="utf-8")
     (folder / PAGE).write_text(report(summary, records, facts), encoding="utf-8")
     return "\n\n".join(
         [
-            "\n".join(headline.headline(summary)),
+            "\n".join(headline(summary)),
             methods_table(summary).markdown(),
             full_table(summary).markdown(),
             f"Written to {folder / SUMMARY} and {folder / PAGE}.",
@@ -42,9 +42,9 @@ def write_outcome(folder: Path, data: Dataset, trials: Sequence[Trial], skipped:
     )
 
 
-def comparable(records: pd.DataFrame, asked: Collection[str], trials: Collection[str]) -> pd.DataFrame:
-    """The records of the questions that were asked, in `trials` and in every other trial that has all of them."""
-    records = records[records["example"].isin(asked)]
+def comparable(records: pd.DataFrame, examples: Collection[str], trials: Collection[str]) -> pd.DataFrame:
+    """Records of the examples, in `trials` and in every other trial that has all of them."""
+    records = records[records["example"].isin(examples)]
     counts = records.groupby("trial")["example"].nunique()
-    whole = set(counts.index[counts == len(asked)])
-    return records[records["trial"].isin(whole | set(trials))].reset_index(drop=True)
+    complete = set(counts.index[counts == len(examples)])
+    return records[records["trial"].isin(complete | set(trials))].reset_index(drop=True)

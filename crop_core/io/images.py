@@ -1,7 +1,7 @@
-"""The gate for what people send: an image of any kind becomes an upright RGB image, a question becomes clean text.
+"""Validation of user input: any image becomes an upright RGB image, a question clean text.
 
-Knows nothing of models. Whatever is wrong with the input is told in one sentence (`ImageError`, `QuestionError`), and
-the size is judged from the header, before a single pixel is decoded.
+Knows nothing of models. Errors are one sentence (`ImageError`, `QuestionError`); sizes are checked in the header,
+before a pixel is decoded.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ ImageLike = Union[str, "PathLike[str]", bytes, bytearray, Image.Image, np.ndarra
 
 MAX_PIXELS = 64_000_000  # the largest phone photos in use have 50 million, decoding takes 3 bytes for each
 MAX_SIDE = 16_384  # a phone's panorama
-MAX_ASPECT = 100  # past it a 336 px model sees a strip about 3 px high: any answer would be a guess
+MAX_ASPECT = 100  # beyond it a 336 px model sees a strip about 3 px high: the answer would be a guess
 MAX_QUESTION = 500  # characters
-ENOUGH = 2048  # pixels a side, several times what a vision tower takes in
+MAX_MODEL_SIDE = 2048  # pixels, several times the input of a vision tower
 
-# Raster formats with decoders inside Pillow. EPS, PDF and the like start other programs and are left out on purpose.
+# Raster formats decoded by Pillow itself. EPS, PDF and the like start other programs and are excluded on purpose.
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000")
 
 _16_BIT = 257  # 65535 / 255
@@ -36,18 +36,18 @@ _decoding = threading.Lock()  # warnings.catch_warnings changes the process: one
 
 
 class ImageError(ValueError):
-    """An image that cannot be used; the message is one sentence for the person who sent it."""
+    """An unusable image; the message is one sentence for the user."""
 
 
 class QuestionError(ValueError):
-    """A question that cannot be asked; the message is one sentence for the person who typed it."""
+    """An unusable question; the message is one sentence for the user."""
 
 
 def open_image(source: ImageLike | None) -> Image.Image:
-    """Read an image as a person would see it.
+    """Read an image as upright 8-bit RGB.
 
-    Photos are turned upright by their EXIF tag, transparency lies on white, 16-bit and float samples are scaled to 8
-    bits, of an animation the first frame is taken. The result never shares memory with `source`.
+    EXIF orientation is applied, transparency is composed on white, 16-bit and float samples are scaled to 8 bits, and
+    of an animation the first frame is taken. The result never shares memory with `source`.
 
     Args:
         source: a file's path, its bytes, a PIL image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8,
@@ -84,18 +84,18 @@ def image_size(path: str | PathLike[str]) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
-def reduced(image: Image.Image, max_length: int = ENOUGH) -> Image.Image:
-    """The image shrunk by the least whole factor that brings its longer side to at most `longest` pixels.
+def reduced(image: Image.Image, max_length: int = MAX_MODEL_SIDE) -> Image.Image:
+    """The image shrunk by the smallest whole factor that brings its longer side to at most `max_length` pixels.
 
-    A model sees no difference, but padding a panorama to its square takes seconds and gigabytes. The same object when
-    nothing is to be done.
+    No difference for a model, but padding a full panorama to a square takes seconds and gigabytes. The same object if
+    the factor is 1.
     """
     factor = _factor(image.size, max_length)
     return image if factor == 1 else image.reduce(factor)
 
 
-def reduced_size(size: tuple[int, int], max_length: int = ENOUGH) -> tuple[int, int]:
-    """The size that `reduced` makes of an image of this (width, height)."""
+def reduced_size(size: tuple[int, int], max_length: int = MAX_MODEL_SIDE) -> tuple[int, int]:
+    """The size after `reduced` of an image of this (width, height)."""
     factor = _factor(size, max_length)
     return -(-size[0] // factor), -(-size[1] // factor)
 
@@ -105,10 +105,10 @@ def _factor(size: tuple[int, int], max_length: int) -> int:
 
 
 def check_question(text: str | None, max_length: int = MAX_QUESTION) -> str:
-    """Clean a question: white space becomes single spaces, control characters go.
+    """Clean a question: white space becomes single spaces, control characters are removed.
 
     Returns:
-        The question, 1 to `longest` characters.
+        The question, 1 to `max_length` characters.
 
     Raises:
         QuestionError: nothing is left, or it is too long.
@@ -116,7 +116,7 @@ def check_question(text: str | None, max_length: int = MAX_QUESTION) -> str:
     if text is not None and not isinstance(text, str):
         raise QuestionError(f"A question is a text, not {type(text).__name__}.")
     spaced = " ".join((text or "").split())
-    cleaned = spaced  # printable characters are text, all of them
+    cleaned = spaced  # printable characters need no cleaning
     if not spaced.isprintable():
         cleaned = " ".join("".join(c for c in spaced if _is_text(c)).split())
     if not cleaned.strip(_JOINERS):
@@ -129,7 +129,7 @@ def check_question(text: str | None, max_length: int = MAX_QUESTION) -> str:
 
 
 def _is_text(character: str) -> bool:
-    """False for control, formatting and surrogate characters, which no tokenizer should meet."""
+    """False for control, formatting and surrogate characters, which are removed before tokenization."""
     return character in _JOINERS or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
 
 
@@ -160,9 +160,9 @@ def _decode(source: Path | io.BytesIO, name: str) -> Image.Image:
 
 @contextmanager
 def _one_sentence(name: str) -> Iterator[None]:
-    """Every way in which a decoder can fail or warn becomes one ImageError about `name`."""
+    """Turn every error and warning of a decoder into one ImageError about `name`."""
     with _decoding, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # decoders warn about sloppy files that they nevertheless read
+        warnings.simplefilter("ignore")  # decoders warn about malformed files that they still read
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             yield
@@ -180,7 +180,7 @@ def _one_sentence(name: str) -> Iterator[None]:
 
 
 def _formats() -> list[str]:
-    """Those of `FORMATS` that this Pillow was built with."""
+    """The `FORMATS` supported by this build of Pillow."""
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]
 
@@ -210,7 +210,7 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a broken tag says nothing about the image itself
+    except Exception:  # the image may be intact despite a broken tag
         return image.copy()
 
 
@@ -226,7 +226,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:
-    """Samples of unknown range (H, W) to 0..255: the ranges in use are kept, others go from least to greatest."""
+    """Samples of unknown range (H, W) to 0..255: common ranges are kept, others are scaled from minimum to maximum."""
     values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if low >= 0 and high <= 1:

@@ -1,4 +1,4 @@
-"""Where the command line writes JSON: a file, or "-" for standard output."""
+"""JSON output of the command line: to a file, or to standard output for "-"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STDOUT = "-"
 
 
 def check_json_path(target: str | None) -> None:
-    """ValueError, before any work is done, for a file that cannot be written; None is nowhere."""
+    """ValueError, before any work is done, for a file that cannot be written; None means no output."""
     if target in (None, STDOUT):
         return
     path = Path(str(target))
@@ -19,9 +19,9 @@ def check_json_path(target: str | None) -> None:
         raise ValueError(f"The JSON file '{path}' cannot be written: give a file in a folder that exists.")
 
 
-def write_json(told: Any, target: str) -> None:
-    """One line of ASCII, so that every terminal and every reader takes it."""
-    text = json.dumps(told, allow_nan=False) + "\n"
+def write_json(data: Any, target: str) -> None:
+    """Write one line of ASCII JSON, valid for every terminal and reader."""
+    text = json.dumps(data, allow_nan=False) + "\n"
     if target == STDOUT:
         sys.stdout.write(text)
         return

@@ -1,7 +1,6 @@
-"""Files of rows: JSON Lines, one JSON list, or CSV with a head line. Knows nothing of what a row means.
+"""Reader of row files: JSON Lines, one JSON list, or CSV with a header. Knows nothing of the meaning of a row.
 
-Lines are read one by one, so that hundreds of thousands fit; a JSON list is parsed as a whole. A row that cannot be
-used is skipped, counted and told.
+Lines are streamed; a JSON list is parsed as a whole. Invalid rows are skipped, counted and reported.
 """
 
 from __future__ import annotations
@@ -13,47 +12,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-Made = TypeVar("Made")
-_TOLD = 3  # reasons that are told of all
+T = TypeVar("T")
+_MAX_REASONS = 3  # reported of all
 
 
 class RowsError(ValueError):
-    """A file that holds no rows, or a row that is none; the message is one sentence."""
+    """An unreadable file or row; the message is one sentence."""
 
 
 @dataclass
 class Skipped:
-    """How many rows or images could not be used, and why the first ones could not."""
+    """Number of invalid rows or images, and the reasons of the first ones."""
 
     count: int = 0
     reasons: list[str] = field(default_factory=list)
 
-    def add(self, where: str, why: Exception | str) -> None:
-        """Count one more."""
+    def add(self, position: str, reason: Exception | str) -> None:
+        """Count one more row or image."""
         self.count += 1
-        if len(self.reasons) < _TOLD:
-            self.reasons.append(f"{where}: {str(why).rstrip('.')}")
+        if len(self.reasons) < _MAX_REASONS:
+            self.reasons.append(f"{position}: {str(reason).rstrip('.')}")
 
     def __str__(self) -> str:
         more = "; ..." if self.count > len(self.reasons) else ""
         return f"{self.count} skipped ({'; '.join(self.reasons)}{more})"
 
 
-def usable(file: Path, make: Callable[[str, Any], Made], skipped: Skipped) -> Iterator[Made]:
-    """What `make` makes of every (place, row) of a file, such as ("line 3", {...}); rows for which it raises ValueError
-    are skipped.
+def usable(file: Path, make: Callable[[str, Any], T], skipped: Skipped) -> Iterator[T]:
+    """Results of `make` for every (position, row) of a file, such as ("line 3", {...}); rows for which it raises
+    ValueError are skipped.
 
     Raises RowsError for a file that cannot be read.
     """
-    for where, row in _rows(file):
+    for position, row in _rows(file):
         try:
-            yield make(where, _json(row) if isinstance(row, str) else row)
-        except ValueError as error:  # what is wrong with a row, its question or its image
-            skipped.add(where, error)
+            yield make(position, _json(row) if isinstance(row, str) else row)
+        except ValueError as error:  # invalid row, question or image
+            skipped.add(position, error)
 
 
 def _rows(file: Path) -> Iterator[tuple[str, Any]]:
-    """(place, text of a row), or (place, row) of a CSV file and of one that is one JSON list."""
+    """(position, text of a row), or (position, row) for CSV files and JSON lists."""
     try:
         with file.open(encoding="utf-8-sig", newline="" if _is_csv(file) else None) as lines:
             if _is_csv(file):

@@ -1,14 +1,13 @@
-"""Which region holds the answer: the paper's grid VLM, the answering model's attention, a box drawn by hand, or all."""
+"""Localizers: the paper's grid VLM, free text, the answering model's attention, a drawn box, the whole image."""
 
 from crop_core.localize.fixed_regions import DrawnBox, KnownRegion, WholeImage
 from crop_core.localize.grid_vlm import GridVlmLocalizer
+from crop_core.localize.loading import localizer_for, named_localizer
 from crop_core.localize.protocol import LocalizationResult, Localizer, SharedEncoderLocalizer
-from crop_core.localize.registry import localizer_for
-from crop_core.localize.self_attention.localizer import SELF, SelfLocalizer
+from crop_core.localize.self_attention.localizer import SelfLocalizer
 from crop_core.localize.text_vlm import TextVlmLocalizer
 
 __all__ = [
-    "SELF",
     "DrawnBox",
     "GridVlmLocalizer",
     "KnownRegion",
@@ -19,4 +18,5 @@ __all__ = [
     "TextVlmLocalizer",
     "WholeImage",
     "localizer_for",
+    "named_localizer",
 ]

@@ -1,4 +1,4 @@
-"""Localizers without a model: a box drawn by hand, and the whole image."""
+"""Localizers without a model: drawn box, known region, whole image."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class DrawnBox:
         """The drawn region; the question is not read."""
         return Region.from_box(self.box, *image.size)
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The drawn region, at no cost."""
         return LocalizationResult(self.localize_region(image, question))
 
 
 @dataclass(frozen=True)
 class KnownRegion:
-    """A region that is there already, such as one found for the same question before."""
+    """A region that is already known, such as one localized for the same question before."""
 
     region: Region
     weights_bytes: int = 0
@@ -40,14 +40,14 @@ class KnownRegion:
         """The known region; neither image nor question is read."""
         return self.region
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The known region, at no cost."""
         return LocalizationResult(self.region)
 
 
 @dataclass(frozen=True)
 class WholeImage:
-    """All 8x8 cells: nothing is outside, so pruning falls back on attention alone."""
+    """All 8x8 cells: no token is outside, so pruning uses attention only."""
 
     weights_bytes: int = 0
 
@@ -55,6 +55,6 @@ class WholeImage:
         """The whole image; the question is not read."""
         return Region.whole(*image.size)
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The whole image, at no cost."""
         return LocalizationResult(self.localize_region(image, question))

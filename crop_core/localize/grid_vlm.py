@@ -1,10 +1,9 @@
-"""The paper's localizer: a VLM that answers with the region as four numbers, read from its probabilities.
+"""The paper's localizer: a VLM that answers with the region as four grid numbers, decoded from its probabilities.
 
 Source: Guo et al., CROP, EMNLP 2025 (arXiv 2505.21233), stage 1: four 0-based inclusive block coordinates
-[xmin, ymin, xmax, ymax] on an 8x8 grid. OURS: the choice is among the numbers that keep the region valid, the
-confidence, and how few forward passes it takes: one where the prompt ends with one slot token for each number, else
-four, since the text around the numbers is fed. A grounding model answers so in its own format, in which many numbers
-stand for one grid cell.
+[xmin, ymin, xmax, ymax] on an 8x8 grid. OURS: only numbers of valid regions are decoded; the confidence; one forward
+pass if the prompt ends with one slot token per number, else four, since the text around the numbers is fed. Grounding
+models answer in their own format, in which several numbers map to one grid cell.
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ NUMBERS = len(SLOTS)
 
 @dataclass(eq=False)
 class GridVlmLocalizer:
-    """One forward pass where the prompt ends with the four SLOTS, else four on a KV cache.
+    """One forward pass if the prompt ends with the four SLOTS, else four on a KV cache.
 
-    form: in what words it is asked and answers; None means as the checkpoint's config says, and without a word there
-    four bare digits. calibration: how numbers and confidence follow from the locator's probabilities; None means as the
-    config says. Raises ModelError for a config that cannot be read and for a tokenizer that lacks a token for one of
-    "0" to "7", and FeedError, which is one, for a model that cannot be fed answers of this form.
+    form: answer format; None for that of the checkpoint's config, else four bare digits. calibration: from
+    probabilities to region and confidence; None for that of the config. Raises ModelError for an invalid config and for
+    a tokenizer without a token for one of "0" to "7", and ConstrainedDecodingError, a ModelError, for a model that
+    cannot decode this format constrained.
     """
 
     adapter: Adapter
@@ -54,31 +53,42 @@ class GridVlmLocalizer:
         config, name = self.adapter.model.config, self.adapter.name
         self._slots = slot_ids(self.adapter.tokenizer)
         self._form = self.form or format_of(config, name, self._slots is not None) or DIGITS
-        self._rule = self.calibration or Calibration.of(config, name)
-        self._spelling = lru_cache(maxsize=16)(self._spelled)
-        _check_fed(self.adapter, self._spelling((1000, 1000)))
+        self._calibration = self.calibration or Calibration.of(config, name)
+        self._tokenization = lru_cache(maxsize=16)(self._tokenize)
+        _check_constrained(self.adapter, self._tokenization((1000, 1000)))
         self.weights_bytes = weights_bytes(self.adapter.model)
+
+    @classmethod
+    def from_checkpoint(cls, adapter: Adapter) -> GridVlmLocalizer | None:
+        """None for a checkpoint without an answer format, or which cannot be fed its answers; ModelError for a config
+        that cannot be read.
+        """
+        form = format_of(adapter.model.config, adapter.name, slot_ids(adapter.tokenizer) is not None)
+        try:
+            return cls(adapter, form) if form else None
+        except ConstrainedDecodingError:
+            return None
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image, source "predicted", with its confidence in (0, 1]."""
-        return self.find(image, question).region
+        return self.localize(image, question).region
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
-        """The region, and the FLOPs of everything that the locator ran for it."""
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
+        """The region, and the FLOPs of all forward passes."""
         inputs = self._prepare(image, question)
         probabilities, steps = self._probabilities(inputs)
-        reading = decode_region(probabilities, self._rule.doubt)
-        confidence = self._rule.confidence(reading.log_covered)
-        region = Region(*reading.numbers, *image.size, source="predicted", confidence=confidence)
+        decoded = decode_region(probabilities, self._calibration.doubt)
+        confidence = self._calibration.confidence(decoded.log_covered)
+        region = Region(*decoded.numbers, *image.size, source="predicted", confidence=confidence)
         return LocalizationResult(region, lambda: self._flops(inputs, steps))
 
     def probabilities(self, image: Image.Image, question: str) -> Floats:
-        """(4, 8): what the locator thinks of each number for xmin, ymin, xmax and ymax."""
+        """(4, 8): probabilities of each number for xmin, ymin, xmax and ymax."""
         return self._probabilities(self._prepare(image, question))[0]
 
     def _prepare(self, image: Image.Image, question: str) -> PreparedInputs:
         for slot in SLOTS:
-            question = question.replace(slot, " ")  # in the user's words they are nothing
+            question = question.replace(slot, " ")  # slots in the user's text have no meaning
         return self.adapter.prepare(image, self._form.ask(question))
 
     @torch.inference_mode()
@@ -86,25 +96,25 @@ class GridVlmLocalizer:
         if self._form == DIGITS and inputs.input_ids[0, -NUMBERS:].tolist() == self._slots:
             logits, steps = self._from_slots(inputs)
         else:
-            feed = ConstrainedDecoder(self.adapter, inputs, self._spelling(self._size(inputs.image_sizes[0])))
-            logits, steps = feed.logits(), feed.steps
+            decoder = ConstrainedDecoder(self.adapter, inputs, self._tokenization(self._size(inputs.image_sizes[0])))
+            logits, steps = decoder.logits(), decoder.steps
         return logits.softmax(-1).cpu().numpy(), steps
 
     def _from_slots(self, inputs: PreparedInputs) -> tuple[torch.Tensor, list[DecodingStep]]:
-        """(4, 8) float64 logits, each row read at its slot's own position."""
+        """(4, 8) float64 logits, each row at its slot's position."""
         features = {"image": self.adapter.encode(inputs)}
         out = self.adapter.model(
             input_ids=inputs.input_ids, mm_encoder_outputs=features, use_cache=False, logits_to_keep=NUMBERS
         )
-        digits = [tokens[0] for tokens in self._spelling((0, 0)).numbers[0].numbers]
+        digits = [tokens[0] for tokens in self._tokenization((0, 0)).numbers[0].numbers]
         length = inputs.input_ids.shape[1]
         return out.logits[0][:, digits].double(), [DecodingStep(length, length, NUMBERS)]
 
     def _size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """What the spelling may depend on."""
+        """Image size that the tokenization depends on."""
         return self.adapter.input_size(image_size) if self._form.unit == PIXELS else (0, 0)
 
-    def _spelled(self, size: tuple[int, int]) -> AnswerTokenization:
+    def _tokenize(self, size: tuple[int, int]) -> AnswerTokenization:
         if self._form == DIGITS:
             return bare_tokenizer(self.adapter.tokenizer, self.adapter.name)
         return tokenize_answers(self.adapter.tokenizer, self._form, size, self.adapter.name)
@@ -120,17 +130,17 @@ def slot_ids(tokenizer: Any) -> list[int] | None:
     return [vocabulary[slot] for slot in SLOTS] if all(slot in vocabulary for slot in SLOTS) else None
 
 
-def _check_fed(adapter: Adapter, spelling: AnswerTokenization) -> None:
-    """FeedError for masks that do not fit candidates side by side."""
-    if spelling.lone:
+def _check_constrained(adapter: Adapter, tokenization: AnswerTokenization) -> None:
+    """ConstrainedDecodingError for models whose attention does not allow tree masks."""
+    if tokenization.single_token:
         return
     if adapter.token_keys:
-        reason = "it treats the prompt and what it writes in different ways"
+        reason = "it treats prompt and generated tokens differently"
     elif adapter.stack.window is not None:
         reason = "it has a sliding window"
     else:
         return
     raise ConstrainedDecodingError(
-        f"{adapter.name} cannot be fed its answers in pieces: {reason}, and its numbers take several tokens; let it "
-        "write them."
+        f"{adapter.name} cannot decode constrained answers: {reason}, and its numbers take several tokens; use free "
+        "decoding."
     )

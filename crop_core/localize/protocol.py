@@ -1,4 +1,4 @@
-"""Localizers: which region of the image holds the answer."""
+"""Interface of localizers: the region of the image that holds the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crop_core.records.region import Region
 
 @dataclass(frozen=True)
 class LocalizationResult:
-    """A region, how to count what finding it took (that can take longer than finding it), and what a user must know."""
+    """A region, a function that counts its FLOPs (which can be slower than localizing), and notices for the user."""
 
     region: Region
     count: Callable[[], int] | None = None
@@ -34,8 +34,8 @@ class Localizer(Protocol):
     def weights_bytes(self) -> int:
         """Bytes of the localizer's own weights."""
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
-        """The region and what it cost."""
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
+        """The region and its cost."""
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region alone."""
@@ -43,11 +43,13 @@ class Localizer(Protocol):
 
 @runtime_checkable
 class SharedEncoderLocalizer(Protocol):
-    """A localizer that asks the answering model itself, from what that has made of the image already."""
+    """A localizer that reuses the answering model and its encoded image."""
 
     @property
     def adapter(self) -> Adapter:
         """The answering model."""
 
-    def look(self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]) -> LocalizationResult:
-        """The region, and what it cost beside `adapter.prepare` and `adapter.encode`, whose results these are."""
+    def localize_from_features(
+        self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]
+    ) -> LocalizationResult:
+        """The region, and its cost without that of `adapter.prepare` and `adapter.encode`, whose results are passed."""

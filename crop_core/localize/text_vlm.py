@@ -1,18 +1,20 @@
-"""A localizer that writes its answer freely, token by token, and is read by a tolerant parser. OURS.
+"""A localizer by free decoding and a tolerant parser of boxes in text. OURS.
 
-For models whose answers cannot be fed in pieces: it takes as many forward passes as the answer has tokens.
+For models without constrained decoding: one forward pass per token of the answer.
 """
 
 from __future__ import annotations
 
+import math
+import re
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from PIL import Image
 
-from crop_core.localize.decoding.answer_formats import CELLS, PIXELS, THOUSANDTHS, AnswerFormat
-from crop_core.localize.decoding.box_parser import parse_boxes
+from crop_core.localize.decoding.answer_formats import CELLS, PIXELS, THOUSANDTHS, AnswerFormat, format_of
 from crop_core.localize.protocol import LocalizationResult
 from crop_core.measure.flops import decode_flops, prefill_flops
 from crop_core.measure.memory import weights_bytes
@@ -20,15 +22,22 @@ from crop_core.models.adapter import Adapter, PreparedInputs
 from crop_core.models.generation import generate
 from crop_core.records.region import Region
 
-NOTHING = "The localizer's answer holds no box, so the region is the whole image."
-THINNEST = 1e-3  # of a side: what a box without an inside is widened to
+NO_BOX = "The localizer's answer holds no box, so the region is the whole image."
+MIN_SIDE = 1e-3  # of the image's side: boxes without area are widened to it
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+_SEPARATOR = r"(?:\s*[,;]\s*|\s+)"
+_RUN = rf"(?<![\w.]){_NUMBER}(?:{_SEPARATOR}{_NUMBER})*(?![\w.])"
+_CORNER = rf"[(\[]\s*{_NUMBER}{_SEPARATOR}{_NUMBER}\s*[)\]]"
+_PATTERNS = [re.compile(each) for each in (rf"\[\s*{_RUN}", rf"{_CORNER}\s*[,;]?\s*{_CORNER}", _RUN)]
+_NUMBERS = re.compile(_NUMBER)
+QWEN2_MARK = "<|box_start|>"
 
 
 @dataclass(eq=False)
 class TextVlmLocalizer:
-    """Greedy decoding of at most max_new_tokens; a region without a confidence, since the text tells none.
+    """Greedy decoding of at most max_new_tokens; the region has no confidence.
 
-    form: in what words it is asked, and what its numbers count.
+    form: its prompt and the unit of its numbers.
     """
 
     adapter: Adapter
@@ -38,21 +47,27 @@ class TextVlmLocalizer:
     def __post_init__(self) -> None:
         self.weights_bytes = weights_bytes(self.adapter.model)
 
+    @classmethod
+    def from_checkpoint(cls, adapter: Adapter) -> TextVlmLocalizer | None:
+        """None for a checkpoint without an answer format; ModelError for a config that cannot be read."""
+        form = format_of(adapter.model.config, adapter.name)
+        return cls(adapter, form) if form else None
+
     def localize_region(self, image: Image.Image, question: str) -> Region:
-        """The region of an RGB image: the fewest cells around what was written, source "predicted", else "whole"."""
-        return self.find(image, question).region
+        """The region of an RGB image: the fewest cells around the written box, source "predicted", else "whole"."""
+        return self.localize(image, question).region
 
     @torch.inference_mode()
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
-        """The region, a notice where no box was written, and the FLOPs of what ran."""
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
+        """The region, a notice if no box was written, and the FLOPs."""
         inputs = self.adapter.prepare(image, self.form.ask(question))
         ids = generate(self.adapter, self._arguments(inputs), self.max_new_tokens, keep_logits=False).ids
         region = self.read(self.adapter.tokenizer.decode(ids), image.size)
-        notices = [] if region else [NOTHING]
+        notices = [] if region else [NO_BOX]
         return LocalizationResult(region or Region.whole(*image.size), lambda: self._flops(inputs, len(ids)), notices)
 
     def read(self, text: str, image_size: tuple[int, int]) -> Region | None:
-        """The region that a text says of an image of (width, height) pixels; None where it says none."""
+        """The region written in a text about an image of (width, height) pixels; None without a box."""
         box = parse_boxes(text)
         if box is None:
             return None
@@ -61,21 +76,21 @@ class TextVlmLocalizer:
         return snapped(replace(self.form, unit=unit).fractions(box.numbers, size), *image_size)
 
     def _arguments(self, inputs: PreparedInputs) -> dict[str, Any]:
-        given = {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask, **inputs.tokens}
+        kwargs = {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask, **inputs.tokens}
         if inputs.positions is not None:
-            given["position_ids"] = inputs.positions
-        return {**given, "mm_encoder_outputs": {"image": self.adapter.encode(inputs)}}
+            kwargs["position_ids"] = inputs.positions
+        return {**kwargs, "mm_encoder_outputs": {"image": self.adapter.encode(inputs)}}
 
     def _flops(self, inputs: PreparedInputs, tokens: int) -> int:
-        """The last token written is not read."""
+        """Of all passes; the last written token is not fed back."""
         config, layers = self.adapter.model.config, [inputs.input_ids.shape[1]] * self.adapter.layers
         later = sum(decode_flops(config, layers, step) for step in range(1, tokens))
         return self.adapter.vision_flops(inputs) + prefill_flops(config, layers) + later
 
 
 def snapped(fractions: tuple[float, float, float, float], width: int, height: int) -> Region:
-    """The fewest grid cells around a box (left, top, right, bottom) in parts of the sides, of what of it is inside the
-    image; a box beyond the image becomes the cell of the border that is nearest.
+    """The fewest grid cells around a box (left, top, right, bottom) in fractions of the sides, clipped to the image; a
+    box outside it becomes the nearest border cell.
     """
     left, right = _inside(fractions[0], fractions[2])
     top, bottom = _inside(fractions[1], fractions[3])
@@ -83,5 +98,32 @@ def snapped(fractions: tuple[float, float, float, float], width: int, height: in
 
 
 def _inside(low: float, high: float) -> tuple[float, float]:
-    low = min(max(low, 0.0), 1.0 - THINNEST)
-    return low, max(min(high, 1.0), low + THINNEST)
+    low = min(max(low, 0.0), 1.0 - MIN_SIDE)
+    return low, max(min(high, 1.0), low + MIN_SIDE)
+
+
+@dataclass(frozen=True)
+class ParsedBox:
+    """numbers: left, top, right, bottom as written, finite, with left <= right and top <= bottom.
+
+    marked: in Qwen2-VL's special tokens, whose numbers are thousandths of the sides (Wang et al., arXiv 2409.12191).
+    """
+
+    numbers: tuple[float, float, float, float]
+    marked: bool
+
+
+def parse_boxes(text: str) -> ParsedBox | None:
+    """The union of the boxes in a text, None without one; never raises.
+
+    Accepted, in this order: four numbers in square brackets (JSON that is fenced, quoted otherwise, truncated or
+    followed by text), two corners in brackets of their own, four numbers alone.
+    """
+    plain = unicodedata.normalize("NFKC", text)  # full-width digits, brackets and commas
+    for pattern in _PATTERNS:
+        runs = [[float(number) for number in _NUMBERS.findall(match)] for match in pattern.findall(plain)]
+        boxes = [run for run in runs if len(run) == 4 and all(map(math.isfinite, run))]
+        if boxes:
+            x, y = ([value for box in boxes for value in box[axis::2]] for axis in (0, 1))
+            return ParsedBox((min(x), min(y), max(x), max(y)), QWEN2_MARK in plain)
+    return None

@@ -1,4 +1,4 @@
-"""When something was measured or answered, by which command, where, and with which versions: how to do it again."""
+"""Provenance of measurements and answers: date, command, device and versions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ PACKAGES = ("torch", "transformers")
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Of Python and of these packages, which must be installed."""
+    """Versions of Python and of these installed packages."""
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def run_environment() -> dict[str, str]:
-    """Of an answer: date (UTC, ISO 8601, to the second), and versions of crop-explorer, python, torch, transformers."""
+    """Provenance of an answer: date (UTC, ISO 8601, to the second), and versions of crop-explorer, python, torch,
+    transformers.
+    """
     return {"date": _now(), "crop-explorer": __version__, **versions()}
 
 
@@ -31,7 +33,7 @@ def benchmark_environment(
     arguments: Sequence[str] | None = None,
     packages: Sequence[str] = PACKAGES,
 ) -> dict[str, Any]:
-    """Of a file of results: command, date, device, dtype and versions. arguments: of the command, else those of this
+    """Provenance of a results file: command, date, device, dtype and versions. arguments: None for those of this
     process.
     """
     return {

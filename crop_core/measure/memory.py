@@ -1,4 +1,4 @@
-"""Bytes: of weights, of a KV cache, and the peak of everything that a run allocates beside the weights."""
+"""Memory in bytes: weights, KV cache, and peak of a run above the weights."""
 
 from __future__ import annotations
 
@@ -14,46 +14,45 @@ CUDA_METHOD = "torch.cuda.max_memory_allocated above what was allocated before t
 
 
 def weights_bytes(model: torch.nn.Module) -> int:
-    """Bytes of all parameters and buffers, wherever they lie; what is shared (tied embeddings) counts once.
+    """Bytes of all parameters and buffers on any device; tied weights count once.
 
-    Weights that accelerate has put elsewhere are meta tensors in the model: they have a size but no memory to share.
+    Weights offloaded by accelerate are meta tensors in the model, which have a size but no data pointer.
     """
-    tied = getattr(model, "all_tied_weights_keys", None) or {}  # of transformers: name -> whose it is
+    tied = getattr(model, "all_tied_weights_keys", None) or {}  # of transformers: name -> name of its source
     named = {tied.get(name, name): each for name, each in [*model.named_parameters(), *model.named_buffers()]}
     tensors = {name if each.is_meta else each.data_ptr(): each for name, each in named.items()}
     return sum(tensor.numel() * tensor.element_size() + _scales(tensor) for tensor in tensors.values())
 
 
 def _scales(weight: torch.Tensor) -> int:
-    """Bytes of what belongs to a 4-bit weight of bitsandbytes: one number for each block of it."""
+    """Bytes of the quantization scales of a 4-bit weight of bitsandbytes, one per block."""
     state = getattr(weight, "quant_state", None)
     return 0 if state is None else int(state.absmax.nbytes)
 
 
 def kv_bytes(cache: Any) -> int:
-    """Bytes of the keys and values (B, H_kv, T_layer, D_head) that a DynamicCache holds, summed over its layers."""
+    """Bytes of the keys and values (B, H_kv, T_layer, D_head) in a DynamicCache, summed over its layers."""
     tensors = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def free_memory() -> None:
-    """Collect garbage, and hand what the allocator of a GPU holds and does not use back to the device."""
+    """Collect garbage, and release unused memory of the GPU allocator."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 class CpuPeak(TorchDispatchMode):
-    """Context manager: `peak` is the largest number of bytes that tensors made inside were alive at once.
+    """Context manager: `peak` is the maximum number of bytes of live tensors that were allocated inside.
 
-    Every operator's freshly allocated results are counted from then until their storage is freed. Views and in-place
-    results add nothing; tensors made before (weights, inputs) are not counted. Slows a run by about a third, so time
-    another one.
+    Results of operators count from allocation until their storage is freed. Views and in-place results add nothing;
+    earlier tensors (weights, inputs) are not counted. Slows a run by about a third, so timing needs another run.
     """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here, and importing torch._dynamo to skip it costs seconds
+        return False  # importing torch._dynamo takes seconds, and nothing is compiled
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +60,7 @@ class CpuPeak(TorchDispatchMode):
         self._alive: dict[int, weakref.ref[Any]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the operator and count what it allocated; in inference mode composite ones come here in one piece."""
+        """Run the operator and count its allocations; in inference mode composite operators arrive undecomposed."""
         with self:
             out = func.decompose(*args, **(kwargs or {}))
         if out is not NotImplemented:
@@ -91,7 +90,7 @@ class CpuPeak(TorchDispatchMode):
 class CudaPeak:
     """Context manager: `peak` is the allocator's maximum inside the block above what was allocated at its start.
 
-    Of a model over several GPUs each one's own maximum, added up; weights that are brought in for a layer count.
+    Over several GPUs the sum of each one's maximum; offloaded weights that are loaded for a layer count.
     """
 
     def __init__(self) -> None:
@@ -112,5 +111,5 @@ class CudaPeak:
 
 
 def peak_meter(device: torch.device) -> tuple[CpuPeak | CudaPeak, str]:
-    """A context manager whose `peak` is in bytes after it, and how it is found, in words."""
+    """A context manager with `peak` in bytes after exit, and a description of its method."""
     return (CudaPeak(), CUDA_METHOD) if device.type == "cuda" else (CpuPeak(), CPU_METHOD)

@@ -1,4 +1,4 @@
-"""Wall times by stage, synchronized on the device so that queued work counts where it was asked for."""
+"""Wall times by stage, synchronized with the device."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 
 
 def now(device: torch.device) -> float:
-    """Seconds on a monotonic clock, after the device has finished all queued work."""
+    """Seconds of a monotonic clock, after all queued work of the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 class StageTimer:
-    """Adds up the seconds spent in named stages of one run; `seconds` is 0.0 for a stage that never ran."""
+    """Seconds spent in named stages of one run; 0.0 for a stage that never ran."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -35,22 +35,20 @@ class StageTimer:
 
 
 class Stopwatch:
-    """Adds up the seconds between `start` and `stop` without making the host wait for the device; read `seconds` once
-    the work is done.
-    """
+    """Seconds between `start` and `stop`, summed, without synchronizing the device; read `seconds` after the work."""
 
     def __init__(self) -> None:
         self._host = 0.0
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
     def start(self, device: torch.device) -> None:
-        """What is queued on the device from here on counts."""
+        """Start to count work queued on the device."""
         self._device, self._began = device, time.perf_counter()
         if device.type == "cuda":
             self._first = _mark(device)
 
     def stop(self) -> None:
-        """What is queued from here on does not count."""
+        """Stop counting."""
         if self._device.type == "cuda":
             self._events.append((self._first, _mark(self._device)))
         else:
@@ -58,7 +56,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """Of the device's own time on a GPU, of the host's elsewhere."""
+        """Device time on a GPU, host time otherwise."""
         for _, end in self._events:
             end.synchronize()
         return self._host + sum(start.elapsed_time(end) for start, end in self._events) / 1000

@@ -1,4 +1,4 @@
-"""One small adapter per family of vision-language models, behind one protocol; `load` finds it by config.model_type."""
+"""Adapters of vision-language models, one per family, behind one protocol; `load` chooses by config.model_type."""
 
 from crop_core.models.adapter import (
     Adapter,

@@ -1,4 +1,4 @@
-"""What the rest of crop_core may know of a vision-language model: an adapter, its inputs and where its tokens lie.
+"""The interface to a vision-language model: the Adapter protocol, its prepared inputs and its token layout.
 
 Knows nothing of regions, pruning or costs.
 """
@@ -27,12 +27,12 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class TokenLayout:
-    """Where every visual token lies, in placeholder order.
+    """Position of every visual token in the image, in placeholder order.
 
     image_size: (width, height) of the original image in pixels.
-    boxes: (N, 4) float, left, top, right, bottom in original pixels; a NaN row has no place (a class token). A token
+    boxes: (N, 4) float, left, top, right, bottom in original pixels; NaN rows have no position (a class token). A token
         over padding keeps its true box, which then lies outside the image.
-    view, row, col: (N,) int, the grid a token belongs to and its place there; -1 for tokens with no place.
+    view, row, col: (N,) int, the grid a token belongs to and its cell there; -1 for tokens without a position.
     visible: left, top, right, bottom in original pixels of the part of the image that reaches the model.
     """
 
@@ -47,6 +47,13 @@ class TokenLayout:
     def count(self) -> int:
         """N, the number of visual tokens."""
         return len(self.boxes)
+
+    @property
+    def in_sight(self) -> NDArray[np.bool_]:
+        """(N,) bool: has the token a place, with its centre in the visible part of the image?"""
+        x, y = (self.boxes[:, :2] + self.boxes[:, 2:]).T / 2
+        left, top, right, bottom = self.visible
+        return (x >= left) & (x < right) & (y >= top) & (y < bottom)  # False for NaN
 
     def scaled(self, image_size: tuple[int, int]) -> TokenLayout:
         """The same tokens on the image in another (width, height)."""
@@ -64,9 +71,9 @@ class PreparedInputs:
     input_ids, attention_mask: (1, L) long; visual: (1, L) bool, True on the N image placeholders, image by image.
     vision: the image tensors that `encode` needs (LLaVA: pixel_values (images, 3, H, W)).
     image_sizes: (width, height) of each original image in pixels.
-    tokens: what else the model must know of every prompt token, such as token_type_ids (1, L).
-    positions: (4, 1, L) for models with positions in the image (a count, then time, row and column), else None: the
-        model counts.
+    tokens: further inputs per prompt token, such as token_type_ids (1, L).
+    positions: (4, 1, L) for models with multimodal positions (sequence index, then time, row and column), else None:
+        the model numbers the tokens itself.
     """
 
     input_ids: torch.Tensor
@@ -79,21 +86,21 @@ class PreparedInputs:
 
 
 def as_list(images: Images) -> tuple[Image.Image, ...]:
-    """One image or several as several."""
+    """One image or several as a tuple."""
     return (images,) if isinstance(images, Image.Image) else tuple(images)
 
 
 def keeps_history(
     adapter: Adapter, question: str = "?", images: int = 1, history: Sequence[Turn] = (("?", "?"),)
 ) -> bool:
-    """Whether the model's prompt holds earlier turns; where it does not, each question is read by itself."""
+    """Whether the model's prompt includes earlier turns; otherwise each question is independent."""
     return adapter.prompt(question, images) != adapter.prompt(question, images, history)
 
 
 @dataclass(frozen=True, eq=False)
 class TowerAttention:
-    """What the vision tower thinks of each visual token: attention (N,) float32, the class token's in the penultimate
-    layer, mean over heads; keys (N, W) of that layer. NaN and zeros for tokens that are no patch.
+    """Vision-tower statistics of each visual token, from the penultimate layer: attention (N,) float32 of the class
+    token, mean over heads; keys (N, W). NaN and zeros for tokens that are not patches.
     """
 
     attention: torch.Tensor
@@ -107,12 +114,12 @@ class Adapter(Protocol):
     model: Any
     tokenizer: Any
     token_keys: ClassVar[tuple[str, ...]]  # of PreparedInputs.tokens
-    written_type: int  # of those, token_type_ids, for what the model itself writes
+    written_type: int  # token_type_ids of generated tokens
     folder: Path | None  # the checkpoint's
 
     @property
     def device(self) -> torch.device:
-        """Where inputs go; the weights may lie on more devices."""
+        """Device of the inputs; the weights may be on more devices."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -131,44 +138,46 @@ class Adapter(Protocol):
         """The decoder layers, as the pruning hooks see them."""
 
     def prompt(self, question: str, images: int = 1, history: Sequence[Turn] = ()) -> str:
-        """The chat prompt of a question about so many images, after earlier turns where the model takes any."""
+        """The chat prompt of a question about `images` images, after earlier turns if the model supports them."""
 
     def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
-        """Chat template, tokenizer and image processor of the checkpoint itself, and the images once, in full: before
+        """Inputs from the checkpoint's own chat template, tokenizer and image processor; the images come once, before
         the first question of the history.
         """
 
     def layout(self, image_size: tuple[int, int], images: int = 1) -> TokenLayout:
-        """Place of every visual token of an image of (width, height) pixels that is one of so many."""
+        """Layout of the visual tokens of one of `images` images, of (width, height) pixels."""
 
     def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) in which the model reads an image of (width, height) pixels: what its text counts in."""
+        """(width, height) to which the model resizes an image: the space of the pixel coordinates that it writes."""
 
     def encode(self, inputs: PreparedInputs) -> Any:
-        """Vision tower and projector: the ModelOutput that `mm_encoder_outputs` takes, pooler_output [(N, D)] with the
+        """Run vision tower and projector: the ModelOutput for `mm_encoder_outputs`, pooler_output [(N, D)] with the
         tokens of all images.
         """
 
-    def watch(self) -> Any:
-        """Context manager around `encode` that keeps what `towers` reads; ModelError where there is nothing to read."""
+    def record_tower(self) -> Any:
+        """Context manager around `encode` that records what `tower_attention` reads; ModelError for towers without a
+        class token.
+        """
 
-    def towers(self, watched: Any, inputs: PreparedInputs) -> list[TowerAttention]:
-        """What the tower thinks of the tokens of every image."""
+    def tower_attention(self, recorder: Any, inputs: PreparedInputs) -> list[TowerAttention]:
+        """Class-token attention and keys of every image, from the recorder of `record_tower`."""
 
-    def embedded(self, question: str) -> torch.Tensor:
-        """(T, D) embeddings of a question's own tokens, without the prompt around them."""
+    def embed_question(self, question: str) -> torch.Tensor:
+        """(T, D) embeddings of the question's tokens, without the chat prompt."""
 
     def vision_flops(self, inputs: PreparedInputs) -> int:
-        """Floating-point operations of `encode`; the first of its shapes takes as long as encoding."""
+        """Floating-point operations of `encode`; cached by input shapes, the first call takes as long as encoding."""
 
     def unknown_words(self, question: str) -> list[str]:
-        """Words of the question that the tokenizer can only call unknown; empty for tokenizers that know all text."""
+        """Words of the question that map to the unknown token; empty for tokenizers without one."""
 
     def decode(self, ids: list[int]) -> str:
         """Text of generated token ids, special tokens left out."""
 
     def token_text(self, token_id: int) -> str:
-        """How one generated token is shown."""
+        """One generated token as displayed text."""
 
     def save(self, folder: Path) -> None:
         """Write model and processor as a checkpoint folder that `load` reads."""

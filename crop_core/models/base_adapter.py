@@ -1,6 +1,6 @@
-"""What every adapter shares: a transformers model and its processor, its chat prompt, its tokens as text.
+"""Base class of all adapters: transformers model and processor, chat prompt, tokens as text.
 
-A family is one file beside this one: what it can load, its pixels, its placeholders and where its tokens lie.
+A family is one file in `families/`: supported checkpoints, preprocessing, placeholders and token layout.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ class BaseAdapter:
     folder: Path | None = None
     _vision_flops: dict[tuple[tuple[int, ...], ...], int] = field(default_factory=dict, init=False, repr=False)
 
-    fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template, which read no earlier turns
-    vision_keys: ClassVar[tuple[str, ...]] = ("pixel_values",)  # what the processor makes for `encode`
-    token_keys: ClassVar[tuple[str, ...]] = ()  # what it makes for every prompt token beside its id
-    vision_types: ClassVar[tuple[str, ...]] = ()  # config.model_type of the towers that are supported, empty for all
+    fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template; earlier turns are not supported
+    vision_keys: ClassVar[tuple[str, ...]] = ("pixel_values",)  # outputs of the processor for `encode`
+    token_keys: ClassVar[tuple[str, ...]] = ()  # its outputs per prompt token besides the ids
+    vision_types: ClassVar[tuple[str, ...]] = ()  # config.model_type of supported towers, empty for all
     text_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2")  # and of the language models
-    causal: ClassVar[bool] = True  # whether no prompt token sees a later one; FlashAttention knows nothing else
-    written_type = 0  # the token_type_ids of what the model itself writes
-    first_prunable = 1  # the layer from which on nothing is added to visual tokens
+    causal: ClassVar[bool] = True  # no prompt token attends to a later one; required by FlashAttention
+    written_type = 0  # token_type_ids of generated tokens
+    first_prunable = 1  # first decoder layer from which visual tokens can be pruned
 
     def __post_init__(self) -> None:
-        """Where a family reads what it needs of processor and config; ModelError for what it cannot use."""
+        """Hook for a family to read its processor and config; ModelError for unsupported values."""
 
     @classmethod
     def check(cls, name: str, config: Any) -> None:
         """ModelError for a checkpoint whose parts are not supported; called before its weights are read."""
         vision, text = config.vision_config.model_type, config.text_config.model_type
         if (cls.vision_types and vision not in cls.vision_types) or text not in cls.text_types:
-            known = f"{', '.join(cls.vision_types)} with {', '.join(cls.text_types)}".removeprefix(" with ")
+            supported = f"{', '.join(cls.vision_types)} with {', '.join(cls.text_types)}".removeprefix(" with ")
             raise ModelError(
                 f"{name} is a {config.model_type} model of the vision tower {vision} and the language model {text}; "
-                f"supported are {known}."
+                f"supported are {supported}."
             )
 
     @property
@@ -60,10 +60,10 @@ class BaseAdapter:
 
     @property
     def device(self) -> torch.device:
-        """Where inputs go: the embedding's device, or the one that it computes on when its weights are elsewhere."""
+        """Device of the inputs: the embedding's, or its execution device when its weights are offloaded."""
         embedding = self.model.get_input_embeddings()
-        where = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)  # of accelerate
-        return embedding.weight.device if where is None else torch.device(where)
+        execution = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)  # of accelerate
+        return embedding.weight.device if execution is None else torch.device(execution)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -92,106 +92,106 @@ class BaseAdapter:
 
     @cached_property
     def _special(self) -> list[str]:
-        """What no question may hold."""
+        """Special tokens, which a question must not contain."""
         added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
         return [*self.tokenizer.all_special_tokens, *added, self.processor.image_token]
 
     def prompt(self, question: str, images: int = 1, history: Sequence[Turn] = ()) -> str:
-        """The chat prompt of a question about so many images, after earlier turns; special tokens typed into it become
+        """The chat prompt of a question about `images` images, after earlier turns; special tokens in the texts become
         spaces.
         """
-        said = [_without(text, self._special) for turn in history for text in turn] + [
-            _without(question, self._special)
-        ]
+        texts = [_without(text, self._special) for turn in (*history, (question,)) for text in turn]
         if not self.processor.chat_template:
             image = "\n".join([self.processor.image_token] * images)
-            return self.fallback_prompt.format(image=image, question=said[-1])
+            return self.fallback_prompt.format(image=image, question=texts[-1])
         turns: list[dict[str, Any]] = [
             {"role": "assistant" if number % 2 else "user", "content": [{"type": "text", "text": text}]}
-            for number, text in enumerate(said)
+            for number, text in enumerate(texts)
         ]
         turns[0]["content"] = [{"type": "image"}] * images + turns[0]["content"]
         return self.processor.apply_chat_template(turns, add_generation_prompt=True)
 
     def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
-        """Input tensors (1, L) and what the tower reads, as the checkpoint's own processor makes them."""
+        """Input tensors (1, L) and pixel tensors, as made by the checkpoint's own processor."""
         images = as_list(images)
         prompt = self.prompt(question, len(images), history)
-        told = self.processor(images=[[reduced(each) for each in images]], text=[prompt], return_tensors="pt")
-        vision = {key: self._on_device(told[key]) for key in self.vision_keys}
-        tokens = {key: told[key].to(self.device) for key in self.token_keys}
-        return self._prepared(told["input_ids"], vision, images, tokens)
+        output = self.processor(images=[[reduced(each) for each in images]], text=[prompt], return_tensors="pt")
+        vision = {key: self._on_device(output[key]) for key in self.vision_keys}
+        tokens = {key: output[key].to(self.device) for key in self.token_keys}
+        return self._prepared(output["input_ids"], vision, images, tokens)
 
     def _prepared(
         self, ids: torch.Tensor, vision: dict[str, torch.Tensor], images: Sequence[Any], tokens: dict[str, torch.Tensor]
     ) -> PreparedInputs:
-        """Checked: as many placeholders in ids (1, L), on the host, as visual tokens, and a length that the model can
-        read.
+        """Checked inputs: as many placeholders in ids (1, L), on the host, as visual tokens, and no more tokens
+        than the model reads.
         """
         visual, sizes = ids == self.image_token_id, tuple(image.size for image in images)
-        found, wanted = int(visual.sum()), sum(self.layout(size, len(sizes)).count for size in sizes)
-        if found != wanted:
+        placeholders, expected = int(visual.sum()), sum(self.layout(size, len(sizes)).count for size in sizes)
+        if placeholders != expected:
             raise ModelError(
-                f"The processor of {self.name} makes {found} placeholders for {wanted} visual tokens of "
+                f"The processor of {self.name} makes {placeholders} placeholders for {expected} visual tokens of "
                 f"{len(images)} image(s); correct its processor_config.json and its chat template."
             )
-        longest = getattr(self.model.config.text_config, "max_position_embeddings", None)
-        if longest and ids.shape[1] > longest:
+        max_length = getattr(self.model.config.text_config, "max_position_embeddings", None)
+        if max_length and ids.shape[1] > max_length:
             raise ModelError(
                 f"The question and its {len(images)} image(s) take {ids.shape[1]} tokens, and {self.name} reads at "
-                f"most {longest}; ask about fewer or smaller images, or with fewer earlier turns."
+                f"most {max_length}; ask about fewer or smaller images, or with fewer earlier turns."
             )
         positions = self._positions(ids, vision)
-        here, mask, visual = (each.to(self.device) for each in (ids, torch.ones_like(ids), visual))
-        where = None if positions is None else positions.to(self.device)
-        return PreparedInputs(here, mask, visual, vision, sizes, tokens, where)
+        ids, mask, visual = (each.to(self.device) for each in (ids, torch.ones_like(ids), visual))
+        positions = None if positions is None else positions.to(self.device)
+        return PreparedInputs(ids, mask, visual, vision, sizes, tokens, positions)
 
     def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
-        """(4, 1, L) positions of a prompt, on the host; None where they are a plain count."""
+        """(4, 1, L) positions of a prompt, on the host; None where they are sequence indices."""
         return None
 
     def layout(self, image_size: tuple[int, int], images: int = 1) -> TokenLayout:
-        """Where every visual token of a (width, height) image lies that is one of so many."""
+        """Layout of the visual tokens of one of `images` images, of (width, height) pixels."""
         own = self._layout if images == 1 else self._layout_of_several
         return own(reduced_size(image_size)).scaled(image_size)
 
     def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) of a (width, height) image as the processor gets it, or as the family resizes it."""
+        """(width, height) of a (width, height) image as passed to the processor, or as resized by the family."""
         return reduced_size(image_size)
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
-        """The same of an image that the processor gets in this size."""
+        """Layout of a single image of this size at the processor."""
         raise NotImplementedError
 
     def _layout_of_several(self, size: tuple[int, int]) -> TokenLayout:
-        """The same where the image is not the only one, which makes no difference to most families."""
+        """Layout of one of several images; the same for most families."""
         return self._layout(size)
 
     def encode(self, inputs: PreparedInputs) -> Any:
-        """Vision tower and projector; pooler_output is a list of one (N, D) tensor, or (1, N, D), of all images."""
+        """Run vision tower and projector; pooler_output is a list of one (N, D) tensor, or (1, N, D), of all images."""
         with torch.no_grad():
             out = self.model.model.get_image_features(**inputs.vision, return_dict=True)
-        found = out.pooler_output  # of a tensor the rows may be tiles
-        out.pooler_output = found.reshape(1, -1, found.shape[-1]) if torch.is_tensor(found) else [_one(found)]
+        features = out.pooler_output  # the rows of a tensor may be tiles
+        out.pooler_output = (
+            features.reshape(1, -1, features.shape[-1]) if torch.is_tensor(features) else [_one(features)]
+        )
         levels = getattr(out, "deepstack_features", None)
         if levels is not None:
             out.deepstack_features = [[_one(level)] for level in levels]
         return out
 
-    def watch(self) -> Any:
-        """Families with a class token say what is kept."""
+    def record_tower(self) -> Any:
+        """ModelError, unless a family with a class token overrides it."""
         raise ModelError(
             f"{self.name} is a {self.model.config.model_type} model, whose vision tower has no class token that can be "
             "read; choose a method that reads none."
         )
 
-    def towers(self, watched: Any, inputs: PreparedInputs) -> list[TowerAttention]:
-        """What `watch` kept, by image."""
+    def tower_attention(self, recorder: Any, inputs: PreparedInputs) -> list[TowerAttention]:
+        """Per image, from the recorder of `record_tower`."""
         raise NotImplementedError
 
     @torch.no_grad()
-    def embedded(self, question: str) -> torch.Tensor:
-        """(T, D) embeddings of a question's own tokens, special ones typed into it left out."""
+    def embed_question(self, question: str) -> torch.Tensor:
+        """(T, D) embeddings of the question's tokens, without special tokens."""
         ids = self.tokenizer.encode(_without(question, self._special), add_special_tokens=False)
         return self.model.get_input_embeddings()(torch.tensor(ids, dtype=torch.long, device=self.device))
 
@@ -206,7 +206,7 @@ class BaseAdapter:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def placed(self, prompt: str, tokens: Sequence[int]) -> torch.Tensor:
-        """(1, L) ids of a prompt, the image token of each image repeated for each of its visual tokens."""
+        """(1, L) ids of a prompt, each image token repeated once per visual token of its image."""
         ids, counts = self.tokenizer(prompt)["input_ids"], iter(tokens)
         if ids.count(self.image_token_id) != len(tokens):
             raise ModelError(

@@ -1,6 +1,6 @@
-"""From a plan to arguments of generate(): a shorter run of image placeholders, pooled features, positions as they were.
+"""Arguments of generate() from a compression plan: fewer image placeholders, pooled features, original positions.
 
-Works through `mm_encoder_outputs` (transformers 5.18 and later): sampling, streaming and hooks stay the model's own.
+Works through `mm_encoder_outputs` (transformers 5.18 and later): sampling, streaming and hooks are the model's own.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class CompressedInputs:
 
     input_ids, attention_mask: (B, L') long. visual: (B, L') bool, the M visual tokens of each sample.
     position_ids: (B, L') long, or float32 where a pooled token lies between two; (4, B, L') for positions in the image.
-    tokens: what else the model must know of every prompt token, (B, L').
-    encoded: the vision output, with nothing but the features of the M tokens.
+    tokens: further inputs per prompt token, (B, L').
+    encoded: the vision output with only the features of the M tokens.
     """
 
     input_ids: torch.Tensor
@@ -39,7 +39,7 @@ class CompressedInputs:
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        """Arguments for one model.generate or forward, made anew each time: generate changes what it is given."""
+        """Arguments for one model.generate or forward; a new dict each time, since generate modifies it."""
         return {
             "input_ids": self.input_ids,
             "attention_mask": self.attention_mask,
@@ -56,45 +56,45 @@ def compress_inputs(
     """Prompts (B, L) with N visual tokens each -> prompts with the M tokens of each sample's plan.
 
     encoded: vision output, pooler_output (N, D) per sample. A pooled token takes the mean of its members' features, or
-    those that its plan has for it, the mean of their positions, and its anchor's place in the order; the text keeps its
+    the plan's own features, the mean of their positions, and its anchor's place in the prompt; the text keeps its
     positions, so that decoding goes on from the uncompressed length. Raises CompressionError when a plan is not about
     the N tokens of its sample.
     """
-    visual, there = prepared.visual.cpu(), prepared.attention_mask.cpu()  # from here on the host knows all places
+    visual, attended = prepared.visual.cpu(), prepared.attention_mask.cpu()
     _check(plans, visual, encoded.pooler_output)
-    positions = _counted(there)[None] if prepared.positions is None else prepared.positions.cpu()  # (1 or 4, B, L)
+    positions = _counted(attended)[None] if prepared.positions is None else prepared.positions.cpu()  # (1 or 4, B, L)
     bags = [_Bags.of(plan) for plan in plans]
-    samples = zip(plans, bags, visual, there, positions.unbind(1), strict=True)
-    kept, moved = zip(*(_left(*sample) for sample in samples), strict=True)
+    samples = zip(plans, bags, visual, attended, positions.unbind(1), strict=True)
+    kept, moved = zip(*(_compressed(*sample) for sample in samples), strict=True)
     index = _left_padded(kept, 0)  # (B, L') columns of the prompt
-    mask = _left_padded([row[columns] for row, columns in zip(there, kept, strict=True)], 0)
-    place = _left_padded(moved, 0).transpose(0, 1)  # (1 or 4, B, L')
+    mask = _left_padded([row[columns] for row, columns in zip(attended, kept, strict=True)], 0)
+    position_ids = _left_padded(moved, 0).transpose(0, 1)  # (1 or 4, B, L')
 
     def narrowed(rows: torch.Tensor, fill: int = 0) -> torch.Tensor:
         return rows.gather(1, index.to(rows.device)).masked_fill(mask.to(rows.device) == 0, fill)
 
     if prepared.positions is not None:
-        place[0] = _counted(mask)  # gaps in the count would be taken for several sequences in one row
+        position_ids[0] = _counted(mask)  # gaps would be read as several packed sequences
     device = prepared.input_ids.device
     return CompressedInputs(
         narrowed(prepared.input_ids, model.generation_config.pad_token_id or 0),
         mask.to(device),
         narrowed(visual).to(device),
-        _whole(place if prepared.positions is not None else place[0]).to(device),
+        _as_integers(position_ids if prepared.positions is not None else position_ids[0]).to(device),
         {name: narrowed(each) for name, each in prepared.tokens.items()},
         _pooled_output(encoded, plans, bags),
     )
 
 
-def _left(
-    plan: CompressionPlan, bags: _Bags, visual: torch.Tensor, there: torch.Tensor, positions: torch.Tensor
+def _compressed(
+    plan: CompressionPlan, bags: _Bags, visual: torch.Tensor, attended: torch.Tensor, positions: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a plan leaves of one prompt of (L,) visual tokens and mask: its columns (L',), and their (1 or 4, L')
-    float64 positions.
+    """Columns (L',) that a plan keeps of one prompt of (L,) visual tokens and mask, and their (1 or 4, L') float64
+    positions.
     """
     columns = visual.nonzero()[:, 0]  # (N,)
     anchors = columns[torch.from_numpy(plan.anchors)]  # (M,)
-    stays, moved = there.bool() & ~visual, positions.double()
+    stays, moved = attended.bool() & ~visual, positions.double()
     stays[anchors] = True
     moved[:, anchors] = bags.means(moved[:, columns].mT).mT
     return stays.nonzero()[:, 0], moved[:, stays]
@@ -115,8 +115,8 @@ class _Bags:
         return cls(torch.from_numpy(members), torch.from_numpy(np.searchsorted(plan.group[members], range(plan.count))))
 
     def means(self, rows: torch.Tensor) -> torch.Tensor:
-        """(M, D) means of the members' rows (N, D), where and in the precision that these are; summed in float32, or
-        in float64 where they are.
+        """(M, D) means of the members' rows (N, D), on their device and in their dtype; summed in float32, float64 rows
+        in float64.
         """
         members, starts = self.members.to(rows.device), self.starts.to(rows.device)
         wide = rows if rows.dtype == torch.float64 else rows.float()
@@ -138,7 +138,7 @@ def _counted(attention_mask: torch.Tensor) -> torch.Tensor:
 
 
 def _pooled_output(encoded: Any, plans: Sequence[CompressionPlan], bags: Sequence[_Bags]) -> Any:
-    """The vision output with M tokens per sample instead of N, in the form that the model wants: a list or one tensor.
+    """The vision output with M tokens per sample instead of N, in the form that the model takes: a list or a tensor.
 
     Qwen3-VL's deepstack_features are more features of the same tokens, by level, and always averaged.
     """
@@ -158,12 +158,12 @@ def _pooled_output(encoded: Any, plans: Sequence[CompressionPlan], bags: Sequenc
 
 
 def _left_padded(rows: Sequence[torch.Tensor], fill: float) -> torch.Tensor:
-    """(..., L_b) rows -> (B, ..., longest), filled on the left."""
-    longest = max(row.shape[-1] for row in rows)
-    return torch.stack([F.pad(row, (longest - row.shape[-1], 0), value=fill) for row in rows])
+    """(..., L_b) rows -> (B, ..., max length), padded on the left."""
+    length = max(row.shape[-1] for row in rows)
+    return torch.stack([F.pad(row, (length - row.shape[-1], 0), value=fill) for row in rows])
 
 
-def _whole(positions: torch.Tensor) -> torch.Tensor:
+def _as_integers(positions: torch.Tensor) -> torch.Tensor:
     """Positions as integers where all are, else as float32, which the rotary tables take as they are."""
     whole = positions.round()
     return whole.long() if bool((whole - positions).abs().max() < 1e-9) else positions.float()

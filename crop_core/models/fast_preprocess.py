@@ -1,8 +1,7 @@
-"""Preparing an image as its processor does, faster: the last steps are done by torch on the model's device, from bytes,
-and the prompt is tokenized before the placeholders are repeated in it.
+"""Faster image preprocessing: rescaling and normalization by torch on the model's device, from bytes, and the prompt
+tokenized before its placeholders are repeated.
 
-What comes out equals the processor's own to the last bit; tests/core/models/test_fast_preprocess.py holds both
-together.
+Bit-identical to the processor's output (tests/core/models/test_fast_preprocess.py).
 """
 
 from __future__ import annotations
@@ -16,36 +15,36 @@ from crop_core.io.images import reduced
 from crop_core.models.adapter import Images, PreparedInputs, Turn, as_list
 from crop_core.models.base_adapter import BaseAdapter
 
-PART = 2**18
+CHUNK = 2**18  # values looked up at a time
 BYTES = {"do_rescale": False, "do_normalize": False}
 
 
 class FastPreprocessAdapter(BaseAdapter):
-    """A family whose processor repeats its image token for every visual token, and adds nothing else to the prompt."""
+    """Base of families whose processor only repeats the image token once per visual token."""
 
     def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
-        """Input tensors (1, L) and what the tower reads, as the checkpoint's own processor makes them."""
+        """Input tensors (1, L) and pixel tensors, equal to those of the checkpoint's own processor."""
         images = as_list(images)
         processor = self.processor.image_processor
-        told = processor([[reduced(each) for each in images]], return_tensors="pt", **BYTES)
-        told["pixel_values"] = told["pixel_values"].to(torch.uint8)  # some make float32 of bytes
-        vision = {key: told[key].to(self.device) for key in self.vision_keys}
-        found = vision["pixel_values"]
-        vision["pixel_values"] = normalized(self._channels(found), processor, self.dtype).reshape(found.shape)
+        output = processor([[reduced(each) for each in images]], return_tensors="pt", **BYTES)
+        output["pixel_values"] = output["pixel_values"].to(torch.uint8)  # some processors return float32
+        vision = {key: output[key].to(self.device) for key in self.vision_keys}
+        pixels = vision["pixel_values"]
+        vision["pixel_values"] = normalized(self._channels(pixels), processor, self.dtype).reshape(pixels.shape)
         tokens = [self.layout(image.size, len(images)).count for image in images]
         ids = self.placed(self.prompt(question, len(images), history), tokens)
         return self._prepared(ids, vision, images, {})
 
     def _channels(self, pixels: torch.Tensor) -> torch.Tensor:
-        """pixel_values as (tiles or patches, channels, pixels of one of them)."""
+        """pixel_values as (tiles or patches, channels, pixels of each)."""
         return pixels.reshape(-1, *pixels.shape[-3:]).flatten(2)
 
 
 def normalized(pixels: torch.Tensor, processor: Any, dtype: torch.dtype) -> torch.Tensor:
-    """What an image processor makes of bytes (K, channels, P), then cast to `dtype`.
+    """Rescaled and normalized bytes (K, channels, P) in `dtype`, equal to the image processor's.
 
-    Each of the 256 values of a byte is rescaled and normalized once per channel, in float64 and float32 as NumPy does;
-    pixels look theirs up, PART at a time, so that their places in the table stay in the cache of a CPU.
+    A table of the 256 byte values per channel is computed in float64 and float32 as NumPy does; pixels are looked up,
+    CHUNK at a time for the CPU cache.
     """
     values = torch.arange(256, dtype=torch.float64)
     if processor.do_rescale:
@@ -58,7 +57,7 @@ def normalized(pixels: torch.Tensor, processor: Any, dtype: torch.dtype) -> torc
     table = table.to(pixels.device, dtype).flatten()
     first = 256 * torch.arange(channels, dtype=torch.int32)[:, None].to(pixels.device)
     out = torch.empty(pixels.shape, dtype=dtype, device=pixels.device)
-    step = max(1, PART // (channels * size))
+    step = max(1, CHUNK // (channels * size))
     for part, into in zip(pixels.split(step), out.split(step), strict=True):
         into.copy_(table.index_select(0, (part.int() + first).flatten()).view(part.shape))
     return out

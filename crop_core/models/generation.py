@@ -1,6 +1,6 @@
-"""One greedy `generate` over an encoded image: its tokens, their logits, its KV cache and when its tokens came.
+"""Greedy decoding over an encoded image: tokens, logits, KV cache size and token times.
 
-Knows nothing of regions or methods: whatever hooks are on the model while it runs are the caller's.
+Knows nothing of regions or methods; hooks on the model are the caller's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OnToken = Callable[[list[int]], None]
 
 @dataclass(frozen=True)
 class Generated:
-    """What came out, with readings of `timing.now` for when.
+    """Result of one generation; times are values of `timing.now`.
 
     ids: the T new tokens, an end token included. logits: (T, V) float32 or None. kv_bytes: of the KV cache at the end.
     """
@@ -45,19 +45,19 @@ def generate(
 ) -> Generated:
     """Greedy decoding through `model.generate` of one prompt.
 
-    inputs: keyword arguments with input_ids (1, L) and mm_encoder_outputs, made for this call (generate changes them).
-    on_token: called with all ids so far after each new token; what it raises ends the generation. forced: the tokens to
-    produce, of a run that ended, whatever the model prefers (teacher forcing); the logits stay the model's own.
+    inputs: keyword arguments with input_ids (1, L) and mm_encoder_outputs, made for this call (generate modifies them).
+    on_token: called with all ids so far after each new token; an exception in it ends the generation. forced: tokens of
+    another run to produce instead of the argmax (teacher forcing); the logits are the model's own.
     """
     clock = _Clock(adapter.device, on_token)
     length = inputs["input_ids"].shape[1]
-    how: dict[str, Any] = {"max_new_tokens": max_new_tokens}
+    options: dict[str, Any] = {"max_new_tokens": max_new_tokens}
     if forced is not None:
-        how = {"max_new_tokens": len(forced), "logits_processor": LogitsProcessorList([_Force(forced, length)])}
+        options = {"max_new_tokens": len(forced), "logits_processor": LogitsProcessorList([_Force(forced, length)])}
     started = now(adapter.device)
     out = adapter.model.generate(
         **inputs,
-        **how,
+        **options,
         do_sample=False,
         num_beams=1,
         use_cache=True,
@@ -71,7 +71,7 @@ def generate(
 
 
 class _Clock(BaseStreamer):
-    """Receives every token as soon as it is known on the host; the first call carries the prompt."""
+    """Streamer that receives every token as soon as it is on the host; the first call carries the prompt."""
 
     def __init__(self, device: torch.device, on_token: OnToken | None) -> None:
         self.device, self.on_token = device, on_token
@@ -95,13 +95,13 @@ class _Clock(BaseStreamer):
 
 
 class _Force(LogitsProcessor):
-    """Leaves only the token whose turn it is."""
+    """Logits processor that allows only the next forced token."""
 
     def __init__(self, tokens: Sequence[int], prompt_length: int) -> None:
         self.tokens, self.prompt_length = list(tokens), prompt_length
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """(1, V) scores: zero for the token that is forced, minus infinity for the others."""
+        """(1, V) scores: zero for the forced token, minus infinity for the others."""
         forced = torch.full_like(scores, -torch.inf)
         forced[:, self.tokens[input_ids.shape[1] - self.prompt_length]] = 0
         return forced

@@ -1,7 +1,7 @@
-"""From an image processor's settings to the place of every visual token in the original image.
+"""Position of every visual token in the original image, from the image processor's settings.
 
-Follows the three steps that the CLIP, SigLIP and LLaVA image processors of transformers take: pad to a square, resize,
-centre crop. Knows nothing of models; tests/core/models/test_geometry.py checks the numbers against the real processors.
+Follows the steps of the CLIP, SigLIP and LLaVA image processors of transformers: pad to a square, resize, centre crop.
+Knows nothing of models; tests/core/models/test_geometry.py compares with the real processors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from crop_core.models.adapter import ModelError, TokenLayout
 
 @dataclass(frozen=True)
 class Framing:
-    """What an image processor does to the frame of an image.
+    """Geometric preprocessing steps of an image processor.
 
     pad_square: pad the shorter side, centred, before the resize.
     shortest_edge: resize so that the shorter side is this many pixels; None squashes instead.
@@ -33,7 +33,7 @@ class Framing:
 
     @classmethod
     def of(cls, image_processor: Any) -> Framing:
-        """Read the settings of a transformers image processor; ModelError for steps that are not understood."""
+        """Read the settings of a transformers image processor; ModelError for unsupported steps."""
         size, crop_size = image_processor.size, image_processor.crop_size
         padded = bool(image_processor.do_pad)
         if padded and not hasattr(image_processor, "pad_to_square"):
@@ -65,7 +65,7 @@ class Frame:
 
 
 def frame_of(image_size: tuple[int, int], framing: Framing) -> Frame:
-    """Size of the processed image of a (width, height) original, and where its pixels come from."""
+    """Size of the processed image of a (width, height) original, and its map to original pixels."""
     width, height = image_size
     left = top = 0
     if framing.pad_square:
@@ -93,7 +93,7 @@ def _crop_start(length: int, crop: int) -> int:
 
 
 def grid_layout(image_size: tuple[int, int], framing: Framing, patch: int, leading: int = 0) -> TokenLayout:
-    """One grid of patch x patch tokens, row-major, after `leading` tokens that have no place (class tokens)."""
+    """One grid of patch x patch tokens, row-major, after `leading` tokens without a position (class tokens)."""
     frame = frame_of(image_size, framing)
     rows, cols = frame.height // patch, frame.width // patch
     row, col = (index.reshape(-1) for index in np.indices((rows, cols)))
@@ -112,8 +112,8 @@ def grid_layout(image_size: tuple[int, int], framing: Framing, patch: int, leadi
 
 
 def tiled_layout(image_size: tuple[int, int], rows: int, columns: int, side: int) -> TokenLayout:
-    """rows x columns tiles of side x side tokens each, tile by tile, then side x side of an overview; all of them cover
-    the whole image. The overview is view 0, all tiles together are one grid, view 1; without tiles it stands alone.
+    """rows x columns tiles of side x side tokens each, tile by tile, then an overview of side x side tokens; both cover
+    the whole image. The overview is view 0, all tiles together are one grid, view 1; without tiles only the overview.
     """
     whole = Framing(pad_square=False, shortest_edge=None, resize=(side, side), crop=None)
     overview = grid_layout(image_size, whole, 1)

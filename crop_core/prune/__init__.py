@@ -1,6 +1,4 @@
-"""Inner-LLM pruning: fewer visual tokens inside the LLM. `hooks` is the mechanism, every method is one file beside
-it.
-"""
+"""Inner-LLM pruning: fewer visual tokens inside the LLM. `hooks` is the mechanism; each method is one file."""
 
 from crop_core.prune.hooks import LayerPruning
 from crop_core.prune.protocol import Decision, PruneContext, PruneError, Pruner, VisualTokens

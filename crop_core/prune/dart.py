@@ -1,13 +1,13 @@
-"""DART: one early cut that keeps a few pivots and what is least like them, no attention.
+"""DART: one early cut that keeps a few pivots and the tokens least similar to them, without attention.
 
 Source: Wen et al., Stop Looking for Important Tokens in Multimodal Language Models: Duplication Matters More, EMNLP
 2025, arXiv 2502.11494. The paper's rule: after layer 2, the pivots are the 4 visual and the 4 text tokens with the
 largest L1 norm of their key; in turn, each keeps an equal quota of the visual tokens that are least cosine-similar to
 it in hidden states; 77.8 % of the visual tokens go. OURS: keys are those in the cache, of the layer before the cut, and
-text pivots are from behind the image; visual pivots take their turn before text ones, largest first; what does not
-divide goes to the first of them, so that counts are exact; hidden states are compared as they are, where the public
-code applies the model's last norm; of equal tokens the first is taken. Where whole layers already cost more than the
-budget allows, the cut comes earlier, as FastV's here. An image of which nothing would stay keeps its largest key.
+text pivots come from after the image; visual pivots take their turn before text ones, largest first; the remainder
+goes to the first of them, so that counts are exact; hidden states are compared without norm, where the public
+code applies the model's last norm; of equal tokens the first is taken. If unpruned layers exceed the budget, the cut
+is earlier, as for FastV here. An image without kept tokens keeps the one with the largest key.
 """
 
 from __future__ import annotations
@@ -30,48 +30,50 @@ PIVOTS = 4  # of the visual tokens, and as many of the text
 
 @dataclass(frozen=True, eq=False)
 class DartPruner(ScheduledPruner):
-    """The region of the tokens is not read."""
+    """Does not read the region."""
 
     def decide(self, context: PruneContext) -> list[Decision]:
-        """Per sample the visual pivots and what they and the text pivots keep. There are no scores."""
+        """Per sample the visual pivots and the tokens that the pivots select, without scores."""
         count = self.count(context)
         read = zip(context.alive, context.total, context.states(), context.keys(), self.tokens, strict=True)
         decisions = []
         for alive, total, states, keys, tokens in read:
             norm, text_norm = (part.float().abs().sum(1) for part in keys)  # (K,), (T,)
-            wanted = min(len(alive), max(tokens.images, count))
-            order = norm / (1 + norm.max()) + chosen(*states, norm, text_norm, wanted)  # what is chosen: from 1 on
+            number = min(len(alive), max(tokens.images, count))
+            order = norm / (1 + norm.max()) + chosen(*states, norm, text_norm, number)  # selected tokens: from 1 on
             full = order.new_zeros(total).index_copy(0, alive, order)
             decisions.append(Decision(best(alive, full, tokens, count, by_region=False)))
         return decisions
+
+    @classmethod
+    def schedule(
+        cls, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+    ) -> IlpConfig:
+        """DART's own cut, not before `first_prunable_layer`, for `count` visual tokens and a mean `budget` or None."""
+        return IlpConfig(((latest_cut(LAYER, layers, count, budget, first_prunable_layer, min_count), SHARE),))
+
+    @classmethod
+    def flops(cls, config: Any, query_rows: int, size: CutSize) -> int:
+        """Of deciding at one cut: the similarity of every pivot to every visual token."""
+        pivots = min(PIVOTS, size.kept) + min(PIVOTS, size.text)
+        return 2 * pivots * size.visual * int(config.text_config.hidden_size)
 
 
 def chosen(
     visual: torch.Tensor, text: torch.Tensor, visual_norm: torch.Tensor, text_norm: torch.Tensor, count: int
 ) -> torch.Tensor:
-    """(K,) bool, the `count` visual tokens that stay; of hidden states (K, D) and (T, D), and norms (K,) and (T,)."""
+    """(K,) bool, the `count` visual tokens to keep; of hidden states (K, D) and (T, D), and norms (K,) and (T,)."""
     own, other = largest(visual_norm, min(PIVOTS, count)), largest(text_norm, PIVOTS)
     pivots = F.normalize(torch.cat([visual[own], text[other]]).float(), dim=1)  # (V, D)
-    alike = pivots @ F.normalize(visual.float(), dim=1).T  # (V, K)
+    similarity = pivots @ F.normalize(visual.float(), dim=1).T  # (V, K)
     taken = torch.zeros_like(visual_norm, dtype=torch.bool).index_fill(0, own, True)
-    each, more = divmod(count - len(own), len(pivots))
-    for number, row in enumerate(alike):
-        least = row.masked_fill(taken, torch.inf).argsort(stable=True)[: each + (number < more)]
-        taken = taken.index_fill(0, least, True)
+    quota, remainder = divmod(count - len(own), len(pivots))
+    for number, row in enumerate(similarity):
+        selected = row.masked_fill(taken, torch.inf).argsort(stable=True)[: quota + (number < remainder)]
+        taken = taken.index_fill(0, selected, True)
     return taken
 
 
 def largest(values: torch.Tensor, count: int) -> torch.Tensor:
-    """Indices of the `count` largest of (K,), of equal ones the first; all where there are fewer."""
+    """Indices of the `count` largest of (K,), ties by index; all if there are fewer."""
     return values.argsort(descending=True, stable=True)[:count]
-
-
-def schedule(layers: int, count: int, budget: float | None, first: int = 1, least: int = 1) -> IlpConfig:
-    """DART's own cut, not before `first`, for `count` visual tokens and a mean `budget` or None."""
-    return IlpConfig(((latest_cut(LAYER, layers, count, budget, first, least), SHARE),))
-
-
-def flops(config: Any, size: CutSize) -> int:
-    """Of deciding at one cut: the similarity of every pivot to every visual token."""
-    pivots = min(PIVOTS, size.kept) + min(PIVOTS, size.text)
-    return 2 * pivots * size.visual * int(config.text_config.hidden_size)

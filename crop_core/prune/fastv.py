@@ -1,9 +1,9 @@
-"""FastV: one early cut, and what the last text token looks at stays. No region, no training.
+"""FastV: one early cut that keeps the tokens most attended by the last text token. No region, no training.
 
-Source: Chen et al., An Image is Worth 1/2 Tokens After Layer 2, ECCV 2024, arXiv 2403.06764. The paper's rule: in front
-of layer K = 2 (0-based) keep the visual tokens with the highest attention from the prompt's last token in layer K - 1,
-mean over heads; R = 50 % of them go. OURS: with a budget the number that stays follows from it, and where whole layers
-before K already cost more than the budget allows, the cut comes one layer earlier. Kept tokens keep their positions.
+Source: Chen et al., An Image is Worth 1/2 Tokens After Layer 2, ECCV 2024, arXiv 2403.06764. The paper's rule: before
+layer K = 2 (0-based) keep the visual tokens with the highest attention from the prompt's last token in layer K - 1,
+mean over heads; R = 50 % of them go. OURS: with a budget the count follows from it, and if unpruned layers before K
+exceed the budget, the cut is one layer earlier. Kept tokens keep their positions.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from crop_core.records.config import IlpConfig
 
 LAYER = 2  # K
 SHARE = 0.5  # 1 - R, where no budget is set
-ROWS = 1  # the last text token alone
+ROWS = 1  # the last text token only
 
 
 @dataclass(frozen=True, eq=False)
 class FastvPruner(ScheduledPruner):
-    """The region of the tokens is not read."""
+    """Does not read the region."""
 
     def decide(self, context: PruneContext) -> list[Decision]:
-        """Per sample the tokens with the most attention; of equal ones the first. The scores are (M,)."""
+        """Per sample the tokens with the most attention, ties by index; scores (M,)."""
         count = self.count(context)
         return [
             Decision(best(alive, score, tokens, count, by_region=False), score)
             for alive, score, tokens in zip(context.alive, context.attention(ROWS), self.tokens, strict=True)
         ]
 
-
-def schedule(
-    layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
-) -> IlpConfig:
-    """FastV's own cut, not before `first`, and scoring, for `count` visual tokens and a mean `budget` or None."""
-    return IlpConfig(
-        ((latest_cut(LAYER, layers, count, budget, first_prunable_layer, min_count), SHARE),), query_rows=ROWS
-    )
+    @classmethod
+    def schedule(
+        cls, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+    ) -> IlpConfig:
+        """FastV's own cut and scoring, for `count` visual tokens and a mean `budget` or None."""
+        return IlpConfig(
+            ((latest_cut(LAYER, layers, count, budget, first_prunable_layer, min_count), SHARE),), query_rows=ROWS
+        )

@@ -1,8 +1,8 @@
-"""The mechanism: takes visual tokens out of a running transformers model by forward pre-hooks on its decoder layers.
+"""Mechanism of inner-LLM pruning: forward pre-hooks on decoder layers remove visual tokens from a running model.
 
-From a cut on, hidden states, rotary tables and masks hold only what is left, and so does the KV cache of these layers.
-Kept tokens keep their positions; text is never taken out. Nothing in here waits for a GPU while the model runs. Knows
-nothing of methods: a Pruner decides.
+From a cut on, hidden states, rotary tables, masks and the KV cache of these layers hold only the kept tokens, which
+keep their positions; text is never pruned. Nothing here synchronizes with a GPU while the model runs. Knows nothing of
+methods: a Pruner decides.
 """
 
 from __future__ import annotations
@@ -31,21 +31,20 @@ from crop_core.prune.token_subset import (
 from crop_core.records.trace import PruneStep
 
 PADDED = ("flash_attention_2",)  # causal by themselves, with (B, P) masks of padding
-ATTENTIONS = ("sdpa", "eager", *PADDED)  # those that the masking oracle has verified, flash by a stand-in for its form
+ATTENTIONS = ("sdpa", "eager", *PADDED)  # verified against the masking oracle, flash with a stand-in for its mask
 Arguments = dict[str, Any]
 
 
 class LayerPruning:
-    """Context manager: inside it, every prefill of the model is pruned, and the decode steps after it go on from there.
+    """Context manager that prunes every prefill of the model, and continues with the kept tokens in decode steps.
 
-    stack: the decoder. pruner: decides at its layers. visual: (B, P) bool, True on the visual tokens of the prompts to
-    come. evict: once the last cut is made, what it dropped leaves the KV cache of the layers before it as well, so that
-    no later token can read it anywhere (as GlimpsePrune does, Zeng et al., arXiv 2508.01548); the prefill stays as it
-    is. Hooks are state on the model: one request at a time. On exit, also by an exception, every hook is gone. After a
-    prefill `steps` holds, per sample, its PruneSteps, and `scoring_s` the seconds that deciding took.
-    Raises PruneError for cuts before `stack.first_prunable` or behind the last layer, and during the run for a cache
-    other than DynamicCache, chunked prefill, a sequence that reaches a sliding window, or an attention kind that was
-    not verified.
+    stack: the decoder. pruner: decides at its layers. visual: (B, P) bool, True on the visual tokens of the next
+    prompts. evict: after the last cut, pruned tokens are removed from the KV cache of earlier layers as well, so that
+    no later token attends to them (as in GlimpsePrune, Zeng et al., arXiv 2508.01548); the prefill is unchanged. Hooks
+    are state on the model: one request at a time. On exit, also by an exception, all hooks are removed. After a prefill
+    `steps` holds the PruneSteps per sample, and `scoring_s` the seconds of deciding. Raises PruneError for cuts before
+    `stack.first_prunable` or after the last layer, and during the run for a cache other than DynamicCache, chunked
+    prefill, a sequence that reaches a sliding window, or an unverified attention implementation.
     """
 
     def __init__(self, stack: DecoderStack, pruner: Pruner, visual: torch.Tensor, evict: bool = False) -> None:
@@ -71,14 +70,14 @@ class LayerPruning:
         self._decided: list[tuple[int, list[Decision]]] = []  # by the layer of the cut
         self._clock = Stopwatch()
         self._kept: dict[int, KeptTokens] = {}  # by the layer of the cut
-        self._before: tuple[torch.Tensor, Arguments] | None = None  # input of the layer in front of a cut
-        self._seen: torch.Tensor | None = None  # (B, K) what later tokens may attend to, when evicted
+        self._before: tuple[torch.Tensor, Arguments] | None = None  # input of the layer before a cut
+        self._seen: torch.Tensor | None = None  # (B, K) slots that later tokens may attend to, after eviction
         self._prefill, self._generated = True, 0
         self._narrowed: dict[tuple[int, ...], tuple[Any, ...]] = {}  # masks and tables of this forward
 
     @property
     def steps(self) -> list[list[PruneStep]]:
-        """Per sample the cuts of the last prefill, by rising layer; PruneError where a pruner kept what was gone."""
+        """Per sample the cuts of the last prefill, by rising layer; PruneError if a pruner kept pruned tokens."""
         steps: list[list[PruneStep]] = [[] for _ in self.prompts.total]
         for layer, decisions in self._decided:
             for own, total, decision in zip(steps, self.prompts.total, decisions, strict=True):
@@ -87,7 +86,7 @@ class LayerPruning:
 
     @property
     def scoring_s(self) -> float:
-        """Seconds that scoring and deciding took in the last prefill."""
+        """Seconds of scoring and deciding in the last prefill."""
         return self._clock.seconds
 
     def __enter__(self) -> LayerPruning:
@@ -119,7 +118,7 @@ class LayerPruning:
         return before_layer
 
     def _at(self, number: int, hidden: torch.Tensor, kwargs: Arguments) -> tuple[torch.Tensor, Arguments]:
-        """Input of decoder layer `number`: (B, Q, D) hidden states and its keyword arguments, over what is left."""
+        """Input of decoder layer `number`: (B, Q, D) hidden states and its keyword arguments, over the kept tokens."""
         if number == 0:
             self._start(hidden, kwargs.get("past_key_values"))
         if self._prefill and number in self.cuts:
@@ -132,7 +131,7 @@ class LayerPruning:
         return hidden, kwargs
 
     def _start(self, hidden: torch.Tensor, cache: Any) -> None:
-        """A forward begins: tell prefill from decode by the cache, refuse what cannot be exact."""
+        """Start of a forward: distinguish prefill from decode by the cache, reject what cannot be exact."""
         _check_cache(cache)
         past, new, length = cache.get_seq_length(0), hidden.shape[1], self.prompts.length
         if past == 0:
@@ -145,7 +144,7 @@ class LayerPruning:
         self._check_size(hidden, past + new - held)
 
     def _check_size(self, hidden: torch.Tensor, more: int) -> None:
-        """The sequence is `more` tokens longer than the prompt."""
+        """Check a sequence that is `more` tokens longer than the prompt."""
         batch, length = len(self.prompts.total), self.prompts.length
         if self.stack.window is not None and length + more >= self.stack.window:
             raise PruneError(
@@ -159,16 +158,16 @@ class LayerPruning:
             )
 
     def _kept_at(self, number: int) -> KeptTokens | None:
-        """What is left in a layer; of decode steps after an eviction in every one."""
+        """Tokens kept in a layer; after eviction, in every layer of decode steps."""
         if self.evict and not self._prefill:
             return self._kept[self.cuts[-1]]
         return self._kept.get(max((layer for layer in self.cuts if layer <= number), default=-1))
 
     def _cut(self, number: int, hidden: torch.Tensor, kwargs: Arguments) -> torch.Tensor:
-        """Ask the pruner, and take the hidden states (B, Q, D) -> (B, Q', D) of what stays."""
+        """Call the pruner, and gather the hidden states (B, Q, D) -> (B, Q', D) of the kept tokens."""
         before = (self._kept_at(number - 1) or self.prompts.all()).to(hidden.device)
         self._clock.start(hidden.device)
-        decisions = self.pruner.decide(self._sight(number, before, hidden, kwargs).context())
+        decisions = self.pruner.decide(self._state(number, before, hidden, kwargs).context())
         self._clock.stop()
         self._decided.append((number, decisions))
         self._before = None
@@ -180,7 +179,7 @@ class LayerPruning:
         return hidden.gather(1, before.slots_of(kept)[..., None].expand(-1, -1, hidden.shape[-1]))
 
     def _evict(self, kept: KeptTokens, cache: Any) -> None:
-        """Leave in every layer that has run the keys and values (B, H_kv, K, head_dim) of what is left."""
+        """Keep only the keys and values (B, H_kv, K, head_dim) of kept tokens in every layer that has run."""
         for number in range(self.cuts[-1]):
             layer, present = cache.layers[number], self._kept_at(number) or self.prompts.all()
             slots = present.to(layer.keys.device).slots_of(kept.to(layer.keys.device))[:, None, :, None]
@@ -191,9 +190,9 @@ class LayerPruning:
             if isinstance(layer, DynamicSlidingWindowLayer):
                 layer.cumulative_length = slots.shape[2]
 
-    def _sight(self, number: int, kept: KeptTokens, hidden: torch.Tensor, kwargs: Arguments) -> PrefillState:
-        """What can be read in front of a cut; kept: what is left so far, where hidden (B, Q, D) is."""
-        assert self._before is not None  # noqa: S101 - the hook in front of every cut sets it
+    def _state(self, number: int, kept: KeptTokens, hidden: torch.Tensor, kwargs: Arguments) -> PrefillState:
+        """State before a cut; kept: tokens kept so far, on the device of hidden (B, Q, D)."""
+        assert self._before is not None  # noqa: S101 - the hook before every cut sets it
         prompts, device = self.prompts.to(hidden.device), hidden.device
         if self._decided:
             alive = [each.kept.to(device) for each in self._decided[-1][1]]
@@ -207,20 +206,20 @@ class LayerPruning:
         return PrefillState(self.stack, number, prompts, kept, alive, self._before, here)
 
     def _narrow(self, kwargs: Arguments, kept: KeptTokens, queries: int) -> Arguments:
-        """Keyword arguments of a decoder layer for what is left; layers that share a mask share the narrowed one."""
+        """Keyword arguments of a decoder layer for the kept tokens; layers that share a mask share the narrowed one."""
         mask, rope = kwargs.get("attention_mask"), kwargs["position_embeddings"]
         key = (id(mask), id(rope), id(kept))
         if key not in self._narrowed:
             tables = narrow_rope(rope, kept) if self._prefill else rope
             narrowed = self._narrow_mask(mask, kept, queries)
-            self._narrowed[key] = (narrowed, tables, mask, rope)  # the last two only so that their ids stay theirs
+            self._narrowed[key] = (narrowed, tables, mask, rope)  # the last two keep their ids valid
         narrowed, rope = self._narrowed[key][:2]
         changed = {"attention_mask": narrowed, "position_embeddings": rope}
-        # Only tests for packed sequences read position_ids here, and gaps would mislead them.
+        # Only the detection of packed sequences reads position_ids here, and gaps would mislead it.
         return {**kwargs, **changed, "position_ids": None} if self._prefill else {**kwargs, **changed}
 
     def _narrow_mask(self, mask: torch.Tensor | None, kept: KeptTokens, queries: int) -> torch.Tensor | None:
-        """For what is left, in the form that the model's attention takes."""
+        """Mask for the kept tokens, in the form of the model's attention."""
         padded, generated = self.stack.attention in PADDED, self._generated
         if self.evict and not self._prefill:
             return later_padding(self._seen, generated) if padded else later_mask(mask, self._seen, queries, generated)
@@ -228,7 +227,7 @@ class LayerPruning:
 
 
 def _step(layer: int, decision: Decision, total: int, before: PruneStep | None) -> PruneStep:
-    """A decision as a record of the host."""
+    """A decision as a record on the host."""
     kept = decision.kept.cpu().numpy()
     if before is not None and not np.isin(kept, before.kept).all():
         raise PruneError(f"The pruner kept tokens at layer {layer} that are already gone.")
@@ -237,7 +236,7 @@ def _step(layer: int, decision: Decision, total: int, before: PruneStep | None) 
 
 
 def _check_cache(cache: Any) -> None:
-    """Only a plain DynamicCache lets every layer have a length of its own."""
+    """PruneError unless it is a plain DynamicCache, whose layers can differ in length."""
     plain = type(cache) is DynamicCache and not cache.offloading
     if not plain or any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers):
         kind = "no cache" if cache is None else type(cache).__name__

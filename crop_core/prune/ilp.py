@@ -1,7 +1,7 @@
-"""ILP, CROP's inner-LLM pruning: outside the region first, by how little the question looks at a token.
+"""ILP, CROP's inner-LLM pruning: tokens outside the region go first, those with the least attention from the text.
 
 Source: Guo et al., CROP, EMNLP 2025, arXiv 2505.21233. The paper states that non-region tokens are pruned in early
-layers, guided by the region, without training. Ours: the rule and the schedule, since it does not give them.
+layers, guided by the region, without training. OURS: rule and schedule, which it does not give.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from crop_core.prune.protocol import Decision, PruneContext, PruneError, Schedul
 
 @dataclass(frozen=True, eq=False)
 class IlpPruner(ScheduledPruner):
-    """Tokens of the region go last. query_rows: how many last text tokens of the prompt score, by their attention."""
-
-    query_rows: int = 4
+    """Tokens of the region go last; the attention of `query_rows` text tokens scores the others."""
 
     def decide(self, context: PruneContext) -> list[Decision]:
-        """Tokens outside the region go first, least attention first; region tokens only when no other is left."""
+        """Prune tokens outside the region first, by least attention; region tokens only if no others are left."""
         if [len(each.inside) for each in self.tokens] != context.total:
             raise PruneError(
                 f"The region masks cover {[len(each.inside) for each in self.tokens]} visual tokens, the prompts have "
@@ -37,10 +35,10 @@ class IlpPruner(ScheduledPruner):
 def best(
     alive: torch.Tensor, scores: torch.Tensor, tokens: VisualTokens, count: int, by_region: bool = True
 ) -> torch.Tensor:
-    """The `count` tokens of `alive` (K,) that stay, sorted: of every image its first, then region tokens before others
-    (unless told otherwise), then by score, then by place.
+    """The `count` tokens of `alive` (K,) to keep, sorted: the first of every image, then region tokens before others
+    (if `by_region`), then by score, then by index.
 
-    scores: (M,). All of `alive` when there are no more than `count`; at least one an image.
+    scores: (M,). All of `alive` if there are at most `count`; at least one per image.
     """
     count, tokens = max(tokens.images, count), tokens.to(alive.device)
     if len(alive) <= count:
@@ -54,11 +52,11 @@ def best(
 
 
 def _rising(keys: torch.Tensor) -> torch.Tensor:
-    """Indices that sort (K,) keys, equal ones in the order in which they are."""
+    """Indices of a stable ascending sort of (K,) keys."""
     return keys.to(torch.uint8 if keys.dtype == torch.bool else keys.dtype).argsort(stable=True)
 
 
 def _first_of_image(image: torch.Tensor, images: int) -> torch.Tensor:
-    """(K,) bool: is it the first of its image in (K,) image numbers?"""
+    """(K,) bool: whether it is the first of its image in (K,) image indices."""
     same = image[:, None] == torch.arange(images, device=image.device)  # (K, images)
     return (same & (same.cumsum(0) == 1)).any(1)

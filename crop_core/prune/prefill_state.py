@@ -1,7 +1,6 @@
-"""What a pruner may read in front of one cut: attention, hidden states and keys of the running prefill.
+"""Inputs of a pruner before one cut: attention, hidden states and keys of the running prefill.
 
-Everything is computed only when asked, where the model computes, and without waiting for the host. Knows nothing of
-methods, and takes nothing out.
+Computed on demand, on the model's device, without synchronization. Knows nothing of methods, and prunes nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from typing import Any
 
 import torch
 
-from crop_core.models.attention import head_rows, layer_keys
-from crop_core.models.decoder import DecoderStack
+from crop_core.models.decoder import DecoderStack, head_rows, layer_keys
 from crop_core.prune.protocol import Pairs, PruneContext, PruneError
 from crop_core.prune.token_subset import KeptTokens, PromptBatch
 
@@ -22,11 +20,11 @@ LayerInput = tuple[torch.Tensor, dict[str, Any]]  # hidden states (B, Q, D) and 
 
 @dataclass(frozen=True, eq=False)
 class PrefillState:
-    """The prefill in front of decoder layer `layer`.
+    """The prefill before decoder layer `layer`.
 
-    prompts, kept: the batch and what is left of it before the cut, on the device of the hidden states. alive: per
-    sample (K,), indices into its visual tokens. before: the input of layer `layer` - 1. here: makes that of `layer`,
-    both over what is left, Q = K of `kept`.
+    prompts, kept: the batch and its tokens kept before the cut, on the device of the hidden states. alive: per
+    sample (K,), indices into its visual tokens. before: the input of layer `layer` - 1. here: returns that of `layer`,
+    both over the kept tokens, Q = K of `kept`.
     """
 
     stack: DecoderStack
@@ -38,26 +36,26 @@ class PrefillState:
     here: Callable[[], LayerInput]
 
     def context(self) -> PruneContext:
-        """For the pruner."""
+        """The context for the pruner."""
         reads = (self.attention, self.ahead, self.text_attention, self.states, self.keys)
         return PruneContext(self.layer, self.alive, self.prompts.total, *reads)
 
     def attention(self, rows: int) -> list[torch.Tensor]:
-        """As in PruneContext; PruneError where no text follows the image."""
-        return self._spread(self._rows_before(self._some(rows)).mean(dim=(1, 2)))
+        """As in PruneContext; PruneError if no text follows the image."""
+        return self._spread(self._rows_before(self._text_rows(rows)).mean(dim=(1, 2)))
 
     def ahead(self, rows: int) -> list[torch.Tensor]:
-        """As in PruneContext; PruneError where no text follows the image."""
-        layer, rows = self.stack.layers[self.layer], self._some(rows)
+        """As in PruneContext; PruneError if no text follows the image."""
+        layer, rows = self.stack.layers[self.layer], self._text_rows(rows)
         hidden, kwargs = self.here()
         keys = layer_keys(layer, hidden, kwargs["position_embeddings"], self.stack.rope)
         return self._spread(self._rows(self.layer, (hidden, kwargs), keys, rows).mean(dim=(1, 2)))
 
     def text_attention(self) -> list[torch.Tensor]:
-        """As in PruneContext; PruneError where no text follows an image."""
-        self._some(1)
-        found = self._spread(self._rows_before(max(self.prompts.behind)).mean(1))
-        return [rows[-text:] for rows, text in zip(found, self.prompts.behind, strict=True)]
+        """As in PruneContext; PruneError if no text follows an image."""
+        self._text_rows(1)
+        attention = self._spread(self._rows_before(max(self.prompts.behind)).mean(1))
+        return [rows[-text:] for rows, text in zip(attention, self.prompts.behind, strict=True)]
 
     def states(self) -> Pairs:
         """As in PruneContext."""
@@ -68,8 +66,8 @@ class PrefillState:
         cached = self.before[1]["past_key_values"].layers[self.layer - 1].keys  # (B, H_kv, Q, head_dim)
         return self._split(cached.transpose(1, 2).flatten(2))
 
-    def _some(self, rows: int) -> int:
-        """At most as many text rows as every prompt ends with."""
+    def _text_rows(self, rows: int) -> int:
+        """`rows`, at most the number of text tokens that end every prompt."""
         if not self.prompts.after:
             raise PruneError(
                 "The prompt ends with the image, so that no text can score it; put the question after the image."
@@ -77,22 +75,22 @@ class PrefillState:
         return min(rows, self.prompts.after)
 
     def _rows_before(self, rows: int) -> torch.Tensor:
-        """(B, H, R, Q) attention of the last rows in the layer that has run."""
+        """(B, H, R, Q) attention of the last rows in the layer before."""
         number = self.layer - 1
         return self._rows(number, self.before, self.before[1]["past_key_values"].layers[number].keys, rows)
 
-    def _rows(self, number: int, given: LayerInput, keys: torch.Tensor, rows: int) -> torch.Tensor:
-        hidden, kwargs = given
+    def _rows(self, number: int, layer_input: LayerInput, keys: torch.Tensor, rows: int) -> torch.Tensor:
+        hidden, kwargs = layer_input
         rope, mask = kwargs["position_embeddings"], kwargs.get("attention_mask")
         return head_rows(self.stack.layers[number], hidden, rope, keys, mask, rows, self.stack.rope)
 
     def _spread(self, weights: torch.Tensor) -> list[torch.Tensor]:
-        """(B, ..., Q) over what is left as per sample (..., M), NaN for visual tokens that are gone."""
+        """(B, ..., Q) over the kept tokens as per sample (..., M), NaN for pruned visual tokens."""
         full = self.kept.spread(weights.to(self.kept.index.device), torch.nan)  # (B, ..., P)
         return [own[..., columns] for own, columns in zip(full, self.prompts.visual, strict=True)]
 
     def _split(self, values: torch.Tensor) -> Pairs:
-        """(B, Q, F) of what is left: per sample the alive visual tokens' (K, F) and (T, F) of the text behind them."""
+        """(B, Q, F) of the kept tokens: per sample (K, F) of alive visual tokens and (T, F) of the text after them."""
         values, slots = values.to(self.kept.index.device), self._slots()
         return [
             (own[visual], own[len(own) - text :])
@@ -102,6 +100,6 @@ class PrefillState:
     def _slots(self) -> list[torch.Tensor]:
         """Per sample (K,) the slots of `kept` that hold its alive visual tokens."""
         slots = torch.arange(self.kept.index.shape[1], device=self.kept.index.device).expand_as(self.kept.index)
-        places = self.kept.spread(slots, 0)  # (B, P)
-        rows = zip(places, self.prompts.visual, self.alive, strict=True)
-        return [place[columns[alive]] for place, columns, alive in rows]
+        slot_of = self.kept.spread(slots, 0)  # (B, P)
+        rows = zip(slot_of, self.prompts.visual, self.alive, strict=True)
+        return [slot[columns[alive]] for slot, columns, alive in rows]

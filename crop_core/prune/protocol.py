@@ -1,7 +1,7 @@
-"""What a pruner sees and decides at a cut. Nothing here knows how tokens are taken out of a running model.
+"""Interface of pruners: their context and decision at a cut. Knows nothing of how tokens are removed from a model.
 
-All tensors are on the device of the layer in front of which is cut, and all sizes are known on the host, so that a
-decision can be made without waiting for the device.
+All tensors are on the device of the layer before which is cut, and all sizes are known on the host, so that a decision
+needs no synchronization.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Any, Protocol
 
 import torch
 
+from crop_core.measure.flops import scoring_flops
+from crop_core.records.config import IlpConfig
+
 Pairs = list[tuple[torch.Tensor, torch.Tensor]]  # per sample (K, F) of visual tokens and (T, F) of text tokens
 
 
@@ -21,10 +24,10 @@ class PruneError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class VisualTokens:
-    """What is known of the M visual tokens of one prompt before the model runs.
+    """The M visual tokens of one prompt, before the model runs.
 
-    inside: (M,) bool, those in the region. image: (M,) long, the number of the image that each belongs to, from 0 on.
-    images: how many there are; each keeps at least one token.
+    inside: (M,) bool, those in the region. image: (M,) long, 0-based image of each token. images: their number; each
+    keeps at least one token.
     """
 
     inside: torch.Tensor
@@ -32,7 +35,7 @@ class VisualTokens:
     images: int = 1
 
     def to(self, device: torch.device) -> VisualTokens:
-        """The same on another device; itself on its own."""
+        """Copy on another device; itself if it is there."""
         if self.inside.device == device:
             return self
         return VisualTokens(self.inside.to(device), self.image.to(device), self.images)
@@ -43,8 +46,8 @@ class VisualTokens:
         return cls(inside, torch.zeros_like(inside, dtype=torch.long))
 
 
-def _not_given(*_: Any) -> Any:
-    raise PruneError("This cut was described without what the pruner reads; give it to the PruneContext.")
+def _unavailable(*_: Any) -> Any:
+    raise PruneError("The PruneContext lacks an input of this pruner; pass it to the constructor.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,31 +56,31 @@ class PruneContext:
 
     alive: per sample (K,) long, sorted indices into its M visual tokens. total: per sample M.
     attention: rows -> per sample (M,) float32, the attention that the last `rows` text tokens of the prompt paid in
-    layer layer - 1 to each visual token, mean over heads and rows, NaN for tokens that are gone. Fewer rows when there
-    is less text.
-    ahead: the same in layer `layer` itself, which has not run: by its norm and projections on its input.
-    text_attention: -> per sample (T, M) float32, the attention of each of the T text tokens behind its last image in
+    layer layer - 1 to each visual token, mean over heads and rows, NaN for pruned tokens. Fewer rows for shorter
+    text.
+    ahead: the same for layer `layer`, which has not run: its norm and projections applied to its input.
+    text_attention: -> per sample (T, M) float32, the attention of each of the T text tokens after its last image in
     layer layer - 1, mean over heads; NaN as before.
     states, keys: -> per sample the pair of its alive visual tokens (K, F), as in `alive`, and of the T text tokens (T,
     F): hidden states at the input of `layer`, and keys of layer layer - 1 as the cache holds them, all heads in one
     row.
-    Each is computed when it is called.
+    Each is computed on call.
     """
 
     layer: int
     alive: list[torch.Tensor]
     total: list[int]
     attention: Callable[[int], list[torch.Tensor]]
-    ahead: Callable[[int], list[torch.Tensor]] = _not_given
-    text_attention: Callable[[], list[torch.Tensor]] = _not_given
-    states: Callable[[], Pairs] = _not_given
-    keys: Callable[[], Pairs] = _not_given
+    ahead: Callable[[int], list[torch.Tensor]] = _unavailable
+    text_attention: Callable[[], list[torch.Tensor]] = _unavailable
+    states: Callable[[], Pairs] = _unavailable
+    keys: Callable[[], Pairs] = _unavailable
 
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What stays of one sample: kept (K',) long, sorted, at least one and all of them alive; scores (M,) float, what
-    decided, NaN for tokens that are gone, or None for methods without scores.
+    """Tokens to keep of one sample: kept (K',) long, sorted, at least one and all of them alive; scores (M,) float, NaN
+    for pruned tokens, None for methods without scores.
     """
 
     kept: torch.Tensor
@@ -86,8 +89,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class CutSize:
-    """One prompt at a cut, in tokens: text behind its last image, visual ones alive before it, all of the prompt before
-    it, and visual ones kept.
+    """Token counts of one prompt at a cut: text after its last image, visual ones alive before the cut, all before the
+    cut, and visual ones kept.
     """
 
     text: int
@@ -97,24 +100,25 @@ class CutSize:
 
 
 class Pruner(Protocol):
-    """Acts inside the LLM: one method, one file, one row in the registry."""
+    """Acts inside the LLM: one method, one file, one row in `records/methods.py`."""
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """Rising decoder layers at which `decide` is asked, each before the layer runs."""
+        """Rising decoder layers before which `decide` is called."""
 
     def decide(self, context: PruneContext) -> list[Decision]:
-        """Per sample what stays. Reading a tensor's values on the host makes every run wait; sizes are enough."""
+        """Decide per sample which tokens to keep. Reading tensor values on the host would synchronize every run."""
 
 
 @dataclass(frozen=True, eq=False)
 class ScheduledPruner:
     """What pruners have in common whose cuts are known beforehand. cuts: (layer, visual tokens alive from it on).
-    tokens: per sample.
+    tokens: per sample. query_rows: how many last text tokens of the prompt score, for methods that leave it open.
     """
 
     cuts: tuple[tuple[int, int], ...]
     tokens: Sequence[VisualTokens]
+    query_rows: int = 4
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -122,5 +126,20 @@ class ScheduledPruner:
         return tuple(layer for layer, _ in self.cuts)
 
     def count(self, context: PruneContext) -> int:
-        """Visual tokens that stay at this cut."""
+        """Number of visual tokens to keep at this cut."""
         return dict(self.cuts)[context.layer]
+
+    @classmethod
+    def schedule(
+        cls, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+    ) -> IlpConfig | None:
+        """Where the method itself cuts, of `layers` decoder layers, none before `first_prunable_layer`; None where the
+        user's settings say so. For `count` visual tokens, of which at least `min_count` stay, and a mean `budget` of
+        them per layer, None without one.
+        """
+        return None
+
+    @classmethod
+    def flops(cls, config: Any, query_rows: int, size: CutSize) -> int:
+        """Operations of deciding at one cut of a prompt: rows of attention. config: the model's."""
+        return scoring_flops(config, min(query_rows, size.text), size.tokens)

@@ -1,8 +1,7 @@
-"""Budget arithmetic: how many visual tokens are alive from which layer on. Pure functions of integers; no torch, no
-arrays.
+"""Budget arithmetic: numbers of visual tokens alive by layer. Pure functions of integers; no torch, no arrays.
 
 A schedule of cuts (layer, count) over L decoder layers costs the sum of the tokens alive in each layer; a budget B
-allows floor(B * L) of them. Layers before the first cut hold every token, so that a small budget can be out of reach.
+allows floor(B * L) of them. Layers before the first cut hold all tokens, so that a small budget can be unreachable.
 """
 
 from __future__ import annotations
@@ -14,30 +13,31 @@ from functools import lru_cache
 from crop_core.records.config import ConfigError, IlpConfig
 
 Cuts = tuple[tuple[int, int], ...]
-DEEP = 24  # decoder layers from which early layers are cheap enough to leave two of them whole
-LATE = 2 / 3  # of the depth: from there on the text has read most of what it needs from the image
+DEEP = 24  # decoder layers from which two early layers may stay unpruned
+LATE = 2 / 3  # of the depth: by then the text has read most of the image
 SHARES = (1 / 3, 1 / 15)  # alive after the two default cuts when no budget is set
-ROUNDING = 1e-6  # of a token: what a budget written as a share may be off by
+ROUNDING = 1e-6  # of a token: tolerance of budgets given as shares
 
 
 class BudgetError(ConfigError):
-    """A budget that a schedule cannot reach; the message names the least that it can."""
+    """A budget that a schedule cannot reach; the message names the minimum."""
 
 
 def default_schedule(layers: int, first_prunable_layer: int = 1) -> tuple[tuple[int, float], ...]:
-    """(layer, share) of the default cuts of `layers` decoder layers, none before `first`; very shallow models have one.
+    """(layer, share) of the default cuts of `layers` decoder layers, none before `first_prunable_layer`; one in shallow
+    models.
 
     The early cut is at layer 2 as in FastV (Chen et al., arXiv 2403.06764), at 1 in shallow models. OURS: a late one
-    after two thirds of the depth leaves a fifth of that. Layers in between, in which the text reads the image, get
-    nearly half as many tokens again at the same mean.
+    after two thirds of the depth leaves a fifth of that. At the same mean, the layers between, in which the text
+    reads the image, hold nearly half as many tokens again.
     """
     early, late = max(first_prunable_layer, 2 if layers >= DEEP else 1), round(LATE * layers)
     return tuple(zip((early, late) if early < late else (early,), SHARES, strict=False))
 
 
 def resolved(config: IlpConfig, layers: int, first_prunable_layer: int = 1) -> tuple[tuple[int, float], ...]:
-    """The schedule of (layer, share) for a model of `layers` decoder layers; ConfigError for a cut behind the last one
-    or before `first`, the first that can be cut.
+    """The schedule of (layer, share) for a model of `layers` decoder layers; ConfigError for a cut after the last one
+    or before the first prunable one.
     """
     schedule = config.schedule or default_schedule(layers, first_prunable_layer)
     for layer in (schedule[0][0], schedule[-1][0]):
@@ -55,7 +55,7 @@ def allowance(budget: float, layers: int) -> int:
 
 
 def least_mean(first_layer: int, layers: int, count: int, min_count: int = 1) -> float:
-    """Least mean tokens per layer when `count` are whole before `first_layer` and `least` survive from it on."""
+    """Minimum mean tokens per layer with `count` before `first_layer` and `min_count` from it on."""
     return (first_layer * count + min_count * (layers - first_layer)) / layers
 
 
@@ -65,10 +65,10 @@ def reachable(first_layer: int, layers: int, count: int, budget: float, min_coun
 
 
 def latest_cut(
-    wanted: int, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
+    latest: int, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
 ) -> int:
-    """The layer up to `wanted` that is nearest to it and at which a cut meets the budget; `first` where none does."""
-    possible = range(first_prunable_layer, min(wanted, layers - 1) + 1)
+    """The last layer up to `latest` at which a cut meets the budget; the first prunable layer if none does."""
+    possible = range(first_prunable_layer, min(latest, layers - 1) + 1)
     return max(
         (at for at in possible if budget is None or reachable(at, layers, count, budget, min_count)),
         default=first_prunable_layer,
@@ -76,7 +76,7 @@ def latest_cut(
 
 
 def rising(places: Sequence[float], layers: int, first_prunable_layer: int = 1) -> tuple[int, ...]:
-    """The layers nearest to `places`, each behind the one before and none before `first`; those behind the last of
+    """The layers nearest to `places`, strictly rising and none before the first prunable one; those after the last of
     `layers` are left out.
     """
     at: list[int] = []
@@ -88,7 +88,7 @@ def rising(places: Sequence[float], layers: int, first_prunable_layer: int = 1) 
 def meets(
     config: IlpConfig, layers: int, count: int, budget: float, first_prunable_layer: int = 1, min_count: int = 1
 ) -> bool:
-    """Whether the shares as they are leave a mean of at most `budget` of `count` visual tokens."""
+    """Whether the unscaled shares leave a mean of at most `budget` of `count` visual tokens."""
     return (
         mean_tokens(cuts(config, layers, count, None, first_prunable_layer, min_count), layers, count)
         <= budget + ROUNDING
@@ -104,13 +104,13 @@ def cuts(
     first_prunable_layer: int = 1,
     min_count: int = 1,
 ) -> Cuts:
-    """(layer, tokens alive from it on) for `count` visual tokens at the LLM's input; layers where nothing changes are
-    left out.
+    """(layer, tokens alive from it on) for `count` visual tokens at the LLM's input; layers without a change are left
+    out.
 
     With a budget (mean tokens per layer): the shares scaled together to the largest counts whose mean does not exceed
-    it, and what rounding leaves handed to single cuts. Without: the shares as they are. At least `least` tokens stay,
-    one an image. Raises BudgetError when even these after the first cut are too many, ConfigError for a cut behind the
-    last layer or before `first`.
+    it, and the rounding remainder added to single cuts. Without: the unscaled shares. At least `min_count` tokens stay,
+    one per image. Raises BudgetError if even these after the first cut are too many, ConfigError for a cut after the
+    last layer or before the first prunable one.
     """
     schedule = resolved(config, layers, first_prunable_layer)
     at = [layer for layer, _ in schedule]
@@ -138,54 +138,56 @@ def mean_tokens(cuts: Cuts, layers: int, count: int) -> float:
 
 
 def split(total: int, counts: Sequence[int]) -> list[int]:
-    """`total` tokens handed to several images of `counts` visual tokens each, in proportion and at least one each."""
+    """`total` tokens distributed to several images of `counts` visual tokens each, in proportion and at least one
+    each."""
     if len(counts) == 1:
         return [total]
     shares = [max(1, math.floor(total * count / sum(counts))) for count in counts]
     while sum(shares) != total:
         step = 1 if sum(shares) < total else -1
-        free = [i for i, share in enumerate(shares) if 1 <= share + step <= counts[i]]
-        if not free:
+        adjustable = [i for i, share in enumerate(shares) if 1 <= share + step <= counts[i]]
+        if not adjustable:
             raise ConfigError(f"{total} visual tokens cannot be handed to images of {list(counts)}, at least one each.")
-        shares[max(free, key=lambda i: step * (total * counts[i] / sum(counts) - shares[i]))] += step
+        shares[max(adjustable, key=lambda i: step * (total * counts[i] / sum(counts) - shares[i]))] += step
     return shares
 
 
 def plc_count(budget: float, count: int, min_count: int = 1) -> int:
-    """Tokens that compression alone leaves of `count` for a mean of `budget`."""
+    """Number of tokens after compression alone of `count` for a mean of `budget`."""
     return max(min_count, min(count, math.floor(budget + ROUNDING)))
 
 
 def plc_count_before_ilp(
     overshoot: float, budget: float, layers: int, count: int, first_layer: int, min_count: int = 1
 ) -> int:
-    """Tokens that compression leaves of `count` when ILP follows: overshoot * budget, but never so many that ILP,
-    which can cut only from `first_layer` on, would miss the budget."""
+    """Number of tokens after compression of `count` with ILP following: overshoot * budget, at most as many as let ILP,
+    which cuts from `first_layer` on, meet the budget.
+    """
     reachable = (allowance(budget, layers) - min_count * (layers - first_layer)) // first_layer
     return max(min_count, min(count, math.floor(overshoot * budget + 0.5), reachable))
 
 
 def _scaled(shares: Sequence[float], scale: float, count: int, min_count: int) -> list[int]:
-    """floor(share * scale) per cut, at least `least` and at most `count`; falling because the shares fall."""
+    """floor(share * scale) per cut, at least `min_count` and at most `count`; falling as the shares fall."""
     return [max(min_count, min(count, math.floor(share * scale + ROUNDING))) for share in shares]
 
 
-def _largest(shares: Sequence[float], lengths: Sequence[int], count: int, room: int, min_count: int) -> list[int]:
-    """Largest scaled counts whose sum, weighted with the cuts' lengths in layers, is at most `room`."""
+def _largest(shares: Sequence[float], lengths: Sequence[int], count: int, allowed: int, min_count: int) -> list[int]:
+    """Largest scaled counts whose sum, weighted with the cuts' lengths in layers, is at most `allowed`."""
     low, high = 0.0, count / min(shares) + 1
     for _ in range(60):
         middle = (low + high) / 2
-        fits = _cost(_scaled(shares, middle, count, min_count), lengths) <= room
+        fits = _cost(_scaled(shares, middle, count, min_count), lengths) <= allowed
         low, high = (middle, high) if fits else (low, middle)
-    return _topped_up(_scaled(shares, low, count, min_count), lengths, count, room)
+    return _topped_up(_scaled(shares, low, count, min_count), lengths, count, allowed)
 
 
-def _topped_up(alive: list[int], lengths: Sequence[int], count: int, room: int) -> list[int]:
-    """Hand what is left of `room` to single cuts, earliest first, as long as counts still fall from cut to cut."""
+def _topped_up(alive: list[int], lengths: Sequence[int], count: int, allowed: int) -> list[int]:
+    """Add the rest of `allowed` to single cuts, earliest first, as long as counts do not rise from cut to cut."""
     for cut in range(len(alive)):
-        most = alive[cut - 1] if cut else count
-        more = max(0, room - _cost(alive, lengths)) // lengths[cut]
-        alive[cut] = min(most, alive[cut] + more)
+        limit = alive[cut - 1] if cut else count
+        more = max(0, allowed - _cost(alive, lengths)) // lengths[cut]
+        alive[cut] = min(limit, alive[cut] + more)
     return alive
 
 

@@ -1,7 +1,7 @@
-"""From the full prompt to the tokens that are left: columns, masks and rotary tables. Pure functions of tensors.
+"""Columns, masks and rotary tables of the kept tokens of a prompt. Pure functions of tensors.
 
-P is the prompt's length, K the slots left of it, G the tokens generated since, Q the tokens in this forward. Shapes
-follow from what the host knows: nothing here waits for the device.
+P is the prompt's length, K its kept slots, G the generated tokens, Q the tokens in this forward. Shapes are known on
+the host: nothing here synchronizes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import torch.nn.functional as F
 
 @dataclass(frozen=True, eq=False)
 class PromptBatch:
-    """A batch of B prompts of P columns, read on the host once, before the model runs.
+    """A batch of B prompts of P columns, analysed on the host once, before the model runs.
 
-    visual, text: per sample its columns (M,) and (P - M,) long. behind: per sample how many columns follow its last
-    visual one.
+    visual, text: per sample its columns (M,) and (P - M,) long. behind: per sample the number of columns after its
+    last visual one.
     """
 
     visual: list[torch.Tensor]
@@ -29,16 +29,16 @@ class PromptBatch:
 
     @classmethod
     def of(cls, visual: torch.Tensor) -> PromptBatch:
-        """From (B, P) bool, True on visual tokens; raises ValueError when a prompt has none."""
-        here, device = visual.cpu(), visual.device
-        if not bool(here.any(1).all()):
+        """From (B, P) bool, True on visual tokens; raises ValueError if a prompt has none."""
+        mask, device = visual.cpu(), visual.device
+        if not bool(mask.any(1).all()):
             raise ValueError("a prompt without visual tokens")
-        own, text = ([row.nonzero()[:, 0].to(device) for row in rows] for rows in (here, ~here))
-        return cls(own, text, here.shape[1], here.flip(1).int().argmax(1).tolist())
+        own, text = ([row.nonzero()[:, 0].to(device) for row in rows] for rows in (mask, ~mask))
+        return cls(own, text, mask.shape[1], mask.flip(1).int().argmax(1).tolist())
 
     @property
     def after(self) -> int:
-        """Columns behind the last visual one, the least of the batch."""
+        """Columns after the last visual one, the minimum of the batch."""
         return min(self.behind)
 
     @property
@@ -47,19 +47,19 @@ class PromptBatch:
         return [len(columns) for columns in self.visual]
 
     def to(self, device: torch.device) -> PromptBatch:
-        """The same with its columns on another device; itself on its own."""
+        """Copy on another device; itself if it is there."""
         if self.visual[0].device == device:
             return self
         visual, text = ([each.to(device) for each in columns] for columns in (self.visual, self.text))
         return PromptBatch(visual, text, self.length, self.behind)
 
     def all(self) -> KeptTokens:
-        """Nothing pruned yet."""
+        """All tokens."""
         every = torch.arange(self.length, device=self.visual[0].device)
         return KeptTokens(every.expand(len(self.visual), -1), None, self.length)
 
     def keeping(self, kept: Sequence[torch.Tensor]) -> KeptTokens:
-        """The text and, per sample, the visual tokens `kept` (K,), indices into its M; shorter samples are filled up on
+        """The text and, per sample, the visual tokens `kept` (K,), indices into its M; shorter samples are padded on
         the left.
         """
         columns = zip(self.text, self.visual, kept, strict=True)
@@ -74,10 +74,10 @@ class PromptBatch:
 
 @dataclass(frozen=True, eq=False)
 class KeptTokens:
-    """What is left of a batch of prompts, in the prompt's order.
+    """The kept tokens of a batch of prompts, in prompt order.
 
-    index: (B, K) long, columns of the prompt. valid: (B, K) bool, or None where all are: samples that keep fewer tokens
-    are filled up on the left with slots that nothing may attend to. prompt: P.
+    index: (B, K) long, columns of the prompt. valid: (B, K) bool, or None where all are: samples with fewer tokens
+    are padded on the left with slots that nothing attends to. prompt: P.
     """
 
     index: torch.Tensor
@@ -88,23 +88,23 @@ class KeptTokens:
         """(B, ..., K) values of the slots as (B, ..., P) values of the prompt's columns."""
         index = self.index if self.valid is None else self.index.masked_fill(~self.valid, self.prompt)
         index = index.view(len(index), *[1] * (values.dim() - 2), -1).expand_as(values)
-        full = values.new_full((*values.shape[:-1], self.prompt + 1), missing)  # the last column takes what fills up
+        full = values.new_full((*values.shape[:-1], self.prompt + 1), missing)  # the last column takes the padding
         return full.scatter_(-1, index, values)[..., :-1]
 
     def slots_of(self, later: KeptTokens) -> torch.Tensor:
-        """(B, K') the slots here of what is left later on; any slot for those that fill up."""
+        """(B, K') slots here of the tokens kept later; any slot for padding."""
         slots = torch.arange(self.index.shape[1], device=self.index.device).expand_as(self.index)
         return self.spread(slots, 0).gather(1, later.index)
 
     def to(self, device: torch.device) -> KeptTokens:
-        """The same on another device; itself on its own."""
+        """Copy on another device; itself if it is there."""
         if self.index.device == device:
             return self
         return KeptTokens(self.index.to(device), None if self.valid is None else self.valid.to(device), self.prompt)
 
 
 def narrow_rope(rope: tuple[torch.Tensor, torch.Tensor], kept: KeptTokens) -> tuple[torch.Tensor, ...]:
-    """Rows of the prompt's cos and sin tables (1 or B, P, head_dim) that are left: (B, K, head_dim). Positions do not
+    """Rows of the prompt's cos and sin tables (1 or B, P, head_dim) of kept tokens: (B, K, head_dim). Positions do not
     change.
     """
     rows = kept.to(rope[0].device).index[..., None]
@@ -112,11 +112,11 @@ def narrow_rope(rope: tuple[torch.Tensor, torch.Tensor], kept: KeptTokens) -> tu
 
 
 def narrow_mask(mask: torch.Tensor | None, kept: KeptTokens, queries: int, generated: int) -> torch.Tensor | None:
-    """The attention mask of a forward over what is left.
+    """The attention mask of a forward over the kept tokens.
 
     mask: (1 or B, 1, Q, P + G) bool (True = may attend) or additive float, or None for plain causal. queries: rows of
     the result: K in the prefill (generated 0), else the Q new tokens, which are the last of the G. Returns (B, 1, rows,
-    K + G), or None where plain causal still says it all.
+    K + G), or None for plain causal.
     """
     if mask is None and kept.valid is None:
         return None
@@ -126,13 +126,13 @@ def narrow_mask(mask: torch.Tensor | None, kept: KeptTokens, queries: int, gener
     else:
         kept = kept.to(mask.device)
         narrowed = _gathered(mask.expand(batch, -1, -1, -1), kept, generated)
-    return narrowed if kept.valid is None else _closed(narrowed, kept.valid, generated)
+    return narrowed if kept.valid is None else _without_invalid(narrowed, kept.valid, generated)
 
 
 def narrow_padding(mask: torch.Tensor | None, kept: KeptTokens, generated: int) -> torch.Tensor | None:
-    """The mask of an attention that is causal by itself and is told of padding alone, such as FlashAttention's.
+    """The padding mask of an attention that is causal by itself, such as FlashAttention.
 
-    mask: (B, P + G) bool or integer (true = a token), or None without padding. Returns (B, K + G) bool, or None where
+    mask: (B, P + G) bool or integer (true = a token), or None without padding. Returns (B, K + G) bool, or None if
     every slot is a token.
     """
     if mask is None and kept.valid is None:
@@ -146,8 +146,8 @@ def narrow_padding(mask: torch.Tensor | None, kept: KeptTokens, generated: int) 
 
 
 def open_columns(mask: torch.Tensor | None, kept: KeptTokens) -> torch.Tensor | None:
-    """(B, K) bool: which of the slots left may be attended to by tokens to come, None for all; mask: as in
-    `narrow_mask`, of the prefill, whose last row sees all but padding, or as in `narrow_padding`.
+    """(B, K) bool: kept slots that later tokens may attend to, None for all; mask: as in `narrow_mask`, of the prefill,
+    whose last row attends to all but padding, or as in `narrow_padding`.
     """
     if mask is None or mask.dim() == 2:
         return narrow_padding(mask, kept, 0)
@@ -158,9 +158,9 @@ def open_columns(mask: torch.Tensor | None, kept: KeptTokens) -> torch.Tensor | 
 
 
 def later_mask(mask: torch.Tensor | None, seen: torch.Tensor | None, queries: int, generated: int) -> Any:
-    """The mask of a decode step on a cache of which every layer holds the same K slots and G new tokens.
+    """The mask of a decode step on a cache with the same K slots and G new tokens in every layer.
 
-    mask: what the model made for that length, whose columns of the prompt mean nothing, for its kind alone. seen: (B,
+    mask: the model's for that length, read for its kind only. seen: (B,
     K) bool or None for all. Returns (B, 1, Q, K + G) of the same kind.
     """
     if seen is None:
@@ -174,7 +174,7 @@ def later_mask(mask: torch.Tensor | None, seen: torch.Tensor | None, queries: in
 
 
 def later_padding(seen: torch.Tensor | None, generated: int) -> torch.Tensor | None:
-    """The same for an attention that is told of padding alone: (B, K + G) bool, None for all."""
+    """`later_mask` as a padding mask: (B, K + G) bool, None for all."""
     return None if seen is None else torch.cat([seen, seen.new_ones(len(seen), generated)], dim=1)
 
 
@@ -184,7 +184,7 @@ def _causal(queries: int, keys: int, device: torch.device) -> torch.Tensor:
 
 
 def _gathered(mask: torch.Tensor, kept: KeptTokens, generated: int) -> torch.Tensor:
-    """(B, 1, Q, P + G) -> (B, 1, rows, K + G): in the prefill rows are taken out as well as columns."""
+    """(B, 1, Q, P + G) -> (B, 1, rows, K + G): in the prefill rows are gathered as well as columns."""
     if not generated:
         mask = mask.gather(2, kept.index[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[-1]))
     new = torch.arange(kept.prompt, kept.prompt + generated, device=mask.device).expand(len(mask), -1)
@@ -192,13 +192,13 @@ def _gathered(mask: torch.Tensor, kept: KeptTokens, generated: int) -> torch.Ten
     return mask.gather(3, columns[:, None, None, :].expand(-1, mask.shape[1], mask.shape[2], -1))
 
 
-def _closed(mask: torch.Tensor, valid: torch.Tensor, generated: int) -> torch.Tensor:
-    """Close the columns of invalid slots; in the prefill such a slot still sees itself, so that no row is all closed
+def _without_invalid(mask: torch.Tensor, valid: torch.Tensor, generated: int) -> torch.Tensor:
+    """Mask the columns of invalid slots; in the prefill such a slot attends to itself, so that no row is fully masked
     (NaN).
     """
-    closed = ~torch.cat([valid, valid.new_ones(len(valid), generated)], dim=1)[:, None, None, :]  # (B, 1, 1, K + G)
-    mask = mask & ~closed if mask.dtype == torch.bool else mask.masked_fill(closed, torch.finfo(mask.dtype).min)
+    invalid = ~torch.cat([valid, valid.new_ones(len(valid), generated)], dim=1)[:, None, None, :]  # (B, 1, 1, K + G)
+    mask = mask & ~invalid if mask.dtype == torch.bool else mask.masked_fill(invalid, torch.finfo(mask.dtype).min)
     if generated:
         return mask
-    own = torch.eye(valid.shape[1], dtype=torch.bool, device=mask.device) & closed.transpose(2, 3)  # (B, 1, K, K)
+    own = torch.eye(valid.shape[1], dtype=torch.bool, device=mask.device) & invalid.transpose(2, 3)  # (B, 1, K, K)
     return mask | own if mask.dtype == torch.bool else mask.masked_fill(own, 0)

@@ -1,8 +1,7 @@
-"""The base of every record: frozen, validated when it is made, written as JSON and read back, by one list of fields.
+"""Base of all records: frozen, validated, serialized to JSON and back, from one list of fields.
 
-A field's annotation says its kind, how JSON holds it, and (`limit`) its bounds in a file that anybody may have
-written. Those are far above what any model gives, and low enough that drawing what they let in takes neither minutes
-nor gigabytes.
+A field's annotation gives its type, its JSON form, and (`limit`) its bounds in an untrusted file: far above any model's
+values, and low enough that drawing them takes neither minutes nor gigabytes.
 """
 
 from __future__ import annotations
@@ -37,15 +36,15 @@ CONFIG = ConfigDict(populate_by_name=True)
 
 
 class RecordError(ValueError):
-    """Values that make no record; the message is one sentence with the field and what is wrong."""
+    """Invalid values of a record; the message is one sentence with the field and the reason."""
 
 
 @dataclass_transform(frozen_default=True)
 class Record:
     """A subclass is a frozen pydantic dataclass.
 
-    error: what its constructor raises for values of a wrong kind. keys: the fields and properties that JSON holds, in
-    this order, where these are not all fields as they come. eq: whether equal fields make equal records.
+    error: raised by its constructor for invalid values. keys: fields and properties in JSON, in this order; all fields
+    by default. eq: whether records compare by fields.
     """
 
     _error: ClassVar[type[RecordError]]
@@ -55,28 +54,26 @@ class Record:
         super().__init_subclass__()
         cls._error = error
         if keys:
-            cls._written = model_serializer(mode="wrap")(_written(keys.split()))  # type: ignore[attr-defined]
+            cls._written = model_serializer(mode="wrap")(_serializer(keys.split()))  # type: ignore[attr-defined]
         pydantic_dataclasses.dataclass(frozen=True, eq=eq, config=CONFIG)(cls)
         cls._adapter = TypeAdapter(cls)
         cls.__init__ = _one_sentence(cls)(cls.__init__)  # type: ignore[method-assign]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, valid JSON: what is not finite is null."""
+        """Plain values, valid JSON: non-finite numbers are null."""
         data: dict[str, Any] = self._adapter.dump_python(self, mode="json", by_alias=True)
         return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Inverse of `to_json`, also of earlier versions'; unknown keys are left out. Raises RecordError."""
+        """Inverse of `to_json`, also of earlier versions; unknown keys are ignored. Raises RecordError."""
         with _one_sentence(cls):
             record: Self = cls._adapter.validate_python(data)
         return record
 
     @classmethod
     def from_untrusted_json(cls, content: bytes) -> Self:
-        """What anybody may have written: no value is converted ("1" is no number), and every `limit` holds. Raises
-        RecordError.
-        """
+        """Parse untrusted JSON: strict types ("1" is no number), and every `limit` holds. Raises RecordError."""
         with _one_sentence(cls):
             record: Self = cls._adapter.validate_json(content, strict=True, context=UNTRUSTED)
         return record
@@ -84,7 +81,7 @@ class Record:
 
 @contextmanager
 def _one_sentence(kind: type[Record]) -> Iterator[None]:
-    """The first thing that is wrong as a RecordError: in a record's own words, or the field and what is said of it."""
+    """Turn the first validation error into a RecordError: the record's own message, or field and reason."""
     try:
         yield
     except ValidationError as invalid:
@@ -93,35 +90,35 @@ def _one_sentence(kind: type[Record]) -> Iterator[None]:
         if isinstance(own, RecordError):
             raise own from None
         place = [str(part) if isinstance(part, int) or part.isidentifier() else "…" for part in first["loc"][:6]]
-        if place and place[0].isdigit():  # an argument without its name
+        if place and place[0].isdigit():  # a positional argument
             place[0] = fields(kind)[int(place[0])].name  # type: ignore[arg-type]
         raise kind._error(f"{'.'.join(place) or 'as a whole'}: {own or first['msg']}.") from None
 
 
-def _written(keys: Sequence[str]) -> Callable[..., dict[str, Any]]:
-    def written(self: Any, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+def _serializer(keys: Sequence[str]) -> Callable[..., dict[str, Any]]:
+    def serialize(self: Any, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         data = write(self)
         return {key: data[key] if key in data else getattr(self, key) for key in keys}
 
-    return written
+    return serialize
 
 
-def limit(most: float, least: float = 0) -> AfterValidator:
-    """Annotation: bounds of a number, or of a length, that hold in an untrusted file alone."""
+def limit(maximum: float, minimum: float = 0) -> AfterValidator:
+    """Annotation: bounds of a number or a length, checked in untrusted files only."""
 
     def check(value: Any, info: ValidationInfo) -> Any:
         if info.context == UNTRUSTED:
             size = value if isinstance(value, (int, float)) else len(value)
-            if not least <= size <= most:
+            if not minimum <= size <= maximum:
                 what = "value" if size is value else "length"
-                raise ValueError(f"The {what} is {truncated_repr(size)}, allowed are {least:g} to {most:g}")
+                raise ValueError(f"The {what} is {truncated_repr(size)}, allowed are {minimum:g} to {maximum:g}")
         return value
 
     return AfterValidator(check)
 
 
 def null(value: Any) -> WrapValidator:
-    """Annotation: null, which JSON holds for a missing value or one that is not finite, is read as `value`."""
+    """Annotation: JSON null, for a missing or non-finite value, is read as `value`."""
     return WrapValidator(lambda given, check: value if given is None else check(given))
 
 
@@ -136,9 +133,9 @@ Prose = Annotated[str, limit(20_000)]
 
 @dataclass(frozen=True)
 class Array:
-    """Annotation of a numpy array, which JSON holds as a list; null stands for NaN, infinity, or a row with one.
+    """Annotation of a numpy array, a list in JSON; null stands for NaN, infinity, or a row with one.
 
-    kind: of the array's numbers, each least to most in an untrusted file. item: of the list in JSON. width: of a row.
+    kind: dtype of the array, its values least to most in an untrusted file. item: of the JSON list. width: of a row.
     """
 
     kind: Any
@@ -152,7 +149,7 @@ class Array:
         return handler.generate_schema(items)
 
     def _read(self, given: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> NDArray[Any]:
-        """Arrays, and lists of our own, are converted by numpy alone, for speed."""
+        """Arrays, and trusted lists, are converted by numpy only, for speed."""
         given = check(given) if info.mode == "json" else given
         try:
             if self.width and not isinstance(given, np.ndarray):

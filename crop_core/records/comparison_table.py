@@ -1,4 +1,4 @@
-"""A comparison as a table for a terminal. Reads records only."""
+"""Comparison as a table for the terminal. Reads records only."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 
 from crop_core.records import formatting
-from crop_core.records.config import method_of
+from crop_core.records.methods import method_of
 from crop_core.records.region import Region
 from crop_core.records.results import Answer, Comparison
 from crop_core.records.trace import TokenTrace
 
-Row = tuple[str, ...]  # name, all tokens, the method, change
+Row = tuple[str, ...]  # name, baseline, method, change
 
 
 def comparison_table(result: Comparison) -> str:
@@ -21,11 +21,11 @@ def comparison_table(result: Comparison) -> str:
         ("Model", f"{result.model} on {result.device}, {result.dtype}"),
         *((f"Region{which}", _region(trace.region)) for which, trace in _images(result)),
         ("Method", f"{result.method}, budget {result.budget}"),
-        ("All tokens", _answer(result.baseline)),
-        (method_of(result.method).name, _answer(result.crop)),
+        ("Baseline", _answer(result.baseline)),
+        (method_of(result.method).title, _answer(result.crop)),
         ("Verdict", f"{'same answer' if result.same else 'answer changed'}, first token KL {result.kl_first:.2g} nats"),
     ]
-    rows = [("", "all tokens", method_of(result.method).name, ""), *_tokens(result), *_costs(result)]
+    rows = [("", "baseline", method_of(result.method).title, ""), *_tokens(result), *_costs(result)]
     lines = [*columns(head), "", *columns(rows)]
     return "\n".join([*lines, *(f"Note: {line}" for line in _notes(result))])
 
@@ -37,21 +37,21 @@ def columns(rows: Sequence[Row]) -> list[str]:
 
 
 def _images(result: Comparison) -> list[tuple[str, TokenTrace]]:
-    """What the words of an image end with, and its trace."""
+    """Suffix of an image's labels, and its trace."""
     traces = result.crop.traces
     return [(f" {number}" if len(traces) > 1 else "", trace) for number, trace in enumerate(traces, 1)]
 
 
 def _region(region: Region) -> str:
     x0, y0, x1, y1 = region.grid
-    sure = "" if region.confidence is None else f", confidence {formatting.format_probability(region.confidence)}"
+    confidence = "" if region.confidence is None else f", confidence {formatting.format_probability(region.confidence)}"
     pixels = ",".join(f"{value:.0f}" for value in region.box)
-    return f"columns {x0}-{x1}, rows {y0}-{y1} of the grid; pixels {pixels}; {region.source}{sure}"
+    return f"columns {x0}-{x1}, rows {y0}-{y1} of the grid; pixels {pixels}; {region.source}{confidence}"
 
 
 def _answer(answer: Answer) -> str:
-    chance = math.exp(sum(token.logprob for token in answer.tokens))
-    return f"{answer.text} (probability {formatting.format_probability(chance)})"
+    probability = math.exp(sum(token.logprob for token in answer.tokens))
+    return f"{answer.text} (probability {formatting.format_probability(probability)})"
 
 
 def _tokens(result: Comparison) -> list[Row]:
@@ -64,7 +64,7 @@ def _tokens(result: Comparison) -> list[Row]:
 
 
 def _costs(result: Comparison) -> list[Row]:
-    """CROP's figures include the localizer's."""
+    """Rows of cost; CROP's include the localizer's."""
     base, crop = result.baseline.cost, result.crop.cost
     weights = crop.weights_bytes + crop.localizer_weights_bytes
     work = crop.flops + crop.localizer_flops
@@ -90,5 +90,5 @@ def _change(base: float, crop: float) -> str:
 
 def _notes(result: Comparison) -> list[str]:
     unknown = ", ".join(result.unknown_words)
-    guess = [f"The model does not know {unknown}: its answer is a guess."] if unknown else []
-    return [*result.notices, *guess]
+    warning = [f"The model does not know {unknown}: its answer is a guess."] if unknown else []
+    return [*result.notices, *warning]

@@ -1,4 +1,4 @@
-"""What a compressor decides: which visual tokens become one before the LLM. Pure numpy; knows nothing of torch."""
+"""Compression plan: which visual tokens are merged or dropped before the LLM. Pure numpy; no torch at run time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CompressionError(ValueError):
-    """A plan that cannot be; the message says what is possible."""
+    """An invalid plan; the message says what is allowed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +22,8 @@ class CompressionPlan:
     """N visual tokens become M tokens at the LLM's input.
 
     group: (N,) int, the input token 0..M-1 that each visual token goes into, -1 to drop it. ring: (N,) int, 0 = the
-    region. Input tokens are in the order of their anchors. features: what each of them says, (M, D), in a part an
-    image; empty where that is the mean of its members. Raises CompressionError when a number 0..M-1 has no member or M
-    is 0.
+    region. Input tokens are in the order of their anchors. features: theirs, (M, D) in one part per image; empty for
+    the mean of their members. Raises CompressionError if a number 0..M-1 has no member or M is 0.
     """
 
     group: NDArray[np.int64]
@@ -45,7 +44,7 @@ class CompressionPlan:
 
     @classmethod
     def identity(cls, count: int) -> CompressionPlan:
-        """All `count` tokens stay as they are."""
+        """Keep all `count` tokens unchanged."""
         return cls(np.arange(count), np.zeros(count, dtype=np.int64))
 
     @classmethod
@@ -58,7 +57,7 @@ class CompressionPlan:
 
     @classmethod
     def joined(cls, plans: Sequence[CompressionPlan]) -> CompressionPlan:
-        """The plans of several images, all by one method, one after the other as one."""
+        """Concatenate the plans of several images by one method."""
         if len(plans) == 1:
             return plans[0]
         starts = np.cumsum([0, *(plan.count for plan in plans)])
@@ -73,7 +72,7 @@ class CompressionPlan:
 
     @property
     def anchors(self) -> NDArray[np.int64]:
-        """(M,) the member nearest to each group's mean: whose place in the prompt the group takes."""
+        """(M,) the member nearest to each group's mean index; the group takes its place in the prompt."""
         return _anchors(self.group >= 0, self.group[self.group >= 0])
 
     @property
@@ -82,15 +81,15 @@ class CompressionPlan:
         member = self.group[None, :] == np.arange(self.count)[:, None]
         return member / member.sum(axis=1, keepdims=True)
 
-    def inside(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """(M,) bool from (N,) bool: is every member of the input token chosen?"""
-        not_chosen = self.group[~chosen & (self.group >= 0)]
-        return ~np.isin(np.arange(self.count), not_chosen)
+    def inside(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(M,) bool from (N,) bool: whether every member of the input token is in the mask."""
+        outside = self.group[~mask & (self.group >= 0)]
+        return ~np.isin(np.arange(self.count), outside)
 
 
-def _anchors(there: NDArray[np.bool_], number: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(M,) per group number the member nearest to its mean, the first of two; one `number` per True of `there`."""
-    place = np.flatnonzero(there)
+def _anchors(kept: NDArray[np.bool_], number: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(M,) per group number the member nearest to its mean, the first of two; one `number` per True of `kept`."""
+    place = np.flatnonzero(kept)
     mean = np.bincount(number, place) / np.bincount(number)
     order = np.lexsort((place, np.abs(place - mean[number]), number))
     return place[order[np.unique(number[order], return_index=True)[1]]]

@@ -2,72 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from crop_core.records.formatting import truncated_repr
+from crop_core.records.methods import ConfigError as ConfigError
+from crop_core.records.methods import Method, method_of
 
+log = logging.getLogger(__name__)
 PAPER_TOKENS = 576  # visual tokens of LLaVA-1.5, which the paper's budgets refer to
-
-
-class ConfigError(ValueError):
-    """A setting that cannot be; the message is one sentence with the value, what is allowed and what to do."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to save visual tokens: a compressor before the LLM, a pruner inside it, either may be missing.
-
-    label: what it does. name: what its answers and figures are called. needs_region: False where no region is read, so
-    that none is looked for. draws: whether the seed decides what is kept.
-    """
-
-    label: str
-    compressor: str | None
-    pruner: str | None
-    name: str = "CROP"
-    needs_region: bool = True
-    draws: bool = False
-
-
-METHODS = {
-    "crop": Method("PLC and ILP: pool before the LLM, then prune inside it", "pooling", "ilp"),
-    "plc": Method("PLC alone: pool outside the region before the LLM", "pooling", None),
-    "ilp": Method("ILP alone: prune inside the LLM", None, "ilp"),
-    "fastv": Method("FastV: prune inside the LLM by attention alone, no region", None, "fastv", "FastV", False),
-    "pyramiddrop": Method(
-        "PyramidDrop: halve inside the LLM three times, no region", None, "pyramiddrop", "PyramidDrop", False
-    ),
-    "sparsevlm": Method(
-        "SparseVLM: prune inside the LLM by the text that matters, no region", None, "sparsevlm", "SparseVLM", False
-    ),
-    "dart": Method("DART: keep what is least alike inside the LLM, no region", None, "dart", "DART", False),
-    "random": Method(
-        "Random: drop tokens at random before the LLM, no region", "random", None, "Random", False, draws=True
-    ),
-    "distinct": Method("Distinct: keep what differs, most of it in the region", "distinct", None, "Distinct"),
-    "learned": Method(
-        "Learned PLC: queries read the region and the rest apart, anchors stay", "learned", None, "Learned PLC"
-    ),
-    "queries": Method("Learned PLC without anchors: queries alone", "queries", None, "Queries alone"),
-    "region": Method("Region only: keep the region or the tokens nearest to it", "region", None, "Region only"),
-    "visionzip": Method(
-        "VisionZip: pool what the class token ignores, no region", "visionzip", None, "VisionZip", False
-    ),
-    "divprune": Method("DivPrune: keep the least alike tokens, no region", "divprune", None, "DivPrune", False),
-    "cdpruner": Method(
-        "CDPruner: relevant, unlike tokens by LLM embeddings, no region", "cdpruner", None, "CDPruner", False
-    ),
-    "vispruner": Method(
-        "VisPruner: keep attended tokens and unlike ones, no region", "vispruner", None, "VisPruner", False
-    ),
-    "none": Method("No pruning: every visual token in every layer", None, None, "No pruning", False),
+REGION_SOURCES = {
+    "predicted": "by a localizer",
+    "drawn": "by hand",
+    "whole": "the whole image",
 }
-JOINT = "+"
-OVERSHOOT = {"distinct": 1.2}  # by compressor; found by `benchmarks.search`, as that twice is right for pooling
-USUAL_OVERSHOOT = 2.0
-LOCALIZERS = {"grid": "the locator model", "box": "a box drawn by hand", "whole": "the whole image"}
+DEPRECATED_SOURCES = {"grid": "predicted", "box": "drawn"}  # names of the previous version
 
 
 @dataclass(frozen=True)
@@ -140,8 +92,8 @@ class PlcConfig:
     """Pre-LLM compression. rings: near to far, the last infinitely wide; a budget makes their ratios relative.
 
     overshoot: with a pruner after it, a compressor leaves this many times the budget, and the pruner meets it; None: as
-    many as suit the compressor, see OVERSHOOT. region_ratio: as a
-    ring's, of the region where none of its tokens are retained (the method "queries").
+    many as suit the method, see `Method.overshoot`. region_ratio: as a ring's, of the region where none of its tokens
+    are retained (the method "queries").
     """
 
     rings: tuple[Ring, ...] = (Ring(1, 4), Ring(2, 9), Ring(math.inf, 36))
@@ -190,40 +142,13 @@ class IlpConfig:
             raise ConfigError(f"ILP needs at least 1 text row to score with, not {self.query_rows}.")
 
 
-def method_of(name: str) -> Method:
-    """The method of a key of METHODS, or of two joined as "plc+fastv": one that only compresses before the LLM, then
-    one that only prunes inside it. ConfigError for any other name.
-    """
-    if name in METHODS:
-        return METHODS[name]
-    before = {key: one for key, one in METHODS.items() if one.compressor and not one.pruner}
-    inside = {key: one for key, one in METHODS.items() if one.pruner and not one.compressor}
-    left, _, right = name.partition(JOINT)
-    if left not in before or right not in inside:
-        raise ConfigError(
-            f"The method {truncated_repr(name)} is not known; choose one of {', '.join(METHODS)}, or join one of "
-            f"{', '.join(before)} and one of {', '.join(inside)} by {JOINT!r}."
-        )
-    return _joined(before[left], inside[right])
-
-
-def _joined(before: Method, inside: Method) -> Method:
-    return Method(
-        f"{before.label}; then {inside.label}",
-        before.compressor,
-        inside.pruner,
-        f" {JOINT} ".join(dict.fromkeys((before.name, inside.name))),  # "plc+ilp" is CROP, and once
-        before.needs_region or inside.needs_region,
-        before.draws or inside.draws,
-    )
-
-
 @dataclass(frozen=True)
 class CropConfig:
     """One run. method: a name that `method_of` knows. budget: None lets the PLC ratios and ILP shares stand as they
     are.
 
-    localizer: a key of LOCALIZERS, used when no region is given and the method needs one. seed: what the method
+    localizer: a key of REGION_SOURCES, used when no region is given and the method needs one; those of
+    DEPRECATED_SOURCES are replaced. seed: what the method
     "random" draws its tokens from. max_new_tokens: longest answer. repeats: how often each run is done; the first of
     several is a warm-up and not counted. Raises ConfigError for values outside these.
     """
@@ -232,14 +157,16 @@ class CropConfig:
     budget: Budget | None = field(default_factory=lambda: PRESETS["192"])
     plc: PlcConfig = field(default_factory=PlcConfig)
     ilp: IlpConfig = field(default_factory=IlpConfig)
-    localizer: str = "grid"
+    localizer: str = "predicted"
     seed: int = 0
     max_new_tokens: int = 32
     repeats: int = 2
 
     def __post_init__(self) -> None:
         method_of(self.method)
-        _one_of("localizer", self.localizer, LOCALIZERS)
+        if self.localizer in DEPRECATED_SOURCES:
+            object.__setattr__(self, "localizer", _renamed_localizer(self.localizer))
+        _one_of("localizer", self.localizer, REGION_SOURCES)
         if self.seed < 0:
             raise ConfigError(f"The seed is {self.seed}; give 0 or more.")
         for name, value in (("max_new_tokens", self.max_new_tokens), ("repeats", self.repeats)):
@@ -251,12 +178,25 @@ class CropConfig:
         """How many times the budget the compressor leaves: 1 where no pruner follows."""
         if self.parts.pruner is None:
             return 1.0
-        return self.plc.overshoot or OVERSHOOT.get(self.parts.compressor or "", USUAL_OVERSHOOT)
+        return self.plc.overshoot or self.parts.overshoot
 
     @property
     def parts(self) -> Method:
         """The compressor and pruner that the method names."""
         return method_of(self.method)
+
+
+def deprecation(old: str, new: str) -> str:
+    """What a user is told who still says `old`."""
+    return f"{old} is now {new}; it goes with the next version."
+
+
+@cache
+def _renamed_localizer(old: str) -> str:
+    """The new name of a deprecated one, logged once."""
+    new = DEPRECATED_SOURCES[old]
+    log.warning(deprecation(f"localizer={old!r}", repr(new)))
+    return new
 
 
 def _one_of(name: str, value: Any, allowed: dict[str, Any]) -> None:

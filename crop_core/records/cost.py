@@ -1,4 +1,4 @@
-"""What one answer cost. A record only: who measures it is in the other files here. Knows nothing of torch."""
+"""Cost of one answer, as a record. Knows nothing of torch or of measuring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Cost(Record):
     ttft_s (time to first token) contains localizer_s, encode_s, compression_s, scoring_s and prefill_s; total_s is the
     whole answer. The baseline has no localizer, compression or scoring: zeros. kv_bytes: the exact KV cache after the
     last token. weights_bytes and localizer_weights_bytes: parameters of the answering model and of the localizer.
-    peak_bytes: the most that activations and KV cache took above the weights, found by peak_method. flops: vision and
+    peak_bytes: peak of activations and KV cache above the weights, measured by peak_method. flops: vision and
     LLM prefill, without the localizer's localizer_flops.
     """
 

@@ -1,8 +1,8 @@
-"""How figures are written everywhere, in the app, on the command line and in reports. Knows nothing of records."""
+"""Formatting of numbers and units in app, command line and reports. Knows nothing of records."""
 
 from __future__ import annotations
 
-MAX_REPR = 60  # characters of a wrong value that a sentence repeats
+MAX_REPR = 60  # characters of an invalid value in a message
 
 
 def format_seconds(value: float) -> str:
@@ -33,7 +33,7 @@ def format_probability(value: float) -> str:
 
 
 def truncated_repr(value: object) -> str:
-    """A wrong value as an error's sentence repeats it: in quotes where it is a text, its middle left out when long."""
+    """repr of an invalid value for an error message, its middle omitted when long."""
     text = repr(value)
     return text if len(text) <= MAX_REPR else f"{text[: MAX_REPR // 2]}…{text[-MAX_REPR // 2 :]}"
 

@@ -19,19 +19,19 @@ from crop_core.records.formatting import truncated_repr
 
 GRID = 8
 SOURCES = ("predicted", "drawn", "whole")
-SLACK = 1e-6  # of a cell or pixel: what rounding may add
+SLACK = 1e-6  # of a cell or pixel: tolerance of rounding
 Side = Annotated[int, limit(100_000, 1)]  # pixels
 
 
 class RegionError(RecordError):
-    """A region that is not one; the message is one sentence for the person who gave it."""
+    """An invalid region; the message is one sentence for the user."""
 
 
 class Region(Record, error=RegionError, keys="grid box source confidence width height"):
     """Grid cells x0..x1 by y0..y1, all inclusive, each 0..7, over an image of width x height pixels.
 
-    source: "predicted" by a localizer, "drawn" by hand, or the "whole" image. confidence: 0..1, or None where nobody
-    guessed. Raises RegionError for cells outside the grid or upside down, an empty image, an unknown source or
+    source: "predicted" by a localizer, "drawn" by hand, or the "whole" image. confidence: 0..1, or None if not
+    predicted. Raises RegionError for cells outside the grid or upside down, an empty image, an unknown source or
     confidence.
     """
 
@@ -66,7 +66,7 @@ class Region(Record, error=RegionError, keys="grid box source confidence width h
     def from_box(
         cls, box: Any, width: int, height: int, source: str = "drawn", confidence: float | None = None
     ) -> Region:
-        """The fewest cells that cover a box (left, top, right, bottom) in pixels; RegionError for what is no box."""
+        """The fewest cells that cover a box (left, top, right, bottom) in pixels; RegionError for an invalid box."""
         left, top, right, bottom = _checked(box, width, height)
         x0, x1 = _cells(left, right, width)
         y0, y1 = _cells(top, bottom, height)
@@ -85,11 +85,11 @@ class Region(Record, error=RegionError, keys="grid box source confidence width h
 
     @property
     def is_whole(self) -> bool:
-        """Whether every cell of the grid is in it, whoever said so."""
+        """Whether it covers every cell, whatever its source."""
         return self.grid == (0, 0, GRID - 1, GRID - 1)
 
     def mask(self, boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """(N,) bool: is the centre of each pixel box (N, 4) in the region? False for NaN rows, which have no place."""
+        """(N,) bool: whether the centre of each pixel box (N, 4) is in the region. False for NaN rows (no position)."""
         boxes = np.asarray(boxes, dtype=float).reshape(-1, 4)
         x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2  # (N,)
         left, top, right, bottom = self.box
@@ -97,22 +97,22 @@ class Region(Record, error=RegionError, keys="grid box source confidence width h
 
 
 def random_region(region: Region, rng: random.Random) -> Region:
-    """A region of the same size anywhere in the image, without a confidence: what a localizer must beat."""
+    """A region of the same size anywhere in the image, without a confidence: the random baseline of localizers."""
     width, height = region.x1 - region.x0, region.y1 - region.y0
     x0, y0 = rng.randint(0, GRID - 1 - width), rng.randint(0, GRID - 1 - height)
     return replace(region, x0=x0, y0=y0, x1=x0 + width, y1=y0 + height, confidence=None)
 
 
 def _checked(box: Any, width: int, height: int) -> tuple[float, float, float, float]:
-    """Four finite numbers, the right way up, inside the image; or a RegionError that says which of these fails."""
-    said = "The box needs four numbers: left, top, right, bottom in pixels"
+    """Four finite, ordered numbers inside the image; RegionError otherwise."""
+    message = "The box needs four numbers: left, top, right, bottom in pixels"
     try:
         left, top, right, bottom = (float(value) for value in box)
     except (TypeError, ValueError):
-        raise RegionError(f"{said}, not {truncated_repr(box)}.") from None
+        raise RegionError(f"{message}, not {truncated_repr(box)}.") from None
     shown = f"({left:g}, {top:g}, {right:g}, {bottom:g})"
     if not all(map(math.isfinite, (left, top, right, bottom))):
-        raise RegionError(f"{said}, not {shown}.")
+        raise RegionError(f"{message}, not {shown}.")
     if left >= right or top >= bottom:
         raise RegionError(
             f"The box {shown} is upside down or empty; left must be less than right and top less than bottom."

@@ -12,15 +12,15 @@ from crop_core.records.config import CropConfig
 from crop_core.records.region import Region
 from crop_core.records.results import RunError, RunResult, RunSpec
 
-Kind = Literal["answer", "compare", "localize", "stream", "ask_many"]
-ManyResult = RunResult | RunError  # a result of "ask_many"
+Kind = Literal["answer", "compare", "localize", "stream", "run_many"]
+ManyResult = RunResult | RunError  # a result of "run_many"
 R = TypeVar("R")  # type of a request's result, or of each result of its stream
 
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """What a stream yields while its request is queued. ahead: requests that come first. seconds: until this one
-    begins, None if unknown.
+    """Yielded by a stream while its request is queued. ahead: requests before it. seconds: until it starts, None if
+    unknown.
     """
 
     ahead: int
@@ -31,7 +31,7 @@ ResultStream = Generator[R | QueueStatus, None, None]
 
 
 class RequestError(ValueError):
-    """A request that its kind cannot take; the message is one sentence for the person who made it."""
+    """A request that is invalid for its kind; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +39,9 @@ class EngineRequest(Generic[R]):
     """One request, the same for every engine; it can be pickled.
 
     kind: "answer" (Answer), "compare" (Comparison) and "localize" (Region) are for `call`; "stream" (StreamEvent) and
-    "ask_many" (ManyResult) for `stream`. images: RGB; "localize" and "ask_many" take one. config: of "ask_many" only
-    max_new_tokens is read. regions: one per image, None where it is to be localized; empty: all are. memory: whether
-    peak memory is measured. history: earlier questions about the same images and their answers. specs: of "ask_many".
+    "run_many" (ManyResult) for `stream`. images: RGB; "localize" and "run_many" take one. config: of "run_many" only
+    max_new_tokens is read. regions: one per image, None for those to localize; empty: localize all. memory: whether
+    peak memory is measured. history: earlier questions about the same images and their answers. specs: of "run_many".
     """
 
     kind: Kind
@@ -62,23 +62,23 @@ class EngineRequest(Generic[R]):
 
 
 class Engine(Protocol):
-    """What app, queue and servers need of an engine (`crop_core.engine.engine.CropEngine`)."""
+    """Interface of an engine for app, queue and servers (implemented by `crop_core.engine.engine.CropEngine`)."""
 
     @property
     def keeps_history(self) -> bool:
         """Whether the model reads earlier turns."""
 
     def call(self, request: EngineRequest[R], /) -> R:
-        """The result; ValueError, with one sentence, if it cannot be."""
+        """The result; ValueError with one sentence on failure."""
         ...
 
     def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
-        """The results as they come; closing it ends the work. Raises as `call`, at the first result or later."""
+        """The results as they are produced; closing it stops the work. Raises as `call`, at any result."""
         ...
 
 
 class EngineWrapper:
-    """Engine around another one, which gets every request as it is; subclasses override what they change."""
+    """Engine that forwards every request to another one; base class of wrappers."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -105,7 +105,7 @@ class RemoteError:
 
 
 def remote_call(engine: Engine, request: EngineRequest[R]) -> R | RemoteError:
-    """`Engine.call` in the process that works; `unwrap` raises the error in the one that asked."""
+    """`Engine.call` in the worker process; `unwrap` raises the error in the calling process."""
     try:
         return engine.call(request)
     except ValueError as error:
@@ -113,7 +113,7 @@ def remote_call(engine: Engine, request: EngineRequest[R]) -> R | RemoteError:
 
 
 def remote_stream(engine: Engine, request: EngineRequest[R]) -> ResultStream[R | RemoteError]:
-    """`Engine.stream` in the process that works; an error is its last result."""
+    """`Engine.stream` in the worker process; an error is its last result."""
     try:
         yield from engine.stream(request)
     except ValueError as error:

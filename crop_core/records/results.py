@@ -1,6 +1,4 @@
-"""What an engine returns: answers, their comparison, and the events of a stream; JSON both ways. No torch, no
-images.
-"""
+"""Results of an engine: answers, comparisons and stream events; to and from JSON. No torch, no images."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from crop_core.records.trace import TokenTrace
 
 STAGES = ("localize", "baseline", "crop", "measure", "done")
 MAX_IMAGES = 9  # in an untrusted file
-LogProb = Annotated[float, limit(1e-3, -1e6)]  # nats; rounding may lift a sure thing above 0
+LogProb = Annotated[float, limit(1e-3, -1e6)]  # nats; rounding may exceed 0
 Divergence = Annotated[float, limit(1e9, -1e-3)]  # nats
 Regions = Annotated[
     tuple[Region, ...], BeforeValidator(lambda given: (given,) if isinstance(given, (Region, dict)) else given)
@@ -26,8 +24,8 @@ Regions = Annotated[
 
 
 class TokenProb(Record):
-    """One generated token: log-probability (nats) in its own run, and in the other run fed with the same text (None: no
-    other). JSON holds null for minus infinity.
+    """One generated token: log-probability (nats) in its own run, and in the other run with the same text forced (None:
+    no other run). JSON holds null for minus infinity.
     """
 
     text: Prose
@@ -36,9 +34,9 @@ class TokenProb(Record):
 
 
 class Answer(Record, keys="answer tokens cost", eq=False):
-    """One answer: its text, its tokens, what it cost and what happened to the visual tokens.
+    """One answer: text, generated tokens, cost and traces of the visual tokens.
 
-    traces: one an image; a comparison's file holds them beside its answers.
+    traces: one per image; a comparison's file holds them beside its answers.
     """
 
     text: Annotated[Prose, Field(alias="answer")]
@@ -48,7 +46,7 @@ class Answer(Record, keys="answer tokens cost", eq=False):
 
     @property
     def trace(self) -> TokenTrace:
-        """Of the first image."""
+        """Trace of the first image."""
         return self.traces[0]
 
     def total(self, name: str) -> float:
@@ -56,7 +54,7 @@ class Answer(Record, keys="answer tokens cost", eq=False):
         return sum(getattr(trace, name) for trace in self.traces)
 
     def to_json(self, with_trace: bool = True) -> dict[str, Any]:
-        """answer, tokens, cost and, unless told otherwise, the traces: that of the first image, and the others'."""
+        """answer, tokens, cost and, if `with_trace`, the traces of the first image and of the others."""
         first, *others = (trace.to_json() for trace in self.traces) if with_trace else (None,)
         return {**super().to_json(), **({"trace": first, "others": others} if with_trace else {})}
 
@@ -73,12 +71,12 @@ class Comparison(
     "unknown_words notices made trace others",
     eq=False,
 ):
-    """The same question answered with every visual token (baseline) and with CROP.
+    """One question answered by the baseline, with all visual tokens, and with CROP.
 
-    regions: one an image. kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget:
-    what CROP was told, in words. unknown_words: words of the question outside the model's vocabulary. notices: what the
-    user must be told besides. history: earlier questions about the same images and their answers. made: when, and with
-    which versions (`run_environment`); empty in files of earlier ones.
+    regions: one per image. kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget:
+    of the CROP run, as text. unknown_words: words of the question outside the model's vocabulary. notices: for the
+    user. history: earlier questions about the same images and their answers. made: date and
+    versions (`run_environment`); empty in files of earlier versions.
 
     JSON holds the traces of the CROP run, first and others, for both answers: the baseline's are the same with nothing
     pruned.
@@ -116,7 +114,7 @@ class Comparison(
 
     @property
     def region(self) -> Region:
-        """In the first image."""
+        """Region in the first image."""
         return self.regions[0]
 
     @property
@@ -126,29 +124,29 @@ class Comparison(
 
     @property
     def image(self) -> dict[str, int]:
-        """Pixels of the first image."""
+        """Size of the first image in pixels."""
         return dict(zip(("width", "height"), self.trace.image_size, strict=True))
 
     @property
     def tokens(self) -> dict[str, float]:
-        """Visual tokens of all images: of the encoder, into the LLM, averaged over its layers, in the last one."""
+        """Visual tokens of all images: from the encoder, into the LLM, mean per layer, in the last layer."""
         names = {"visual": "visual_tokens", "after_plc": "input_tokens", "mean_per_layer": "mean_tokens"}
         return {key: self.crop.total(name) for key, name in {**names, "final": "final_tokens"}.items()}
 
     @property
     def trace(self) -> TokenTrace:
-        """Of the CROP run and the first image."""
+        """Trace of the CROP run, first image."""
         return self.crop.trace
 
     @property
     def others(self) -> tuple[TokenTrace, ...]:
-        """Of the CROP run and the images after the first."""
+        """Traces of the CROP run, images after the first."""
         return self.crop.traces[1:]
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One of many ways to ask a question. region: None for the one that all ways share."""
+    """One of several runs of a question. region: None for the shared one."""
 
     name: str
     config: CropConfig
@@ -157,11 +155,11 @@ class RunSpec:
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """What one way told. chance: the probability (0..1) that it gives to the whole answer of every visual token.
+    """Result of a RunSpec. chance: its probability (0..1) of the whole answer of the baseline.
 
-    same: whether it gives that answer itself. kl_first: KL(every token || this way) of the first token, nats.
-    localizer_s and localizer_flops: of finding the region, in none of the others. Times are of one run without a
-    warm-up, that of encoding the image included. model, device, dtype, made: as in Comparison.
+    same: whether it gives that answer. kl_first: KL(baseline || this run) of the first token, nats. localizer_s and
+    localizer_flops: of the localizer, not included in the other figures. Times are of one run without warm-up,
+    including image encoding. model, device, dtype, made: as in Comparison.
     """
 
     name: str
@@ -185,7 +183,7 @@ class RunResult:
 
 @dataclass(frozen=True)
 class RunError:
-    """A way that could not be asked, and why, in one sentence."""
+    """A failed run, and the reason in one sentence."""
 
     name: str
     method: str
@@ -194,8 +192,8 @@ class RunError:
 
 @dataclass(frozen=True, eq=False)
 class StreamEvent:
-    """One step of a stream. stage: one of STAGES, the work now under way. text: the answer of that stage so far,
-    whole. regions: one an image, none before they are known.
+    """One step of a stream. stage: one of STAGES, in progress. text: the whole answer of that stage so far.
+    regions: one per image, empty before they are known.
     """
 
     stage: str
@@ -209,5 +207,5 @@ class StreamEvent:
 
     @property
     def region(self) -> Region | None:
-        """In the first image."""
+        """Region in the first image."""
         return self.regions[0] if self.regions else None

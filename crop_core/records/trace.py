@@ -1,4 +1,4 @@
-"""What happened to every visual token: plain arrays, JSON both ways. Knows nothing of torch, models or images.
+"""Trace of every visual token in a run: plain arrays, to and from JSON. Knows nothing of torch, models or images.
 
 N is the number of visual tokens of the vision encoder, M the number that enters the LLM (M <= N), L its decoder layers.
 """
@@ -24,14 +24,14 @@ Pixel = Annotated[float, limit(2 * MAX_PIXEL, -MAX_PIXEL)]
 
 
 class TraceError(RecordError):
-    """Arrays that do not describe one run."""
+    """Inconsistent arrays of a trace."""
 
 
 class PruneStep(Record, error=TraceError, eq=False):
-    """One cut: from decoder layer `layer` on, only the visual tokens `kept` are there.
+    """One cut: from decoder layer `layer` on, only the visual tokens `kept` are alive.
 
     kept: (K,) int, sorted indices into the M visual tokens that entered the LLM. scores: (M,) float, text-to-vision
-    attention, NaN where a token was already gone (and everywhere when the method did not score).
+    attention, NaN for pruned tokens (and for all if the method has no scores).
     """
 
     layer: Annotated[int, limit(MAX_LAYERS)]
@@ -45,7 +45,7 @@ class PruneStep(Record, error=TraceError, eq=False):
             )
 
     def part(self, start: int, end: int) -> PruneStep:
-        """The same cut for the tokens start..end-1 alone, counted from 0 on: those of one of several images."""
+        """The cut for tokens start..end-1 only, renumbered from 0: those of one of several images."""
         kept = self.kept[(self.kept >= start) & (self.kept < end)] - start
         return PruneStep(self.layer, kept, self.scores[start:end])
 
@@ -56,15 +56,14 @@ class TokenTrace(
     keys="image_size visible region boxes in_region group ring layers steps view",
     eq=False,
 ):
-    """The fate of the N visual tokens of one image in one run.
+    """Trace of the N visual tokens of one image in one run.
 
-    image_size: (width, height) px of the original. boxes: (N, 4) left, top, right, bottom px; a NaN row has no place.
-    visible: px box of what reaches the model. in_region: (N,) bool. layers: L.
-    group: (N,) int, the LLM input token 0..M-1 that each token went into, -1 when it was dropped before the LLM.
-    ring: (N,) int, 0 = the region (all 0 where nothing was compressed), 1.. = rings from near to far.
-    steps: the cuts inside the LLM, by rising layer. view: (N,) int, the grid that each token belongs to where a model
-    sees the image more than once (0 an overview, 1 its tiles), -1 for tokens without a place; None stands for all 0.
-    Raises TraceError when these do not fit together.
+    image_size: (width, height) px of the original. boxes: (N, 4) left, top, right, bottom px; NaN rows have no
+    position. visible: px box of the part that reaches the model. in_region: (N,) bool. layers: L. group: (N,) int, the
+    LLM input token 0..M-1 that each token went into, -1 if it was dropped before the LLM. ring: (N,) int, 0 = the
+    region (all 0 where nothing was compressed), 1.. = rings from near to far. steps: the cuts inside the LLM, by rising
+    layer. view: (N,) int, the grid of each token for models with several views (0 an overview, 1 its tiles), -1 for
+    tokens without a position; None stands for all 0. Raises TraceError for inconsistent arrays.
     """
 
     image_size: tuple[Side, Side]
@@ -97,8 +96,8 @@ class TokenTrace(
     def _check_steps(self) -> None:
         alive, layer = np.ones(self.input_tokens, dtype=bool), 0
         for step in self.steps:
-            known = step.kept[0] >= 0 and step.kept[-1] < len(alive) and alive[step.kept].all()
-            if not layer < step.layer < self.layers or not known or len(step.scores) != self.input_tokens:
+            valid = step.kept[0] >= 0 and step.kept[-1] < len(alive) and alive[step.kept].all()
+            if not layer < step.layer < self.layers or not valid or len(step.scores) != self.input_tokens:
                 raise TraceError(
                     f"The cut at layer {step.layer} of {self.layers} is out of order, keeps tokens that are gone, "
                     f"or has {len(step.scores)} scores for {self.input_tokens} tokens."
@@ -126,7 +125,7 @@ class TokenTrace(
 
     @property
     def mean_tokens(self) -> float:
-        """Mean number of visual tokens per decoder layer, the figure that budgets are compared at."""
+        """Mean number of visual tokens per decoder layer, the figure of budgets."""
         return float(self.alive_counts.mean()) if self.layers else 0.0
 
     @property
@@ -136,7 +135,7 @@ class TokenTrace(
 
     @property
     def died_at(self) -> Ints:
-        """(N,) first layer from which each visual token is gone: 0 = dropped before the LLM, L = survived."""
+        """(N,) first layer from which each visual token is pruned: 0 = dropped before the LLM, L = survived."""
         died = np.full(self.input_tokens, self.layers, dtype=np.int64)  # (M,)
         for step in reversed(self.steps):
             gone = np.ones(self.input_tokens, dtype=bool)

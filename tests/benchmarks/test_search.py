@@ -12,6 +12,7 @@ from benchmarks.search import CANDIDATES, REFERENCE, Candidate, CandidateRunner,
 from crop_core.localize import WholeImage
 from crop_core.models import DEFAULT_MODEL, load
 from crop_core.records.config import CropConfig
+from crop_core.records.methods import METHODS
 from crop_core.records.region import Region
 from crop_core.train.world import splits
 from crop_core.train.world.held_out import one_of_each_kind
@@ -29,7 +30,7 @@ def test_a_region_grows_inside_the_image_where_it_is_unsure():
 
 
 def test_the_table_holds_valid_settings_with_and_without_pruning():
-    assert CANDIDATES[REFERENCE].config.parts.compressor == "pooling"
+    assert CANDIDATES[REFERENCE].config.parts.compressor == METHODS["plc"].compressor
     assert {each.sort for each in CANDIDATES.values()} == {(True, True), (True, False), (False, True), (False, False)}
     assert (alone("plc").sort, both("distinct", 2).sort) == ((True, False), (False, True))
 

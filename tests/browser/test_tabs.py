@@ -71,7 +71,7 @@ def test_methods_stand_side_by_side_at_one_budget(page: Page) -> None:
     page.locator("#start-methods").click()
     expect(page.locator("#status-methods")).to_contain_text("4 ways asked")
     expect(page.locator(".cx-method")).to_have_count(5)
-    expect(page.locator(".cx-method").nth(0)).to_contain_text("every token")
+    expect(page.locator(".cx-method").nth(0)).to_contain_text("Baseline")
     expect(page.locator("#methods-table")).to_contain_text("DivPrune")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crop_core.evaluate.runner.record import Record
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
+from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
+from crop_core.evaluate.runner.work import Record
 
 VISUAL, LAYERS = 576, 12
 KINDS = ("color", "count", "text")

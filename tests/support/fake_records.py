@@ -190,7 +190,7 @@ class FakeEngine:
 
     def stream(self, request: EngineRequest[Any], /) -> Iterator[Any]:
         """Every token, then each spec; or region, both answers as they grow, then everything."""
-        yield from self._specs(request) if request.kind == "ask_many" else self._events(request)
+        yield from self._specs(request) if request.kind == "run_many" else self._events(request)
 
     def _specs(self, request: EngineRequest[Any]) -> Iterator[RunResult | RunError]:
         whole = Region.whole(*request.image.size)

@@ -59,11 +59,12 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfig
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
+from crop_core.evaluate.oracle import difference, hidden_by
+from crop_core.evaluate.oracle import plain_inputs as plain
 from crop_core.models.families.tiled import tiles_of_any_number
-from crop_core.models.loading.processors import for_images
+from crop_core.models.loading.loader import for_images
 from tests.support import checkpoints
 from tests.support.cache import copy_of
-from tests.support.oracle import difference
 
 SIDE, PATCH = 56, 14
 PINPOINTS = [[56, 112], [112, 56], [112, 112], [168, 56], [56, 168]]
@@ -286,6 +287,7 @@ def build(name: str, folder: Path) -> None:
     copy_of(folder, (name, checkpoints.WORDS), {**FAMILIES, **VARIANTS}[name])
 
 
+__all__ = ["FAMILIES", "VARIANTS", "assert_exact", "build", "hidden_by", "plain", "sample_image"]
 EXACT = 1e-5  # of the largest logit
 
 
@@ -296,18 +298,3 @@ def sample_image(size):
 
 def assert_exact(one, other):
     assert difference(one, other) <= EXACT * max(1.0, *(float(step.abs().max()) for step in other.logits))
-
-
-def plain(inputs):
-    """What the model itself would be given, and for Qwen also which tokens are an image's."""
-    kinds = {} if inputs.positions is None else {"mm_token_type_ids": inputs.visual.int()}
-    ids = {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask, **inputs.tokens}
-    return {**ids, **inputs.vision, **kinds}
-
-
-def hidden_by(steps, visual):
-    """{layer: (1, L) bool} visual tokens that are gone from this layer on."""
-    hidden = {step.layer: visual.clone() for step in steps}
-    for step in steps:
-        hidden[step.layer][0, visual[0].nonzero()[:, 0][torch.from_numpy(step.kept)]] = False
-    return hidden

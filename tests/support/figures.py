@@ -7,12 +7,11 @@ import zlib
 import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch
-from ui.publish.figure_options import FigureOptions
 
 from crop_core.records.region import Region
 from crop_core.records.trace import TokenTrace
 from tests.support.fake_records import boxes, comparison, sample_image
-from ui.export.figure import figure
+from ui.export.figure import FigureOptions, figure
 
 MADE = {"date": "2026-11-26T20:00:00+00:00", "torch": "2.13.0"}
 REGION = Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from crop_core.compress.protocol import CompressionInput
+from crop_core.models.adapter import TokenLayout
 from crop_core.records.region import Region
 
 IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
@@ -33,7 +34,7 @@ def grid(side=24, size=(480, 480), pad=0.0, leading=0):
     down = height * (1 + 2 * pad) / side
     boxes = np.stack([col * width / side, top + row * down, (col + 1) * width / side, top + (row + 1) * down], axis=1)
     lead = lambda array, value: np.concatenate([np.full((leading, *array.shape[1:]), value, array.dtype), array])  # noqa: E731
-    return SimpleNamespace(
+    return TokenLayout(
         image_size=size,
         boxes=lead(boxes, np.nan),
         view=lead(row * 0, -1),
@@ -48,7 +49,7 @@ def random_image(seed, count=30, width=40):
     rng = np.random.default_rng(seed)
     row = np.arange(count)
     boxes = np.stack([row * 3.0, row * 2.0, row * 3.0 + 3, row * 2.0 + 2], 1)
-    layout = SimpleNamespace(row=row, boxes=boxes, visible=(3.0, 0.0, 90.0, 90.0))
+    layout = TokenLayout((90, 90), boxes, row * 0, row, row, (3.0, 0.0, 90.0, 90.0))
     features, keys = (torch.from_numpy(rng.normal(size=(count, width)).astype("f")) for _ in range(2))
     tower = SimpleNamespace(attention=torch.from_numpy(rng.random(count).astype("f")), keys=keys)
     question = torch.from_numpy(rng.normal(size=(5, width)).astype("f"))

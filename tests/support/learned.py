@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from crop_core.compress.low_rank import LowRank
-from crop_core.compress.plc_checkpoint import save_plc
+from crop_core.compress.plc_checkpoint import LowRank, save_plc
 from crop_core.compress.query_resampler import RegionResampler
 from crop_core.models import load
 

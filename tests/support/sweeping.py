@@ -15,9 +15,8 @@ from pathlib import Path
 from PIL import Image
 
 from crop_core.evaluate.datasets.protocol import Example
-from crop_core.evaluate.runner.record import Record
-from crop_core.evaluate.runner.trial import ALL, Trial
-from crop_core.evaluate.runner.work import Outcome, Skipped
+from crop_core.evaluate.runner.plan import ALL, Trial
+from crop_core.evaluate.runner.work import Outcome, Record, Skipped
 
 TEXTS = ("what is left of the dog ?", "where is the red cat ?")
 SIZES = ((200, 120), (120, 200), (90, 90), (200, 120), (64, 48))
@@ -72,7 +71,7 @@ class Toy:
     refuses: str = ""
     pause: float = 0.0
 
-    def examiner(self):
+    def trial_runner(self):
         """As any equipment."""
         return partial(_asked, self)
 

@@ -1,1 +1,1 @@
-"""What leaves the app and comes back: figures as SVG, PDF and PNG, the report as one page, recorded runs as files."""
+"""Export and import: figures as SVG, PDF and PNG, the report as one HTML file, recorded runs."""

@@ -1,4 +1,4 @@
-"""Where the answer lives: over the photo, cell by cell, the probability of the full answer."""
+"""Answer map: over the image, cell by cell, the probability of the baseline's answer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from crop_core.records.trace import TokenTrace
 
 SCALE, OPAQUE = "cividis", 0.7  # as on screen; its lightness rises with the value
-NARROW = 18.0  # points of a cell in which no number fits
-DARK = 0.47  # probability up to which white can be read on the colour, and black above it
-BAR, PIECES = 7.0, 64  # points of the colour bar's height, and of how many colours it is made
+NARROW = 18.0  # points; no number fits into a narrower cell
+DARK = 0.47  # probability below which the number is white, and black above
+BAR, PIECES = 7.0, 64  # height of the colour bar in points, and its number of colours
 MIDDLES = (np.arange(PIECES) + 0.5) / PIECES
 
 
@@ -39,9 +39,9 @@ def places(
     y: float,
     room: float,
 ) -> Drawn:
-    """Each cell in its colour, with its percentage where there is room, and the colour bar below. text: the answer."""
+    """Colour each cell, with its percentage where it fits, and the colour bar below. text: the answer."""
     canvas = Canvas.on(page, trace, pixels, x, y, room)
-    canvas.photo(np.ones(trace.visual_tokens, dtype=bool))
+    canvas.image(np.ones(trace.visual_tokens, dtype=bool))
     width, height = trace.image_size
     edges = np.linspace(0, width, GRID + 1), np.linspace(0, height, GRID + 1)
     canvas.axes.pcolormesh(*edges, np.ma.masked_invalid(cells), cmap=SCALE, vmin=0, vmax=1, alpha=OPAQUE, linewidth=0)
@@ -63,7 +63,7 @@ def places(
 
 
 def _number(canvas: Canvas, value: float, across: float, down: float) -> None:
-    """On the pure colour, whatever the photo below is like."""
+    """Write a cell's percentage on an opaque patch of its colour."""
     pad = {"boxstyle": "square,pad=0.2", "facecolor": colour(value), "linewidth": 0}
     ink = "#ffffff" if value < DARK else "#000000"
     width, height = canvas.trace.image_size

@@ -1,5 +1,6 @@
-"""A figure of a run as a matplotlib figure, which can be changed before `figure_files.written` makes a file of it; and
-which figures there are. matplotlib is loaded when one is drawn.
+"""The table of figures of a run, their options, and drawing one as a matplotlib figure.
+
+`figure_files.written` makes a file of it. matplotlib is loaded when a figure is drawn; images are scaled by OpenCV.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from crop_core.records.formatting import truncated_repr
-from ui.export import image as photo
-from ui.export.metadata import caption, facts
+from ui.export.report import caption, facts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,16 +24,17 @@ if TYPE_CHECKING:
     from crop_core.records.trace import TokenTrace
     from ui.export.page_layout import RunFigure
 
-LOW, HIGH = 3.0, 40.0  # centimetres
+MAX_SIDE = 1400  # pixels: 6 cm at 600 dpi
+MIN_WIDTH, MAX_WIDTH = 3.0, 40.0  # centimetres
 
 
 class FigureError(ValueError):
-    """A figure that cannot be drawn; the message is one sentence."""
+    """Invalid options of a figure; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class FigureKind:
-    """A row of FIGURES. label: in the interface. drawers: "module:function" of its panels from left to right, each
+    """Row of FIGURES. label: in the interface. drawers: "module:function" of its panels from left to right, each
     a function of a `ShownRun` that returns a `page_layout.Panel`.
     """
 
@@ -46,14 +48,14 @@ FIGURES = {  # a new figure is a file beside this one, and a row here
     "region": FigureKind("Region", PARTS[:1]),
     "compression": FigureKind("Compression", PARTS[1:2]),
     "pruning": FigureKind("Pruning at a layer", PARTS[2:]),
-    "alive": FigureKind("Alive curve", ("alive_curve:alive",)),
+    "alive": FigureKind("Alive curve", ("curves:alive",)),
     "times": FigureKind("Where the time goes", ("time_bars:times",)),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class ShownRun:
-    """What a panel draws: a photo (H, W, 3) that was asked about, its trace, the whole result, and a layer."""
+    """Input of a panel: an image (H, W, 3), its trace, the whole result, and a layer."""
 
     pixels: NDArray[np.uint8]
     trace: TokenTrace
@@ -65,8 +67,8 @@ class ShownRun:
 class FigureOptions:
     """name: one of FIGURES. width: centimetres. layer: of the pruning figure, None for the last one.
 
-    captioned: whether a caption stands under it. image: which of the images asked about, from 1. Raises FigureError
-    for what cannot be.
+    captioned: whether a caption stands under it. image: number of the image, from 1. Raises FigureError for invalid
+    values.
     """
 
     name: str = "row"
@@ -81,7 +83,7 @@ class FigureOptions:
         check_width(self.width)
 
     def at(self, layers: int) -> int:
-        """The layer that is shown; FigureError for one that the model lacks."""
+        """Layer to show; FigureError for one that the model lacks."""
         layer = layers - 1 if self.layer is None else self.layer
         if not 0 <= layer < layers:
             raise FigureError(
@@ -90,7 +92,7 @@ class FigureOptions:
         return layer
 
     def of(self, traces: Sequence[TokenTrace]) -> TokenTrace:
-        """The trace that is shown; FigureError for an image that was not asked about."""
+        """Trace to show; FigureError for an image that the run lacks."""
         if not 1 <= self.image <= len(traces):
             raise FigureError(
                 f"There is no image {truncated_repr(self.image)}; the run is about {len(traces)}, counted from 1."
@@ -99,31 +101,58 @@ class FigureOptions:
 
 
 def check_width(width: float) -> None:
-    """FigureError for centimetres that no figure can have."""
-    if not LOW <= width <= HIGH:
-        raise FigureError(f"A figure of {width:g} cm cannot be drawn; give a width from {LOW:g} to {HIGH:g} cm.")
+    """Raise FigureError for a width (cm) out of range."""
+    if not MIN_WIDTH <= width <= MAX_WIDTH:
+        raise FigureError(
+            f"A figure of {width:g} cm cannot be drawn; give a width from {MIN_WIDTH:g} to {MAX_WIDTH:g} cm."
+        )
 
 
-def drawer(place: str) -> Callable[..., Any]:
-    """The function at "module:function" of this package."""
-    module, name = place.split(":")
-    found: Callable[..., Any] = getattr(import_module(f"{__package__}.{module}"), name)
-    return found
+def drawer(spec: str) -> Callable[..., Any]:
+    """Function at "module:function" of this package."""
+    module, name = spec.split(":")
+    function: Callable[..., Any] = getattr(import_module(f"{__package__}.{module}"), name)
+    return function
 
 
 def figure(images: Sequence[Image.Image], result: Comparison, options: FigureOptions) -> RunFigure:
-    """The figure of one run, about one of its images. images: those that were asked about, in any size.
+    """Draw the figure of one run for one of its images. images: those of the run, in any size.
 
-    Returns a `matplotlib.figure.Figure` with its facts. Raises FigureError for options that do not fit the run.
+    Returns a `matplotlib.figure.Figure` with its metadata. Raises FigureError for options that do not fit the run.
     """
     from ui.export.page_layout import lay_out
 
     trace = options.of(result.crop.traces)
-    run = ShownRun(photo.pixels(images[options.image - 1]), trace, result, options.at(trace.layers))
-    places = FIGURES[options.name].drawers
-    names = [place.split(":")[1] for place in places]
+    run = ShownRun(pixels(images[options.image - 1]), trace, result, options.at(trace.layers))
+    specs = FIGURES[options.name].drawers
+    names = [spec.split(":")[1] for spec in specs]
     layer = {"layer": str(run.layer)} if "pruning" in names else {}
     image = {"image": f"{options.image} of {len(result.crop.traces)}"} if len(result.regions) > 1 else {}
-    told = {"picture": ", ".join(names), **image, **layer, **facts(result)}
+    metadata = {"picture": ", ".join(names), **image, **layer, **facts(result)}
     below = caption(result, options.image) if options.captioned else ""
-    return lay_out([drawer(place)(run) for place in places], options.width, result.question, told, below)
+    return lay_out([drawer(spec)(run) for spec in specs], options.width, result.question, metadata, below)
+
+
+def pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB, at most MAX_SIDE pixels a side."""
+    return smaller(np.asarray(image.convert("RGB")), MAX_SIDE)
+
+
+def smaller(image: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
+    """The image (H, W, 3), scaled down to at most `max_side` pixels a side."""
+    scale = max_side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def greyed(image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Copy without colour in boxes (K, 4), which are shares (0..1) of its width and height."""
+    height, width = image.shape[:2]
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    result = image.copy()
+    shares = np.clip(boxes, 0, 1) * [width, height, width, height]
+    for left, top, right, bottom in np.round(shares).astype(int):
+        result[top:bottom, left:right] = grey[top:bottom, left:right]
+    return result

@@ -1,4 +1,4 @@
-"""A figure's file: the choice of format and width, its content, the button that gives it, and what cannot be."""
+"""Figure files: the widgets for format and width, the content as PNG, SVG or PDF, the download button."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from ui.export.page_layout import RunFigure
 
 FORMATS = ("PNG", "SVG", "PDF")
-DPI, LOW, HIGH = 300, 72, 1200  # dots per inch
-MOST = 16_000_000  # pixels of a PNG
-LOSSLESS = 400_000  # bytes that a photo in an SVG may take before it becomes a JPEG
+DPI, MIN_DPI, MAX_DPI = 300, 72, 1200
+MAX_PIXELS = 16_000_000  # of a PNG
+LOSSLESS = 400_000  # bytes of an image in an SVG above which it becomes a JPEG
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 def format_and_width(name: str) -> tuple[gr.Radio, gr.Number]:
-    """Both widgets, with ids that begin with `name`."""
+    """Widgets for both, with ids that begin with `name`."""
     kind = gr.Radio(list(FORMATS), value="PNG", label="Format", elem_id=f"{name}-format", min_width=280)
     return kind, gr.Number(17.5, label="Width, cm", elem_id=f"{name}-width", min_width=90)
 
 
 def written(figure: RunFigure, kind: str, dpi: int = DPI) -> bytes:
-    """The file in one of FORMATS, with the facts inside. dpi: of a PNG.
+    """File in one of FORMATS, with the metadata inside. dpi: of a PNG.
 
-    Raises FigureError for another format (it comes from the browser), for a resolution that is none, and for a PNG
-    that is too large.
+    Raises FigureError for another format (it comes from the browser), for a resolution out of range, and for a PNG that
+    is too large.
     """
     if kind not in FORMATS:
         raise FigureError(f"The format {truncated_repr(kind)} is not known; choose {', '.join(FORMATS)}.")
@@ -47,12 +47,12 @@ def written(figure: RunFigure, kind: str, dpi: int = DPI) -> bytes:
 
 
 def _png(figure: RunFigure, dpi: int) -> bytes:
-    """The facts are its text chunks."""
-    if not LOW <= dpi <= HIGH:
-        raise FigureError(f"A resolution of {dpi:g} dpi cannot be drawn; give one from {LOW} to {HIGH}.")
+    """PNG with the metadata as text chunks."""
+    if not MIN_DPI <= dpi <= MAX_DPI:
+        raise FigureError(f"A resolution of {dpi:g} dpi cannot be drawn; give one from {MIN_DPI} to {MAX_DPI}.")
     inches = figure.get_figwidth(), figure.get_figheight()
     width, height = (round(side * dpi) for side in inches)
-    if width * height > MOST:
+    if width * height > MAX_PIXELS:
         raise FigureError(f"A PNG of {width}x{height} pixels is too large; give a smaller width or fewer dpi.")
     figure.set_size_inches((width + 0.01) / dpi, (height + 0.01) / dpi)  # matplotlib cuts parts of pixels off
     try:
@@ -62,55 +62,60 @@ def _png(figure: RunFigure, dpi: int) -> bytes:
 
 
 def _pdf(figure: RunFigure) -> bytes:
-    """The facts are its subject and keywords."""
-    told = "; ".join(f"{name}: {text}" for name, text in figure.facts.items())
-    metadata = {"Title": figure.title, "Subject": told, "Keywords": told, "Creator": f"CROP Explorer {__version__}"}
+    """PDF with the metadata as subject and keywords."""
+    summary = "; ".join(f"{name}: {text}" for name, text in figure.facts.items())
+    metadata = {
+        "Title": figure.title,
+        "Subject": summary,
+        "Keywords": summary,
+        "Creator": f"CROP Explorer {__version__}",
+    }
     return _saved(figure, "pdf", {**metadata, "CreationDate": None})
 
 
 def _svg(figure: RunFigure) -> bytes:
-    """The facts stand in <desc> and, as JSON, in <metadata>."""
-    told = "\n".join(f"{name}: {text}" for name, text in figure.facts.items())
-    facts = {"title": figure.title, "desc": told, "metadata": json.dumps(figure.facts, ensure_ascii=False)}
+    """SVG with the metadata in <desc> and, as JSON, in <metadata>."""
+    summary = "\n".join(f"{name}: {text}" for name, text in figure.facts.items())
+    facts = {"title": figure.title, "desc": summary, "metadata": json.dumps(figure.facts, ensure_ascii=False)}
     inside = "".join(f"\n <{name}>{_text(text)}</{name}>" for name, text in facts.items())
     drawn = _saved(figure, "svg", NO_METADATA).decode()
     start, end = drawn.index("<svg"), drawn.index(">", drawn.index("<svg"))
-    rest = re.sub(r"image-rendering:[\w-]+;?", "", drawn[end + 1 :])  # a small photo is not to be shown in squares
-    rest = re.sub(r"data:image/png;base64,\s*([\w+/=\s]+)", _photo, rest)
+    rest = re.sub(r"image-rendering:[\w-]+;?", "", drawn[end + 1 :])  # smooth scaling of small images
+    rest = re.sub(r"data:image/png;base64,\s*([\w+/=\s]+)", _embedded_image, rest)
     return f'{drawn[start:end]} role="img">{inside}{rest}'.encode()
 
 
-def _photo(png: re.Match[str]) -> str:
-    """The same photo, as a JPEG where that is much smaller."""
+def _embedded_image(png: re.Match[str]) -> str:
+    """The same image, as a JPEG where that is much smaller."""
     kind, content = encode_image(Image.open(io.BytesIO(base64.b64decode(png[1]))).convert("RGB"), LOSSLESS)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _saved(figure: RunFigure, kind: str, metadata: dict[str, Any], dpi: float | str = "figure") -> bytes:
-    """As matplotlib writes it. Vector formats hold photos as they are, a PNG scales them."""
+    """File by matplotlib. Vector formats hold images unscaled, a PNG scales them."""
     from matplotlib.image import AxesImage
 
     from ui.export.figure_style import style
 
-    photos = [each for each in figure.findobj(AxesImage) if each.get_interpolation() == "auto"]
+    images = [each for each in figure.findobj(AxesImage) if each.get_interpolation() == "auto"]
     buffer = io.BytesIO()
     try:
-        for photo in photos if kind != "png" else []:
-            photo.set_interpolation("none")
+        for image in images if kind != "png" else []:
+            image.set_interpolation("none")
         with style():
             figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     finally:
-        for photo in photos:
-            photo.set_interpolation("auto")
+        for image in images:
+            image.set_interpolation("auto")
     return buffer.getvalue()
 
 
 def _text(text: str) -> str:
-    """Text for XML, which knows no control characters."""
+    """Escaped text for XML, without control characters."""
     return html.escape("".join(letter for letter in text if letter.isprintable() or letter == "\n"))
 
 
 def offered(content: bytes, name: str, label: str | None = None) -> gr.DownloadButton:
-    """A button that gives this file; its label stays as it is unless there is a new one."""
+    """Download button with this file; None keeps its label."""
     changed: dict[str, Any] = {} if label is None else {"label": label}
     return gr.DownloadButton(value=save_bytes_to_cache(content, name, get_upload_folder()), interactive=True, **changed)

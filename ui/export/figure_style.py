@@ -1,7 +1,8 @@
-"""The look of figures, and how wide their texts are: matplotlib settings that hold while a figure is made or written.
+"""Look of figures: matplotlib settings while a figure is made or written, widths of texts, paints and pens.
 
-Letters come from DejaVu Sans, which matplotlib carries, so that every machine draws the same ones; a letter that it
-lacks comes from the first installed font that has it.
+The font is DejaVu Sans, which matplotlib carries, so that figures look the same everywhere; letters that it lacks come
+from the first installed font that has them. Hue never stands alone: each paint or pen has its own hatch, lightness, or
+dash and mark.
 """
 
 from __future__ import annotations
@@ -9,55 +10,69 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FT2Font
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path as Outline
 from matplotlib.textpath import text_to_path
+from numpy.typing import NDArray
 
 INK, QUIET = "#1e293b", "#94a3b8"
 TITLE, SMALL = 8.0, 7.0  # points, whatever the figure's width
 STYLE = Path(__file__).with_name("figures.mplstyle")
+Boxes = NDArray[np.float64]  # (K, 4): left, top, right, bottom, in the values of the axes
+
+DOT = (0.8, 3.2)  # points on and off
+DASHES: tuple[tuple[float, ...], ...] = ((), (4, 4), (0.8, 3), (5, 3.2, *DOT), (10, 3.5), (5, 3.2, *DOT, *DOT))
+MARKS = "o^svD"
+LYING, RISING, FALLING, CROSSED = "-" * 3, "/" * 6, "\\" * 6, "x" * 6  # hatches, 4 points apart
 _LOCK = threading.RLock()  # matplotlib's settings are those of the whole process
 
 
 @contextmanager
 def style(text: str = "") -> Iterator[None]:
-    """The settings of figures, one thread at a time. text: all that the figure says."""
+    """Apply the settings of figures, one thread at a time. text: all text of the figure."""
     with _LOCK, mpl.rc_context({"font.family": families(frozenset(printable(text)))}, fname=str(STYLE)):
         yield
 
 
 @lru_cache(maxsize=64)
 def families(letters: frozenset[str]) -> list[str]:
-    """DejaVu Sans, then installed fonts that have the letters that it lacks, then what an SVG's reader has."""
-    found: list[str] = []
+    """DejaVu Sans, installed fonts with the letters that it lacks, then any sans-serif of an SVG's reader."""
+    names: list[str] = []
     missing = {ord(letter) for letter in letters}
     plain = [font for font in fontManager.ttflist if font.style == "normal" and font.weight in (400, "normal")]
     for font in sorted(plain, key=lambda font: font.name != "DejaVu Sans"):
         if not missing or font.name == "Last Resort High-Efficiency":
             continue
         had = missing & FT2Font(font.fname).get_charmap().keys()
-        if had or not found:
-            found.append(font.name)
+        if had or not names:
+            names.append(font.name)
         missing -= had
-    return [*found, "sans-serif"]
+    return [*names, "sans-serif"]
 
 
 def printable(text: str) -> str:
-    """The text without control characters, which neither fonts nor XML know."""
+    """Text without control characters, which neither fonts nor XML have."""
     return "".join(letter for letter in text if letter.isprintable())
 
 
 def width(text: str, size: float, weight: str = "normal") -> float:
-    """Points that a line takes."""
+    """Width of a line in points."""
     return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=size, weight=weight), False)[0])
 
 
 def shortened(text: str, room: float, size: float = SMALL, weight: str = "normal") -> str:
-    """The text, or as much of it as goes into `room` points, with an ellipsis."""
+    """Text cut to `room` points, with an ellipsis."""
     text = printable(text)
     if width(text, size, weight) <= room:
         return text
@@ -67,12 +82,12 @@ def shortened(text: str, room: float, size: float = SMALL, weight: str = "normal
 
 
 def quoted(before: str, text: str, room: float) -> str:
-    """Words and a text in quotes, of which as much is left as goes into `room` points."""
+    """Words and a quoted text, cut to `room` points."""
     return shortened(f"{before}“{text}", room - width("”", SMALL)) + "”"
 
 
 def lines(text: str, room: float, size: float = SMALL, weight: str = "normal") -> list[str]:
-    """The text in lines of at most `room` points; a word that is longer is cut short."""
+    """Wrap a text into lines of at most `room` points; a longer word is cut."""
     rows: list[str] = []
     for word in text.split():
         longer = f"{rows[-1]} {word}" if rows else word
@@ -81,3 +96,67 @@ def lines(text: str, room: float, size: float = SMALL, weight: str = "normal") -
         else:
             rows.append(shortened(word, room, size, weight))
     return rows
+
+
+@dataclass(frozen=True)
+class Paint:
+    """Fill of an area. label: in the legend. alpha: of the fill; the hatch is opaque, as not all
+    backends know another one. frame: the swatch's edge.
+    """
+
+    label: str
+    colour: str
+    alpha: float = 0.0
+    hatch: str = ""
+    frame: str = ""
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """Properties of a framed patch on white."""
+        return {
+            "facecolor": tuple(1 - self.alpha * (1 - part) for part in to_rgb(self.colour)),
+            "edgecolor": self.frame or self.colour,
+            "hatch": self.hatch or None,
+            "linewidth": 0.6,
+        }
+
+    @property
+    def handle(self) -> Patch:
+        """Handle in the legend."""
+        return Patch(label=self.label, **self.look)
+
+    def fill(self, axes: Axes, boxes: Boxes) -> None:
+        """Paint boxes, translucent."""
+        if self.alpha:
+            area(axes, boxes, facecolor=self.colour, alpha=self.alpha)
+        if self.hatch:
+            area(axes, boxes, facecolor="none", edgecolor=self.colour, hatch=self.hatch)
+
+
+def area(axes: Axes, boxes: Boxes, **look: Any) -> None:
+    """Draw boxes as one patch, without seams where they touch."""
+    if len(boxes):
+        corners = joined(boxes)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+        axes.add_patch(PathPatch(Outline.make_compound_path_from_polys(corners), linewidth=0, **look))
+
+
+def joined(boxes: Boxes) -> Boxes:
+    """Merge neighbours in a row: the same area in fewer boxes."""
+    boxes = boxes[np.lexsort((boxes[:, 0], boxes[:, 3], boxes[:, 1]))]
+    steps = np.abs(boxes[1:, [0, 1, 3]] - boxes[:-1, [2, 1, 3]])
+    first = np.concatenate([[True], (steps > 1e-3).any(axis=1)])
+    rows = boxes[first]
+    rows[:, 2] = boxes[np.roll(first, -1), 2]
+    return rows
+
+
+def segments(axes: Axes, ends: NDArray[np.float64], **look: Any) -> None:
+    """Draw lines (K, 2, 2) as one patch."""
+    codes = np.tile([Outline.MOVETO, Outline.LINETO], len(ends))
+    axes.add_patch(PathPatch(Outline(ends.reshape(-1, 2), codes), fill=False, capstyle="projecting", **look))
+
+
+def pen(place: int) -> dict[str, Any]:
+    """Dash and mark of the line with this index in a figure."""
+    dash = DASHES[place % len(DASHES)]
+    return {"linestyle": (0, dash) if dash else "-", "marker": MARKS[place % len(MARKS)], "clip_on": False}

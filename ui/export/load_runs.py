@@ -1,4 +1,4 @@
-"""Runs that were recorded in files, here or elsewhere, opened again without a model. Nothing in a file is believed.
+"""Open recorded runs from files without a model; the content of a file is untrusted.
 
 Files are JSON of `Comparison.to_json`, zips of them, and images for those that have none inside.
 """
@@ -23,40 +23,40 @@ from crop_core.records.formatting import MAX_REPR
 from crop_core.records.results import MAX_IMAGES, Comparison
 from ui.views import texts
 from ui.views.explorer_state import ExplorerState, ShownImage
-from ui.views.history import MOST, FinishedRun
+from ui.views.history import MAX_RUNS, FinishedRun
 
 if TYPE_CHECKING:
     from crop_core.records.region import Region
     from crop_core.records.trace import TokenTrace
 
-MOST_BYTES = 20_000_000  # of one file, unpacked
-MOST_ALL = 60_000_000  # bytes of all files together
-MOST_FILES = 200  # in a zip
+MAX_BYTES = 20_000_000  # of one file, unpacked
+MAX_TOTAL_BYTES = 60_000_000  # bytes of all files together
+MAX_FILES = 200  # in a zip
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-STAND_IN = "{name} lacks an image inside, and none of its size was given beside it: a grey one stands in for it."
+STAND_IN = "{name} contains no image, and no image of its size was given with it; a grey placeholder is shown."
 
 
 class TraceFileError(ValueError):
-    """A file that is no recorded run; the message is one sentence."""
+    """File that is not a recorded run; the message is one sentence."""
 
 
 class EmbeddedImages(Record):
-    """The images in a recorded run's file, beside its comparison: data URLs that nobody looked at yet."""
+    """Images in a recorded run's file, beside its comparison: unchecked data URLs."""
 
     pictures: Annotated[list[str], limit(MAX_IMAGES)] = field(default_factory=list)
 
 
 @dataclass
 class LoadedRuns:
-    """What a choice of files held. notices: what the user must know of it."""
+    """Runs in the chosen files. notices: messages for the user."""
 
     runs: list[FinishedRun] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
-class Beside:
-    """An image given beside the runs: its file's name without the ending, its size, and it, perhaps scaled down."""
+class SeparateImage:
+    """Image given with the runs: its file's stem, its size, and the image, perhaps scaled down."""
 
     stem: str
     size: tuple[int, int]
@@ -64,52 +64,53 @@ class Beside:
 
 
 def open_files(paths: Sequence[str]) -> LoadedRuns:
-    """Every run in the files, in their order, at most MOST; one sentence for each file that is none.
+    """Open every run in the files, in their order, at most MAX_RUNS; one notice for each other file.
 
-    An image belongs to a run when its size, or its name without the ending, is that of the run; of several images
-    the name is that of the first.
+    An image belongs to a run when its size or its stem is that of the run; of several images the first one's.
     """
     opened = LoadedRuns()
     records: list[tuple[str, bytes]] = []
-    images: list[Beside] = []
-    left = MOST_ALL
+    images: list[SeparateImage] = []
+    left = MAX_TOTAL_BYTES
     for name, content in _parts(paths, opened.notices):
         left -= len(content)
         if left < 0:
             opened.notices.append(
-                f"Together the files have more than {MOST_ALL // 1_000_000} MB; the rest was left out."
+                f"The files together have more than {MAX_TOTAL_BYTES // 1_000_000} MB; the rest was skipped."
             )
             break
         if name.lower().endswith(IMAGES):
-            if len(images) < MOST:
+            if len(images) < MAX_RUNS:
                 _noting(opened.notices, name, lambda name=name, content=content: images.append(_kept(name, content)))
         else:
             records.append((name, content))
-    for name, content in records[:MOST]:
+    for name, content in records[:MAX_RUNS]:
         _noting(opened.notices, name, lambda name=name, content=content: _add(opened, name, content, images))
-    if len(records) > MOST:
-        opened.notices.append(f"Of {len(records)} files the first {MOST} were opened, which is how many are kept.")
+    if len(records) > MAX_RUNS:
+        opened.notices.append(
+            f"Only the first {MAX_RUNS} of {len(records)} files were opened; the history keeps no more."
+        )
     if not (opened.runs or opened.notices):
-        opened.notices.append("There is no recorded run; choose JSON files of recorded runs, or a zip of them.")
+        opened.notices.append("No recorded run found; choose JSON files of recorded runs, or a zip of them.")
     return opened
 
 
 def read(content: bytes, name: str = "The file") -> tuple[Comparison, list[str]]:
-    """One recorded run and its embedded images, as data URLs that nobody looked at yet.
+    """Parse one recorded run and its embedded images (unchecked data URLs).
 
-    Raises TraceFileError for anything else: no JSON, another version's, one edited by hand until it does not fit.
+    Raises TraceFileError for anything else: not JSON, another version's, inconsistent after editing.
     """
     try:
         result, embedded = Comparison.from_untrusted_json(content), EmbeddedImages.from_untrusted_json(content)
         texts.method_name(result.method)
         _fits(result)
     except (ValueError, OverflowError) as error:
-        raise TraceFileError(f"{name} is no recorded run: {error}") from None
+        raise TraceFileError(f"{name} is not a recorded run: {error}") from None
     return result, embedded.pictures
 
 
 def _fits(result: Comparison) -> None:
-    """Sizes that the records themselves do not compare."""
+    """Check sizes that the records themselves do not compare."""
     for region, trace in zip(result.regions, result.crop.traces, strict=True):
         _fits_image(region, trace.image_size)
         _fits_image(trace.region, trace.image_size)
@@ -124,44 +125,44 @@ def _fits_image(region: Region, size: tuple[int, int]) -> None:
         raise TraceFileError(f"Its region is of an image of {region.width}x{region.height}, not {size[0]}x{size[1]}.")
 
 
-def _add(opened: LoadedRuns, name: str, content: bytes, pictures: list[Beside]) -> None:
+def _add(opened: LoadedRuns, name: str, content: bytes, separate: list[SeparateImage]) -> None:
     result, embedded = read(content, f"'{name}'")
     traces = result.crop.traces
-    found = _images(name, traces, embedded, pictures)
-    if None in found:
+    matched = _images(name, traces, embedded, separate)
+    if None in matched:
         opened.notices.append(STAND_IN.format(name=f"'{name}'"))
-    images = tuple(image or stand_in(trace) for image, trace in zip(found, traces, strict=True))
+    images = tuple(image or stand_in(trace) for image, trace in zip(matched, traces, strict=True))
     shown = tuple(ShownImage(data_url(image), trace.image_size) for image, trace in zip(images, traces, strict=True))
     view = ExplorerState(shown, result.question, texts.method_name(result.method))
     view = replace(view, stage="done", region=result.region, result=result, answers=_answers(result), fixed=True)
-    view.to_json()  # what cannot be drawn is told now
+    view.to_json()  # fails here for what cannot be drawn
     opened.runs.append(FinishedRun(images, result, view, file=name))
 
 
 def _images(
-    name: str, traces: Sequence[TokenTrace], embedded: Sequence[str], images: Sequence[Beside]
+    name: str, traces: Sequence[TokenTrace], embedded: Sequence[str], images: Sequence[SeparateImage]
 ) -> list[Image.Image | None]:
-    """The image of each trace: the one inside, or else one beside, which stands for one trace alone."""
-    found: list[Image.Image | None] = [*_embedded(embedded[: len(traces)])]
+    """Image of each trace: the embedded one, or else a separate one, each used once."""
+    matched: list[Image.Image | None] = [*_embedded(embedded[: len(traces)])]
     free = list(images)
-    for trace in traces[len(found) :]:
-        one = _beside("" if found else Path(name).stem, trace, free)
+    for trace in traces[len(matched) :]:
+        one = _separate("" if matched else Path(name).stem, trace, free)
         free = [each for each in free if each is not one]
-        found.append(None if one is None else one.image)
-    return found
+        matched.append(None if one is None else one.image)
+    return matched
 
 
 def _answers(result: Comparison) -> dict[str, str]:
     return {"baseline": result.baseline.text, "crop": result.crop.text}
 
 
-def _kept(name: str, content: bytes) -> Beside:
+def _kept(name: str, content: bytes) -> SeparateImage:
     image = open_image(content)
-    return Beside(Path(name).stem, image.size, reduced(image))
+    return SeparateImage(Path(name).stem, image.size, reduced(image))
 
 
 def _embedded(urls: Sequence[str]) -> Iterator[Image.Image]:
-    """The images inside, which have a largest size together."""
+    """Decode the embedded images, with a limit on their total size."""
     pixels = 0
     for url in urls:
         image = image_from_data_url(url)
@@ -171,15 +172,15 @@ def _embedded(urls: Sequence[str]) -> Iterator[Image.Image]:
         yield reduced(image)
 
 
-def _beside(stem: str, trace: TokenTrace, images: Sequence[Beside]) -> Beside | None:
-    """The image with this name, or else one with the trace's size."""
+def _separate(stem: str, trace: TokenTrace, images: Sequence[SeparateImage]) -> SeparateImage | None:
+    """Image with this stem, or else one with the trace's size."""
     named = [each for each in images if each.stem == stem]
     sized = [each for each in images if each.size == tuple(trace.image_size)]
     return next(iter([*named, *sized]), None)
 
 
 def stand_in(trace: TokenTrace) -> Image.Image:
-    """A grey image of the trace's shape."""
+    """Grey image of the trace's shape."""
     width, height = trace.image_size
     scale = min(1.0, 1024 / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -187,21 +188,21 @@ def stand_in(trace: TokenTrace) -> Image.Image:
 
 
 def _noting(notices: list[str], name: str, work: Any) -> None:
-    """Does it; a ValueError becomes a sentence with the file's name."""
+    """Run `work`; a ValueError becomes a notice with the file's name."""
     try:
         work()
     except ValueError as error:
-        told = str(error)
-        notices.append(told if name in told else f"'{name}': {told}")
+        text = str(error)
+        notices.append(text if name in text else f"'{name}': {text}")
 
 
 def _parts(paths: Sequence[str], notices: list[str]) -> Iterator[tuple[str, bytes]]:
     """(name, content) of every file, those inside zips too."""
     for path in paths:
         name = _readable(path)
-        content = Path(path).read_bytes() if Path(path).stat().st_size <= MOST_BYTES else None
+        content = Path(path).read_bytes() if Path(path).stat().st_size <= MAX_BYTES else None
         if content is None:
-            notices.append(f"'{name}' has more than {MOST_BYTES // 1_000_000} MB; give a smaller one.")
+            notices.append(f"'{name}' has more than {MAX_BYTES // 1_000_000} MB; choose a smaller file.")
         elif zipfile.is_zipfile(io.BytesIO(content)):
             yield from _unpacked(name, content, notices)
         else:
@@ -209,25 +210,25 @@ def _parts(paths: Sequence[str], notices: list[str]) -> Iterator[tuple[str, byte
 
 
 def _readable(path: str) -> str:
-    """A file's name as a sentence can say it: printable, and its middle left out when long."""
+    """File name for a message: printable, its middle left out when long."""
     name = "".join(letter if letter.isprintable() else "?" for letter in Path(path).name)
     return name if len(name) <= MAX_REPR else f"{name[: MAX_REPR // 2]}…{name[-MAX_REPR // 2 :]}"
 
 
 def _unpacked(name: str, content: bytes, notices: list[str]) -> Iterator[tuple[str, bytes]]:
-    """What a zip holds, never more than MOST_BYTES of it in all, whatever its own lists say."""
-    left = MOST_BYTES
+    """Content of a zip, at most MAX_BYTES in all, whatever its directory says."""
+    left = MAX_BYTES
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             entries = [each for each in packed.infolist() if each.filename.lower().endswith((".json", *IMAGES))]
-            for entry in entries[:MOST_FILES]:
+            for entry in entries[:MAX_FILES]:
                 with packed.open(entry) as stream:
                     part = stream.read(left + 1)
                 left -= len(part)
                 if left < 0:
-                    raise TraceFileError(f"it holds more than {MOST_BYTES // 1_000_000} MB")
+                    raise TraceFileError(f"it holds more than {MAX_BYTES // 1_000_000} MB")
                 yield _readable(entry.filename), part
     except TraceFileError as error:
         notices.append(f"'{name}' cannot be unpacked: {error}.")
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error):
-        notices.append(f"'{name}' cannot be unpacked: it is broken, or packed in a way that is not known here.")
+        notices.append(f"'{name}' cannot be unpacked: it is damaged, or its compression is not supported.")

@@ -1,6 +1,6 @@
-"""The page of a figure: panels side by side, each a title, an image and its legend, and a caption below.
+"""Page of a figure: panels side by side, each a title, a drawing and its legend, and a caption below.
 
-Knows nothing of what the images show. Places are points (1/72 inch) from the top left corner.
+Knows nothing of what the drawings show. Positions are points (1/72 inch) from the top left corner.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ STEPS = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10)
 
 
 class RunFigure(Figure):
-    """A figure that carries what it shows, for the metadata of its files. title: the question."""
+    """Figure with the metadata of its files. title: the question."""
 
     title: str = ""
     facts: dict[str, str]
 
 
 class Page:
-    """A figure in the making, `width` points wide and as high as what is put on it."""
+    """Figure under construction, `width` points wide and as high as its content."""
 
     def __init__(self, width: float) -> None:
         self.width = width
         self.figure = RunFigure(figsize=(width / 72, 1), dpi=DPI)
         FigureCanvasAgg(self.figure)
-        self._placed: list[Callable[[float], Any]] = []  # what is done once the height is known
+        self._placed: list[Callable[[float], Any]] = []  # run once the height is known
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
-        """Axes whose box has this top left corner and size."""
+        """Axes with this top left corner and size."""
         axes = self.figure.add_axes((0, 0, 1, 1))
         self._placed.append(
             lambda page: axes.set_position((x / self.width, 1 - (y + height) / page, width / self.width, height / page))
@@ -54,11 +54,11 @@ class Page:
     def chart(
         self, x: float, y: float, width: float, height: float, label: str, left: float = LEFT
     ) -> tuple[Axes, float]:
-        """Axes of `height` points with the label of the axis across, and where that ends. left: beside them."""
+        """Axes of `height` points with a label below, and the y where that ends. left: points beside them."""
         axes = self.axes(x + left, y, width - left - RIGHT, height)
         axes.xaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_major_formatter("{x:g}")
-        start = left if width > 2 * NARROW else 0.0  # a narrow chart has more room for words than its axis is long
+        start = left if width > 2 * NARROW else 0.0  # in a narrow chart the label may be wider than the axis
         below = self.text(x + start, y + height + 13, label, width - start - RIGHT, centred=True)
         return axes, below
 
@@ -70,13 +70,13 @@ class Page:
         room: float,
         size: float = SMALL,
         weight: str = "normal",
-        most: int = 99,
+        max_lines: int = 99,
         centred: bool = False,
     ) -> float:
-        """Words below (x, y) in at most `most` lines of `room` points; returns where they end."""
+        """Words below (x, y) in at most `max_lines` lines of `room` points; returns where they end."""
         rows = lines(text, room, size, weight)
-        if len(rows) > most:
-            rows[most - 1 :] = [shortened(" ".join(rows[most - 1 :]), room, size, weight)]
+        if len(rows) > max_lines:
+            rows[max_lines - 1 :] = [shortened(" ".join(rows[max_lines - 1 :]), room, size, weight)]
         if not rows:
             return y
         artist = self.figure.text(0, 0, "\n".join(rows), size=size, weight=weight, va="top")
@@ -86,7 +86,7 @@ class Page:
         return y + self._points(artist)[1]
 
     def legend(self, handles: Sequence[Artist], x: float, y: float, room: float) -> float:
-        """The handles with their labels in as many columns as go into `room` points; returns where they end."""
+        """Legend in as many columns as fit into `room` points; returns where it ends."""
         if not handles:
             return y
         handle = (26 if any(isinstance(each, Line2D) for each in handles) else SMALL) / SMALL
@@ -104,7 +104,7 @@ class Page:
         return y + height
 
     def finish(self, height: float) -> RunFigure:
-        """The figure, so many points high."""
+        """Finished figure, `height` points high."""
         self.figure.set_size_inches(self.width / 72, height / 72)
         for place in self._placed:
             place(height)
@@ -121,14 +121,14 @@ Drawn = tuple[Sequence[Artist], float]  # handles of the legend, height in point
 
 @dataclass(frozen=True)
 class Panel:
-    """draw: puts the image on a page, its top left corner at (x, y), so many points wide."""
+    """Part of a figure. draw: draws it on a page with its top left corner at (x, y), `room` points wide."""
 
     title: str
     draw: Callable[[Page, float, float, float], Drawn]
 
 
 def lay_out(panels: Sequence[Panel], width: float, title: str, facts: dict[str, str], caption: str = "") -> RunFigure:
-    """The figure of `width` centimetres. Panels that would be too narrow beside each other stand in several rows.
+    """Lay out a figure of `width` centimetres. Panels that would be too narrow side by side go into several rows.
 
     title and facts: for its metadata. caption: none when empty.
     """
@@ -154,14 +154,14 @@ def _draw(page: Page, panel: Panel, x: float, y: float, room: float) -> float:
     return page.legend(handles, x, y + height + 5, room)
 
 
-def nice(most: float) -> float:
-    """A round number, not below `most`, in four steps of which an axis is labelled; 1 for none."""
-    if not most > 0:
+def nice(value: float) -> float:
+    """Round number, at least `value`, for the end of an axis with four steps; 1 unless `value` is positive."""
+    if not value > 0:
         return 1.0
-    power = 10.0 ** np.floor(np.log10(most))
-    return float(next((step * power for step in STEPS if step * power >= most), 10 * power))
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next((step * power for step in STEPS if step * power >= value), 10 * power))
 
 
-def quarters(most: float, count: int = 5) -> NDArray[np.float64]:
-    """Ticks from 0 to `most`."""
-    return np.linspace(0, most, count)
+def quarters(end: float, count: int = 5) -> NDArray[np.float64]:
+    """Ticks from 0 to `end`."""
+    return np.linspace(0, end, count)

@@ -1,6 +1,6 @@
-"""The three images of a trace: region, compression, pruning at a layer. Reads a trace only.
+"""The three views of a trace: region, compression, pruning at a layer. Reads a trace only.
 
-Hue never stands alone: pooled rings are outlined and hatched apart, what is gone is pale, what goes now is hatched.
+Hue never stands alone: pooled rings are outlined and hatched, dropped tokens pale, those dropped in the layer hatched.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from crop_core.records.region import GRID
-from ui.export import image
-from ui.export.figure_style import INK, QUIET
-from ui.export.legend import CROSSED, FALLING, LYING, RISING, Boxes, Paint, area, segments
+from ui.export.figure import greyed, smaller
+from ui.export.figure_style import CROSSED, FALLING, INK, LYING, QUIET, RISING, Boxes, Paint, area, segments
 from ui.export.page_layout import Drawn, Page, Panel
 from ui.views import palette
 
@@ -26,14 +25,14 @@ if TYPE_CHECKING:
     from ui.export.figure import ShownRun
 
 HATCHES = (LYING, "", RISING, FALLING, CROSSED)  # of the region, and of rings from near to far
-TINT, FADED = 0.38, 0.86  # how much of a pooled group's colour, and of the veil over what is gone
-DENSE = 400 / 72  # pixels of a photo to a point of the figure
+TINT, FADED = 0.38, 0.86  # opacity of a pooled group's colour, and of the veil over dropped tokens
+DENSE = 400 / 72  # pixels of an image to a point of the figure
 HIDDEN = Paint("not seen by the model", "#475569", hatch=RISING)
 
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """Axes over a photo (pixels) of a trace, in the trace's pixels; width and height in points."""
+    """Axes over the image (pixels) of a trace, in the trace's pixels; width and height in points."""
 
     trace: TokenTrace
     axes: Axes
@@ -43,33 +42,33 @@ class Canvas:
 
     @classmethod
     def on(cls, page: Page, trace: TokenTrace, pixels: NDArray[np.uint8], x: float, y: float, width: float) -> Canvas:
-        """A canvas whose top left corner lies at (x, y)."""
+        """Canvas with its top left corner at (x, y)."""
         across, down = trace.image_size
         height = down * width / across
         axes = page.axes(x, y, width, height)
         axes.set(xlim=(0, across), ylim=(down, 0))
         axes.set_axis_off()
-        return cls(trace, axes, image.smaller(pixels, round(DENSE * max(width, height))), width, height)
+        return cls(trace, axes, smaller(pixels, round(DENSE * max(width, height))), width, height)
 
     @property
     def drawn(self) -> NDArray[np.bool_]:
-        """(N,) whether a token has a place in the finest view."""
+        """(N,) whether a token has a box in the finest view."""
         return np.isfinite(self.trace.boxes).all(axis=1) & (self.trace.view == self.trace.view.max())
 
     def tokens(self, chosen: NDArray[np.bool_]) -> Boxes:
         """(K, 4) the boxes of the chosen tokens (N,) that are drawn."""
         return self.trace.boxes[chosen & self.drawn]
 
-    def photo(self, grey: NDArray[np.bool_] | None = None) -> None:
-        """The photo; without colour where the tokens `grey` (N,) are."""
+    def image(self, grey: NDArray[np.bool_] | None = None) -> None:
+        """Draw the image, without colour under the tokens `grey` (N,)."""
         width, height = self.trace.image_size
         pixels = self.pixels
         if grey is not None:
-            pixels = image.greyed(pixels, self.tokens(grey) / [width, height, width, height])
+            pixels = greyed(pixels, self.tokens(grey) / [width, height, width, height])
         self.axes.imshow(pixels, extent=(0, width, height, 0), aspect="auto")
 
     def region(self) -> None:
-        """The region's frame, inside its edge."""
+        """Draw the region's frame, inside its edge."""
         inset = self.trace.image_size[0] / self.width
         left, top, right, bottom = self.trace.region.box
         size = max(right - left - 2 * inset, 0), max(bottom - top - 2 * inset, 0)
@@ -79,16 +78,14 @@ class Canvas:
             self.axes.add_patch(frame)
 
     def hidden(self) -> list[Paint]:
-        """What the model cannot see, hatched; its paint, where there is any."""
+        """Hatch what the model cannot see; its paint, if any."""
         boxes = outside(self.trace.visible, (0, 0, *self.trace.image_size))
         area(self.axes, boxes, facecolor="#f8fafc", alpha=0.72)
         HIDDEN.fill(self.axes, boxes)
         return [HIDDEN] if len(boxes) else []
 
     def outlines(self, group: NDArray[np.int64], colour: str, width: float, alpha: float = 1.0) -> None:
-        """Around each group of tokens, by its number (N,), negative for none: the edges that none of its tokens
-        share.
-        """
+        """Outline each group of tokens, by its number (N,), negative for none: the edges that no two tokens share."""
         shown = self.drawn & (group >= 0)
         sides = self.trace.boxes[shown][:, [0, 1, 2, 1, 2, 1, 2, 3, 0, 3, 2, 3, 0, 1, 0, 3]].reshape(-1, 4)
         owned = np.column_stack([np.repeat(group[shown], 4), np.round(sides, 3)])
@@ -97,24 +94,24 @@ class Canvas:
         segments(self.axes, ends, edgecolor=colour, linewidth=width, alpha=alpha)
 
     def pooled(self, chosen: NDArray[np.bool_], paint: Paint) -> None:
-        """One ring of pooled groups."""
+        """Draw one ring of pooled groups."""
         paint.fill(self.axes, self.tokens(chosen))
         self.outlines(np.where(chosen, self.trace.group, -1), paint.colour, 0.7)
 
 
 def outside(box: tuple[float, ...], of: tuple[float, ...]) -> Boxes:
-    """(K, 4) what is left of the box `of` without the box: none, or up to four."""
+    """(K, 4) the box `of` without `box`, as up to four boxes."""
     (left, top, right, bottom), (x0, y0, x1, y1) = box, of
     parts = np.array([(x0, y0, x1, top), (x0, bottom, x1, y1), (x0, top, left, bottom), (right, top, x1, bottom)])
     return parts[(parts[:, 2:] - parts[:, :2] > 1e-6).all(axis=1)]
 
 
 def region(run: ShownRun) -> Panel:
-    """The 8x8 grid and the region, everything outside it dimmed."""
+    """8x8 grid and region, everything outside it dimmed."""
 
     def draw(canvas: Canvas) -> list[Paint]:
         width, height = canvas.trace.image_size
-        canvas.photo()
+        canvas.image()
         area(canvas.axes, outside(canvas.trace.region.box, (0, 0, width, height)), facecolor="#0f172a", alpha=0.32)
         shares = np.arange(1, GRID) / GRID
         grid = np.array([[(k, 0), (k, 1)] for k in shares] + [[(0, k), (1, k)] for k in shares]) * [width, height]
@@ -133,7 +130,7 @@ def compression(run: ShownRun) -> Panel:
 
     def draw(canvas: Canvas) -> list[Paint]:
         veil = gone(f"dropped: {dropped.sum()}")
-        canvas.photo(pooled)
+        canvas.image(pooled)
         veil.fill(canvas.axes, canvas.tokens(dropped))
         paints = [Paint(f"retained: {kept.sum()}", "#ffffff", frame=INK)] if kept.any() else []
         if trace.input_tokens < trace.visual_tokens:
@@ -148,7 +145,7 @@ def compression(run: ShownRun) -> Panel:
 
 
 def pruning(run: ShownRun) -> Panel:
-    """Tokens alive in the layer clear, those that go there hatched, all that went before veiled."""
+    """Tokens alive in the layer clear, those dropped there hatched, those dropped before veiled."""
     trace, layer = run.trace, run.layer
     now, before = trace.died_at == layer, trace.died_at < layer
     if layer == 0:  # what compression dropped never entered a layer
@@ -156,8 +153,8 @@ def pruning(run: ShownRun) -> Panel:
 
     def draw(canvas: Canvas) -> list[Paint]:
         cut = Paint(f"cut here: {len(np.unique(trace.group[now]))}", palette.CUT, 0.5, CROSSED)
-        veil = gone("gone before")
-        canvas.photo(now | before)
+        veil = gone("dropped before")
+        canvas.image(now | before)
         veil.fill(canvas.axes, canvas.tokens(before))
         cut.fill(canvas.axes, canvas.tokens(now))
         canvas.outlines(np.where(trace.died_at > layer, trace.group, -1), INK, 0.25, 0.5)
@@ -168,7 +165,7 @@ def pruning(run: ShownRun) -> Panel:
 
 
 def _panel(title: str, run: ShownRun, draw: Callable[[Canvas], list[Paint]]) -> Panel:
-    """A panel of one photo, over which every image has what the model cannot see, and the region."""
+    """Panel of one image, with what the model cannot see and the region on top."""
 
     def on_page(page: Page, x: float, y: float, room: float) -> Drawn:
         canvas = Canvas.on(page, run.trace, run.pixels, x, y, room)
@@ -180,22 +177,22 @@ def _panel(title: str, run: ShownRun, draw: Callable[[Canvas], list[Paint]]) -> 
 
 
 def pooled_tokens(trace: TokenTrace) -> NDArray[np.bool_]:
-    """(N,) whether a token shares its place in the LLM with others."""
+    """(N,) whether a token shares its LLM input token with others."""
     sizes = np.bincount(trace.group[trace.group >= 0], minlength=trace.input_tokens)
     return (trace.group >= 0) & (sizes[trace.group] > 1)
 
 
 def ring_paint(ring: int, label: str) -> Paint:
-    """The paint of a ring, 0 being the region; rings beyond the list share its last hatch."""
+    """Paint of a ring, 0 being the region; rings beyond the list share its last hatch."""
     return Paint(label, palette.ring_colour(ring), TINT, HATCHES[min(max(ring, 0), len(HATCHES) - 1)])
 
 
 def gone(label: str) -> Paint:
-    """The veil over what is gone."""
+    """Veil over dropped tokens."""
     return Paint(label, palette.VEIL, FADED, frame=QUIET)
 
 
 def region_paint(trace: TokenTrace) -> Paint:
-    """The region's frame, with where it is from."""
-    sure = "" if trace.region.confidence is None else f", confidence {100 * trace.region.confidence:.0f} %"
-    return Paint(f"region ({trace.region.source}{sure})", "#ffffff", frame=palette.REGION)
+    """Paint of the region's frame, with its source."""
+    confidence = "" if trace.region.confidence is None else f", confidence {100 * trace.region.confidence:.0f} %"
+    return Paint(f"region ({trace.region.source}{confidence})", "#ffffff", frame=palette.REGION)

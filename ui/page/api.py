@@ -1,6 +1,6 @@
-"""The named endpoints for programs: ask, compare and localize. They take what the page takes, and answer in JSON.
+"""API endpoints: ask, compare and localize. They take the inputs of the page, and answer in JSON.
 
-The same three are the tools of the MCP server, where that is switched on; their docstrings are what a client reads.
+The same three are the tools of the MCP server, where that is enabled; their docstrings are what a client reads.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import gradio as gr
 from PIL import Image
 
 from crop_core.io.images import check_question, open_image
-from crop_core.records.config import Budget, ConfigError, CropConfig, method_of
+from crop_core.records.config import Budget, ConfigError, CropConfig
 from crop_core.records.formatting import truncated_repr
+from crop_core.records.methods import method_of
 from crop_core.records.region import Region, RegionError
 from crop_core.records.request import Engine, EngineRequest
 from crop_core.records.results import Answer, Comparison
@@ -28,7 +29,7 @@ BROKEN = "The model could not answer: something went wrong inside; the app's log
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The endpoints over one engine; what cannot be is told in one sentence, as a `gr.Error`."""
+    """The endpoints over one engine; invalid input is a `gr.Error` with one sentence."""
 
     engine: Engine
 
@@ -40,27 +41,27 @@ class Endpoints:
             question: what to ask, up to 500 characters.
             method: crop, plc, ilp, fastv, divprune, random and the others, or two joined as in plc+fastv.
             budget: mean number of visual tokens per layer (64), or a share of them (11.1%); empty for the default.
-            region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer; empty to have them found.
+            region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer; empty to have them predicted.
 
         Returns:
             answer, region, and what it cost.
         """
-        return self._told(lambda: self._answered(image, question, method, budget, region))
+        return self._checked(lambda: self._answered(image, question, method, budget, region))
 
     def compare(self, image: str | None, question: str, method: str, budget: str, region: str) -> dict[str, Any]:
-        """Answer a question about an image with every visual token and by a pruning method.
+        """Answer a question about an image with every visual token (the baseline) and by a pruning method.
 
         Args:
             image: the image.
             question: what to ask, up to 500 characters.
             method: crop, plc, ilp, fastv, divprune, random and the others, or two joined as in plc+fastv.
             budget: mean number of visual tokens per layer (64), or a share of them (11.1%); empty for the default.
-            region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer; empty to have them found.
+            region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer; empty to have them predicted.
 
         Returns:
             both answers with their costs, and what happened to every visual token.
         """
-        return self._told(lambda: self._compared(image, question, method, budget, region))
+        return self._checked(lambda: self._compared(image, question, method, budget, region))
 
     def localize(self, image: str | None, question: str) -> dict[str, Any]:
         """Find the region of an image that holds the answer to a question.
@@ -70,9 +71,9 @@ class Endpoints:
             question: what to ask, up to 500 characters.
 
         Returns:
-            grid cells, pixel box, and the confidence that all that is needed lies inside.
+            grid cells, pixel box, and the confidence that they hold all that the answer needs.
         """
-        return self._told(lambda: self._localized(image, question))
+        return self._checked(lambda: self._localized(image, question))
 
     def _answered(self, *settings: Any) -> dict[str, Any]:
         answer = self.engine.call(EngineRequest[Answer]("answer", *self._request(*settings)))
@@ -89,16 +90,16 @@ class Endpoints:
     def _request(
         image: str | None, question: str, method: str, budget: str, region: str
     ) -> tuple[tuple[Image.Image], str, CropConfig, tuple[Region | None]]:
-        picture, text, name = open_image(image), check_question(question), (method or "").strip() or "crop"
-        if not (method_of(name).compressor or method_of(name).pruner):
+        opened, text, name = open_image(image), check_question(question), (method or "").strip() or "crop"
+        if not method_of(name).prunes:
             raise ConfigError(f"The method {truncated_repr(name)} prunes nothing; choose one that does, such as crop.")
         config = CropConfig(method=name)
         if (budget or "").strip():
             config = replace(config, budget=Budget.parse(budget))
-        return (picture,), text, config, (cells(region or "", picture.size),)
+        return (opened,), text, config, (cells(region or "", opened.size),)
 
     @staticmethod
-    def _told(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _checked(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
             return work()
         except ValueError as error:
@@ -122,8 +123,8 @@ def cells(text: str, size: tuple[int, int]) -> Region | None:
 
 
 def endpoints(engine: Engine, model: dict[str, Any]) -> None:
-    """Puts the endpoints into the app that is being built, behind widgets that nobody sees."""
-    told = Endpoints(engine)
+    """Add the endpoints to the app that is being built, on hidden widgets."""
+    own = Endpoints(engine)
     with gr.Column(visible=False):
         image, question = ImageInput(label="image"), gr.Textbox(label="question")
         method, budget = gr.Textbox("crop", label="method"), gr.Textbox("", label="budget")
@@ -131,4 +132,4 @@ def endpoints(engine: Engine, model: dict[str, Any]) -> None:
         trigger = gr.Button()
     settings = [method, budget, region]
     for name, inputs in (("ask", settings), ("compare", settings), ("localize", [])):
-        trigger.click(getattr(told, name), [image, question, *inputs], answer, api_name=name, **model)
+        trigger.click(getattr(own, name), [image, question, *inputs], answer, api_name=name, **model)

@@ -1,4 +1,4 @@
-"""The app's own Gradio components: the explorer, the example strip, and an image input that gives the raw file."""
+"""The app's own components: explorer, gallery, strips, follow-up question, an image input that gives the raw file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import gradio as gr
 
 from ui.views import scripts
 
+FOLLOW_UP_INFO = "About the same images, which are read again; the earlier questions and their answers come before it."
+NO_FOLLOW_UP = "No follow-up questions: the model that runs here reads each question by itself, without earlier ones."
 MOUNT = "<div class='cx-mount'></div>"
 
 
@@ -65,3 +67,26 @@ class ImageInput(gr.Image):
     def preprocess(self, payload: Any) -> str | None:
         """Path of the uploaded file, or None when there is no image."""
         return None if payload is None else payload.path
+
+
+class FollowUp:
+    """Hidden until there is an answer. keeps_history: whether the model reads earlier turns; else nothing can be typed,
+    and why is said.
+    """
+
+    def __init__(self, keeps_history: bool) -> None:
+        with gr.Column(visible=False, elem_id="follow") as self.box:
+            gr.Markdown(NO_FOLLOW_UP, visible=not keeps_history, elem_id="follow-note")
+            self.question = gr.Textbox(
+                label="Follow-up question",
+                info=FOLLOW_UP_INFO,
+                visible=keeps_history,
+                max_lines=4,
+                elem_id="follow-question",
+            )
+            self.ask = gr.Button("Ask the follow-up", visible=keeps_history, elem_id="follow-ask")
+
+    @property
+    def events(self) -> list[Any]:
+        """All ways to ask it."""
+        return [self.question.submit, self.ask.click]

@@ -1,4 +1,4 @@
-"""The folded settings: the widgets, and what their values (untrusted) mean as a `CropConfig` and a `Region`."""
+"""Settings panel: its widgets, and their (untrusted) values parsed into a `CropConfig` and a `Region`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from crop_core.records.config import METHODS, PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
+from crop_core.records.config import PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
 from crop_core.records.formatting import truncated_repr
+from crop_core.records.methods import METHODS
 from crop_core.records.region import Region, RegionError
 
-BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("As the ratios say", "ratios")]
+BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("None: ratios as given", "ratios")]
 MODES = [("Predicted", "predicted"), ("Drawn", "drawn"), ("Whole", "whole")]
 RINGS_HELP = "Cells : of how many tokens one is left, from near to far; “rest” is everything beyond."
 SCHEDULE_HELP = (
@@ -29,7 +30,7 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 @dataclass(frozen=True)
 class ParsedSettings:
-    """A run as the settings ask for it; `region` is None when the localizer is to find it. mode: one of MODES."""
+    """The parsed settings; `region` is None where the localizer predicts it. mode: one of MODES."""
 
     config: CropConfig
     region: Region | None
@@ -38,11 +39,11 @@ class ParsedSettings:
 
 def pairs(text: str, what: str, example: str) -> list[tuple[str, float]]:
     """`text` "a:b, c:d" as [(a, number b), ...]; ConfigError that shows an example for anything else."""
-    found = []
+    result = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         left, colon, right = part.partition(":")
         try:
-            found.append((left.strip(), float(right)))
+            result.append((left.strip(), float(right)))
         except ValueError:
             colon = ""
         if not colon:
@@ -50,7 +51,7 @@ def pairs(text: str, what: str, example: str) -> list[tuple[str, float]]:
                 f"The {what} {truncated_repr(text)} cannot be read at {truncated_repr(part)}; "
                 f"write them like {example}."
             )
-    return found
+    return result
 
 
 def number(text: str, what: str, example: str) -> float:
@@ -102,7 +103,7 @@ def parse_budget(choice: str, custom: str) -> Budget | None:
 
 
 def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Region | None:
-    """The region that the user gave for an image of `size` (width, height), or None when it is to be predicted."""
+    """The drawn or whole region of an image of `size` (width, height), or None where it is predicted."""
     if mode == "predicted":
         return None
     if mode == "whole":
@@ -112,18 +113,18 @@ def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Regi
     try:
         x0, y0, x1, y1 = (int(cell) for cell in cells)
     except (TypeError, ValueError, OverflowError):
-        said = "The drawn region is incomplete; draw it on the image or give all four cells, 0 to 7."
-        raise RegionError(said) from None
+        message = "The drawn region is incomplete; draw it on the image or give all four cells, 0 to 7."
+        raise RegionError(message) from None
     return Region(x0, y0, x1, y1, *size, "drawn")
 
 
 def without_drawn(mode: str) -> Any:
-    """The region mode for another image: a region that was drawn belongs to the one before."""
+    """The region mode for a new image: a drawn region belongs to the one before."""
     return "predicted" if mode == "drawn" else gr.skip()
 
 
 def parse_settings(values: Sequence[Any], size: tuple[int, int]) -> ParsedSettings:
-    """All settings in the order of `Panel.values`; ConfigError or RegionError with one sentence when one cannot be."""
+    """Parse all settings, in the order of `SettingsPanel.values`; ConfigError or RegionError for an invalid one."""
     method, budget, custom, rings, schedule, evict, mode, *cells = values
     for each in (method, budget, custom, rings, schedule, mode):
         if not isinstance(each, str | None):
@@ -134,7 +135,7 @@ def parse_settings(values: Sequence[Any], size: tuple[int, int]) -> ParsedSettin
 
 
 class SettingsPanel:
-    """The settings' widgets; `values` are the inputs that `read` understands."""
+    """The widgets of the settings; `values` are the inputs of `parse_settings`."""
 
     def __init__(self) -> None:
         methods = [(one.label, name) for name, one in METHODS.items()]
@@ -167,8 +168,8 @@ class SettingsPanel:
         self.values = [method, budget, custom, rings, schedule, evict, self.mode, *self.cells]
 
     def follow(self, explorer: gr.HTML, others: gr.Textbox) -> None:
-        """Keeps the widgets and the regions drawn in the explorer together, in the browser; others: those after the
-        first image, which a choice for all of them ends.
+        """Keep the widgets and the regions drawn in the explorer in sync, in the browser; others: the regions of the
+        images after the first, which a change of mode clears.
         """
         region = [self.mode, *self.cells, others]
         explorer.input(None, region, region, js=PULL, api_visibility="private")

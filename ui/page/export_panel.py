@@ -15,8 +15,8 @@ from crop_core.io.data_url import data_url
 from ui.export.figure import FIGURES, FigureError, FigureOptions, figure
 from ui.export.figure_files import format_and_width, offered, written
 from ui.export.load_runs import open_files
-from ui.export.report_page import page
-from ui.page.latest_only import QUIET, LatestOnly, chosen
+from ui.export.report import page
+from ui.page.save_figure import QUIET, LatestOnly, chosen
 from ui.views import figures
 from ui.views.history import FinishedRun, History
 from ui.views.rendering import message

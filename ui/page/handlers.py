@@ -15,15 +15,14 @@ import gradio as gr
 from crop_core.io.data_url import data_url
 from crop_core.io.images import open_image
 from crop_core.records.request import Engine, QueueStatus
-from ui.export import links
 from ui.page import controls
 from ui.page.images import open_all
-from ui.page.request import ComparisonRequest
+from ui.page.request import ComparisonRequest, link_query, read_link
 from ui.views.examples import Example
 from ui.views.explorer_state import ExplorerState
 from ui.views.history import FinishedRun, History, strip_html
-from ui.views.queue_status import queue_message
 from ui.views.rendering import message, render
+from ui.views.texts import queue_message
 
 log = logging.getLogger(__name__)
 BROKEN = (
@@ -161,7 +160,7 @@ class Handlers:
         example = self._images.get(first.url)
         if example is None or others or run.result.history or run.file:
             return gr.Textbox("", visible=False)
-        return gr.Textbox(links.query(example, run.result.question, run.settings), visible=True)
+        return gr.Textbox(link_query(example, run.result.question, run.settings), visible=True)
 
     @cached_property
     def _images(self) -> dict[str, Example]:
@@ -171,7 +170,7 @@ class Handlers:
     def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
         """(message, image, question, *settings) of the link that the page was opened with, if it was."""
         try:
-            found = links.read(dict(request.query_params), self.examples, settings)
+            found = read_link(dict(request.query_params), self.examples, settings)
         except ValueError as error:
             return message(str(error)), *(gr.skip(),) * (2 + len(settings))
         return message(), *(found or (gr.skip(),) * (2 + len(settings)))

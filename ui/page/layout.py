@@ -10,27 +10,22 @@ import gradio as gr
 from crop_core.records.request import Engine
 from ui.page.api import endpoints
 from ui.page.bindings import MODEL, PRIVATE, wire
-from ui.page.components import ExplorerView, ImageInput, Strip
+from ui.page.components import ImageInput, Strip
 from ui.page.controls import SettingsPanel
-from ui.page.export_panel import open_part, publish_part
-from ui.page.follow_up import FollowUp
 from ui.page.handlers import Handlers
+from ui.page.hardened_blocks import HardenedBlocks
 from ui.page.images import MoreImages
 from ui.page.sweeps import SweepHandlers
-from ui.page.tabs.learn import learn_tab, lesson_bar
-from ui.page.tabs.sweeps import budget_tab, methods_tab, places_part
-from ui.server.hardened_blocks import HardenedBlocks
+from ui.page.tabs import TabContext, tab_modules
+from ui.page.tabs.learn import lesson_bar
 from ui.views import scripts, texts
 from ui.views.examples import Example, strip_html
-from ui.views.history import History
 from ui.views.rendering import message, render
 from ui.views.theme import css, theme
 
 LOOK_EVERY = 3600  # seconds between two looks for old uploads
 BACKLOG = 500  # small things that may wait; who waits for the model stands in a line of the engine's own
-FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
 VISITORS = 1000  # of whom something is kept, about 0.4 MB each and what they asked; who came longest ago goes first
-ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
 RUN_LINKED = """(image) => {
   if (image && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
 }"""
@@ -88,37 +83,15 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
 
 
 def output_tabs(engine: Engine, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
-    """What there is to see; returns what the handlers need of it."""
-    many = SweepHandlers(engine)
-    asked, note = [inputs["picture"], inputs["question"], *inputs["panel"].values], inputs["note"]
-    with gr.Tabs(elem_id="tabs") as tabs:
-        with gr.Tab("Explore", id="explore"):
-            outputs = explorer_column(engine.keeps_history)
-            places_part(many, asked, note, MODEL)
-            outputs["publish"] = publish_part()
-            outputs["open"] = open_part()
-        methods_tab(many, asked, note, MODEL)
-        budget_tab(many, asked, note, MODEL)
-        outputs["start"], outputs["failures"] = learn_tab(examples)
-    return {**outputs, "tabs": tabs}
-
-
-def explorer_column(keeps_history: bool) -> dict[str, Any]:
-    """The explorer, what was asked so far, and the place for what follows."""
-    explorer = ExplorerView(elem_id="explorer")
-    runs = Strip("", elem_id="runs")
-    link = gr.Textbox(
-        "",
-        label="Link to this run",
-        visible=False,
-        interactive=False,
-        max_lines=1,
-        buttons=["copy"],
-        elem_id="link",
-    )
-    link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
-    history = gr.State(History(), time_to_live=FORGET_AFTER)
-    return {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": FollowUp(keeps_history)}
+    """The tabs, from the modules of `ui/page/tabs/`; returns the widgets that the handlers change."""
+    asked = [inputs["picture"], inputs["question"], *inputs["panel"].values]
+    page = TabContext(SweepHandlers(engine), asked, inputs["note"], MODEL, examples)
+    outputs: dict[str, Any] = {}
+    with gr.Tabs(elem_id="tabs") as outputs["tabs"]:
+        for module in tab_modules():
+            with gr.Tab(module.TITLE, id=module.__name__.rpartition(".")[2]):
+                outputs |= module.build(page) or {}
+    return outputs
 
 
 def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:

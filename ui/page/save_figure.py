@@ -5,20 +5,48 @@ The file is made while the fold is open: a figure that nobody wants costs nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
-from ui.export.figure import HIGH, LOW, FigureError
+from ui.export.figure import MAX_WIDTH, MIN_WIDTH, FigureError
 from ui.export.figure_files import format_and_width, offered, written
 from ui.export.multi_run_figures import ExportFigure
-from ui.page.latest_only import QUIET, LatestOnly, chosen
 from ui.views.rendering import message
 
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+IN_TURN: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 1}
 FORGET_AFTER = 3600  # seconds for which what is on screen can be saved
 NOTHING = "There is nothing to save yet: start it above."
-NO_NUMBER = f"The width of a figure is a number of centimetres; give one from {LOW:g} to {HIGH:g}."
+NO_NUMBER = f"The width of a figure is a number of centimetres; give one from {MIN_WIDTH:g} to {MAX_WIDTH:g}."
+
+
+class LatestOnly:
+    """A number on the page, which nobody sees, changes with every wish.
+
+    Handlers of one event each would run beside each other, and an earlier wish could come true last. Gradio's page
+    holds a wish back only once it knows of the one before, and sends two that come at once; so the server makes one
+    after the other too, in the order in which they came.
+    """
+
+    def __init__(self) -> None:
+        self._due = gr.Number(visible="hidden", container=False)
+
+    def asked_by(self, *listeners: Callable[..., Any]) -> None:
+        """Each of these events asks for it."""
+        for listen in listeners:
+            listen(None, None, self._due, js="() => performance.now()", **QUIET)
+
+    def made_by(self, make: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any], **how: Any) -> None:
+        """How it is made. While that goes on, of all further wishes the last one waits."""
+        self._due.change(make, [*inputs], [*outputs], **IN_TURN, **how, **QUIET)
+
+
+def chosen(option: Any) -> Callable[..., Any]:
+    """The event of an option's new value; of one that is typed, when it has been."""
+    listen: Callable[..., Any] = option.blur if isinstance(option, (gr.Number, gr.Textbox)) else option.input
+    return listen
 
 
 class SaveFigure:

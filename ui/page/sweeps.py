@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from crop_core.io.images import check_question, open_image
-from crop_core.records.config import METHODS, Budget, ConfigError, CropConfig
+from crop_core.records.config import Budget, ConfigError, CropConfig
+from crop_core.records.methods import METHODS, pruning_methods
 from crop_core.records.region import GRID, Region
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus, ResultStream
 from crop_core.records.results import RunError, RunResult, RunSpec
-from ui.export.image import pixels
-from ui.export.multi_run_figures import Asked, budget_figure, methods_figure, places_figure
+from ui.export.figure import pixels
+from ui.export.multi_run_figures import FigureSource, budget_figure, methods_figure, places_figure
 from ui.page import controls
 from ui.page.handlers import BROKEN
 from ui.views import figures
 from ui.views.gallery import gallery_json, table_rows
-from ui.views.queue_status import queue_message
 from ui.views.rendering import message, render
+from ui.views.texts import queue_message
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,9 +52,9 @@ class SweepRequest:
         return cls(image, text, controls.parse_settings(settings, image.size))
 
     @cached_property
-    def asked(self) -> Asked:
+    def asked(self) -> FigureSource:
         """What figures hold of it."""
-        return Asked(self.question, self.wanted.config, pixels(self.image))
+        return FigureSource(self.question, self.wanted.config, pixels(self.image))
 
 
 Shown = tuple[Any, ...]
@@ -122,7 +123,7 @@ class SweepHandlers:
     def _ask(self, request: SweepRequest, ways: list[RunSpec]) -> ResultStream[ManyResult]:
         images, regions = (request.image,), (request.wanted.region,)
         return self.engine.stream(
-            EngineRequest("ask_many", images, request.question, regions=regions, specs=tuple(ways))
+            EngineRequest("run_many", images, request.question, regions=regions, specs=tuple(ways))
         )
 
     def _stream(
@@ -161,7 +162,7 @@ class SweepHandlers:
 
 def known(names: list[str]) -> list[str]:
     """Methods by name (they come from the browser); ConfigError for one that is none, or for none at all."""
-    chosen = [name for name in METHODS if name in (names or []) and name != "none"]
+    chosen = [name for name in pruning_methods() if name in (names or [])]
     if not chosen or set(names) - set(METHODS):
         raise ConfigError("There is no method chosen; choose at least one.")
     return chosen
@@ -169,7 +170,7 @@ def known(names: list[str]) -> list[str]:
 
 def called(name: str) -> str:
     """What a method's answers are called where CROP's stages stand beside it."""
-    return STAGES.get(name, METHODS[name].name)
+    return STAGES.get(name, METHODS[name].title)
 
 
 def around(x: int, y: int, width: int, height: int, size: tuple[int, int]) -> Region:

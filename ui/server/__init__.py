@@ -1,1 +1,1 @@
-"""What the app is to its host: health, a log of requests, figures, headers, ZeroGPU. Knows nothing of the page."""
+"""Serving: queue, limits, monitoring, health, headers, ZeroGPU, Ray Serve. Knows nothing of the page's content."""

@@ -1,7 +1,7 @@
-"""What is let in: the pages, files and endpoints that the app itself uses, in bodies of a bounded size.
+"""Allow-list of requests: the pages, files and endpoints that the app itself uses, in bodies of a bounded size.
 
-Gradio serves more than that (a proxy, recordings, functions of components, addresses fetched for whoever asks, ...);
-here all of it is "not found". Knows nothing of what the endpoints do.
+Gradio serves more than that (a proxy, recordings, functions of components, fetching of addresses, ...); here all of it
+is "not found". Knows nothing of what the endpoints do.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ui.server.rate_limit import RateError, RateLimit
 
 log = logging.getLogger(__name__)
 MB = 2**20
-JSON_BYTES = MB  # of a request that is no upload; the page's largest are some kB
-FILES = 6  # of the largest size in one upload, which is as many images as one question can be about
+JSON_BYTES = MB  # of a request other than an upload; the page's largest are some kB
+FILES = 6  # of the largest size in one upload: as many images as one question may have
 ENDPOINTS = "ask|compare|localize"  # `ui.page.api.NAMES`
-STRANGE = "The request cannot be read: it is not what this app's page sends."
+MALFORMED = "The request cannot be read: this app's page does not send such requests."
 PAGES = re.compile(
     r"/|/(config|login|logout|healthz|readyz|metrics|theme\.css|favicon\.ico|robots\.txt|manifest\.json)/?"
     r"|/(assets|static|svelte)/.+|/pwa_icon(/\d+)?"
@@ -29,9 +29,9 @@ API = re.compile(
     r"/gradio_api/("
     r"(info|upload|upload_progress|queue/(join|data|status)|cancel|reset|login_check|user|app_id|startup-events|theme\.css)/?"
     rf"|call/(v2/)?({ENDPOINTS})(/\w*)?"
-    r"|run/\w+/?"  # of what does not wait in the queue; all else refuses it
+    r"|run/\w+/?"  # of what does not wait in the queue; others refuse it
     r"|heartbeat/\w+"
-    r"|file=(?!\w\w+:).+"  # no address, which would be fetched; Windows has drives of one letter
+    r"|file=(?!\w\w+:).+"  # no URL, which would be fetched; Windows has drives of one letter
     r"|mcp(/.*)?)",
     re.DOTALL,
 )
@@ -40,13 +40,13 @@ UPLOAD = re.compile(r"/gradio_api/(upload|mcp(/.*)?)/?")  # an MCP client sends 
 
 
 class RequestAllowlist:
-    """Middleware. Answers 404 to what is not let in, 413 to a body that is too large, 400 to what Gradio cannot read,
-    429 where somebody guesses passwords; each with one sentence.
+    """Middleware: 404 for what is not listed, 413 for too large a body, 400 for what Gradio cannot read, 429 for too
+    many failed logins; each with one sentence.
 
     Args:
-        app: what is behind it.
+        app: the wrapped app.
         max_upload_mb: the largest file.
-        wrong_logins: failed logins by address; None where nobody logs in.
+        wrong_logins: failed logins by address; None without a login.
     """
 
     def __init__(self, app: ASGIApp, max_upload_mb: int, wrong_logins: RateLimit | None = None) -> None:
@@ -55,10 +55,10 @@ class RequestAllowlist:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
-        await self._chosen(scope)(scope, receive, send)
+        await self._route(scope)(scope, receive, send)
 
-    def _chosen(self, scope: Scope) -> ASGIApp:
-        """Who answers a request."""
+    def _route(self, scope: Scope) -> ASGIApp:
+        """The app that answers a request."""
         if scope["type"] != "http":
             return self.app
         path = scope["path"]
@@ -67,38 +67,38 @@ class RequestAllowlist:
         limit = self._upload_bytes if UPLOAD.fullmatch(path) else JSON_BYTES
         if _announced(scope) > limit:
             return _refusal(413, _too_large(limit))
-        behind = self._login if path.rstrip("/") == "/login" else self._understood
+        behind = self._login if path.rstrip("/") == "/login" else self._guarded
 
         async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
             await behind(scope, _bounded(receive, limit), send)
 
         return bounded
 
-    async def _understood(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass it on; where Gradio breaks at a request, the request is at fault: answer 400, or end what was begun."""
-        begun = False
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass it on; an exception of Gradio means a malformed request: answer 400, or end a response that began."""
+        started = False
 
         async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal started
+            started = True
             if message.get("status") == 500 and DIRECT.fullmatch(scope["path"]):
-                message["status"] = 400  # which is how Gradio tells a refusal there
+                message["status"] = 400  # Gradio's status for a refusal there
             await send(message)
 
         try:
             await self.app(scope, receive, noted)
         except Exception as error:
-            log.warning("refused what no page sends: %s at %r", type(error).__name__, scope["path"][:60])
-            if begun:
+            log.warning("malformed request refused: %s at %r", type(error).__name__, scope["path"][:60])
+            if started:
                 await send({"type": "http.response.body", "body": b""})
             else:
-                await _refusal(400, STRANGE)(scope, receive, send)
+                await _refusal(400, MALFORMED)(scope, receive, send)
 
     async def _login(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A login, unless too many failed from the same address; one that fails counts."""
+        """Pass a login on, unless too many failed from the same address; count one that fails."""
         who, wrong = (scope.get("client") or [""])[0], self._wrong
         if wrong is None:
-            await self._understood(scope, receive, send)
+            await self._guarded(scope, receive, send)
             return
 
         async def counted(message: Message) -> None:
@@ -111,7 +111,7 @@ class RequestAllowlist:
         except RateError as error:
             await _refusal(429, str(error))(scope, receive, send)
         else:
-            await self._understood(scope, receive, counted)
+            await self._guarded(scope, receive, counted)
 
 
 def _refusal(status: int, sentence: str) -> JSONResponse:
@@ -119,17 +119,17 @@ def _refusal(status: int, sentence: str) -> JSONResponse:
 
 
 def _too_large(limit: int) -> str:
-    return f"The request is too large: it may have {limit // MB} MB."
+    return f"The request is too large; the limit is {limit // MB} MB."
 
 
 def _announced(scope: Scope) -> int:
-    """Bytes of the body by its header; 0 where it says nothing, or nothing that can be read."""
+    """Bytes of the body by its header; 0 where it is missing or invalid."""
     value = dict(scope["headers"]).get(b"content-length", b"0")
     return int(value) if value.isdigit() else 0
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:
-    """`receive` that ends a body which is longer than it may be, whatever its header said."""
+    """`receive` that refuses a body longer than `limit`, whatever its header says."""
     left = limit
 
     async def bounded() -> Message:

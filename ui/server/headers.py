@@ -1,8 +1,8 @@
-"""Headers that tell browsers what the page may do, on every response.
+"""Security headers on every response.
 
-As strict as Gradio 6 allows: its page has inline scripts and styles, and runs what a component brings as text (our
-explorer is one), so 'unsafe-inline' and 'unsafe-eval' have to stay. Nothing is loaded from, or sent to, another host,
-but for the hub on a Space, whose page shows whose it is and asks how it is.
+As strict as Gradio 6 allows: its page has inline scripts and styles, and evaluates the JavaScript of components (such
+as our explorer), so 'unsafe-inline' and 'unsafe-eval' have to stay. Nothing is loaded from, or sent to, another host,
+except the hub on a Space, whose page shows its owner and polls its state.
 """
 
 from __future__ import annotations

@@ -1,17 +1,21 @@
-"""Monitoring: one `Report` for every request to an engine, and which requests are under way.
+"""Monitoring: one `Report` for every request to an engine, the active requests, and the request log.
 
-Requests and results pass unchanged. Input that never reaches an engine, such as a file that is no image, is not
+Requests and results pass unchanged. Input that never reaches an engine, such as a file that is not an image, is not
 reported.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, TextIO
 
 from crop_core.records.request import Engine, EngineRequest, EngineWrapper, Kind, R, ResultStream
 from crop_core.records.results import Answer, Comparison, RunResult, StreamEvent
@@ -21,14 +25,14 @@ ENDPOINTS: dict[Kind, str] = {
     "compare": "compare",
     "localize": "localize",
     "stream": "page",
-    "ask_many": "many",
+    "run_many": "many",
 }
 STAGES = ("localizer", "encode", "compression", "scoring", "prefill", "decode")  # of `Cost`, each with its seconds
 
 
 @dataclass
 class Report:
-    """One request. outcome: answered, refused (bad input, or a limit), cancelled or failed; error: its class.
+    """Report of one request. outcome: answered, refused (bad input, or a limit), cancelled or failed; error: its class.
 
     endpoint: a value of ENDPOINTS. sizes: (width, height) of each image. ways: number of run specs. tokens: visual
     tokens of all images, kept: the mean per layer of the pruned run. stages: run -> stage -> seconds, if measured.
@@ -49,8 +53,8 @@ class Report:
 
     @classmethod
     def of(cls, request: EngineRequest[R]) -> Report:
-        """Of a request that begins."""
-        configs = [spec.config for spec in request.specs] if request.kind == "ask_many" else [request.config]
+        """Report of a request that begins."""
+        configs = [spec.config for spec in request.specs] if request.kind == "run_many" else [request.config]
         methods = [] if request.kind == "localize" else [config.method for config in configs]
         return cls(
             ENDPOINTS[request.kind],
@@ -61,7 +65,7 @@ class Report:
         )
 
     def read(self, result: object) -> None:
-        """Take over what a result of the engine says about its work."""
+        """Add the costs and token counts of a result."""
         if isinstance(result, Answer):
             self._cost("crop", result)
         elif isinstance(result, Comparison):
@@ -79,7 +83,7 @@ class Report:
 
 
 class ActiveRequests:
-    """The requests under way, and when each last made progress. patience: seconds without any that count as stuck."""
+    """Active requests, and when each last made progress. patience: seconds without progress that count as stuck."""
 
     def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._patience, self._clock = patience, clock
@@ -87,29 +91,29 @@ class ActiveRequests:
         self._lock = threading.Lock()
 
     def alive(self, request: str) -> None:
-        """A request began, or made progress."""
+        """Note that a request began or made progress."""
         with self._lock:
             self._seen[request] = self._clock()
 
     def end(self, request: str) -> None:
-        """A request is over."""
+        """Note that a request ended."""
         with self._lock:
             self._seen.pop(request, None)
 
     @property
     def busy(self) -> int:
-        """How many requests are under way."""
+        """Number of active requests."""
         return len(self._seen)
 
     @property
     def stuck(self) -> bool:
-        """Whether one of them has made no progress for too long."""
+        """Whether a request has made no progress for too long."""
         with self._lock:
             return any(self._clock() - seen > self._patience for seen in self._seen.values())
 
 
 class MonitoredEngine(EngineWrapper):
-    """An engine of which every request is reported to all `reporters` when it is over."""
+    """Engine that reports every finished request to all `reporters`."""
 
     def __init__(self, engine: Engine, active: ActiveRequests, reporters: Sequence[Callable[[Report], None]]) -> None:
         super().__init__(engine)
@@ -152,3 +156,39 @@ class MonitoredEngine(EngineWrapper):
             self._active.end(report.id)
             for reporter in self._reporters:
                 reporter(report)
+
+
+@dataclass(frozen=True)
+class RequestLog:
+    """Log of requests: one JSON object a line, without images. questions: whether with the question.
+
+    out: standard error when None.
+    """
+
+    questions: bool = False
+    out: TextIO | None = None
+
+    def __call__(self, report: Report) -> None:
+        """Write the line of a finished request."""
+        out = self.out or sys.stderr
+        out.write(json.dumps(self.line(report)) + "\n")
+        out.flush()
+
+    def line(self, report: Report) -> dict[str, Any]:
+        """Fields of the line: seconds to the tenth of a millisecond, tokens, sizes in pixels."""
+        fields = {
+            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "request": report.id,
+            "endpoint": report.endpoint,
+            "outcome": report.outcome,
+            "error": report.error,
+            "seconds": round(report.seconds, 4),
+            "pictures": [list(size) for size in report.sizes],
+            "question_length": len(report.question),
+            "method": report.method,
+            "ways": report.ways,
+            "visual_tokens": report.tokens,
+            "mean_tokens": round(report.kept, 2),
+            "stages": {run: {name: round(s, 4) for name, s in stages.items()} for run, stages in report.stages.items()},
+        }
+        return {**fields, "question": report.question} if self.questions else fields

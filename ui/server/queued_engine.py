@@ -1,9 +1,9 @@
-"""Engine whose requests are queued, so that each has the model to itself; streams yield the status of the wait.
+"""Engine whose requests are queued, so that each has the model to itself; streams yield the queue status.
 
 All requests run in the same few threads: libraries keep memory per thread, and Gradio has many.
 
 Closing a stream, queued or running, frees its place. A call cannot be closed: it keeps its place until it is answered
-or has taken as long as a request may.
+or times out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class QueuedEngine(EngineWrapper):
-    """An engine behind a queue; FullError if the queue is full (of a stream, once it is read)."""
+    """Engine behind a queue; QueueFullError if the queue is full (of a stream, once it is read)."""
 
     def __init__(self, engine: Engine, queue: RequestQueue) -> None:
         super().__init__(engine)
@@ -29,7 +29,7 @@ class QueuedEngine(EngineWrapper):
         self._threads = ThreadPoolExecutor(queue.width, "crop-model")
 
     def call(self, request: EngineRequest[R], /) -> R:
-        """As the engine's, when its turn has come."""
+        """As the engine's, after waiting in the queue."""
         ticket = self._queue.join(request.kind)
         try:
             for _ in ticket.waits():
@@ -50,14 +50,14 @@ class QueuedEngine(EngineWrapper):
                 yield result
             ticket.leave(answered=True)
         except GeneratorExit:
-            self._submit(_close, results, ticket)  # not waited for: this is Gradio's event loop
+            self._submit(_close, results, ticket)  # without waiting: this is Gradio's event loop
             raise
         except BaseException:
             ticket.leave()
             raise
 
     def _submit(self, task: Callable[..., T], *args: Any) -> Future[T]:
-        """Run in a thread of the model's, in the caller's context (ZeroGPU asks Gradio whose request this is)."""
+        """Run in a model thread, in the caller's context (ZeroGPU reads the Gradio request from it)."""
         return self._threads.submit(contextvars.copy_context().run, task, *args)
 
 

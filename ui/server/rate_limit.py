@@ -1,4 +1,4 @@
-"""Rate limit: questions a minute for each login, or for each address where nobody logs in."""
+"""Rate limit: requests a minute for each login, or for each address without a login."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ MINUTE = 60.0  # seconds
 
 
 class RateError(ValueError):
-    """Somebody asked too often; the message is one sentence for that person."""
+    """Rate limit exceeded; the message is one sentence for the visitor."""
 
 
 class RateLimit:
-    """Counts what each did within the last minute. Whoever did nothing in it is forgotten.
+    """Counts the actions of each visitor within the last minute; others are forgotten.
 
-    most: what one may do in a minute. what: that, in the plural.
+    max_per_minute: actions of one visitor. what: their name in the message, plural.
     """
 
     def __init__(
-        self, max_per_minute: int, what: str = "questions", clock: Callable[[], float] = time.monotonic
+        self, max_per_minute: int, what: str = "requests", clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._most, self._what, self._clock = max_per_minute, what, clock
+        self._max, self._what, self._clock = max_per_minute, what, clock
         self._done: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
 
     def take(self, who: str) -> None:
-        """One more; RateError when that is too many, which then does not count."""
+        """Count an action; RateError, without counting it, if there are too many."""
         with self._lock:
             self._check(who)
             self._done.setdefault(who, deque()).append(self._clock())
 
     def check(self, who: str) -> None:
-        """RateError when one more would be too many."""
+        """RateError if another action would be too many."""
         with self._lock:
             self._check(who)
 
     def count(self, who: str) -> None:
-        """One more, whatever was done before."""
+        """Count an action without a check."""
         with self._lock:
-            self._done.setdefault(who, deque(maxlen=self._most)).append(self._clock())
+            self._done.setdefault(who, deque(maxlen=self._max)).append(self._clock())
 
     def _check(self, who: str) -> None:
         now = self._clock()
@@ -54,13 +54,15 @@ class RateLimit:
         times = self._done.get(who, deque())
         while times and times[0] <= now - MINUTE:
             times.popleft()
-        if len(times) >= self._most:
+        if len(times) >= self._max:
             wait = max(1, round(times[0] + MINUTE - now))
-            raise RateError(f"This server takes {self._most} {self._what} a minute from each; try again in {wait} s.")
+            raise RateError(
+                f"This server allows {self._max} {self._what} a minute for each visitor; try again in {wait} s."
+            )
 
 
 class RateLimitedEngine(EngineWrapper):
-    """An engine of which every request counts as one question of the visitor who makes it; RateError if too many."""
+    """Engine with a rate limit on the requests of each visitor; RateError above it."""
 
     def __init__(self, engine: Engine, rate: RateLimit) -> None:
         super().__init__(engine)
@@ -72,13 +74,13 @@ class RateLimitedEngine(EngineWrapper):
         return super().call(request)
 
     def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
-        """As the engine's; counted when it is asked for, not when it is read."""
+        """As the engine's; counted when it is requested, not when it is read."""
         self._rate.take(visitor())
         return super().stream(request)
 
 
 def visitor() -> str:
-    """Login of the current request, or else the address that it came from."""
+    """Login of the current request, or else its address."""
     request = LocalContext.request.get(None)
     if request is None:
         return ""

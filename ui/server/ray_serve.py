@@ -1,4 +1,4 @@
-"""The app on Ray Serve, for more than one GPU or machine: the page as one worker, the engine as several.
+"""Entry point of the app on Ray Serve, for several GPUs or machines: one page worker, several engine workers.
 
     python -m ui.server.ray_serve [--least 1] [--most 2] [--gpus 1]
 
@@ -6,7 +6,7 @@ joins the Ray cluster of this machine, or starts one, and serves at CROP_HOST an
 `python app.py`, read where this starts. Needs the optional package ray[serve].
 
 Source: https://docs.ray.io, `serve.ingress` with a function that builds the app inside the worker, since a page cannot
-be pickled. There is one page worker: what belongs to a visitor lives in its process.
+be pickled. There is one page worker, whose process holds the state of visitors.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from typing import Any
 from crop_core.engine.engine import CropEngine
 from crop_core.models import DEFAULT_MODEL
 from crop_core.records.request import Engine
-from ui.server.ray_client import ServedEngine
-from ui.server.ray_replica import ENGINE, deployment
+from ui.server.ray_engine import ENGINE, ServedEngine, deployment
 from ui.server.settings import Settings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
@@ -31,13 +30,12 @@ APP = "crop"
 
 
 def page(settings: Settings, engine: Engine, width: int) -> Any:
-    """The whole app as an ASGI application. width: requests that the engine may work at together."""
+    """The app as an ASGI application. width: requests that the engine may run at once."""
     import gradio as gr
     from starlette.applications import Starlette
 
     from ui.page.layout import BACKLOG, build, launch_options
-    from ui.server.hosting import Hosting
-    from ui.server.malloc import limit_malloc
+    from ui.server.hosting import Hosting, limit_malloc
     from ui.views.examples import load_examples
 
     limit_malloc()
@@ -55,17 +53,17 @@ def page(settings: Settings, engine: Engine, width: int) -> Any:
 
 
 def application(settings: Settings, min_workers: int = 1, max_workers: int = 1, gpus: float = 0) -> Any:
-    """What `serve.run` takes. least, most: engine workers, as many as there are requests. gpus: of each."""
+    """Application for `serve.run`. Engine workers scale with the requests. gpus: of each."""
     from ray import serve
 
     def inside() -> Any:
-        with ThreadPoolExecutor(1) as aside:  # it waits for a worker's answer, which Ray forbids on this event loop
+        with ThreadPoolExecutor(1) as aside:  # a blocking call, which Ray forbids on this event loop
             engine = aside.submit(ServedEngine, serve.get_deployment_handle(ENGINE, APP)).result()
         return page(settings, engine, max_workers)
 
     load = partial(CropEngine.from_pretrained, **settings.engine_options(), **settings.limits())
     engine = deployment(load, min_workers, max_workers, gpus)
-    waiting = settings.max_queue + 1000  # pages and their files are asked for beside the questions
+    waiting = settings.max_queue + 1000  # pages and their files come on top of the queue
     return serve.deployment(name="Page", num_replicas=1, max_ongoing_requests=waiting)(
         serve.ingress(inside)(_Page)
     ).bind(engine)
@@ -81,8 +79,8 @@ class _Page:
 def main() -> None:
     """Serve until stopped."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--least", type=int, default=1, help="engine workers that are always there (default: 1)")
-    parser.add_argument("--most", type=int, default=2, help="engine workers under load (default: 2)")
+    parser.add_argument("--least", type=int, default=1, help="minimum of engine workers (default: 1)")
+    parser.add_argument("--most", type=int, default=2, help="maximum of engine workers (default: 2)")
     parser.add_argument(
         "--gpus", type=float, default=0, help="GPUs of each engine worker, such as 1 or 0.5 (default: 0)"
     )

@@ -1,6 +1,6 @@
-"""Queue before the model: first come, first served, with a limit on how many wait and an estimate of how long.
+"""Request queue before the model: first in, first out, with a maximum length and an estimate of the waiting time.
 
-The time of a kind of request is learned from those that were answered. Knows nothing of engines.
+The time of a kind of request is estimated from those that were answered. Knows nothing of engines.
 """
 
 from __future__ import annotations
@@ -10,14 +10,23 @@ import time
 from collections.abc import Callable, Generator
 
 from crop_core.records.request import QueueStatus
-from ui.views.queue_status import QueueFullError
+from ui.views.texts import duration_in_words
 
 STATUS_EVERY = 1.0  # seconds between two statuses of one wait
-NEWEST = 0.3  # weight of the newest time in the mean of its kind
+NEWEST = 0.3  # weight of the newest time in the running mean of its kind
+
+
+class QueueFullError(ValueError):
+    """The queue is full; the message is one sentence for the visitor."""
+
+    def __init__(self, waiting: int, seconds: float | None) -> None:
+        queued = "1 request is" if waiting == 1 else f"{waiting} requests are"
+        when = "soon" if seconds is None else f"in about {duration_in_words(seconds)}"
+        super().__init__(f"The queue is full ({queued} waiting); please try again {when}.")
 
 
 class RequestQueue:
-    """waiting: how many may wait. width: how many may run at once. Safe to use from any thread."""
+    """FIFO queue. waiting: maximum that wait. width: maximum that run at once. Thread-safe."""
 
     def __init__(self, waiting: int, width: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self.width, self.clock = width, clock
@@ -28,11 +37,11 @@ class RequestQueue:
 
     @property
     def taken(self) -> int:
-        """How many requests are in it, running ones included."""
+        """Number of requests, running ones included."""
         return len(self._tickets)
 
     def join(self, kind: str, size: int = 1) -> Ticket:
-        """A place at the end; FullError if there is none. size: units of work, in which times are counted."""
+        """Ticket for a place at the end; QueueFullError if full. size: units of work, the unit of the estimates."""
         with self._moved:
             if len(self._tickets) >= self.width + self._waiting:
                 raise QueueFullError(self._waiting, self._before(self.width))
@@ -40,7 +49,7 @@ class RequestQueue:
             return self._tickets[-1]
 
     def wait(self, ticket: Ticket, seconds: float) -> bool:
-        """Whether it may run, after waiting at most so many seconds for that."""
+        """Wait at most `seconds` until a ticket may run; whether it may."""
         with self._moved:
             ready = self._moved.wait_for(lambda: self._tickets.index(ticket) < self.width, seconds)
             if ready and ticket.began is None:
@@ -48,37 +57,37 @@ class RequestQueue:
             return ready
 
     def status(self, ticket: Ticket) -> QueueStatus:
-        """Of one that waits."""
+        """Status of a waiting ticket."""
         with self._moved:
             place = self._tickets.index(ticket)
             return QueueStatus(max(1, place - self.width + 1), self._before(place))
 
     def leave(self, ticket: Ticket, answered: bool) -> None:
-        """Free its place; twice does nothing."""
+        """Free a ticket's place; a second call does nothing."""
         with self._moved:
             if ticket not in self._tickets:
                 return
             self._tickets.remove(ticket)
             if answered and ticket.began is not None:
                 took = (self.clock() - ticket.began) / ticket.size
-                known = self._means.get(ticket.kind, took)
-                self._means[ticket.kind] = known + NEWEST * (took - known)
+                mean = self._means.get(ticket.kind, took)
+                self._means[ticket.kind] = mean + NEWEST * (took - mean)
             self._moved.notify_all()
 
     def _before(self, place: int) -> float | None:
-        """Seconds until the request at a place may run; None before a request of each kind was answered."""
+        """Seconds until the request at a place may run; None while a kind ahead of it has no estimate."""
         earlier = self._tickets[:place]
         if any(ticket.kind not in self._means for ticket in earlier):
             return None
         return sum(map(self._left, earlier)) / self.width
 
     def _left(self, ticket: Ticket) -> float:
-        gone = 0.0 if ticket.began is None else self.clock() - ticket.began
-        return max(0.0, self._means[ticket.kind] * ticket.size - gone)
+        elapsed = 0.0 if ticket.began is None else self.clock() - ticket.began
+        return max(0.0, self._means[ticket.kind] * ticket.size - elapsed)
 
 
 class Ticket:
-    """A place in the queue, until `leave`. began: reading of the clock when it could run."""
+    """Place in the queue, until `leave`. began: clock time when it could run."""
 
     def __init__(self, queue: RequestQueue, kind: str, size: int) -> None:
         self.kind, self.size = kind, size
@@ -86,12 +95,12 @@ class Ticket:
         self._queue = queue
 
     def waits(self, every: float = STATUS_EVERY) -> Generator[QueueStatus, None, None]:
-        """A status at once and every so many seconds, until it may run; none if it already may."""
+        """Yield a status at once and every so many seconds until it may run; nothing if it already may."""
         ready = self._queue.wait(self, 0)
         while not ready:
             yield self._queue.status(self)
             ready = self._queue.wait(self, every)
 
     def leave(self, answered: bool = False) -> None:
-        """Let the next one run. answered: whether its time says how long others will take."""
+        """Let the next one run. answered: whether its time counts for the estimates."""
         self._queue.leave(self, answered)

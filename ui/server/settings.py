@@ -1,7 +1,7 @@
-"""What an operator may set from outside: CROP_* variables and `.env`, read once, typed, each explained in one line.
+"""Settings of the app: CROP_* variables and `.env`, read once, typed, each explained in one line.
 
-A wrong value is one sentence (`SettingsError`); a secret is never shown. A value that is None leaves the choice to
-whoever takes it. Knows nothing of torch and Gradio.
+A wrong value is one sentence (`SettingsError`); a secret is never shown. None leaves the choice to the code that reads
+it. Knows nothing of torch and Gradio.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from crop_core.records.localizers import NONE, localizer_help, named_localizers
+
 PREFIX = "CROP_"
-NO_LOCALIZER = "none"
 BUNDLED = ("crop-tiny", "crop-tiny-locator")
-PLAIN = (None, "self", NO_LOCALIZER, *BUNDLED)  # models and localizers that a public server may always use
 HIDDEN = "***"
 _LOGINS = "user:password, several of them separated by commas, with no user twice"
 
 
 class SettingsError(ValueError):
-    """A setting with a value that cannot be; the message is one sentence."""
+    """A setting with an invalid value; the message is one sentence."""
 
 
 class Settings(BaseSettings):
@@ -41,10 +41,10 @@ class Settings(BaseSettings):
     model: str | None = Field(default=None, description="Answering model: a bundled name, a local folder or a hub id.")
     localizer: str | None = Field(
         default=None,
-        description="Localizer, named like the model; 'self' is the model itself, 'none' starts without one.",
+        description=f"Localizer: {localizer_help()}.",
     )
     device: str | None = Field(
-        default=None, description="cpu, cuda, cuda:1, or auto for all of them at once; chosen by itself when empty."
+        default=None, description="cpu, cuda, cuda:1, or auto for all of them at once; chosen automatically when empty."
     )
     dtype: str | None = Field(
         default=None, description="float32, bfloat16 or float16; chosen for the device when empty."
@@ -63,15 +63,17 @@ class Settings(BaseSettings):
         default=None,
         description="Path under which a reverse proxy serves the app, such as /crop; the whole host when empty.",
     )
-    max_upload_mb: int = Field(default=20, ge=1, le=1000, description="Largest image file that is taken, in megabytes.")
+    max_upload_mb: int = Field(
+        default=20, ge=1, le=1000, description="Largest image file that is accepted, in megabytes."
+    )
     max_queue: int = Field(
-        default=16, ge=1, le=10000, description="Requests that may wait for the model before new ones are sent away."
+        default=16, ge=1, le=10000, description="Requests that may wait for the model before new ones are rejected."
     )
     time_limit: int = Field(
         default=300,
         ge=1,
         le=86400,
-        description="Seconds that one request may keep the model; it then ends in a sentence.",
+        description="Seconds that one request may take; then it fails with a time-out message.",
     )
     cache_mb: int = Field(
         default=256,
@@ -83,21 +85,21 @@ class Settings(BaseSettings):
         default=24, ge=1, le=8760, description="Hours after which uploaded images and offered files are deleted."
     )
     login: SecretStr | None = Field(
-        default=None, description="Who may come in: user:password, several separated by commas; everybody when empty."
+        default=None, description="Logins as user:password, several separated by commas; no login is needed when empty."
     )
     rate: int | None = Field(
-        default=None, ge=1, le=1000, description="Questions a minute for each login or address; any number when empty."
+        default=None, ge=1, le=1000, description="Questions a minute for each login or address; no limit when empty."
     )
     public: bool = Field(
         default=False,
-        description="1 on a public server: no models but the bundled ones and those of CROP_ALLOWED_MODELS.",
+        description="1 on a public server: only the bundled models and those of CROP_ALLOWED_MODELS are loaded.",
     )
     allowed_models: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Models and localizers that a public server may load besides, separated by commas."
+        default=(), description="Further models and localizers that a public server may load, separated by commas."
     )
-    log_questions: bool = Field(default=False, description="1 to have each request's question in its line of the log.")
+    log_questions: bool = Field(default=False, description="1 to log the question of each request.")
     metrics: bool = Field(
-        default=False, description="1 to offer figures for Prometheus at /metrics; needs prometheus-client."
+        default=False, description="1 to offer metrics for Prometheus at /metrics; needs prometheus-client."
     )
     mcp: bool = Field(default=False, description="1 to offer ask, compare and localize as MCP tools too; needs mcp.")
 
@@ -141,17 +143,17 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _allowed(self) -> Settings:
         for name in ("model", "localizer"):
-            wanted = getattr(self, name)
-            if self.public and wanted not in (*PLAIN, *self.allowed_models):
+            value = getattr(self, name)
+            if self.public and value not in (None, *named_localizers(), *BUNDLED, *self.allowed_models):
                 raise ValueError(
-                    f"{variable(name)} is {wanted!r}, which a public server may not load; put it into "
+                    f"{variable(name)} is {value!r}, which a public server may not load; put it into "
                     "CROP_ALLOWED_MODELS, or leave it empty."
                 )
         return self
 
     @property
     def logins(self) -> list[tuple[str, str]] | None:
-        """(user, password) of everybody who may come in; None where all may."""
+        """(user, password) of every login; None where no login is needed."""
         if self.login is None:
             return None
         pairs = (part.partition(":") for part in _parts(self.login.get_secret_value()))
@@ -164,16 +166,16 @@ class Settings(BaseSettings):
             for name in ("model", "localizer", "device", "dtype", "quantize", "compiled")
             if (value := getattr(self, name))
         }
-        if self.localizer == NO_LOCALIZER:
+        if self.localizer == NONE:
             options["localizer"] = None
         return options
 
     def limits(self) -> dict[str, Any]:
-        """Further ones, which a server sets and the engine by itself does not."""
+        """Further keyword arguments, which a server sets and the engine's defaults leave out."""
         return {"time_limit": self.time_limit, "remember": self.cache_mb * 10**6}
 
-    def told(self) -> list[str]:
-        """NAME=value of everything that was set, in the order of the fields; secrets as ***."""
+    def describe(self) -> list[str]:
+        """NAME=value of every field that was set, in their order; secrets as ***."""
         names = (name for name in type(self).model_fields if name in self.model_fields_set)
         return [f"{variable(name)}={_text(getattr(self, name))}" for name in names]
 
@@ -212,18 +214,18 @@ def _parts(text: str) -> list[str]:
 
 
 def _sentence(error: Any) -> str:
-    """What pydantic found, in one sentence: the variable, its value, what is allowed."""
-    said = str(error["ctx"]["error"]) if error["type"] == "value_error" else None
+    """A pydantic error as one sentence: the variable, its value, what is allowed."""
+    message = str(error["ctx"]["error"]) if error["type"] == "value_error" else None
     if not error["loc"]:  # about several settings at once
-        return str(said)
+        return str(message)
     name = str(error["loc"][0])
     field = Settings.model_fields[name]
     value = repr(HIDDEN if SecretStr in get_args(field.annotation) else error["input"])
-    return f"{variable(name)} is {value}, and must be {said or _allowed_values(field)}."
+    return f"{variable(name)} is {value}, and must be {message or _allowed_values(field)}."
 
 
 def _allowed_values(field: FieldInfo) -> str:
-    """In words, for the kinds of fields that there are."""
+    """The allowed values of a field, in words."""
     kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if kind is not type(None)]
     choices = [choice for kind in kinds for choice in get_args(kind) if isinstance(choice, str)]
     if choices:

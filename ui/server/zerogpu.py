@@ -1,8 +1,8 @@
-"""Hugging Face's ZeroGPU, which lends a GPU for the length of one call: in a forked process, by `spaces.GPU`.
+"""Hugging Face's ZeroGPU: a GPU for the duration of one call, in a forked process, by `spaces.GPU`.
 
-The models are moved to "cuda" before the app starts (`spaces` keeps the weights aside until then), and nothing runs
-before a GPU is there. Every request is one call: request and results are pickled and lie on the CPU, and what the fork
-changes stays in it. A ValueError is returned as a value, since `spaces` would replace its message.
+The models are moved to "cuda" before the app starts (`spaces` holds the weights until then), and nothing runs without a
+GPU. Every request is one call: request and results are pickled and lie on the CPU, and changes in the fork stay there.
+A ValueError is returned as a value, since `spaces` would replace its message.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from crop_core.records.request import (
     unwrap,
 )
 
-LEAST, MOST = 15, 120  # seconds; the most that ZeroGPU lends without a subscription
-MOVE = 10  # seconds for the weights to reach the GPU, and the first run there
-PREFILL, TOKEN = 0.5, 0.05  # seconds an image, and an answer's token: rather too long for a model of 7 billion
-WORKER = "ZeroGPU worker error"  # the title of what went wrong inside; others tell of quotas and queues
-TAKEN = "GPU task aborted"  # its message when the seconds asked for are over
-NOT_HERE = {"quantize": "it has room for 16 bits", "compiled": "each call would compile again"}
+MIN_SECONDS, MAX_SECONDS = 15, 120  # maximum of ZeroGPU without a subscription
+MOVE = 10  # seconds for the transfer of the weights to the GPU, and the first run there
+PREFILL, TOKEN = 0.5, 0.05  # seconds an image, and a token of the answer: an upper bound for 7 billion parameters
+WORKER = "ZeroGPU worker error"  # title of internal errors; others concern quotas and queues
+ABORTED = "GPU task aborted"  # its message when the requested seconds are over
+UNSUPPORTED = {"quantize": "16-bit weights fit", "compiled": "each call would compile again"}
 _warm: set[int] = set()  # processes in which the models have run
 
 
 class ZeroError(ValueError):
-    """What ZeroGPU refuses; the message is one sentence for the person who asked."""
+    """Request refused by ZeroGPU; the message is one sentence for the visitor."""
 
 
 def on_zero(environ: Mapping[str, str] | None = None) -> bool:
@@ -47,18 +47,18 @@ def on_zero(environ: Mapping[str, str] | None = None) -> bool:
 
 
 def load_engine(options: dict[str, Any]) -> Engine:
-    """The engine by the arguments of `CropEngine.from_pretrained`; on ZeroGPU behind its decorator.
+    """Load the engine by the arguments of `CropEngine.from_pretrained`; on ZeroGPU behind its decorator.
 
-    Raises ValueError with one sentence, there also for settings that cannot be.
+    Raises ValueError with one sentence, also for settings that ZeroGPU does not support.
     """
     if not on_zero():
         return CropEngine.from_pretrained(**options)
-    for name, why in NOT_HERE.items():
+    for name, why in UNSUPPORTED.items():
         if options.get(name):
             raise ZeroError(f"CROP_{name.upper()} cannot be used on ZeroGPU, where {why}; leave it empty.")
     if options.get("device") not in (None, "cuda"):
         raise ZeroError(f"CROP_DEVICE is {options['device']!r}, and on ZeroGPU must be cuda; leave it empty.")
-    import spaces  # which takes CUDA's place; a Space has it
+    import spaces  # patches CUDA; part of every Space
 
     engine = CropEngine.from_pretrained(**{"dtype": "bfloat16", **options, "device": "cpu", "warm_up": False})
     engine.to("cuda")
@@ -66,7 +66,7 @@ def load_engine(options: dict[str, Any]) -> Engine:
 
 
 class ZeroEngine(EngineWrapper):
-    """An engine of which every request runs in a call that has a GPU. gpu: `spaces.GPU`."""
+    """Engine whose requests each run in a call with a GPU. gpu: `spaces.GPU`."""
 
     def __init__(self, engine: CropEngine, gpu: Any) -> None:
         super().__init__(engine)
@@ -94,19 +94,19 @@ class ZeroEngine(EngineWrapper):
 
 
 def duration(request: EngineRequest[Any]) -> int:
-    """Seconds of GPU that a request may take; arithmetic on rough times, not measured."""
+    """GPU seconds to reserve for a request: a rough estimate, not measured."""
     repeats = request.config.repeats
     answer = PREFILL * len(request.images) + TOKEN * request.config.max_new_tokens
     runs = {
         "localize": 1,
         "answer": repeats + 2,  # the repetitions, one to measure memory, the localizer
-        "ask_many": 2 + len(request.specs),
-    }.get(request.kind, 2 * repeats + 5)  # of both, two that are fed what the other said, the localizer
-    return round(min(MOST, max(LEAST, MOVE + runs * answer)))
+        "run_many": 2 + len(request.specs),
+    }.get(request.kind, 2 * repeats + 5)  # of both, two teacher-forced on the other's answer, the localizer
+    return round(min(MAX_SECONDS, max(MIN_SECONDS, MOVE + runs * answer)))
 
 
 def _warmed(engine: CropEngine) -> CropEngine:
-    """The engine, run once in this process; forks start cold, and may be used again."""
+    """The engine, warmed up once a process; forks start cold, and may be reused."""
     if os.getpid() not in _warm:
         engine.warm_up()
         _warm.add(os.getpid())
@@ -119,13 +119,13 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except gr.Error as error:
-        raise _told(error) from error
+        raise _translate(error) from error
 
 
-def _told(error: gr.Error) -> Exception:
-    """What `spaces` says: a sentence about quotas and queues without its markup, or that the call broke."""
-    if error.message == TAKEN:
-        return ZeroError("The GPU was taken back before the answer was there; ask for fewer things at once.")
+def _translate(error: gr.Error) -> Exception:
+    """Error of `spaces` as a sentence without markup, or as RuntimeError for an internal one."""
+    if error.message == ABORTED:
+        return ZeroError("The GPU's time was over before the answer was complete; run fewer configurations at once.")
     if getattr(error, "title", "") == WORKER:
         return RuntimeError(f"{WORKER}: {error.message}")
     return ZeroError(" ".join(re.sub(r"<[^>]*>", " ", str(error.message)).split()))

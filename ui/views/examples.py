@@ -1,4 +1,4 @@
-"""The one-click examples: a folder with examples.json and its images."""
+"""One-click examples: a folder with examples.json and its images."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ FAILS = " · CROP fails at 64 tokens"
 
 @dataclass(frozen=True)
 class Example:
-    """An image file and a question, with its right answer and its kind; pruning_fails: measured for CROP at 64, which
-    said what `pruned` is.
+    """Image file and question, with the right answer and its kind.
+
+    pruning_fails: measured for CROP at 64 tokens, whose answer is `pruned`.
     """
 
     image: Path
@@ -70,6 +71,6 @@ def strip_html(examples: list[Example]) -> str:
 
 
 def thumbnail(path: Path) -> str:
-    """An image file as a small data URL: a JPEG, since the page holds dozens of them, and makes each visitor wait."""
+    """Image file as a small data URL: a JPEG, since every visitor's page loads dozens of them."""
     with Image.open(path) as image:
-        return data_url(image.convert("RGB"), side=320, small=0)
+        return data_url(image.convert("RGB"), side=320, max_png_bytes=0)

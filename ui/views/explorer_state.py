@@ -1,4 +1,4 @@
-"""What the explorer draws: images as data URLs and a JSON text. Built from records, without torch or Gradio."""
+"""State of the explorer: images as data URLs and a JSON text. Built from records, without torch or Gradio."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def result_json(result: Comparison) -> dict[str, Any]:
-    """The finished comparison as the explorer shows it: the pruned run's traces, words and numbers."""
+    """A finished comparison for the explorer: the pruned run's traces, texts and numbers."""
     name = texts.method_name(result.method)
     return {
         "trace": result.trace.to_json(),
@@ -28,8 +28,8 @@ def result_json(result: Comparison) -> dict[str, Any]:
         "notices": texts.notices(result),
         "notes": texts.run_notes(result),
         "tokens": {
-            "baseline": texts.token_chips(result.baseline.tokens, "with every token", f"with {name}"),
-            "crop": texts.token_chips(result.crop.tokens, f"with {name}", "with every token"),
+            "baseline": texts.token_chips(result.baseline.tokens, "in the baseline", f"with {name}"),
+            "crop": texts.token_chips(result.crop.tokens, f"with {name}", "in the baseline"),
         },
         "readouts": texts.readouts(result),
         "footer": texts.footer(result),
@@ -38,7 +38,7 @@ def result_json(result: Comparison) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ShownImage:
-    """An image as a data URL, and the (width, height) of the original."""
+    """Image as a data URL, and the (width, height) of the original."""
 
     url: str
     size: tuple[int, int]
@@ -46,10 +46,10 @@ class ShownImage:
 
 @dataclass(frozen=True)
 class ExplorerState:
-    """What one visitor sees at one moment; `event` gives the next moment. Never changed in place, never shared.
+    """View of one visitor at one moment; `event` gives the next one. Immutable.
 
-    region: in the first image; those in the others are in the result. fixed: it cannot be asked about with another
-    region, as it was recorded elsewhere.
+    region: in the first image; those in the others are in the result. fixed: the region cannot be changed, since the
+    run was opened from a file.
     """
 
     images: tuple[ShownImage, ...]
@@ -64,12 +64,12 @@ class ExplorerState:
 
     @classmethod
     def of(cls, images: Image.Image | Sequence[Image.Image], question: str = "", method: str = "CROP") -> ExplorerState:
-        """Images, or one, with nothing known of them yet; method: what the pruned run will be called."""
-        given = images if isinstance(images, Sequence) else [images]
-        return cls(tuple(ShownImage(data_url(image), image.size) for image in given), question, method)
+        """State before a run, of one image or several; method: display name of the pruned run."""
+        shown = images if isinstance(images, Sequence) else [images]
+        return cls(tuple(ShownImage(data_url(image), image.size) for image in shown), question, method)
 
     def event(self, event: StreamEvent) -> ExplorerState:
-        """This view after one event of the engine's stream."""
+        """State after one event of the engine's stream."""
         answers = dict(self.answers)
         if event.stage in ("baseline", "crop"):
             answers[event.stage] = event.text
@@ -79,12 +79,12 @@ class ExplorerState:
         return replace(self, stage=event.stage, region=region, answers=answers, result=event.comparison or self.result)
 
     def to_json(self) -> dict[str, Any]:
-        """The explorer's payload: {"image": data URL, "others": [data URL of each further image], "data": JSON
+        """Payload of the explorer: {"image": data URL, "others": [data URL of each further image], "data": JSON
         text}.
         """
         first, *others = self.images
         regions = () if self.result is None else self.result.regions[1:]
-        found = [region_json(region) for region in regions] if regions else [None] * len(others)
+        region_data = [region_json(region) for region in regions] if regions else [None] * len(others)
         data = {
             "id": self.key,
             "stage": self.stage,
@@ -94,7 +94,7 @@ class ExplorerState:
             "fixed": self.fixed,
             "region": None if self.region is None else region_json(self.region),
             "others": [
-                {"size": list(other.size), "region": region} for other, region in zip(others, found, strict=True)
+                {"size": list(other.size), "region": region} for other, region in zip(others, region_data, strict=True)
             ],
             "answers": {"baseline": self.answers.get("baseline", ""), "crop": self.answers.get("crop", "")},
             "result": None if self.result is None else result_json(self.result),
@@ -104,5 +104,5 @@ class ExplorerState:
 
 
 def region_json(region: Region) -> dict[str, Any]:
-    """A region as the explorer reads it."""
+    """JSON of a region for the explorer."""
     return {"grid": list(region.grid), "source": region.source, "confidence": region.confidence}

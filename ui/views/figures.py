@@ -1,4 +1,4 @@
-"""Plotly figures of a comparison: where the time goes, and visual tokens alive per layer. Reads records only."""
+"""Plotly figures: time by stage, visual tokens per layer, budget curves, answer map. Reads records only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from crop_core.records.results import Comparison, RunResult
 
-INK = "#7b8794"  # readable on the light and on the dark page
+INK = "#7b8794"  # legible in the light and in the dark theme
 STAGE_NAMES = {
     "localizer_s": "localizer",
     "encode_s": "image encoder",
@@ -30,12 +30,12 @@ STAGE_NAMES = {
 
 
 def literal(text: str) -> str:
-    """A text from outside as Plotly shows it letter by letter; by itself it reads <b>, <br> and <a href> as HTML."""
+    """Escaped untrusted text, since Plotly reads <b>, <br> and <a href> as HTML."""
     return escape(texts.quoted(text))
 
 
 def styled(figure: go.Figure, title: str, height: int) -> go.Figure:
-    """Common look: transparent, quiet grid, system font, legend below, which takes its room from the plot."""
+    """Apply the common look: transparent, quiet grid, system font, legend below inside the figure's height."""
     figure.update_layout(
         height=height,
         title={"text": title, "x": 0.01, "y": 0.98, "yanchor": "top", "font": {"size": 14}},
@@ -52,9 +52,9 @@ def styled(figure: go.Figure, title: str, height: int) -> go.Figure:
 
 
 def time_split(result: Comparison) -> go.Figure:
-    """Horizontal bars of milliseconds by stage, one bar for each run."""
+    """Horizontal bars of milliseconds by stage, one bar a run."""
     figure = go.Figure()
-    runs = [texts.method_name(result.method), "every token"]
+    runs = [texts.method_name(result.method), texts.BASELINE]
     costs = (result.crop.cost, result.baseline.cost)
     for field, name in STAGE_NAMES.items():
         values = [1000 * getattr(cost, field) for cost in costs]
@@ -68,14 +68,14 @@ def time_split(result: Comparison) -> go.Figure:
 
 
 def alive_curve(result: Comparison) -> go.Figure:
-    """Visual tokens of all images alive in each layer of the LLM in both runs, with the mean of the pruned one."""
+    """Visual tokens of all images alive in each LLM layer in both runs, with the mean of the pruned one."""
     layers = list(range(result.crop.trace.layers))
     figure = go.Figure()
-    every = [result.crop.total("visual_tokens")] * len(layers)
+    full = [result.crop.total("visual_tokens")] * len(layers)
     alive = np.sum([trace.alive_counts for trace in result.crop.traces], axis=0)
     mean = result.crop.total("mean_tokens")
     pruned = texts.method_name(result.method)
-    for name, counts, colour in (("every token", every, palette.BASELINE), (pruned, alive, palette.CROP)):
+    for name, counts, colour in ((texts.BASELINE, full, palette.BASELINE), (pruned, alive, palette.CROP)):
         line = {"shape": "hv", "color": colour, "width": 2.5}
         hover = "layer %{x}: %{y} visual tokens<extra>" + name + "</extra>"
         figure.add_trace(go.Scatter(x=layers, y=list(counts), name=name, mode="lines", line=line, hovertemplate=hover))
@@ -85,27 +85,27 @@ def alive_curve(result: Comparison) -> go.Figure:
     return styled(figure, "Visual tokens alive per layer", 320)
 
 
-def budget_curves(told: list[RunResult]) -> go.Figure:
-    """Against the mean visual tokens per layer: the probability of the full answer, with a cross where the answer is
-    another one, and the work. One line a method; the first of `told` is every token.
+def budget_curves(results: list[RunResult]) -> go.Figure:
+    """Probability of the baseline's answer, a cross marking another answer, and work, against mean tokens per layer.
+
+    One line a method; the first of `results` is the baseline.
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1, row_heights=[0.6, 0.4])
-    full, names = told[0], list(dict.fromkeys(each.name for each in told[1:]))
+    baseline, names = results[0], list(dict.fromkeys(each.name for each in results[1:]))
     for place, name in enumerate(names):
-        points = sorted((each for each in told[1:] if each.name == name), key=lambda each: each.trace.mean_tokens)
-        for row, line in enumerate(_lines([*points, full], name, place), 1):
+        points = sorted((each for each in results[1:] if each.name == name), key=lambda each: each.trace.mean_tokens)
+        for row, line in enumerate(_lines([*points, baseline], name, place), 1):
             figure.add_trace(line, row=row, col=1)
     ticks = [16 * 2**k for k in range(12)]
     figure.update_xaxes(type="log", tickvals=ticks)
     figure.update_xaxes(title="mean visual tokens per layer", row=2, col=1)
     figure.update_yaxes(title="probability", range=[-0.03, 1.05], row=1, col=1)
     figure.update_yaxes(title="GFLOP", rangemode="tozero", row=2, col=1)
-    said = f"How likely “{literal(full.text)}” stays (× another answer)"
-    return styled(figure, said, 520)
+    return styled(figure, f"How likely “{literal(baseline.text)}” stays (× another answer)", 520)
 
 
 def _lines(points: list[RunResult], name: str, place: int) -> tuple[go.Scatter, go.Scatter]:
-    """Probability and work of one method; told apart by colour and by dash."""
+    """Probability and work of one method, with a colour and a dash of its own."""
     tokens = [each.trace.mean_tokens for each in points]
     look = {
         "name": name,
@@ -115,13 +115,13 @@ def _lines(points: list[RunResult], name: str, place: int) -> tuple[go.Scatter, 
         "x": tokens,
     }
     symbols = ["circle" if each.same else "x" for each in points]
-    said = [literal(each.text) for each in points]
-    chance = go.Scatter(
+    answers = [literal(each.text) for each in points]
+    probability = go.Scatter(
         **look,
         y=[each.chance for each in points],
-        text=said,
+        text=answers,
         marker={"symbol": symbols, "size": 9},
-        hovertemplate="%{x:.0f} tokens: %{y:.1%}<br>says “%{text}”<extra>" + name + "</extra>",
+        hovertemplate="%{x:.0f} tokens: %{y:.1%}<br>answer “%{text}”<extra>" + name + "</extra>",
     )
     work = go.Scatter(
         **look,
@@ -130,17 +130,17 @@ def _lines(points: list[RunResult], name: str, place: int) -> tuple[go.Scatter, 
         marker={"size": 6},
         hovertemplate="%{x:.0f} tokens: %{y:.2f} GFLOP<extra>" + name + "</extra>",
     )
-    return chance, work
+    return probability, work
 
 
-def answer_map(image: Image.Image, told: list[RunResult]) -> go.Figure:
-    """Over the image, cell by cell: the probability of the full answer with the region around that cell.
+def answer_map(image: Image.Image, results: list[RunResult]) -> go.Figure:
+    """Over the image, cell by cell: the probability of the baseline's answer with the region around that cell.
 
-    The ways after the first are called "x,y" by their cell.
+    Runs after the first are named "x,y" by their cell.
     """
     width, height = image.size
     z: list[list[float | None]] = [[None] * GRID for _ in range(GRID)]
-    for each in told[1:]:
+    for each in results[1:]:
         x, y = (int(part) for part in each.name.split(","))
         z[y][x] = each.chance
     centres = [[side * (k + 0.5) / GRID for k in range(GRID)] for side in (width, height)]
@@ -161,4 +161,4 @@ def answer_map(image: Image.Image, told: list[RunResult]) -> go.Figure:
     )
     figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
     figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
-    return styled(figure, f"Where “{literal(told[0].text)}” lives", 460)
+    return styled(figure, f"Where “{literal(results[0].text)}” lives", 460)

@@ -1,4 +1,4 @@
-"""Methods side by side: what the small images are drawn from, and the rows of their table. Reads records only."""
+"""Methods side by side: data of the small views, and the rows of their table. Reads records only."""
 
 from __future__ import annotations
 
@@ -12,34 +12,44 @@ if TYPE_CHECKING:
 
     from crop_core.records.results import RunResult
 
-HEADERS = ["method", "answer", "same", "gives that answer", "KL, nats", "tokens", "first token ms", "KV MB", "GFLOP"]
-WIDTHS = ["110px", "90px", "60px", "90px", "70px", "75px", "90px", "75px", "75px"]  # no word of a head is broken
+HEADERS = ["method", "answer", "same", "baseline answer", "KL, nats", "tokens", "first token ms", "KV MB", "GFLOP"]
+WIDTHS = [
+    "110px",
+    "90px",
+    "60px",
+    "90px",
+    "70px",
+    "75px",
+    "90px",
+    "75px",
+    "75px",
+]  # wide enough for each word of a header
 SHARED = ("boxes", "image_size", "visible", "view", "layers")  # of a trace, the same for every method
 
 
-def gallery_json(image: Image.Image, told: list[RunResult]) -> dict[str, str]:
+def gallery_json(image: Image.Image, results: list[RunResult]) -> dict[str, str]:
     """{"image": data URL, "data": JSON text}: what all traces share once, then each method's own, without scores."""
-    first = told[0].trace.to_json()
-    data = {"shared": {key: first.get(key) for key in SHARED}, "rows": [_row(each) for each in told]}
+    first = results[0].trace.to_json()
+    data = {"shared": {key: first.get(key) for key in SHARED}, "rows": [_row(each) for each in results]}
     return {"image": data_url(image), "data": json.dumps(data, allow_nan=False)}
 
 
-def _row(told: RunResult) -> dict[str, Any]:
-    trace = told.trace.to_json()
+def _row(result: RunResult) -> dict[str, Any]:
+    trace = result.trace.to_json()
     own = {key: value for key, value in trace.items() if key not in SHARED}
     own["steps"] = [{"layer": step["layer"], "kept": step["kept"]} for step in trace["steps"]]
     return {
-        "name": told.name,
-        "text": told.text,
-        "same": told.same,
-        "chance": told.chance,
-        "mean": told.trace.mean_tokens,
+        "name": result.name,
+        "text": result.text,
+        "same": result.same,
+        "chance": result.chance,
+        "mean": result.trace.mean_tokens,
         "trace": own,
     }
 
 
-def table_rows(told: list[RunResult]) -> list[list[Any]]:
-    """A row a method in the order of HEADERS; numbers stay numbers, so that columns can be sorted."""
+def table_rows(results: list[RunResult]) -> list[list[Any]]:
+    """Row of every method, columns as in HEADERS; numbers stay numbers, so that columns can be sorted."""
     return [
         [
             each.name,
@@ -52,5 +62,5 @@ def table_rows(told: list[RunResult]) -> list[list[Any]]:
             round(each.kv_bytes / 1e6, 2),
             round((each.flops + each.localizer_flops) / 1e9, 2),
         ]
-        for each in told
+        for each in results
     ]

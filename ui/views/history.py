@@ -1,4 +1,4 @@
-"""What a visitor has asked so far: the finished runs, and the strip of cards that shows one of them again."""
+"""History of a visitor: the finished runs, and the strip of cards that selects one of them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from crop_core.records.results import Comparison
     from ui.views.explorer_state import ExplorerState
 
-MOST = 12  # runs that are kept for a visitor; the oldest goes first
-MOST_PIXELS = 64_000_000  # of all images that they keep
+MAX_RUNS = 12  # kept for a visitor; the oldest goes first
+MAX_PIXELS = 64_000_000  # of all their images
 NOTHING = "(nothing)"  # stands for an empty answer
-Turns = tuple[tuple[str, str], ...]  # questions and their answers with every token, oldest first
+Turns = tuple[tuple[str, str], ...]  # questions and their baseline answers, oldest first
 
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """One finished run: the images, the result, the view of it, and the settings that it was asked with.
+    """Finished run: images, result, view and settings.
 
-    file: the name of the file that it was opened from, if it was.
+    file: name of the file that it was opened from, if any.
     """
 
     images: tuple[Image.Image, ...]
@@ -36,34 +36,34 @@ class FinishedRun:
 
     @property
     def turns(self) -> Turns:
-        """The thread up to this run: every question with its answer, as a follow-up is told."""
+        """The thread up to this run: every question with its answer, as a follow-up's prompt has it."""
         return *self.result.history, (self.result.question, self.result.baseline.text)
 
     def same_images(self, other: FinishedRun) -> bool:
-        """Whether both are about the same images, and both were asked here or both opened from files."""
+        """Whether both have the same images, and both were run here or both opened from files."""
         return bool(self.file) == bool(other.file) and self.view.images == other.view.images
 
     @property
     def regions(self) -> tuple[tuple[int, int, int, int], ...]:
-        """The region in every image, as inclusive grid cells."""
+        """Region in every image, as inclusive grid cells."""
         return tuple(trace.region.grid for trace in self.result.crop.traces)
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """runs: oldest first, at most MOST. at: the one that is shown. Never changed in place, never shared."""
+    """runs: oldest first, at most MAX_RUNS. at: index of the one that is shown. Immutable."""
 
     runs: tuple[FinishedRun, ...] = ()
     at: int = -1
 
     @property
     def shown(self) -> FinishedRun | None:
-        """The run that is on screen."""
+        """Run on screen."""
         return self.runs[self.at] if self.runs else None
 
     @property
     def thread(self) -> Turns:
-        """The shown run's question and answer, with those before it and those that followed; empty without a run."""
+        """Turns of the shown run's thread, earlier and later ones; empty without a run."""
         shown = self.shown
         if shown is None:
             return ()
@@ -71,49 +71,50 @@ class History:
         return max((turns for turns in onward if turns[: len(shown.turns)] == shown.turns), key=len)
 
     def add(self, run: FinishedRun) -> History:
-        """With one more run, which is shown; runs about the same images share them."""
+        """History with one more run, which is shown; runs on the same images share them."""
         same = next((old for old in self.runs if old.same_images(run)), None)
         if same is not None:
             run = replace(run, images=same.images, view=replace(run.view, images=same.view.images))
-        runs = (*self.runs, run)[-MOST:]
-        while len(runs) > 1 and _pixels(runs) > MOST_PIXELS:
+        runs = (*self.runs, run)[-MAX_RUNS:]
+        while len(runs) > 1 and _pixels(runs) > MAX_PIXELS:
             runs = runs[1:]
         return History(runs, len(runs) - 1)
 
     def choose(self, index: object) -> History:
-        """With another run shown; an index that is none (it comes from the browser) changes nothing."""
+        """History with another run shown; an invalid index (it comes from the browser) changes nothing."""
         return History(self.runs, index) if type(index) is int and 0 <= index < len(self.runs) else self
 
 
 def _pixels(runs: tuple[FinishedRun, ...]) -> int:
-    pictures = {id(image): image.width * image.height for run in runs for image in run.images}
-    return sum(pictures.values())
+    sizes = {id(image): image.width * image.height for run in runs for image in run.images}
+    return sum(sizes.values())
 
 
 def strip_html(history: History) -> str:
-    """The thread of the shown run, and a card for every run of its images and question, or for every one that was
-    opened, newest first; nothing of either that has one entry alone.
+    """Thread of the shown run, and a card for every run of its images and question, or for every opened one.
+
+    Newest first; either part is empty when it has a single entry.
     """
     shown = history.shown
-    alike = [at for at, run in enumerate(history.runs) if shown and _belong(run, shown)]
-    cards = [_run_card(history, at) for at in reversed(alike)]
-    title = "Opened" if shown and shown.file else "Asked so far"
+    related = [at for at, run in enumerate(history.runs) if shown and _belong(run, shown)]
+    cards = [_run_card(history, at) for at in reversed(related)]
+    title = "Opened" if shown and shown.file else "Runs so far"
     return thread_html(history) + (render("run_strip", title, cards) if len(cards) > 1 else "")
 
 
 def thread_html(history: History) -> str:
-    """The thread of the shown run, oldest turn first; nothing where its question stands alone."""
+    """Thread of the shown run, oldest turn first; empty for a single turn."""
     turns = history.thread
     cards = [_turn_card(history, turns[: count + 1]) for count in range(len(turns))]
     return render("thread", cards) if len(cards) > 1 else ""
 
 
 def _belong(run: FinishedRun, other: FinishedRun) -> bool:
-    """Whether they are shown together."""
+    """Whether two runs are shown together."""
     if run.file or other.file:
         return bool(run.file and other.file)
-    said = [(each.result.question, each.result.history) for each in (run, other)]
-    return run.same_images(other) and said[0] == said[1]
+    turns = [(each.result.question, each.result.history) for each in (run, other)]
+    return run.same_images(other) and turns[0] == turns[1]
 
 
 def _run_card(history: History, at: int) -> Card:
@@ -129,14 +130,14 @@ def _run_card(history: History, at: int) -> Card:
 
 
 def _turn_card(history: History, turns: Turns) -> Card:
-    """The last of these turns, from the run that ends them: the shown one, or the latest, or none that is kept."""
+    """Card of the last of these turns, from the run that ends them: the shown one, the latest, or none kept."""
     question, baseline = (text or NOTHING for text in turns[-1])
     shown = history.shown
-    found = [at for at, run in enumerate(history.runs) if shown and run.same_images(shown) and run.turns == turns]
-    at = history.at if history.at in found else max(found, default=None)
-    told = f"every token: {baseline}"
+    indices = [at for at, run in enumerate(history.runs) if shown and run.same_images(shown) and run.turns == turns]
+    at = history.at if history.at in indices else max(indices, default=None)
+    line = f"Baseline: {baseline}"
     if at is None:
-        return Card(None, question, (told, "in no file that was opened" if shown and shown.file else "no longer kept"))
+        return Card(None, question, (line, "not in the opened files" if shown and shown.file else "no longer kept"))
     run = history.runs[at]
     pruned = f"{texts.method_name(run.result.method)}: {run.result.crop.text or NOTHING}"
-    return Card(at, question, (told, pruned), regions=run.regions, current=at == history.at)
+    return Card(at, question, (line, pruned), regions=run.regions, current=at == history.at)

@@ -1,6 +1,6 @@
-"""Every colour of the explorer, in one place: JavaScript, CSS, figures and Plotly all take them from here.
+"""Every colour of the explorer, used by JavaScript, CSS, figures and Plotly.
 
-The hues are Okabe and Ito's, which people with the common kinds of colour blindness can tell apart.
+The hues are Okabe and Ito's, distinct with the common kinds of colour blindness.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def method_colour(place: int) -> str:
-    """Hex colour of the method in this place of a list."""
+    """Hex colour of the method at this index."""
     return METHODS[place % len(METHODS)]
 
 
 def method_dash(place: int) -> str:
-    """Plotly's name of the dash that goes with it, so that lines can be told apart in grey."""
+    """Plotly's dash of the method at this index, so that lines differ in grey too."""
     return DASHES[place % len(DASHES)]
 
 

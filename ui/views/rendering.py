@@ -1,4 +1,4 @@
-"""Render HTML from the Jinja2 macros in `templates/fragments.html`; every value is escaped, and none may be missing."""
+"""Render HTML from the Jinja2 macros in `templates/fragments.html`; values are escaped, a missing one is an error."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TEMPLATES.globals["GRID"] = GRID
 
 @dataclass(frozen=True)
 class Card:
-    """One entry of a strip: a title above lines of text, beside an image (data URL) or regions (inclusive grid cells).
+    """Entry of a strip: a title above lines of text, beside an image (data URL) or regions (inclusive grid cells).
 
-    index: what a click on it selects, None where it selects nothing. current: whether it is on screen.
+    index: what a click selects, None for nothing. current: whether it is on screen.
     """
 
     index: int | None
@@ -36,15 +36,15 @@ class Card:
 
 
 def render(fragment: str, *values: Any) -> str:
-    """HTML of the macro of that name, called with these values.
+    """HTML of the macro `fragment`, called with these values.
 
     Raises:
-        jinja2.TemplateError: for a macro or an attribute of a value that does not exist.
+        jinja2.TemplateError: for a missing macro, or a missing attribute of a value.
     """
     macros: Any = TEMPLATES.get_template("fragments.html").module
     return str(getattr(macros, fragment)(*values)).strip()
 
 
 def message(*sentences: str) -> str:
-    """The message area: nothing, or an alert for each sentence that is not empty, which screen readers announce."""
+    """Message area: an alert for each sentence that is not empty, announced by screen readers."""
     return render("alerts", list(filter(None, sentences)))

@@ -1,7 +1,7 @@
-"""Bundle the ES modules of ui/static/js into one script that can stand inside an HTML page and fetches nothing.
+"""Bundle the ES modules of ui/static/js into one script for an HTML page, which fetches nothing.
 
-Each module becomes a function with a scope of its own, called once, after the modules that it imports. Of the module
-syntax only what the modules use is understood: `import { a, b as c } from "./name.js";` and `export` before a
+Each module becomes a function with a scope of its own, called once, after the modules that it imports. Only the
+module syntax in use is supported: `import { a, b as c } from "./name.js";` and `export` before a
 declaration, each at the start of a line.
 """
 
@@ -21,17 +21,17 @@ OTHER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 @cache
 def bundle(entry: str, folder: Path = MODULES) -> str:
-    """The module `entry` with all that it imports, for a `<script type="module">`; the same text every time.
+    """Bundle the module `entry` with its imports, for a `<script type="module">`; deterministic.
 
-    Raises ValueError for an import of a name that is not exported, for modules that import each other, for module
-    syntax that is not understood, and for text that would end the script element.
+    Raises ValueError for an import of a name that is not exported, for import cycles, for unsupported module
+    syntax, and for text that would end the script element.
     """
-    modules, found = {}, [entry]
-    while found:
-        name = found.pop()
+    modules, pending = {}, [entry]
+    while pending:
+        name = pending.pop()
         if name not in modules:
             modules[name] = (folder / f"{name}.js").read_text(encoding="utf-8")
-            found += _imports(modules[name])
+            pending += _imports(modules[name])
     try:
         order = list(TopologicalSorter({name: sorted(_imports(text)) for name, text in modules.items()}).static_order())
     except CycleError as error:
@@ -44,11 +44,11 @@ def bundle(entry: str, folder: Path = MODULES) -> str:
 
 
 def _imports(text: str) -> dict[str, list[str]]:
-    """Module -> names that are imported from it."""
-    found: dict[str, list[str]] = {}
+    """Module -> names imported from it."""
+    imports: dict[str, list[str]] = {}
     for names, module in IMPORT.findall(text):
-        found.setdefault(module, []).extend(NAME.findall(names))
-    return found
+        imports.setdefault(module, []).extend(NAME.findall(names))
+    return imports
 
 
 def _as_function(name: str, text: str, exports: dict[str, list[str]]) -> str:
@@ -57,22 +57,24 @@ def _as_function(name: str, text: str, exports: dict[str, list[str]]) -> str:
         missing = sorted({*names} - {*exports[module]})
         if missing:
             raise ValueError(f"{name}.js imports {', '.join(missing)} from {module}.js, which does not export it.")
-    body = IMPORT.sub(lambda found: f"const {{{found[1].replace(' as ', ': ')}}} = ${found[2]};", text)
+    body = IMPORT.sub(lambda match: f"const {{{match[1].replace(' as ', ': ')}}} = ${match[2]};", text)
     body = EXPORT.sub("", body)
     if rest := OTHER.search(body):
-        raise ValueError(f"{name}.js has module syntax that ui/views/scripts.py does not understand: {rest[0]}")
+        raise ValueError(f"{name}.js has module syntax that ui/views/scripts.py does not support: {rest[0]}")
     return f"const ${name} = (() => {{\n{body}return {{ {', '.join(exports[name])} }};\n}})();\n"
 
 
 def head() -> str:
-    """What the app's page needs in its `<head>`: the views' module, loaded once. Stands in the page itself, so that it
-    works under any root path, behind a login, and is never a version that a browser kept.
+    """Content of the page's `<head>`: the views' module, inline.
+
+    So it works under any root path and behind a login, and is never an outdated copy in a browser's cache.
     """
     return f'<script type="module">\n{bundle("page")}</script>'
 
 
 def mount(view: str) -> str:
-    """JavaScript with which a Gradio component hands itself to the module (static/js/page.js), before or after this has
-    loaded. view: "explorer" or "gallery".
+    """JavaScript that registers a Gradio component with static/js/page.js, before or after that has loaded.
+
+    view: "explorer" or "gallery".
     """
     return f"(window.cropViews ||= []).push(['{view}', {{ element, props, trigger, watch }}]);"

@@ -1,4 +1,4 @@
-"""Every sentence and number format of the app: verdict, notices, readouts. Knows records only, no Gradio, no torch."""
+"""Texts of the app: verdict, notices, readouts, queue status. Knows records only, no Gradio, no torch."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from crop_core.records.config import method_of
 from crop_core.records.formatting import format_bytes, format_flops, format_number, format_probability, format_seconds
+from crop_core.records.methods import method_of
 
 if TYPE_CHECKING:
+    from crop_core.records.request import QueueStatus
     from crop_core.records.results import Answer, Comparison, TokenProb
 
-SAME_WITHIN = 0.005  # counts and bytes closer than this are called the same
-SAME_TIME_WITHIN = 0.03  # times closer than this are noise
-SHORT_ANSWER = 4  # tokens up to which the probability of the whole answer says something
-QUOTED = 48  # characters of an answer that the verdict repeats
+BASELINE = "Baseline"  # the run with every visual token
+SAME_WITHIN = 0.005  # relative; counts and bytes closer than this are called the same
+SAME_TIME_WITHIN = 0.03  # relative; times closer than this are noise
+SHORT_ANSWER = 4  # tokens; longer answers are compared per token
+QUOTED = 48  # characters of an answer in a sentence
 KL_WORDS = ((0.001, "not moved"), (0.02, "hardly moved"), (0.15, "slightly moved"), (0.7, "clearly moved"))
 INTRO = (
     "Ask a question about an image and see contextual-region pruning of visual tokens at work: "
-    "which region is looked at, which tokens are pooled, and which are dropped at which layer."
+    "which region is selected, which tokens are pooled, and which are dropped at which layer."
 )
 WORLD = (
-    "The bundled models know one small world: emoji, coloured shapes and signs on loose layouts, in streets and rooms, "
-    "in crowds of up to twenty; bar charts and price lists; in several drawing styles, noisy, tilted or compressed "
-    "like a phone's photo. They answer in one to three words ten kinds of question: what is beside, between or nearest "
-    "to things, in a corner or the center; colors; words and numbers; how many; whether there is one; which is higher "
-    "or cheaper; values and prices; the sign under the dog; what the whole image shows. "
-    "On photographs and anything else they guess."
+    "The bundled models know synthetic scenes only: emoji, coloured shapes and signs on loose layouts, in streets, "
+    "rooms and crowds of up to twenty; bar charts and price lists; in several drawing styles, noisy, tilted or "
+    "compressed like a phone's photo. They answer in one to three words ten kinds of question: what is "
+    "beside, between or nearest to things, in a corner or the center; colors; words and numbers; how many; whether "
+    "there is one; which is higher or cheaper; values and prices; the sign under the dog; what the whole image shows. "
+    "On photographs and anything else their answers are guesses."
 )
 
 
 def change(base: float, crop: float, kind: str = "amount") -> tuple[str, str]:
-    """Words for the way from `base` to `crop` and its tone, "gain", "loss" or "same" (less is better everywhere)."""
+    """Change from `base` to `crop` in words, and its tone: "gain", "loss" or "same" (less is always better)."""
     if base <= 0 or crop <= 0:
         return ("no change", "same") if base == crop else ("", "same")
     ratio = crop / base
@@ -46,7 +48,7 @@ def change(base: float, crop: float, kind: str = "amount") -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Readout:
-    """One figure of both runs, ready to be drawn; `bars` are lengths in 0..1, `localizer` a sentence or ''."""
+    """One cost of both runs, ready to be drawn; `bars` are lengths in 0..1, `localizer` a sentence or ''."""
 
     key: str
     label: str
@@ -69,16 +71,16 @@ def readout(
     localizer: float = 0.0,
     kind: str = "amount",
 ) -> Readout:
-    """A `Readout` from two raw figures, `localizer` being the part of `crop` that the localizer has."""
+    """`Readout` from two raw values; localizer: the localizer's share of `crop`."""
     words, tone = change(base, crop, kind)
-    longest = max(base, crop, 1e-12)
-    bars = {"baseline": base / longest, "crop": crop / longest, "localizer": min(localizer, crop) / longest}
+    largest = max(base, crop, 1e-12)
+    bars = {"baseline": base / largest, "crop": crop / largest, "localizer": min(localizer, crop) / largest}
     share = f"{fmt(localizer)} of it is the localizer" if localizer > 0 else ""
     return Readout(key, label, fmt(base), fmt(crop), words, tone, explain, share, bars)
 
 
 def token_readouts(result: Comparison) -> list[Readout]:
-    """Mean tokens per layer and tokens left after the last cut."""
+    """Readouts of the mean tokens per layer and of the tokens after the last cut."""
     total, left = result.baseline.total("visual_tokens"), result.crop.total
     return [
         readout(
@@ -101,9 +103,9 @@ def token_readouts(result: Comparison) -> list[Readout]:
 
 
 def cost_readouts(result: Comparison) -> list[Readout]:
-    """Times, memory and work of both runs, the localizer always included in CROP's."""
+    """Readouts of times, memory and work, the localizer always included in CROP's."""
     b, c = result.baseline.cost, result.crop.cost
-    looked_for_s = c.localizer_s if c.localizer_flops else 0.0  # a region that was given takes no model
+    localizer_s = c.localizer_s if c.localizer_flops else 0.0  # a drawn region takes no model
     return [
         readout(
             "ttft",
@@ -111,8 +113,8 @@ def cost_readouts(result: Comparison) -> list[Readout]:
             b.ttft_s,
             c.ttft_s,
             format_seconds,
-            "From the image to the first word: localizer, image encoder, compression and prefill.",
-            looked_for_s,
+            "From the image to the first token: localizer, image encoder, compression and prefill.",
+            localizer_s,
             "time",
         ),
         readout(
@@ -121,8 +123,8 @@ def cost_readouts(result: Comparison) -> list[Readout]:
             b.total_s,
             c.total_s,
             format_seconds,
-            "Until the last word of the answer.",
-            looked_for_s,
+            "Until the last token of the answer.",
+            localizer_s,
             "time",
         ),
         readout(
@@ -131,7 +133,7 @@ def cost_readouts(result: Comparison) -> list[Readout]:
             b.kv_bytes,
             c.kv_bytes,
             format_bytes,
-            "Keys and values kept for all tokens after the answer, counted exactly.",
+            "Keys and values of all tokens after the answer, counted exactly.",
         ),
         readout(
             "peak",
@@ -163,82 +165,84 @@ def cost_readouts(result: Comparison) -> list[Readout]:
 
 
 def readouts(result: Comparison) -> list[dict]:
-    """All readouts as plain dicts, in the order in which they are shown."""
+    """All readouts as plain dicts, in display order."""
     return [asdict(one) for one in (*token_readouts(result), *cost_readouts(result))]
 
 
 def joint(tokens: list[TokenProb], field: str) -> float:
-    """Probability of an answer: of all its tokens together; 0 when a log-probability is missing."""
+    """Joint probability of an answer's tokens; 0 when a log-probability is missing."""
     values = [getattr(token, field) for token in tokens]
     return math.exp(sum(values)) if values and None not in values else 0.0
 
 
 def per_token(tokens: list[TokenProb], field: str) -> float:
-    """Geometric mean of the tokens' probabilities, which compares answers of any length."""
+    """Geometric mean of the tokens' probabilities, comparable for answers of any length."""
     values = [getattr(token, field) for token in tokens]
     return math.exp(sum(values) / len(values)) if values and None not in values else 0.0
 
 
 def shift_line(answer: Answer, own: str, other: str) -> str:
-    """How likely an answer is in its own run and in the other one, with the difference in points."""
+    """Probability of an answer in its own run and in the other one, with the difference in points."""
     long = len(answer.tokens) > SHORT_ANSWER
-    mine, theirs = ((per_token if long else joint)(answer.tokens, name) for name in ("logprob", "other_logprob"))
-    points = 100 * (theirs - mine)
+    own_p, other_p = ((per_token if long else joint)(answer.tokens, name) for name in ("logprob", "other_logprob"))
+    points = 100 * (other_p - own_p)
     word = "the same" if abs(points) < 0.05 else f"{abs(points):.1f} points {'more' if points > 0 else 'less'}"
     unit = "probability per token" if long else "probability"
-    mine_text, theirs_text = format_probability(mine), format_probability(theirs)
-    return f"“{quoted(answer.text)}”: {unit} {mine_text} {own}, {theirs_text} {other} ({word})."
+    return (
+        f"“{quoted(answer.text)}”: {unit} {format_probability(own_p)} {own}, "
+        f"{format_probability(other_p)} {other} ({word})."
+    )
 
 
 def quoted(text: str) -> str:
-    """An answer as a sentence repeats it."""
+    """An answer in a sentence, cut to QUOTED characters."""
     return text if len(text) <= QUOTED else f"{text[:QUOTED].rstrip()}…"
 
 
 def kl_line(value: float) -> str:
-    """The KL divergence of the first token's distribution, in a word and a number."""
+    """KL divergence of the first token's distribution, in a word and a number."""
     word = next((words for limit, words in KL_WORDS if value < limit), "strongly moved")
     return f"First-token distribution {word}: KL {value:.4f} nats."
 
 
 def method_name(method: str) -> str:
-    """What the pruned run of a method is called: CROP, or the method that CROP is compared with."""
-    return method_of(method).name
+    """Display name of a method's pruned run: CROP, or the method that CROP is compared with."""
+    return method_of(method).title
 
 
 def verdict(result: Comparison) -> dict:
-    """Title, tone and lines of the verdict: same or changed, probability shift, KL."""
+    """Verdict: title, tone and lines (same or changed, probability shift, KL)."""
     name = method_name(result.method)
-    lines = [shift_line(result.baseline, "with every token", f"with {name}")]
+    lines = [shift_line(result.baseline, "in the baseline", f"with {name}")]
     if not result.same:
-        lines.append(shift_line(result.crop, f"with {name}", "with every token"))
+        lines.append(shift_line(result.crop, f"with {name}", "in the baseline"))
     title = "Same answer" if result.same else f"{name} changed the answer"
     return {"tone": "same" if result.same else "changed", "title": title, "lines": [*lines, kl_line(result.kl_first)]}
 
 
 def reduces_nothing(result: Comparison) -> bool:
-    """Whether every visual token went through every layer after all."""
+    """Whether every visual token went through every layer."""
     return result.crop.total("mean_tokens") >= result.crop.total("visual_tokens") - 1e-9
 
 
 def notices(result: Comparison) -> list[str]:
-    """What the user must know besides the figures: the engine's own notices, unknown words, a slower run."""
+    """Notices for the user: the engine's own, unknown words, a slower run."""
     lines = list(result.notices)
     if result.unknown_words:
         listed = ", ".join(f"“{word}”" for word in result.unknown_words)
-        lines.append(f"The model does not know {listed}: it answers all the same, and that answer is a guess.")
+        lines.append(f"Unknown to the model: {listed}. It answers all the same, and that answer is a guess.")
     if (
         not reduces_nothing(result)
         and change(result.baseline.cost.total_s, result.crop.cost.total_s, "time")[1] == "loss"
     ):
         paid = "the localizer and the pruning" if method_of(result.method).needs_region else "the pruning"
         name = method_name(result.method)
-        lines.append(f"{name} was slower here: what it saves in the LLM does not pay for {paid}.")
+        lines.append(f"{name} was slower here: what it saves in the LLM is less than the cost of {paid}.")
     return list(dict.fromkeys(lines))
 
 
 def run_notes(result: Comparison) -> dict[str, str]:
-    """One line under each answer: the tokens of all images and its total time."""
+    """Line under each answer: the tokens of all images and the total time."""
     base, crop = result.baseline, result.crop
     of = f" of {len(crop.traces)} images" if len(crop.traces) > 1 else ""
     localizer = " with the localizer" if method_of(result.method).needs_region else ""
@@ -252,10 +256,10 @@ def run_notes(result: Comparison) -> dict[str, str]:
 
 
 def footer(result: Comparison) -> str:
-    """What the figures were measured on."""
+    """Model, settings and device of the measurements."""
     return (
         f"Model {result.model}, method {result.method}, budget {result.budget}; measured on {result.device} in "
-        f"{result.dtype}, both runs warmed up. One request is not a benchmark: small time differences are noise."
+        f"{result.dtype}, both runs after a warm-up. One request is not a benchmark: small time differences are noise."
     )
 
 
@@ -263,8 +267,22 @@ def token_chips(tokens: list[TokenProb], own: str, other: str) -> list[dict]:
     """Each generated token with its probability in both runs."""
     rows = []
     for token in tokens:
-        mine, theirs = (joint([token], name) for name in ("logprob", "other_logprob"))
-        title = f"probability {format_probability(mine)} {own}, {format_probability(theirs)} {other}"
+        own_p, other_p = (joint([token], name) for name in ("logprob", "other_logprob"))
+        title = f"probability {format_probability(own_p)} {own}, {format_probability(other_p)} {other}"
         text = token.text.strip() if token.text.strip(" </s>") else "(end)"
-        rows.append({"text": text, "own": mine, "other": theirs, "title": title})
+        rows.append({"text": text, "own": own_p, "other": other_p, "title": title})
     return rows
+
+
+def queue_message(status: QueueStatus) -> str:
+    """Queue status in one sentence."""
+    first = "1 request is ahead of yours" if status.ahead == 1 else f"{status.ahead} requests are ahead of yours"
+    return f"{first}." if status.seconds is None else f"{first}; about {duration_in_words(status.seconds)} to wait."
+
+
+def duration_in_words(seconds: float) -> str:
+    """Rounded duration: 3 seconds, 25 seconds, 4 minutes."""
+    if seconds < 90:
+        whole = max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)
+        return f"{whole} second{'s' * (whole > 1)}"
+    return f"{round(seconds / 60)} minutes"

@@ -1,4 +1,4 @@
-"""Look of the page: a quiet theme on system fonts, and the style sheets. Nothing is fetched from elsewhere."""
+"""Theme of the page on system fonts, and the style sheets. Nothing is fetched from other hosts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono"
 
 
 def theme() -> gr.themes.Base:
-    """A Gradio theme in slate and blue; fonts are names of local ones, so no font is downloaded."""
+    """Gradio theme in slate and blue, with local fonts only."""
     return gr.themes.Base(
         primary_hue=gr.themes.colors.blue,
         secondary_hue=gr.themes.colors.sky,
@@ -49,12 +49,12 @@ def theme() -> gr.themes.Base:
 
 
 def css() -> str:
-    """The style sheets of the explorer and of the page around it."""
+    """Style sheets of the explorer and of the page around it."""
     return f"{explorer_css()}\n{read('page.css')}"
 
 
 def explorer_css() -> str:
-    """The explorer's own style sheet, with its colours."""
+    """Style sheet of the explorer, with its colours."""
     return f"{palette.as_css()}\n{read('explorer.css')}"
 
 

@@ -1,1 +1,1 @@
-"""Datasets: questions about images with the answers that count as right, and how an answer is judged."""
+"""Datasets: questions about images with the right answers, and the metric that scores them."""

@@ -1,5 +1,4 @@
-"""The bundled models' own world: held-out questions with the regions that they need
-(crop_core/train/world/held_out.py)."""
+"""Dataset of the bundled models' world: held-out questions with their regions (crop_core/train/world/held_out.py)."""
 
 from __future__ import annotations
 
@@ -8,18 +7,18 @@ from dataclasses import dataclass
 from PIL import Image
 
 from crop_core.evaluate.datasets.protocol import Dataset, Example
-from crop_core.evaluate.metrics.exact import Exact
+from crop_core.evaluate.metrics.text_match import Exact
 from crop_core.train.world.held_out import Item, held_out
 from crop_core.train.world.questions import KINDS
 from crop_core.train.world.scenes import make_scene
 
-QUESTIONS = 600  # when nothing else is said
-LONGEST = 8  # tokens of an answer, its end included
+QUESTIONS = 600  # by default
+MAX_NEW_TOKENS = 8  # of an answer, its end token included
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Draws the held-out scene of a seed."""
+class SceneImage:
+    """Draws the held-out scene of a seed when called."""
 
     seed: int
 
@@ -30,9 +29,9 @@ class Drawn:
 
 def world(limit: int | None = None) -> Dataset:
     """The first `limit` questions, as many of each kind where the limit is a multiple of their number."""
-    wanted = QUESTIONS if limit is None else limit
-    items = held_out(-(-wanted // len(KINDS)))
-    return Dataset("world", [example(item) for item in items[:wanted]], Exact(), LONGEST)
+    count = QUESTIONS if limit is None else limit
+    items = held_out(-(-count // len(KINDS)))
+    return Dataset("world", [example(item) for item in items[:count]], Exact(), MAX_NEW_TOKENS)
 
 
 def example(item: Item) -> Example:
@@ -42,7 +41,7 @@ def example(item: Item) -> Example:
         id=f"{item.seed} {question.kind}",
         question=question.text,
         answers=(question.answer,),
-        image=Drawn(item.seed),
+        image=SceneImage(item.seed),
         kind=question.kind,
         group=str(item.seed),
         needed=item.region.grid,

@@ -1,10 +1,9 @@
-"""Questions of one's own: a JSON Lines file, a JSON list or a CSV file, or a folder with one of them and its images.
+"""A user's own questions: a JSON Lines file, a JSON list or a CSV file, or a folder with one of them and its images.
 
 A row holds "image" (or "file_name", as Hugging Face's imagefolder has it: a path relative to the file, or to the folder
 of images), "question", and "answer" or "answers" (a text or a list; a list in JSON within a CSV file); optionally
-"id", "kind", and "boxes" of what must be seen, with "width" and "height", as crop_core/train/localizer/row_layouts.py
-describes them.
-Questions are asked as they stand. Rows that cannot be used are skipped.
+"id", "kind", and "boxes" of the evidence, with "width" and "height", as in crop_core/train/localizer/row_layouts.py.
+Questions are asked verbatim. Rows that cannot be used are skipped.
 """
 
 from __future__ import annotations
@@ -15,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy
-from crop_core.evaluate.datasets.prompts import with_request
-from crop_core.evaluate.datasets.protocol import Cells, DatasetError, Example
+from crop_core.evaluate.datasets.protocol import Cells, DatasetError, Example, with_request
 from crop_core.io.images import image_size
 from crop_core.io.row_reader import RowsError, usable
 from crop_core.train.localizer.data import cells
 from crop_core.train.localizer.row_layouts import parse_row
 
-_USUAL = ("metadata.jsonl", "metadata.csv")
+_METADATA_FILES = ("metadata.jsonl", "metadata.csv")
 _ENDINGS = (".jsonl", ".json", ".csv")
-_PEOPLE = 10  # answers of a question of VQA
+_VQA_ANSWERS = 10  # of a question, one a person
 _NUMBERS = ("boxes", "width", "height")
 
 
@@ -38,18 +36,20 @@ def load(copy: LocalCopy) -> list[Example]:
         raise DatasetError(str(error)) from error
 
 
-def usual_metric(examples: Sequence[Example]) -> str:
-    """What such answers are judged by: agreement with ten people where there are as many, else any of them exactly."""
-    return "vqa" if all(len(each.answers) == _PEOPLE for each in examples) else "exact"
+def default_metric(examples: Sequence[Example]) -> str:
+    """Default metric: agreement with people where every question has ten answers, else exact match of any."""
+    return "vqa" if all(len(each.answers) == _VQA_ANSWERS for each in examples) else "exact"
 
 
 def _file_in(folder: Path) -> Path:
-    usual = [folder / name for name in _USUAL if (folder / name).is_file()]
-    found = usual[:1] or [each for each in sorted(folder.iterdir()) if each.suffix.lower() in _ENDINGS]
-    if len(found) != 1:
-        there = "holds " + (" and ".join(f"'{each.name}'" for each in found[:3]) if found else "no file of questions")
-        raise DatasetError(f"'{folder}' {there}; give one .jsonl, .json or .csv file of image, question and answers.")
-    return found[0]
+    metadata = [folder / name for name in _METADATA_FILES if (folder / name).is_file()]
+    files = metadata[:1] or [each for each in sorted(folder.iterdir()) if each.suffix.lower() in _ENDINGS]
+    if len(files) != 1:
+        names = " and ".join(f"'{each.name}'" for each in files[:3]) or "no file of questions"
+        raise DatasetError(
+            f"'{folder}' holds {names}; give one .jsonl, .json or .csv file of image, question and answers."
+        )
+    return files[0]
 
 
 def _example(where: str, row: Any, root: Path) -> Example:
@@ -70,13 +70,13 @@ def _example(where: str, row: Any, root: Path) -> Example:
 
 
 def _answers(row: dict[str, Any]) -> tuple[str, ...]:
-    given = row.get("answers") or row.get("answer")
-    if isinstance(given, str) and given.lstrip().startswith("["):
-        given = _decoded(given)
-    given = given if isinstance(given, list) else [given]
-    if not given or not all(type(each) in (str, int, float) and str(each).strip() for each in given):
-        raise DatasetError(f"answers {str(given)[:60]!r} are not texts")
-    return tuple(str(each).strip() for each in given)
+    answers = row.get("answers") or row.get("answer")
+    if isinstance(answers, str) and answers.lstrip().startswith("["):
+        answers = _decoded(answers)
+    answers = answers if isinstance(answers, list) else [answers]
+    if not answers or not all(type(each) in (str, int, float) and str(each).strip() for each in answers):
+        raise DatasetError(f"answers {str(answers)[:60]!r} are not texts")
+    return tuple(str(each).strip() for each in answers)
 
 
 def _needed(row: dict[str, Any], name: str, image: Path) -> Cells | None:
@@ -87,7 +87,7 @@ def _needed(row: dict[str, Any], name: str, image: Path) -> Cells | None:
 
 
 def _decoded(value: Any) -> Any:
-    """What a text holds that is JSON, as CSV files have it; anything else as it is."""
+    """The value of a JSON text, as CSV cells hold it; anything else unchanged."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError):

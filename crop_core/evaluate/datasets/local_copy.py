@@ -1,4 +1,4 @@
-"""Where a dataset lies on this machine: its files and its folder of images. Knows nothing of any layout."""
+"""Local copy of a dataset: its files and its folder of images. Knows nothing of any layout."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from crop_core.io.row_reader import Skipped
 
 @dataclass
 class LocalCopy:
-    """path: the folder of the unpacked download, or one file of it. split: the part that is asked for, "" where there
-    are none. images: the folder of the images where they lie elsewhere. skipped: what could not be used.
+    """path: the folder of the unpacked download, or one file of it. split: the requested part, "" where there are none.
+    images: the folder of the images, if another. skipped: rows that could not be used.
     """
 
     path: Path
@@ -25,9 +25,9 @@ class LocalCopy:
     skipped: Skipped = field(default_factory=Skipped)
 
     def __post_init__(self) -> None:
-        for place in (self.path, self.images):
-            if place is not None and not place.exists():
-                raise DatasetError(f"There is no '{place}'; give the folder of the unpacked download.")
+        for path in (self.path, self.images):
+            if path is not None and not path.exists():
+                raise DatasetError(f"There is no '{path}'; give the folder of the unpacked download.")
 
     @property
     def folder(self) -> Path:
@@ -49,18 +49,18 @@ class LocalCopy:
         return self.images or self.subfolder(*names, more=", or the folder of the images with --images")
 
     def _first(self, names: Sequence[str], fits: Callable[[Path], bool], what: str, more: str) -> Path:
-        places = (base / name for base in (self.folder, self.folder.parent) for name in names)
-        found = next((place for place in places if fits(place)), None)
-        if found is None:
-            looked = " or ".join(f"'{name}'" for name in names)
+        paths = (base / name for base in (self.folder, self.folder.parent) for name in names)
+        path = next((each for each in paths if fits(each)), None)
+        if path is None:
+            tried = " or ".join(f"'{name}'" for name in names)
             raise DatasetError(
-                f"There is no {what} {looked} in '{self.folder}'; give the folder of the unpacked download{more}."
+                f"There is no {what} {tried} in '{self.folder}'; give the folder of the unpacked download{more}."
             )
-        return found
+        return path
 
 
 def read_json(file: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    """What a JSON file holds; hook: what is kept of each object instead, see `json.load`."""
+    """The value of a JSON file. hook: `object_hook` of `json.load`."""
     try:
         with file.open(encoding="utf-8-sig") as opened:
             return json.load(opened, object_hook=hook)
@@ -72,7 +72,7 @@ def read_json(file: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -
 
 @contextmanager
 def published(file: Path) -> Iterator[None]:
-    """Whatever goes wrong with a file that is not laid out as published becomes one DatasetError about it."""
+    """Turn the errors of a file that is not laid out as published into one DatasetError."""
     try:
         yield
     except DatasetError:

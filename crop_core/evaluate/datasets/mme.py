@@ -1,8 +1,8 @@
 """MME (Fu et al., arXiv 2306.13394): two yes/no questions about every image, in 14 subtasks.
 
 `MME_Benchmark_release_version/SUBTASK/` with `NAME.jpg` or `.png` beside `NAME.txt`, or the images in `images/` and
-the texts in `questions_answers_YN/`; a text's lines are question, tab, Yes or No. "Please answer yes or no." gives way
-to the request of the other benchmarks, as in LLaVA's llava_mme.jsonl.
+the texts in `questions_answers_YN/`; a text's lines are question, tab, Yes or No. "Please answer yes or no." is
+replaced by the request of the other benchmarks, as in LLaVA's llava_mme.jsonl.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy, published
-from crop_core.evaluate.datasets.prompts import with_request
-from crop_core.evaluate.datasets.protocol import DatasetError, Example
-from crop_core.evaluate.metrics.mme import COGNITION, PERCEPTION
+from crop_core.evaluate.datasets.protocol import DatasetError, Example, with_request
+from crop_core.evaluate.metrics.closed_ended import COGNITION, PERCEPTION
 
 KINDS = (*PERCEPTION, *COGNITION)
 SPLITS = ("all", "perception", "cognition", *KINDS)

@@ -1,4 +1,4 @@
-"""POPE (Li et al., arXiv 2305.10355): is this object in the image? Three ways to choose those that are not.
+"""POPE (Li et al., arXiv 2305.10355): is this object in the image? Absent objects are chosen in three ways.
 
 `coco_pope_random.json`, `coco_pope_popular.json` and `coco_pope_adversarial.json` of its output/coco, JSON Lines of
 {"question_id", "image": "COCO_val2014_000000000042.jpg", "text", "label": "yes" or "no"}, and COCO's `val2014/`.
@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy, published
-from crop_core.evaluate.datasets.prompts import with_request
-from crop_core.evaluate.datasets.protocol import DatasetError, Example
+from crop_core.evaluate.datasets.protocol import DatasetError, Example, with_request
 from crop_core.io.row_reader import Skipped, usable
 
 KINDS = ("random", "popular", "adversarial")
@@ -26,7 +25,7 @@ def load(copy: LocalCopy) -> list[Example]:
 
 
 def _read(copy: LocalCopy, kind: str, images: Path) -> list[Example]:
-    name, lost = f"coco_pope_{kind}.json", Skipped()
+    name, skipped = f"coco_pope_{kind}.json", Skipped()
     file = copy.file(name, f"coco/{name}", f"output/coco/{name}")
 
     def example(where: str, row: Any) -> Example:
@@ -42,7 +41,7 @@ def _read(copy: LocalCopy, kind: str, images: Path) -> list[Example]:
         )
 
     with published(file):
-        found = list(usable(file, example, lost))
-        if lost.count or not found:
-            raise ValueError(lost)
-    return found
+        examples = list(usable(file, example, skipped))
+        if skipped.count or not examples:
+            raise ValueError(skipped)
+    return examples

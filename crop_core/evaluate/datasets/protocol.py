@@ -1,15 +1,19 @@
-"""What a dataset is: examples and a metric. Knows nothing of models, methods and runs."""
+"""Dataset protocol: examples, a metric, and how questions are put. Knows nothing of models, methods and runs.
+
+The requests for a short answer are those that LLaVA-1.5's evaluation appends and others took over, each on a line of
+its own (docs/Evaluation.md of github.com/haotian-liu/LLaVA).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
-from crop_core.io.images import open_image
+from crop_core.io.images import check_question, open_image
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,19 +22,18 @@ Cells = tuple[int, int, int, int]  # inclusive grid cells x0, y0, x1, y1
 
 
 class DatasetError(ValueError):
-    """Data that cannot be read; the message is one sentence with the place, what is wrong and what to do."""
+    """Data that cannot be read; the message is one sentence with the place, the error and what to do."""
 
 
 @dataclass(frozen=True)
 class Example:
     """One question about one image. Can be pickled: other processes and machines read it.
 
-    id: unlike all others of its dataset, and the same in every session. question: as the model is asked, the request
-    for a short answer included where the official evaluation makes one. answers: all that count as right; the metric
-    says how they are read. image: the file, or what makes the image. kind: what results are grouped by. group: the
+    id: unique in its dataset, and the same in every session. question: the prompt's text, with the request for a short
+    answer where the official evaluation has one. answers: all right answers, read as the metric defines. image: the
+    file, or a function that makes the image. kind: what results are grouped by. group: the
     same for examples that are about one image (questions of one image are not independent). needed: grid cells of
-    the smallest region that holds what must be seen, if known. everything: whether nothing smaller than the whole
-    image would do.
+    the smallest region that holds the evidence, if known. everything: whether only the whole image does.
     """
 
     id: str
@@ -48,25 +51,25 @@ class Example:
 
 
 class Metric(Protocol):
-    """Judges answers. One metric, one file, one row in the registry (`crop_core/evaluate/metrics/registry.py`)."""
+    """Scores answers. A new metric is one file and one row of `crop_core/evaluate/metrics/registry.py`."""
 
-    name: str  # as the registry and the records name it, such as "vqa"
-    label: str  # as tables head it, such as "VQA accuracy"
+    name: str  # in the registry and the records, such as "vqa"
+    label: str  # in table heads, such as "VQA accuracy"
 
     def score(self, reply: str, example: Example) -> float:
-        """0..1: how right the reply is. What `share` below averages, and what methods are compared by, in pairs."""
+        """Score of a reply, 0..1; methods are compared by its mean and in paired tests."""
 
     def summary(self, records: pd.DataFrame) -> Mapping[str, float]:
-        """The official figures of one run, by name, the headline first.
+        """The official figures of one run, by name, the main one first.
 
-        records: the rows of that run, with the columns of `crop_core.evaluate.runner.record.Record`.
+        records: the rows of that run, with the columns of `crop_core.evaluate.runner.work.Record`.
         """
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """name: as the command line names it. longest: tokens that an answer may take, its end included. skipped: what
-    could not be used and why, to be told once; "" for nothing.
+    """Examples and their metric. name: on the command line. max_new_tokens: of an answer, its end token included.
+    skipped: rows that could not be used and why, to be reported once; "" for none.
     """
 
     name: str
@@ -74,3 +77,17 @@ class Dataset:
     metric: Metric
     max_new_tokens: int = 16
     skipped: str = ""
+
+
+SHORT = "Answer the question using a single word or phrase."
+LETTER = "Answer with the option's letter from the given choices directly."
+MAX_QUESTION_CHARS = 8000  # about 2000 tokens: benchmarks ask longer questions than people type
+
+
+def with_request(question: Any, request: str = SHORT) -> str:
+    """The question, cleaned line by line, and the request below it; QuestionError for an empty or too long one."""
+    raw = question.splitlines() if isinstance(question, str) else []
+    lines = [check_question(line, MAX_QUESTION_CHARS) for line in raw if line.strip()]
+    if not lines or sum(map(len, lines)) > MAX_QUESTION_CHARS:
+        check_question(question, MAX_QUESTION_CHARS)  # raises
+    return "\n".join([*lines, request] if request else lines)

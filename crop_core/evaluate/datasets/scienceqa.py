@@ -1,4 +1,4 @@
-"""ScienceQA (Lu et al., arXiv 2209.09513): school questions with options; those that have an image.
+"""ScienceQA (Lu et al., arXiv 2209.09513): school questions with options, of which those with an image.
 
 `problems.json`, {id: {"question", "choices", "answer": index, "hint", "image": name or null, "subject", ...}},
 `pid_splits.json`, {"test": [id, ...], ...}, and `images/test/ID/image.png`. Kinds are the subjects. The prompt is the
@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy, published, read_json
-from crop_core.evaluate.datasets.prompts import LETTER, with_request
-from crop_core.evaluate.datasets.protocol import Example
-from crop_core.evaluate.metrics.choice import LETTERS
+from crop_core.evaluate.datasets.protocol import LETTER, Example, with_request
+from crop_core.evaluate.metrics.closed_ended import LETTERS
 
 SPLITS = ("test", "val", "minitest", "minival", "train")
 _FOLDERS = {"minitest": "test", "minival": "val"}  # parts of other splits

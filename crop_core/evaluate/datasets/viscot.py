@@ -1,10 +1,9 @@
 """Visual-CoT's benchmark (Shao et al., arXiv 2403.16999): questions with the box that holds the answer.
 
 The files of `viscot_benchmark/benchmark/` (see crop_core/train/localizer/row_layouts.py) and the images in
-`cot/DATASET/`, as its
-README lays them out. The last turn is the answer, the box becomes the region that is needed, and kinds are the
-datasets that it was made of. The original shows the model the box's part of the image as a second one; here it does
-not, and the request for a short answer is ours. Rows with impossible boxes are skipped.
+`cot/DATASET/`, as its README lays them out. The last turn is the answer, the box becomes the needed region, and kinds
+are the datasets that it was made of. The original shows the model the box's part of the image as a second one; here
+it does not, and the request for a short answer is ours. Rows with impossible boxes are skipped.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy
-from crop_core.evaluate.datasets.prompts import with_request
-from crop_core.evaluate.datasets.protocol import DatasetError, Example
+from crop_core.evaluate.datasets.protocol import DatasetError, Example, with_request
 from crop_core.io.images import image_size
 from crop_core.io.row_reader import RowsError, usable
 from crop_core.train.localizer.data import cells
@@ -29,8 +27,8 @@ def load(copy: LocalCopy) -> list[Example]:
     images = copy.images or copy.image_folder(*_IMAGES).parent
     files = [copy.path] if copy.path.is_file() else next(filter(None, map(sorted, map(copy.path.glob, _FILES))), [])
     if not files:
-        looked = " or ".join(f"'{each}'" for each in _FILES)
-        raise DatasetError(f"There is no file {looked} in '{copy.path}'; give the folder of Visual-CoT's benchmark.")
+        tried = " or ".join(f"'{each}'" for each in _FILES)
+        raise DatasetError(f"There is no file {tried} in '{copy.path}'; give the folder of Visual-CoT's benchmark.")
     try:
         return [
             example

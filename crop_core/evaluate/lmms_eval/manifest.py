@@ -1,4 +1,4 @@
-"""The entry point by which lmms-eval finds the model "crop"; see pyproject.toml."""
+"""Entry point of the model "crop" for lmms-eval, see pyproject.toml."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NAME = "crop"
 
 
 def manifest() -> Any:
-    """lmms-eval's ModelManifest: requests of the simple kind, of images and one text."""
+    """lmms-eval's ModelManifest for requests of the simple kind: images and one text."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
     return ModelManifest(NAME, simple_class_path="crop_core.evaluate.lmms_eval.model.CropLmms")

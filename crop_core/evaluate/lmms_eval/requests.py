@@ -1,4 +1,4 @@
-"""What a request of lmms-eval holds, as the engine takes it: images, a question, and how long the answer may be.
+"""Requests of lmms-eval as the engine takes them: images, a question, and the maximum length of the answer.
 
 Reads plain values; knows nothing of lmms-eval's classes, models and methods.
 """
@@ -11,10 +11,10 @@ from typing import Any
 
 from PIL import Image
 
-from crop_core.evaluate.lmms_eval.errors import LmmsError
+from crop_core.evaluate.lmms_eval.settings import LmmsError
 from crop_core.io.images import open_image
 
-LONGEST = 1024  # tokens where a task says nothing, as lmms-eval's own models have it
+MAX_NEW_TOKENS = 1024  # the default of lmms-eval's own models
 _LENGTHS = ("max_new_tokens", "max_gen_toks")
 _ONE = ("num_beams", "n", "best_of", "num_return_sequences", "repetition_penalty")  # greedy decoding has them at 1
 _OF_SAMPLING = ("temperature", "do_sample", "top_p", "top_k", "seed")  # without effect on a greedy answer
@@ -23,19 +23,19 @@ _READ = {"until", *_LENGTHS, *_ONE, *_OF_SAMPLING}
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """longest: tokens of the answer, its end included. until: texts that end it and are no part of it. ignored: names
-    of settings that nothing here reads, such as those of another model's image processor.
+    """max_new_tokens: of the answer, its end token included. until: stop texts, no part of the answer. ignored: names
+    of settings without effect here, such as those of another model's image processor.
     """
 
-    max_new_tokens: int = LONGEST
+    max_new_tokens: int = MAX_NEW_TOKENS
     until: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], place: str) -> GenerationRequest:
-        """From a request's generation settings; LmmsError for what is not greedy. place: what the sentence begins with.
+        """From a request's generation settings; LmmsError for sampling. place: the start of the message.
 
-        As in transformers, a temperature is read only where `do_sample` does not say no.
+        As in transformers, a temperature is ignored where `do_sample` is False.
         """
         sampling = settings.get("do_sample")
         temperature = settings.get("temperature", 1.0 if sampling else 0.0)
@@ -50,21 +50,21 @@ class GenerationRequest:
                     f"{place} asks for {name}={settings[name]}, and answers here are greedy; add --gen_kwargs {name}=1."
                 )
         ignored = tuple(sorted(set(settings) - _READ))
-        return cls(_longest(settings, place), _until(settings.get("until"), place), ignored)
+        return cls(_max_new_tokens(settings, place), _until(settings.get("until"), place), ignored)
 
     def cut(self, text: str) -> str:
-        """The text up to the first of `until`, which may be at its start."""
+        """The text up to the first stop text, which may be at its start."""
         return text[: min((text.index(stop) for stop in self.until if stop in text), default=len(text))]
 
 
-def _longest(settings: Mapping[str, Any], place: str) -> int:
+def _max_new_tokens(settings: Mapping[str, Any], place: str) -> int:
     for name in _LENGTHS:
         value = settings.get(name)
         if value is not None:
             if not isinstance(value, int) or value < 1:
                 raise LmmsError(f"{place} asks for {name}={value!r}; give a whole number of tokens from 1 on.")
             return value
-    return LONGEST
+    return MAX_NEW_TOKENS
 
 
 def _until(value: Any, place: str) -> tuple[str, ...]:
@@ -75,8 +75,8 @@ def _until(value: Any, place: str) -> tuple[str, ...]:
 
 
 def request_images(visuals: Any, place: str) -> tuple[Image.Image, ...]:
-    """The images of a request, upright and RGB, in their order; LmmsError for none, and for videos and sounds,
-    ImageError for an image that cannot be used.
+    """The images of a request, upright and RGB, in order; LmmsError for none, and for videos and sounds, ImageError for
+    an image that cannot be used.
     """
     if not visuals:
         raise LmmsError(f"{place} has no image; choose a task in which every question has one.")
@@ -87,15 +87,15 @@ def request_images(visuals: Any, place: str) -> tuple[Image.Image, ...]:
 
 
 def request_text(value: Any, what: str, place: str) -> str:
-    """The value, if it is text to be read by a model; LmmsError else. what: "question" or "continuation"."""
+    """The value, if it is a non-empty text; else LmmsError. what: "question" or "continuation"."""
     if not isinstance(value, str) or not value.strip():
         raise LmmsError(f"{place} has the {what} {value!r:.40}, which is no text; choose another task.")
     return value
 
 
 def continuation_ids(tokenizer: Any, prompt: str, continuation: str) -> list[int]:
-    """The T tokens of a continuation where the model's own answer would begin: behind the prompt, after a space unless
-    the prompt ends with white space. LmmsError where the tokenizer joins it with the prompt.
+    """The T tokens of a continuation at the place of the answer: after the prompt and a space, unless the prompt ends
+    with white space. LmmsError where the tokenizer merges it with the prompt.
     """
     space = "" if prompt[-1:].isspace() else " "
     texts = (prompt, prompt + space + continuation.strip())

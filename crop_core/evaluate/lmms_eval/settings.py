@@ -1,4 +1,4 @@
-"""What `--model_args` may say, validated before a model is loaded. Knows nothing of lmms-eval and torch."""
+"""`--model_args`, validated before a model is loaded. Knows nothing of lmms-eval and torch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from crop_core.evaluate.lmms_eval.errors import LmmsError
 from crop_core.io.json_output import check_json_path
-from crop_core.records.config import Budget, CropConfig, IlpConfig, method_of
+from crop_core.records.config import Budget, CropConfig, IlpConfig
+from crop_core.records.localizers import NONE, WHOLE
+from crop_core.records.methods import method_of
 
-WHOLE = "whole"
+
+class LmmsError(ValueError):
+    """An invalid model argument or request; the message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,11 @@ class LmmsSettings:
     """The arguments of the model "crop".
 
     pretrained: answering model (bundled name, folder or hub id), None for the bundled one. localizer: named like it;
-    "self" for the answering model, "whole" for no region, "auto" as `CropEngine.from_pretrained` chooses. method,
-    budget, seed, evict: as the command line names them; the budget is for all images of a question together, "" for the
-    default. device, dtype, attn, quantize, compiled: as `CropEngine.from_pretrained`. trace: a file that gets a line of
-    JSON about each request, None for none. Raises LmmsError or ConfigError.
+    "self" for the answering model, "none" for no localizer, "whole" for the whole image, "auto" as
+    `CropEngine.from_pretrained` chooses. method, budget, seed, evict: as the command line names them; the budget is for
+    all images of a question together, "" for the default. device, dtype, attn, quantize, compiled: as
+    `CropEngine.from_pretrained`. trace: a file that gets a line of JSON about each request, None for none. Raises
+    LmmsError or ConfigError.
     """
 
     pretrained: str | None = None
@@ -40,12 +44,14 @@ class LmmsSettings:
     def __post_init__(self) -> None:
         if self.budget and not self._prunes:
             raise LmmsError(f"The method {self.method!r} prunes nothing; leave out budget={self.budget}.")
-        _ = self.config  # its errors come before a model is loaded
+        if self.localizer == NONE and method_of(self.method).needs_region:
+            raise LmmsError(f"The method {self.method!r} needs a region; choose a localizer that is not none.")
+        _ = self.config  # raises before a model is loaded
         check_json_path(self.trace)
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> LmmsSettings:
-        """From values as lmms-eval reads them: 64 is an int, True a bool, everything else a text."""
+        """From lmms-eval's parsed values: 64 is an int, True a bool, everything else a text."""
         defaults = {each.name: each.default for each in fields(cls)}
         if unknown := sorted(set(arguments) - set(defaults)):
             raise LmmsError(f"{unknown[0]!r} is no argument of the model crop; known are {', '.join(defaults)}.")
@@ -53,12 +59,11 @@ class LmmsSettings:
 
     @property
     def _prunes(self) -> bool:
-        parts = method_of(self.method)
-        return bool(parts.compressor or parts.pruner)
+        return method_of(self.method).prunes
 
     @property
     def config(self) -> CropConfig:
-        """What every question is asked with, but for the length of its answer."""
+        """The configuration of every question, without the length of its answer."""
         budget = Budget.parse(self.budget) if self.budget else CropConfig().budget
         return CropConfig(
             method=self.method,
@@ -68,10 +73,12 @@ class LmmsSettings:
         )
 
     def engine_options(self) -> dict[str, Any]:
-        """Keyword arguments for `CropEngine.from_pretrained`; a localizer is loaded only where one is asked."""
+        """Keyword arguments for `CropEngine.from_pretrained`; a localizer is loaded only for methods that read a
+        region.
+        """
         options = {name: getattr(self, name) for name in ("device", "dtype", "attn", "quantize", "compiled")}
         options["localizer"] = self.localizer
-        if self.localizer == WHOLE or not method_of(self.method).needs_region:
+        if self.localizer in (NONE, WHOLE) or not method_of(self.method).needs_region:
             options["localizer"] = None
         return {**options, "model": self.pretrained} if self.pretrained else options
 

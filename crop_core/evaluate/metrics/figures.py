@@ -1,4 +1,4 @@
-"""What official figures have in common: means of scores, in percent."""
+"""Mean scores in percent, which the metrics' official figures share."""
 
 from __future__ import annotations
 

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from crop_core.evaluate.datasets.protocol import DatasetError, Metric
-from crop_core.evaluate.metrics.anls import Anls
-from crop_core.evaluate.metrics.choice import Choice
-from crop_core.evaluate.metrics.contains import Contains
-from crop_core.evaluate.metrics.exact import Exact
-from crop_core.evaluate.metrics.gqa import Gqa
-from crop_core.evaluate.metrics.mme import Mme
+from crop_core.evaluate.metrics.closed_ended import Choice, Mme, YesNo
+from crop_core.evaluate.metrics.text_match import Anls, Contains, Exact, Gqa
 from crop_core.evaluate.metrics.vqa import TEXTVQA, VQA
-from crop_core.evaluate.metrics.yesno import YesNo
 
 _ALL: tuple[Metric, ...] = (Exact(), Contains(), VQA, TEXTVQA, Anls(), YesNo(), Mme(), Choice(), Gqa())
 METRICS = {each.name: each for each in _ALL}

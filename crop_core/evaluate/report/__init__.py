@@ -1,5 +1,5 @@
-"""What the records of a sweep say: statistics, tables, figures and one page. Knows nothing of models.
+"""Report of a sweep's records: statistics, tables, figures and an HTML page. Knows nothing of models.
 
-`summary.summarise(records, metric, majority)` checks the records and counts once; tables, sentences, figures and
-`html.report(summary, records, facts)` are made of its result.
+`summary.summarise(records, metric, majority)` validates the records and computes once; tables, sentences, figures and
+`html.report(summary, records, facts)` read its result.
 """

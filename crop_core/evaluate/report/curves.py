@@ -1,6 +1,6 @@
-"""Figures in which every method is a line over its budgets. Reads the summary only.
+"""Line figures: every method over its budgets. Reads the summary only.
 
-Colours are Okabe and Ito's; dashes and markers tell the lines apart in grey.
+Colours are Okabe and Ito's; dashes and markers distinguish the lines in grey.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crop_core.evaluate.report.labels import method_label, style
-from crop_core.evaluate.report.plot_style import INK, faint, plain, styled
+from crop_core.evaluate.report.labels import INK, faint, method_label, plain, style, styled
 from crop_core.evaluate.report.summary import OURS, RunSummary, Summary
 
 if TYPE_CHECKING:
@@ -19,14 +18,14 @@ Value = Callable[[RunSummary], float]
 
 
 def accuracy(summary: Summary, model: str = "") -> go.Figure:
-    """Score against mean tokens, with 95 % bands, and lines for every token and for a grey image."""
+    """Score against mean tokens, with 95 % bands, and lines for the baseline and for a grey image."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
     for method in summary.methods:
         figure.add_trace(_band(summary, method))
         figure.add_trace(_line(summary, method, _mean_tokens, _score))
-    _reference(figure, "all tokens", summary.full.accuracy.value, "dash")
+    _reference(figure, "Baseline", summary.full.accuracy.value, "dash")
     if summary.blind:
         _reference(figure, "blind", summary.blind.accuracy.value, "dot")
     figure.update_xaxes(title="mean visual tokens per layer", type="log", **_ticks(summary))
@@ -35,20 +34,20 @@ def accuracy(summary: Summary, model: str = "") -> go.Figure:
 
 
 def divergence(summary: Summary, model: str = "") -> go.Figure:
-    """Agreement with the reply with every token, and mean KL of the first token, against mean tokens."""
+    """Agreement with the baseline's reply, and mean KL of the first token, against mean tokens."""
     panels = [
-        ("same reply as with every token", _mean_tokens, _agreement),
+        ("same reply as the baseline", _mean_tokens, _agreement),
         ("KL of the first token, nats", _mean_tokens, _kl),
     ]
     figure = _panels(summary, panels)
     figure.update_xaxes(title="mean visual tokens per layer", type="log", **_ticks(summary))
     figure.update_yaxes(tickformat=".0%", col=1)
     figure.update_yaxes(rangemode="tozero", col=2)
-    return styled(figure, "How far from every token", summary, model, 560)
+    return styled(figure, "Divergence from the baseline", summary, model, 560)
 
 
 def costs(summary: Summary, model: str = "") -> go.Figure:
-    """Score against the KV cache's size and against the time to the first token; every token is the black star."""
+    """Score against the KV cache's size and against the time to the first token; the baseline is a black star."""
     import plotly.graph_objects as go
 
     panels = [("score, by KV cache", _kv, _score), ("score, by time to the first token", _ttft, _score)]
@@ -58,18 +57,18 @@ def costs(summary: Summary, model: str = "") -> go.Figure:
         point = go.Scatter(
             x=[cost(summary.full)],
             y=[_score(summary.full)],
-            name="all tokens",
+            name="Baseline",
             mode="markers",
             marker=star,
-            legendgroup="all tokens",
+            legendgroup="baseline",
             showlegend=column == 1,
-            hovertemplate="all tokens: %{y:.1%} at %{x:.3g}<extra></extra>",
+            hovertemplate="Baseline: %{y:.1%} at %{x:.3g}<extra></extra>",
         )
         figure.add_trace(point, row=1, col=column)
     figure.update_yaxes(tickformat=".0%")
     figure.update_xaxes(title="KV cache, MB", rangemode="tozero", col=1)
     figure.update_xaxes(title="first token, ms", rangemode="tozero", col=2)
-    return styled(figure, "Score against what it costs", summary, model, 560)
+    return styled(figure, "Score against cost", summary, model, 560)
 
 
 def _panels(summary: Summary, panels: Sequence[tuple[str, Value, Value]]) -> go.Figure:
@@ -86,7 +85,7 @@ def _panels(summary: Summary, panels: Sequence[tuple[str, Value, Value]]) -> go.
 def _line(summary: Summary, method: str, x: Value, y: Value) -> go.Scatter:
     import plotly.graph_objects as go
 
-    look, runs = style(method, summary.methods), _runs(summary, method)
+    line, runs = style(method, summary.methods), _runs(summary, method)
     name = plain(method_label(method))
     return go.Scatter(
         x=[x(run) for run in runs],
@@ -94,8 +93,8 @@ def _line(summary: Summary, method: str, x: Value, y: Value) -> go.Scatter:
         name=name,
         legendgroup=method,
         mode="lines+markers",
-        line={"color": look.colour, "dash": look.dash, "width": 3.5 if method == OURS else 1.8},
-        marker={"symbol": look.marker, "size": 10 if method == OURS else 8},
+        line={"color": line.colour, "dash": line.dash, "width": 3.5 if method == OURS else 1.8},
+        marker={"symbol": line.marker, "size": 10 if method == OURS else 8},
         customdata=[[run.mean_tokens, run.accuracy.value, run.accuracy.low, run.accuracy.high] for run in runs],
         hovertemplate=f"{name}, %{{customdata[0]:.1f}} tokens: %{{customdata[1]:.1%}} "
         "(%{customdata[2]:.1%} to %{customdata[3]:.1%})<extra></extra>",
@@ -133,12 +132,12 @@ def _runs(summary: Summary, method: str) -> list[RunSummary]:
 
 
 def _ticks(summary: Summary) -> dict[str, Any]:
-    """One tick a budget, at the mean of what was used."""
-    found: dict[str, list[float]] = {}
+    """One tick a budget, at its runs' mean of tokens."""
+    tokens: dict[str, list[float]] = {}
     for run in summary.competing:
-        found.setdefault(run.run.budget, []).append(run.mean_tokens)
-    places = [sum(values) / len(values) for values in found.values()]
-    return {"tickvals": places, "ticktext": [f"{place:.0f}" for place in places]}
+        tokens.setdefault(run.run.budget, []).append(run.mean_tokens)
+    ticks = [sum(values) / len(values) for values in tokens.values()]
+    return {"tickvals": ticks, "ticktext": [f"{tick:.0f}" for tick in ticks]}
 
 
 def _mean_tokens(run: RunSummary) -> float:

@@ -1,6 +1,6 @@
-"""Figures in which colour is a figure: what is kept of each kind of question, and how any two methods differ.
+"""Heat maps: the score kept of each kind of question, and the difference of any two methods.
 
-Both scales grow evenly in lightness from the middle or from one end, and every cell says its number.
+Both scales are even in lightness from the middle or from one end, and every cell shows its number.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from crop_core.evaluate.report.labels import budget_label, method_label
-from crop_core.evaluate.report.plot_style import plain, styled
+from crop_core.evaluate.report.labels import budget_label, method_label, plain, styled
 from crop_core.evaluate.report.ranking import BudgetRanking
 from crop_core.evaluate.report.summary import Summary
 from crop_core.evaluate.report.table import kind_names
-from crop_core.evaluate.runner.trial import Trial
+from crop_core.evaluate.runner.plan import Trial
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -23,7 +22,7 @@ ROW = 26  # pixels
 
 
 def kinds(summary: Summary, budget: str, model: str = "") -> go.Figure:
-    """Share of the score with every token that each method keeps at a budget, by kind of question."""
+    """Share of the baseline's score that each method keeps at a budget, by kind of question."""
     import plotly.graph_objects as go
 
     runs = [run for method in summary.methods if (run := summary.of(Trial(method, budget)))]
@@ -54,25 +53,25 @@ def pairs(summary: Summary, standing: BudgetRanking, model: str = "") -> go.Figu
     methods = [name for name in summary.methods if summary.of(Trial(name, standing.budget))]
     cells = {(pair.first, pair.second): (100 * pair.difference, pair.differs) for pair in standing.pairs}
     cells |= {(second, first): (-points, differs) for (first, second), (points, differs) in cells.items()}
-    found = [[cells.get((row, column)) for column in methods] for row in methods]
-    points = [[cell[0] if cell else None for cell in row] for row in found]
-    most = max((abs(value) for row in points for value in row if value is not None), default=0.0)
+    table = [[cells.get((row, column)) for column in methods] for row in methods]
+    points = [[cell[0] if cell else None for cell in row] for row in table]
+    largest = max((abs(value) for row in points for value in row if value is not None), default=0.0)
     names = [method_label(name) for name in methods]
     grid = go.Heatmap(
         x=names,
         y=names,
         z=points,
-        zmin=-most or -1,
-        zmax=most or 1,
+        zmin=-largest or -1,
+        zmax=largest or 1,
         colorscale=BETTER_OR_WORSE,
-        text=[[f"{cell[0]:+.1f}{'*' if cell[1] else ''}" if cell else "" for cell in row] for row in found],
+        text=[[f"{cell[0]:+.1f}{'*' if cell[1] else ''}" if cell else "" for cell in row] for row in table],
         texttemplate="%{text}",
         hovertemplate="%{y} minus %{x}: %{z:+.1f} points<extra></extra>",
         colorbar={"title": "points", "thickness": 10},
         xgap=1,
         ygap=1,
     )
-    title = f"Row minus column at {budget_label(standing.budget)}, points (* beyond chance)"
+    title = f"Row minus column at {budget_label(standing.budget)}, points (* significant)"
     figure = styled(go.Figure(grid), title, summary, model, 210 + ROW * len(methods))
     return figure.update_yaxes(autorange="reversed", showgrid=False).update_xaxes(showgrid=False)
 

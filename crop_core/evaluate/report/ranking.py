@@ -1,4 +1,4 @@
-"""Who is first at a budget, who ties, and on which kinds of question another method wins. Reads Scores only."""
+"""Ranking at each budget: first place, ties, and kinds of question on which another method wins. Reads Scores only."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Pair:
 
     @property
     def differs(self) -> bool:
-        """Whether the difference is one that chance does not explain, at 5 % over the family."""
+        """Whether the difference is significant, at 5 % over the family."""
         return self.corrected < ALPHA
 
 
 @dataclass(frozen=True)
 class BudgetRanking:
-    """One budget. best: the method with the highest mean score. tied: it, and all that are not shown to be worse, best
-    first. pairs: all of them; the family that is corrected, so that having picked the best afterwards costs nothing.
+    """One budget. best: the method with the highest mean score. tied: it, and all not significantly worse, best first.
+    pairs: all of them, corrected as one family, so that choosing the best afterwards adds no error.
     """
 
     budget: str
@@ -52,7 +52,7 @@ class BudgetRanking:
 
 def rank_budgets(scores: Scores) -> list[BudgetRanking]:
     """Every budget at which at least two methods compete, large budgets first."""
-    return [_standing(scores, budget) for budget, columns in scores.compared.items() if len(columns) > 1]
+    return [_rank(scores, budget) for budget, columns in scores.compared.items() if len(columns) > 1]
 
 
 def kind_rivals(scores: Scores, ours: str) -> dict[str, list[Pair]]:
@@ -61,20 +61,20 @@ def kind_rivals(scores: Scores, ours: str) -> dict[str, list[Pair]]:
     In each pair the other is first. The family that is corrected is every other method on every kind at that budget.
     Empty without `ours`, and where all questions are of one kind.
     """
-    found: dict[str, list[Pair]] = {}
+    rivals: dict[str, list[Pair]] = {}
     kinds = np.unique(scores.kinds).tolist()
     if len(kinds) < 2:
-        return found
+        return rivals
     for budget, columns in scores.compared.items():
-        mine = [column for column in columns if scores.runs[column].method == ours]
-        others = [(column, mine[0]) for column in columns if mine and column != mine[0]]
+        own = [column for column in columns if scores.runs[column].method == ours]
+        others = [(column, own[0]) for column in columns if own and column != own[0]]
         if others:
-            every = [pair for kind in kinds for pair in _pairs(scores, others, kind)]
-            found[budget] = [pair for pair in _corrected(every) if pair.difference > 0]
-    return found
+            family = [pair for kind in kinds for pair in _pairs(scores, others, kind)]
+            rivals[budget] = [pair for pair in _corrected(family) if pair.difference > 0]
+    return rivals
 
 
-def _standing(scores: Scores, budget: str) -> BudgetRanking:
+def _rank(scores: Scores, budget: str) -> BudgetRanking:
     columns = scores.compared[budget]
     pairs = _corrected(_pairs(scores, list(combinations(columns, 2))))
     shares = scores.columns["score"].mean(axis=0)
@@ -97,6 +97,6 @@ def _pairs(scores: Scores, columns: Sequence[tuple[int, int]], kind: str | None 
 
 
 def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
-    """All of one family."""
+    """Apply Holm's correction to the pairs of one family."""
     ps = holm([pair.p for pair in pairs])
     return [replace(pair, corrected=p) for pair, p in zip(pairs, ps, strict=True)]

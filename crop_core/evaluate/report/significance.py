@@ -1,9 +1,9 @@
-"""Is one run better than another on the same questions? Tests for pairs, corrected for how many are made.
+"""Significance: paired tests of runs on the same questions, corrected for multiple comparisons.
 
-Which test, and why. Scores that are all 0 or 1, of independent questions: McNemar's exact test, which counts only the
-questions on which the two differ. Any other score, and questions that share an image: a permutation test that turns
-the difference of whole clusters round (sign-flip), for if the runs were equally good, either could have given either
-score. Several tests of one family: Holm's correction, which bounds the chance of one false finding in the whole family
+Choice of the test: scores that are all 0 or 1, of independent questions: McNemar's exact test, which counts only the
+questions on which the two differ. Any other score, and questions that share an image: a permutation test that flips
+the sign of whole clusters' differences, since equally good runs could have swapped their
+scores. Several tests of one family: Holm's correction, which bounds the chance of one false finding in the whole family
 by 5 % and needs no independence.
 
 Sources: McNemar, 1947, the exact binomial form; Fisher, 1935, for permutations; Phipson and Smyth, Permutation p-values
@@ -20,7 +20,7 @@ from crop_core.evaluate.report.statistics import SEED, cluster_sums
 
 FLIPS = 19_999
 MCNEMAR, SIGN_FLIP = "exact McNemar", "cluster sign-flip permutation"
-_EXACT = 12  # clusters that differ, up to which every way to turn them is tried
+_EXACT = 12  # clusters that differ, up to which every combination of signs is tried
 _AT_ONCE = 4_000_000
 _NEAR = 1e-9  # sums that are equal but for rounding count as equal
 
@@ -34,40 +34,42 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def sign_flip(sums: np.ndarray, flips: int = FLIPS, seed: int = SEED) -> np.ndarray:
-    """Two-sided p (P,) of the summed differences sums (G, P) by cluster: how often turned signs come as far from 0.
+    """Two-sided p (P,) of the summed differences sums (G, P) by cluster: how often flipped signs come as far from 0.
 
-    Where at most 12 clusters differ every way is tried, else `flips` drawn ones, the same for every column.
+    Where at most 12 clusters differ every combination is tried, else `flips` sampled ones, the same for every column.
     """
-    drawn = _drawn(sums, flips, seed)
+    sampled = _sampled(sums, flips, seed)
     few = (sums != 0).sum(axis=0) <= _EXACT
-    return np.array([_every(column) if exact else p for column, exact, p in zip(sums.T, few, drawn, strict=True)])
+    return np.array(
+        [_exhaustive(column) if exact else p for column, exact, p in zip(sums.T, few, sampled, strict=True)]
+    )
 
 
-def _every(sums: np.ndarray) -> float:
-    """p by every way to turn the clusters that differ."""
+def _exhaustive(sums: np.ndarray) -> float:
+    """p over every combination of signs of the differing clusters."""
     from scipy import stats
 
     differ = sums[sums != 0]
     if len(differ) < 2:
-        return 1.0  # turned, it is as far from 0
-    every = stats.permutation_test((differ,), np.sum, permutation_type="samples", n_resamples=np.inf)
-    return float(every.pvalue)
+        return 1.0  # flipped, it is as far from 0
+    result = stats.permutation_test((differ,), np.sum, permutation_type="samples", n_resamples=np.inf)
+    return float(result.pvalue)
 
 
-def _drawn(sums: np.ndarray, flips: int, seed: int) -> np.ndarray:
-    """p (P,) by drawn signs; what was seen counts as one of them, so that no p is 0. Our own, since scipy's draws the
-    signs anew for every column, which takes minutes for all pairs of methods.
+def _sampled(sums: np.ndarray, flips: int, seed: int) -> np.ndarray:
+    """p (P,) by sampled signs; the observed ones count as a sample, so that no p is 0. Our own, since scipy samples new
+    signs for every column, which takes minutes for all pairs of methods.
     """
     rng, as_far = np.random.default_rng(seed), np.zeros(sums.shape[1])
-    seen, step = np.abs(sums.sum(axis=0)) - _NEAR, max(1, _AT_ONCE // len(sums))
+    observed, step = np.abs(sums.sum(axis=0)) - _NEAR, max(1, _AT_ONCE // len(sums))
     for start in range(0, flips, step):
         signs = rng.integers(0, 2, (min(step, flips - start), len(sums)), dtype=np.int8) * 2.0 - 1
-        as_far += (np.abs(signs @ sums) >= seen).sum(axis=0)
+        as_far += (np.abs(signs @ sums) >= observed).sum(axis=0)
     return (as_far + 1) / (flips + 1)
 
 
 def tests(values: np.ndarray, pairs: Sequence[tuple[int, int]], clusters: np.ndarray) -> tuple[list[float], str]:
-    """p of every pair of columns of values (E, R), and the name of the test that suits them."""
+    """p of every pair of columns of values (E, R), and the name of the chosen test."""
     used = values[:, sorted({column for pair in pairs for column in pair})]
     if int(clusters.max()) + 1 == len(clusters) and np.isin(used, (0.0, 1.0)).all():
         return [_mcnemar(values[:, first], values[:, second]) for first, second in pairs], MCNEMAR

@@ -1,12 +1,12 @@
-"""How sure a mean is: intervals of shares, means, ratios and differences. Arrays only, knows nothing of records.
+"""Confidence intervals of shares, means, ratios and differences. Arrays only, knows nothing of records.
 
-Which interval, and why. Scores that are all 0 or 1, of independent questions: Wilson's, which holds for few questions
-and for shares near 0 and 1. Any other score, and questions that share an image: a bootstrap that draws whole
-clusters, since questions of one image are right or wrong together. Runs answer the same questions, so that a ratio
-or a difference of two is taken inside every draw (paired), where what is hard for both cancels.
+Choice of the interval: scores that are all 0 or 1, of independent questions: Wilson's, which holds for few questions
+and for shares near 0 and 1. Any other score, and questions that share an image: a bootstrap that resamples
+whole clusters, since questions of one image are right or wrong together. Runs answer the same questions, so a ratio
+or a difference of two is taken inside every resample (paired), where common difficulty cancels.
 
 The bootstrap is our own, since scipy.stats.bootstrap knows no clusters: on sums by cluster it draws the same from the
-same seed, but holds every value of every draw, and a ratio without a value in one draw leaves it without an interval.
+same seed, but holds every value of every resample, and one ratio without a value leaves it without an interval.
 
 Sources: Wilson, 1927; Field and Welsh, Bootstrapping clustered data, 2007; the percentiles are Hesterberg's expanded
 ones (What Teachers Should Know about the Bootstrap, arXiv 1411.5279), as wide as Student's t for few clusters.
@@ -28,7 +28,7 @@ _AT_ONCE = 4_000_000  # numbers drawn at a time, to bound the memory
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; NaN for what cannot be known. how: which interval it is."""
+    """A figure with its 95 % interval; NaN where undefined. how: the kind of interval."""
 
     value: float
     low: float
@@ -54,9 +54,9 @@ def cluster_sums(values: np.ndarray, clusters: np.ndarray) -> np.ndarray:
 
 
 def resampled(values: np.ndarray, clusters: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
-    """(B, R) means of values (E, R), each of as many clusters as there are, drawn with replacement.
+    """(B, R) means of values (E, R), each of G clusters sampled with replacement.
 
-    The same clusters are drawn for every column, and for every call with the same clusters and seed.
+    The same clusters are sampled for every column, and for every call with the same clusters and seed.
     """
     sums = cluster_sums(np.column_stack([values, np.ones(len(values))]), clusters)
     drawn = np.concatenate([counts @ sums for counts in _draws(len(sums), resamples, seed)])
@@ -64,7 +64,7 @@ def resampled(values: np.ndarray, clusters: np.ndarray, resamples: int = RESAMPL
 
 
 def _draws(groups: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each cluster is drawn, in blocks of (some, G)."""
+    """Sample counts of each cluster, in blocks of (rows, G)."""
     rng = np.random.default_rng(seed)
     step = max(1, _AT_ONCE // groups)
     for start in range(0, resamples, step):
@@ -74,8 +74,8 @@ def _draws(groups: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def percentiles(drawn: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ends (R,) of the 95 % interval of draws (B, R) of so many clusters, draws without a value (NaN) left out; NaN for
-    fewer than 2 clusters.
+    """Ends (R,) of the 95 % interval of resamples (B, R) of `groups` clusters, without NaN; NaN for fewer than 2
+    clusters.
     """
     from scipy import stats
 
@@ -88,10 +88,10 @@ def percentiles(drawn: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def means(values: np.ndarray, clusters: np.ndarray) -> list[Estimate]:
-    """The mean of every column of values (E, R) in 0..1, by the interval that suits it.
+    """The mean of every column of values (E, R) in 0..1, with its interval.
 
-    Where all clusters have the same mean a bootstrap would say that nothing is uncertain: Wilson's interval of as many
-    questions as there are clusters stands in.
+    Where all clusters have the same mean, a bootstrap would have no width: Wilson's interval of as many questions as
+    there are clusters is used.
     """
     groups = int(clusters.max()) + 1
     ends = percentiles(resampled(values, clusters), groups)
@@ -106,7 +106,7 @@ def means(values: np.ndarray, clusters: np.ndarray) -> list[Estimate]:
 def kept(values: np.ndarray, base: int, clusters: np.ndarray) -> list[Estimate]:
     """Mean of every column of values (E, R) as a share of the mean of column `base`, paired; NaN where that is 0.
 
-    A run with exactly the scores of `base` keeps 1, from 1 to 1: no question told them apart.
+    A run with exactly the scores of `base` keeps 1, from 1 to 1: no question distinguishes them.
     """
     share = values.mean(axis=0)
     if share[base] == 0:
@@ -121,7 +121,7 @@ def kept(values: np.ndarray, base: int, clusters: np.ndarray) -> list[Estimate]:
 
 
 def differences(values: np.ndarray, pairs: Sequence[tuple[int, int]], clusters: np.ndarray) -> list[Estimate]:
-    """By how much the mean of one column of values (E, R) is above that of another, for each pair of them; paired."""
+    """Difference of the means of two columns of values (E, R), for each pair of columns; paired."""
     firsts, seconds = (list(side) for side in zip(*pairs, strict=True))
     drawn = resampled(values, clusters)
     ends = percentiles(drawn[:, firsts] - drawn[:, seconds], int(clusters.max()) + 1)
@@ -130,6 +130,6 @@ def differences(values: np.ndarray, pairs: Sequence[tuple[int, int]], clusters: 
 
 
 def paired(ours: Sequence[float], other: Sequence[float], groups: Sequence[int]) -> Estimate:
-    """By how much the mean of `ours` is above that of `other`, of the same questions; groups: whose are one cluster."""
+    """Difference of the means of `ours` and `other` on the same questions; groups: the cluster of each."""
     clusters = np.unique(groups, return_inverse=True)[1]
     return differences(np.array([ours, other], dtype=float).T, [(0, 1)], clusters)[0]

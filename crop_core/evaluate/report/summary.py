@@ -1,4 +1,4 @@
-"""Everything that tables, figures and the page show, from the records of a sweep; to JSON as well."""
+"""Summary of a sweep's records, which tables, figures and the page show; also as JSON."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crop_core.evaluate.report.ranking import BudgetRanking, Pair, kind_rivals, rank_budgets
-from crop_core.evaluate.report.scores import AVERAGED, IDENTITY, RecordsError, Scores, competes, scores
+from crop_core.evaluate.report.scores import (
+    AVERAGED,
+    IDENTITY,
+    RecordsError,
+    Scores,
+    competes,
+    scores,
+    validate_records,
+)
 from crop_core.evaluate.report.statistics import Estimate, kept, means
-from crop_core.evaluate.report.validate import validate_records
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
+from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,12 +33,13 @@ OURS = "crop"
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One run: a trial over all its seeds. accuracy: mean score 0..1. kept: as a share of that with every token.
+    """One run: a trial over all its seeds. accuracy: mean score 0..1. kept: as a share of the baseline's.
 
-    agreement: share of replies that are those with every token. kl_first: KL(all tokens || run) of the first token in
-    nats, mean and median; logprob_change: mean log-probability of the all-tokens answer minus that with every token,
-    nats. mean_tokens per decoder layer, final_tokens after the last cut, kv_bytes and flops: means. Times in seconds:
-    medians. by_kind, kept_by_kind: accuracy of each kind of question. official: of the metric, the headline first.
+    agreement: share of replies equal to the baseline's. kl_first: KL(baseline || run) of the first token in nats, mean
+    and median; logprob_change: mean change of the log-probability of the baseline's answer, nats.
+    mean_tokens per decoder layer, final_tokens after the last cut, kv_bytes and flops: means. Times in seconds:
+    medians. by_kind, kept_by_kind: accuracy of each kind of question. official: figures of the metric, the main one
+    first.
     """
 
     name: str
@@ -56,10 +64,10 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """A sweep. clusters: how many groups of questions are independent of each other. kinds: questions of each.
+    """A sweep. clusters: number of independent groups of questions. kinds: number of questions of each.
 
-    rivals: by budget, where another method is above `OURS` on a kind. majority: accuracy of answering what is most
-    frequent of a kind, overall under "", if known.
+    rivals: by budget, pairs in which another method is above `OURS` on a kind. majority: accuracy of the most frequent
+    answer of a kind, overall under "", if known.
     """
 
     dataset: str
@@ -73,79 +81,79 @@ class Summary:
     majority: Mapping[str, float]
 
     def of(self, run: Trial) -> RunSummary | None:
-        """The summary of a run; None where it was not made."""
+        """The summary of a run; None where it is not recorded."""
         return next((each for each in self.runs if each.run == run), None)
 
     @property
     def full(self) -> RunSummary:
-        """With every visual token."""
+        """The baseline."""
         return self.runs[0]
 
     @property
     def blind(self) -> RunSummary | None:
-        """With a grey image."""
+        """The run with a grey image."""
         return self.of(BLIND)
 
     @property
     def budgets(self) -> tuple[str, ...]:
-        """At which methods compete, large ones first."""
+        """Budgets at which methods compete, large ones first."""
         return tuple(dict.fromkeys(run.run.budget for run in sorted(self.competing, key=lambda run: -run.mean_tokens)))
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """That compete."""
+        """Methods that compete."""
         return tuple(dict.fromkeys(run.run.method for run in self.competing))
 
     @property
     def competing(self) -> tuple[RunSummary, ...]:
-        """Runs of methods at a budget, with found regions and nothing evicted, method by method."""
+        """Runs of methods at a budget, with predicted regions and without eviction, method by method."""
         return tuple(run for run in self.runs if competes(run.run))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; None for what is not known."""
-        found: dict[str, Any] = _plain(self)
-        return found
+        """Plain values; None for NaN and infinities."""
+        values: dict[str, Any] = _plain(self)
+        return values
 
 
 def summarise(
     records: pd.DataFrame, metric: Metric | None = None, majority: Mapping[str, str] | None = None
 ) -> Summary:
-    """The summary of records; RecordsError or MissedBudget by `checks.check`, which looks them over first.
+    """The summary of records; RecordsError or MissedBudget by `validate_records`.
 
-    metric: whose official figures are wanted. majority: what is answered most often, by kind, scored by equality with
-    `gold`, case and the width of spaces aside.
+    metric: for its official figures. majority: the most frequent answer by kind, scored by equality with `gold`, case
+    and the width of spaces aside.
     """
     if find_spec("scipy") is None:
         raise RecordsError('Statistics need scipy, which is not installed: run pip install "scipy>=1.13".')
     validate_records(records)
-    found = scores(records)
-    counts = {str(kind): int(count) for kind, count in zip(*np.unique(found.kinds, return_counts=True), strict=True)}
+    arrays = scores(records)
+    counts = {str(kind): int(count) for kind, count in zip(*np.unique(arrays.kinds, return_counts=True), strict=True)}
     return Summary(
-        dataset=found.dataset,
+        dataset=arrays.dataset,
         metric=metric.label if metric else "score",
-        questions=len(found.examples),
-        clusters=int(found.clusters.max()) + 1,
+        questions=len(arrays.examples),
+        clusters=int(arrays.clusters.max()) + 1,
         kinds=counts,
-        runs=_runs(found, _official(records, found, metric)),
-        standings=tuple(rank_budgets(found)),
-        rivals=kind_rivals(found, OURS),
+        runs=_runs(arrays, _official(records, arrays, metric)),
+        standings=tuple(rank_budgets(arrays)),
+        rivals=kind_rivals(arrays, OURS),
         majority=_majority(records, majority or {}),
     )
 
 
-def _runs(found: Scores, official: Mapping[Trial, Mapping[str, float]]) -> tuple[RunSummary, ...]:
-    base = found.runs.index(ALL)
-    columns, clusters = found.columns, found.clusters
+def _runs(arrays: Scores, official: Mapping[Trial, Mapping[str, float]]) -> tuple[RunSummary, ...]:
+    base = arrays.runs.index(ALL)
+    columns, clusters = arrays.columns, arrays.clusters
     change = columns["logprob"] - columns["logprob"][:, [base]]
     average = {name: columns[name].mean(axis=0).tolist() for name in AVERAGED}
     median = {name: np.median(columns[name], axis=0).tolist() for name in AVERAGED}
     accuracy, agreement = means(columns["score"], clusters), means(columns["same"], clusters)
-    share, by_kind = kept(columns["score"], base, clusters), _by_kind(found)
+    share, by_kind = kept(columns["score"], base, clusters), _by_kind(arrays)
     return tuple(
         RunSummary(
             name=run.name,
             run=run,
-            seeds=found.seeds[i],
+            seeds=arrays.seeds[i],
             accuracy=accuracy[i],
             kept=share[i],
             agreement=agreement[i],
@@ -158,17 +166,17 @@ def _runs(found: Scores, official: Mapping[Trial, Mapping[str, float]]) -> tuple
             kept_by_kind={kind: _share(each[i].value, each[base].value) for kind, each in by_kind.items()},
             official=official[run],
         )
-        for i, run in enumerate(found.runs)
+        for i, run in enumerate(arrays.runs)
     )
 
 
-def _by_kind(found: Scores) -> dict[str, list[Estimate]]:
+def _by_kind(arrays: Scores) -> dict[str, list[Estimate]]:
     """Accuracy of every run on every kind."""
     result = {}
-    for kind in np.unique(found.kinds):
-        rows = found.kinds == kind
-        clusters = np.unique(found.clusters[rows], return_inverse=True)[1]
-        result[str(kind)] = means(found.columns["score"][rows], clusters)
+    for kind in np.unique(arrays.kinds):
+        rows = arrays.kinds == kind
+        clusters = np.unique(arrays.clusters[rows], return_inverse=True)[1]
+        result[str(kind)] = means(arrays.columns["score"][rows], clusters)
     return result
 
 
@@ -176,11 +184,11 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def _official(records: pd.DataFrame, found: Scores, metric: Metric | None) -> dict[Trial, dict[str, float]]:
+def _official(records: pd.DataFrame, arrays: Scores, metric: Metric | None) -> dict[Trial, dict[str, float]]:
     """The metric's figures of every run, the mean over its seeds."""
     if metric is None:
-        return {run: {} for run in found.runs}
-    by_run: dict[Trial, list[Mapping[str, float]]] = {run: [] for run in found.runs}
+        return {run: {} for run in arrays.runs}
+    by_run: dict[Trial, list[Mapping[str, float]]] = {run: [] for run in arrays.runs}
     for (_, *identity), rows in records.groupby(["seed", *IDENTITY], observed=True):
         method, budget, region, evict, blind = identity
         by_run[Trial(str(method), str(budget), 0, str(region), bool(evict), bool(blind))].append(metric.summary(rows))

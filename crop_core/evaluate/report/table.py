@@ -1,22 +1,34 @@
-"""The summary as tables: texts in rows, which become Markdown here and HTML in `html.py`."""
+"""Tables: texts in rows, which become Markdown here and HTML in `html.py`."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crop_core.evaluate.markdown import markdown
 from crop_core.evaluate.report.labels import budget_label, method_label, run_label
 from crop_core.evaluate.report.ranking import Pair
 from crop_core.evaluate.report.statistics import Estimate
 from crop_core.evaluate.report.summary import RunSummary, Summary
-from crop_core.evaluate.runner.trial import Trial
+from crop_core.evaluate.runner.plan import Trial
+
+
+def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table with aligned columns."""
+    lines = [list(head), *(list(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    texts = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([texts[0], rule, *texts[1:]])
+
 
 COLUMNS = (
     "run", "seeds", "score", "95 %", "kept", "95 %", "agrees", "KL mean", "KL median", "log-prob. change",
     "mean tokens", "final tokens", "first token ms", "total ms", "KV MB", "GFLOP",
 )  # fmt: skip
-UNNAMED = "no kind"  # questions of a data set that names none
+UNNAMED = "no kind"  # label of the kind "" in tables
 
 
 @dataclass(frozen=True)
@@ -27,12 +39,12 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        """For a terminal or a README; bars in texts are escaped."""
+        """Markdown for a terminal or a README, with vertical bars escaped."""
         return markdown(map(_cell, self.head), (map(_cell, row) for row in self.rows))
 
 
 def methods_table(summary: Summary) -> Table:
-    """Score of every method at every budget with its 95 % interval; * for those that are first or tie for it."""
+    """Score of every method at every budget with its 95 % interval; * for those first or tied for first."""
     tied = {(standing.budget, name) for standing in summary.standings for name in standing.tied}
     rows = []
     for method in summary.methods:
@@ -46,13 +58,13 @@ def methods_table(summary: Summary) -> Table:
 
 
 def full_table(summary: Summary) -> Table:
-    """Every run with all its figures; those of the metric last."""
+    """Every run with all of its figures; those of the metric last."""
     official = tuple(summary.full.official)
     return Table((*COLUMNS, *official), tuple((*_figures(run), *_official(run, official)) for run in summary.runs))
 
 
 def kinds_table(summary: Summary) -> Table:
-    """Score of every run on every kind of question, and of the most frequent answer where it is known."""
+    """Score of every run on every kind of question, and of the most frequent answer if known."""
     kinds = tuple(summary.kinds)
     rows = [
         (run_label(run.run), percent(run.accuracy.value), *(percent(run.by_kind[kind].value) for kind in kinds))
@@ -70,7 +82,7 @@ def pairs_table(summary: Summary) -> Table:
 
 
 def rivals_table(summary: Summary) -> Table:
-    """Kinds on which another method is above CROP, at every budget; corrected over all methods and kinds there."""
+    """Kinds on which another method is above CROP, at every budget; corrected over all methods and kinds."""
     rows = [
         (budget_label(budget), pair.kind or UNNAMED, *_pair(pair))
         for budget, pairs in summary.rivals.items()
@@ -80,22 +92,22 @@ def rivals_table(summary: Summary) -> Table:
 
 
 def kind_names(summary: Summary) -> tuple[str, ...]:
-    """Kinds of question, each with how many there are."""
+    """Kinds of question, each with its number of questions."""
     return tuple(f"{kind or UNNAMED} ({count})" for kind, count in summary.kinds.items())
 
 
 def percent(value: float) -> str:
-    """A share 0..1; nothing for one that is not known."""
+    """A share 0..1 in percent; "" for NaN."""
     return "" if math.isnan(value) else f"{value:.1%}"
 
 
 def interval(estimate: Estimate) -> str:
-    """Its two ends."""
+    """The interval's two ends; "" for NaN."""
     return "" if math.isnan(estimate.low) else f"{estimate.low:.1%} to {estimate.high:.1%}"
 
 
 def p_value(value: float) -> str:
-    """Three decimals, or that it is less."""
+    """Three decimals, or "<0.001"."""
     return "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""Which trials a sweep consists of: every method at every budget, with every token and blindly beside them.
+"""Trials of a sweep: every method at every budget, beside the baseline and a blind trial.
 
 Knows nothing of models and datasets.
 """
@@ -6,33 +6,69 @@ Knows nothing of models and datasets.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
-from crop_core.records.config import METHODS, Budget, ConfigError, method_of
+from crop_core.records.config import Budget, ConfigError
+from crop_core.records.methods import method_of, pruning_methods
+
+REGIONS = ("found", "self", "needed", "elsewhere", "whole")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration for every question of a dataset. method: as `method_of` names it, "none" for the baseline.
+    budget: as `Budget.parse` reads it, "" for none.
+
+    region: "found" (predicted by the localizer), "self" (predicted by the answering model itself), "needed" (the
+    example's), "elsewhere" (random, of the predicted size) or "whole" (the image). seed: of methods that sample. blind:
+    a grey image instead of the example's.
+    """
+
+    method: str = "none"
+    budget: str = ""
+    seed: int = 0
+    region: str = "found"
+    evict: bool = False
+    blind: bool = False
+
+    @property
+    def name(self) -> str:
+        """Short and unique, as recorded: "all tokens" (the baseline), "crop 64", "crop 64, needed region"."""
+        if self.method == "none":
+            return "blind" if self.blind else "all tokens"
+        parts = [f"{self.method} {self.budget}"]
+        parts += [f"{self.region} region"] if self.region != "found" else []
+        parts += ["evicting"] if self.evict else []
+        parts += [f"seed {self.seed}"] if self.seed else []
+        return ", ".join(parts)
+
+
+ALL = Trial()
+BLIND = Trial(blind=True)
+
 
 EVERY = "all"
-NONE = "none"
 MINUS = "-"
 BUDGETS = ("192", "128", "64")
 JOINED = ("distinct+ilp", "learned+ilp")
-ABLATED = Trial("crop", "64")  # asked again with the needed region, and with one of the found size elsewhere
+ABLATED = Trial("crop", "64")  # repeated with the needed region and with a random one of the predicted size
 
 
 def trials(methods: Iterable[str], budgets: Iterable[str] = BUDGETS, seeds: Sequence[int] = (0,)) -> list[Trial]:
-    """Every token, blindly, then each method at each budget, with each seed where the method draws.
+    """Baseline, blind, then each method at each budget, with each seed where the method samples.
 
-    methods: as `method_of` names them, "all", and with a minus what is left out of it. budgets: as `Budget.parse` reads
-    them. ConfigError for a name, a budget or a seed that cannot be, or none at all.
+    methods: as `method_of` names them, "all", and with a minus those to leave out. budgets: as `Budget.parse` reads
+    them. ConfigError for an invalid name, budget or seed, or none at all.
     """
     if not seeds or min(seeds) < 0:
         raise ConfigError(f"The seeds are {list(seeds)}; give at least one, each 0 or more.")
-    sizes = _different([_budget(text) for text in budgets], "budget", "192")
-    names = _different(_names(list(methods)), "method", "crop")
+    sizes = _unique([_budget(text) for text in budgets], "budget", "192")
+    names = _unique(_names(list(methods)), "method", "crop")
     return [ALL, BLIND, *(Trial(name, size, seed) for name in names for size in sizes for seed in _seeds(name, seeds))]
 
 
 def published() -> list[Trial]:
-    """What the README shows: methods and joined ones at BUDGETS; CROP with other regions; CROP and ILP evicting."""
+    """Trials of the README: methods and joined ones at BUDGETS; CROP with other regions; CROP and ILP evicting."""
     crop = [Trial("crop", budget) for budget in BUDGETS]
     ilp = [Trial("ilp", budget) for budget in BUDGETS]
     return [
@@ -44,36 +80,36 @@ def published() -> list[Trial]:
 
 
 def needs_localizer(plan: Iterable[Trial]) -> bool:
-    """Whether any of these trials reads a region that a localizer has to find."""
+    """Whether any of these trials needs a predicted region."""
     return any(method_of(trial.method).needs_region and trial.region in ("found", "elsewhere") for trial in plan)
 
 
 def _names(methods: Sequence[str]) -> list[str]:
-    """Names of methods that prune, "all" spelled out, and those with a minus taken away."""
+    """Names of methods that prune, "all" expanded, and those with a minus removed."""
     without = {name[1:] for name in methods if name.startswith(MINUS)}
     names: list[str] = []
     for name in methods:
         if name == EVERY:
-            names += [each for each in METHODS if each != NONE]
+            names += pruning_methods()
         elif not name.startswith(MINUS):
             names.append(name)
     for name in (*names, *without):
-        if not (method_of(name).compressor or method_of(name).pruner):
+        if not method_of(name).prunes:
             raise ConfigError(f"The method {name!r} prunes nothing and is in every sweep; leave it out.")
     return [name for name in names if name not in without]
 
 
 def _budget(text: str) -> str:
-    """The budget as every trial spells it, so that "64", "64.0" and " 64 " are one."""
+    """The budget in its one spelling, so that "64", "64.0" and " 64 " are equal."""
     budget = Budget.parse(text)
     return f"{100 * budget.share:g}%" if budget.share is not None else f"{budget.mean_tokens:g}"
 
 
 def _seeds(method: str, seeds: Sequence[int]) -> Sequence[int]:
-    return list(dict.fromkeys(seeds)) if method_of(method).draws else (0,)
+    return list(dict.fromkeys(seeds)) if method_of(method).uses_seed else (0,)
 
 
-def _different(values: list[str], what: str, such: str) -> list[str]:
+def _unique(values: list[str], what: str, example: str) -> list[str]:
     if not values:
-        raise ConfigError(f"There is no {what}; give at least one, such as {such}.")
+        raise ConfigError(f"There is no {what}; give at least one, such as {example}.")
     return list(dict.fromkeys(values))

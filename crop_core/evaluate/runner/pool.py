@@ -1,6 +1,6 @@
 """Pools on this machine: the process itself, or several. Knows nothing of models.
 
-A process that dies is replaced and its example asked again; one over which TRIES processes died is skipped.
+A process that dies is replaced and its example retried; an example that killed TRIES processes is skipped.
 """
 
 from __future__ import annotations
@@ -20,40 +20,42 @@ _spawn = get_context("spawn")  # a fork of a process that runs torch's threads m
 
 
 def pool_of(workers: int) -> Pool:
-    """Of so many workers; one is this process."""
-    return alone if workers == 1 else partial(processes, workers=workers)
+    """The pool of a number of workers; 1 is this process."""
+    return in_process if workers == 1 else partial(processes, workers=workers)
 
 
-def alone(setup: WorkerFactory, works: Sequence[Work]) -> Generator[Outcome, None, None]:
-    """In this process, in their order."""
-    examine = setup.examiner()
+def in_process(setup: WorkerFactory, works: Sequence[Work]) -> Generator[Outcome, None, None]:
+    """Run the works in this process, in order."""
+    run_trials = setup.trial_runner()
     for work in works:
-        yield examine(*work)
+        yield run_trials(*work)
 
 
 def processes(setup: WorkerFactory, works: Sequence[Work], workers: int) -> Generator[Outcome, None, None]:
-    """In several, as they come. What a worker raises is raised here; whatever ends this ends the workers."""
+    """Run the works in several processes, outcomes as they come. A worker's error is raised here; the end of this
+    generator ends the workers.
+    """
     waiting, deaths = deque(works), Counter[str]()
-    crew = [_Worker(setup) for _ in range(min(workers, len(works)))]
+    pool = [_Worker(setup) for _ in range(min(workers, len(works)))]
     try:
-        for worker in crew:
+        for worker in pool:
             worker.take(waiting)
-        while busy := {worker.pipe: worker for worker in crew if worker.work}:
+        while busy := {worker.pipe: worker for worker in pool if worker.work}:
             for pipe in connection.wait(list(busy)):
                 worker = busy[pipe]  # type: ignore[index]
                 work, outcome = worker.finish()
                 if outcome is None:
-                    crew[crew.index(worker)] = worker = _Worker(setup)
+                    pool[pool.index(worker)] = worker = _Worker(setup)
                     deaths[work[0].id] += 1
                     if deaths[work[0].id] < TRIES:
                         waiting.appendleft(work)
                     else:
-                        outcome = Skipped.deadly(work[0])
+                        outcome = Skipped.killed_workers(work[0])
                 worker.take(waiting)
                 if outcome is not None:
                     yield outcome
     finally:
-        for worker in crew:
+        for worker in pool:
             worker.end()
 
 
@@ -71,14 +73,14 @@ class _Worker:
         theirs.close()  # so that the end of the process is the end of the pipe
 
     def take(self, waiting: deque[Work]) -> None:
-        """The next work, if there is any."""
+        """Send the next work to the process, if there is any."""
         self.work = waiting.popleft() if waiting else None
         if self.work:
-            with suppress(OSError):  # of a process that has died, which `finish` finds out
+            with suppress(OSError):  # of a process that has died, which `finish` detects
                 self.pipe.send(self.work)
 
     def finish(self) -> tuple[Work, Outcome | None]:
-        """The work with its outcome, None from a process that has died; raises what it raised."""
+        """The work with its outcome, None from a process that has died; raises the process's error."""
         assert self.work is not None  # noqa: S101  only busy workers are waited for
         try:
             outcome = self.pipe.recv()
@@ -90,20 +92,20 @@ class _Worker:
         return self.work, outcome
 
     def end(self) -> None:
-        """Whatever it is doing."""
+        """Kill the process, whatever it is doing."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
 
 
 def _serve(setup: WorkerFactory, pipe: Any) -> None:
-    """What a process does: an outcome for every work that comes, until no more can come."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    """Main loop of a process: an outcome for every work until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
     try:
-        examine = setup.examiner()
+        run_trials = setup.trial_runner()
         while True:
-            pipe.send(examine(*pipe.recv()))
+            pipe.send(run_trials(*pipe.recv()))
     except (EOFError, BrokenPipeError):
         return
-    except Exception as error:  # the other side raises it
+    except Exception as error:  # the parent raises it
         pipe.send(error)

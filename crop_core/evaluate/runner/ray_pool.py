@@ -1,13 +1,13 @@
 """A pool on Ray: a worker for every GPU of a cluster, or for every CPU core where it has none. Knows nothing of models.
 
-Source: https://docs.ray.io, `ray.init` and actors. What a cluster needs: every machine the same versions of Python,
-Ray and this project, the project in the same folder or installed, and the data and the models that are named by a path
-at the same path (relative ones are read from the folder of the process that asks). That process runs on one of the
-cluster's machines, makes no answers itself and is the only one that writes records. Since Ray 2.60 `ray start` asks for
-a token where there is one in ~/.ray; who joins such a cluster by its address sets RAY_AUTH_MODE=token.
+Source: https://docs.ray.io, `ray.init` and actors. Requirements of a cluster: the same versions of Python,
+Ray and this project on every machine, the project in the same folder or installed, and data and models named by a path
+at the same path (relative ones are read from the folder of the driver process). The driver runs on one of the cluster's
+machines, makes no answers itself and is the only one that writes records. Since Ray 2.60 `ray start` requires a token
+where there is one in ~/.ray; to join such a cluster by its address set RAY_AUTH_MODE=token.
 
-A work is given to a worker that has started and is free, one at a time, so that a machine that is lost takes one
-example with it. Ray is an optional requirement, imported where it is needed.
+Works go one at a time to workers that have started and are free, so that a lost machine costs one example. Ray is an
+optional requirement, imported where it is needed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from typing import Any
 
 from crop_core.evaluate.runner.work import TRIES, Outcome, Pool, Skipped, SweepError, Work, WorkerFactory
 
-JOIN_S = 30.0  # a cluster that takes longer to let a process in is not there; Ray itself would try for many minutes
-START_S = 600.0  # without any worker at work, the longest wait for one to be started
+JOIN_S = 30.0  # time limit for joining a cluster; Ray itself would try for many minutes
+START_S = 600.0  # longest wait for a worker to start while none is busy
 STORE = 2**28  # bytes of shared memory of a cluster started here: works and records are small
 _QUIET = {"logging_level": "ERROR", "log_to_driver": False}
 _JOIN = f"""
@@ -45,58 +45,59 @@ def check_installed() -> None:
 
 
 def ray_pool(address: str | None = None, gpus: bool = True) -> Pool:
-    """The pool; SweepError without Ray, and from the pool when there is no such cluster or no worker can start in it.
+    """Pool on Ray; SweepError without Ray, and from the pool when there is no such cluster or no worker can start in
+    it.
 
     address: "host:port" of a cluster; None for the one that RAY_ADDRESS names or runs on this machine, and if there is
-    none, for one of this machine's own that ends with the pool. A process that is in a cluster stays in that. gpus:
-    whether a worker takes a GPU, where the cluster has any; Ray shows it that one alone, as "cuda".
+    none, for one of this machine's own that ends with the pool. A process that is in a cluster stays in it. gpus:
+    whether a worker takes a GPU, where the cluster has any; Ray makes that one visible alone, as "cuda".
     """
     check_installed()
-    return partial(_ask, address=address, gpus=gpus)
+    return partial(_run, address=address, gpus=gpus)
 
 
-def _ask(
+def _run(
     setup: WorkerFactory, works: Sequence[Work], address: str | None, gpus: bool
 ) -> Generator[Outcome, None, None]:
     waiting, deaths = deque(works), Counter[str]()
     with _cluster(address):
-        crew = _Crew(setup, len(works), gpus)
+        workers = _Workers(setup, len(works), gpus)
         try:
-            while waiting or crew.asked:
-                work, outcome = crew.finish()
+            while waiting or workers.busy:
+                work, outcome = workers.finish()
                 if work and outcome is None:
                     deaths[work[0].id] += 1
                     if deaths[work[0].id] < TRIES:
                         waiting.appendleft(work)
                     else:
-                        outcome = Skipped.deadly(work[0])
-                crew.take(waiting)
+                        outcome = Skipped.killed_workers(work[0])
+                workers.take(waiting)
                 if outcome is not None:
                     yield outcome
         finally:
-            crew.end()
+            workers.end()
 
 
 class _Worker:
-    """What lives in a process of the cluster: an actor, in Ray's words."""
+    """Ray actor: one worker process of the cluster."""
 
     def __init__(self, setup: WorkerFactory, folder: str) -> None:
         self._setup, self._folder = setup, folder
-        self._examine: Any = None
+        self._run_trials: Any = None
 
     def start(self) -> None:
-        """Answers as soon as there is a process; it loads nothing, so that what loading raises belongs to a work."""
-        with suppress(OSError):  # on another machine, where nothing may be named relative to it
+        """Returns once the process runs; loads nothing, so that errors of loading belong to a work."""
+        with suppress(OSError):  # on another machine, without that folder
             os.chdir(self._folder)
 
-    def ask(self, work: Work) -> Outcome:
-        """The outcome; models are loaded for the first one."""
-        self._examine = self._examine or self._setup.examiner()
-        return self._examine(*work)
+    def run(self, work: Work) -> Outcome:
+        """The outcome; models are loaded for the first work."""
+        self._run_trials = self._run_trials or self._setup.trial_runner()
+        return self._run_trials(*work)
 
 
-class _Crew:
-    """The workers: starting, free for a moment, or asked. asked: them and their works, by the promise of an outcome."""
+class _Workers:
+    """The workers: starting, free or busy. busy: workers and their works, by the reference to the outcome."""
 
     def __init__(self, setup: WorkerFactory, works: int, gpus: bool) -> None:
         import ray
@@ -107,57 +108,57 @@ class _Crew:
         self._setup = setup
         self._starting: dict[Any, Any] = {}
         self._free: list[Any] = []
-        self.asked: dict[Any, tuple[Any, Work]] = {}
+        self.busy: dict[Any, tuple[Any, Work]] = {}
         self._size = min(works, max(1, int(resources.get("GPU" if gpus else "CPU", 0))))
-        self._failures = 0  # workers that failed to start since one last answered
+        self._failures = 0  # workers that failed to start since the last outcome
         for _ in range(self._size):
-            self._hire()
+            self._start_worker()
 
     def take(self, waiting: deque[Work]) -> None:
-        """A work for each that is free. One for which there is none goes, and leaves its place in the cluster."""
+        """Give each free worker a work; a worker without one ends and frees its place in the cluster."""
         import ray
 
         for worker in self._free:
             if waiting:
                 work = waiting.popleft()
-                self.asked[worker.ask.remote(work)] = worker, work
+                self.busy[worker.run.remote(work)] = worker, work
             else:
                 ray.kill(worker)
         self._free = []
 
     def finish(self) -> tuple[Work | None, Outcome | None]:
-        """Waits for anyone: a work with its outcome, None from a worker that died; no work from one that started.
+        """Wait for any worker: a work with its outcome, None from a worker that died; no work from one that started.
 
-        Who died is replaced. Raises what a worker raised.
+        A dead worker is replaced. Raises a worker's error.
         """
         import ray
 
-        ready, _ = ray.wait([*self.asked, *self._starting], timeout=None if self.asked else START_S)
+        ready, _ = ray.wait([*self.busy, *self._starting], timeout=None if self.busy else START_S)
         if not ready:
             raise SweepError(
-                f"No worker was started in {START_S:g} s; see with `ray status` what else takes the cluster's machines."
+                f"No worker was started in {START_S:g} s; see with `ray status` what else uses the cluster's machines."
             )
-        worker, work = self.asked.pop(ready[0], None) or (self._starting.pop(ready[0]), None)
+        worker, work = self.busy.pop(ready[0], None) or (self._starting.pop(ready[0]), None)
         try:
             outcome = ray.get(ready[0])
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
         except ray.exceptions.RayError as error:
-            ray.kill(worker)  # of a machine that is only cut off, it may live on
+            ray.kill(worker)  # on a machine that is only disconnected, it may still run
             self._check_failures(work, error)
-            self._hire()
+            self._start_worker()
             return work, None
         self._free.append(worker)
         return work, outcome
 
     def end(self) -> None:
-        """Whatever they are doing."""
+        """Kill all workers, whatever they are doing."""
         import ray
 
-        for worker in (*self._free, *self._starting.values(), *(worker for worker, _ in self.asked.values())):
+        for worker in (*self._free, *self._starting.values(), *(worker for worker, _ in self.busy.values())):
             ray.kill(worker)
 
-    def _hire(self) -> None:
+    def _start_worker(self) -> None:
         worker = self._class.remote(self._setup, os.getcwd())
         self._starting[worker.start.remote()] = worker
 
@@ -170,7 +171,7 @@ class _Crew:
 
 @contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
-    """This process in a cluster; out of it at the end, unless it was in before."""
+    """Join a cluster, and leave it at the end unless this process was in it before."""
     import ray
 
     if ray.is_initialized():
@@ -178,7 +179,7 @@ def _cluster(address: str | None) -> Iterator[None]:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = address or os.environ.get("RAY_ADDRESS")
-    problem = _unreachable(address) if address else _barred("auto")
+    problem = _unreachable(address) if address else _join_error("auto")
     if problem and address:
         advice = "give the host:port that `ray start` printed, and set RAY_AUTH_MODE=token where it wants a token"
         raise SweepError(f"No Ray cluster at {address!r}: {problem.rstrip('.')}; {advice}.")
@@ -187,7 +188,7 @@ def _cluster(address: str | None) -> Iterator[None]:
             ray.init("local", include_dashboard=False, object_store_memory=STORE, **_QUIET)
         else:
             ray.init(address or "auto", **_QUIET)
-    except Exception as error:  # Ray raises bare ones, on a busy machine for one
+    except Exception as error:  # Ray raises bare exceptions, for example on a busy machine
         raise SweepError(f"Ray does not start on this machine: {' '.join(str(error).split()).rstrip('.')}.") from error
     try:
         yield
@@ -202,11 +203,11 @@ def _unreachable(address: str) -> str | None:
         socket.create_connection((host, int(port)), timeout=5).close()
     except (OSError, ValueError, OverflowError) as error:
         return str(error)
-    return _barred(address)
+    return _join_error(address)
 
 
-def _barred(address: str) -> str | None:
-    """The same, found out by a process of its own: one that is not let in would wait long, and could not be stopped."""
+def _join_error(address: str) -> str | None:
+    """The same, tested in a separate process: a refused one would wait long and could not be stopped."""
     try:
         run = subprocess.run([sys.executable, "-c", _JOIN, address], capture_output=True, text=True, timeout=JOIN_S)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Runs what is missing of a sweep and keeps it: the one way in which accuracy is measured."""
+"""Run a sweep: what its records lack is run and recorded. All accuracy is measured here."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from tqdm import tqdm
 
 from crop_core.evaluate.datasets.protocol import Example
 from crop_core.evaluate.runner import store
-from crop_core.evaluate.runner.record import Record
-from crop_core.evaluate.runner.trial import Trial
-from crop_core.evaluate.runner.work import Pool, Skipped, SweepError, Work, WorkerFactory
+from crop_core.evaluate.runner.plan import Trial
+from crop_core.evaluate.runner.work import Pool, Record, Skipped, SweepError, Work, WorkerFactory
 
-EVERY_S = 30.0  # seconds between two parts: what a crash of the machine may cost
-HOPELESS = 20  # examples skipped, and none answered, after which a sweep gives up
+EVERY_S = 30.0  # seconds between two parts: the most that a crash can lose
+MAX_SKIPPED = 20  # examples, without any answered, after which a sweep fails
 
 
 def missing(examples: Sequence[Example], trials: Sequence[Trial], done: set[tuple[str, str]]) -> list[Work]:
-    """Every example with those of the trials that it has no record of."""
+    """Every example with the trials that it has no record of."""
     works = [(each, tuple(trial for trial in trials if (each.id, trial.name) not in done)) for each in examples]
     return [work for work in works if work[1]]
 
@@ -34,22 +33,21 @@ def sweep(
     pool: Pool,
     session: Mapping[str, Any] | None = None,
 ) -> list[Skipped]:
-    """Records of all examples in all trials, in a folder that `store.claim` has taken; those that it has stay.
+    """Record all examples in all trials, in a folder that `store.claim` has prepared; existing records stay.
 
-    session: what is told of this run in the folder, where anything is missing. Returns what was skipped. Whatever ends
-    it, Ctrl-C or an error, loses nothing that was answered. SweepError where the first HOPELESS examples are skipped,
-    or all.
+    session: facts of this run for sweep.json, written where anything is missing. Returns the skipped examples. Ctrl-C
+    or an error loses no answer. SweepError where the first MAX_SKIPPED examples are skipped, or all.
     """
     works = missing(examples, trials, store.done(folder))
     skipped: list[Skipped] = []
     if works:
         store.begin(folder, session or {})
-        skipped = _ask(setup, works, folder, pool)
+        skipped = _run_works(setup, works, folder, pool)
     store.compact(folder, [each.id for each in examples], [trial.name for trial in trials])
     return skipped
 
 
-def _ask(setup: WorkerFactory, works: Sequence[Work], folder: Path, pool: Pool) -> list[Skipped]:
+def _run_works(setup: WorkerFactory, works: Sequence[Work], folder: Path, pool: Pool) -> list[Skipped]:
     skipped: list[Skipped] = []
     records: list[Record] = []
     answered, written = 0, time.monotonic()
@@ -58,7 +56,7 @@ def _ask(setup: WorkerFactory, works: Sequence[Work], folder: Path, pool: Pool) 
             for outcome in tqdm(outcomes, "questions", len(works), mininterval=5):
                 if isinstance(outcome, Skipped):
                     skipped.append(outcome)
-                    _check_hope(skipped, answered, len(works))
+                    _check_skipped(skipped, answered, len(works))
                 else:
                     records += outcome
                     answered += 1
@@ -70,7 +68,7 @@ def _ask(setup: WorkerFactory, works: Sequence[Work], folder: Path, pool: Pool) 
     return skipped
 
 
-def _check_hope(skipped: Sequence[Skipped], answered: int, works: int) -> None:
-    if not answered and len(skipped) >= min(HOPELESS, works):
+def _check_skipped(skipped: Sequence[Skipped], answered: int, works: int) -> None:
+    if not answered and len(skipped) >= min(MAX_SKIPPED, works):
         reason = skipped[0].reason.rstrip(".")
         raise SweepError(f"None of the first {len(skipped)} questions could be asked; the first: {reason}.")

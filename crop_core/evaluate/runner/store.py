@@ -1,7 +1,7 @@
-"""Records in a folder: Parquet parts while a sweep runs, one file when it is through, and what it was a sweep of.
+"""Records folder of a sweep: Parquet parts while it runs, one file when it is done, and its facts (sweep.json).
 
-A part is written under another name and then renamed, so that it is there whole or not at all; whatever was written
-twice is read once. Knows nothing of models and datasets.
+A part is written under another name and then renamed, so that it exists whole or not at all; duplicates are read once.
+Knows nothing of models and datasets.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crop_core.evaluate.runner.record import Record
-from crop_core.evaluate.runner.work import SweepError
+from crop_core.evaluate.runner.work import Record, SweepError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,19 +24,19 @@ if TYPE_CHECKING:
 
 WHOLE, PARTS, FACTS = "records.parquet", "part-*.parquet", "sweep.json"
 KEY = ["example", "trial"]
-EXACT = ("score", "mean_tokens")  # floats of few values, judged to the last digit; the others need no 64 bits
-NEEDS = {"pandas": "pandas>=2.2", "pyarrow": "pyarrow>=17", "scipy": "scipy>=1.13"}  # scipy: for the report
+EXACT = ("score", "mean_tokens")  # floats compared to the last digit; the others need no 64 bits
+REQUIREMENTS = {"pandas": "pandas>=2.2", "pyarrow": "pyarrow>=17", "scipy": "scipy>=1.13"}  # scipy: for the report
 
 
 def check_installed() -> None:
-    """SweepError with what to do where a package is missing that a sweep or its report needs."""
-    missing = [wanted for name, wanted in NEEDS.items() if find_spec(name) is None]
+    """SweepError where a package is missing that a sweep or its report needs."""
+    missing = [requirement for name, requirement in REQUIREMENTS.items() if find_spec(name) is None]
     if missing:
         raise SweepError(f"A sweep needs packages that are not here; run pip install {shlex.join(missing)}.")
 
 
 def schema() -> pa.Schema:
-    """A column for each field of a record, in its order."""
+    """Parquet schema: a column for each field of a record, in its order."""
     import pyarrow as pa
 
     kinds = {"str": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float32()}
@@ -46,7 +45,7 @@ def schema() -> pa.Schema:
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """Every record of a folder once; SweepError for a part that cannot be read, and for a folder without any."""
+    """Read every record of a folder once; SweepError for a part that cannot be read, and for a folder without any."""
     check_installed()
     import pyarrow as pa
 
@@ -64,7 +63,7 @@ def done(folder: Path) -> set[tuple[str, str]]:
 
 
 def write_part(folder: Path, records: Sequence[Record]) -> None:
-    """One more part; nothing for no records."""
+    """Write one more part; nothing for no records."""
     import pyarrow as pa
 
     if records:
@@ -73,7 +72,7 @@ def write_part(folder: Path, records: Sequence[Record]) -> None:
 
 
 def compact(folder: Path, examples: Iterable[str], trials: Iterable[str]) -> None:
-    """All parts in one file, by example and then by trial in the order given here, what is not in it last."""
+    """Join all parts in one file, sorted by example and then by trial in the given order, others last."""
     import pyarrow as pa
 
     parts = list(folder.glob(PARTS))
@@ -90,26 +89,26 @@ def compact(folder: Path, examples: Iterable[str], trials: Iterable[str]) -> Non
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """What the folder's sweep.json says; SweepError where there is none that can be read."""
+    """The facts in the folder's sweep.json; SweepError where it cannot be read."""
     try:
-        told = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        content = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        told = None
-    if not isinstance(told, dict):
+        content = None
+    if not isinstance(content, dict):
         raise SweepError(f"'{folder / FACTS}' cannot be read; give a folder that a sweep has written, or a new one.")
-    return told
+    return content
 
 
 def claim(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Make the folder, or go on in one of the same sweep; `identity` is what all of its sessions must share. SweepError
-    for a folder with records of another sweep, or of nobody knows which, and for one that cannot be written.
+    """Prepare the folder, new or of the same sweep; `identity` is what all of its sessions must share. SweepError for a
+    folder with records of another or an unknown sweep, and for one that cannot be written.
     """
     if _files(folder):
-        told = facts(folder)
+        recorded = facts(folder)
         for name, value in identity.items():
-            if told.get(name) != value:
+            if recorded.get(name) != value:
                 raise SweepError(
-                    f"The records in '{folder}' are of the {name} {told.get(name)!r}, not {value!r}; "
+                    f"The records in '{folder}' are of the {name} {recorded.get(name)!r}, not {value!r}; "
                     "give another folder by --out."
                 )
         return
@@ -121,21 +120,21 @@ def claim(folder: Path, identity: Mapping[str, Any]) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Nothing measured and nothing told; files that are no sweep's stay."""
+    """Delete the sweep's records and facts; other files stay."""
     for file in (*_files(folder), *folder.glob(FACTS)):
         file.unlink()
 
 
 def begin(folder: Path, session: Mapping[str, Any]) -> None:
-    """Tell in a claimed folder what is run now: command, device, versions."""
+    """Add a session to a claimed folder's facts: command, device, versions."""
     for torn in folder.glob("*.writing"):
         torn.unlink()
-    told = facts(folder)
-    _write_facts(folder, {**told, "sessions": [*told.get("sessions", []), session]})
+    recorded = facts(folder)
+    _write_facts(folder, {**recorded, "sessions": [*recorded.get("sessions", []), session]})
 
 
-def _write_facts(folder: Path, told: Mapping[str, Any]) -> None:
-    _replace(folder / FACTS, json.dumps(told, indent=1).encode() + b"\n")
+def _write_facts(folder: Path, content: Mapping[str, Any]) -> None:
+    _replace(folder / FACTS, json.dumps(content, indent=1).encode() + b"\n")
 
 
 def _files(folder: Path) -> list[Path]:
@@ -144,39 +143,39 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _table(file: Path, columns: list[str] | None = None) -> pa.Table:
-    """All columns, or these; SweepError for a file that is torn or holds something else."""
+    """A file's columns, all or these; SweepError for a torn file or one with another schema."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(file) as part:
             ours = part.schema_arrow.equals(schema())
-            found = part.read(columns) if ours else None
+            table = part.read(columns) if ours else None
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise SweepError(
             f"'{file}' cannot be read ({reason}); delete it, and the same command asks its questions again."
         ) from error
-    if found is None:
+    if table is None:
         raise SweepError(f"'{file}' holds no records of this version; delete it, or give another folder by --out.")
-    return found
+    return table
 
 
 def _write(table: pa.Table, file: Path) -> None:
-    """Noisy floats byte by byte, which packs them best; all else by dictionary."""
+    """Write Parquet: float32 columns by byte-stream split, which compresses them best, all others by dictionary."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     out = pa.BufferOutputStream()
     noisy = [each.name for each in table.schema if each.type == pa.float32()]
     others = [name for name in table.schema.names if name not in noisy]
-    how: dict[str, Any] = {"use_dictionary": others, "use_byte_stream_split": noisy}
-    pq.write_table(table, out, compression="zstd", compression_level=19, **how)
+    encoding: dict[str, Any] = {"use_dictionary": others, "use_byte_stream_split": noisy}
+    pq.write_table(table, out, compression="zstd", compression_level=19, **encoding)
     _replace(file, out.getvalue().to_pybytes())
 
 
 def _replace(file: Path, content: bytes) -> None:
-    """The whole file or what was there before, whenever the process ends."""
+    """Replace a file atomically, even if the process ends meanwhile."""
     new = file.with_name(f"{file.name}.writing")
     with new.open("wb") as stream:
         stream.write(content)

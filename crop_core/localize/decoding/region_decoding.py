@@ -1,6 +1,6 @@
-"""From what a locator thinks of the four grid numbers, or of all regions, to one region and how sure it is. Pure numpy.
+"""Decode a region and its probability from distributions over the four grid numbers or over all regions. Pure numpy.
 
-The edges of one axis are read together: of all pairs (first, last) only those with first <= last can be, so a region is
+The edges of one axis are decoded jointly: only pairs (first, last) with first <= last are possible, so a region is
 always valid. OURS throughout; the paper (Guo et al., CROP, arXiv 2505.21233) takes the most likely numbers and has no
 confidence.
 """
@@ -21,8 +21,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class DecodedRegion:
-    """numbers: xmin, ymin, xmax, ymax, 0 to 7, inclusive. log_covered: natural log of the locator's own probability
-    that nothing of the true region lies outside them, not calibrated.
+    """numbers: xmin, ymin, xmax, ymax, 0 to 7, inclusive. log_covered: natural log of the localizer's uncalibrated
+    probability that the true region lies within them.
     """
 
     numbers: tuple[int, int, int, int]
@@ -50,7 +50,7 @@ def decode_region(probabilities: Floats, doubt: float | None = None) -> DecodedR
 def decode_region_scores(probabilities: Floats, doubt: float | None = None) -> DecodedRegion:
     """The region of one distribution over all regions.
 
-    probabilities: (8, 8, 8, 8) by xmin, ymin, xmax and ymax, 0 where these are no region. doubt: as in `read`; None
+    probabilities: (8, 8, 8, 8) by xmin, ymin, xmax and ymax, 0 for invalid regions. doubt: as in `decode_region`; None
     takes the most likely region. Raises ValueError for a doubt outside 0 to 0.5.
     """
     _check(doubt)
@@ -71,7 +71,7 @@ def _check(doubt: float | None) -> None:
 def _pairs(first: Floats, last: Floats) -> Floats:
     """(8, 8): the probability of every pair (first, last) of one axis among those that are valid."""
     valid = np.triu(np.outer(first, last))
-    if not valid.sum():  # the two exclude each other: what the locator says first counts
+    if not valid.sum():  # the two exclude each other: the first edge decides
         valid = np.triu(np.outer(first, np.ones(GRID)))
     return np.asarray(valid / valid.sum())
 
@@ -82,7 +82,7 @@ def _most_likely(pairs: Floats) -> tuple[int, int]:
 
 
 def _outermost(pairs: Floats, doubt: float) -> tuple[int, int]:
-    """Sums from the outer side of each edge; the last number counts where rounding leaves all of them below."""
+    """First and last number by cumulative sums from the outer sides; clipped to the grid, as rounding may exceed it."""
     before, after = pairs.sum(1).cumsum(), pairs.sum(0)[::-1].cumsum()
     first, last = (min(int((sums <= doubt).sum()), GRID - 1) for sums in (before, after))
     return first, max(first, GRID - 1 - last)

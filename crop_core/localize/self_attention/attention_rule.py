@@ -1,35 +1,44 @@
-"""Which attention a self-localizer reads, and how it becomes a region: a checkpoint's own rule, or the plain one.
+"""Attention rule of a self-localizer: attention heads to read, and their map to a region; fitted or uncalibrated.
 
-A checkpoint carries what was measured on it in its config.json, under the key "crop_attention": {"terms":
-{"LAYER.HEAD ROWS": weight, ...}, "bias", "whole", "side", "doubt", "scale", "shift"}. Knows nothing of torch.
+A fitted rule is stored in the checkpoint's config.json, under the key "crop_attention": {"terms": {"LAYER.HEAD ROWS":
+weight, ...}, "bias", "whole", "side", "doubt", "scale", "shift"}. OURS, in pure numpy: the score of a cell is a
+weighted sum of log attentions, and p(region) ~ exp(sum of the scores of its cells, and `whole` for all 64), so that the
+bias is the price of a cell. The difference of two rows' log attentions, that of the question and that of a token which
+has not read it, removes what attracts attention regardless of the question; after the relative attention of Zhang et
+al., MLLMs Know Where to Look, ICLR 2025, arXiv 2502.17422, which divides by that of a general question.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crop_core.localize.calibration import Calibration
 from crop_core.localize.decoding.region_decoding import DecodedRegion, decode_region_scores
-from crop_core.localize.self_attention.region_scores import ROWS, AttentionTerm, cell_scores, region_scores
 from crop_core.models.adapter import ModelError
 from crop_core.records.region import GRID
 
 KEY = "crop_attention"
-PLAIN_BIAS, PLAIN_DOUBT = -0.5, 0.2  # see `Rule.plain`
-LARGEST = 64  # parts a side
+PLAIN_BIAS, PLAIN_DOUBT = -0.5, 0.2  # see `AttentionRule.plain`
+MAX_SIDE = 64  # cells per side of the pooled grid
+_FROM_END = {"last": 1, "last-1": 2, "last-2": 3}
+ROWS = ("first", "mean", "max", *_FROM_END)
+_EPSILON = 1e-12  # added to attention for a finite log
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class AttentionRule:
-    """terms and bias: a cell's heat, see `heat.Term`. whole: what the whole image counts more than its cells.
+    """terms and bias: of a cell's score. whole: bonus of the whole image.
 
-    side: the glimpse has side x side parts. calibration: how region and confidence follow from the probabilities of
-    regions. Raises ValueError for what cannot be.
+    side: the pooled grid has side x side cells. calibration: from probabilities of regions to region and confidence.
+    Raises ValueError for invalid values.
     """
 
     terms: tuple[AttentionTerm, ...]
@@ -46,15 +55,15 @@ class AttentionRule:
                 raise ValueError(f"the term {list(term)} is not a layer, a head, one of {', '.join(ROWS)} and a weight")
         if not (math.isfinite(self.bias) and math.isfinite(self.whole)):
             raise ValueError(f"bias {self.bias} and whole {self.whole} are not finite")
-        if not 1 <= self.side <= LARGEST:
-            raise ValueError(f"side {self.side} is not between 1 and {LARGEST}")
+        if not 1 <= self.side <= MAX_SIDE:
+            raise ValueError(f"side {self.side} is not between 1 and {MAX_SIDE}")
 
     @classmethod
     def plain(cls, layers: int, heads: int) -> AttentionRule:
-        """For a model that nobody measured: all heads of the second quarter of its layers alike. Half the log attention
-        of the last text token and half that of all of them, less that of the first token behind the image.
+        """The uncalibrated rule: all heads of the second quarter of the layers, with equal weights. Half the log
+        attention of the last text token and half that of all of them, minus that of the first token after the image.
 
-        OURS; bias and doubt are what was good for the bundled model, whose own rule is far better.
+        OURS; bias and doubt were chosen on the bundled model, whose fitted rule is far better.
         """
         middle = range(layers // 4, max(layers // 2, layers // 4 + 1))
         share = 1 / (len(middle) * heads)
@@ -66,15 +75,15 @@ class AttentionRule:
 
     @classmethod
     def of(cls, config: Any, name: str) -> AttentionRule:
-        """What the config of the checkpoint `name` says, the plain rule without the key.
+        """Read from the config of the checkpoint `name`; the plain rule without the key.
 
-        Raises ModelError for a rule that is not understood or reads what the model does not have.
+        Raises ModelError for an invalid rule, and for layers or heads that the model does not have.
         """
         text = config.text_config
         layers, heads = text.num_hidden_layers, text.num_attention_heads
-        told = getattr(config, KEY, None)
+        stored = getattr(config, KEY, None)
         try:
-            rule = cls.plain(layers, heads) if told is None else cls.from_json(told)
+            rule = cls.plain(layers, heads) if stored is None else cls.from_json(stored)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise ModelError(
                 f"The {KEY} in the config of {name} cannot be read ({error}); it needs terms such as "
@@ -88,12 +97,12 @@ class AttentionRule:
         return rule
 
     @classmethod
-    def from_json(cls, told: dict[str, Any]) -> AttentionRule:
-        """Inverse of `to_json`; TypeError, ValueError, KeyError or AttributeError for what is no rule."""
-        told = dict(told)
-        terms = tuple(_term(name, weight) for name, weight in told.pop("terms").items())
-        calibration = Calibration(**{key: told.pop(key) for key in ("doubt", "scale", "shift") if key in told})
-        return cls(terms, calibration=calibration, **told)
+    def from_json(cls, data: dict[str, Any]) -> AttentionRule:
+        """Inverse of `to_json`; TypeError, ValueError, KeyError or AttributeError for an invalid rule."""
+        data = dict(data)
+        terms = tuple(_term(name, weight) for name, weight in data.pop("terms").items())
+        calibration = Calibration(**{key: data.pop(key) for key in ("doubt", "scale", "shift") if key in data})
+        return cls(terms, calibration=calibration, **data)
 
     def to_json(self) -> dict[str, Any]:
         """The value of KEY in a checkpoint's config.json."""
@@ -103,21 +112,81 @@ class AttentionRule:
 
     @property
     def layers(self) -> list[int]:
-        """The decoder layers that are read, rising."""
+        """The decoder layers to read, rising."""
         return sorted({term.layer for term in self.terms})
 
-    def read(self, shares: NDArray[np.floating]) -> DecodedRegion:
-        """The region of what the T terms read, (T, 64) as `heat.shares` gives it."""
+    def decode(self, shares: NDArray[np.floating]) -> DecodedRegion:
+        """The region of the T terms' attention, (T, 64) as from `shares`."""
         return decode_region_scores(
             region_scores(cell_scores(shares, self.terms) - self.bias, self.whole), self.calibration.doubt
         )
 
-    def confidence(self, reading: DecodedRegion) -> float | None:
-        """The probability in [0, 1] that the region covers all that is needed; None for a rule without calibration."""
-        return self.calibration.confidence(reading.log_covered) if self.calibration.calibrated else None
+    def confidence(self, decoded: DecodedRegion) -> float | None:
+        """The probability in [0, 1] that the region covers the true one; None for a rule without calibration."""
+        return self.calibration.confidence(decoded.log_covered) if self.calibration.calibrated else None
 
 
 def _term(name: str, weight: float) -> AttentionTerm:
     place, rows = name.split()
     layer, head = place.split(".")
     return AttentionTerm(int(layer), int(head), rows, float(weight))
+
+
+class AttentionTerm(NamedTuple):
+    """One term of a cell's score: the attention of a head in a layer, both 0-based, and its weight.
+
+    rows: of the text tokens after the image the "first", which in most prompts precedes the question, the "last" and
+    the two before it, the "mean" of all of them, or in each cell the "max". With fewer tokens: the first of them.
+    """
+
+    layer: int
+    head: int
+    rows: str
+    weight: float
+
+
+def shares(
+    attention: Mapping[int, NDArray[np.floating]], cells: Floats, terms: Sequence[AttentionTerm]
+) -> NDArray[np.float32]:
+    """(T, 64) by term and cell, row-major: log of the attention relative to its mean over the image.
+
+    attention: by layer (H, R, M), of R text tokens to M visual tokens. cells: (64, M), as in `PooledGrid`.
+    """
+    result = np.empty((len(terms), GRID * GRID), dtype=np.float32)
+    groups: dict[tuple[int, str], list[int]] = {}
+    for number, term in enumerate(terms):
+        groups.setdefault((term.layer, term.rows), []).append(number)
+    for (layer, rows), members in groups.items():
+        cell_attention: Floats = _rows(attention[layer][[terms[number].head for number in members]], rows, cells)
+        result[members] = np.log(cell_attention / cell_attention.mean(1, keepdims=True))
+    return result
+
+
+def cell_scores(shares: NDArray[np.floating], terms: Sequence[AttentionTerm]) -> Floats:
+    """(8, 8) by row and column: weighted sum of the terms' `shares` (T, 64)."""
+    weights = np.array([term.weight for term in terms])
+    return np.asarray(weights @ shares.astype(float)).reshape(GRID, GRID)
+
+
+def _rows(attention: NDArray[np.floating], rows: str, cells: Floats) -> Floats:
+    """Attention (T, R, M) of the chosen text rows to the cells, (T, 64)."""
+    if rows == "first" or rows in _FROM_END:
+        count = attention.shape[1]
+        return attention[:, -min(_FROM_END.get(rows, count), count)] @ cells.T + _EPSILON
+    spread = attention @ cells.T  # (T, R, 64)
+    return (spread.mean(1) if rows == "mean" else spread.max(1)) + _EPSILON
+
+
+def region_scores(scores: Floats, whole: float = 0.0) -> Floats:
+    """(8, 8, 8, 8): the probability of every region, by xmin, ymin, xmax and ymax; 0 for invalid ones.
+
+    scores: (8, 8), by row and column. whole: bonus of all 64 cells together.
+    """
+    sums = np.pad(scores.cumsum(0).cumsum(1), (1, 0)).T  # (9, 9) by x and y: integral image
+    first, last = np.arange(GRID), np.arange(1, GRID + 1)
+    x0, y0, x1, y1 = np.ix_(first, first, last, last)
+    score = sums[x1, y1] - sums[x0, y1] - sums[x1, y0] + sums[x0, y0]
+    score[0, 0, -1, -1] += whole
+    score[(x0 >= x1) | (y0 >= y1)] = -np.inf
+    weights = np.exp(score - score.max())
+    return np.asarray(weights / weights.sum())

@@ -1,7 +1,7 @@
-"""The self-localizer: no second model. The answering model glances at the image, and where it looks is the region.
+"""The self-localizer: the region from the answering model's own attention, without a second model.
 
-OURS. It reads a glimpse of the image (its own visual tokens pooled to a coarse grid) and the question through its first
-layers, once and without decoding; the attention of the text behind the image to the 64 cells gives the region.
+OURS. The visual tokens, pooled to a coarse grid, and the question run through the first decoder layers once, without
+decoding; the attention of the text after the image to the 64 cells gives the region.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from crop_core.localize.protocol import LocalizationResult
-from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule
-from crop_core.localize.self_attention.early_attention import early_attention, text_rows
+from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule, AttentionTerm, shares
 from crop_core.localize.self_attention.pooled_grid import PooledGrid
-from crop_core.localize.self_attention.region_scores import AttentionTerm, shares
 from crop_core.measure.flops import keys_flops, layers_flops, scoring_flops
-from crop_core.models.adapter import Adapter, PreparedInputs
-from crop_core.models.compressed_inputs import compress_inputs
+from crop_core.models.adapter import Adapter, ModelError, PreparedInputs
+from crop_core.models.compressed_inputs import CompressedInputs, compress_inputs
+from crop_core.models.decoder import DecoderStack, head_rows, layer_keys
 from crop_core.records.region import Region
 
-SELF = "self"  # its name where localizers go by name
-UNMEASURED = (
-    "The region is a guess: {name} found it itself, by attention heads that nobody has measured on it; to be surer, "
-    "draw the region or choose another localizer."
+UNCALIBRATED = (
+    "The region is a guess: {name} localized it itself using uncalibrated attention heads; to be surer, draw the "
+    "region or choose another localizer."
 )
+Weights = NDArray[np.float32]
 
 
 @dataclass(eq=False)
 class SelfLocalizer:
-    """adapter: the answering model. rule: what is read; None means as the checkpoint's config says, the plain rule
-    where it says nothing. Raises ModelError for a rule in the config that cannot be read.
+    """adapter: the answering model. rule: None for that of the checkpoint's config, else the plain rule. Raises
+    ModelError for an invalid rule in the config.
     """
 
     adapter: Adapter
@@ -44,47 +44,103 @@ class SelfLocalizer:
     def __post_init__(self) -> None:
         config, name = self.adapter.model.config, self.adapter.name
         self._rule = self.rule or AttentionRule.of(config, name)
-        measured = self.rule is not None or getattr(config, KEY, None) is not None
-        self._notices = () if measured else (UNMEASURED.format(name=name),)
+        calibrated = self.rule is not None or getattr(config, KEY, None) is not None
+        self._notices = () if calibrated else (UNCALIBRATED.format(name=name),)
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image, source "predicted"; its confidence is None unless the rule is calibrated."""
-        return self.find(image, question).region
+        return self.localize(image, question).region
 
-    def find(self, image: Image.Image, question: str) -> LocalizationResult:
-        """The region, and the FLOPs of everything that was run for it, the encoding of the image included."""
+    def localize(self, image: Image.Image, question: str) -> LocalizationResult:
+        """The region, and its FLOPs including those of encoding the image."""
         prepared = self.adapter.prepare(image, question)
-        found = self.look(prepared, self.adapter.encode(prepared), image.size)
+        result = self.localize_from_features(prepared, self.adapter.encode(prepared), image.size)
         return LocalizationResult(
-            found.region, lambda: self.adapter.vision_flops(prepared) + found.flops, found.notices
+            result.region, lambda: self.adapter.vision_flops(prepared) + result.flops, result.notices
         )
 
-    def look(self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]) -> LocalizationResult:
-        """The region for a question and an image (width, height) that is encoded already, with the FLOPs of the glimpse
-        alone.
+    def localize_from_features(
+        self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]
+    ) -> LocalizationResult:
+        """The region for a question and an encoded image (width, height), with the FLOPs of the decoder layers only.
 
-        prepared, features: of `adapter.prepare` and `adapter.encode`. Raises ModelError for a prompt that ends with the
-        image.
+        prepared, features: from `adapter.prepare` and `adapter.encode`. Raises ModelError for a prompt that ends with
+        the image.
         """
-        glimpse = PooledGrid.of(self.adapter.layout(image_size), self._rule.side)
-        reading = self._rule.read(attention_features(self.adapter, prepared, features, glimpse, self._rule.terms))
-        confidence = self._rule.confidence(reading)
-        region = Region(*reading.numbers, *image_size, source="predicted", confidence=confidence)
-        return LocalizationResult(region, lambda: self._flops(prepared, glimpse), self._notices)
+        grid = PooledGrid.of(self.adapter.layout(image_size), self._rule.side)
+        decoded = self._rule.decode(attention_features(self.adapter, prepared, features, grid, self._rule.terms))
+        confidence = self._rule.confidence(decoded)
+        region = Region(*decoded.numbers, *image_size, source="predicted", confidence=confidence)
+        return LocalizationResult(region, lambda: self._flops(prepared, grid), self._notices)
 
-    def _flops(self, prepared: PreparedInputs, glimpse: PooledGrid) -> int:
-        """The layers below the last one that is read, and the keys and scores of those that are."""
+    def _flops(self, prepared: PreparedInputs, grid: PooledGrid) -> int:
+        """Of the layers below the last one read, and the keys and scores of those read."""
         config, rule = self.adapter.model.config, self._rule
-        length = prepared.input_ids.shape[1] - len(glimpse.plan.group) + glimpse.plan.count
+        length = prepared.input_ids.shape[1] - len(grid.plan.group) + grid.plan.count
         reading = keys_flops(config, length) + scoring_flops(config, text_rows(prepared.visual), length)
         return layers_flops(config, [length] * rule.layers[-1]) + len(rule.layers) * reading
 
 
 def attention_features(
-    adapter: Adapter, prepared: PreparedInputs, features: Any, glimpse: PooledGrid, terms: Sequence[AttentionTerm]
+    adapter: Adapter, prepared: PreparedInputs, features: Any, grid: PooledGrid, terms: Sequence[AttentionTerm]
 ) -> NDArray[np.float32]:
-    """(T, 64): what each of the terms reads, whatever it weighs; see `heat.shares`."""
-    inputs = compress_inputs(adapter.model, prepared, features, [glimpse.plan])
+    """(T, 64): unweighted attention of each term to the cells; see `attention_rule.shares`."""
+    inputs = compress_inputs(adapter.model, prepared, features, [grid.plan])
     rows = text_rows(prepared.visual)  # not of `inputs`, whose last visual tokens may be gone
     attention = early_attention(adapter, inputs, sorted({term.layer for term in terms}), rows)
-    return shares(attention, glimpse.cells, terms)
+    return shares(attention, grid.cells, terms)
+
+
+class _LastLayerReached(Exception):
+    """Raised in a hook to end a forward pass at the last layer to read."""
+
+
+@torch.inference_mode()
+def early_attention(adapter: Adapter, inputs: CompressedInputs, layers: Sequence[int], rows: int) -> dict[int, Weights]:
+    """By layer the attention weights (H, R, M) of the last R = `rows` tokens to the M visual tokens.
+
+    A forward pre-hook on each layer computes its attention beside the model; the pass ends at the last of them.
+    inputs: one prompt. layers: of the decoder, at least one. Raises ModelError for a layer that the model does not have
+    and for a prompt that ends with the image. Hooks are state on the model: one request at a time.
+    """
+    if not all(0 <= layer < adapter.layers for layer in layers):
+        raise ModelError(
+            f"{adapter.name} has no layers {sorted(set(layers))}; its decoder has layers 0 to {adapter.layers - 1}."
+        )
+    if not rows:
+        raise ModelError(f"The prompt of {adapter.name} ends with the image; put the question after the image.")
+    stack, seen, last = adapter.stack, {}, max(layers)
+    columns = inputs.visual[0].cpu().numpy()
+
+    def before(number: int) -> Any:
+        def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            hidden = args[0] if args else kwargs["hidden_states"]
+            weights = _weights(stack, number, hidden, kwargs, rows)  # (H, R, L')
+            seen[number] = weights.cpu().numpy()[..., columns]
+            if number == last:
+                raise _LastLayerReached
+
+        return hook
+
+    handles = [
+        stack.layers[number].register_forward_pre_hook(before(number), with_kwargs=True) for number in set(layers)
+    ]
+    try:
+        adapter.model(**inputs.kwargs, use_cache=True, logits_to_keep=1)
+    except _LastLayerReached:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def text_rows(visual: torch.Tensor) -> int:
+    """Number of tokens after the last visual one of a prompt (1, L)."""
+    return int(visual[0].flip(0).int().argmax())
+
+
+def _weights(stack: DecoderStack, number: int, hidden: torch.Tensor, kwargs: dict[str, Any], rows: int) -> torch.Tensor:
+    layer, rope = stack.layers[number], kwargs["position_embeddings"]
+    keys = layer_keys(layer, hidden, rope, stack.rope)
+    return head_rows(layer, hidden, rope, keys, kwargs.get("attention_mask"), rows, stack.rope)[0]

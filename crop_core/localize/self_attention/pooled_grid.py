@@ -1,4 +1,4 @@
-"""A glimpse: the visual tokens of one view pooled to a coarse grid, and how attention to them falls on the 8x8 cells.
+"""Pooled grid: the visual tokens of one view pooled to a coarse grid, and the map of attention to them to 8x8 cells.
 
 OURS. Pure numpy; knows nothing of torch, models or questions.
 """
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crop_core.compress.pooling import in_sight
 from crop_core.records.compression_plan import CompressionPlan
 from crop_core.records.region import GRID
 
@@ -25,7 +24,7 @@ Ints = NDArray[np.int64]
 @dataclass(frozen=True, eq=False)
 class PooledGrid:
     """plan: N visual tokens become M, at most side x side. cells: (64, M), row-major over the region's grid: the share
-    of each pooled token whose members lie in a cell; a cell in which no token lies has the row of the nearest one.
+    of each pooled token's members in a cell; a cell without tokens has the row of the nearest cell.
     """
 
     plan: CompressionPlan
@@ -33,13 +32,13 @@ class PooledGrid:
 
     @classmethod
     def of(cls, layout: TokenLayout, side: int = GRID) -> PooledGrid:
-        """side x side equal parts of the image, each the mean of the tokens whose centres are in it.
+        """Pool the tokens by side x side equal cells of the image, by their centres.
 
-        Only one view is read: of those with a token in every cell of the region's grid the one with the fewest tokens,
-        without such a view the one that fills the most cells. Its tokens outside the image, those of other views and
-        those without a place are dropped.
+        Only one view is used: the one with the fewest tokens of those with a token in every cell of the region's grid,
+        else the one that fills the most cells. Tokens outside the image, of other views or without a position are
+        dropped.
         """
-        seen = in_sight(layout)
+        seen = layout.in_sight
         view = _view(layout, seen)
         own = seen & (layout.view == view)
         label = np.where(own, _part(layout, side), -1)
@@ -48,7 +47,7 @@ class PooledGrid:
 
 
 def _part(layout: TokenLayout, side: int) -> Ints:
-    """(N,) number, row-major, of the side x side part that a token's centre is in; -1 outside and without a place."""
+    """(N,) row-major index of the side x side cell of each token's centre; -1 outside and without a position."""
     centre = (layout.boxes[:, :2] + layout.boxes[:, 2:]) / 2  # (N, 2) px
     place = np.floor(centre * side / np.array(layout.image_size))
     inside = ((place >= 0) & (place < side)).all(1)  # False for NaN
@@ -57,14 +56,14 @@ def _part(layout: TokenLayout, side: int) -> Ints:
 
 
 def _view(layout: TokenLayout, seen: NDArray[np.bool_]) -> int:
-    """The view to read; of equal ones the first."""
+    """The view to pool; the first of equal ones."""
     cell = _part(layout, GRID)
     views = {int(view): seen & (layout.view == view) for view in np.unique(layout.view[seen])}
     return min(views, key=lambda view: (-len(np.unique(cell[views[view]])), int(views[view].sum())))
 
 
 def _cells(layout: TokenLayout, own: NDArray[np.bool_], plan: CompressionPlan) -> Floats:
-    """(64, M) as `Glimpse.cells`."""
+    """(64, M) as `PooledGrid.cells`."""
     cell, group = _part(layout, GRID)[own], plan.group[own]
     shares = np.zeros((GRID * GRID, plan.count))
     np.add.at(shares, (cell, group), 1.0)

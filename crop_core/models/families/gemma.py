@@ -1,4 +1,4 @@
-"""Gemma 3 and PaliGemma: one SigLIP view of the whole image, squashed to a square, to which the prompt is not causal.
+"""Gemma 3 and PaliGemma: one SigLIP view of the whole image, resized to a square, with non-causal prompt attention.
 
 Sources: Gemma Team, Gemma 3, arXiv 2503.19786; Beyer et al., PaliGemma, arXiv 2407.07726.
 """
@@ -14,7 +14,7 @@ from crop_core.models.geometry import Framing, grid_layout
 
 
 class Gemma3Adapter(BaseAdapter):
-    """Patches pooled to image_seq_length tokens; the image's tokens see each other."""
+    """Patches pooled to image_seq_length tokens; image tokens attend to each other."""
 
     token_keys = ("token_type_ids",)
     text_types: ClassVar[tuple[str, ...]] = ("gemma3_text",)
@@ -28,7 +28,7 @@ class Gemma3Adapter(BaseAdapter):
 
     @property
     def tokens(self) -> int:
-        """Visual tokens of every image."""
+        """Number of visual tokens per image."""
         return int(self.processor.image_seq_length)
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
@@ -38,8 +38,8 @@ class Gemma3Adapter(BaseAdapter):
 
 
 class PaliGemmaAdapter(Gemma3Adapter):
-    """One token a patch; image and question see each other."""
+    """One token per patch; image and question attend to each other."""
 
     text_types = ("gemma", "gemma2")
-    written_type = 1  # 0 is of the prompt, all of which sees all of it
+    written_type = 1  # 0 is for the prompt, whose attention is bidirectional
     fallback_prompt = "{image}answer en {question}"

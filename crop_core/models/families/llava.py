@@ -1,4 +1,7 @@
-"""LLaVA-1.5 and everything that loads as LlavaForConditionalGeneration: a CLIP tower, a projector, a Llama-like LLM."""
+"""LLaVA-1.5 and everything that loads as LlavaForConditionalGeneration: CLIP tower, projector, Llama-like LLM.
+
+Source: Liu et al., Improved Baselines with Visual Instruction Tuning, arXiv 2310.03744.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,14 @@ from PIL import Image
 from crop_core.io.images import reduced
 from crop_core.models.adapter import Images, ModelError, PreparedInputs, TokenLayout, TowerAttention, Turn, as_list
 from crop_core.models.base_adapter import BaseAdapter
-from crop_core.models.cls_attention import ClsAttentionRecorder
 from crop_core.models.fast_preprocess import BYTES, normalized
 from crop_core.models.geometry import Framing, grid_layout
 
+TOWER_LAYER = -2  # its output is the input of LLaVA's projectors
+
 
 class LlavaAdapter(BaseAdapter):
-    """Source: Liu et al., Improved Baselines with Visual Instruction Tuning, arXiv 2310.03744."""
+    """CLIP tower with or without its class token, one view of the image."""
 
     vision_types = ("clip_vision_model",)
     fallback_prompt = "USER: {image}\n{question} ASSISTANT:"
@@ -29,22 +33,22 @@ class LlavaAdapter(BaseAdapter):
         self.framing = Framing.of(self.processor.image_processor)
 
     def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
-        """As the processor does it; its checks, and its slow last steps, are done here."""
+        """Input tensors (1, L) and pixels, equal to the processor's; its checks and slow last steps are done here."""
         images = as_list(images)
         processor = self.processor.image_processor
         pixels = torch.stack([_bytes(processor, reduced(image)) for image in images])
         tokens = [self._placeholders(each.shape) for each in pixels]
         ids = self.placed(self.prompt(question, len(images), history), tokens)
-        found = normalized(pixels.flatten(2).to(self.device), processor, self.dtype).reshape(pixels.shape)
-        return self._prepared(ids, {"pixel_values": found}, images, {})
+        values = normalized(pixels.flatten(2).to(self.device), processor, self.dtype).reshape(pixels.shape)
+        return self._prepared(ids, {"pixel_values": values}, images, {})
 
-    def watch(self) -> ClsAttentionRecorder:
-        """The class token of the CLIP tower."""
+    def record_tower(self) -> ClsAttentionRecorder:
+        """Context manager that records the CLIP tower's class-token attention."""
         return ClsAttentionRecorder(self.model.model.vision_tower)
 
-    def towers(self, watched: ClsAttentionRecorder, inputs: PreparedInputs) -> list[TowerAttention]:
-        """A token a patch; the class token, where it is kept, is none."""
-        attention, keys = watched.looked()
+    def tower_attention(self, recorder: ClsAttentionRecorder, inputs: PreparedInputs) -> list[TowerAttention]:
+        """Per image; NaN attention and zero keys for the class token where it is kept."""
+        attention, keys = recorder.cls_attention()
         leading = self.layout(inputs.image_sizes[0]).count - attention.shape[1]
         return [
             TowerAttention(F.pad(own, (leading, 0), value=torch.nan), F.pad(key, (0, 0, leading, 0)))
@@ -52,7 +56,7 @@ class LlavaAdapter(BaseAdapter):
         ]
 
     def _placeholders(self, pixels: Sequence[int]) -> int:
-        """Visual tokens of an image of pixels (3, H, W), by the processor's own arithmetic."""
+        """Number of visual tokens of an image of pixels (3, H, W), by the processor's arithmetic."""
         patch = self.processor.patch_size
         patches = (pixels[1] // patch) * (pixels[2] // patch)
         without_class = self.processor.vision_feature_select_strategy == "default"
@@ -66,13 +70,13 @@ class LlavaAdapter(BaseAdapter):
 
 
 def _bytes(processor: Any, image: Image.Image) -> torch.Tensor:
-    """(3, H, W) uint8 as the image processor makes them before its last steps."""
-    told = processor(image, **BYTES)["pixel_values"][0]
-    return torch.from_numpy(np.ascontiguousarray(told))  # often a view of (H, W, 3)
+    """(3, H, W) uint8 of the image processor, before rescaling and normalization."""
+    pixels = processor(image, **BYTES)["pixel_values"][0]
+    return torch.from_numpy(np.ascontiguousarray(pixels))  # often a view of (H, W, 3)
 
 
 def fill_processor(processor: Any, config: Any) -> None:
-    """Older checkpoints keep these three in the model's config alone; config.vision_feature_select_strategy rules."""
+    """Fill processor settings that older checkpoints have in the model's config only; ModelError if the two differ."""
     processor.patch_size = processor.patch_size or config.vision_config.patch_size
     if processor.vision_feature_select_strategy is None:
         processor.vision_feature_select_strategy = config.vision_feature_select_strategy
@@ -82,3 +86,35 @@ def fill_processor(processor: Any, config: Any) -> None:
             f"vision_feature_select_strategy is {processor.vision_feature_select_strategy!r} in the processor and "
             f"{config.vision_feature_select_strategy!r} in the model; correct processor_config.json."
         )
+
+
+class ClsAttentionRecorder:
+    """Context manager around one encoding of a CLIP tower: records the (B, 1 + P, W) input of one layer's attention.
+
+    The attention itself is computed on demand, beside the model (as in VisionZip, Yang et al., arXiv 2412.04467).
+    """
+
+    def __init__(self, tower: Any, layer: int = TOWER_LAYER) -> None:
+        self._attention = tower.encoder.layers[layer].self_attn
+        self.hidden: torch.Tensor | None = None
+
+    def __enter__(self) -> ClsAttentionRecorder:
+        self._handle = self._attention.register_forward_pre_hook(self._keep, with_kwargs=True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._handle.remove()
+
+    def _keep(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.hidden = args[0] if args else kwargs["hidden_states"]
+
+    @torch.no_grad()
+    def cls_attention(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The class token's attention (B, P) float32, mean over heads, and the patches' keys (B, P, W)."""
+        assert self.hidden is not None  # noqa: S101  read after an encoding
+        attention, keys = self._attention, self._attention.k_proj(self.hidden)  # (B, 1 + P, W)
+        heads = (attention.num_heads, attention.head_dim)
+        query = attention.q_proj(self.hidden[:, :1]).unflatten(-1, heads).transpose(1, 2)  # (B, H, 1, d)
+        logits = query @ keys.unflatten(-1, heads).permute(0, 2, 3, 1)  # (B, H, 1, 1 + P)
+        weights = (logits.float() * attention.scale).softmax(-1).mean(1)[:, 0]
+        return weights[:, 1:], keys[:, 1:]

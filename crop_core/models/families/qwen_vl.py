@@ -1,4 +1,4 @@
-"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: the image in its own resolution, 2 x 2 patches a token, positions in the image.
+"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: native resolution, 2 x 2 patches per token, multimodal rotary positions.
 
 Sources: Wang et al., Qwen2-VL, arXiv 2409.12191; Bai et al., Qwen2.5-VL, arXiv 2502.13923; Bai et al., Qwen3-VL, arXiv
 2511.21631.
@@ -17,7 +17,7 @@ from crop_core.models.geometry import Framing, grid_layout
 
 
 class QwenVlAdapter(FastPreprocessAdapter):
-    """Every number of visual tokens between the processor's least and most pixels."""
+    """Any number of visual tokens between the processor's minimum and maximum pixels."""
 
     vision_keys = ("pixel_values", "image_grid_thw")
     text_types: ClassVar[tuple[str, ...]] = ("qwen2_vl_text", "qwen2_5_vl_text")
@@ -26,7 +26,7 @@ class QwenVlAdapter(FastPreprocessAdapter):
         """(width, height) in whole tokens."""
         width, height = super().input_size(image_size)
         images = self.processor.image_processor
-        pixels = images.size["shortest_edge"], images.size["longest_edge"]  # least and most, of the whole image
+        pixels = images.size["shortest_edge"], images.size["longest_edge"]  # minimum and maximum, of the whole image
         resized = smart_resize(height, width, self._token, *pixels)
         return resized[1], resized[0]
 
@@ -40,21 +40,21 @@ class QwenVlAdapter(FastPreprocessAdapter):
         return pixels.unflatten(1, (len(self.processor.image_processor.image_mean), -1))
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
-        """A row-major grid over the whole image, squashed to whole tokens."""
+        """A row-major grid over the whole image, resized to whole tokens."""
         resized = self.input_size(size)[::-1]
         return grid_layout(size, Framing(pad_square=False, shortest_edge=None, resize=resized, crop=None), self._token)
 
     def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
-        """(4, 1, L): a plain count, then the three of the model's own rule."""
+        """(4, 1, L): the sequence index, then the three multimodal positions of `get_rope_index`."""
         kinds = (ids == self.image_token_id).int()
-        found, _ = self.model.model.get_rope_index(ids, kinds, image_grid_thw=vision["image_grid_thw"].cpu())
+        multimodal, _ = self.model.model.get_rope_index(ids, kinds, image_grid_thw=vision["image_grid_thw"].cpu())
         count = torch.arange(ids.shape[1])
-        return torch.cat([count.expand(1, 1, -1), found])
+        return torch.cat([count.expand(1, 1, -1), multimodal])
 
 
 class Qwen3VlAdapter(QwenVlAdapter):
     """DeepStack: features of lower tower layers are added to the visual tokens after the first decoder layers, which
-    therefore stay whole.
+    therefore cannot be pruned.
     """
 
     text_types = ("qwen3_vl_text",)

@@ -1,4 +1,4 @@
-"""The supported families of vision-language models. A new one is one adapter beside this file and one row here."""
+"""Table of the supported families. A new family is one adapter file here and one row."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """SmolVLM, Idefics3 and InternVL: square tiles of the whole image, row by row, then an overview of it.
 
 Sources: Marafioti et al., SmolVLM, arXiv 2504.05299; Laurençon et al., Idefics3, arXiv 2408.12637; Chen et al.,
-InternVL, arXiv 2312.14238. What marks rows and columns between the tiles is text, and is never pruned.
+InternVL, arXiv 2312.14238. Row and column markers between the tiles are text, and never pruned.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from crop_core.models.geometry import tiled_layout
 
 
 def tiles_of_any_number() -> bool:
-    """Whether SmolVLM and Idefics3 take any number of visual tokens: before transformers 5.23 they want whole tiles."""
+    """Whether SmolVLM and Idefics3 take any number of visual tokens; transformers before 5.23 requires whole tiles."""
     return tuple(int(part) for part in transformers.__version__.split(".")[:2]) >= (5, 23)
 
 
 class IdeficsAdapter(BaseAdapter):
-    """Idefics3 and SmolVLM: the image grows to whole tiles in both directions."""
+    """Idefics3 and SmolVLM: the image is enlarged to whole tiles in both directions."""
 
     vision_keys = ("pixel_values", "pixel_attention_mask")
 
     @classmethod
     def check(cls, name: str, config: Any) -> None:
-        """Also ModelError for a transformers that puts tiles of one size alone into the prompt."""
+        """As in BaseAdapter; also ModelError for a transformers version that requires whole tiles."""
         super().check(name, config)
         if not tiles_of_any_number():
             raise ModelError(
@@ -45,15 +45,13 @@ class IdeficsAdapter(BaseAdapter):
         return self.model.model.text_model
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
-        """Tiles, then the overview; the overview alone where one tile holds the image, or nothing is split."""
+        """Tiles, then the overview; only the overview for images of one tile or without splitting."""
         images = self.processor.image_processor
         rows, columns = self._tiles(size, images) if images.do_image_splitting else (0, 0)
         return tiled_layout(size, rows, columns, math.isqrt(self.processor.image_seq_len))
 
     def _tiles(self, size: tuple[int, int], images: Any) -> tuple[int, int]:
-        """Rows and columns as the image processor makes them: the longer side decides in whole tiles, the other one
-        follows.
-        """
+        """Rows and columns of tiles, as in the image processor: the longer side is rounded up to whole tiles first."""
         tile, (width, height) = images.max_image_size["longest_edge"], size
         if images.do_resize:
             shape = SimpleNamespace(shape=(3, height, width))
@@ -72,7 +70,7 @@ class InternVlAdapter(BaseAdapter):
     text_types = ("llama", "qwen2", "qwen3")
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
-        """Tiles, then the overview where there is more than one of them."""
+        """Tiles, then the overview if there is more than one tile."""
         images = self.processor.image_processor
         tile = (images.size["height"], images.size["width"])
         columns, rows = get_optimal_tiled_canvas(size[::-1], tile, images.min_patches, images.max_patches)

@@ -1,4 +1,4 @@
-"""FlashAttention 2: when it may be used, and what keeps it right. Never needed; sdpa is what it replaces."""
+"""Attention implementation: FlashAttention 2 where it is available and exact, else sdpa."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ATTENTIONS = ("sdpa", "eager", NAME)
 
 
 def check_attention(attn: str | None, place: Placement) -> None:
-    """ModelError for an attention that is unknown, or for FlashAttention where it cannot run."""
+    """ModelError for an unknown implementation, and for FlashAttention where it cannot run."""
     if attn not in (None, *ATTENTIONS):
         raise ModelError(f"The attention implementation {attn!r} is not supported; use one of {', '.join(ATTENTIONS)}.")
     if attn == NAME and not _runs(place):
@@ -27,16 +27,16 @@ def check_attention(attn: str | None, place: Placement) -> None:
 
 
 def attention(attn: str | None, family: Family, place: Placement) -> str | None:
-    """What was asked for; else FlashAttention where it can run and is right, None leaves the choice to transformers."""
-    right = family.adapter.causal and family.model_class._supports_flash_attn
-    if attn == NAME and not right:
+    """The requested implementation; else FlashAttention where it runs and is exact, None for transformers' default."""
+    exact = family.adapter.causal and family.model_class._supports_flash_attn
+    if attn == NAME and not exact:
         raise ModelError(f"{NAME} is not exact for {family.title}, whose image tokens see later ones; use sdpa.")
-    return NAME if attn is None and right and _runs(place) else attn
+    return NAME if attn is None and exact and _runs(place) else attn
 
 
 def hide_positions(layers: Sequence[torch.nn.Module]) -> None:
-    """Decoder layers get no position_ids any more: where compression leaves gaps in them, FlashAttention alone would
-    take one sequence for several. The rotary tables hold the positions.
+    """Hook the decoder layers so that they get no position_ids: FlashAttention would read gaps left by compression as
+    several packed sequences. The rotary tables hold the positions.
     """
     for layer in layers:
         layer.register_forward_pre_hook(_without_positions, with_kwargs=True)

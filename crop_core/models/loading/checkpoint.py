@@ -1,6 +1,6 @@
-"""A checkpoint folder, looked over before anything of it is loaded: is it whole, and what do its weights weigh?
+"""Validation of a checkpoint folder before loading: completeness, and dtypes and shapes of its weights.
 
-Knows nothing of families and of the hub. Only headers of weights are read.
+Knows nothing of families and of the hub. Only weight headers are read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from crop_core.models.adapter import ModelError
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-PICKLED = ("pytorch_model*.bin", "*.pth", "*.pt", "*.ckpt", "*.gguf")  # weights that are not read
+PICKLED = ("pytorch_model*.bin", "*.pth", "*.pt", "*.ckpt", "*.gguf")  # unsupported weight formats
 TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json")
 PROCESSOR = ("processor_config.json", "preprocessor_config.json")
 JSON = (*PROCESSOR, "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.json")
@@ -24,22 +24,22 @@ AGAIN = "download or copy it again"
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor of a weight file: its dtype as safetensors writes it ("BF16"), and its shape."""
+    """A tensor in a weight file: dtype as written by safetensors ("BF16"), and shape."""
 
     dtype: str
     shape: list[int]
 
 
 def read_config(name: str, folder: Path) -> dict[str, Any]:
-    """config.json of a checkpoint; ModelError where it is cut off."""
+    """config.json of a checkpoint; ModelError if it is truncated."""
     return _json(name, folder / "config.json")
 
 
 def validate_checkpoint(name: str, folder: Path) -> dict[str, StoredTensor]:
-    """Every tensor of the weights, by name, after a look at all that a model needs beside config.json.
+    """Check that a checkpoint is complete; returns every tensor of the weights by name.
 
-    Raises ModelError for a folder without weights in safetensors, tokenizer or processor, and for files that the index
-    names and that are missing, or that are cut off.
+    Raises ModelError for a folder without safetensors weights, tokenizer or processor, for missing files of the index,
+    and for truncated files.
     """
     tensors: dict[str, StoredTensor] = {}
     for file in _weight_files(name, folder):
@@ -75,7 +75,7 @@ def _weight_files(name: str, folder: Path) -> list[str]:
 
 
 def _tensors(name: str, path: Path) -> dict[str, StoredTensor]:
-    """From the header, which safetensors checks against the file's length."""
+    """Tensors from the header, which safetensors checks against the file's length."""
     try:
         with safe_open(path, framework="pt") as weights:
             slices = {key: weights.get_slice(key) for key in weights.keys()}  # noqa: SIM118 - no mapping
@@ -86,9 +86,9 @@ def _tensors(name: str, path: Path) -> dict[str, StoredTensor]:
 
 def _json(name: str, path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path.name} of {name} is cut off or no JSON; {AGAIN}.") from error
-    if not isinstance(found, dict):
+    if not isinstance(data, dict):
         raise ModelError(f"{path.name} of {name} holds no JSON object; {AGAIN}.")
-    return found
+    return data

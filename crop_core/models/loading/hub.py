@@ -1,7 +1,7 @@
-"""A checkpoint of the Hugging Face hub as a local folder: what is missing there is downloaded into the hub's own cache.
+"""Download of a Hugging Face hub checkpoint into the hub's cache; missing files only.
 
-Files come one by one, so that an interrupt acts at once; those that came whole stay, and are not asked for again. Every
-way in which this fails is one sentence. Knows nothing of what the files hold.
+Files are downloaded one by one, so that an interrupt acts at once; complete files are kept. Every error becomes a
+ModelError of one sentence. Knows nothing of the files' contents.
 """
 
 from __future__ import annotations
@@ -16,57 +16,56 @@ from huggingface_hub import HfApi, errors, hf_hub_download
 
 from crop_core.models.adapter import ModelError
 
-FILES = re.compile(  # no pickles, no code, and of folders only that of a learned PLC
+FILES = re.compile(  # no pickles, no code; of folders only that of a learned PLC
     r"[^/]+\.(json|jinja|txt|model)|model(-\d+-of-\d+)?\.safetensors|plc/(config\.json|model\.safetensors)"
 )
-SECONDS = 10  # until a hub that does not answer counts as out of reach
-UNREACHED = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError, TimeoutError)
+TIMEOUT_S = 10  # of the hub
+UNREACHABLE = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError, TimeoutError)
 
 
 def repository_files(repo: str) -> tuple[Path, list[str]]:
-    """The local folder of a repository, with config.json and whatever has been downloaded before, and the names of all
-    its files. Where the hub cannot be reached: the folder that was downloaded last, and no names.
+    """Local folder of a repository, with config.json and earlier downloads, and the names of all its files.
+
+    If the hub is unreachable: the folder that was downloaded last, and no names.
     """
-    with _told(repo):
+    with _hub_errors(repo):
         try:
-            names = [each.rfilename for each in HfApi().model_info(repo, timeout=SECONDS).siblings or []]
-        except (*UNREACHED, errors.HTTPError) as error:
-            if isinstance(error, errors.HfHubHTTPError):  # it was reached, and refused
+            names = [each.rfilename for each in HfApi().model_info(repo, timeout=TIMEOUT_S).siblings or []]
+        except (*UNREACHABLE, errors.HTTPError) as error:
+            if isinstance(error, errors.HfHubHTTPError):  # it was reached, and rejected the request
                 raise
             names = []
         return Path(hf_hub_download(repo, "config.json", local_files_only=not names)).parent, names
 
 
 def remote_tensors(repo: str, folder: Path) -> dict[str, Any]:
-    """What the headers of a repository's weights say, name -> dtype and shape, without the weights; nothing where that
-    cannot be known.
-    """
+    """Tensor name -> dtype and shape, from the headers of a repository's weights; empty if they cannot be read."""
     try:
-        found = HfApi().get_safetensors_metadata(repo, revision=folder.name)
-    except Exception:  # only a check beforehand depends on it
+        metadata = HfApi().get_safetensors_metadata(repo, revision=folder.name)
+    except Exception:  # only the memory check depends on it
         return {}
-    return {name: each for file in found.files_metadata.values() for name, each in file.tensors.items()}
+    return {name: each for file in metadata.files_metadata.values() for name, each in file.tensors.items()}
 
 
 def download(repo: str, folder: Path, names: list[str]) -> None:
-    """Those of a repository's files that a model needs, into the folder that `look` found; small ones first."""
-    wanted = sorted(filter(FILES.fullmatch, names), key=lambda name: name.endswith(".safetensors"))
-    with _told(repo):
-        for name in wanted:
+    """Download a repository's model files into the folder of `repository_files`; small ones first."""
+    needed = sorted(filter(FILES.fullmatch, names), key=lambda name: name.endswith(".safetensors"))
+    with _hub_errors(repo):
+        for name in needed:
             hf_hub_download(repo, name, revision=folder.name)
 
 
 @contextmanager
-def _told(repo: str) -> Iterator[None]:
-    """Errors of the hub's client as ModelError."""
+def _hub_errors(repo: str) -> Iterator[None]:
+    """Turn errors of the hub client into ModelError."""
     try:
         yield
-    except Exception as error:  # it has many of its own, and those of two libraries for the network
+    except Exception as error:  # its own errors and those of two network libraries
         raise ModelError(_sentence(repo, error)) from error
 
 
 def _sentence(repo: str, error: Exception) -> str:
-    """What to do about it; the most special kind first, since they are derived from each other."""
+    """Message of an error; subclasses first."""
     if "No space left" in str(error):
         return f"The disk is full, so that {repo} cannot be downloaded; make room, or let HF_HOME name another disk."
     if isinstance(error, errors.GatedRepoError):
@@ -79,7 +78,7 @@ def _sentence(repo: str, error: Exception) -> str:
         return f"{repo} on the hub holds no model (no config.json); name a checkpoint of transformers."
     if isinstance(error, errors.HfHubHTTPError):
         return f"The hub does not give {repo} now (HTTP {error.response.status_code}); try again later."
-    if isinstance(error, (*UNREACHED, errors.HTTPError)):
+    if isinstance(error, (*UNREACHABLE, errors.HTTPError)):
         return f"{repo} is not on this machine and the hub cannot be reached; connect, or give a local folder."
     reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
     return f"The download of {repo} broke off ({reason}); start again; files that came whole are kept."

@@ -1,6 +1,7 @@
-"""From a whole checkpoint folder to an adapter: config, processor and weights by transformers, on the chosen devices.
+"""Load an adapter from a complete checkpoint folder: config, processor and weights by transformers.
 
-Only safetensors weights are read and no code from a checkpoint is run. Knows nothing of names and of the hub.
+Only safetensors weights are read and no code from a checkpoint is run. Images are processed by PIL,
+without torchvision and without video processors. Knows nothing of names and of the hub.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from crop_core.models.adapter import Adapter, ModelError
 from crop_core.models.families.registry import Family
 from crop_core.models.loading import attention_backend
 from crop_core.models.loading.placement import Placement
-from crop_core.models.loading.processors import load_processor
 from crop_core.models.loading.quantization import quantization
 
-REFUSALS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
+LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
+VIDEO = "video_processor"
 
 
 def load_config(name: str, folder: Path) -> Any:
@@ -59,8 +60,8 @@ def load_adapter(name: str, folder: Path, family: Family, place: Placement, attn
 
 
 @contextmanager
-def bars(shown: bool) -> Iterator[None]:
-    """Bars of the downloads and of loading on standard error, or none; either way as before at the end."""
+def progress_bars(shown: bool) -> Iterator[None]:
+    """Show or hide the progress bars of downloads and loading; restores the setting at the end."""
     hidden = not shown and logging.is_progress_bar_enabled()
     if hidden:
         logging.disable_progress_bar()
@@ -71,10 +72,10 @@ def bars(shown: bool) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _guarded(name: str, what: str, loader: Any, folder: Path, **how: Any) -> Any:
-    """Call a from_pretrained; its many kinds of failure become one ModelError."""
+def _guarded(name: str, what: str, loader: Any, folder: Path, **options: Any) -> Any:
+    """Call a from_pretrained; any of its errors becomes a ModelError."""
     try:
-        return loader(str(folder), trust_remote_code=False, local_files_only=True, **how)
+        return loader(str(folder), trust_remote_code=False, local_files_only=True, **options)
     except ModelError:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -82,6 +83,30 @@ def _guarded(name: str, what: str, loader: Any, folder: Path, **how: Any) -> Any
             f"{name} does not fit into the memory that is free; use a smaller dtype, quantize it, spread it with the "
             "device 'auto', or use a smaller model."
         ) from error
-    except REFUSALS as error:
+    except LOAD_ERRORS as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".").replace(str(folder), name)
         raise ModelError(f"The {what} of {name} cannot be loaded ({reason}); download or save it again.") from error
+
+
+def load_processor(processor_class: Any, source: str, **options: Any) -> Any:
+    """`processor_class.from_pretrained` of a folder or hub id, with the PIL image processor."""
+    return for_images(processor_class).from_pretrained(source, backend="pil", **options)
+
+
+def for_images(processor_class: Any) -> Any:
+    """The class itself, or a subclass of the same name that accepts None as its video processor."""
+    if VIDEO not in processor_class.get_attributes():
+        return processor_class
+
+    class ForImages(processor_class):
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return [name for name in super().get_attributes() if name != VIDEO]
+
+        def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
+            if argument_name == VIDEO and argument is None:
+                return None
+            return super().check_argument_for_proper_class(argument_name, argument)
+
+    ForImages.__name__ = ForImages.__qualname__ = processor_class.__name__
+    return ForImages

@@ -1,6 +1,6 @@
-"""Where a model is loaded, and in which precision: what the user says, checked before anything is read.
+"""Device and precision of a model: the user's options, validated before anything is read.
 
-Several devices are accelerate's: "auto" fills the GPUs, then the memory, then reads from the disk as it goes.
+Several devices are handled by accelerate: "auto" fills the GPUs, then memory, then offloads to disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Device = str | torch.device | DeviceMap
 
 @dataclass(frozen=True)
 class Placement:
-    """device: the only device, or None where accelerate spreads the model by `map`. dtype: of what is not quantized."""
+    """device: the only device, or None where accelerate spreads the model by `map`. dtype: of unquantized weights."""
 
     device: torch.device | None
     map: str | dict[str, Any]
@@ -33,18 +33,18 @@ class Placement:
         cls, device: Device | None = None, dtype: str | torch.dtype | None = None, quantize: str | None = None
     ) -> Placement:
         """From the arguments of `load`; ModelError for a device or dtype that cannot be used here."""
-        where: torch.device | None = None
+        single: torch.device | None = None
         spread: str | dict[str, Any] = AUTO
         if isinstance(device, Mapping):
             spread = dict(device)
         elif device != AUTO:
-            where = _device(device)
-            spread = {"": where}
-        return cls(where, spread, _dtype(dtype, _kinds(spread)), quantize)
+            single = _device(device)
+            spread = {"": single}
+        return cls(single, spread, _dtype(dtype, _kinds(spread)), quantize)
 
     @property
     def kinds(self) -> set[str]:
-        """Device types that the model may lie on: "cuda", "cpu", "disk", ..."""
+        """Device types that the model may use: "cuda", "cpu", "disk", ..."""
         return _kinds(self.map)
 
     @property
@@ -68,19 +68,19 @@ def _device(device: str | torch.device | None) -> torch.device:
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        where = torch.device(device)
-        torch.empty(0, device=where)
+        result = torch.device(device)
+        torch.empty(0, device=result)
     except (RuntimeError, AssertionError) as error:
         raise ModelError(
             f"The device {str(device)!r} cannot be used here; use 'cpu', 'cuda' with a GPU, or 'auto'."
         ) from error
-    return where
+    return result
 
 
 def _dtype(dtype: str | torch.dtype | None, kinds: set[str]) -> torch.dtype:
     if dtype is None:
         return torch.float32 if kinds <= {"cpu", "disk"} else torch.bfloat16
-    found = DTYPES.get(str(dtype).removeprefix("torch."))
-    if found is None:
+    result = DTYPES.get(str(dtype).removeprefix("torch."))
+    if result is None:
         raise ModelError(f"The dtype {str(dtype)!r} is not supported; use one of {', '.join(DTYPES)}.")
-    return found
+    return result

@@ -1,7 +1,7 @@
-"""8- and 4-bit weights by bitsandbytes, where it is installed. OURS: of the language model's decoder layers alone.
+"""8- and 4-bit quantization by bitsandbytes. OURS: decoder layers of the language model only.
 
-The vision tower, the projector, the embeddings and the head stay as they are: they are a small part of the weights, and
-what a region is judged by should not be rounded.
+Vision tower, projector, embeddings and head are not quantized: they are a small part of the weights, and localization
+reads them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from transformers import BitsAndBytesConfig
 from crop_core.models.adapter import ModelError
 
 QUANTIZED = ("8bit", "4bit")
-# By the names that the supported families give to everything but their decoder layers.
+# Module names of the supported families outside their decoder layers.
 WHOLE = ("vision_tower", "vision_model", "visual", "multi_modal_projector", "connector", "embed_tokens", "lm_head")
-BYTES = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}  # a weight; 4-bit blocks of 64 share one float32
+BYTES = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}  # per weight; 4-bit blocks of 64 share one float32
 _INSTALL = "install it with 'pip install bitsandbytes', or leave quantize out"
 
 
 def quantization(quantize: str | None, dtype: torch.dtype) -> Any:
-    """What from_pretrained takes as quantization_config: None without quantization.
+    """The quantization_config of from_pretrained; None without quantization.
 
-    quantize: "8bit" (LLM.int8, arXiv 2208.07339), "4bit" (NF4, QLoRA, arXiv 2305.14314) or None. dtype: what is
-    computed in. Raises ModelError for anything else, and where bitsandbytes is not installed.
+    quantize: "8bit" (LLM.int8, arXiv 2208.07339), "4bit" (NF4, QLoRA, arXiv 2305.14314) or None. dtype: of the
+    computation. Raises ModelError for other values, and if bitsandbytes is not installed.
     """
     if quantize is None:
         return None
@@ -36,7 +36,7 @@ def quantization(quantize: str | None, dtype: torch.dtype) -> Any:
         raise ModelError(f"Loading in {quantize} needs bitsandbytes, which is not installed; {_INSTALL}.")
     skipped = [rf"(.*\.)?{part}" for part in WHOLE]
     if quantize == "8bit":
-        logging.getLogger("bitsandbytes.autograd").setLevel(logging.ERROR)  # else a line for every product in bfloat16
+        logging.getLogger("bitsandbytes.autograd").setLevel(logging.ERROR)  # else it logs every product in bfloat16
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype, llm_int8_skip_modules=skipped
@@ -44,5 +44,5 @@ def quantization(quantize: str | None, dtype: torch.dtype) -> Any:
 
 
 def is_quantized(name: str, shape: list[int]) -> bool:
-    """Whether a tensor of a checkpoint, in old or new naming, becomes a quantized one."""
+    """Whether a checkpoint tensor, in old or new naming, is quantized at loading."""
     return len(shape) == 2 and ".layers." in name and not any(part in name.split(".") for part in WHOLE)

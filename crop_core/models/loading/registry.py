@@ -1,4 +1,4 @@
-"""Find the adapter of a checkpoint by its config.model_type, and load it: a bundled name, a local folder or a hub id.
+"""Load the adapter of a checkpoint by its config.model_type: a bundled name, a local folder or a hub id.
 
 The one place that knows the bundled names. Only safetensors weights are read and no code from a checkpoint is run.
 """
@@ -15,7 +15,7 @@ from crop_core.models.families.registry import FAMILIES, Family
 from crop_core.models.loading import hub
 from crop_core.models.loading.attention_backend import check_attention
 from crop_core.models.loading.checkpoint import read_config, validate_checkpoint
-from crop_core.models.loading.loader import bars, load_adapter, load_config
+from crop_core.models.loading.loader import load_adapter, load_config, progress_bars
 from crop_core.models.loading.memory_check import check_memory
 from crop_core.models.loading.placement import Device, Placement
 from crop_core.models.loading.quantization import quantization
@@ -41,7 +41,7 @@ class ModelInfo:
 
 
 def available() -> list[ModelInfo]:
-    """What can be loaded: the bundled models that are on disk, then the supported families."""
+    """Loadable models: the bundled ones on disk, then the supported families."""
     bundled = [
         ModelInfo(name, "bundled", FAMILIES["llava"].title, text)
         for name, text in _BUNDLED.items()
@@ -75,20 +75,20 @@ def load(
     """
     place, name = Placement.of(device, dtype, quantize), str(name)
     check_attention(attn, place)
-    quantization(place.quantize, place.dtype)  # refused before anything is downloaded
-    with bars(_takes_long(name)):
-        folder, family = _found(name, place)
+    quantization(place.quantize, place.dtype)  # fails before anything is downloaded
+    with progress_bars(_takes_long(name)):
+        folder, family = _resolve(name, place)
         check_memory(name, validate_checkpoint(name, folder), place)
-        return load_adapter(_shown(name, folder), folder, family, place, attn)
+        return load_adapter(_display_name(name, folder), folder, family, place, attn)
 
 
-def _shown(name: str, folder: Path) -> str:
-    """What whoever asks the model reads of it: of a local folder its name, and not where it lies on the server."""
+def _display_name(name: str, folder: Path) -> str:
+    """Name shown to users: of a local folder only its last part, so that server paths stay private."""
     return folder.resolve().name if Path(name).expanduser().is_dir() and name not in _BUNDLED else name
 
 
-def _found(name: str, place: Placement) -> tuple[Path, Family]:
-    """The folder behind a name, and its family; of a hub id nothing but the config is downloaded to refuse it."""
+def _resolve(name: str, place: Placement) -> tuple[Path, Family]:
+    """Folder and family of a name; of a hub id only the config is downloaded before unsupported models are rejected."""
     folder = _FOLDER / name if name in _BUNDLED else Path(name).expanduser()
     if folder.is_dir():
         return folder, _family(name, folder)
@@ -103,7 +103,7 @@ def _found(name: str, place: Placement) -> tuple[Path, Family]:
 
 
 def _family(name: str, folder: Path) -> Family:
-    """By config.model_type, with its parts checked."""
+    """Family of a checkpoint by config.model_type, with its parts checked."""
     if not (folder / "config.json").is_file():
         raise ModelError(f"The folder {name} holds no model (no config.json); {_supported()}.")
     config = read_config(name, folder)

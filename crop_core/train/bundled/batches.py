@@ -14,7 +14,7 @@ from crop_core.train.bundled.checkpoint import Recipe
 from crop_core.train.bundled.dense import Sample, patch_labels, to_square
 from crop_core.train.bundled.workers import PendingResult, Workers
 from crop_core.train.world import splits
-from crop_core.train.world.cutout import cut_out_scene
+from crop_core.train.world.questions import cut_out_scene
 from crop_core.train.world.scenes import make_scene
 from crop_core.train.world.vocabulary import Scene
 

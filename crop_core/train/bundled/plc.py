@@ -19,8 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crop_core.compress.learned import LearnedCompressor
-from crop_core.compress.low_rank import LowRank
-from crop_core.compress.plc_checkpoint import save_plc
+from crop_core.compress.plc_checkpoint import LowRank, save_plc
 from crop_core.compress.protocol import CompressionInput
 from crop_core.compress.query_resampler import QueryWindows, RegionResampler
 from crop_core.localize.calibration import iou

@@ -9,9 +9,8 @@ from pathlib import Path
 import torch
 from transformers import LlavaForConditionalGeneration
 
-from crop_core.train.bundled.checkpoint import RECIPES, build_model, save
+from crop_core.train.bundled.checkpoint import RECIPES, build_model, build_tokenizer, save
 from crop_core.train.bundled.language import LanguagePlan, train_language
-from crop_core.train.bundled.tokenizer import build_tokenizer
 from crop_core.train.bundled.vision import VisionPlan, train_vision
 from crop_core.train.bundled.warm_start import Imitation, grow, start_from
 from crop_core.train.bundled.workers import Workers

@@ -18,8 +18,8 @@ from PIL import Image
 from crop_core.io.images import check_question, image_size, open_image
 from crop_core.io.row_reader import RowsError, Skipped, usable
 from crop_core.records.region import Region
-from crop_core.train.localizer.errors import TuneError
 from crop_core.train.localizer.row_layouts import Box, Row, parse_row
+from crop_core.train.localizer.settings import TuneError
 
 HELD_OUT_MOST = 1000  # questions: enough for figures of a percent or two
 

@@ -20,7 +20,7 @@ from crop_core.records import formatting
 from crop_core.records.comparison_table import columns
 from crop_core.records.region import GRID, Region
 from crop_core.train.localizer.data import Example
-from crop_core.train.localizer.errors import TuneError
+from crop_core.train.localizer.settings import TuneError
 
 ALL = "all"
 
@@ -82,7 +82,7 @@ def localize_all(
     found = []
     for example, image in readable(examples, Skipped() if skipped is None else skipped):
         start = now(device)
-        region = localizer.find(image, example.question).region
+        region = localizer.localize(image, example.question).region
         found.append(EvaluatedExample(example, region, now(device) - start))
     return found
 

@@ -21,9 +21,8 @@ from crop_core.localize.decoding.answer_tokens import ConstrainedDecodingError
 from crop_core.models import Adapter
 from crop_core.train.localizer import evaluate
 from crop_core.train.localizer.data import Example, split
-from crop_core.train.localizer.errors import TuneError
 from crop_core.train.localizer.lora import Lora
-from crop_core.train.localizer.settings import Settings
+from crop_core.train.localizer.settings import Settings, TuneError
 from crop_core.train.localizer.trainer import Trainer
 
 UNCALIBRATED = Calibration()

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from crop_core.models import Adapter
-from crop_core.train.localizer.errors import TuneError
+from crop_core.train.localizer.settings import TuneError
 
 
 def check_installed() -> None:

@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from crop_core.train.localizer.errors import TuneError
+from crop_core.train.localizer.settings import TuneError
 
 Box = tuple[float, float, float, float]
 _BOX = re.compile(r"###\s*\[([^\]]*)\]")

@@ -1,4 +1,4 @@
-"""What training is told to do. Knows nothing of models and data."""
+"""Settings of localizer training. Knows nothing of models and data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crop_core.train.localizer.errors import TuneError
+
+class TuneError(ValueError):
+    """Data or options that cannot be used; the message is one sentence for the person who gave them."""
+
 
 _FREE = ("save_every", "eval_every", "checkpointing")  # may change from one run to the run that goes on
 

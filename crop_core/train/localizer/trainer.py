@@ -1,7 +1,8 @@
-"""The training loop: batches in a seeded order, one update after another, saved so that a killed run goes on.
+"""Training loop: seeded batches, one update after another, saved so that a killed run can resume.
 
-Teacher forcing on the answer's tokens alone, the prompt is given. Question by question, as a localizer sees them: a
-batch is accumulated. Knows nothing of what a run begins with or leaves behind.
+Teacher forcing on the answer's tokens alone: the prompt is the adapter's own, and the answer is spelled as a
+GridLocalizer feeds it, so that training sees exactly what a localizer sees. Question by question: a batch is
+accumulated. Knows nothing of how a run starts and what it leaves behind.
 """
 
 from __future__ import annotations
@@ -21,12 +22,39 @@ from transformers import get_cosine_schedule_with_warmup
 from crop_core.io.images import ImageError
 from crop_core.io.row_reader import Skipped
 from crop_core.localize.decoding.answer_formats import BRACKETS
-from crop_core.models import Adapter
-from crop_core.train.localizer.answer import logits, spell
+from crop_core.models import Adapter, PreparedInputs
 from crop_core.train.localizer.data import Example, batches, fingerprint
-from crop_core.train.localizer.errors import TuneError
 from crop_core.train.localizer.lora import Lora
-from crop_core.train.localizer.settings import Settings
+from crop_core.train.localizer.settings import Settings, TuneError
+
+
+def spell(tokenizer: Any, grid: Sequence[int]) -> list[int]:
+    """The T tokens of the answer that says these four cells."""
+    return list(tokenizer.encode(BRACKETS.say(grid), add_special_tokens=False))
+
+
+def logits(adapter: Adapter, inputs: PreparedInputs, answer: Sequence[int]) -> torch.Tensor:
+    """(T, V): before each of the T tokens of an answer, what the model thinks of every token.
+
+    The image is encoded without gradients. The answer's positions count on from the prompt's, as generation does.
+    """
+    count = len(answer)
+    ids = torch.tensor([list(answer)], device=inputs.input_ids.device)
+    kwargs: dict[str, Any] = {
+        name: F.pad(each, (0, count), value=adapter.written_type) for name, each in inputs.tokens.items()
+    }
+    if inputs.positions is not None:
+        later = inputs.positions[..., -1:] + 1 + torch.arange(count, device=ids.device)
+        kwargs["position_ids"] = torch.cat([inputs.positions, later], -1)
+    out = adapter.model(
+        input_ids=torch.cat([inputs.input_ids, ids], 1),
+        mm_encoder_outputs={"image": adapter.encode(inputs)},
+        use_cache=False,
+        logits_to_keep=count + 1,
+        **kwargs,
+    )
+    return out.logits[0, :-1]
+
 
 CLIP = 1.0  # the largest norm of a gradient
 

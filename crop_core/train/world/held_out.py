@@ -9,7 +9,6 @@ import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from crop_core.evaluate.datasets.protocol import DatasetError
 from crop_core.records.region import Region
 from crop_core.train.world import splits
 from crop_core.train.world.questions import KINDS, Question, all_questions, sample_questions
@@ -41,7 +40,7 @@ def one_of_each_kind(seed: int, purpose: str = "held out") -> dict[str, Item]:
 
 def held_out(per_kind: int, scenes: range = splits.BENCHMARK) -> list[Item]:
     """`per_kind` items of every kind, at most one of a kind from each scene, in the order of the scenes. Raises
-    DatasetError where the scenes (seeds, a range of splits.py) have fewer.
+    ValueError where the scenes (seeds, a range of splits.py) have fewer.
     """
     counts: Counter[str] = Counter()
     items: list[Item] = []
@@ -52,7 +51,7 @@ def held_out(per_kind: int, scenes: range = splits.BENCHMARK) -> list[Item]:
                 counts[kind] += 1
         if len(items) == per_kind * len(KINDS):
             return items
-    raise DatasetError(f"{len(scenes):,} scenes have no {per_kind} questions of every kind; ask for fewer.")
+    raise ValueError(f"{len(scenes):,} scenes have no {per_kind} questions of every kind; ask for fewer.")
 
 
 def majority_answers(scenes: int = 500) -> dict[str, str]:

@@ -27,7 +27,7 @@ def one_thread():
 @pytest.fixture(scope="module", autouse=True)
 def short_answers():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SOURCES, "files", replace(SOURCES["files"], longest=6))
+        patch.setitem(SOURCES, "files", replace(SOURCES["files"], max_new_tokens=6))
         yield
 
 
@@ -87,6 +87,14 @@ def test_another_model_or_precision_is_not_put_beside(asked, out, refused):
     assert "are of the model" in refused(*elsewhere)
     assert "are of the precision 'float32', not 'bfloat16'" in refused(*asked, "--dtype", "bfloat16", "--out", str(out))
     assert "are of the metric" in refused(*asked, "--metric", "contains", "--out", str(out))
+
+
+def test_the_whole_image_can_be_the_region(asked, tmp_path):
+    options = ["--localizer", "whole", "--methods", "region", "--budgets", "24", "--limit", "1", "--out", str(tmp_path)]
+    assert main([*asked[: asked.index("--localizer")], *options]) == 0
+    assert store.facts(tmp_path)["localizer"] == "whole"
+    row = store.read(tmp_path).set_index("trial").loc["region 24"]
+    assert (row.x0, row.y0, row.x1, row.y1) == (0, 0, 7, 7) and row.mean_tokens <= 24
 
 
 def test_an_interrupt_says_how_to_go_on(asked, tmp_path, monkeypatch, capsys):

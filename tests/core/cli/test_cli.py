@@ -31,6 +31,8 @@ class Double:
     def from_pretrained(cls, **options: Any) -> type[Double]:
         if options.get("model") == "nothing":
             raise ValueError("There is no model 'nothing'; supported are these.")
+        if options.get("localizer") == "gps":
+            raise ValueError("There is no model 'gps'; supported are these.")
         cls.loaded = options
         return cls
 
@@ -56,8 +58,8 @@ def double(monkeypatch: pytest.MonkeyPatch) -> type[Double]:
     return Double
 
 
-@pytest.fixture
-def sample_image(tmp_path: Path) -> str:
+@pytest.fixture(name="image")
+def image_file(tmp_path: Path) -> str:
     path = tmp_path / "picture.png"
     Image.new("RGB", (320, 160), "white").save(path)
     return str(path)
@@ -83,14 +85,14 @@ def refused(capsys: pytest.CaptureFixture[str]):
 
 
 def test_ask_prints_both_answers_and_costs(
-    double: type[Double], picture: str, capsys: pytest.CaptureFixture[str]
+    double: type[Double], image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["ask", picture, f"  {QUESTION}\n"]) == 0
+    assert main(["ask", image, f"  {QUESTION}\n"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     lines = {line.split("  ")[0].strip(): line for line in out.splitlines()}
     made = fake_records.comparison()
-    assert lines["All tokens"].split()[2] == lines["CROP"].split()[1] == "rabbit"
+    assert lines["Baseline"].split()[1] == lines["CROP"].split()[1] == "rabbit"
     assert "same answer" in lines["Verdict"]
     assert formatting.format_seconds(made.baseline.cost.total_s) in lines["Total time"]
     assert formatting.format_seconds(made.crop.cost.total_s) in lines["Total time"]
@@ -100,8 +102,8 @@ def test_ask_prints_both_answers_and_costs(
     assert "columns 2-4, rows 1-3" in lines["Region"]
     assert "xylophone" in out
     assert "A notice." in out
-    image, question, config, region = double.asked
-    assert (image.size, question, config, region) == ((320, 160), QUESTION, CropConfig(), None)
+    opened, question, config, region = double.asked
+    assert (opened.size, question, config, region) == ((320, 160), QUESTION, CropConfig(), None)
     assert double.loaded == {}
 
 
@@ -146,15 +148,15 @@ def test_json_to_a_file_comes_besides_the_table(
 
 def test_the_images_go_into_the_json_when_asked(double: type[Double], image: str, tmp_path: Path) -> None:
     target = tmp_path / "answer.json"
-    assert main(["ask", image, QUESTION, "--also", image, "--json", str(target), "--with-picture"]) == 0
+    assert main(["ask", image, QUESTION, "--also", image, "--json", str(target), "--with-image"]) == 0
     images = json.loads(target.read_text())["pictures"]
     assert [image_from_data_url(url).size for url in images] == [(320, 160)] * 2
 
 
-def test_a_image_without_a_json_is_one_sentence(
+def test_an_image_without_a_json_is_one_sentence(
     double: type[Double], image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["ask", image, QUESTION, "--with-picture"]) == 2
+    assert main(["ask", image, QUESTION, "--with-image"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -182,7 +184,7 @@ def test_a_budget_is_a_number_or_a_share(budget: str, expected: Budget, double: 
 
 
 def test_method_repeats_and_models_are_passed_on(double: type[Double], image: str) -> None:
-    models = ["--model", "a/b", "--locator", "c", "--device", "auto", "--dtype", "float32", "--quantize", "8bit"]
+    models = ["--model", "a/b", "--localizer", "c", "--device", "auto", "--dtype", "float32", "--quantize", "8bit"]
     assert main(["ask", image, QUESTION, "--method", "ilp", "--repeats", "3", *models]) == 0
     assert double.loaded == {
         "model": "a/b", "localizer": "c", "device": "auto", "dtype": "float32", "quantize": "8bit"
@@ -191,7 +193,7 @@ def test_method_repeats_and_models_are_passed_on(double: type[Double], image: st
     assert double.asked[2].repeats == 3
 
 
-def test_a_region_of_ones_own_needs_no_locator(double: type[Double], image: str) -> None:
+def test_a_region_of_ones_own_needs_no_localizer(double: type[Double], image: str) -> None:
     assert main(["ask", image, QUESTION, "--box", "40, 20,120.5,79"]) == 0
     assert double.loaded == {"localizer": None}
     assert double.asked[3].grid == (1, 1, 3, 3)
@@ -214,7 +216,7 @@ def test_several_images_and_further_questions(
     assert regions[0].grid == (0, 0, 0, 0) and regions[1] is None and again == regions
     assert history == [(QUESTION, "rabbit")], "the answer with every token"
     assert double.asked[2].ilp.evict
-    assert double.loaded == {}, "the second image has no box, so that the locator is needed"
+    assert double.loaded == {}, "the second image has no box, so that the localizer is needed"
     assert capsys.readouterr().out.count("Verdict") == 2
 
 
@@ -232,7 +234,7 @@ def test_two_methods_can_be_joined(double: type[Double], image: str, capsys: pyt
     assert capsys.readouterr().out.count("Random + DART") == 2
 
 
-def test_a_method_that_reads_no_region_needs_no_locator(
+def test_a_method_that_reads_no_region_needs_no_localizer(
     double: type[Double], image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ask", image, QUESTION, "--method", "random", "--seed", "7"]) == 0
@@ -294,10 +296,10 @@ def test_bad_images(double: type[Double], tmp_path: Path, refused: Any) -> None:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options for a tiny random answering model with 64 visual tokens, and such a locator."""
+    """Options for a tiny random answering model with 64 visual tokens, and such a localizer."""
     root = tmp_path_factory.mktemp("models")
     model = checkpoints.save(root / "model", mode="pad")
-    return ["--model", model, "--locator", checkpoints.save(root / "locator", mode="squash", seed=1)]
+    return ["--model", model, "--localizer", checkpoints.save(root / "locator", mode="squash", seed=1)]
 
 
 def test_the_whole_way_with_real_models(
@@ -328,7 +330,7 @@ def test_a_folder_without_a_model_and_an_unknown_model(
 ) -> None:
     assert "holds no model" in refused("ask", image, QUESTION, "--model", str(tmp_path))
     assert "no model 'gpt'" in refused("ask", image, QUESTION, "--model", "gpt")
-    assert "no model 'gpt'" in refused("ask", image, QUESTION, *folders, "--locator", "gpt")
+    assert "no model 'gpt'" in refused("ask", image, QUESTION, *folders, "--localizer", "gpt")
 
 
 def test_an_interrupt_is_one_line(

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from crop_core.compress import registry
 from crop_core.compress.pooling import PoolingCompressor
 from crop_core.compress.protocol import CompressionInput
 from crop_core.compress.random_subset import RandomCompressor
@@ -16,7 +15,8 @@ from crop_core.models.decoder import DecoderStack
 from crop_core.prune import LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
 from crop_core.records.compression_plan import CompressionError, CompressionPlan
-from crop_core.records.config import CropConfig
+from crop_core.records.config import ConfigError, CropConfig
+from crop_core.records.methods import METHODS, load_class
 from tests.support.exactness import BATCHES, EXACT, compressed, labelled, plain
 from tests.support.oracle import Masked, difference, new_tokens, run
 from tests.support.tiny_models import tiny_inputs, tiny_llava
@@ -186,8 +186,9 @@ def test_a_plan_for_another_image_is_refused(model):
         compressed(model, inputs, [CompressionPlan.identity(15)])
 
 
-def test_the_registry_names_its_compressors():
-    assert isinstance(registry.compressor("pooling", CropConfig()), PoolingCompressor)
-    assert registry.compressor("random", CropConfig(seed=3)) == RandomCompressor(seed=3)
-    with pytest.raises(CompressionError, match="choose one of pooling, distinct, random"):
-        registry.compressor("magic", CropConfig())
+def test_the_table_names_its_compressors():
+    assert isinstance(load_class(METHODS["plc"].compressor).from_config(CropConfig()), PoolingCompressor)
+    assert load_class(METHODS["random"].compressor).from_config(CropConfig(seed=3)) == RandomCompressor(seed=3)
+    for path in ("crop_core.compress.pooling:Magic", "crop_core.compress.magic:Magic", "", "magic"):
+        with pytest.raises(ConfigError, match=r"There is no class .* name one as module:Class"):
+            load_class(path)

@@ -1,18 +1,17 @@
 """Choice of what differs, denser near the region: by hand, against a slow literal reading, and through the engine."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from crop_core.compress import registry
 from crop_core.compress.distinct import DistinctCompressor
 from crop_core.compress.divprune import DivPruneCompressor, max_min_diversity
 from crop_core.compress.pooling import rings
 from crop_core.compress.protocol import CompressionInput
 from crop_core.engine.engine import CropEngine
+from crop_core.models.adapter import TokenLayout
 from crop_core.records.compression_plan import CompressionError
 from crop_core.records.config import Budget, CropConfig, PlcConfig, Ring
 from crop_core.records.region import Region
@@ -24,7 +23,7 @@ def by_angle(angles, region, config):
     """A row of tokens, one a grid column, whose features point to these angles in degrees; and its compressor."""
     radians, row = np.deg2rad(angles), np.arange(len(angles))
     boxes = np.stack([row * 10.0, row * 0.0, row * 10.0 + 10, row * 0.0 + 80], 1)
-    layout = SimpleNamespace(row=row * 0, boxes=boxes, visible=(0.0, 0.0, 80.0, 80.0))
+    layout = TokenLayout((80, 80), boxes, row * 0, row * 0, row, (0.0, 0.0, 80.0, 80.0))
     features = torch.from_numpy(np.stack([np.cos(radians), np.sin(radians)], 1))
     return CompressionInput(layout, region, lambda: features), DistinctCompressor(config)
 
@@ -111,4 +110,4 @@ def test_the_engine_meets_the_budget_with_the_rule_s_tokens(tmp_path):
     features = engine.adapter.encode(inputs).pooler_output[0]
     image = CompressionInput(engine.adapter.layout(IMAGE.size), REGION, lambda: features)
     assert (trace.input_tokens, trace.mean_tokens) == (24, 24)
-    assert np.array_equal(trace.group, registry.compressor("distinct", config).plan(image, 24).group)
+    assert np.array_equal(trace.group, DistinctCompressor.from_config(config).plan(image, 24).group)

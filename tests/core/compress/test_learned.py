@@ -247,7 +247,7 @@ def test_a_run_is_one_of_the_model_with_its_weights_changed(folder):
     asked = task(adapter)
     ours = asked.crop(REGION).generated
     plain = task(changed, "plc")
-    plans = asked._plans("learned", asked._images(asked.layouts, [REGION], asked.encode()))
+    plans = asked._plans(asked.config.parts.compressor, asked._images(asked.layouts, [REGION], asked.encode()))
     plain._plans = lambda *_: plans
     theirs = plain.crop(REGION).generated
     assert torch.equal(ours.logits, theirs.logits)

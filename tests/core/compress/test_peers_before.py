@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from crop_core.compress import registry
 from crop_core.compress.cdpruner import CdPrunerCompressor, greedy_dpp, relevance
 from crop_core.compress.divprune import DivPruneCompressor, max_min_diversity
 from crop_core.compress.protocol import CompressionInput
@@ -16,7 +15,8 @@ from crop_core.compress.vispruner import VisPrunerCompressor
 from crop_core.engine.engine import CropEngine
 from crop_core.models import ModelError
 from crop_core.records.compression_plan import CompressionError
-from crop_core.records.config import METHODS, Budget, CropConfig
+from crop_core.records.config import Budget, CropConfig
+from crop_core.records.methods import METHODS, load_class
 from crop_core.records.region import Region
 from tests.support import checkpoints
 from tests.support.families import build
@@ -176,10 +176,14 @@ LITERAL = {
 }
 
 
+def compressor(name, config=None):
+    return load_class(METHODS[name].compressor).from_config(config or CropConfig())
+
+
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize("seed", range(3))
 def test_every_count_is_met_exactly_and_as_literally_read(name, seed):
-    image, method = random_image(seed), registry.compressor(name, CropConfig())
+    image, method = random_image(seed), compressor(name)
     for count in (*range(1, 9), 15, 22, 29, 30):
         plan = method.plan(image, count)
         assert plan.count == count and not plan.ring.any()
@@ -188,7 +192,7 @@ def test_every_count_is_met_exactly_and_as_literally_read(name, seed):
 
 @pytest.mark.parametrize(("name", "expected"), [*zip(PEERS, (9, 3, 2, 3, 3), strict=True)])
 def test_counts_outside_are_refused_and_none_is_the_paper_s_share(name, expected):
-    image, method = random_image(0), registry.compressor(name, CropConfig())
+    image, method = random_image(0), compressor(name)
     for count in (0, 31):
         with pytest.raises(CompressionError, match="give 1 to 30"):
             method.plan(image, count)
@@ -199,14 +203,14 @@ def test_counts_outside_are_refused_and_none_is_the_paper_s_share(name, expected
 def test_tokens_that_are_all_the_same_are_still_so_many(name):
     same = seen([[1.0, 2.0]] * 20, [0.5] * 20, [[0.0, 0.0]] * 20, [[1.0, 1.0]])
     for count in range(1, 21):
-        assert registry.compressor(name, CropConfig()).plan(same, count).count == count
+        assert compressor(name).plan(same, count).count == count
 
 
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize("tower_there", [False, True])
 def test_the_tower_may_lie_on_another_device_than_the_features(name, tower_there, monkeypatch):
     """The question's embeddings lie with the tower."""
-    image, method = random_image(0), registry.compressor(name, CropConfig())
+    image, method = random_image(0), compressor(name)
     expected = method.plan(image, 9).group
 
     def placed(tensor, there):
@@ -234,12 +238,12 @@ def test_the_engine_meets_the_budget_with_the_rule_s_tokens(engine, name):
     trace, adapter = found.crop.trace, engine.adapter
     assert trace.input_tokens == 24 and trace.mean_tokens <= 24
     inputs = adapter.prepare(IMAGE, QUESTION)
-    with adapter.watch() as watched:
+    with adapter.record_tower() as watched:
         features = adapter.encode(inputs).pooler_output[0]
-    (tower,) = adapter.towers(watched, inputs)
-    layout, words = adapter.layout(IMAGE.size), adapter.embedded(QUESTION)
+    (tower,) = adapter.tower_attention(watched, inputs)
+    layout, words = adapter.layout(IMAGE.size), adapter.embed_question(QUESTION)
     image = CompressionInput(layout, REGION, lambda: features, lambda: tower, lambda: words)
-    assert np.array_equal(trace.group, registry.compressor(name, config).plan(image, 24).group)
+    assert np.array_equal(trace.group, compressor(name, config).plan(image, 24).group)
     assert (trace.group.max() + 1, len(trace.group)) == (24, layout.count)
     assert (found.region == REGION) == METHODS[name].needs_region
 
@@ -249,7 +253,7 @@ def test_a_model_without_a_class_token_says_so_before_it_runs(tmp_path):
     engine = CropEngine.from_pretrained(tmp_path, None)
     for name in PEERS:
         config = CropConfig(method=name, budget=Budget(share=0.5), max_new_tokens=2, repeats=1)
-        if registry.reads_tower(name):
+        if METHODS[name].reads_tower:
             with pytest.raises(ModelError, match="no class token that can be read; choose a method that reads none"):
                 next(engine.stream(IMAGE, QUESTION, config, REGION))
             with pytest.raises(ModelError, match="no class token that can be read"):

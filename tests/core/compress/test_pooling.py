@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crop_core.compress.pooling import PoolingCompressor, in_sight, rings
+from crop_core.compress.pooling import PoolingCompressor, rings
 from crop_core.compress.protocol import CompressionInput
 from crop_core.records.compression_plan import CompressionError, CompressionPlan
 from crop_core.records.config import PlcConfig, Ring
@@ -37,7 +37,7 @@ def test_the_region_stays_whole_and_groups_are_windows_of_one_ring(count):
     for number in range(plan.count):
         members = np.flatnonzero(plan.group == number)
         assert len(set(plan.ring[members])) == 1
-        assert len(set(in_sight(layout)[members])) == 1, "padding is never pooled with the image"
+        assert len(set(layout.in_sight[members])) == 1, "padding is never pooled with the image"
         if plan.ring[members[0]] == 0:
             assert len(members) == 1
     assert plan.inside(plan.ring == 0).sum() == (plan.ring == 0).sum() == REGION.mask(layout.boxes).sum()
@@ -84,8 +84,8 @@ def test_padding_and_tokens_without_a_place_are_in_the_last_ring_even_beside_the
     layout = grid(pad=0.25, leading=1)
     ring = rings(layout, Region.whole(480, 480), PlcConfig())
     assert ring[0] == 3
-    assert (ring[~in_sight(layout)] == 3).all()
-    assert (ring[in_sight(layout)] == 0).all()
+    assert (ring[~layout.in_sight] == 3).all()
+    assert (ring[layout.in_sight] == 0).all()
 
 
 def test_windows_are_square_where_nothing_interrupts_them():

@@ -7,15 +7,15 @@ from PIL import Image
 
 from benchmarks import publish, region_quality
 from crop_core.engine.engine import CropEngine
-from crop_core.evaluate.metrics.exact import normal
+from crop_core.evaluate.metrics.text_match import normal
 from crop_core.evaluate.runner import store
-from crop_core.evaluate.runner.trial import ALL
+from crop_core.evaluate.runner.plan import ALL
 from crop_core.localize import SelfLocalizer, calibration
 from crop_core.measure.flops import prefill_flops
 from crop_core.records.config import Budget, CropConfig
 from crop_core.records.region import Region
-from crop_core.train.world.cutout import cut_out
 from crop_core.train.world.held_out import Item, held_out
+from crop_core.train.world.questions import cut_out
 from tests.support import ROOT
 
 ASSETS = ROOT / "assets"

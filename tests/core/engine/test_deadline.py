@@ -40,7 +40,7 @@ ENTRIES: dict[str, Callable[[CropEngine], object]] = {
     "answer": lambda engine: engine.answer(*ASKED, CONFIG),
     "compare": lambda engine: engine.compare(*ASKED, CONFIG),
     "stream": lambda engine: list(engine.stream(*ASKED, CONFIG)),
-    "ask_many": lambda engine: list(engine.run_many(*ASKED, [RunSpec("one", CONFIG)])),
+    "run_many": lambda engine: list(engine.run_many(*ASKED, [RunSpec("one", CONFIG)])),
 }
 
 

@@ -150,7 +150,7 @@ def test_flops_are_what_pytorch_counts(engine, compared, method):
     task = Task(engine.adapter, IMAGE, QUESTION, config(method, max_new_tokens=1))
     localizer = WholeImage() if method in NO_REGION else engine.localizer
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        (finding,) = task.localize([localizer]).findings
+        (finding,) = task.localize([localizer]).results
         run = task.crop(finding.region)
     again = counted(lambda: task.crop(finding.region)) - run.flops  # a plan of its own, in which the method is counted
     assert (again > 0) == (method in (*LEARNED, *PEERS))
@@ -226,7 +226,7 @@ def test_a_given_region_needs_no_localizer(engine, folders):
     assert result.region == REGION
     assert (result.crop.cost.localizer_weights_bytes, result.crop.cost.localizer_flops) == (0, 0)
     alone = CropEngine.from_pretrained(folders[0], None)
-    assert figures(alone.compare(IMAGE, QUESTION, config("crop", localizer="box"), REGION)) == figures(result)
+    assert figures(alone.compare(IMAGE, QUESTION, config("crop", localizer="drawn"), REGION)) == figures(result)
     whole = alone.compare(IMAGE, QUESTION, config("crop", localizer="whole"))
     assert whole.region == Region.whole(200, 120)
     with pytest.raises(EngineError, match="no localizer model here"):
@@ -241,13 +241,13 @@ def test_a_given_region_needs_no_localizer(engine, folders):
         ({"method": "ilp", "budget": Budget(mean_tokens=8)}, None, "out of reach.*the least is 11.5"),
         ({"method": "fastv", "budget": Budget(mean_tokens=8)}, None, "at layer 1 of 6, the least is 11.5"),
         ({"method": "ilp", "ilp": IlpConfig(((9, 0.5),))}, None, "cuts at layer 9, but this model of 6"),
-        ({"localizer": "box"}, None, "no box was given"),
+        ({"localizer": "drawn"}, None, "no box was given"),
         ({}, Region.whole(100, 100), "belongs to an image of 100x100 pixels, this one has 200x120"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_model_runs(engine, monkeypatch, changes, region, message):
     monkeypatch.setattr(engine.adapter.model, "forward", lambda *_, **__: pytest.fail("the model ran"))
-    monkeypatch.setattr(engine.localizer, "find", lambda *_: pytest.fail("the localizer ran"))
+    monkeypatch.setattr(engine.localizer, "localize", lambda *_: pytest.fail("the localizer ran"))
     wanted = CropConfig(**{"method": "crop", **changes})
     for call in (engine.compare, engine.answer, lambda *args: list(engine.stream(*args))):
         with pytest.raises(ValueError, match=message) as caught:
@@ -323,7 +323,7 @@ def test_requests_give_what_the_methods_give(engine, compared):
     assert engine.call(EngineRequest("answer", *asked, memory=False)).text == result.crop.text
     assert engine.call(EngineRequest("localize", (IMAGE,), QUESTION)) == compared["crop"].region
     specs = (RunSpec("one", config("crop")), RunSpec("two", config("random")))
-    many = list(engine.stream(EngineRequest("ask_many", *asked, specs=specs)))
+    many = list(engine.stream(EngineRequest("run_many", *asked, specs=specs)))
     assert [each.region for each in many] == [Region.whole(200, 120), REGION, Region.whole(200, 120)]
     longest = config("crop").max_new_tokens
     assert [each.text for each in many] == [
@@ -336,7 +336,7 @@ def test_requests_give_what_the_methods_give(engine, compared):
     [
         ("call", "answer", (), "There is no image; give at least one."),
         ("call", "localize", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
-        ("stream", "ask_many", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
+        ("stream", "run_many", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
         ("call", "stream", (IMAGE,), "A request of kind 'stream' has many results; use `stream`."),
         ("stream", "answer", (IMAGE,), "A request of kind 'answer' has one result; use `call`."),
     ],
@@ -359,9 +359,9 @@ def test_a_closed_stream_leaves_nothing_behind(engine, compared, stage):
 
 def test_a_long_silence_is_broken_so_that_a_stream_can_be_closed_in_it(engine, monkeypatch):
     monkeypatch.setattr("crop_core.engine.stream.PULSE", 0.01)
-    go_on, forward = threading.Event(), engine.localizer.find
+    go_on, forward = threading.Event(), engine.localizer.localize
     with monkeypatch.context() as patch:
-        patch.setattr(engine.localizer, "find", lambda *request: go_on.wait(20) and forward(*request))
+        patch.setattr(engine.localizer, "localize", lambda *request: go_on.wait(20) and forward(*request))
         stream = engine.stream(IMAGE, QUESTION, config("crop"))
         first, *again = (next(stream) for _ in range(3))
         assert first.stage == "localize" and again == [first] * 2
@@ -377,7 +377,7 @@ def test_an_error_inside_a_run_leaves_nothing_behind(engine, monkeypatch):
             list(engine.stream(IMAGE, QUESTION, SMALL))
     assert hooks(engine) == before
     with monkeypatch.context() as patch:
-        patch.setattr(engine.localizer, "find", lambda *_: 1 / 0)
+        patch.setattr(engine.localizer, "localize", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             list(engine.stream(IMAGE, QUESTION, SMALL))
     assert engine.compare(IMAGE, QUESTION, SMALL).crop.text

@@ -24,7 +24,7 @@ MB = 250_000  # floats
 def made(kept: FeatureCache, image: Image.Image, *what: object, size: int = 1) -> bool:
     """Whether it had to be made."""
     calls: list[int] = []
-    kept.of(image, *what, make=lambda: calls.append(1) or {"a": [torch.zeros(size)]})
+    kept.get_or_compute(image, *what, compute=lambda: calls.append(1) or {"a": [torch.zeros(size)]})
     return bool(calls)
 
 
@@ -70,8 +70,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> CropEngine:
 @pytest.fixture
 def calls(engine: CropEngine, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """How often each works, and not below a fifth of a second."""
-    counts = {"encode": 0, "find": 0}
-    engine._kept.clear()
+    counts = {"encode": 0, "localize": 0}
+    engine._cache.clear()
 
     def counted(owner: Any, name: str, key: str) -> None:
         work = getattr(owner, name)
@@ -84,15 +84,15 @@ def calls(engine: CropEngine, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]
         monkeypatch.setattr(owner, name, slow)
 
     counted(engine.adapter, "encode", "encode")
-    counted(engine.localizer, "find", "find")
+    counted(engine.localizer, "localize", "localize")
     return counts
 
 
 def test_a_second_look_costs_in_what_is_shown_what_the_first_did(engine: CropEngine, calls: dict[str, int]) -> None:
     first = list(engine.run_many(IMAGE, "what?", WAYS))
-    assert calls == {"encode": 1, "find": 1}
+    assert calls == {"encode": 1, "localize": 1}
     second = list(engine.run_many(IMAGE, "what?", WAYS))
-    assert calls == {"encode": 1, "find": 1}
+    assert calls == {"encode": 1, "localize": 1}
     assert [each.text for each in second] == [each.text for each in first]
     assert all(each.ttft_s >= 0.2 for each in (*first, *second)), "encoding is in every time"
     assert [each.flops for each in second] == [each.flops for each in first]
@@ -100,7 +100,7 @@ def test_a_second_look_costs_in_what_is_shown_what_the_first_did(engine: CropEng
     assert (again.localizer_s, again.localizer_flops) == (crop.localizer_s, crop.localizer_flops)
     assert again.localizer_s >= 0.2
     list(engine.run_many(IMAGE, "where?", WAYS))
-    assert calls == {"encode": 2, "find": 2}, "of another question nothing is known"
+    assert calls == {"encode": 2, "localize": 2}, "of another question nothing is known"
 
 
 def test_a_comparison_measures_everything_whatever_is_kept(engine: CropEngine, calls: dict[str, int]) -> None:
@@ -115,7 +115,7 @@ def test_a_comparison_measures_everything_whatever_is_kept(engine: CropEngine, c
 
 def test_a_region_is_found_once(engine: CropEngine, calls: dict[str, int]) -> None:
     regions = [engine.localize(IMAGE, "what?") for _ in range(2)]
-    assert regions[0] == regions[1] and calls["find"] <= 1
+    assert regions[0] == regions[1] and calls["localize"] <= 1
 
 
 def test_running_out_of_memory_lets_go_of_what_is_kept(engine: CropEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,9 +123,9 @@ def test_running_out_of_memory_lets_go_of_what_is_kept(engine: CropEngine, monke
         raise torch.OutOfMemoryError("full")
 
     list(engine.run_many(IMAGE, "what?", WAYS))
-    assert engine._kept.size
+    assert engine._cache.size
     with monkeypatch.context() as patch:
         patch.setattr(engine.adapter.model, "generate", full)
         with pytest.raises(ValueError, match="too little memory"):
             engine.answer(IMAGE, "what?", CONFIG)
-    assert engine._kept.size == 0
+    assert engine._cache.size == 0

@@ -14,15 +14,15 @@ import pandas
 import pytest
 
 from tests.support import ROOT
+from ui.page.hardened_blocks import UNCOUNTED, HardenedBlocks
 from ui.page.layout import VISITORS, launch_options
-from ui.server.hardened_blocks import UNCOUNTED, HardenedBlocks
 
 REQUESTS = 20
 LARGE, SMALL = 1_500_000, 2_000  # bytes: a page while it is written, and what is kept of the work on it
 OPENED = f"""
 import threading
 from pathlib import Path
-from ui.server.malloc import give_back
+from ui.server.hosting import give_back
 
 def held():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

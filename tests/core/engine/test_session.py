@@ -32,7 +32,7 @@ def test_each_way_tells_what_the_engine_tells(engine, image):
     corner = Region(0, 0, 2, 2, *image.size, "drawn")
     ways = [way("crop", 64), way("random", 100), way("visionzip", 64), way("ilp", 150, corner)]
     full, *told = engine.run_many(image, QUESTION, ways)
-    assert (full.name, full.same, full.kl_first) == ("every token", True, 0.0)
+    assert (full.name, full.same, full.kl_first) == ("Baseline", True, 0.0)
     assert full.trace.mean_tokens == 576
     for one, result in zip(ways, told, strict=True):
         alone = engine.compare(image, QUESTION, one.config, one.region, memory=False)

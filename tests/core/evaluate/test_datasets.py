@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from crop_core.evaluate.datasets import mme, pope, registry
-from crop_core.evaluate.datasets.prompts import LETTER, MAX_QUESTION_CHARS, SHORT, with_request
-from crop_core.evaluate.datasets.protocol import DatasetError
-from crop_core.evaluate.datasets.registry import NAMES, dataset
+from crop_core.evaluate.datasets.protocol import LETTER, MAX_QUESTION_CHARS, SHORT, DatasetError, with_request
+from crop_core.evaluate.datasets.registry import dataset, dataset_names
 from crop_core.io.images import QuestionError
 from crop_core.records.region import Region
 from crop_core.train.world.held_out import held_out
@@ -142,7 +141,7 @@ def copies(tmp_path):
 
 
 def test_every_dataset_is_tested():
-    assert {"world", "files", *MAKERS} == set(NAMES)
+    assert {"world", "files", *MAKERS} == set(dataset_names())
 
 
 @pytest.mark.parametrize("name", MAKERS)

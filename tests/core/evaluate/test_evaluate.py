@@ -13,9 +13,8 @@ from benchmarks import bundled as command
 from benchmarks import cost, publish, region_quality, tables
 from benchmarks import make_examples as examples
 from crop_core.evaluate.datasets import bundled_world
-from crop_core.evaluate.datasets.protocol import DatasetError
 from crop_core.evaluate.runner import plan, store
-from crop_core.evaluate.runner.trial import ALL
+from crop_core.evaluate.runner.plan import ALL
 from crop_core.localize import SelfLocalizer
 from crop_core.models import load
 from crop_core.train.world import splits
@@ -39,7 +38,7 @@ def test_no_scene_is_for_two_things():
 
 
 def test_more_questions_than_the_scenes_have_are_refused():
-    with pytest.raises(DatasetError, match="3 scenes have no 9 questions of every kind"):
+    with pytest.raises(ValueError, match="3 scenes have no 9 questions of every kind"):
         held_out(9, range(3))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from crop_core.engine.engine import CropEngine
-from crop_core.evaluate.metrics.exact import normal
+from crop_core.evaluate.metrics.text_match import normal
 from crop_core.records.config import Budget, CropConfig
 from crop_core.train.world.held_out import held_out
 from tests.support import ROOT

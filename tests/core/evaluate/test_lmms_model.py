@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from crop_core.evaluate.lmms_eval.errors import LmmsError
+from crop_core.evaluate.lmms_eval.settings import LmmsError
 from tests.support import checkpoints
 
 QUESTION = "what is left of the dog?"
@@ -161,7 +161,7 @@ def test_what_must_be_known_is_told_once(model, folder, plug_in, caplog: pytest.
     setting, guess = [
         record.message for record in caplog.records if record.name == "crop_core.evaluate.lmms_eval.model"
     ]
-    assert setting == "Nothing here reads the task's setting image_aspect_ratio."
+    assert setting == "The task's setting image_aspect_ratio is ignored."
     assert "guess" in guess
 
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_asked_is_one_sentence(model, plug_in) -> None:
         list(model.loglikelihood([without]))
     with pytest.raises(NotImplementedError, match="answers one question at a time"):
         model.generate_until_multi_round([])
-    with pytest.raises(LmmsError, match=r"^The batch size is 8, and questions are asked one by one; give 1"):
+    with pytest.raises(LmmsError, match=r"^The batch size is 8, and questions run one by one; give 1"):
         plug_in.CropLmms(batch_size=8)
 
 

@@ -11,17 +11,15 @@ import torch
 from PIL import Image
 
 from crop_core.engine.engine import CropEngine
-from crop_core.evaluate.lmms_eval.errors import BudgetMissed, LmmsError
 from crop_core.evaluate.lmms_eval.requests import (
-    LONGEST,
+    MAX_NEW_TOKENS,
     GenerationRequest,
     continuation_ids,
     request_images,
     request_text,
 )
-from crop_core.evaluate.lmms_eval.runner import RequestRunner
-from crop_core.evaluate.lmms_eval.settings import LmmsSettings
-from crop_core.evaluate.lmms_eval.token_log import TokenLog
+from crop_core.evaluate.lmms_eval.runner import BudgetMissed, RequestRunner, TokenLog
+from crop_core.evaluate.lmms_eval.settings import LmmsError, LmmsSettings
 from crop_core.prune import schedule
 from crop_core.records.config import Budget, ConfigError, CropConfig
 from tests.support import checkpoints
@@ -80,13 +78,13 @@ def test_wrong_arguments_are_one_sentence(told: dict[str, object], sentence: str
 @pytest.mark.parametrize(
     ("settings", "wanted"),
     [
-        ({}, GenerationRequest(LONGEST)),
+        ({}, GenerationRequest(MAX_NEW_TOKENS)),
         # as pope, as a task without generation_kwargs, as mathvista, as a llava task: taken from lmms-eval's own YAML
         (
             {"max_new_tokens": 128, "temperature": 0.0, "top_p": 1.0, "num_beams": 1, "do_sample": False},
             GenerationRequest(128),
         ),
-        ({"until": ["\n\n"], "do_sample": False}, GenerationRequest(LONGEST, ("\n\n",))),
+        ({"until": ["\n\n"], "do_sample": False}, GenerationRequest(MAX_NEW_TOKENS, ("\n\n",))),
         ({"max_new_tokens": 16, "temperature": 0.2, "do_sample": False, "num_beams": None}, GenerationRequest(16)),
         (
             {"max_new_tokens": 8, "image_aspect_ratio": "original"},

@@ -9,12 +9,10 @@ import pandas as pd
 import pytest
 
 from crop_core.evaluate.datasets.protocol import DatasetError, Example
-from crop_core.evaluate.metrics.anls import distance
-from crop_core.evaluate.metrics.choice import letter
-from crop_core.evaluate.metrics.mme import COGNITION, PERCEPTION, said
+from crop_core.evaluate.metrics.closed_ended import COGNITION, PERCEPTION, chosen_letter, mme_answer, says_yes
 from crop_core.evaluate.metrics.registry import METRICS, metric
-from crop_core.evaluate.metrics.vqa_text import textvqa_normal, vqa_normal
-from crop_core.evaluate.metrics.yesno import says_yes
+from crop_core.evaluate.metrics.text_match import distance
+from crop_core.evaluate.metrics.vqa import textvqa_normal, vqa_normal
 
 
 def score(name, reply, *answers):
@@ -182,7 +180,7 @@ def test_pope_by_hand():
     ],
 )  # fmt: skip
 def test_how_mme_reads_a_reply(reply, meaning):
-    assert said(reply) == meaning
+    assert mme_answer(reply) == meaning
     assert score("mme", reply, "yes") == (meaning == "yes")
 
 
@@ -219,7 +217,7 @@ def test_mme_by_hand():
     ],
 )  # fmt: skip
 def test_the_letter_of_a_choice(reply, meant):
-    assert letter(reply) == meant
+    assert chosen_letter(reply) == meant
     assert score("choice", reply, "B") == (meant == "B")
 
 

@@ -1,8 +1,9 @@
 import pytest
 
 from crop_core.evaluate.runner import plan
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
-from crop_core.records.config import METHODS, ConfigError
+from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
+from crop_core.records.config import ConfigError
+from crop_core.records.methods import METHODS
 
 PRUNING = [name for name in METHODS if name != "none"]
 

@@ -9,9 +9,8 @@ import time
 import pytest
 
 from crop_core.evaluate.runner import pool, store
-from crop_core.evaluate.runner.plan import trials
+from crop_core.evaluate.runner.plan import ALL, BLIND, Trial, trials
 from crop_core.evaluate.runner.run import missing, sweep
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
 from crop_core.evaluate.runner.work import Skipped, SweepError
 from tests.support import ROOT
 from tests.support.sweeping import Toy, toys
@@ -36,7 +35,7 @@ def complete(examples, plan=PLAN):
     return sorted((each.id, trial.name) for each in examples for trial in plan)
 
 
-@pytest.mark.parametrize("ask", [pool.alone, TWO], ids=["alone", "two"])
+@pytest.mark.parametrize("ask", [pool.in_process, TWO], ids=["alone", "two"])
 def test_every_example_is_asked_once_and_what_is_there_is_not_asked_again(tmp_path, log, ask):
     examples, out = toys(7), tmp_path / "out"
     store.claim(out, {})
@@ -73,7 +72,7 @@ def test_an_example_that_always_kills_is_skipped_and_told(tmp_path, log):
     assert len(list(log.glob("2.*"))) == 2
 
 
-@pytest.mark.parametrize("ask", [pool.alone, TWO], ids=["alone", "two"])
+@pytest.mark.parametrize("ask", [pool.in_process, TWO], ids=["alone", "two"])
 def test_what_cannot_be_asked_is_skipped_and_told(tmp_path, log, ask):
     examples, out = toys(4), tmp_path / "out"
     store.claim(out, {})
@@ -88,7 +87,7 @@ def test_what_cannot_be_asked_is_skipped_and_told(tmp_path, log, ask):
 class Broken:
     """Equipment that cannot be loaded."""
 
-    def examiner(self):
+    def trial_runner(self):
         raise SweepError("There is no such model.")
 
 
@@ -123,6 +122,6 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path, log):
     assert 0 < len(before) < 60 * len(PLAN)
     asked = len(list(log.iterdir()))
     assert asked * len(PLAN) - len(before) <= 2 * len(PLAN), "only what the two workers were at is lost"
-    assert sweep(Toy(log), toys(60), PLAN, out, pool.alone) == []
+    assert sweep(Toy(log), toys(60), PLAN, out, pool.in_process) == []
     assert pairs(out) == complete(toys(60))
     assert len(list(log.iterdir())) == asked + 60 - len(before) // len(PLAN)

@@ -11,12 +11,10 @@ import pytest
 
 from crop_core.evaluate.runner import pool, store
 from crop_core.evaluate.runner import ray_pool as module
-from crop_core.evaluate.runner.plan import trials
+from crop_core.evaluate.runner.plan import ALL, trials
 from crop_core.evaluate.runner.ray_pool import ray_pool
 from crop_core.evaluate.runner.run import sweep
-from crop_core.evaluate.runner.trial import ALL
-from crop_core.evaluate.runner.work import Skipped, SweepError
-from crop_core.evaluate.runner.worker_config import WorkerConfig
+from crop_core.evaluate.runner.work import Skipped, SweepError, WorkerConfig
 from tests.support import ROOT
 from tests.support.sweeping import Exact, Toy, examples, toys
 
@@ -88,7 +86,7 @@ def test_the_bundled_models_say_on_ray_what_they_say_here(cluster, tmp_path):
 
     asked = examples(tmp_path)[:3]
     equipment = WorkerConfig("noise", Exact(), 6, "crop-tiny", "crop-tiny-locator", "cpu", threads=1)
-    skipped, here = swept(equipment, asked, tmp_path / "here", pool.alone)
+    skipped, here = swept(equipment, asked, tmp_path / "here", pool.in_process)
     skipped_there, there = swept(equipment, asked, tmp_path / "there", ray_pool(gpus=False))
     assert skipped == skipped_there == []
     assert len(here) == len(asked) * len(PLAN) and here["reply"].nunique() > 1
@@ -101,8 +99,8 @@ def test_the_bundled_models_say_on_ray_what_they_say_here(cluster, tmp_path):
 class OnGpu(Toy):
     """A toy whose replies are the GPUs that its process sees."""
 
-    def examiner(self):
-        examine = super().examiner()
+    def trial_runner(self):
+        examine = super().trial_runner()
         return lambda *work: [replace(each, reply=os.environ["CUDA_VISIBLE_DEVICES"]) for each in examine(*work)]
 
 
@@ -123,7 +121,7 @@ def test_killed_workers_lose_and_double_nothing_and_a_deadly_example_is_skipped(
 class Broken:
     """Equipment that cannot be loaded."""
 
-    def examiner(self):
+    def trial_runner(self):
         raise SweepError("There is no such model.")
 
 
@@ -148,7 +146,7 @@ def test_a_process_joins_a_cluster_and_its_workers_share_its_folder(cluster, tmp
     code = (
         "from pathlib import Path; from tests.support.sweeping import Toy, toys;"
         "from crop_core.evaluate.runner.ray_pool import on_ray;"
-        "from crop_core.evaluate.runner.trial import ALL; works = [(each, (ALL,)) for each in toys(3)];"
+        "from crop_core.evaluate.runner.plan import ALL; works = [(each, (ALL,)) for each in toys(3)];"
         f"print(sorted(each[0].example for each in on_ray({cluster!r})(Toy(Path('log')), works)))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -8,7 +8,7 @@ from crop_core.evaluate.report import curves, heatmaps
 from crop_core.evaluate.report.html import report
 from crop_core.evaluate.report.summary import summarise
 from crop_core.evaluate.report.table import full_table
-from crop_core.evaluate.runner.trial import ALL, Trial
+from crop_core.evaluate.runner.plan import ALL, Trial
 from tests.support.bench_records import frame, record, records
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

@@ -4,16 +4,16 @@ import math
 import numpy as np
 import pytest
 
-from crop_core.evaluate.report import glossary, headline
-from crop_core.evaluate.report.differences import differences
+from crop_core.evaluate.report import texts
+from crop_core.evaluate.report.html import differences
 from crop_core.evaluate.report.labels import method_label, run_label, style
+from crop_core.evaluate.report.scores import MissedBudget
 from crop_core.evaluate.report.significance import MCNEMAR, SIGN_FLIP
 from crop_core.evaluate.report.statistics import wilson
 from crop_core.evaluate.report.summary import summarise
 from crop_core.evaluate.report.table import full_table, kinds_table, methods_table, pairs_table, rivals_table
-from crop_core.evaluate.report.validate import MissedBudget
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
-from crop_core.records.config import METHODS
+from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
+from crop_core.records.methods import METHODS
 from tests.support.bench_records import BUDGETS, CHANCES, frame, record, records
 
 CROP, FASTV = Trial("crop", "64"), Trial("fastv", "64")
@@ -119,8 +119,7 @@ def test_standings_by_hand():
     assert pairs["crop", "fastv"].difference == pytest.approx(0.4)
     assert pairs["crop", "fastv"].low < 0.4 < pairs["crop", "fastv"].high
     assert (
-        headline.headline(summarise(rows))[1]
-        == "At 64 tokens CROP is highest (100.0%), and ties for first with DivPrune."
+        texts.headline(summarise(rows))[1] == "At 64 tokens CROP is highest (100.0%), and ties for first with DivPrune."
     )
 
 
@@ -137,7 +136,7 @@ def test_where_another_method_wins_a_kind():
     found = summarise(answers((ALL, [1] * 40), (CROP, crop), (FASTV, fastv), kinds=("color", "count")))
     (pair,) = found.rivals["64"]
     assert (pair.kind, pair.first, pair.difference, pair.differs) == ("count", "fastv", 1, True)
-    assert headline.headline(found)[-1] == "By kind, at 64 tokens, FastV on count (p <0.001) beat CROP."
+    assert texts.headline(found)[-1] == "By kind, at 64 tokens, FastV on count (p <0.001) beat CROP."
     assert rivals_table(found).rows[0][:5] == ("64 tokens", "count", "FastV", "CROP", "+100.0")
 
 
@@ -157,9 +156,7 @@ def test_nothing_right_with_every_token_keeps_an_unknown_share():
 def test_questions_of_a_single_image_count_as_one():
     found = summarise(answers((ALL, [1, 0]), (CROP, [1, 0]), (FASTV, [0, 0]), kinds=("",), group="one"))
     assert methods_table(found).rows[1] == ("CROP", "50.0%* (5% to 95%)")
-    assert (
-        headline.headline(found)[0] == "With every visual token 50.0% (5.5% to 94.5%); made up, 2 questions, groups: 1."
-    )
+    assert texts.headline(found)[0] == "Baseline 50.0% (5.5% to 94.5%); made up, 2 questions, groups: 1."
     assert kinds_table(found).head == ("run", "all", "no kind (2)")
     assert found.rivals == {}, "there is one kind"
 
@@ -174,7 +171,7 @@ def test_json_has_plain_values_only(large):
 def test_only_all_tokens_can_be_summed_up():
     found = summarise(frame([record("a", ALL)]))
     assert (found.budgets, found.standings, found.rivals) == ((), (), {})
-    assert len(headline.headline(found)) == 1 and glossary.definitions(found)
+    assert len(texts.headline(found)) == 1 and texts.definitions(found)
 
 
 def test_tables(large):
@@ -197,6 +194,7 @@ def test_a_table_cannot_be_broken_by_a_kind():
 
 def test_names_and_styles():
     assert method_label("plc+fastv") == "PLC + FastV" and method_label("unheard") == "unheard"
+    assert (run_label(ALL), run_label(BLIND)) == ("Baseline", "blind")
     assert run_label(Trial("ilp", "25%", region="needed", evict=True)) == "ILP 25%, needed region, evicting"
     every = [name for name in METHODS if name != "none"]
     assert len({(style(name).marker, style(name).dash) for name in every}) == len(every), "told apart in grey"

@@ -3,9 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crop_core.evaluate.report.scores import RecordsError
-from crop_core.evaluate.report.validate import MissedBudget, validate_records
-from crop_core.evaluate.runner.trial import ALL, Trial
+from crop_core.evaluate.report.scores import MissedBudget, RecordsError, validate_records
+from crop_core.evaluate.runner.plan import ALL, Trial
 from tests.support.bench_records import frame, record, records
 
 CROP, SHARE = Trial("crop", "64"), Trial("crop", "25%")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crop_core.evaluate.runner import store
-from crop_core.evaluate.runner.trial import ALL, Trial
+from crop_core.evaluate.runner.plan import ALL, Trial
 from crop_core.evaluate.runner.work import SweepError
 from tests.support.sweeping import RECORD, record, toys
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import calibrate_localizer as calibrate
 from benchmarks import publish, region_quality, tables
 from crop_core.evaluate.report.summary import summarise
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
+from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
 from crop_core.localize.calibration import KEY, Calibration
 from crop_core.localize.self_attention import attention_rule
 from crop_core.records.region import Region, random_region

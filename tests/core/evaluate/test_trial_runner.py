@@ -9,11 +9,9 @@ from PIL import Image
 
 from crop_core.engine.run import Task
 from crop_core.evaluate.datasets.protocol import Example
-from crop_core.evaluate.runner.plan import trials
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
+from crop_core.evaluate.runner.plan import ALL, BLIND, Trial, trials
 from crop_core.evaluate.runner.trial_runner import GREY, config_of, example_seed
-from crop_core.evaluate.runner.work import Skipped
-from crop_core.evaluate.runner.worker_config import WorkerConfig
+from crop_core.evaluate.runner.work import Skipped, WorkerConfig
 from crop_core.localize import GridVlmLocalizer, SelfLocalizer
 from crop_core.models import load
 from crop_core.records.region import Region, random_region
@@ -61,7 +59,7 @@ def locator(folders):
 
 @pytest.fixture(scope="module")
 def examiner(folders):
-    return WorkerConfig("noise", Exact(), LONGEST, *folders, "cpu", "float32", threads=1).examiner()
+    return WorkerConfig("noise", Exact(), LONGEST, *folders, "cpu", "float32", threads=1).trial_runner()
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +137,7 @@ def _softmax(row):
 
 def test_times_and_work_hold_what_was_shared(adapter, locator, asked, records):
     for example, found in zip(asked, records, strict=True):
-        finding = locator.find(example.open(), example.question)
+        finding = locator.localize(example.open(), example.question)
         assert len({record.encode_s for name, record in found.items() if name != BLIND.name}) > 1
         for name, record in found.items():
             parts = record.localizer_s + record.encode_s + record.compression_s + record.scoring_s
@@ -159,9 +157,9 @@ def test_times_and_work_hold_what_was_shared(adapter, locator, asked, records):
 def test_a_image_is_encoded_once_and_a_region_looked_for_once(examiner, asked, records, monkeypatch):
     """After the records, for which FLOPs were counted by encoding, once for all images."""
     adapter, seen = examiner.adapter, []
-    encode, find = adapter.encode, examiner.localizer.find
+    encode, localize = adapter.encode, examiner.localizer.localize
     monkeypatch.setattr(adapter, "encode", lambda inputs: seen.append("picture") or encode(inputs))
-    monkeypatch.setattr(examiner.localizer, "find", lambda *given: seen.append("region") or find(*given))
+    monkeypatch.setattr(examiner.localizer, "localize", lambda *given: seen.append("region") or localize(*given))
     examiner(asked[0], PLAN)
     assert sorted(seen) == ["picture", "picture", "region"], "the second image is the grey one"
     examiner(asked[0], trials(["fastv"], ["24"]))

@@ -8,8 +8,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast
 
 from crop_core.localize.decoding.answer_formats import BOXES, BRACKETS, DIGITS
-from crop_core.localize.decoding.answer_tokens import ConstrainedDecodingError, tokenize_answers
-from crop_core.localize.decoding.number_trie import NumberTrie
+from crop_core.localize.decoding.answer_tokens import ConstrainedDecodingError, NumberTrie, tokenize_answers
 from crop_core.localize.text_vlm import snapped
 
 PIXELS, THOUSANDTHS = BOXES["qwen2_5_vl"], BOXES["qwen3_vl"]
@@ -71,7 +70,7 @@ def test_the_parts_are_the_tokens_of_whole_answers(form, words, trim):
             for index, number in enumerate(numbers):
                 told += [*found.numbers[index].numbers[number], *found.behind[index]]
             assert told == tokens.encode(form.say(numbers), add_special_tokens=False)
-    assert found.lone == (form is BRACKETS)
+    assert found.single_token == (form is BRACKETS)
 
 
 def test_numbers_that_are_joined_are_refused():

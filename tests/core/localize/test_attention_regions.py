@@ -9,9 +9,16 @@ import torch
 from benchmarks import fit_attention_rule as heads
 from crop_core.localize.calibration import Calibration, covers
 from crop_core.localize.decoding.region_decoding import decode_region_scores
-from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule
+from crop_core.localize.self_attention.attention_rule import (
+    KEY,
+    ROWS,
+    AttentionRule,
+    AttentionTerm,
+    cell_scores,
+    region_scores,
+    shares,
+)
 from crop_core.localize.self_attention.pooled_grid import PooledGrid
-from crop_core.localize.self_attention.region_scores import ROWS, AttentionTerm, cell_scores, region_scores, shares
 from crop_core.models import ModelError
 from crop_core.models.geometry import Framing, grid_layout, tiled_layout
 from crop_core.records.region import Region
@@ -206,6 +213,6 @@ def test_the_fit_finds_the_heads_that_made_the_regions():
     own = told[:, :, [1, 3]]
     sure = heads.calibrated(rule, own, true, coverage=0.9)
     assert "covers all 0.9" in heads.figures(sure, own, true)
-    foretold = [sure.confidence(sure.read(each.T)) for each in own]
-    found = [sure.read(each.T).numbers for each in own]
+    foretold = [sure.confidence(sure.decode(each.T)) for each in own]
+    found = [sure.decode(each.T).numbers for each in own]
     assert np.mean(foretold) == pytest.approx(covers(found, true).mean(), abs=0.02)

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crop_core.localize.decoding.answer_formats import BOXES, BRACKETS
-from crop_core.localize.decoding.box_parser import ParsedBox, parse_boxes
-from crop_core.localize.text_vlm import snapped
+from crop_core.localize.text_vlm import ParsedBox, parse_boxes, snapped
 from crop_core.records.region import Region
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=300, database=None)

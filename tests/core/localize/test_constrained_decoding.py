@@ -108,7 +108,7 @@ def test_four_forward_passes_and_what_they_cost(adapter, form):
     adapter.vision_flops(adapter.prepare(sample_image(), QUESTION))  # which counts by encoding, the first time
     handle = adapter.language_model.register_forward_pre_hook(lambda *_: passes.append(1))
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        finding = localizer.find(sample_image(), QUESTION)
+        finding = localizer.localize(sample_image(), QUESTION)
     handle.remove()
     assert len(passes) == 4
     assert finding.flops == counter.get_total_flops()

@@ -160,7 +160,7 @@ def test_the_question_and_the_image_matter(localizer):
 def test_flops_and_weights(kind, request):
     localizer = request.getfixturevalue(kind)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        finding = localizer.find(IMAGE, QUESTION)
+        finding = localizer.localize(IMAGE, QUESTION)
     assert finding.flops == counter.get_total_flops()
     saved = Path(localizer.adapter.model.name_or_path, "model.safetensors").stat().st_size
     assert 0 < saved - localizer.weights_bytes < 0.2 * saved  # the file has a header besides
@@ -196,6 +196,6 @@ def test_regions_without_a_model():
     known = Region(1, 2, 3, 4, 200, 120)
     assert KnownRegion(known).localize_region(IMAGE, "") == known
     for localizer in (drawn, WholeImage(), KnownRegion(known)):
-        assert (localizer.find(IMAGE, "").flops, localizer.weights_bytes) == (0, 0)
+        assert (localizer.localize(IMAGE, "").flops, localizer.weights_bytes) == (0, 0)
     with pytest.raises(ValueError, match="outside the image"):
         DrawnBox((30, 20, 300, 50)).localize_region(IMAGE, "")

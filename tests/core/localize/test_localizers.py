@@ -53,14 +53,14 @@ def writes(adapter, form, tokens=2):
 def says(localizer, monkeypatch, text):
     """Make a written localizer read a text of ours."""
     monkeypatch.setattr(localizer.adapter.tokenizer, "decode", lambda ids: text)
-    return localizer.find(IMAGE, QUESTION)
+    return localizer.localize(IMAGE, QUESTION)
 
 
 def test_a_config_that_names_the_format_is_fed(llava):
     llava.model.config.crop_region = {"format": "brackets", "doubt": 0.1, "scale": 2.0, "shift": 0.5}
     localizer = localizer_for(llava)
     assert isinstance(localizer, GridVlmLocalizer)
-    found = localizer.find(IMAGE, QUESTION)
+    found = localizer.localize(IMAGE, QUESTION)
     assert found.region.source == "predicted" and found.notices == ()
     own, other = (GridVlmLocalizer(llava, BRACKETS, each) for each in (Calibration(0.1, 2.0, 0.5), Calibration()))
     assert own.localize_region(IMAGE, QUESTION) == found.region != other.localize_region(IMAGE, QUESTION)
@@ -102,7 +102,7 @@ def test_what_is_written_is_counted(family, tmp_path):
     localizer.adapter.model.generation_config.eos_token_id = None
     localizer.adapter.vision_flops(localizer.adapter.prepare(IMAGE, QUESTION))
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        finding = localizer.find(IMAGE, QUESTION)
+        finding = localizer.localize(IMAGE, QUESTION)
     assert finding.region == localizer.localize_region(IMAGE, QUESTION) == Region.whole(200, 120)
     assert finding.notices == [writing.NOTHING]
     assert finding.flops == counter.get_total_flops()

@@ -12,10 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from crop_core.engine.engine import CropEngine
 from crop_core.localize import SelfLocalizer
 from crop_core.localize.calibration import Calibration
-from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule
-from crop_core.localize.self_attention.early_attention import early_attention, text_rows
+from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule, AttentionTerm
+from crop_core.localize.self_attention.localizer import early_attention, text_rows
 from crop_core.localize.self_attention.pooled_grid import PooledGrid
-from crop_core.localize.self_attention.region_scores import AttentionTerm
 from crop_core.models import ModelError, load
 from crop_core.models.compressed_inputs import compress_inputs
 from crop_core.records.config import Budget, CropConfig
@@ -90,8 +89,8 @@ def test_a_region_with_and_without_what_is_encoded_already(adapters):
     for adapter in adapters:
         localizer = SelfLocalizer(adapter, AttentionRule.plain(4, 4))
         prepared = adapter.prepare(sample_image(), QUESTION)
-        looked = localizer.look(prepared, adapter.encode(prepared), sample_image().size)
-        finding = localizer.find(sample_image(), QUESTION)
+        looked = localizer.localize_from_features(prepared, adapter.encode(prepared), sample_image().size)
+        finding = localizer.localize(sample_image(), QUESTION)
         assert looked.region == finding.region == localizer.localize_region(sample_image(), QUESTION)
         assert (finding.region.source, finding.region.confidence) == ("predicted", None)
         assert looked.flops == finding.flops - adapter.vision_flops(prepared)
@@ -108,7 +107,7 @@ def test_flops_are_what_pytorch_counts(adapter, side):
     localizer = SelfLocalizer(adapter, rule)
     adapter.vision_flops(adapter.prepare(sample_image(), QUESTION))  # which counts by encoding, the first time
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        finding = localizer.find(sample_image(), QUESTION)
+        finding = localizer.localize(sample_image(), QUESTION)
     assert finding.flops == counter.get_total_flops()
 
 
@@ -151,12 +150,15 @@ def test_the_engine_encodes_the_image_once_for_region_and_answer(adapter):
     found = engine.answer(sample_image(), QUESTION, config, memory=False)
     prepared = adapter.prepare(sample_image(), QUESTION)
     assert found.trace.region == localizer.localize_region(sample_image(), QUESTION)
-    assert found.cost.localizer_flops == localizer.look(prepared, adapter.encode(prepared), sample_image().size).flops
+    assert (
+        found.cost.localizer_flops
+        == localizer.localize_from_features(prepared, adapter.encode(prepared), sample_image().size).flops
+    )
     assert found.cost.localizer_weights_bytes == 0
 
 
 def test_a_rule_that_nobody_measured_is_said_to_be_a_guess(adapter):
-    (notice,) = SelfLocalizer(adapter).find(sample_image(), QUESTION).notices
+    (notice,) = SelfLocalizer(adapter).localize(sample_image(), QUESTION).notices
     assert "a guess" in notice and adapter.name in notice
     layers, heads = adapter.layers, adapter.model.config.text_config.num_attention_heads
-    assert not SelfLocalizer(adapter, AttentionRule.plain(layers, heads)).find(sample_image(), QUESTION).notices
+    assert not SelfLocalizer(adapter, AttentionRule.plain(layers, heads)).localize(sample_image(), QUESTION).notices

@@ -10,7 +10,7 @@ from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
 from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 from transformers.models.llava_onevision.modeling_llava_onevision import LlavaOnevisionModel
 
-from crop_core.models.anyres import AnyRes
+from crop_core.models.families.llava_next import AnyRes
 from tests.support.layouts import ramp
 
 SIZES = [(112, 112), (400, 300), (300, 400), (337, 201), (90, 640), (1000, 999), (61, 50), (640, 120)]
@@ -59,7 +59,7 @@ def means(views, patch):
 
 KINDS = {
     "LLaVA-NeXT": (next_tokens, AnyRes(112, 14, tuple(map(tuple, PINPOINTS)))),
-    "LLaVA-OneVision": (onevision_tokens, AnyRes(100, 14, tuple(map(tuple, MANY)), most=4)),
+    "LLaVA-OneVision": (onevision_tokens, AnyRes(100, 14, tuple(map(tuple, MANY)), max_tiles=4)),
 }
 
 

@@ -24,9 +24,9 @@ def adapter(tmp_path_factory):
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_class_token_s_attention_is_the_tower_s_own(adapter, count):
     inputs = adapter.prepare(IMAGES[:count], "what is left?")
-    with adapter.watch() as watched:
+    with adapter.record_tower() as watched:
         features = adapter.encode(inputs)
-    towers = adapter.towers(watched, inputs)
+    towers = adapter.tower_attention(watched, inputs)
     tower = adapter.model.model.vision_tower
     with torch.no_grad():
         attentions = tower(inputs.vision["pixel_values"], output_attentions=True).attentions[-2]  # (B, H, 1 + P, 1 + P)
@@ -42,13 +42,13 @@ def test_the_class_token_s_attention_is_the_tower_s_own(adapter, count):
 def test_families_without_a_class_token_say_so(name, tmp_path):
     build(name, tmp_path)
     with pytest.raises(ModelError, match="no class token"):
-        load(tmp_path).watch()
+        load(tmp_path).record_tower()
 
 
 def test_a_question_s_own_tokens_are_embedded_without_special_ones(adapter):
     table = adapter.model.get_input_embeddings().weight
     ids = adapter.tokenizer.encode("what is left ?", add_special_tokens=False)
-    assert torch.equal(adapter.embedded("what is</s> left<image>?"), table[ids])
+    assert torch.equal(adapter.embed_question("what is</s> left<image>?"), table[ids])
 
 
 def test_a_image_of_places_alone_has_nothing_else():
@@ -60,8 +60,8 @@ def test_a_baseline_keeps_nothing_of_the_tower(adapter, monkeypatch):
     """Its time and memory are those of a model without the method beside it."""
     config = CropConfig("visionzip", Budget(mean_tokens=8), max_new_tokens=1)
     task, watched = Task(adapter, IMAGES[0], "what is left?", config), []
-    watch = adapter.watch
-    monkeypatch.setattr(adapter, "watch", lambda: watched.append(1) or watch())
+    record = adapter.record_tower
+    monkeypatch.setattr(adapter, "record_tower", lambda: watched.append(1) or record())
     task.baseline(Region.whole(*IMAGES[0].size))
     assert not watched
     task.crop(Region.whole(*IMAGES[0].size))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from crop_core.models.compiled import compile_layers
+from crop_core.models.decoder import compile_layers
 from crop_core.prune import LayerPruning
 from tests.support.exactness import ilp, prepared, stack_of
 from tests.support.oracle import difference, run

@@ -6,7 +6,6 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from crop_core.compress import registry as compressors
 from crop_core.engine.engine import CropEngine
 from crop_core.engine.run import Task
 from crop_core.localize import WholeImage
@@ -16,7 +15,8 @@ from crop_core.models.loading import registry
 from crop_core.prune import LayerPruning, VisualTokens
 from crop_core.prune.ilp import IlpPruner
 from crop_core.records.compression_plan import CompressionPlan
-from crop_core.records.config import METHODS, Budget, CropConfig
+from crop_core.records.config import Budget, CropConfig
+from crop_core.records.methods import METHODS
 from crop_core.records.region import Region
 from crop_core.records.results import Comparison
 from crop_core.records.trace import TokenTrace
@@ -52,7 +52,7 @@ def case(folder, request):
 
 def refused(engine, method, ask):
     """Whether the method reads a class token that the family does not have, and asking says so."""
-    if engine.adapter.model.config.model_type == "llava" or not compressors.reads_tower(METHODS[method].compressor):
+    if engine.adapter.model.config.model_type == "llava" or not METHODS[method].reads_tower:
         return False
     with pytest.raises(ModelError, match="no class token that can be read"):
         ask()

@@ -7,8 +7,7 @@ from torch.utils._pytree import tree_map_only
 
 from crop_core.engine.engine import CropEngine
 from crop_core.localize import SelfLocalizer
-from crop_core.localize.self_attention.attention_rule import AttentionRule
-from crop_core.localize.self_attention.region_scores import AttentionTerm
+from crop_core.localize.self_attention.attention_rule import AttentionRule, AttentionTerm
 from crop_core.measure.memory import weights_bytes
 from crop_core.models import DEFAULT_LOCALIZER, load
 from crop_core.records.config import Budget, CropConfig

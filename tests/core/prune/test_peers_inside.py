@@ -19,11 +19,11 @@ from crop_core.prune import (
     VisualTokens,
     dart,
     pyramiddrop,
-    registry,
     sparsevlm,
 )
 from crop_core.prune.schedule import BudgetError, allowance, cuts, mean_tokens, rising
-from crop_core.records.config import METHODS, Budget, ConfigError, CropConfig, method_of
+from crop_core.records.config import Budget, ConfigError, CropConfig
+from crop_core.records.methods import METHODS, load_class, method_of
 from crop_core.records.region import Region
 from crop_core.records.results import Comparison
 from tests.support import checkpoints
@@ -47,7 +47,7 @@ def told(count, images=1):
 
 
 def peer(name, cuts, batch=1, images=1):
-    return registry.pruner(name, tuple(cuts), [told(16, images)] * batch, 4)
+    return load_class(METHODS[name].pruner)(tuple(cuts), [told(16, images)] * batch, 4)
 
 
 def eager_attention(inputs, layer):
@@ -224,7 +224,7 @@ def test_budgets_are_met_exactly_or_refused(name):
         if first >= layers:
             continue
         budget = share * count
-        config = registry.settings(name, CropConfig().ilp, layers, count, budget, first)
+        config = load_class(METHODS[name].pruner).schedule(layers, count, budget, first)
         try:
             found = cuts(config, layers, count, budget, first)
         except BudgetError:
@@ -250,7 +250,7 @@ def test_budgets_are_met_exactly_or_refused(name):
     ],
 )
 def test_pyramiddrop_halves_earlier_where_a_budget_is_out_of_reach(layers, budget, at):
-    found = cuts(pyramiddrop.schedule(layers, 576, budget), layers, 576, budget)
+    found = cuts(pyramiddrop.PyramidDropPruner.schedule(layers, 576, budget), layers, 576, budget)
     assert [layer for layer, _ in found] == [layer for layer, _ in at]
     assert [kept for _, kept in found] == pytest.approx([kept for _, kept in at], abs=1)
 
@@ -260,24 +260,26 @@ def test_pyramiddrop_halves_earlier_where_a_budget_is_out_of_reach(layers, budge
     [(32, None, (2, 6, 15)), (32, 64, (2, 6, 15)), (32, 30, (1, 6, 15)), (12, 192, (1, 2, 6))],
 )
 def test_sparsevlm_cuts_at_its_layers_scaled_to_the_depth(layers, budget, at):
-    found = cuts(sparsevlm.schedule(layers, 576, budget), layers, 576, budget)
+    found = cuts(sparsevlm.SparseVlmPruner.schedule(layers, 576, budget), layers, 576, budget)
     assert tuple(layer for layer, _ in found) == at
     if budget is None:
         assert [kept for _, kept in found] == [300, 200, 110]
 
 
 def test_dart_cuts_once_where_fastv_does():
-    assert [dart.schedule(*each).schedule[0][0] for each in ((32, 576, None), (32, 576, 64), (12, 576, 64))] == [
+    assert [
+        dart.DartPruner.schedule(*each).schedule[0][0] for each in ((32, 576, None), (32, 576, 64), (12, 576, 64))
+    ] == [
         2,
         2,
         1,
     ]
-    assert cuts(dart.schedule(32, 576, None), 32, 576) == ((2, 127),)
+    assert cuts(dart.DartPruner.schedule(32, 576, None), 32, 576) == ((2, 127),)
 
 
 def test_places_rise_and_stay_within_the_layers():
     assert rising([0.4, 0.4, 9.0], 8) == (1, 2)
-    assert rising([1, 2, 3], 6, first=3) == (3, 4, 5)
+    assert rising([1, 2, 3], 6, first_prunable_layer=3) == (3, 4, 5)
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
@@ -291,7 +293,7 @@ def test_peers_are_exact_in_every_family(family, tmp_path):
         rows = adapter.model(**plain(inputs), output_attentions=True).attentions
     steps = {}
     for name in PEERS:
-        pruner = registry.pruner(name, ((first, 5), (first + 1, 2)), [tokens], 4)
+        pruner = load_class(METHODS[name].pruner)(((first, 5), (first + 1, 2)), [tokens], 4)
         with LayerPruning(adapter.stack, pruner, inputs.visual) as pruning:
             pruned = run(adapter.model, plain(inputs), steps=2)
         with Masked(adapter.model, hidden_by(pruning.steps[0], inputs.visual)):
@@ -360,11 +362,16 @@ def test_a_pruner_behind_a_compressor_plans_for_what_enters_it(engine, name, at)
 
 def test_a_joint_method_is_made_of_both():
     both = method_of("plc+fastv")
-    assert (both.compressor, both.pruner, both.name, both.needs_region) == ("pooling", "fastv", "CROP + FastV", True)
+    assert (both.compressor, both.pruner, both.title, both.needs_region) == (
+        METHODS["plc"].compressor,
+        METHODS["fastv"].pruner,
+        "CROP + FastV",
+        True,
+    )
     assert both.label == f"{METHODS['plc'].label}; then {METHODS['fastv'].label}"
     assert not method_of("random+dart").needs_region
     whole = CropConfig(method="plc+ilp").parts
-    assert (whole.pruner, whole.name) == (METHODS["crop"].pruner, "CROP")
+    assert (whole.pruner, whole.title) == (METHODS["crop"].pruner, "CROP")
 
 
 @pytest.mark.parametrize(

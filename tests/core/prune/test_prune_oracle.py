@@ -10,9 +10,11 @@ import torch
 from transformers import DynamicCache, MistralConfig
 
 from crop_core.models.decoder import DecoderStack
-from crop_core.prune import Decision, LayerPruning, PruneContext, PruneError, VisualTokens, registry
+from crop_core.prune import Decision, LayerPruning, PruneContext, PruneError, VisualTokens
 from crop_core.prune.fastv import FastvPruner
 from crop_core.prune.ilp import IlpPruner, best
+from crop_core.records.config import ConfigError
+from crop_core.records.methods import METHODS, load_class
 from tests.support.exactness import (
     BATCHES,
     EXACT,
@@ -391,8 +393,8 @@ def test_a_batch_with_a_prompt_without_an_image_is_refused(model):
         LayerPruning(stack_of(model), RandomPruner({1: (1, 1)}), visual)
 
 
-def test_the_registry_names_its_pruners():
-    assert isinstance(registry.pruner("ilp", ((1, 3),), [told([True] * 4)], 2), IlpPruner)
-    assert isinstance(registry.pruner("fastv", ((1, 3),), [told([True] * 4)], 2), FastvPruner)
-    with pytest.raises(PruneError, match="choose one of ilp, fastv"):
-        registry.pruner("magic", (), [], 1)
+def test_the_table_names_its_pruners():
+    assert isinstance(load_class(METHODS["ilp"].pruner)(((1, 3),), [told([True] * 4)], 2), IlpPruner)
+    assert isinstance(load_class(METHODS["fastv"].pruner)(((1, 3),), [told([True] * 4)], 2), FastvPruner)
+    with pytest.raises(ConfigError, match=r"There is no class 'crop_core.prune.magic:Magic'"):
+        load_class("crop_core.prune.magic:Magic")

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from crop_core.engine.token_budget import plan_token_budget
-from crop_core.prune import fastv
+from crop_core.prune.fastv import FastvPruner
 from crop_core.prune.schedule import (
     BudgetError,
     cuts,
@@ -128,12 +128,12 @@ def test_a_budget_that_reduces_nothing_cuts_nothing():
     ],
 )
 def test_fastv_cuts_once_at_layer_2_or_at_the_nearest_one_before_it(layers, budget, cut):
-    assert cuts(fastv.schedule(layers, 576, budget), layers, 576, budget) == (cut,)
+    assert cuts(FastvPruner.schedule(layers, 576, budget), layers, 576, budget) == (cut,)
 
 
 def test_fastv_refuses_what_not_even_layer_1_can_reach():
     with pytest.raises(BudgetError, match=r"at layer 1 of 6, the least is 96\.8"):
-        cuts(fastv.schedule(6, 576, 64), 6, 576, 64)
+        cuts(FastvPruner.schedule(6, 576, 64), 6, 576, 64)
 
 
 def test_the_nearest_cut_is_reachable_and_no_later_one_is():
@@ -172,13 +172,13 @@ def test_compression_before_ilp_always_leaves_a_reachable_budget():
 
 
 def test_layers_that_must_stay_whole_are_not_cut():
-    assert [layer for layer, _ in default_schedule(36, first=3)] == [3, 24]
-    assert [layer for layer, _ in default_schedule(4, first=3)] == [3]
-    assert cuts(IlpConfig(), 36, 576, 100, first=3)[0][0] == 3
-    assert latest_cut(2, 36, 576, 100, first=3) == 3
-    assert fastv.schedule(36, 576, 100, first=3).schedule[0][0] == 3
+    assert [layer for layer, _ in default_schedule(36, first_prunable_layer=3)] == [3, 24]
+    assert [layer for layer, _ in default_schedule(4, first_prunable_layer=3)] == [3]
+    assert cuts(IlpConfig(), 36, 576, 100, first_prunable_layer=3)[0][0] == 3
+    assert latest_cut(2, 36, 576, 100, first_prunable_layer=3) == 3
+    assert FastvPruner.schedule(36, 576, 100, first_prunable_layer=3).schedule[0][0] == 3
     with pytest.raises(ConfigError, match="cuts at layer 2, but this model of 36 decoder layers allows 3 to 35"):
-        cuts(IlpConfig(((2, 0.5),)), 36, 576, 100, first=3)
+        cuts(IlpConfig(((2, 0.5),)), 36, 576, 100, first_prunable_layer=3)
 
 
 def test_a_compressor_leaves_as_much_as_suits_it_or_as_it_is_told():

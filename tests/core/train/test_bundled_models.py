@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from crop_core.train.bundled.checkpoint import ANSWERER, LOCATOR, RECIPES, build_model, build_processor
+from crop_core.train.bundled.checkpoint import (
+    ANSWERER,
+    LOCATOR,
+    RECIPES,
+    build_model,
+    build_processor,
+    build_tokenizer,
+    vocabulary,
+)
 from crop_core.train.bundled.dense import (
     BACKGROUND,
     CATEGORY,
@@ -23,7 +31,6 @@ from crop_core.train.bundled.dense import (
     patches_of,
     to_square,
 )
-from crop_core.train.bundled.tokenizer import build_tokenizer, vocabulary
 from crop_core.train.world import scenes
 from crop_core.train.world.phrasings import HELD_OUT, TRAINING
 from crop_core.train.world.question import KINDS

@@ -9,9 +9,8 @@ from PIL import Image
 from crop_core.records.region import Region
 from crop_core.train.localizer import data
 from crop_core.train.localizer.data import Example, batches, read, split
-from crop_core.train.localizer.errors import TuneError
 from crop_core.train.localizer.row_layouts import parse_row
-from crop_core.train.localizer.settings import Settings
+from crop_core.train.localizer.settings import Settings, TuneError
 
 ROW = {"image": "a.png", "question": "what is red?", "boxes": [[40, 20, 60, 30], [70, 25, 90, 40]]}
 META = {  # a row of viscot_dataset/vsr_cot_train.jsonl, its image another

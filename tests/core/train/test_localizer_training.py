@@ -16,12 +16,10 @@ from crop_core.localize.decoding.answer_formats import BRACKETS
 from crop_core.models import load
 from crop_core.records.region import Region
 from crop_core.train.localizer import evaluate, finetune
-from crop_core.train.localizer.answer import logits, spell
 from crop_core.train.localizer.data import Example
-from crop_core.train.localizer.errors import TuneError
 from crop_core.train.localizer.lora import Lora
-from crop_core.train.localizer.settings import Settings
-from crop_core.train.localizer.trainer import Trainer
+from crop_core.train.localizer.settings import Settings, TuneError
+from crop_core.train.localizer.trainer import Trainer, logits, spell
 from tests.support import checkpoints
 from tests.support.families import FAMILIES, VARIANTS, build
 
@@ -108,7 +106,7 @@ def test_a_localizer_reads_what_training_teaches(family, tmp_path):
         assert thought[index] == pytest.approx(row / row.sum(), abs=1e-5)
     adapter.vision_flops(inputs)  # which counts by encoding, the first time
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        finding = finder.find(IMAGE, "where is the dog?")
+        finding = finder.localize(IMAGE, "where is the dog?")
     assert finding.flops == counter.get_total_flops()
 
 

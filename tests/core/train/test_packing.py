@@ -15,13 +15,12 @@ from crop_core.records.region import Region
 from crop_core.train.bundled import packing
 from crop_core.train.bundled import train as training
 from crop_core.train.bundled.batches import TrainingBatches, stack
-from crop_core.train.bundled.checkpoint import ANSWERER, LOCATOR, RECIPES, build_model, build_processor
+from crop_core.train.bundled.checkpoint import ANSWERER, LOCATOR, RECIPES, build_model, build_processor, build_tokenizer
 from crop_core.train.bundled.dense import CATEGORY, MIDDLE, TEXT, cells, middles_of, patches_of
 from crop_core.train.bundled.language import Language
 from crop_core.train.bundled.packed_attention import ATTENTION, register, salience_loss
 from crop_core.train.bundled.packing import IGNORED, Look, Packer
 from crop_core.train.bundled.token_selection import Selection, left_by_pruning, patches_to_keep, salience
-from crop_core.train.bundled.tokenizer import build_tokenizer
 from crop_core.train.world import splits
 from crop_core.train.world.questions import all_questions
 from crop_core.train.world.scenes import make_scene

@@ -11,8 +11,7 @@ from crop_core.localize.calibration import iou
 from crop_core.models import load
 from crop_core.records.region import Region
 from crop_core.train.bundled import plc
-from crop_core.train.bundled.checkpoint import ANSWERER, RECIPES, build_model, save
-from crop_core.train.bundled.tokenizer import build_tokenizer
+from crop_core.train.bundled.checkpoint import ANSWERER, RECIPES, build_model, build_tokenizer, save
 from tests.support.packs import shrink
 
 pytestmark = pytest.mark.training

@@ -10,16 +10,14 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
 from crop_core.train.bundled import batches as feeding
-from crop_core.train.bundled import tokenizer as tokenizing
+from crop_core.train.bundled import checkpoint as tokenizing
 from crop_core.train.bundled import train as training
 from crop_core.train.bundled.batches import TrainingBatches
-from crop_core.train.bundled.checkpoint import ANSWERER, LOCATOR, RECIPES, build_model, save
+from crop_core.train.bundled.checkpoint import ANSWERER, LOCATOR, RECIPES, build_model, build_tokenizer, save
 from crop_core.train.bundled.dense import CATEGORY, QuantityHead, patch_labels, patches_of
-from crop_core.train.bundled.tokenizer import build_tokenizer
 from crop_core.train.bundled.warm_start import Imitation, grow, start_from
 from crop_core.train.world import splits
-from crop_core.train.world.cutout import cut_out_scene
-from crop_core.train.world.questions import sample_questions
+from crop_core.train.world.questions import cut_out_scene, sample_questions
 from crop_core.train.world.scenes import make_scene
 from tests.support import ROOT
 from tests.support.packs import shrink

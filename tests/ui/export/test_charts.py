@@ -14,10 +14,10 @@ from PIL import Image
 
 from tests.support.fake_records import comparison, cost, sample_image, told
 from tests.support.figures import check_apart, handles, labels, said, streams
-from ui.export.budget_curves import budgets
+from ui.export.curves import budgets
 from ui.export.figure import FigureOptions, figure
 from ui.export.figure_files import written
-from ui.export.legend import DASHES, MARKS, area, pen
+from ui.export.figure_style import DASHES, MARKS, area, pen
 from ui.export.multi_run_figures import Point, curves, flip
 from ui.export.page_layout import Page, Panel, lay_out, nice, quarters
 from ui.views import palette

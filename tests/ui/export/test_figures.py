@@ -34,10 +34,9 @@ from tests.support.figures import (
     ringed,
     streams,
 )
-from ui.export import figure_style, legend, trace_panels
-from ui.export.figure import FIGURES, FigureError, FigureKind, FigureOptions, ShownRun, figure
+from ui.export import figure_style, trace_panels
+from ui.export.figure import FIGURES, FigureError, FigureKind, FigureOptions, ShownRun, figure, pixels
 from ui.export.figure_files import written
-from ui.export.image import pixels
 from ui.export.page_layout import CM, Page, RunFigure
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -176,7 +175,7 @@ def test_what_the_model_cannot_see_is_hatched():
         shown = figure([sample_image(640, 320)], run, FigureOptions(name, layer=0))
         (hidden,) = filled(shown.axes[0], "#f8fafc")
         assert boxes_of(hidden).tolist() == [[0, 0, 160, 320], [480, 0, 640, 320]]
-        over = [patch for patch in shown.axes[0].patches if patch.get_hatch() == legend.RISING]
+        over = [patch for patch in shown.axes[0].patches if patch.get_hatch() == figure_style.RISING]
         assert any(np.array_equal(boxes_of(patch), boxes_of(hidden)) for patch in over)
         assert labels(shown)[-1] == "not seen by the model"
 
@@ -187,7 +186,7 @@ def hatched(grid, side, pattern, scale, dpi=72):
     axes = page.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, side), ylim=(side, 0))
     axes.set_axis_off()
-    legend.area(axes, grid, facecolor="none", edgecolor="#000000", hatch=pattern)
+    figure_style.area(axes, grid, facecolor="none", edgecolor="#000000", hatch=pattern)
     buffer = io.BytesIO()
     page.savefig(buffer, dpi=dpi)
     return np.asarray(Image.open(buffer).convert("L")) < 200
@@ -197,25 +196,26 @@ def test_joining_keeps_the_area_and_hatches_stay_inside():
     rng = np.random.default_rng(3)
     chosen = rng.random((9, 9)) < 0.6
     grid = np.array([[x, y, x + 1, y + 1] for y, x in np.argwhere(chosen)], float)
-    fewer = legend.joined(rng.permutation(grid))
+    fewer = figure_style.joined(rng.permutation(grid))
     painted = np.zeros((9, 9), int)
     for left, top, right, bottom in fewer.astype(int):
         painted[top:bottom, left:right] += 1
     assert np.array_equal(painted, chosen.astype(int)), "the same cells, each once"
     assert len(fewer) < len(grid)
-    for pattern in (legend.RISING, legend.FALLING, legend.CROSSED, legend.LYING):
+    for pattern in (figure_style.RISING, figure_style.FALLING, figure_style.CROSSED, figure_style.LYING):
         ink = hatched(grid, 9, pattern, 20).reshape(9, 20, 9, 20).swapaxes(1, 2)
         assert ink[chosen].any(axis=(1, 2)).all(), "in every cell"
         assert not ink[~chosen][:, 1:-1, 1:-1].any(), "and in no other one"
-    assert not hatched(np.zeros((0, 4)), 9, legend.RISING, 20).any()
+    assert not hatched(np.zeros((0, 4)), 9, figure_style.RISING, 20).any()
 
 
 def test_hatches_rise_fall_lie_and_cross():
     whole = np.array([[0.0, 0.0, 1.0, 1.0]])
-    lying = hatched(whole, 1, legend.LYING, 72)
+    lying = hatched(whole, 1, figure_style.LYING, 72)
     assert all(row.all() or not row.any() for row in lying[:, 1:-1]) and 0 < lying.any(axis=1).sum() < 72
     rising, falling, crossed = (
-        hatched(whole, 1, pattern, 72, 288) for pattern in (legend.RISING, legend.FALLING, legend.CROSSED)
+        hatched(whole, 1, pattern, 72, 288)
+        for pattern in (figure_style.RISING, figure_style.FALLING, figure_style.CROSSED)
     )
 
     def along(ink):  # how much of it goes on up to the right, and down to the right

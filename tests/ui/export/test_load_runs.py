@@ -21,8 +21,7 @@ from tests.support.fake_records import FakeEngine, about_several, comparison, sa
 from tests.support.panel import SETTINGS
 from ui.export import load_runs
 from ui.export.load_runs import TraceFileError, open_files, read
-from ui.export.metadata import caption
-from ui.export.report_page import page
+from ui.export.report import caption, page
 from ui.page import export_panel
 from ui.page.handlers import Handlers
 from ui.views.explorer_state import ExplorerState

@@ -29,10 +29,10 @@ from tests.support.figures import (
     said,
 )
 from tests.support.panel import SETTINGS
-from ui.export import answer_map, legend
+from ui.export import answer_map, figure_style
 from ui.export.answer_map import colour
+from ui.export.figure import pixels
 from ui.export.figure_files import FORMATS, written
-from ui.export.image import pixels
 from ui.export.method_grid import methods
 from ui.export.page_layout import Panel, lay_out
 from ui.page.save_figure import NO_NUMBER, NOTHING, saved
@@ -296,7 +296,7 @@ def test_hidden_parts_are_hatched_in_a_map_and_the_region_is_not_drawn():
     shown = lay_out([Panel("", lambda *place: answer_map.places(*content, *place))], 12, "", {})
     (hidden,) = filled(shown.axes[0], "#f8fafc")
     assert boxes_of(hidden).tolist() == [[0, 0, 160, 320], [480, 0, 640, 320]]
-    assert [patch.get_hatch() for patch in shown.axes[0].patches if patch.get_hatch()] == [legend.RISING]
+    assert [patch.get_hatch() for patch in shown.axes[0].patches if patch.get_hatch()] == [figure_style.RISING]
     assert len(shown.axes[0].patches) == 2, "no frame"
     assert covered(shown.axes[0], palette.REGION) == 0
     assert labels(shown) == ["not seen by the model"]

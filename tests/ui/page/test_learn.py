@@ -4,7 +4,8 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from crop_core.records.config import METHODS, PRESETS
+from crop_core.records.config import PRESETS
+from crop_core.records.methods import METHODS
 from crop_core.train.world.questions import KINDS
 from ui.page.tabs.learn import failures_html, moment, prepared, said
 from ui.views.examples import load_examples

@@ -3,7 +3,8 @@ import json
 import gradio as gr
 import pytest
 
-from crop_core.records.config import METHODS, Budget
+from crop_core.records.config import Budget
+from crop_core.records.methods import METHODS
 from crop_core.records.region import Region
 from tests.support.fake_records import FakeEngine, sample_image, told
 from tests.support.panel import SETTINGS

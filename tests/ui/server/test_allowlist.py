@@ -130,11 +130,11 @@ class Engine:
         return "stream", request
 
 
-@pytest.mark.parametrize("kind", ["answer", "compare", "localize", "stream", "ask_many"])
+@pytest.mark.parametrize("kind", ["answer", "compare", "localize", "stream", "run_many"])
 def test_every_request_counts_as_one_question(kind: Any) -> None:
     engine, asked = RateLimitedEngine(Engine(), RateLimit(1)), request(kind)
     assert engine.keeps_history
-    entry = "stream" if kind in ("stream", "ask_many") else "call"
+    entry = "stream" if kind in ("stream", "run_many") else "call"
     assert getattr(engine, entry)(asked) == (entry, asked)
     with pytest.raises(RateError):
         engine.call(request("localize"))

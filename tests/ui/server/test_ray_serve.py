@@ -17,8 +17,7 @@ from crop_core.records.config import Budget, CropConfig
 from crop_core.records.results import Comparison, RunSpec, StreamEvent
 from tests.support import ROOT
 from tests.support.fake_records import request as asked
-from ui.server.ray_client import ServedEngine, WorkerError
-from ui.server.ray_replica import deployment
+from ui.server.ray_engine import ServedEngine, WorkerError, deployment
 
 pytest.importorskip("ray")
 pytest.importorskip("aiohttp_cors", reason="ray[serve] is not installed")
@@ -82,7 +81,7 @@ def test_a_worker_says_what_an_engine_here_says(engine: ServedEngine) -> None:
         assert told.crop.trace.alive_counts.tolist() == alone.crop.trace.alive_counts.tolist()
     specs = (RunSpec("one", CONFIG), RunSpec("two", CropConfig(method="random", budget=CONFIG.budget)))
     here_told = list(here.run_many(image, "what?", specs))
-    there_told = list(engine.stream(asked("ask_many", "what?", image, specs=specs)))
+    there_told = list(engine.stream(asked("run_many", "what?", image, specs=specs)))
     assert [each.text for each in there_told] == [each.text for each in here_told]
     assert engine.call(asked("localize", "what?", image)) == here.localize(image, "what?")
     assert engine.keeps_history == here.keeps_history
@@ -98,11 +97,11 @@ def test_a_stream_comes_event_by_event_and_closing_it_frees_the_worker(engine: S
 
 def test_what_a_worker_refuses_is_one_sentence(engine: ServedEngine) -> None:
     (image,) = images(1)
-    far = CropConfig(budget=CONFIG.budget, localizer="box")
+    far = CropConfig(budget=CONFIG.budget, localizer="drawn")
     for work in (
         lambda: engine.call(asked("compare", "what?", image, config=far)),
         lambda: list(engine.stream(asked("stream", "what?", image, config=far))),
-        lambda: list(engine.stream(asked("ask_many", "what?", image, specs=(RunSpec("one", far),)))),
+        lambda: list(engine.stream(asked("run_many", "what?", image, specs=(RunSpec("one", far),)))),
     ):
         with pytest.raises(WorkerError, match=r"^The region is to be drawn by hand, but no box was given; .*\.$"):
             work()
@@ -185,12 +184,12 @@ def test_a_second_death_is_told_and_what_was_told_is_not_told_again() -> None:
 
     died, event = ActorDiedError(), StreamEvent("localize")
     assert ServedEngine(Handle([died], ["answer"])).call(asked("answer")) == "answer"
-    many = ServedEngine(Handle(["a", "b", died], ["a", "b", "c"])).stream(asked("ask_many"))
+    many = ServedEngine(Handle(["a", "b", died], ["a", "b", "c"])).stream(asked("run_many"))
     assert list(many) == ["a", "b", "c"]
     assert list(ServedEngine(Handle([event, died], [event, event])).stream(asked("stream"))) == [event] * 3
     for lost in (
         lambda engine: engine.call(asked("answer")),
-        lambda engine: list(engine.stream(asked("ask_many"))),
+        lambda engine: list(engine.stream(asked("run_many"))),
     ):
         with pytest.raises(WorkerError, match=r"^The machine .* was lost, twice; please ask again\.$"):
             lost(ServedEngine(Handle([died], [died])))

@@ -23,9 +23,8 @@ from ui.page.handlers import Handlers
 from ui.page.layout import build, launch_options
 from ui.page.sweeps import SweepHandlers
 from ui.server.queued_engine import QueuedEngine
-from ui.server.request_queue import RequestQueue
+from ui.server.request_queue import QueueFullError, RequestQueue, duration_in_words
 from ui.views.history import History
-from ui.views.queue_status import QueueFullError, duration_in_words
 
 PATIENCE = 20  # seconds; nothing takes as long
 
@@ -204,7 +203,7 @@ def test_closing_does_not_wait_for_the_model() -> None:
 def test_a_failure_frees_its_place() -> None:
     class Broken(FakeEngine):
         def stream(self, request: Any) -> Iterator[Any]:
-            raise ValueError if request.kind == "ask_many" else RuntimeError
+            raise ValueError if request.kind == "run_many" else RuntimeError
             yield
 
         def call(self, request: Any) -> Any:
@@ -214,7 +213,7 @@ def test_a_failure_frees_its_place() -> None:
     behind = QueuedEngine(Broken(), turns)
     for work in (
         lambda: list(behind.stream(request())),
-        lambda: list(behind.stream(request("ask_many", specs=(RunSpec("one", CropConfig()),)))),
+        lambda: list(behind.stream(request("run_many", specs=(RunSpec("one", CropConfig()),)))),
         lambda: behind.call(request("localize")),
     ):
         with pytest.raises((RuntimeError, ValueError)):

@@ -20,11 +20,9 @@ from crop_core.records.results import RunSpec
 from tests.support.fake_records import FakeEngine, request, sample_image
 from ui.server import metrics
 from ui.server.headers import POLICY, SecurityHeaders, headers
-from ui.server.health import health_routes
+from ui.server.health import Metrics, health_routes
 from ui.server.hosting import GRACE, Hosting
-from ui.server.metrics import Metrics
-from ui.server.monitoring import ActiveRequests, MonitoredEngine, Report
-from ui.server.request_log import RequestLog
+from ui.server.monitoring import ActiveRequests, MonitoredEngine, Report, RequestLog
 from ui.server.settings import Settings
 
 IMAGE = sample_image(200, 100)
@@ -109,7 +107,7 @@ def test_a_stream_that_is_left_after_its_answer_was_answered(monitored: Monitore
 
 def test_ways_are_counted_and_passed_on(monitored: MonitoredEngine, reports: list[Report]) -> None:
     specs = tuple(RunSpec(name, CropConfig(method=name)) for name in ("crop", "random", "crop"))
-    assert len(list(monitored.stream(request("ask_many", "what?", IMAGE, specs=specs)))) == 4
+    assert len(list(monitored.stream(request("run_many", "what?", IMAGE, specs=specs)))) == 4
     (report,) = reports
     assert (report.endpoint, report.ways, report.method, report.tokens) == ("many", 3, "crop,random", 576)
 

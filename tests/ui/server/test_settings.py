@@ -24,7 +24,7 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
 def test_nothing_set_leaves_the_choice_to_the_engine() -> None:
     settings = Settings.from_env()
     assert settings.engine_options() == {}
-    assert settings.told() == []
+    assert settings.describe() == []
     assert (settings.port, settings.logins, settings.max_upload_mb) == (None, None, 20)
 
 
@@ -102,7 +102,7 @@ def test_a_file_env_in_another_coding_is_one_sentence() -> None:
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch, PORT="", MODEL="  ", LOGIN="", ALLOWED_MODELS="", COMPILED=" ")
-    assert settings.told() == []
+    assert settings.describe() == []
     assert settings == Settings()
 
 
@@ -140,7 +140,7 @@ def test_a_wrong_login_is_told_without_it(value: str, monkeypatch: pytest.Monkey
 
 def test_a_secret_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch, LOGIN="ann:hunter2", PORT="80", PUBLIC="1")
-    assert settings.told() == ["CROP_PORT=80", "CROP_LOGIN=***", "CROP_PUBLIC=1"]
+    assert settings.describe() == ["CROP_PORT=80", "CROP_LOGIN=***", "CROP_PUBLIC=1"]
     assert "hunter2" not in f"{settings!r} {settings}"
 
 

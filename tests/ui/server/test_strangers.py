@@ -19,7 +19,7 @@ from tests.support import ROOT
 from tests.support.served import ask, png, served
 from ui.page import layout
 from ui.page.export_panel import offered
-from ui.server.hardened_blocks import FETCHED, STRANGE, HardenedBlocks
+from ui.page.hardened_blocks import FETCHED, STRANGE, HardenedBlocks
 
 FILE = {"_type": "gradio.FileData"}
 

@@ -54,7 +54,7 @@ def test_the_handlers_answer_as_without_it(told: dict[str, Any]) -> None:
         assert asked[run]["answer"] == plain[run]["answer"]
     assert told["answer"]["answer"] == plain["crop"]["answer"]
     assert [row[:2] for row in told["methods"]["table"][:2]] == [
-        ["every token", plain["baseline"]["answer"]],
+        ["Baseline", plain["baseline"]["answer"]],
         ["CROP", plain["crop"]["answer"]],
     ]
     assert told["methods"]["status"] == "2 ways asked."
@@ -69,7 +69,7 @@ def test_a_refusal_keeps_its_sentence_on_the_way_out(told: dict[str, Any]) -> No
 @pytest.mark.skipif(not BUNDLED, reason="the bundled models are missing")
 def test_every_call_asks_for_its_own_time(told: dict[str, Any]) -> None:
     assert [entry for entry, _ in told["durations"]] == [
-        "stream", "stream", "stream", "ask_many", "localize", "answer",
+        "stream", "stream", "stream", "run_many", "localize", "answer",
     ]  # fmt: skip
     assert all(zerogpu.LEAST <= seconds <= zerogpu.MOST for _, seconds in told["durations"])
 
@@ -84,8 +84,8 @@ def test_the_time_grows_with_the_work() -> None:
         (request("stream", "?", IMAGE, config=two), round(10 + 9 * 2.1)),
         (request("stream", "?", IMAGE, IMAGE, IMAGE, config=two), round(10 + 9 * 3.1)),
         (request("compare", "?", IMAGE), duration(request("stream", "?", IMAGE))),
-        (request("ask_many", "?", IMAGE, specs=specs), round(10 + 6 * 2.1)),
-        (request("ask_many", "?", IMAGE, specs=specs * 16), 120),  # the most
+        (request("run_many", "?", IMAGE, specs=specs), round(10 + 6 * 2.1)),
+        (request("run_many", "?", IMAGE, specs=specs * 16), 120),  # the most
     ):
         assert duration(asked) == seconds
 

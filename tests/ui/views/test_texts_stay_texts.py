@@ -17,7 +17,7 @@ from crop_core.records.formatting import MAX_REPR, truncated_repr
 from crop_core.records.results import Comparison, RunError
 from tests.support.fake_records import FakeEngine, comparison, sample_image, told
 from ui.export import load_runs
-from ui.export.report_page import page
+from ui.export.report import page
 from ui.page import controls
 from ui.page.layout import build
 from ui.page.sweeps import progress

@@ -9,11 +9,13 @@ import gradio as gr
 
 from ui.page.components import Strip
 from ui.page.controls import SettingsPanel
+from ui.page.tabs import TabContext
 from ui.views import texts
 from ui.views.examples import Example, thumbnail
 from ui.views.lesson import GLOSSARY, STEPS, WHY_FAILED
 from ui.views.rendering import Card, render
 
+TITLE, ORDER = "Learn", 40
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 INTRO = (
     "Six short steps on prepared examples, some ten minutes in all. Each shows the app at work, with one thing to try "
@@ -55,18 +57,17 @@ def lesson_bar() -> Bar:
     return Bar(step, box, text, choice, verdict, back, on, end)
 
 
-def learn_tab(examples: list[Example]) -> tuple[gr.Button, Strip | None]:
+def build(page: TabContext) -> dict[str, Any]:
     """Lesson, failure gallery, glossary; returns the lesson's start, and the strip of failures if there are any."""
-    failures = [index for index, one in enumerate(examples) if one.pruning_fails]
-    with gr.Tab("Learn", id="learn"):
-        gr.Markdown(f"## A lesson in six steps\n\n{INTRO}")
-        start = gr.Button("Start the lesson", variant="primary", elem_id="lesson-start", scale=0, min_width=180)
-        strip = None
-        if failures:
-            gr.Markdown("## Where pruning failed\n\nRight with every token, wrong with CROP at 64. A click asks again.")
-            strip = Strip(failures_html(examples, failures), elem_id="failures")
-        gr.HTML(render("glossary", GLOSSARY), elem_id="glossary", apply_default_css=False)
-    return start, strip
+    failures = [index for index, one in enumerate(page.examples) if one.pruning_fails]
+    gr.Markdown(f"## A lesson in six steps\n\n{INTRO}")
+    start = gr.Button("Start the lesson", variant="primary", elem_id="lesson-start", scale=0, min_width=180)
+    strip = None
+    if failures:
+        gr.Markdown("## Where pruning failed\n\nRight with every token, wrong with CROP at 64. A click asks again.")
+        strip = Strip(failures_html(page.examples, failures), elem_id="failures")
+    gr.HTML(render("glossary", GLOSSARY), elem_id="glossary", apply_default_css=False)
+    return {"start": start, "failures": strip}
 
 
 def known(at: object) -> bool:

@@ -1,0 +1,84 @@
+"""`python -m benchmarks.reference`: the lists of methods, localizers and families in docs/, again from the tables.
+
+A text keeps the place of a list as `<!-- NAME -->...<!-- end -->`; what stands between is replaced.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from crop_core.evaluate.report.table import markdown
+from crop_core.models.families.registry import FAMILIES
+from crop_core.records.localizers import LOCALIZERS
+from crop_core.records.methods import METHODS
+
+TEXTS = (Path("docs/methods.md"), Path("docs/localizers.md"))
+
+
+def _code(path: str | None) -> str:
+    """Where "module:Class" lies, for a table."""
+    return f"`{path.partition(':')[0].replace('.', '/')}.py`" if path else ""
+
+
+def method_list() -> str:
+    """A row a method."""
+    rows = []
+    for name, method in METHODS.items():
+        needs = {
+            "a region": method.needs_region,
+            "a class token": method.reads_tower,
+            "a learned PLC": method.needs_training,
+            "the seed": method.uses_seed,
+        }
+        code = " ".join(filter(None, (_code(method.compressor), _code(method.pruner))))
+        read = ", ".join(need for need, one in needs.items() if one)
+        rows.append([f"`{name}`", method.title, method.label, read, code])
+    return markdown(["method", "title", "what it does", "reads", "code"], rows)
+
+
+def localizer_list() -> str:
+    """A row a localizer."""
+    kinds = [
+        ["a checkpoint" if row.checkpoint else f"`{name}`", row.label, _code(row.factory)]
+        for name, row in LOCALIZERS.items()
+    ]
+    return markdown(["localizer", "what it is", "code"], kinds)
+
+
+def family_list() -> str:
+    """A row a family of models."""
+    rows = [[row.title, f"`{kind}`", f"`{row.example}`"] for kind, row in FAMILIES.items()]
+    return markdown(["family", "config.model_type", "such as"], rows)
+
+
+LISTS: dict[str, Callable[[], str]] = {
+    "method list": method_list,
+    "localizer list": localizer_list,
+    "family list": family_list,
+}
+
+
+def lists() -> dict[str, str]:
+    """What stands between the marks of each list, by its name."""
+    return {name: f"\n\n{make()}\n\n" for name, make in LISTS.items()}
+
+
+def filled(text: str) -> str:
+    """The text with every list anew."""
+    tables = lists()
+    place = re.compile(rf"(<!-- ({'|'.join(tables)}) -->).*?(<!-- end -->)", re.DOTALL)
+    return place.sub(lambda found: found[1] + tables[found[2]] + found[3], text)
+
+
+def main() -> None:
+    """Fill every text."""
+    for file in TEXTS:
+        file.write_text(filled(file.read_text(encoding="utf-8")), encoding="utf-8")
+    sys.stdout.write(f"filled {', '.join(map(str, TEXTS))}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Regions of a request, validated, and the localizer of each of its images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PIL import Image
+
+from crop_core.localize import KnownRegion, Localizer, WholeImage
+from crop_core.records.config import CropConfig
+from crop_core.records.region import Region
+
+RequestRegions = Region | Sequence[Region | None] | None  # one, one an image, or none
+
+
+class EngineError(ValueError):
+    """A request that the engine cannot run; the message is one sentence for its user."""
+
+
+def region_per_image(images: Sequence[Image.Image], region: RequestRegions) -> list[Region | None]:
+    """The region of each image, None where it is to be localized; EngineError for regions that do not fit."""
+    if not images:
+        raise EngineError("There is no image; give at least one.")
+    regions = [region] * len(images) if region is None or isinstance(region, Region) else list(region)
+    if len(regions) != len(images) or (len(images) > 1 and isinstance(region, Region)):
+        raise EngineError(
+            f"{len(images)} images need a region each, or None where it is to be localized; give a sequence of "
+            f"{len(images)}."
+        )
+    for image, own in zip(images, regions, strict=True):
+        check_size(image, own)
+    return regions
+
+
+def check_size(image: Image.Image, region: Region | None) -> None:
+    """EngineError for a region of an image of another size."""
+    if region is not None and (region.width, region.height) != image.size:
+        raise EngineError(
+            f"The region belongs to an image of {region.width}x{region.height} pixels, this one has "
+            f"{image.width}x{image.height}; draw the region again."
+        )
+
+
+def choose_localizer(config: CropConfig, region: Region | None, model: Localizer | None) -> Localizer:
+    """The localizer of one image. region: as given in the request. model: the engine's localizer, if it has one."""
+    if not config.parts.needs_region:
+        return WholeImage()
+    if region is not None:
+        return KnownRegion(region)
+    if config.localizer == "whole":
+        return WholeImage()
+    if config.localizer == "drawn":
+        raise EngineError(
+            "The region is to be drawn by hand, but no box was given; draw one or choose another localizer."
+        )
+    if model is None:
+        raise EngineError("There is no localizer model here; give a region, or load one (such as crop-tiny-locator).")
+    return model

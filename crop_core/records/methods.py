@@ -1,0 +1,188 @@
+"""The one table of methods: a new method is one file in `crop_core/prune/` or `crop_core/compress/`, and one row here.
+
+Command line, app, benchmark and docs read its row. Knows nothing of torch: classes are named, and imported when run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+from crop_core.records.formatting import truncated_repr
+
+JOINT = "+"
+BASELINE = "none"  # the method that prunes nothing
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the message is one sentence with the value, what is allowed and what to do."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to save visual tokens: a compressor before the LLM, a pruner inside it, either may be missing.
+
+    title: what its answers and figures are called. label: what it does. compressor, pruner: "module:Class" of a
+    `Compressor` and of a `ScheduledPruner`. needs_region: False where no region is read, so that none is looked for.
+    uses_seed: whether the seed decides what is kept. overshoot: with a pruner after it, the compressor leaves this many
+    times the budget. reads_tower: whether the compressor needs the vision tower's class token. needs_training: whether
+    the model must have a learned PLC. positions_only: whether the compressor reads positions alone, at no FLOPs.
+    """
+
+    title: str
+    label: str
+    compressor: str | None = None
+    pruner: str | None = None
+    needs_region: bool = True
+    uses_seed: bool = False
+    overshoot: float = 2.0
+    reads_tower: bool = False
+    needs_training: bool = False
+    positions_only: bool = False
+
+    @property
+    def prunes(self) -> bool:
+        """False for the baseline."""
+        return bool(self.compressor or self.pruner)
+
+    def then(self, inside: Method) -> Method:
+        """This one's compressor before the LLM, and the other's pruner inside it."""
+        return replace(
+            self,
+            title=f" {JOINT} ".join(dict.fromkeys((self.title, inside.title))),  # "plc+ilp" is CROP, and once
+            label=f"{self.label}; then {inside.label}",
+            pruner=inside.pruner,
+            needs_region=self.needs_region or inside.needs_region,
+            uses_seed=self.uses_seed or inside.uses_seed,
+        )
+
+
+_COMPRESS, _PRUNE = "crop_core.compress", "crop_core.prune"
+_PLC = Method(
+    "CROP",
+    "PLC alone: pool outside the region before the LLM",
+    f"{_COMPRESS}.pooling:PoolingCompressor",
+    positions_only=True,
+)
+_ILP = Method("CROP", "ILP alone: prune inside the LLM", None, f"{_PRUNE}.ilp:IlpPruner")
+
+METHODS = {
+    "crop": replace(_PLC.then(_ILP), label="PLC and ILP: pool before the LLM, then prune inside it"),
+    "plc": _PLC,
+    "ilp": _ILP,
+    "fastv": Method(
+        "FastV",
+        "FastV: prune inside the LLM by attention alone, no region",
+        pruner=f"{_PRUNE}.fastv:FastvPruner",
+        needs_region=False,
+    ),
+    "pyramiddrop": Method(
+        "PyramidDrop",
+        "PyramidDrop: halve inside the LLM three times, no region",
+        pruner=f"{_PRUNE}.pyramiddrop:PyramidDropPruner",
+        needs_region=False,
+    ),
+    "sparsevlm": Method(
+        "SparseVLM",
+        "SparseVLM: prune inside the LLM by the text that matters, no region",
+        pruner=f"{_PRUNE}.sparsevlm:SparseVlmPruner",
+        needs_region=False,
+    ),
+    "dart": Method(
+        "DART",
+        "DART: keep what is least alike inside the LLM, no region",
+        pruner=f"{_PRUNE}.dart:DartPruner",
+        needs_region=False,
+    ),
+    "random": Method(
+        "Random",
+        "Random: drop tokens at random before the LLM, no region",
+        f"{_COMPRESS}.random_subset:RandomCompressor",
+        needs_region=False,
+        uses_seed=True,
+        positions_only=True,
+    ),
+    "distinct": Method(
+        "Distinct",
+        "Distinct: keep what differs, most of it in the region",
+        f"{_COMPRESS}.distinct:DistinctCompressor",
+        overshoot=1.2,  # found by `benchmarks.search`, as that twice is right for pooling
+    ),
+    "learned": Method(
+        "Learned PLC",
+        "Learned PLC: queries read the region and the rest apart, anchors stay",
+        f"{_COMPRESS}.learned:LearnedCompressor",
+        needs_training=True,
+    ),
+    "queries": Method(
+        "Queries alone",
+        "Learned PLC without anchors: queries alone",
+        f"{_COMPRESS}.learned:QueriesCompressor",
+        needs_training=True,
+    ),
+    "region": Method(
+        "Region only",
+        "Region only: keep the region or the tokens nearest to it",
+        f"{_COMPRESS}.region_only:RegionCompressor",
+        positions_only=True,
+    ),
+    "visionzip": Method(
+        "VisionZip",
+        "VisionZip: pool what the class token ignores, no region",
+        f"{_COMPRESS}.visionzip:VisionZipCompressor",
+        needs_region=False,
+        reads_tower=True,
+    ),
+    "divprune": Method(
+        "DivPrune",
+        "DivPrune: keep the least alike tokens, no region",
+        f"{_COMPRESS}.divprune:DivPruneCompressor",
+        needs_region=False,
+    ),
+    "cdpruner": Method(
+        "CDPruner",
+        "CDPruner: relevant, unlike tokens by LLM embeddings, no region",
+        f"{_COMPRESS}.cdpruner:CdPrunerCompressor",
+        needs_region=False,
+    ),
+    "vispruner": Method(
+        "VisPruner",
+        "VisPruner: keep attended tokens and unlike ones, no region",
+        f"{_COMPRESS}.vispruner:VisPrunerCompressor",
+        needs_region=False,
+        reads_tower=True,
+    ),
+    BASELINE: Method("Baseline", "Baseline: every visual token in every layer", needs_region=False),
+}
+
+
+def method_of(name: str) -> Method:
+    """The method of a key of METHODS, or of two joined as "plc+fastv": one that only compresses before the LLM, then
+    one that only prunes inside it. ConfigError for any other name.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    before = {key: one for key, one in METHODS.items() if one.compressor and not one.pruner}
+    inside = {key: one for key, one in METHODS.items() if one.pruner and not one.compressor}
+    left, _, right = name.partition(JOINT)
+    if left not in before or right not in inside:
+        raise ConfigError(
+            f"The method {truncated_repr(name)} is not known; choose one of {', '.join(METHODS)}, or join one of "
+            f"{', '.join(before)} and one of {', '.join(inside)} by {JOINT!r}."
+        )
+    return before[left].then(inside[right])
+
+
+def pruning_methods() -> list[str]:
+    """The names of METHODS without the baseline."""
+    return [name for name in METHODS if name != BASELINE]
+
+
+def load_class(path: str) -> Any:
+    """The class at "module:Class", imported; ConfigError where there is none."""
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ModuleNotFoundError, AttributeError, ValueError) as error:
+        raise ConfigError(f"There is no class {truncated_repr(path)} ({error}); name one as module:Class.") from error

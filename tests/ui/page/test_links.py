@@ -1,0 +1,89 @@
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crop_core.records.config import ConfigError
+from crop_core.records.region import RegionError
+from tests.support.fake_records import FakeEngine, sample_image
+from tests.support.panel import SETTINGS
+from ui.page.handlers import Handlers
+from ui.page.request import KEYS, link_query, read_link
+from ui.views.examples import Example
+from ui.views.history import History
+
+EXAMPLES = [
+    Example(Path("assets/examples/01.jpg"), "what?", "a", "count"),
+    Example(Path("02.jpg"), "how?", "b", "count"),
+]
+
+
+def back(query, defaults=SETTINGS):
+    return read_link(dict(parse_qsl(query)), EXAMPLES, defaults)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SETTINGS,
+        ("ilp", "custom", "11.1%", "1:4, rest:36", "2:0.5, 6:0.2", True, "drawn", 0, 1, 2, 7),
+        ("plc", "64", "", SETTINGS[3], "", False, "whole", 2, 2, 5, 5),
+    ],
+)
+def test_a_link_brings_back_what_it_was_made_of(settings):
+    query = link_query(EXAMPLES[1], "what is <left> of & the dog?", settings)
+    assert back(query) == ("02.jpg", "what is <left> of & the dog?", *settings)
+
+
+def test_a_link_without_settings_leaves_them_as_they_are():
+    assert back("example=02.jpg") == ("02.jpg", "how?", *SETTINGS)
+
+
+@pytest.mark.parametrize("query", ["", "question=what", "example=99.jpg", "example=../../etc/passwd"])
+def test_a_link_that_names_no_example_changes_nothing(query):
+    assert back(query) is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["budget=custom&custom=lots", "method=magic", "mode=drawn&x0=9", "x0=zz", "rings=near:far", "schedule=a" * 300],
+)
+def test_a_link_with_values_that_cannot_be_is_refused_in_a_sentence(query):
+    with pytest.raises((ConfigError, RegionError)) as told:
+        back("example=01.jpg&" + query)
+    assert str(told.value).endswith(".")
+
+
+@given(st.dictionaries(st.sampled_from([*KEYS, "example", "question"]), st.text(max_size=30)))
+def test_any_link_is_read_or_refused(params):
+    with suppress(ConfigError, RegionError):
+        assert len(read_link({**params, "example": "01.jpg"}, EXAMPLES, SETTINGS)) == 2 + len(SETTINGS)
+
+
+def test_a_run_of_an_example_has_a_link_and_one_of_another_image_has_none(tmp_path):
+    handlers = Handlers(FakeEngine(), EXAMPLES[:1])
+    other = tmp_path / "own.png"
+    sample_image(64, 64).save(other)
+    linked = [
+        list(handlers.ask(History(), str(path), "what?", None, *SETTINGS, ""))[-1][2]
+        for path in (EXAMPLES[0].image, other)
+    ]
+    own, none = (handlers.link(history.shown) for history in linked)
+    assert back(own.value) == (str(EXAMPLES[0].image), "what?", *SETTINGS)
+    assert (none.value, none.visible) == ("", False)
+
+
+def test_several_images_and_follow_ups_have_no_link(tmp_path):
+    handlers = Handlers(FakeEngine(), EXAMPLES[:1])
+    other, example = tmp_path / "own.png", str(EXAMPLES[0].image)
+    sample_image(64, 64).save(other)
+    *_, (_, _, pair, _) = handlers.ask(History(), example, "what?", [str(other)], *SETTINGS, "")
+    *_, (_, _, alone, _) = handlers.ask(History(), example, "what?", None, *SETTINGS, "")
+    *_, (_, _, followed, *_) = handlers.follow(alone, "where?", *SETTINGS, "")
+    assert handlers.link(alone.shown).visible
+    assert not handlers.link(pair.shown).visible
+    assert not handlers.link(followed.shown).visible
+    assert followed.shown.settings == SETTINGS

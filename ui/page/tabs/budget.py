@@ -1,0 +1,34 @@
+"""The tab *Budget*: what is left of the answer as the budget shrinks, a curve a method."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ui.page.save_figure import SaveFigure
+from ui.page.sweep_controls import buttons, method_choice, run
+from ui.page.tabs import TabContext
+
+TITLE, ORDER = "Budget", 30
+FIRST = ["crop", "divprune", "random"]
+INTRO = (
+    "How much of the answer to your question is left as the budget shrinks. The probability is that of "
+    "the whole answer that every visual token gives; a cross is where the method says something else."
+)
+
+
+def build(page: TabContext) -> None:
+    """Reads the image, question and settings on the left."""
+    gr.Markdown(INTRO)
+    names = method_choice(FIRST, "swept-methods")
+    start, stop, status = buttons("Sweep the budget", "budgets")
+    figure = gr.Plot(show_label=False, elem_id="budget-curves")
+    save = SaveFigure("curves")
+    run(
+        start,
+        stop,
+        page.sweeps.budgets,
+        page.inputs_with(names),
+        [figure, save.plate, page.note, status],
+        save,
+        page.model,
+    )

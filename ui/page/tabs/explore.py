@@ -1,0 +1,52 @@
+"""The tab *Explore*: the explorer, earlier runs and a follow-up question, the answer map, exports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ui.page.components import ExplorerView, FollowUp, Strip
+from ui.page.export_panel import open_part, publish_part
+from ui.page.save_figure import SaveFigure
+from ui.page.sweep_controls import buttons, run
+from ui.page.tabs import TabContext
+from ui.views.history import History
+
+TITLE, ORDER = "Explore", 10
+FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
+ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
+PLACES_INTRO = (
+    "Slides the region, in the size that was found or drawn, over all 64 cells, and lets the model see nothing else: "
+    "bright is where it still gives the answer of every token."
+)
+
+
+def build(page: TabContext) -> dict[str, Any]:
+    """Returns the widgets that the handlers change."""
+    explorer = ExplorerView(elem_id="explorer")
+    runs = Strip("", elem_id="runs")
+    link = gr.Textbox(
+        "",
+        label="Link to this run",
+        visible=False,
+        interactive=False,
+        max_lines=1,
+        buttons=["copy"],
+        elem_id="link",
+    )
+    link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
+    history = gr.State(History(), time_to_live=FORGET_AFTER)
+    follow = FollowUp(page.sweeps.engine.keeps_history)
+    _answer_map(page)
+    outputs = {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": follow}
+    return {**outputs, "publish": publish_part(), "open": open_part()}
+
+
+def _answer_map(page: TabContext) -> None:
+    with gr.Accordion("Where does the answer live?", open=False, elem_id="places"):
+        gr.Markdown(PLACES_INTRO)
+        start, stop, status = buttons("Slide the region", "places")
+        figure = gr.Plot(show_label=False, elem_id="answer-map")
+        save = SaveFigure("map")
+    run(start, stop, page.sweeps.places, [*page.inputs], [figure, save.plate, page.note, status], save, page.model)

@@ -1,0 +1,34 @@
+"""The tab *Methods*: small multiples of several methods at one budget, and a table that can be sorted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ui.page.components import GalleryView
+from ui.page.save_figure import SaveFigure
+from ui.page.sweep_controls import buttons, method_choice, run
+from ui.page.tabs import TabContext
+from ui.views.gallery import HEADERS, WIDTHS
+
+TITLE, ORDER = "Methods", 20
+FIRST = ["crop", "divprune", "random", "fastv"]
+INTRO = (
+    "Your question, asked by several methods at the same mean budget (Settings). Clear tokens are read in "
+    "every layer; the earlier a token is gone, the paler it is; outlined ones are pooled. A click on a column's head "
+    "sorts."
+)
+
+
+def build(page: TabContext) -> None:
+    """Reads the image, question and settings on the left."""
+    gr.Markdown(INTRO)
+    names = method_choice(FIRST, "chosen-methods")
+    start, stop, status = buttons("Compare methods", "methods")
+    gallery = GalleryView(elem_id="gallery")
+    how: dict[str, Any] = {"interactive": False, "wrap": True, "show_label": False, "column_widths": WIDTHS}
+    table = gr.Dataframe(headers=HEADERS, elem_id="methods-table", **how)
+    save = SaveFigure("methods")
+    shown = [gallery, table, save.plate, page.note, status]
+    run(start, stop, page.sweeps.methods, page.inputs_with(names), shown, save, page.model)
