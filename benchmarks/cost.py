@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
-from crop_core.evaluate.datasets.bundled_world import MAX_NEW_TOKENS
-from crop_core.evaluate.runner.trial import ALL
 from tqdm import tqdm
 
 from crop_core.engine.engine import CropEngine
 from crop_core.engine.session import Session
+from crop_core.evaluate.datasets.bundled_world import MAX_NEW_TOKENS
+from crop_core.evaluate.runner.plan import ALL
 from crop_core.localize import LocalizationResult, Localizer, SelfLocalizer, localizer_for
 from crop_core.localize.self_attention.attention_rule import AttentionRule
 from crop_core.measure.timing import now
@@ -104,7 +104,7 @@ def _localizers(
     image, text = item.scene.image, item.question.text
     encoded = Session(adapter, image, text).encoded
     return {
-        "trained": lambda: trained.find(image, text),
-        "self": lambda: own.find(image, text),
-        "self, image encoded": lambda: own.look(encoded.prepared, encoded.features, image.size),
+        "trained": lambda: trained.localize(image, text),
+        "self": lambda: own.localize(image, text),
+        "self, image encoded": lambda: own.localize_from_features(encoded.prepared, encoded.features, image.size),
     }

@@ -16,14 +16,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from crop_core.localize.self_attention.region_scores import ROWS, AttentionTerm, cell_scores, region_scores
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from benchmarks.calibrate_localizer import write
 from crop_core.localize.calibration import Calibration, choose_doubt, covers, fit_confidence, iou
 from crop_core.localize.decoding.region_decoding import decode_region_scores
-from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule
+from crop_core.localize.self_attention.attention_rule import (
+    KEY,
+    ROWS,
+    AttentionRule,
+    AttentionTerm,
+    cell_scores,
+    region_scores,
+)
 from crop_core.localize.self_attention.localizer import attention_features
 from crop_core.localize.self_attention.pooled_grid import PooledGrid
 from crop_core.models import Adapter, load

@@ -13,13 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crop_core.evaluate.runner.trial import ALL, BLIND, Trial
-
 from benchmarks import cost, plc_study, reference, region_quality, search, tables
 from crop_core.evaluate.report.summary import RunSummary, Summary, summarise
 from crop_core.evaluate.report.table import methods_table
 from crop_core.evaluate.runner import store
-from crop_core.evaluate.runner.plan import BUDGETS
+from crop_core.evaluate.runner.plan import ALL, BLIND, BUDGETS, Trial
 
 if TYPE_CHECKING:
     import pandas as pd

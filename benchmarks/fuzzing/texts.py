@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 
 from benchmarks.fuzzing.mutations import check_sentence
 from crop_core.io.images import check_question
-from crop_core.records.config import METHODS, PRESETS, Budget
-from ui.export import links
+from crop_core.records.config import PRESETS, Budget
+from crop_core.records.methods import METHODS
 from ui.page import api, controls, images, request
 from ui.server.settings import Settings, SettingsError, variable
 from ui.views.examples import Example
@@ -67,7 +67,7 @@ def _settings(rng: Random, size: tuple[int, int]) -> None:
 
 
 def _link(rng: Random, size: tuple[int, int]) -> None:
-    query = "&".join(f"{rng.choice(links.KEYS)}={text(rng)}" for _ in range(rng.randrange(5)))
+    query = "&".join(f"{rng.choice(request.KEYS)}={text(rng)}" for _ in range(rng.randrange(5)))
     params = dict(parse_qsl("example=01.jpg&" + query, keep_blank_values=True, errors="replace"))
     values = request.read_link(params, [EXAMPLE], DEFAULTS)
     assert values is None or len(values) == 2 + len(DEFAULTS)

@@ -129,11 +129,11 @@ def test_the_predicted_region_is_dragged_resized_and_asked_again(page: Page) -> 
     pull(page, (0.5, 0.4), (0.5 + left / width, 0.4))
     moved = (first.x0 + left, first.y0, first.x1 + left, first.y1)
     expect(panel).to_contain_text(f"columns {moved[0]}–{moved[2]}")
-    expect(panel).to_contain_text("Not asked yet")
-    page.get_by_role("button", name="Put it back").click()
+    expect(panel).to_contain_text("Not run yet")
+    page.get_by_role("button", name="Reset the region").click()
     expect(page.locator(".cx-box")).to_have_attribute("aria-label", label)
     pull(page, (1, 1), (1 - 1 / width, 1 - 1 / height))  # its lower right corner
-    page.get_by_role("button", name="Ask with this region").click()
+    page.get_by_role("button", name="Run with this region").click()
     expect(page.locator(".run-card")).to_have_count(2)
     smaller = result(page).region
     assert smaller.grid == (first.x0, first.y0, max(first.x0, first.x1 - 1), max(first.y0, first.y1 - 1))
@@ -147,7 +147,7 @@ def test_the_predicted_region_is_dragged_resized_and_asked_again(page: Page) -> 
 def test_the_region_is_moved_with_keys_and_asked_about_by_itself(page: Page) -> None:
     ask_example(page, SQUARE)
     first = result(page).region
-    page.get_by_label("Ask again by itself").check()
+    page.get_by_label("Run again automatically").check()
     page.locator(".cx-box").press("ArrowLeft" if first.x0 else "ArrowRight")
     expect(page.locator(".run-card")).to_have_count(2)
     second = result(page).region
@@ -162,7 +162,7 @@ def test_downloads_wait_for_the_files_of_the_new_result(page: Page) -> None:
     result(page)
     page.evaluate(
         """() => {
-          const buttons = ["#save-record", "#save-image"].map((id) => document.querySelector(id));
+          const buttons = ["#save-record", "#save-figure"].map((id) => document.querySelector(id));
           const look = () => { window.withdrawn ||= buttons.every((button) => button.disabled); };
           buttons.forEach((button) => new MutationObserver(look).observe(button, { attributes: true }));
         }"""
@@ -269,7 +269,7 @@ def test_unknown_words_are_told(page: Page) -> None:
 def test_figures_and_the_image_are_offered(page: Page) -> None:
     settled(page)
     with page.expect_download() as download:
-        page.locator("#save-picture").click()
+        page.locator("#save-figure").click()
     with Image.open(download.value.path()) as sheet:
         assert sheet.width > 2000
 

@@ -118,7 +118,7 @@ def test_the_figure_of_an_upload_is_downloaded(page: Page) -> None:
     done(page)
     assert result(page).crop.trace.image_size == (300, 200)
     with page.expect_download() as download:
-        page.locator("#save-picture").click()
+        page.locator("#save-figure").click()
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
@@ -126,7 +126,7 @@ def test_the_figure_of_an_upload_is_downloaded(page: Page) -> None:
 def test_methods_are_compared(page: Page) -> None:
     page.get_by_role("tab", name="Methods").click()
     page.get_by_role("button", name="Compare methods").click()
-    expect(page.locator("#status-methods")).to_contain_text("4 ways asked")
+    expect(page.locator("#status-methods")).to_contain_text("Done: 4 runs")
 
 
 def test_a_question_can_be_refused_and_the_next_one_asked(page: Page) -> None:

@@ -27,7 +27,7 @@ def another_region(page: Page) -> None:
         page.locator(".cx-box").press("ArrowLeft")
         page.locator(".cx-box").press("ArrowDown")
         if page.locator(".run-card").count() == 0:
-            page.get_by_role("button", name="Ask with this region").click()
+            page.get_by_role("button", name="Run with this region").click()
             expect(page.locator(".run-card")).to_have_count(2)
 
 
@@ -44,7 +44,7 @@ def places(page: Page) -> None:
     answered(page)
     page.get_by_text("Where does the answer live?").click()
     page.locator("#start-places").click()
-    expect(page.locator("#status-places")).to_contain_text("64 ways asked", timeout=90_000)
+    expect(page.locator("#status-places")).to_contain_text("Done: 64 runs", timeout=90_000)
     expect(page.locator("#answer-map .main-svg").first).to_be_visible()
     saving(page, "map")
 
@@ -82,7 +82,7 @@ def methods(page: Page) -> None:
     answered(page)
     page.get_by_role("tab", name="Methods").click()
     page.locator("#start-methods").click()
-    expect(page.locator("#status-methods")).to_contain_text("4 ways asked")
+    expect(page.locator("#status-methods")).to_contain_text("Done: 4 runs")
     expect(page.locator("#methods-table")).to_contain_text("DivPrune")
     saving(page, "methods")
 
@@ -92,7 +92,7 @@ def budget(page: Page) -> None:
     answered(page)
     page.get_by_role("tab", name="Budget").click()
     page.locator("#start-budgets").click()
-    expect(page.locator("#status-budgets")).to_contain_text("24 ways asked", timeout=90_000)
+    expect(page.locator("#status-budgets")).to_contain_text("Done: 24 runs", timeout=90_000)
     saving(page, "curves")
 
 

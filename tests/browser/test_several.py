@@ -80,7 +80,7 @@ def test_each_image_has_its_region_and_the_figures_are_of_all(pair: Page) -> Non
     expect(panel).to_contain_text("Predicted by the localizer")
     expect(pair.locator(".cx-now").first).to_contain_text(f"of {first.visual_tokens} alive")
     pair.get_by_role("radio", name="Drawn").check()
-    pair.get_by_role("button", name="Ask with this region").click()
+    pair.get_by_role("button", name="Run with this region").click()
     expect(pair.locator(".run-card")).to_have_count(2)
     again = result(pair)
     assert [trace.region.grid for trace in again.crop.traces] == [(2, 2, 5, 5), (1, 2, 4, 5)]
@@ -109,7 +109,7 @@ def test_questions_follow_one_another_and_each_is_shown_again(pair: Page) -> Non
     turns.nth(1).click()
     expect(pair.locator(".cx-question")).to_have_text(f"“{NEXT}”")
     pair.get_by_role("radio", name="Drawn").check()
-    pair.get_by_role("button", name="Ask with this region").click()
+    pair.get_by_role("button", name="Run with this region").click()
     expect(pair.locator(".run-strip .run-card")).to_have_count(2)
     assert result(pair).history == followed.history, "the follow-up is asked again as one"
     upload(pair, png(90, 60))
@@ -134,7 +134,7 @@ def another_region(pair: Page) -> None:
     drawn_in_the_second(pair)
     thumbs(pair).nth(0).click()
     pair.get_by_role("radio", name="Drawn").check()
-    pair.get_by_role("button", name="Ask with this region").click()
+    pair.get_by_role("button", name="Run with this region").click()
     expect(pair.locator(".run-card")).to_have_count(2)
 
 
@@ -155,7 +155,7 @@ def saved_of_two(pair: Page) -> None:
     pair.get_by_text("Figures and downloads").click()
     pair.locator("#figure-image input").fill("2")
     pair.locator("#figure-image input").blur()
-    expect(pair.locator("#save-picture")).to_be_enabled()
+    expect(pair.locator("#save-figure")).to_be_enabled()
 
 
 VIEWS = (two_images, drawn_in_the_second, another_region, followed, saved_of_two)

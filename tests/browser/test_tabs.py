@@ -45,7 +45,7 @@ def test_a_token_and_its_row_are_one_click_apart(page: Page) -> None:
     rows.nth(0).get_by_role("button").click()
     expect(pinned).to_have_count(1)
     assert canvas.screenshot() != before
-    head = page.locator(".cx-table thead").get_by_role("button", name="gone from layer")
+    head = page.locator(".cx-table thead").get_by_role("button", name="dropped at layer")
     head.click()
     head.click()
     expect(rows.nth(0)).to_contain_text("never")
@@ -69,7 +69,7 @@ def test_the_legend_shows_one_ring_alone(page: Page) -> None:
 def test_methods_stand_side_by_side_at_one_budget(page: Page) -> None:
     page.get_by_role("tab", name="Methods").click()
     page.locator("#start-methods").click()
-    expect(page.locator("#status-methods")).to_contain_text("4 ways asked")
+    expect(page.locator("#status-methods")).to_contain_text("Done: 4 runs")
     expect(page.locator(".cx-method")).to_have_count(5)
     expect(page.locator(".cx-method").nth(0)).to_contain_text("Baseline")
     expect(page.locator("#methods-table")).to_contain_text("DivPrune")
@@ -91,7 +91,7 @@ def test_a_budget_is_swept_and_a_sweep_is_stopped(page: Page) -> None:
 def test_the_map_of_where_the_answer_lives(page: Page) -> None:
     page.get_by_text("Where does the answer live?").click()
     page.locator("#start-places").click()
-    expect(page.locator("#status-places")).to_contain_text("64 ways asked", timeout=90_000)
+    expect(page.locator("#status-places")).to_contain_text("Done: 64 runs", timeout=90_000)
     expect(page.locator("#answer-map .main-svg").first).to_be_visible()
 
 

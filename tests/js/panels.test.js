@@ -15,8 +15,8 @@ const column = (name) => COLUMNS.findIndex((each) => each.name === name);
 test("the table sorts by number, ties stay in the order of tokens", () => {
   const trace = parseTrace(fourTokens());
   assert.deepEqual(sortedTokens(trace, column("token"), true), [3, 2, 1, 0]);
-  assert.deepEqual(sortedTokens(trace, column("gone from layer"), false), [3, 1, 2, 0]);
-  assert.deepEqual(sortedTokens(trace, column("gone from layer"), true), [0, 1, 2, 3]);
+  assert.deepEqual(sortedTokens(trace, column("dropped at layer"), false), [3, 1, 2, 0]);
+  assert.deepEqual(sortedTokens(trace, column("dropped at layer"), true), [0, 1, 2, 3]);
   assert.deepEqual(sortedTokens(trace, column("last score"), true), [0, 1, 2, 3], "no score comes last");
   const unscored = parseTrace({ ...fourTokens(), steps: [] });
   assert.deepEqual(sortedTokens(unscored, column("last score"), true), [0, 1, 2, 3]);
@@ -55,7 +55,7 @@ test("captions of the compression", () => {
   assert.equal(compressionCaption(trace), caption);
   const whole = parseTrace({ ...fourTokens(), group: [0, 1, 2, 3] });
   assert.equal(compressionCaption(whole), "Nothing is compressed before the LLM: all 4 visual tokens enter it.");
-  assert.equal(ringText({ before: 9, after: 9 }), "9 kept as they are");
+  assert.equal(ringText({ before: 9, after: 9 }), "9 retained");
   assert.equal(ringText({ before: 100, after: 7 }), "100 → 7, about 14 to 1");
 });
 

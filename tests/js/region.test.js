@@ -48,7 +48,7 @@ test("captions name source, place and hidden border", () => {
   assert.match(regionCaption({ ...region, source: "other" }), /^other: /);
   assert.equal(borderCaption([100, 100], [0, 0, 100, 100]), null);
   assert.equal(borderCaption([100, 100], null), null);
-  assert.match(borderCaption([100, 100], [25, 0, 75, 100]), /\(50 % of the picture\)/);
+  assert.match(borderCaption([100, 100], [25, 0, 75, 100]), /\(50 % of the image\)/);
 });
 
 test("regions of later images come back from their text", () => {

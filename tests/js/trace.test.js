@@ -84,7 +84,7 @@ test("a tooltip tells place, group, score and end of a token", () => {
   assert.deepEqual(tokenLines(trace, 1).slice(2), [
     "pooled: 2 tokens became input token 1 · ring 1 (near)",
     "attention score 0.100 at layer 2",
-    "gone from layer 2 on",
+    "dropped at layer 2",
   ]);
   assert.deepEqual(tokenLines(trace, 3).slice(2), ["dropped before the LLM"]);
 });
@@ -93,6 +93,6 @@ test("a tooltip beside the tokens tells what the model cannot see", () => {
   const trace = parseTrace({ ...fourTokens(), visible: [0, 0, 16, 8], boxes: [[0, 0, 8, 8], null, null, null] });
   assert.deepEqual(tokenTip(trace, 1, 1).token, 0);
   assert.deepEqual(tokenTip(trace, 12, 4), { token: -1, lines: [] });
-  assert.deepEqual(tokenTip(trace, 12, 12), { token: -1, lines: ["Invisible to the model"] });
+  assert.deepEqual(tokenTip(trace, 12, 12), { token: -1, lines: ["Not seen by the model"] });
   assert.deepEqual(tokenTip(null, 1, 1), { token: -1, lines: [] });
 });

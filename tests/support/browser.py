@@ -178,7 +178,7 @@ def png(width: int, height: int, colour: str = "#3a7") -> dict[str, object]:
 
 def upload(page: Page, file: dict[str, object]) -> None:
     """Gives an image file; an image that is there already is taken away first."""
-    clear = page.locator("#picture").get_by_label("Remove Image")
+    clear = page.locator("#image").get_by_label("Remove Image")
     if clear.count() and clear.first.is_visible():
         clear.first.click()
     page.locator("#image input[type=file]").first.set_input_files(file)

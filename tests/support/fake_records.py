@@ -194,7 +194,7 @@ class FakeEngine:
 
     def _specs(self, request: EngineRequest[Any]) -> Iterator[RunResult | RunError]:
         whole = Region.whole(*request.image.size)
-        yield told("every token", "none", whole, chance=0.99, kl_first=0.0, trace=trace(whole, False, ()))
+        yield told("Baseline", "none", whole, chance=0.99, kl_first=0.0, trace=trace(whole, False, ()))
         for way in request.specs:
             time.sleep(self.delay)
             self.asked.append(way)

@@ -1,4 +1,4 @@
-"""Which event calls which handler. All ways to ask go to the engine at once, which has a line of its own for them."""
+"""Bindings: which event calls which handler. All requests go to the engine at once, which has its own queue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Parts = dict[str, Any]
 
 
 def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
-    """Connects everything; inputs and outputs: as the layout's columns return them."""
+    """Connect everything; inputs and outputs: as the layout's columns return them."""
     preview(handlers, inputs, outputs)
     asked = [*ask(handlers, inputs, outputs), *ask_prepared(handlers, inputs, outputs)]
     stop(handlers, inputs, outputs, asked)
@@ -31,14 +31,14 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
 
 
 def preview(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
-    """An image is shown as soon as it is given."""
-    image, more, mode = inputs["picture"], inputs["more"], inputs["panel"].mode
+    """Show an image as soon as it is given."""
+    image, more, mode = inputs["image"], inputs["more"], inputs["panel"].mode
     gr.on(
         [image.upload, more.files.upload, more.files.delete, more.files.clear],
         handlers.preview,
         [image, more.files, mode],
         [outputs["explorer"], inputs["note"], mode, more.drawn, outputs["follow"].box],
-        trigger_mode="always_last",  # an image that comes while another is looked at is looked at as well
+        trigger_mode="always_last",  # an image that comes while another is processed is processed next
         **PRIVATE,
     )
 
@@ -46,7 +46,7 @@ def preview(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
 def asking(inputs: Parts, outputs: Parts) -> Parts:
     """Inputs and outputs of `Handlers.ask`."""
     more = inputs["more"]
-    read = [outputs["history"], inputs["picture"], inputs["question"], more.files]
+    read = [outputs["history"], inputs["image"], inputs["question"], more.files]
     return {
         "inputs": [*read, *inputs["panel"].values, more.drawn],
         "outputs": [outputs["explorer"], inputs["note"], outputs["history"], inputs["stop"]],
@@ -56,21 +56,21 @@ def asking(inputs: Parts, outputs: Parts) -> Parts:
 
 
 def begun(inputs: Parts, outputs: Parts) -> list[Any]:
-    """What `begin` changes."""
+    """Outputs of `begin`."""
     return [*outputs["publish"].files, inputs["stop"]]
 
 
 def begin() -> list[Any]:
-    """A question is asked: no file is to be had until those of the new result are there, and it can be stopped."""
+    """Start of a run: no download until the new result's files are made; the run can be stopped."""
     return [*withdraw(), stopping(True)]
 
 
 def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
-    """The question as it was typed, again with another region, and one that follows; returns the runs."""
+    """Bind the typed question, a run with another region, and a follow-up; returns the events."""
     typed = [inputs["run"].click, inputs["question"].submit]
     explorer, follow, options = outputs["explorer"], outputs["follow"], asking(inputs, outputs)
-    every = [*typed, explorer.submit, *follow.events]
-    gr.on(every, begin, None, begun(inputs, outputs), queue=False, **PRIVATE)
+    triggers = [*typed, explorer.submit, *follow.events]
+    gr.on(triggers, begin, None, begun(inputs, outputs), queue=False, **PRIVATE)
     settings = [*inputs["panel"].values, inputs["more"].drawn]
     onward = {
         "inputs": [outputs["history"], follow.question, *settings],
@@ -84,9 +84,9 @@ def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
 
 
 def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
-    """Examples, failures and the steps of the lesson, each about one image; returns the runs."""
+    """Bind examples, failures and the steps of the lesson, each with one image; returns the events."""
     panel, strip, failures = inputs["panel"], inputs["strip"], outputs["failures"]
-    asked = [inputs["picture"], inputs["question"]]
+    asked = [inputs["image"], inputs["question"]]
     chosen = asked_by(outputs["bar"], outputs["start"], panel, asked, outputs["tabs"], handlers.examples)
     if strip is not None:
         chosen.append(strip.select(handlers.show_example, panel.mode, [*asked, panel.mode], **PRIVATE))
@@ -99,16 +99,16 @@ def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]
 
 
 def stop(handlers: Handlers, inputs: Parts, outputs: Parts, asked: list[Any]) -> None:
-    """Ends any of the runs."""
-    read = [outputs["history"], inputs["picture"], inputs["more"].files]
+    """Bind the Stop button to all runs."""
+    read = [outputs["history"], inputs["image"], inputs["more"].files]
     changed = [outputs["explorer"], inputs["note"], inputs["stop"]]
     inputs["stop"].click(handlers.stop, read, changed, cancels=asked, js=STOP, **PRIVATE)
 
 
 def show_again(handlers: Handlers, outputs: Parts) -> list[Any]:
-    """An earlier run, or one from a file; returns the events after which it is on screen."""
+    """Bind earlier runs and runs from files; returns the events after which one is on screen."""
     history, explorer, runs, (button, note) = (outputs[name] for name in ("history", "explorer", "runs", "open"))
-    files = outputs["publish"].files  # those of the run that was on screen
+    files = outputs["publish"].files  # those of the run on screen so far
     gr.on([runs.select, button.upload], withdraw, None, files, queue=False, **PRIVATE)
     return [
         runs.select(handlers.show_run, history, [explorer, history], **PRIVATE),

@@ -8,23 +8,23 @@ import gradio as gr
 
 from ui.views import scripts
 
-FOLLOW_UP_INFO = "About the same images, which are read again; the earlier questions and their answers come before it."
-NO_FOLLOW_UP = "No follow-up questions: the model that runs here reads each question by itself, without earlier ones."
+FOLLOW_UP_INFO = "About the same images, which are read again; earlier turns precede it in the prompt."
+NO_FOLLOW_UP = "No follow-up questions: this model reads each question without earlier turns."
 MOUNT = "<div class='cx-mount'></div>"
 
 
 class ExplorerView(gr.HTML):
-    """Draws one payload (`ui.views.explorer_state`): {"image": data URL, "others": [data URL], "data": JSON text}.
+    """Explorer: draws {"image": data URL, "others": [data URL], "data": JSON text} (`ui.views.explorer_state`).
 
-    Its `input` event means that a region was drawn, and `submit` that it is to be asked about;
-    `window.cropExplorer` moves the cells between the images and the page's fields, and hears that a run was stopped.
+    Its `input` event means that a region was drawn, `submit` that it is to be run; `window.cropExplorer` copies regions
+    between the explorer and the page's fields, and stops a run.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(html_template=MOUNT, js_on_load=scripts.mount("explorer"), apply_default_css=False, **kwargs)
 
     def api_info(self) -> dict[str, Any]:
-        """The payload as a JSON schema, for the app's API page."""
+        """JSON schema of the payload, for the app's API page."""
         text = {"type": "string"}
         return {
             "type": "object",
@@ -33,7 +33,7 @@ class ExplorerView(gr.HTML):
 
 
 class GalleryView(gr.HTML):
-    """Draws methods side by side (`ui.views.gallery.gallery_json`)."""
+    """Gallery: draws methods side by side (`ui.views.gallery.gallery_json`)."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(html_template=MOUNT, js_on_load=scripts.mount("gallery"), apply_default_css=False, **kwargs)
@@ -43,7 +43,7 @@ class Strip(gr.HTML):
     """Buttons with a data-index each: examples (`ui.views.examples.strip_html`) or runs
     (`ui.views.history.strip_html`).
 
-    Its `select` event carries {"index": int}, which comes from the browser and is not to be trusted.
+    Its `select` event carries {"index": int}, which comes from the browser and is untrusted.
     """
 
     CLICK = """
@@ -58,10 +58,10 @@ element.addEventListener('click', (event) => {
 
 
 class ImageInput(gr.Image):
-    """`gr.Image` that hands the path of the uploaded file on unopened, so that the engine's own checks read it."""
+    """`gr.Image` that passes the path of the uploaded file on unopened, for the engine's own checks."""
 
     def get_block_name(self) -> str:
-        """The front end's component is the ordinary image."""
+        """Name of the front end's component: the ordinary image."""
         return "image"
 
     def preprocess(self, payload: Any) -> str | None:
@@ -70,8 +70,9 @@ class ImageInput(gr.Image):
 
 
 class FollowUp:
-    """Hidden until there is an answer. keeps_history: whether the model reads earlier turns; else nothing can be typed,
-    and why is said.
+    """Follow-up question, hidden until there is an answer.
+
+    keeps_history: whether the model reads earlier turns; if not, a note replaces the field.
     """
 
     def __init__(self, keeps_history: bool) -> None:
@@ -88,5 +89,5 @@ class FollowUp:
 
     @property
     def events(self) -> list[Any]:
-        """All ways to ask it."""
+        """Events that ask it."""
         return [self.question.submit, self.ask.click]

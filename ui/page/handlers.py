@@ -1,6 +1,6 @@
-"""What happens when somebody asks: bad input becomes one sentence, an engine's stream becomes what is on screen.
+"""Event handlers: invalid input becomes one sentence, the engine's stream becomes the view.
 
-One object per app, with no state that a request changes: what belongs to a visitor travels through Gradio's session.
+One object per app, without state of its own: a visitor's state lives in Gradio's session.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ from ui.views.rendering import message, render
 from ui.views.texts import queue_message
 
 log = logging.getLogger(__name__)
-BROKEN = (
-    "The model could not answer: something went wrong inside. The app's log says what; nothing on screen has changed."
-)
-ALONE = "There is no answer to follow yet: ask a first question above."
+BROKEN = "The model could not answer because of an internal error; see the app's log. The view is unchanged."
+NO_ANSWER = "There is no answer to follow up yet; ask a first question above."
 Moment = tuple[Any, Any, Any, Any]  # explorer, message, history, Stop
 
 
@@ -40,49 +38,45 @@ class Handlers:
         self.examples = examples
 
     def preview(self, path: str | None, more: list[str] | None, mode: str) -> tuple[Any, ...]:
-        """New images: (explorer, message, region mode, regions in the others, follow-up).
+        """Show new images: (explorer, message, region mode, regions in the others, follow-up).
 
-        None, or a bad one, leaves all but the message as it is. A new image starts a new thread.
+        None, or an invalid one, changes the message only. A new image starts a new thread.
         """
         try:
             view = ExplorerState.of(open_all(path, more)) if path or more else None
         except ValueError as error:
             return gr.skip(), message(str(error)), *(gr.skip(),) * 3
-        if view is None:  # taken away
+        if view is None:  # removed
             return gr.skip(), message(), *(gr.skip(),) * 3
         return view.to_json(), message(), controls.without_drawn(mode), "", gr.Column(visible=False)
 
     def ask(
         self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
     ) -> Iterator[Moment]:
-        """Streams (explorer, message, history, Stop) for one question; bad input changes the message only.
+        """Stream (explorer, message, history, Stop) for one question; invalid input changes the message only.
 
-        settings: values of `Panel`, then that of `MorePictures.drawn`.
+        settings: values of `SettingsPanel`, then of `MoreImages.drawn`.
         """
         yield from self._stream(history, lambda: ComparisonRequest.of(open_all(path, more), question, settings))
 
     def again(
         self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
     ) -> Iterator[Moment]:
-        """As `ask`, but the question on screen, as the follow-up that it may be, with the regions of now; a recorded
-        run is not asked again.
-        """
+        """As `ask`, for the question on screen and its thread, with the present regions; not for opened runs."""
         run = history.shown
         if run is None or run.file:
             yield from self.ask(history, path, question, more, *settings)
         else:
-            said = run.result
+            old = run.result
             yield from self._stream(
-                history, lambda: ComparisonRequest.of(run.images, said.question, settings, said.history)
+                history, lambda: ComparisonRequest.of(run.images, old.question, settings, old.history)
             )
 
     def follow(self, history: History, question: str, *settings: Any) -> Iterator[tuple[Any, ...]]:
-        """Streams (explorer, message, history, Stop, question) for a question that follows the thread on screen, with
-        its images.
-        """
+        """Stream (explorer, message, history, Stop, question) for a follow-up in the thread on screen."""
         run = history.shown
         if run is None or run.file:
-            yield gr.skip(), message(ALONE), gr.skip(), stopping(False), gr.skip()
+            yield gr.skip(), message(NO_ANSWER), gr.skip(), stopping(False), gr.skip()
             return
         for moment in self._stream(
             history, lambda: ComparisonRequest.of(run.images, question, settings, history.thread)
@@ -90,7 +84,7 @@ class Handlers:
             yield *moment, "" if isinstance(moment[2], History) else gr.skip()
 
     def _stream(self, history: History, request: Callable[[], ComparisonRequest]) -> Iterator[Moment]:
-        """What is asked, answered. After bad input or a failure the last of it is what was on screen before."""
+        """Run a request. After invalid input or a failure the previous view comes back."""
         view = None
         try:
             for moment, done in self.comparison(request()):
@@ -105,31 +99,33 @@ class Handlers:
         except Exception:
             log.exception("the engine failed")
             sentence = BROKEN
-        yield standing(history, view), message(sentence), gr.skip(), stopping(False)
+        yield previous_view(history, view), message(sentence), gr.skip(), stopping(False)
 
     def stop(self, history: History, path: str | None, more: list[str] | None) -> tuple[Any, Any, Any]:
-        """(explorer, message, Stop) once a question was stopped: what stood there before it."""
+        """(explorer, message, Stop) after a run was stopped: the previous view."""
         try:
-            before = standing(history, ExplorerState.of(open_all(path, more)) if path or more else None)
+            before = previous_view(history, ExplorerState.of(open_all(path, more)) if path or more else None)
         except ValueError:
             before = gr.skip()
         return before, message(), stopping(False)
 
-    def comparison(self, asked: ComparisonRequest) -> Iterator[tuple[ExplorerState | QueueStatus, FinishedRun | None]]:
-        """The engine's stream as views, after the wait for it; the last one with the finished run.
+    def comparison(
+        self, request: ComparisonRequest
+    ) -> Iterator[tuple[ExplorerState | QueueStatus, FinishedRun | None]]:
+        """Stream of the engine as queue status and views; the last one with the finished run.
 
         Nothing is shown before the engine's first event, so that a budget or box that it refuses changes nothing.
         """
-        view = asked.view()
-        for event in asked.events(self.engine):
+        view = request.view()
+        for event in request.events(self.engine):
             if isinstance(event, QueueStatus):
                 yield event, None
                 continue
             view = view.event(event)
-            yield view, None if event.comparison is None else asked.finished(event.comparison, view)
+            yield view, None if event.comparison is None else request.finished(event.comparison, view)
 
     def show_example(self, mode: str, event: gr.EventData) -> tuple[Any, Any, Any]:
-        """(image, question, region mode) of a clicked example; an index that is none changes nothing."""
+        """(image, question, region mode) of a clicked example; an invalid index changes nothing."""
         index = index_of(event)
         if not (type(index) is int and 0 <= index < len(self.examples)):
             return gr.skip(), gr.skip(), gr.skip()
@@ -139,8 +135,8 @@ class Handlers:
     def show_failure(self, mode: str, event: gr.EventData) -> tuple[Any, ...]:
         """(image, question, region mode, budget, tab) of a clicked example on which CROP fails at 64 tokens."""
         shown = self.show_example(mode, event)
-        known = isinstance(shown[0], str)
-        return *shown, "64" if known else gr.skip(), gr.Tabs(selected="explore") if known else gr.skip()
+        valid = isinstance(shown[0], str)
+        return *shown, "64" if valid else gr.skip(), gr.Tabs(selected="explore") if valid else gr.skip()
 
     def show_run(self, history: History, event: gr.EventData) -> tuple[Any, Any]:
         """(explorer, history) with the clicked run of the history on screen again."""
@@ -148,14 +144,14 @@ class Handlers:
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
     def beside(self, history: History) -> tuple[Any, Any, Any]:
-        """(runs so far, link, follow-up) of the run on screen; what was asked for here can be followed."""
+        """(runs so far, link, follow-up) of the run on screen; no follow-up to an opened run."""
         run = history.shown
         if run is None:
             return (gr.skip(),) * 3
         return strip_html(history), self.link(run), gr.Column(visible=not run.file)
 
     def link(self, run: FinishedRun) -> Any:
-        """The query that brings a run back, of those that ask a first question about an example alone."""
+        """Link of a run, if it is a first question about a single example."""
         first, *others = run.view.images
         example = self._images.get(first.url)
         if example is None or others or run.result.history or run.file:
@@ -164,27 +160,27 @@ class Handlers:
 
     @cached_property
     def _images(self) -> dict[str, Example]:
-        """The examples by what the browser is sent of their images."""
+        """Examples by the data URL of their image."""
         return {data_url(open_image(one.image)): one for one in self.examples}
 
     def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
-        """(message, image, question, *settings) of the link that the page was opened with, if it was."""
+        """(message, image, question, *settings) of the link that the page was opened with, if any."""
         try:
-            found = read_link(dict(request.query_params), self.examples, settings)
+            restored = read_link(dict(request.query_params), self.examples, settings)
         except ValueError as error:
             return message(str(error)), *(gr.skip(),) * (2 + len(settings))
-        return message(), *(found or (gr.skip(),) * (2 + len(settings)))
+        return message(), *(restored or (gr.skip(),) * (2 + len(settings)))
 
 
 def stopping(possible: bool) -> Any:
-    """The Stop button, while there is something to stop or not."""
+    """Stop button, enabled or not."""
     return gr.Button(interactive=possible)
 
 
-def standing(history: History, view: ExplorerState | None) -> Any:
-    """What is on screen when a question has come to nothing.
+def previous_view(history: History, view: ExplorerState | None) -> Any:
+    """View after a run without a result.
 
-    view: what was shown of it. The run about its images that it replaced comes back, or they alone do.
+    view: the last one of that run. The previous run on its images comes back, or only the images.
     """
     if view is None:
         return gr.skip()
@@ -193,5 +189,5 @@ def standing(history: History, view: ExplorerState | None) -> Any:
 
 
 def index_of(event: gr.EventData) -> object:
-    """What a strip's event calls its index; it comes from the browser, and may be anything."""
+    """Index in a strip's event; untrusted, any type."""
     return event._data.get("index") if isinstance(event._data, dict) else None

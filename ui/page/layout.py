@@ -1,4 +1,4 @@
-"""The page: inputs on the left, the explorer on the right."""
+"""Layout of the page: inputs on the left, tabs on the right."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from ui.views.examples import Example, strip_html
 from ui.views.rendering import message, render
 from ui.views.theme import css, theme
 
-LOOK_EVERY = 3600  # seconds between two looks for old uploads
-BACKLOG = 500  # small things that may wait; who waits for the model stands in a line of the engine's own
-VISITORS = 1000  # of whom something is kept, about 0.4 MB each and what they asked; who came longest ago goes first
+CLEAN_UP_EVERY = 3600  # seconds between two deletions of old uploads
+BACKLOG = 500  # small events that may wait; requests to the model wait in the engine's own queue
+VISITORS = 1000  # whose state is kept, about 0.4 MB each plus their runs; the oldest goes first
 RUN_LINKED = """(image) => {
   if (image && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
 }"""
@@ -37,11 +37,11 @@ def build(engine: Engine, examples: list[Example], bundled: bool = True, keep_ho
     Args:
         engine: such as `crop_core.engine.engine.CropEngine`.
         examples: one-click examples, shown in this order.
-        bundled: whether the engine's model is the bundled one, whose small world is then described.
-        keep_hours: how long files that were uploaded or offered are kept.
+        bundled: whether the engine's model is the bundled one, whose scenes are then described.
+        keep_hours: how long uploads and downloads are kept.
     """
     handlers = Handlers(engine, examples)
-    kept = (LOOK_EVERY, keep_hours * 3600)
+    kept = (CLEAN_UP_EVERY, keep_hours * 3600)
     with HardenedBlocks(title="CROP Explorer", analytics_enabled=False, fill_width=True, delete_cache=kept) as app:
         gr.HTML(render("heading", texts.INTRO), elem_id="heading", apply_default_css=False)
         with gr.Row(elem_id="columns"):
@@ -49,19 +49,19 @@ def build(engine: Engine, examples: list[Example], bundled: bool = True, keep_ho
                 inputs = input_column(examples, bundled)
             with gr.Column(scale=1, min_width=340, elem_id="outputs"):
                 outputs = {"bar": lesson_bar(), **output_tabs(engine, inputs, examples)}
-        endpoints(engine, MODEL)  # first, so that their names are theirs
+        endpoints(engine, MODEL)  # first, so that no other event takes their names
         wire(handlers, inputs, outputs)
-        restored = [inputs["note"], inputs["picture"], inputs["question"], *inputs["panel"].values]
+        restored = [inputs["note"], inputs["image"], inputs["question"], *inputs["panel"].values]
         linked = app.load(handlers.restore, inputs["panel"].values, restored, **PRIVATE)
-        linked.then(None, inputs["picture"], None, js=RUN_LINKED, api_visibility="private")
-    app.queue(max_size=BACKLOG, default_concurrency_limit=4, api_open=False)  # no way round the queue
+        linked.then(None, inputs["image"], None, js=RUN_LINKED, api_visibility="private")
+    app.queue(max_size=BACKLOG, default_concurrency_limit=4, api_open=False)  # no direct calls beside the queue
     return app
 
 
 def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     """Images, question, Run and Stop, message, settings, examples."""
     image = ImageInput(
-        label="Picture", sources=["upload", "clipboard", "webcam"], height=230, elem_id="picture", buttons=[]
+        label="Image", sources=["upload", "clipboard", "webcam"], height=230, elem_id="image", buttons=[]
     )
     more = MoreImages()
     question = gr.Textbox(
@@ -78,13 +78,13 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
         strip = Strip(strip_html(examples), elem_id="examples")
     if bundled:
         gr.HTML(render("model_scope", texts.WORLD), elem_id="world", apply_default_css=False)
-    asked = {"picture": image, "more": more, "question": question, "panel": panel}
-    return {**asked, "run": run, "stop": stop, "note": note, "strip": strip}
+    fields = {"image": image, "more": more, "question": question, "panel": panel}
+    return {**fields, "run": run, "stop": stop, "note": note, "strip": strip}
 
 
 def output_tabs(engine: Engine, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
     """The tabs, from the modules of `ui/page/tabs/`; returns the widgets that the handlers change."""
-    asked = [inputs["picture"], inputs["question"], *inputs["panel"].values]
+    asked = [inputs["image"], inputs["question"], *inputs["panel"].values]
     page = TabContext(SweepHandlers(engine), asked, inputs["note"], MODEL, examples)
     outputs: dict[str, Any] = {}
     with gr.Tabs(elem_id="tabs") as outputs["tabs"]:
@@ -95,12 +95,12 @@ def output_tabs(engine: Engine, inputs: dict[str, Any], examples: list[Example])
 
 
 def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:
-    """What `launch()` needs besides address and port: look, folder of examples, upload limit; nothing phones home."""
+    """Options of `launch()` besides address and port: theme, examples folder, upload limit; no telemetry."""
     return {
         "theme": theme(),
         "css": css(),
         "head": scripts.head(),
-        "i18n": gr.I18n(en={"common.upload": "Add images"}),  # which Gradio's own words lack
+        "i18n": gr.I18n(en={"common.upload": "Add images"}),  # missing in Gradio's own texts
         "allowed_paths": [str(examples)],
         "max_file_size": f"{max_upload_mb}mb",
         "footer_links": ["api"],

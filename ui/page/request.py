@@ -31,15 +31,28 @@ if TYPE_CHECKING:
     from crop_core.records.results import Comparison, StreamEvent
     from ui.views.examples import Example
 
-KEYS = ("method", "budget", "custom", "rings", "schedule", "evict", "mode", "x0", "y0", "x1", "y1")  # as Panel.values
-MOST = 2000  # characters of a query that is read
+KEYS = (
+    "method",
+    "budget",
+    "custom",
+    "rings",
+    "schedule",
+    "evict",
+    "mode",
+    "x0",
+    "y0",
+    "x1",
+    "y1",
+)  # as SettingsPanel.values
+MAX_QUERY = 2000  # characters of a query
 Turn = tuple[str, str]  # an earlier question and its answer
 
 
 @dataclass(frozen=True, eq=False)
 class ComparisonRequest:
-    """regions: one an image, None where it is to be found. history: earlier questions about the same images and
-    their answers. settings: values of `Panel` that it was asked with.
+    """Validated request of a comparison. regions: one an image, None where it is to be predicted.
+
+    history: earlier questions about the same images and their answers. settings: values of `SettingsPanel`.
     """
 
     images: tuple[Image.Image, ...]
@@ -57,34 +70,34 @@ class ComparisonRequest:
         settings: Sequence[Any],
         history: Sequence[Turn] = (),
     ) -> ComparisonRequest:
-        """settings: values of `Panel`, then that of `MorePictures.drawn`; ValueError with one sentence."""
+        """Validate; settings: values of `SettingsPanel`, then of `MoreImages.drawn`. ValueError with one sentence."""
         *values, drawn = settings
         text = check_question(question)
-        wanted = controls.parse_settings(values, images[0].size)
-        others = other_regions(drawn, wanted.mode, [image.size for image in images[1:]])
-        return cls(images, text, wanted.config, (wanted.region, *others), tuple(history), tuple(values))
+        parsed = controls.parse_settings(values, images[0].size)
+        others = other_regions(drawn, parsed.mode, [image.size for image in images[1:]])
+        return cls(images, text, parsed.config, (parsed.region, *others), tuple(history), tuple(values))
 
     def view(self) -> ExplorerState:
-        """The images and the question, with nothing known yet."""
+        """State before the run."""
         return ExplorerState.of(self.images, self.question, texts.method_name(self.config.method))
 
     def finished(self, result: Comparison, view: ExplorerState) -> FinishedRun:
-        """The run that answers it."""
+        """Finished run of this request."""
         return FinishedRun(self.images, result, view, self.settings)
 
     def events(self, engine: Engine) -> ResultStream[StreamEvent]:
-        """The engine's stream."""
+        """Stream of the engine."""
         return engine.stream(
             EngineRequest("stream", self.images, self.question, self.config, self.regions, history=self.history)
         )
 
 
 def link_query(example: Example, question: str, settings: Sequence[Any]) -> str:
-    """The query of an example, the question and the values of the settings (in the order of `Panel.values`)."""
-    told = {key: _link_text(value) for key, value in zip(KEYS, settings, strict=True)}
-    if told["mode"] != "drawn":
-        told = {key: value for key, value in told.items() if key not in ("x0", "y0", "x1", "y1")}
-    return urlencode({"example": example.image.name, "question": question, **{k: v for k, v in told.items() if v}})
+    """Query of an example, the question and the values of the settings (in the order of `SettingsPanel.values`)."""
+    fields = {key: _link_text(value) for key, value in zip(KEYS, settings, strict=True)}
+    if fields["mode"] != "drawn":
+        fields = {key: value for key, value in fields.items() if key not in ("x0", "y0", "x1", "y1")}
+    return urlencode({"example": example.image.name, "question": question, **{k: v for k, v in fields.items() if v}})
 
 
 def _link_text(value: Any) -> str:
@@ -94,21 +107,22 @@ def _link_text(value: Any) -> str:
 def read_link(
     params: Mapping[str, str], examples: Sequence[Example], defaults: Sequence[Any]
 ) -> tuple[Any, ...] | None:
-    """(image, question, *settings) of a query, or None where it names no example; ConfigError for values that cannot
-    be. What the query leaves out is as in `defaults`.
+    """(image, question, *settings) of a query, None where it names no example; ConfigError for invalid values.
+
+    Missing settings are those of `defaults`.
     """
     chosen = next((one for one in examples if one.image.name == params.get("example")), None)
     if chosen is None:
         return None
-    if sum(len(value) for value in params.values()) > MOST:
-        raise ConfigError(f"The link is longer than {MOST} characters, and cannot be read.")
+    if sum(len(value) for value in params.values()) > MAX_QUERY:
+        raise ConfigError(f"The link is longer than {MAX_QUERY} characters; shorten the question.")
     values = [_link_value(params.get(key), default) for key, default in zip(KEYS, defaults, strict=True)]
-    controls.parse_settings(values, (GRID, GRID))  # refuses what cannot be, in an image of any size
+    controls.parse_settings(values, (GRID, GRID))  # validates them, for an image of any size
     return str(chosen.image), params.get("question", chosen.question), *values
 
 
 def _link_value(text: str | None, default: Any) -> Any:
-    """A value of the kind of its default."""
+    """Parse a value as the type of its default."""
     if text is None:
         return default
     if isinstance(default, bool):
@@ -117,7 +131,5 @@ def _link_value(text: str | None, default: Any) -> Any:
         try:
             return int(text)
         except ValueError:
-            raise ConfigError(
-                f"The link says {truncated_repr(text)} where a grid cell from 0 to 7 is needed."
-            ) from None
+            raise ConfigError(f"The link has {truncated_repr(text)} in place of a grid cell from 0 to 7.") from None
     return text

@@ -54,7 +54,7 @@ STEPS = (
         "Localize",
         "CROP first **localizes**: a small model reads image and question and predicts the cells of an 8×8 grid that "
         "hold the answer. Tokens inside are kept longest in the stages that follow.",
-        "Drag the box in panel 1 onto another part of the image, and press *Ask with this region*.",
+        "Drag the box in panel 1 onto another part of the image, and press *Run with this region*.",
         "The box is far from the sign that the question is about. What protects the sign now?",
         ("Nothing: it is compressed and pruned like everything outside", "The localizer, which runs again", "The LLM"),
         0,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crop_core.records.request import QueueStatus
     from crop_core.records.results import Answer, Comparison, TokenProb
 
-BASELINE = "Baseline"  # the run with every visual token
+BASELINE = method_of("none").title
 SAME_WITHIN = 0.005  # relative; counts and bytes closer than this are called the same
 SAME_TIME_WITHIN = 0.03  # relative; times closer than this are noise
 SHORT_ANSWER = 4  # tokens; longer answers are compared per token
@@ -27,10 +27,10 @@ INTRO = (
 WORLD = (
     "The bundled models know synthetic scenes only: emoji, coloured shapes and signs on loose layouts, in streets, "
     "rooms and crowds of up to twenty; bar charts and price lists; in several drawing styles, noisy, tilted or "
-    "compressed like a phone's photo. They answer in one to three words ten kinds of question: what is "
-    "beside, between or nearest to things, in a corner or the center; colors; words and numbers; how many; whether "
-    "there is one; which is higher or cheaper; values and prices; the sign under the dog; what the whole image shows. "
-    "On photographs and anything else their answers are guesses."
+    "compressed like a phone's photo. They answer in one to three words ten kinds of question: what is beside, "
+    "between or nearest to things, in a corner or the center; colors; words and numbers; how many; whether there is "
+    "one; which is higher or cheaper; values and prices; the sign under the dog; what the whole image shows. On "
+    "photographs and anything else their answers are guesses."
 )
 
 

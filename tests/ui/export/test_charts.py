@@ -53,7 +53,7 @@ def test_bars_are_as_long_as_the_stages_take_and_stand_end_to_end():
                 continue
             assert mine[name] == pytest.approx((at, at + milliseconds))
             at = mine[name][1]
-    assert said(axes) == ["every token: 147.0 ms", "CROP: 101.3 ms"]
+    assert said(axes) == ["Baseline: 147.0 ms", "CROP: 101.3 ms"]
     assert axes.transData.transform((0, tops[0]))[1] > axes.transData.transform((0, tops[1]))[1]
     colours = {to_hex(bar.get_edgecolor()) for bar in axes.patches}
     assert colours == set(palette.STAGES.values())
@@ -92,11 +92,11 @@ def test_the_alive_curve_steps_where_tokens_go():
     assert pruned.get_drawstyle() == "steps-post" and pruned.get_xdata().tolist() == list(range(13))
     assert pruned.get_ydata()[:-1].tolist() == list(alive) and pruned.get_ydata()[-1] == alive[-1]
     assert list(full.get_ydata()) == [576, 576] and full.is_dashed()
-    assert labels(shown) == [f"CROP: {run.crop.trace.mean_tokens:.1f} a layer", "every token: 576"]
+    assert labels(shown) == [f"CROP: {run.crop.trace.mean_tokens:.1f} a layer", "Baseline: 576"]
 
 
 POINTS = [
-    Point("every token", 512, 1.0, True, 16),
+    Point("Baseline", 512, 1.0, True, 16),
     Point("CROP", 64, 0.25, False, 2),
     Point("CROP", 256, 0.75, True, 8),
     Point("CROP", 128, 0.5, False, 4),

@@ -69,7 +69,7 @@ def test_facts_are_in_the_metadata_of_every_format_and_in_the_caption():
     root = ET.fromstring(written(shown, "SVG"))
     facts = json.loads(root.find(f"{SVG}metadata").text)
     assert facts["question"] == evil
-    assert facts["answer with every token"] == facts["answer with CROP"] == "rabbit"
+    assert facts["baseline answer"] == facts["answer with CROP"] == "rabbit"
     assert (facts["model"], facts["device"], facts["dtype"]) == ("crop-tiny", "cpu", "float32")
     assert facts["region"] == "columns 2-4, rows 1-3 of 8x8, predicted, confidence 0.83"
     assert (facts["date"], facts["versions"], facts["layer"]) == (MADE["date"], "torch 2.13.0", "11")

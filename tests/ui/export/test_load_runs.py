@@ -26,7 +26,7 @@ from ui.page import export_panel
 from ui.page.handlers import Handlers
 from ui.views.explorer_state import ExplorerState
 from ui.views.figures import alive_curve
-from ui.views.history import MOST, FinishedRun, History, strip_html
+from ui.views.history import MAX_RUNS, FinishedRun, History, strip_html
 
 RUN = comparison(made={"date": "2026-11-26T20:00:00+00:00"})
 TEXT = json.dumps(RUN.to_json())
@@ -89,9 +89,9 @@ def test_several_files_and_zips_become_a_strip_of_runs(tmp_path):
 
 
 def test_no_more_are_opened_than_are_kept(tmp_path):
-    found = open_files([write(tmp_path, f"{k}.json") for k in range(MOST + 1)])
-    assert len(found.runs) == MOST
-    assert f"the first {MOST}" in found.notices[0]
+    found = open_files([write(tmp_path, f"{k}.json") for k in range(MAX_RUNS + 1)])
+    assert len(found.runs) == MAX_RUNS
+    assert f"the first {MAX_RUNS}" in found.notices[0]
 
 
 def changed(*path, to, text=TEXT):

@@ -73,7 +73,7 @@ def test_facts_are_in_every_format(plates, name):
     drawing = plates[name].figure(8.5)
     root = ET.fromstring(written(drawing, "SVG"))
     facts = json.loads(root.findtext(f"{SVG}metadata"))
-    assert (facts["picture"], facts["question"], facts["answer with every token"]) == (name, "what?", "rabbit")
+    assert (facts["picture"], facts["question"], facts["baseline answer"]) == (name, "what?", "rabbit")
     assert (facts["model"], facts["device"], facts["dtype"]) == ("crop-tiny", "cuda:0", "bfloat16")
     assert (facts["date"], facts["versions"], facts["visual tokens"]) == (MADE["date"], "torch 2.13.0", "576")
     with Image.open(io.BytesIO(written(drawing, "PNG"))) as image:
@@ -113,7 +113,7 @@ def test_a_panel_a_method_with_its_name_answer_and_probability(plates):
     shown = plates["methods"].figure(17.5)
     assert len(photos(shown)) == 5
     bold = [text.get_text() for text in shown.texts if text.get_fontweight() == "bold"]
-    assert bold == ["What each method keeps (budget: 33.3 %)", "every token", "CROP", "ILP", "Random", "DivPrune"]
+    assert bold == ["What each method keeps (budget: 33.3 %)", "Baseline", "CROP", "ILP", "Random", "DivPrune"]
     below = said(shown)
     assert below.count("“rabbit”") == 4 and below.count("× “turtle”") == 1
     assert "20.0 %, 116.8" in below and "99.0 %, 576" in below

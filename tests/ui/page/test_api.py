@@ -88,7 +88,7 @@ def test_of_figures_asked_for_in_a_row_the_last_one_stands():
     app = build(Answering(), [])
     config = app.get_config_file()
     ids = {each["props"].get("elem_id"): each["id"] for each in config["components"]}
-    for button in ("save-picture", "methods-file", "curves-file", "map-file"):
+    for button in ("save-figure", "methods-file", "curves-file", "map-file"):
         made = [each for each in config["dependencies"] if ids[button] in each["outputs"] and each["inputs"]]
         assert [each["trigger_mode"] for each in made] == ["always_last"], button
         assert [app.fns[each["id"]].concurrency_limit for each in made] == [1], "two that are sent at once come in turn"

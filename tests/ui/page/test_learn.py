@@ -65,7 +65,7 @@ def test_failures_tell_both_answers_and_why():
     for index in failures:
         assert f'data-index="{index}"' in html
         assert said(EXAMPLES[index]) == (
-            f"“{rows[index]['answer']}” with every token, “{rows[index]['measured']['crop 64']}” with CROP at 64"
+            f"“{rows[index]['answer']}” in the baseline, “{rows[index]['measured']['crop 64']}” with CROP at 64"
         )
     assert set(WHY_FAILED) == set(KINDS)
 

@@ -15,7 +15,7 @@ from crop_core.records.trace import PruneStep, TokenTrace
 from tests.support.fake_records import FakeEngine, about_several, comparison, sample_image
 from tests.support.panel import SETTINGS, Event
 from ui.page.handlers import Handlers
-from ui.page.images import MOST, open_all, other_regions
+from ui.page.images import MAX_IMAGES, open_all, other_regions
 from ui.views import figures, texts
 from ui.views.explorer_state import ExplorerState
 from ui.views.history import History, strip_html, thread_html
@@ -96,8 +96,8 @@ def test_a_region_of_a_image_that_is_not_there_is_told():
 def test_images_are_read_in_their_order_and_not_too_many(files):
     assert [image.size for image in open_all(files[0], files[1:])] == [(336, 336), *SIZES]
     assert len(open_all(files[0], None)) == 1
-    with pytest.raises(ImageError, match=f"{MOST + 1} images"):
-        open_all(files[0], files[:1] * MOST)
+    with pytest.raises(ImageError, match=f"{MAX_IMAGES + 1} images"):
+        open_all(files[0], files[:1] * MAX_IMAGES)
     with pytest.raises(ImageError, match="no image yet"):
         open_all(None, files)
 
@@ -196,7 +196,7 @@ def test_a_thread_stays_whole_when_an_earlier_turn_is_shown(files):
         assert html.count("<li>") == 3
         assert html.index('aria-current="true"') > html.index(f'data-index="{at}"')
         assert html.count('aria-current="true"') == 1
-    assert "every token: rabbit" in html
+    assert "Baseline: rabbit" in html
     assert "CROP: turtle" in html, "both runs' answers"
     assert html.count("run-region") == 9, "a region in each of three images, for each turn"
 
@@ -219,7 +219,7 @@ def test_a_turn_that_is_asked_again_leaves_the_thread_as_it_is(files):
 
 
 def test_a_turn_that_is_no_longer_kept_is_still_told(files, monkeypatch):
-    monkeypatch.setattr("ui.views.history.MOST", 1)
+    monkeypatch.setattr("ui.views.history.MAX_RUNS", 1)
     handlers = Handlers(FakeEngine(), [])
     history = follow(handlers, ask(handlers, files), "and the <b>sign</b>?")
     html = thread_html(history)

@@ -9,7 +9,7 @@ from crop_core.records.region import Region
 from tests.support.fake_records import FakeEngine, sample_image, told
 from tests.support.panel import SETTINGS
 from ui.page.handlers import BROKEN
-from ui.page.sweeps import SHARES, WHOLE, SweepHandlers, around, called, known
+from ui.page.sweeps import SHARES, WHOLE, SweepHandlers, centred_region, method_title, valid_methods
 from ui.views.figures import answer_map, budget_curves
 from ui.views.gallery import HEADERS, gallery_json, table_rows
 
@@ -26,12 +26,12 @@ def test_methods_come_one_by_one_at_the_budget_of_the_settings(scene):
     engine = FakeEngine()
     moments = list(SweepHandlers(engine).methods(scene, "what?", ["crop", "random"], *SETTINGS))
     assert [len(json.loads(gallery["data"])["rows"]) for gallery, *_ in moments[1:]] == [1, 2, 3]
-    assert [status for *_, status in moments] == ["Looking …", "0 of 2.", "1 of 2.", "2 ways asked."]
+    assert [status for *_, status in moments] == ["Starting …", "0 of 2.", "1 of 2.", "Done: 2 runs."]
     assert [way.config.budget for way in engine.asked] == [Budget(share=192 / 576)] * 2
     _, table, _, note, _ = moments[-1]
     assert note == ""
     assert [row[:3] for row in table] == [
-        ["every token", "rabbit", "yes"],
+        ["Baseline", "rabbit", "yes"],
         ["CROP", "rabbit", "yes"],
         ["Random", "turtle", "no"],
     ]
@@ -40,7 +40,7 @@ def test_methods_come_one_by_one_at_the_budget_of_the_settings(scene):
 def test_a_budget_that_a_method_cannot_meet_is_told_and_the_others_go_on(scene):
     settings = (SETTINGS[0], "custom", "7", *SETTINGS[3:])
     moments = list(SweepHandlers(FakeEngine()).methods(scene, "what?", ["crop", "ilp"], *settings))
-    assert moments[-1][4].startswith("2 ways asked.")
+    assert moments[-1][4].startswith("Done: 2 runs.")
     assert "CROP: A budget of 7 tokens is too small." in moments[-1][4]
     assert "ILP: A budget of 7" in moments[-1][4]
 
@@ -50,7 +50,7 @@ def test_a_sweep_asks_every_method_at_every_budget(scene):
     figure, _, note, status = list(SweepHandlers(engine).budgets(scene, "what?", ["plc", "ilp"], *SETTINGS))[-1]
     assert [way.config.budget.share for way in engine.asked] == [share for share in SHARES for _ in range(2)]
     assert {way.name for way in engine.asked} == {"PLC", "ILP"}, "CROP's stages are told apart"
-    assert (note, status) == ("", f"{2 * len(SHARES)} ways asked.")
+    assert (note, status) == ("", f"Done: {2 * len(SHARES)} runs.")
     assert [line.name for line in figure.data] == ["PLC", "PLC", "ILP", "ILP"]
 
 
@@ -58,7 +58,7 @@ def test_the_region_that_was_drawn_is_slid_over_all_cells_alone(scene):
     engine = FakeEngine()
     settings = (*SETTINGS[:6], "drawn", 0, 0, 1, 0)
     figure, _, _, status = list(SweepHandlers(engine).places(scene, "what?", *settings))[-1]
-    assert status == "64 ways asked."
+    assert status == "Done: 64 runs."
     assert {way.config.method for way in engine.asked} == {"region"}
     assert {(w.region.x1 - w.region.x0, w.region.y1 - w.region.y0) for w in engine.asked} == {(1, 0)}
     assert {(w.region.x0, w.region.y0) for w in engine.asked} == {(x, y) for x in range(7) for y in range(8)}
@@ -102,15 +102,15 @@ def test_a_failure_inside_keeps_what_is_shown(scene):
 
 
 def test_a_region_at_the_border_is_pushed_back_into_the_image():
-    assert around(0, 7, 3, 2, (80, 80)).grid == (0, 6, 2, 7)
-    assert around(4, 4, 3, 3, (80, 80)).grid == (3, 3, 5, 5)
-    assert around(5, 5, 8, 8, (80, 80)).grid == (0, 0, 7, 7)
+    assert centred_region(0, 7, 3, 2, (80, 80)).grid == (0, 6, 2, 7)
+    assert centred_region(4, 4, 3, 3, (80, 80)).grid == (3, 3, 5, 5)
+    assert centred_region(5, 5, 8, 8, (80, 80)).grid == (0, 0, 7, 7)
 
 
 def test_only_methods_that_prune_are_taken_and_in_their_order():
-    assert known(["random", "crop", "none"]) == ["crop", "random"]
-    assert [called(name) for name in ("crop", "plc", "divprune")] == ["CROP", "PLC", "DivPrune"]
-    assert len({called(name) for name in METHODS}) == len(METHODS)
+    assert valid_methods(["random", "crop", "none"]) == ["crop", "random"]
+    assert [method_title(name) for name in ("crop", "plc", "divprune")] == ["CROP", "PLC", "DivPrune"]
+    assert len({method_title(name) for name in METHODS}) == len(METHODS)
 
 
 def test_the_gallery_sends_what_all_share_once_and_no_scores():
@@ -128,7 +128,7 @@ def test_rows_of_the_table_hold_the_localizer_and_stay_numbers():
 
 
 def test_a_curve_marks_where_the_answer_flips_and_ends_at_every_token():
-    whole = told("every token", "none", chance=0.99)
+    whole = told("Baseline", "none", chance=0.99)
     points = [whole, told("CROP", chance=0.9), told("CROP", text="turtle", same=False, chance=0.1)]
     chance, work = budget_curves(points).data
     assert sorted(chance.y) == [0.1, 0.9, 0.99]
@@ -138,7 +138,7 @@ def test_a_curve_marks_where_the_answer_flips_and_ends_at_every_token():
 
 def test_the_map_puts_each_probability_in_its_cell():
     region = Region(0, 0, 0, 0, 100, 50, "drawn")
-    figure = answer_map(sample_image(100, 50), [told("every token"), told("3,1", region=region, chance=0.25)])
+    figure = answer_map(sample_image(100, 50), [told("Baseline"), told("3,1", region=region, chance=0.25)])
     heat = figure.data[0]
     assert heat.z[1][3] == 0.25
     assert heat.z[0][0] is None

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from tests.support.fake_records import request
 from ui.page.api import NAMES
-from ui.page.images import MOST
+from ui.page.images import MAX_IMAGES
 from ui.server import allowlist
 from ui.server.allowlist import JSON_BYTES, MB, RequestAllowlist
 from ui.server.rate_limit import RateError, RateLimit, RateLimitedEngine, visitor
@@ -65,7 +65,7 @@ def test_all_else_is_not_found(path: str) -> None:
 
 def test_the_endpoints_are_the_named_ones_and_uploads_are_one_questions_images() -> None:
     assert allowlist.ENDPOINTS.split("|") == list(NAMES)
-    assert allowlist.FILES == MOST
+    assert allowlist.FILES == MAX_IMAGES
 
 
 def test_a_body_has_a_largest_size_whatever_its_header_says() -> None:

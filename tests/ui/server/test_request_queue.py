@@ -242,9 +242,12 @@ def test_the_page_tells_who_waits_and_refuses_who_may_not(scene: str) -> None:
     assert [note for _, note, *_ in ask][-1] == ""
     held = turns.join("stream")
     methods = SweepHandlers(behind).methods(scene, "what?", ["crop"], *SETTINGS)
-    assert [next(methods)[-1] for _ in range(2)] == ["Looking …", "You are next: about 1 second."]
+    assert [next(methods)[-1] for _ in range(2)] == [
+        "Starting …",
+        "1 request is ahead of yours; about 1 second to wait.",
+    ]
     held.leave()
-    assert list(methods)[-1][-1] == "1 ways asked."
+    assert list(methods)[-1][-1] == "Done: 1 run."
 
 
 @pytest.fixture

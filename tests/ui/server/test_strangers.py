@@ -19,7 +19,7 @@ from tests.support import ROOT
 from tests.support.served import ask, png, served
 from ui.page import layout
 from ui.page.export_panel import offered
-from ui.page.hardened_blocks import FETCHED, STRANGE, HardenedBlocks
+from ui.page.hardened_blocks import MALFORMED, NO_URL, HardenedBlocks
 
 FILE = {"_type": "gradio.FileData"}
 
@@ -67,8 +67,8 @@ def test_no_address_is_fetched(start: Callable[..., Any], monkeypatch: pytest.Mo
     """Gradio refuses addresses inside by itself; here even one that it would fetch is not."""
     monkeypatch.setattr("gradio.processing_utils.PUBLIC_HOSTNAME_WHITELIST", ["127.0.0.1"])
     with elsewhere() as (address, asked), start() as app, httpx.Client(base_url=app) as client:
-        assert FETCHED in told(client, address)
-        assert FETCHED in told(client, address, url=address)
+        assert NO_URL in told(client, address)
+        assert NO_URL in told(client, address, url=address)
         assert client.get(f"gradio_api/file={address}").status_code == 404
         assert client.get(f"gradio_api/proxy={address}").status_code == 404
     assert asked == []
@@ -78,7 +78,7 @@ def test_no_address_is_fetched(start: Callable[..., Any], monkeypatch: pytest.Mo
 def test_a_file_of_the_server_is_neither_read_nor_served(path: str, start: Callable[..., Any]) -> None:
     with start() as app, httpx.Client(base_url=app) as client:
         said = told(client, path)
-        assert STRANGE in said and path not in said
+        assert MALFORMED in said and path not in said
         assert client.get(f"gradio_api/file={path}").status_code in (403, 404)
         for folder in ("static", "assets"):
             assert client.get(f"{folder}/..%2f..%2f..%2f..%2f..%2f..%2fetc/passwd").status_code in (403, 404)
@@ -192,7 +192,7 @@ def test_what_no_page_sends_is_one_sentence(
     monkeypatch.setattr("gradio.queueing.traceback.print_exc", lambda: printed.append(sys.exc_info()))
     with start() as app, httpx.Client(base_url=app) as client:
         event = client.post("gradio_api/call/localize", json={"data": [value, "what?"]}).json()["event_id"]
-        assert STRANGE in client.get(f"gradio_api/call/localize/{event}").text
+        assert MALFORMED in client.get(f"gradio_api/call/localize/{event}").text
     assert printed == []
 
 

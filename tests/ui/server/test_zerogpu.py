@@ -57,7 +57,7 @@ def test_the_handlers_answer_as_without_it(told: dict[str, Any]) -> None:
         ["Baseline", plain["baseline"]["answer"]],
         ["CROP", plain["crop"]["answer"]],
     ]
-    assert told["methods"]["status"] == "2 ways asked."
+    assert told["methods"]["status"] == "Done: 2 runs."
 
 
 @pytest.mark.skipif(not BUNDLED, reason="the bundled models are missing")
@@ -71,7 +71,7 @@ def test_every_call_asks_for_its_own_time(told: dict[str, Any]) -> None:
     assert [entry for entry, _ in told["durations"]] == [
         "stream", "stream", "stream", "run_many", "localize", "answer",
     ]  # fmt: skip
-    assert all(zerogpu.LEAST <= seconds <= zerogpu.MOST for _, seconds in told["durations"])
+    assert all(zerogpu.MIN_SECONDS <= seconds <= zerogpu.MAX_SECONDS for _, seconds in told["durations"])
 
 
 def test_the_time_grows_with_the_work() -> None:
@@ -143,7 +143,7 @@ def test_a_quota_is_told_without_markup() -> None:
 
 
 def test_a_gpu_that_is_taken_back_is_told() -> None:
-    engine = ZeroEngine(Refusing(), failing(gr.Error(zerogpu.TAKEN, title=zerogpu.WORKER)))
+    engine = ZeroEngine(Refusing(), failing(gr.Error(zerogpu.ABORTED, title=zerogpu.WORKER)))
     with pytest.raises(ZeroError, match=r"^The GPU was taken back before the answer was there; .*\.$"):
         engine.call(request("localize"))
 

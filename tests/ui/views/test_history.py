@@ -5,7 +5,7 @@ import pytest
 from crop_core.records.region import Region
 from tests.support.fake_records import comparison, sample_image
 from ui.views.explorer_state import ExplorerState
-from ui.views.history import MOST, MOST_PIXELS, FinishedRun, History, strip_html
+from ui.views.history import MAX_PIXELS, MAX_RUNS, FinishedRun, History, strip_html
 from ui.views.rendering import render
 
 
@@ -24,9 +24,9 @@ def of(*runs):
 
 def test_the_newest_run_is_shown_and_the_oldest_goes_first():
     assert History().shown is None
-    runs = [run(f"what {k}?") for k in range(MOST + 2)]
+    runs = [run(f"what {k}?") for k in range(MAX_RUNS + 2)]
     history = of(*runs)
-    assert [each.result.question for each in history.runs] == [f"what {k}?" for k in range(2, MOST + 2)]
+    assert [each.result.question for each in history.runs] == [f"what {k}?" for k in range(2, MAX_RUNS + 2)]
     assert history.shown.result is runs[-1].result
     assert history.choose(0).shown.result is runs[2].result
     assert history.shown.result is runs[-1].result, "never changed in place"
@@ -36,10 +36,10 @@ def test_runs_about_one_image_share_it_and_large_images_push_older_ones_out(monk
     history = of(run(), run())
     assert history.runs[0].images is history.runs[1].images
     assert history.runs[0].view.images is history.runs[1].view.images
-    monkeypatch.setattr("ui.views.history.MOST_PIXELS", 336 * 336 + 100 * 100)
+    monkeypatch.setattr("ui.views.history.MAX_PIXELS", 336 * 336 + 100 * 100)
     assert len(of(run(), run(), run(size=(100, 100))).runs) == 3
     assert [each.images[0].size for each in of(run(), run(size=(110, 110))).runs] == [(110, 110)]
-    assert MOST_PIXELS >= 64_000_000, "one image of the largest size is always kept"
+    assert MAX_PIXELS >= 64_000_000, "one image of the largest size is always kept"
 
 
 @pytest.mark.parametrize("index", [None, -1, 2, "0", True, 1.0, [0]])

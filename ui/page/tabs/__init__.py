@@ -15,7 +15,7 @@ from ui.views.examples import Example
 
 @dataclass(frozen=True)
 class TabContext:
-    """What a tab may read of the page. sweeps: handlers that run many configurations, and the engine. inputs: image,
+    """What a tab may read of the page. sweeps: handlers of many runs, and the engine. inputs: image,
     question and settings. note: the message under them. model: how events that need the model are queued.
     """
 

@@ -11,13 +11,13 @@ from ui.page.tabs import TabContext
 TITLE, ORDER = "Budget", 30
 FIRST = ["crop", "divprune", "random"]
 INTRO = (
-    "How much of the answer to your question is left as the budget shrinks. The probability is that of "
-    "the whole answer that every visual token gives; a cross is where the method says something else."
+    "How likely the baseline's answer stays as the budget shrinks. The probability is that of "
+    "the baseline's whole answer; a cross marks a budget at which the method gives another one."
 )
 
 
 def build(page: TabContext) -> None:
-    """Reads the image, question and settings on the left."""
+    """Build the tab; it reads the image, question and settings on the left."""
     gr.Markdown(INTRO)
     names = method_choice(FIRST, "swept-methods")
     start, stop, status = buttons("Sweep the budget", "budgets")

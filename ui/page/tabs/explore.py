@@ -17,13 +17,13 @@ TITLE, ORDER = "Explore", 10
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
 ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
 PLACES_INTRO = (
-    "Slides the region, in the size that was found or drawn, over all 64 cells, and lets the model see nothing else: "
-    "bright is where it still gives the answer of every token."
+    "Slides the region, in its predicted or drawn size, over all 64 cells, and keeps only the tokens inside: bright "
+    "cells are where the model still gives the baseline's answer."
 )
 
 
 def build(page: TabContext) -> dict[str, Any]:
-    """Returns the widgets that the handlers change."""
+    """Build the tab; returns the widgets that the handlers change."""
     explorer = ExplorerView(elem_id="explorer")
     runs = Strip("", elem_id="runs")
     link = gr.Textbox(

@@ -18,14 +18,15 @@ from ui.views.rendering import Card, render
 TITLE, ORDER = "Learn", 40
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 INTRO = (
-    "Six short steps on prepared examples, some ten minutes in all. Each shows the app at work, with one thing to try "
-    "and one question to answer."
+    "Six short steps on prepared examples, about ten minutes in all. Each has one thing to try and one question to "
+    "answer."
 )
+FAILURES_INTRO = "Right in the baseline, wrong with CROP at 64 tokens. A click runs an example again."
 
 
 @dataclass(frozen=True)
 class Bar:
-    """The lesson's widgets. step: the place in STEPS, -1 before and after the lesson."""
+    """The lesson's widgets. step: index in STEPS, -1 before and after the lesson."""
 
     step: gr.State
     box: gr.Column
@@ -43,7 +44,7 @@ class Bar:
 
 
 def lesson_bar() -> Bar:
-    """Hidden until the lesson is started."""
+    """Build the bar, hidden until the lesson starts."""
     step = gr.State(-1)
     with gr.Column(visible=False, elem_id="lesson") as box:
         text = gr.Markdown(elem_id="lesson-text")
@@ -58,25 +59,25 @@ def lesson_bar() -> Bar:
 
 
 def build(page: TabContext) -> dict[str, Any]:
-    """Lesson, failure gallery, glossary; returns the lesson's start, and the strip of failures if there are any."""
+    """Build lesson, failure gallery and glossary; returns the start button, and the strip of failures if any."""
     failures = [index for index, one in enumerate(page.examples) if one.pruning_fails]
     gr.Markdown(f"## A lesson in six steps\n\n{INTRO}")
     start = gr.Button("Start the lesson", variant="primary", elem_id="lesson-start", scale=0, min_width=180)
     strip = None
     if failures:
-        gr.Markdown("## Where pruning failed\n\nRight with every token, wrong with CROP at 64. A click asks again.")
+        gr.Markdown(f"## Where pruning failed\n\n{FAILURES_INTRO}")
         strip = Strip(failures_html(page.examples, failures), elem_id="failures")
     gr.HTML(render("glossary", GLOSSARY), elem_id="glossary", apply_default_css=False)
     return {"start": start, "failures": strip}
 
 
 def known(at: object) -> bool:
-    """Whether that is the place of a step."""
+    """Whether `at` is the index of a step."""
     return type(at) is int and 0 <= at < len(STEPS)
 
 
 def moment(at: int) -> tuple[Any, ...]:
-    """`Bar.outputs` for the step in that place, or for none."""
+    """Updates of `Bar.outputs` for the step at this index, or for none."""
     if not known(at):
         return -1, gr.Column(visible=False), *(gr.skip(),) * 5
     step = STEPS[at]
@@ -107,7 +108,7 @@ def prepared(at: int, examples: list[Example]) -> tuple[Any, ...]:
 def asked_by(
     bar: Bar, start: gr.Button, panel: SettingsPanel, asked: list[Any], tabs: gr.Tabs, examples: list[Example]
 ) -> Any:
-    """Wires start, next, back and end; returns the event after which the step's example is to be asked."""
+    """Bind start, next, back and end; returns the events after which the step's example is run."""
     inputs = [*asked, panel.method, panel.budget, panel.mode]
 
     def go(at: int) -> tuple[Any, ...]:
@@ -123,7 +124,7 @@ def asked_by(
 
 
 def failures_html(examples: list[Example], failures: list[int]) -> str:
-    """The examples on which pruning fails, with what was said and why."""
+    """Cards of the examples on which pruning fails, with both answers and the reason."""
     failed = [(index, examples[index]) for index in failures]
     cards = [
         Card(index, one.question, (said(one), WHY_FAILED.get(one.kind, "")), thumbnail(one.image))
@@ -134,4 +135,4 @@ def failures_html(examples: list[Example], failures: list[int]) -> str:
 
 def said(example: Example) -> str:
     """Both answers of an example on which pruning fails."""
-    return f"“{texts.quoted(example.answer)}” with every token, “{texts.quoted(example.pruned)}” with CROP at 64"
+    return f"“{texts.quoted(example.answer)}” in the baseline, “{texts.quoted(example.pruned)}” with CROP at 64"

@@ -1,25 +1,25 @@
-// Both answers, what stands between them and the panels (a hint, the progress or the verdict), and notices. All texts and
-// numbers of a result come from the Python side.
+// Both answers, below them a hint, the progress or the verdict, and notices. All texts and numbers of a result come from
+// the Python side.
 import { h } from "./dom.js";
 import { probability } from "./format.js";
 
-const SHOWN_TOKENS = 8; // of an answer, before the others are folded
+const SHOWN_TOKENS = 8; // tokens of an answer before the others are folded
 const LONG = 60; // characters from which an answer is set smaller
 const STAGES = [
-  ["localize", "Find the region"],
-  ["baseline", "Answer with every token"],
+  ["localize", "Localize"],
+  ["baseline", "Answer in the baseline"],
   ["crop", ""],
   ["measure", "Compare"],
 ];
 const HINTS = {
   empty:
-    "Pick an example or give an image and a question. You will see where the answer is looked for, what happens to every visual token, and what it saves or costs.",
+    "Choose an example, or give an image and a question. You will see which region is selected, what happens to every visual token, and what that saves or costs.",
   idle: "Ask a question about it, and press Run.",
 };
 
 const stageIndex = (stage) => STAGES.findIndex(([key]) => key === stage);
 
-// Whether a run in this stage goes on.
+// Whether a run is active in this stage.
 export const isRunning = (stage) => stageIndex(stage) >= 0;
 
 function answerCard(kind, title) {
@@ -45,7 +45,7 @@ function tokenChips(tokens) {
   return [...chips.slice(0, SHOWN_TOKENS), h("details", {}, h("summary", {}, `${others.length} more tokens`), others)];
 }
 
-// How far a run is.
+// Progress of a run.
 class Progress {
   constructor() {
     this.items = STAGES.map(([key, text]) => h("li", { "data-stage": key }, text));
@@ -66,7 +66,7 @@ class Progress {
 
 export class Answers {
   constructor() {
-    this.cards = { baseline: answerCard("baseline", "Every visual token"), crop: answerCard("crop", "") };
+    this.cards = { baseline: answerCard("baseline", "Baseline"), crop: answerCard("crop", "") };
     this.hint = h("p", { class: "cx-hint" });
     this.progress = new Progress();
     this.verdict = h("div", { class: "cx-verdict", role: "status" });
@@ -77,7 +77,7 @@ export class Answers {
     this.root = h("section", props, baseline.root, crop.root, between, this.notices);
   }
 
-  // During a run the height of the previous one is kept, so that nothing below jumps.
+  // Keeps the previous height during a run, so that nothing below jumps.
   update(state) {
     this.root.style.minHeight = isRunning(state.stage) ? `${this.root.offsetHeight}px` : "";
     this.hint.textContent = HINTS[state.stage] || "";

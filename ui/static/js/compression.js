@@ -15,9 +15,9 @@ export function compressionCaption({ inputs, total, group }) {
   return `${total} visual tokens become ${inputs} (${percent(inputs, total)})${tail}. Hover a cell for its group.`;
 }
 
-// What the legend says of a row of `ringRows`.
+// Legend text of a row of `ringRows`.
 export function ringText({ before, after }) {
-  if (before === after) return `${before} kept as they are`;
+  if (before === after) return `${before} retained`;
   return `${before} → ${after}, about ${Number((before / after).toPrecision(2))} to 1`;
 }
 
@@ -25,14 +25,14 @@ export class CompressionPanel {
   // onPick: called with the token that is clicked.
   constructor(onPick) {
     this.state = {};
-    this.ring = null; // the only ring that is shown, null for all
-    this.picture = new ImageCanvas("The visual tokens after compression", (ctx, p) => this.paint(ctx, p));
-    this.views = new ViewSwitch(() => this.picture.draw());
-    this.picture.tipAt = (x, y) => tokenTip(this.views.shown, x, y);
-    this.picture.onPick = onPick;
+    this.ring = null; // the only ring shown, null for all
+    this.canvas = new ImageCanvas("The visual tokens after compression", (ctx, p) => this.paint(ctx, p));
+    this.views = new ViewSwitch(() => this.canvas.draw());
+    this.canvas.tipAt = (x, y) => tokenTip(this.views.shown, x, y);
+    this.canvas.onPick = onPick;
     this.caption = h("p", { class: "cx-caption" });
     this.legend = h("ul", { class: "cx-legend" });
-    this.root = h("div", {}, this.picture.root, this.views.root, this.caption, this.legend);
+    this.root = h("div", {}, this.canvas.root, this.views.root, this.caption, this.legend);
   }
 
   update(state) {
@@ -45,7 +45,7 @@ export class CompressionPanel {
       : "Tokens outside the region are averaged in rings of growing windows.";
     const pooled = trace?.members.some((list) => list.length > 1);
     this.legend.replaceChildren(...(pooled ? ringRows(trace).map((row) => this.legendItem(row)) : []));
-    if (state.image) this.picture.show(state.image, state.size);
+    if (state.image) this.canvas.show(state.image, state.size);
   }
 
   // A ring's line in the legend; pressed, only this ring is shown.

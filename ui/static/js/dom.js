@@ -1,4 +1,4 @@
-// DOM elements (children are nodes or text, never markup), icons, and the reader's wish for less motion.
+// DOM elements (children are nodes or text, never markup), icons, and the preference for reduced motion.
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(node, props, children) {

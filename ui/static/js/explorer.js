@@ -1,4 +1,4 @@
-// The explorer: draws everything there is to see of one run. Knows nothing of the server.
+// The explorer: all views of one run. Knows nothing of the server.
 import { Answers, isRunning } from "./answers.js";
 import { CompressionPanel } from "./compression.js";
 import { decodeImage, h, icon, prefersReducedMotion } from "./dom.js";
@@ -21,7 +21,7 @@ function makePanel(number, title, body) {
 }
 
 export class Explorer {
-  // onDraw: called when the user changed a region; onAsk: when it shall be asked about. Neither in a recorded run.
+  // onDraw: called when the user changed a region; onAsk: when it shall be run. Neither in a recorded run.
   constructor(root, onDraw = () => {}, onAsk = () => {}) {
     const pin = (token) => this.pin(token);
     this.region = new RegionPanel(onDraw, onAsk);
@@ -81,12 +81,12 @@ export class Explorer {
     this.show();
   }
 
-  // Ignores what still comes of the run on screen.
+  // Ignores further updates of the run on screen.
   stop() {
     this.stopped = this.state.id;
   }
 
-  // On a narrow screen the answer would appear below what is seen.
+  // On a narrow screen the answer would appear below the visible part.
   reveal() {
     const behavior = prefersReducedMotion() ? "auto" : "smooth";
     const below = this.root.getBoundingClientRect().top > 0.7 * window.innerHeight;
@@ -106,7 +106,7 @@ export class Explorer {
     return images;
   }
 
-  // Draws everything, with the image that is chosen.
+  // Draws everything, with the chosen image.
   show() {
     const { at } = this.thumbs;
     const { images, sizes, regions, traces } = this.state;
@@ -120,7 +120,7 @@ export class Explorer {
     });
   }
 
-  // During a run the height of the previous one is kept, so that nothing jumps.
+  // Keeps the previous height during a run, so that nothing jumps.
   draw(state) {
     this.root.style.minHeight = isRunning(state.stage) ? `${this.root.offsetHeight}px` : "";
     this.root.dataset.stage = state.stage;
@@ -135,17 +135,17 @@ export class Explorer {
   }
 
   // Canvases of the panels with tokens.
-  get tokenPictures() {
-    return [this.compression.picture, ...this.pruning.pictures];
+  get tokenCanvases() {
+    return [this.compression.canvas, ...this.pruning.canvases];
   }
 
-  // Marks a token in the images and in the table; -1 marks none.
+  // Marks a token in the views and in the table; -1 marks none.
   pin(token) {
-    for (const picture of this.tokenPictures) picture.pin(token);
+    for (const canvas of this.tokenCanvases) canvas.pin(token);
     this.table.show(token);
   }
 
   redraw() {
-    for (const picture of [this.region.picture, ...this.tokenPictures]) picture.draw();
+    for (const canvas of [this.region.canvas, ...this.tokenCanvases]) canvas.draw();
   }
 }

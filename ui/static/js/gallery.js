@@ -1,4 +1,4 @@
-// Methods side by side: for each a small image of how long every visual token stays.
+// Methods side by side: for each a small view of how long every visual token stays.
 import { decodeImage, h } from "./dom.js";
 import { oneDecimal } from "./format.js";
 import { ImageCanvas } from "./image.js";
@@ -11,17 +11,17 @@ class GalleryCard {
   constructor(row, shared) {
     this.trace = parseTrace({ ...shared, ...row.trace });
     this.shown = inView(this.trace, this.trace.views[this.trace.views.length - 1]);
-    this.picture = new ImageCanvas(`What ${row.name} keeps`, (ctx, p) => this.paint(ctx, p));
-    this.picture.tipAt = (x, y) => tokenTip(this.shown, x, y);
+    this.canvas = new ImageCanvas(`What ${row.name} keeps`, (ctx, p) => this.paint(ctx, p));
+    this.canvas.tipAt = (x, y) => tokenTip(this.shown, x, y);
     const verdict = row.same ? "same answer" : "another answer";
-    const chance = `gives the full answer ${(100 * row.chance).toFixed(1)} %`;
+    const chance = `baseline answer ${(100 * row.chance).toFixed(1)} %`;
     this.root = h(
       "article",
       { class: `cx-card cx-method ${row.same ? "cx-kept" : "cx-lost"}` },
       h("h3", {}, row.name),
-      this.picture.root,
+      this.canvas.root,
       h("p", { class: "cx-answer" }, row.text || "—"),
-      h("p", { class: "cx-small" }, `${verdict} · ${chance} · ${oneDecimal(row.mean)} tokens a layer`),
+      h("p", { class: "cx-small" }, `${verdict} · ${chance} · ${oneDecimal(row.mean)} tokens per layer`),
     );
   }
 
@@ -47,11 +47,11 @@ export class Gallery {
     const image = await decodeImage(payload.image);
     this.cards = data.rows.map((row) => new GalleryCard(row, data.shared));
     this.root.replaceChildren(...this.cards.map((card) => card.root));
-    for (const card of this.cards) card.picture.show(image, data.shared.image_size);
+    for (const card of this.cards) card.canvas.show(image, data.shared.image_size);
     this.root.dataset.count = this.cards.length;
   }
 
   redraw() {
-    for (const card of this.cards) card.picture.draw();
+    for (const card of this.cards) card.canvas.draw();
   }
 }

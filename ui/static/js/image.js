@@ -4,9 +4,9 @@ import { h } from "./dom.js";
 export class ImageCanvas {
   // draw(context, canvas): paints over the image, in image pixels; `canvas.px` is one screen pixel in that unit.
   constructor(label, draw) {
-    this.canvas = h("canvas", { class: "cx-canvas", role: "img", "aria-label": label });
+    this.element = h("canvas", { class: "cx-canvas", role: "img", "aria-label": label });
     this.tip = h("div", { class: "cx-tip", hidden: true });
-    this.root = h("div", { class: "cx-stage" }, this.canvas, this.tip);
+    this.root = h("div", { class: "cx-stage" }, this.element, this.tip);
     this.overlay = draw;
     this.image = null;
     this.size = [1, 1];
@@ -15,10 +15,10 @@ export class ImageCanvas {
     this.tipAt = null; // (x, y) -> {token, lines}
     this.onPick = null; // called with the token that is clicked
     new ResizeObserver(() => this.draw()).observe(this.root);
-    this.canvas.addEventListener("pointermove", (event) => this.point(event));
-    this.canvas.addEventListener("pointerdown", (event) => this.point(event)); // a tap, where nothing hovers
-    this.canvas.addEventListener("click", (event) => this.pick(event));
-    this.canvas.addEventListener("pointerleave", () => this.leave());
+    this.element.addEventListener("pointermove", (event) => this.point(event));
+    this.element.addEventListener("pointerdown", (event) => this.point(event)); // a tap, where nothing hovers
+    this.element.addEventListener("click", (event) => this.pick(event));
+    this.element.addEventListener("pointerleave", () => this.leave());
   }
 
   show(image, size) {
@@ -32,11 +32,11 @@ export class ImageCanvas {
     const ratio = window.devicePixelRatio || 1;
     const [width, height] = [this.root.clientWidth, this.root.clientHeight];
     if (!width || !height || !this.image) return;
-    this.canvas.width = Math.round(width * ratio);
-    this.canvas.height = Math.round(height * ratio);
-    const ctx = this.canvas.getContext("2d");
-    const unit = this.canvas.width / this.size[0];
-    ctx.setTransform(unit, 0, 0, this.canvas.height / this.size[1], 0, 0);
+    this.element.width = Math.round(width * ratio);
+    this.element.height = Math.round(height * ratio);
+    const ctx = this.element.getContext("2d");
+    const unit = this.element.width / this.size[0];
+    ctx.setTransform(unit, 0, 0, this.element.height / this.size[1], 0, 0);
     ctx.imageSmoothingQuality = "high";
     ctx.drawImage(this.image, 0, 0, this.size[0], this.size[1]);
     this.px = ratio / unit;
@@ -50,7 +50,7 @@ export class ImageCanvas {
 
   // Position of a pointer event in image pixels.
   position(event) {
-    const box = this.canvas.getBoundingClientRect();
+    const box = this.element.getBoundingClientRect();
     return [
       ((event.clientX - box.left) / box.width) * this.size[0],
       ((event.clientY - box.top) / box.height) * this.size[1],

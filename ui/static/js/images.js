@@ -34,7 +34,7 @@ export class ImageSwitch {
   constructor(onChange) {
     this.onChange = onChange;
     this.at = 0; // the chosen image
-    this.root = h("div", { class: "cx-thumbs", role: "group", "aria-label": "Pictures", hidden: true });
+    this.root = h("div", { class: "cx-thumbs", role: "group", "aria-label": "Images", hidden: true });
   }
 
   update(images) {

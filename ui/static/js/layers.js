@@ -1,4 +1,4 @@
-// What is painted over the image: grid, region, hatched border, pooled groups, dropped tokens.
+// Layers painted over the image: grid, region, hatched border, pooled groups, dropped tokens.
 // Every function takes the canvas context in image pixels and `px`, one screen pixel in that unit.
 import { clamp } from "./format.js";
 import { CELLS, regionBox } from "./grid.js";

@@ -3,7 +3,7 @@ import { Explorer } from "./explorer.js";
 import { Gallery } from "./gallery.js";
 import { fieldsToRegions, regionsToFields } from "./images.js";
 
-// Draws the component's value now and whenever it changes; draws again when the theme does.
+// Draws the component's value now and whenever it or the theme changes.
 function keepDrawn(name, view, { props, watch }) {
   const update = () => view.update(props.value).catch((error) => console.error(`${name}: ${error.message}`));
   watch("value", update);

@@ -1,13 +1,13 @@
-// The explorer's colours: CSS variables of the page, which are written by ui/views/palette.py.
+// The explorer's colours: CSS variables of the page, from ui/views/palette.py.
 
-const known = new Map();
+const cache = new Map();
 
-// Value of --cx-NAME; read once, since canvases need it for every token.
+// Value of --cx-NAME, cached, since canvases need it for every token.
 function variable(name) {
-  if (!known.get(name)) {
-    known.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--cx-${name}`).trim());
+  if (!cache.get(name)) {
+    cache.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--cx-${name}`).trim());
   }
-  return known.get(name);
+  return cache.get(name);
 }
 
 export const palette = {

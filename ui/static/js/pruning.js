@@ -1,4 +1,4 @@
-// Panel 3: which tokens are left at each layer of the LLM, and any two layers side by side.
+// Panel 3: the tokens left at each layer of the LLM, and any two layers side by side.
 import { AliveCurve } from "./curve.js";
 import { h, icon } from "./dom.js";
 import { clamp, percent } from "./format.js";
@@ -19,15 +19,15 @@ class LayerView {
     this.onMove = onMove;
     this.layer = 0;
     const alt = "The visual tokens alive at the chosen layer";
-    this.picture = new ImageCanvas(alt, (ctx, p) => this.paint(ctx, p));
-    this.views = new ViewSwitch(() => this.picture.draw());
-    this.picture.tipAt = (x, y) => tokenTip(this.views.shown, x, y);
-    this.picture.onPick = onPick;
+    this.canvas = new ImageCanvas(alt, (ctx, p) => this.paint(ctx, p));
+    this.views = new ViewSwitch(() => this.canvas.draw());
+    this.canvas.tipAt = (x, y) => tokenTip(this.views.shown, x, y);
+    this.canvas.onPick = onPick;
     const range = { type: "range", min: 0, max: 0, value: 0, class: "cx-slider", "aria-label": label };
     this.slider = h("input", { ...range, oninput: () => this.go(Number(this.slider.value)) });
     this.now = h("p", { class: "cx-caption cx-now" });
     this.controls = h("div", { class: "cx-controls" }, this.slider);
-    this.root = h("div", { class: "cx-layer" }, this.picture.root, this.views.root, this.controls, this.now);
+    this.root = h("div", { class: "cx-layer" }, this.canvas.root, this.views.root, this.controls, this.now);
   }
 
   update({ trace, image, size }, layer) {
@@ -35,7 +35,7 @@ class LayerView {
     this.views.update(trace);
     this.controls.hidden = !trace;
     if (trace) this.slider.max = trace.layers - 1;
-    if (image) this.picture.show(image, size);
+    if (image) this.canvas.show(image, size);
     if (trace) this.go(layer);
     else this.now.textContent = EMPTY;
   }
@@ -48,7 +48,7 @@ class LayerView {
     const alive = trace.alive[this.layer];
     this.slider.setAttribute("aria-valuetext", `layer ${this.layer}, ${alive} visual tokens alive`);
     this.describe(trace, alive);
-    this.picture.draw();
+    this.canvas.draw();
     this.onMove(this.layer);
   }
 
@@ -75,7 +75,7 @@ class LayerView {
 }
 
 export class PruningPanel {
-  // onPick: called with the token that is clicked; onWiden: with whether the panel needs room for two images.
+  // onPick: called with the token that is clicked; onWiden: with whether the panel needs room for two views.
   constructor(onPick, onWiden) {
     this.state = {};
     this.onWiden = onWiden;
@@ -93,8 +93,8 @@ export class PruningPanel {
     this.setPlaying(false);
   }
 
-  get pictures() {
-    return [this.view.picture, this.other.picture];
+  get canvases() {
+    return [this.view.canvas, this.other.canvas];
   }
 
   // A new trace opens at its last cut.

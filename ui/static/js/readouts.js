@@ -17,7 +17,7 @@ function card(readout, method) {
     "article",
     { class: `cx-readout cx-${readout.tone}`, "data-key": readout.key },
     h("header", {}, h("h3", {}, readout.label), change),
-    barRow("baseline", readout, "all"),
+    barRow("baseline", readout, "baseline"),
     barRow("crop", readout, method),
     readout.localizer ? h("p", { class: "cx-part" }, h("i", { class: "cx-loc" }), readout.localizer) : null,
     h("p", { class: "cx-small" }, readout.explain),

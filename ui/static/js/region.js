@@ -13,7 +13,7 @@ export function regionCaption({ grid: [x0, y0, x1, y1], source }) {
   return `${SOURCES[source] || source}: columns ${x0}–${x1}, rows ${y0}–${y1}, ${cells} of 64 cells.`;
 }
 
-// What is said of the part of an image that the model cannot see; null where it sees all of it.
+// Text on the part of an image that the model cannot see; null where it sees all of it.
 export function borderCaption(size, visible) {
   if (!visible || !borderHidden(size, visible)) return null;
   const share = 1 - ((visible[2] - visible[0]) * (visible[3] - visible[1])) / (size[0] * size[1]);
@@ -23,23 +23,23 @@ export function borderCaption(size, visible) {
 const button = (props, text) => h("button", { type: "button", class: "cx-button", ...props }, text);
 
 export class RegionPanel {
-  // onDraw: called when the user changed a region; onAsk: when it shall be asked about.
+  // onDraw: called when the user changed a region; onAsk: when it shall be run.
   constructor(onDraw, onAsk) {
     this.onDraw = onDraw;
     this.onAsk = onAsk;
     this.state = {};
-    this.own = {}; // the user's regions until they are asked about, by image
+    this.own = {}; // the user's regions until they are run, by image
     this.drawing = false;
     this.dragged = null; // {cell, grid, how} where a drag began
-    this.picture = new ImageCanvas("The image with its 8 by 8 grid and the region", (ctx, p) => this.paint(ctx, p));
+    this.canvas = new ImageCanvas("The image with its 8 by 8 grid and the region", (ctx, p) => this.paint(ctx, p));
     this.box = this.makeBox();
-    this.picture.root.append(this.box);
+    this.canvas.root.append(this.box);
     this.caption = h("p", { class: "cx-caption", "aria-live": "polite" });
     this.border = h("p", { class: "cx-caption cx-note" });
     this.confidence = h("div", { class: "cx-confidence", hidden: true });
     const tools = this.makeTools();
-    this.root = h("div", {}, this.picture.root, this.caption, this.confidence, this.border, ...tools);
-    this.listen(this.picture.canvas, this.box);
+    this.root = h("div", {}, this.canvas.root, this.caption, this.confidence, this.border, ...tools);
+    this.listen(this.canvas.element, this.box);
   }
 
   // The box over the canvas that is dragged, with a handle at each edge and corner.
@@ -52,10 +52,10 @@ export class RegionPanel {
   makeTools() {
     const draw = { "aria-pressed": "false", onclick: () => this.setDrawing(!this.drawing) };
     this.draw = button(draw, "Draw a region");
-    this.ask = button({ class: "cx-button cx-primary", onclick: () => this.onAsk() }, "Ask with this region");
-    this.reset = button({ onclick: () => this.finishRegion(this.state.region.grid) }, "Put it back");
+    this.ask = button({ class: "cx-button cx-primary", onclick: () => this.onAsk() }, "Run with this region");
+    this.reset = button({ onclick: () => this.finishRegion(this.state.region.grid) }, "Reset the region");
     this.auto = h("input", { type: "checkbox" });
-    const label = "Ask again by itself when the region changes";
+    const label = "Run again automatically when the region changes";
     this.autoLabel = h("label", { class: "cx-small cx-auto" }, this.auto, label);
     return [h("div", { class: "cx-tools" }, this.ask, this.reset, this.draw), this.autoLabel];
   }
@@ -89,7 +89,7 @@ export class RegionPanel {
     this.update(this.state);
   }
 
-  // The region that is shown: the user's own until it is asked about, else that of the answer.
+  // The region that is shown: the user's own until it is run, else that of the answer.
   get grid() {
     return this.drawn || (this.state.region ? this.state.region.grid : null);
   }
@@ -99,7 +99,7 @@ export class RegionPanel {
   }
 
   setDrawing(on) {
-    const { canvas } = this.picture;
+    const canvas = this.canvas.element;
     this.drawing = on;
     this.draw.setAttribute("aria-pressed", String(on));
     this.draw.textContent = on ? "Done drawing" : "Draw a region";
@@ -112,22 +112,22 @@ export class RegionPanel {
     this.update(this.state);
   }
 
-  // The user's region, or null; with `report`, the page hears of it.
+  // The user's region, or null; with `report`, the page is notified.
   setDrawn(cells, report) {
     this.drawn = isRegion(cells) ? cells : null;
     if (report && this.drawn) this.onDraw();
     this.update(this.state);
   }
 
-  // A region that is no longer dragged: reported, and asked about where the checkbox says so.
+  // A region that is no longer dragged: reported, and run if the checkbox is set.
   finishRegion(cells) {
     this.setDrawn(cells, true);
     if (this.auto.checked && this.edited) this.onAsk();
   }
 
   cell(event) {
-    const [x, y] = this.picture.position(event);
-    const [width, height] = this.picture.size;
+    const [x, y] = this.canvas.position(event);
+    const [width, height] = this.canvas.size;
     return [cellAt(x, width), cellAt(y, height)];
   }
 
@@ -154,7 +154,7 @@ export class RegionPanel {
     this.dragged = null;
   }
 
-  // Arrow keys move the region by a cell, with shift they move its lower right corner; Enter asks, Escape resets.
+  // Arrow keys move the region by a cell, with shift they move its lower right corner; Enter runs, Escape resets.
   key(event) {
     if (event.key === "Escape") return this.escape();
     if (event.key === "Enter" && this.edited) return this.onAsk();
@@ -170,7 +170,7 @@ export class RegionPanel {
   }
 
   update(state) {
-    if (state.regions !== this.state.regions) this.forgetAnswered(state);
+    if (state.regions !== this.state.regions) this.dropAnswered(state);
     if (state.at !== this.state.at && this.drawing) this.setDrawing(false);
     this.state = state;
     const { region, trace, size } = state;
@@ -181,12 +181,12 @@ export class RegionPanel {
     this.ask.hidden = this.reset.hidden = !(done && this.edited) || state.fixed;
     this.autoLabel.hidden = !(done && region) || state.fixed;
     this.draw.hidden = Boolean(state.fixed);
-    if (state.image) this.picture.show(state.image, size);
+    if (state.image) this.canvas.show(state.image, size);
     this.placeBox();
   }
 
   // On a new answer or image, drops what the user drew for another one.
-  forgetAnswered(state) {
+  dropAnswered(state) {
     if (this.dragged || this.drawing) return;
     const stays = ([at]) => !state.regions[at] || (state.stage !== "done" && state.regions[at].source === "drawn");
     this.own = Object.fromEntries(Object.entries(this.own).filter(stays));
@@ -196,7 +196,7 @@ export class RegionPanel {
     const { region } = this.state;
     if (this.drawing)
       return "Drag over the cells that matter (arrow keys move, Shift + arrows resize), then press Run.";
-    if (this.edited) return `${regionCaption({ grid: this.drawn, source: "drawn" })} Not asked yet.`;
+    if (this.edited) return `${regionCaption({ grid: this.drawn, source: "drawn" })} Not run yet.`;
     if (this.state.fixed) return regionCaption(region);
     if (!region) return "The region appears here when you press Run.";
     return `${regionCaption(region)} Drag it or its edges to change it.`;
@@ -210,7 +210,7 @@ export class RegionPanel {
     const edges = { left, top, width: right - left, height: bottom - top };
     for (const [edge, share] of Object.entries(edges)) this.box.style[edge] = `${share}%`;
     const [x0, y0, x1, y1] = grid;
-    const keys = "Arrow keys move it, Shift and arrow keys resize it, Enter asks again.";
+    const keys = "Arrow keys move it, Shift and arrow keys resize it, Enter runs again.";
     this.box.setAttribute("aria-label", `Region, columns ${x0} to ${x1}, rows ${y0} to ${y1}. ${keys}`);
   }
 

@@ -1,4 +1,4 @@
-// Entry module of the one-file report: the explorer with the recorded run that the page holds, in the reader's theme.
+// Entry module of the one-file report: the explorer with the recorded run in the page, in the reader's theme.
 import { Explorer } from "./explorer.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");

@@ -1,4 +1,4 @@
-// Every visual token as a row of a table; a click on a row marks the token in the images, and the other way round.
+// Every visual token as a row of a table; a click on a row marks the token in the views, and vice versa.
 import { h } from "./dom.js";
 import { clamp, ringName } from "./format.js";
 import { cellAt } from "./grid.js";
@@ -31,7 +31,7 @@ export const COLUMNS = [
   { name: "ring", value: (t, i) => t.ring[i], text: (v, t) => ringName(v, t.lastRing) },
   { name: "pooled with", value: pooledWith, text: (v) => (v < 0 ? "dropped before the LLM" : v || "–") },
   { name: "last score", value: lastScore, text: (v) => (v === NO_SCORE ? "–" : v.toPrecision(3)) },
-  { name: "gone from layer", value: (t, i) => t.dropLayer[i], text: (v, t) => (v >= t.layers ? "never" : v) },
+  { name: "dropped at layer", value: (t, i) => t.dropLayer[i], text: (v, t) => (v >= t.layers ? "never" : v) },
 ];
 
 // All tokens in the order of a column; equal ones stay in their own order.
@@ -67,7 +67,7 @@ export class TokenTable {
   }
 
   makeTable() {
-    const caption = h("caption", {}, "Visual tokens; click one to find it in the pictures");
+    const caption = h("caption", {}, "Visual tokens; click one to mark it in the image");
     const table = h("table", {}, caption, h("thead", {}, h("tr", {}, this.head)), this.body);
     const role = { tabindex: 0, role: "region", "aria-label": "Table of visual tokens" };
     return h("div", { class: "cx-scroll", ...role }, table);

@@ -33,7 +33,7 @@ export function tokenLines(trace, token) {
   const lines = [`Visual token ${token}, ${where}`, positionLine(trace, token), compressionLine(trace, token)];
   lines.push(...scoreLines(trace, token));
   if (trace.group[token] >= 0) {
-    lines.push(layer >= trace.layers ? "alive in every layer" : `gone from layer ${layer} on`);
+    lines.push(layer >= trace.layers ? "alive in every layer" : `dropped at layer ${layer}`);
   }
   return lines;
 }
@@ -45,5 +45,5 @@ export function tokenTip(trace, x, y) {
   if (token >= 0) return { token, lines: tokenLines(trace, token) };
   const v = trace.visible;
   const outside = v && (x < v[0] || y < v[1] || x > v[2] || y > v[3]);
-  return { token, lines: outside ? ["Invisible to the model"] : [] };
+  return { token, lines: outside ? ["Not seen by the model"] : [] };
 }
