@@ -1,5 +1,5 @@
-# The app in a container; docs/hosting.md tells how to build and run it. tests/project/test_container.py checks this file, and takes
-# its steps by hand.
+# The app in a container; docs/hosting.md says how to build and run it. tests/project/test_container.py checks this file and executes
+# its steps without a container engine.
 #   on a CPU:  docker build -t crop-explorer .
 #   on a GPU:  docker build -t crop-explorer --build-arg HARDWARE=cuda .
 ARG PYTHON=3.12
@@ -13,7 +13,7 @@ COPY requirements.txt constraints.txt ./
 FROM base AS cpu
 RUN pip install -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu torch
 
-# pip's ordinary torch brings CUDA with it; the driver comes from the host, by the NVIDIA container toolkit.
+# pip's default torch includes CUDA; the driver comes from the host through the NVIDIA container toolkit.
 FROM base AS cuda
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 RUN pip install -c constraints.txt torch

@@ -1,17 +1,17 @@
-# CROP Explorer. `make demo` is all that a newcomer needs; `make help` lists the rest.
+# CROP Explorer. `make demo` is all that you need to start; `make help` lists the rest.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-# Byte-compiling all of torch and transformers would take as long as the rest; Python does it for what it imports.
+# Byte-compiling all of torch and transformers would take as long as the rest; Python compiles what it imports.
 PIP     = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
-# Stamps: a second start installs nothing. They are older than a changed requirements file, so a change installs again.
+# Stamps: a second start installs nothing; a changed requirements file is newer than its stamp and installs again.
 APP    := $(VENV)/.app-installed
 DEV    := $(VENV)/.dev-installed
 NPM    := node_modules/.dev-installed
-# A process a core; the tests of a file stay together, and share what they load.
+# One process per core; the tests of a file run in one process and share their fixtures.
 SIDE_BY_SIDE = -n logical --dist loadfile
 
-# Packages come without bytecode (twice as fast to install); the first start writes it, and later ones need it.
+# Packages are installed without bytecode (twice as fast); the first start writes it for later ones.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -37,8 +37,8 @@ $(DEV): requirements.txt requirements-dev.txt constraints.txt | $(APP)
 
 # Checks of the page's JavaScript; the app itself needs no Node.
 $(NPM): package.json package-lock.json
-	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 || { \
-	  echo "The JavaScript checks need Node 20 or later and npm: on Debian and Ubuntu install the packages nodejs and npm." >&2; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 || { \
+	  echo "The JavaScript checks need Node 18 or later and npm: on Debian and Ubuntu install the packages nodejs and npm." >&2; exit 1; }
 	@echo "Installing the JavaScript linter into node_modules (once)..."
 	@npm ci --silent --no-audit --no-fund
 	@touch $@
@@ -54,8 +54,8 @@ lint: $(DEV) $(NPM)  ## ruff, mypy and import-linter, and Biome for the JavaScri
 	$(BIN)/lint-imports
 	npm run --silent lint
 
-# Those in a browser by themselves: what drives it keeps an event loop running, and an app waits for less beside others.
-test: lint  ## lint, then every test, those in a browser included
+# Browser tests run separately: Playwright keeps an event loop running, and the apps that they start need the cores.
+test: lint  ## lint and run all tests, browser tests included; some of them with ARGS="tests/..."
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
@@ -64,24 +64,24 @@ else
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --maxprocesses 4 tests/browser
 endif
 
-test-fast: $(DEV)  ## the tests without a browser, training or Ray
+test-fast: $(DEV)  ## run the tests without a browser, training or Ray
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser and not training and not ray" $(ARGS)
 
-bench: $(DEV)  ## measure the bundled models again, and put the figures into README and model cards
+bench: $(DEV)  ## measure the bundled models again and fill the tables of README, docs and model cards
 	$(BIN)/python -m benchmarks.bundled $(ARGS)
 	$(BIN)/python -m benchmarks.publish
 
-fuzz: $(DEV)  ## hostile inputs by the ten thousand; the same ones again with ARGS="--seed N"
+fuzz: $(DEV)  ## run 120 000 malformed inputs; reproduce a run with ARGS="--seed N"
 	$(BIN)/python -m benchmarks.fuzz $(ARGS)
 
-# An index that lacks even numpy is none; pip-audit ends with 1 for want of a network as well as for a vulnerability.
-audit: $(DEV)  ## look for known holes in the pinned packages
-	@told=$$($(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r constraints.txt 2>&1); status=$$?; \
-	case "$$told" in \
+# pip-audit exits with 1 without a network as well as for a vulnerability; an index without numpy counts as unreachable.
+audit: $(DEV)  ## look for known vulnerabilities in the pinned packages
+	@output=$$($(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r constraints.txt 2>&1); status=$$?; \
+	case "$$output" in \
 	  *"could not be audited: numpy ("*) ;; \
-	  *"nown vulnerabilit"*) echo "$$told"; exit $$status ;; \
+	  *"nown vulnerabilit"*) echo "$$output"; exit $$status ;; \
 	esac; \
-	echo "The packages were not audited: no index of known vulnerabilities answers here; run make audit where one does."
+	echo "The packages were not audited: no index of known vulnerabilities is reachable here; run make audit where one is."
 
 train: $(APP)  ## train the bundled models again (resumable; hours on a CPU)
 	$(BIN)/python -m crop_core.train.bundled $(ARGS)

@@ -1,4 +1,4 @@
-"""Start app.py for a benchmark, wait until it serves, and stop it."""
+"""Start app.py for a benchmark, wait deadline it serves, and stop it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ START_SECONDS, END_SECONDS = 300, 60
 
 @contextmanager
 def app_process(log: Path = Path(os.devnull), cwd: Path = ROOT, **environment: str) -> Iterator[tuple[str, int]]:
-    """Address and process id of an app on a free port; its models are those that the environment names.
+    """Start an app on a free port with the models that the environment names; yields its URL and process id.
 
-    log: file of its output. cwd: where it runs. environment: more variables. Raises RuntimeError when the app ends or
-    does not serve in time.
+    log: file for its output. cwd: its working directory. environment: more variables. Raises RuntimeError when the app
+    ends or does not serve in time.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -29,8 +29,8 @@ def app_process(log: Path = Path(os.devnull), cwd: Path = ROOT, **environment: s
     address, variables = f"http://127.0.0.1:{port}/", {"CROP_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
     command = [sys.executable, str(ROOT / "app.py")]
     with log.open("wb") as output:
-        how = os.environ | variables | environment
-        process = subprocess.Popen(command, cwd=cwd, env=how, stdout=output, stderr=output)
+        own = os.environ | variables | environment
+        process = subprocess.Popen(command, cwd=cwd, env=own, stdout=output, stderr=output)
     try:
         _wait_for(address, process, log)
         yield address, process.pid
@@ -44,17 +44,17 @@ def app_process(log: Path = Path(os.devnull), cwd: Path = ROOT, **environment: s
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"The app ended with code {process.returncode} before it served: {_end_of(log)}")
+            raise RuntimeError(f"The app ended with code {process.returncode} before it served: {_tail(log)}")
         try:
             urllib.request.urlopen(address, timeout=5).close()
             return
         except OSError:
             time.sleep(0.2)
-    raise RuntimeError(f"The app did not serve within {START_SECONDS} s: {_end_of(log)}")
+    raise RuntimeError(f"The app did not serve within {START_SECONDS} s: {_tail(log)}")
 
 
-def _end_of(log: Path) -> str:
+def _tail(log: Path) -> str:
     return log.read_text(errors="replace")[-2000:]

@@ -1,7 +1,7 @@
-"""`make bench`: what the README says of the bundled models, measured again into benchmarks/results: the sweep of
-`crop_core.evaluate.runner.plan.published`, and what answers and regions cost.
+"""Measure the bundled models into benchmarks/results (`make bench`): the sweep of
+`crop_core.evaluate.runner.plan.published`, and the costs of answers and regions.
 
-Records that are there may be of other code, and are measured anew unless --go-on is given. `python -m
+Existing records may be of other code; they are measured again unless --go-on is given. `python -m
 benchmarks.publish` puts the figures into the README and the model cards.
 """
 
@@ -34,7 +34,7 @@ PARTS = ("sweep", "beside", "cost")
 
 
 def main() -> None:
-    """Measure and write, a part after the other."""
+    """Measure and write all parts, one after the other."""
     options = _options()
     items = held_out(options.per_kind)
     for part in options.only or PARTS:
@@ -61,7 +61,7 @@ def _sweep(options: argparse.Namespace) -> str:
 
 
 def _beside(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
-    """What stands beside the records, question by question: the most frequent answers, the plain rule's regions."""
+    """Data for the tables besides the records: the most frequent answers, the plain rule's region of each question."""
     torch.set_num_threads(1)
     ids = [f"{item.seed} {item.question.kind}" for item in items]
     regions = cost.plain_rule_regions(options.model, items)
@@ -96,8 +96,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--localizer", default=DEFAULT_LOCALIZER)
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each that answer the questions")
     parser.add_argument("--threads", type=int, default=2, help="threads of the runs whose cost is measured")
-    parser.add_argument("--go-on", action="store_true", help="keep what a sweep that was stopped has recorded")
-    parser.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
+    parser.add_argument("--go-on", action="store_true", help="resume a sweep that was stopped")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
-"""Fit the bundled localizer's doubt and confidence, for its config: `python -m benchmarks.calibrate_localizer`.
+"""Fit doubt and confidence of the bundled localizer into its config: `python -m benchmarks.calibrate_localizer`.
 
-The questions are of the held-out world, and apart from those of the benchmark and of the examples.
+The questions are held out, and disjoint from those of the benchmark and of the examples.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from crop_core.models import load
 from crop_core.train.world import splits
 from crop_core.train.world.held_out import Item, held_out
 
-LOCATOR = Path("assets/models/crop-tiny-locator")
+LOCALIZER = Path("assets/models/crop-tiny-locator")
 
 
 def fit(localizer: GridVlmLocalizer, items: list[Item], coverage: float) -> Calibration:
-    """The doubt of the highest IoU that covers this share of the items' regions, and the confidence to go with it."""
+    """The doubt of the highest IoU that covers this share of the items' regions, and its confidence."""
     probabilities = np.stack(
         [localizer.probabilities(item.scene.image, item.question.text) for item in tqdm(items, mininterval=5)]
     )
@@ -32,25 +32,25 @@ def fit(localizer: GridVlmLocalizer, items: list[Item], coverage: float) -> Cali
     return calibration.fit(probabilities, regions, coverage)
 
 
-def write(told: Calibration | AttentionRule, folder: Path, key: str = KEY) -> None:
-    """Put what was fitted into the checkpoint's config.json."""
+def write(fitted: Calibration | AttentionRule, folder: Path, key: str = KEY) -> None:
+    """Write the fitted calibration or rule into the checkpoint's config.json."""
     file = folder / "config.json"
     config = json.loads(file.read_text())
-    config[key] = config.get(key, {}) | told.to_json()  # what else it says, such as the format, stays
+    config[key] = config.get(key, {}) | fitted.to_json()  # other keys, such as the format, stay
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def main() -> None:
     """Fit and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibrate_localizer", description=__doc__)
-    parser.add_argument("--localizer", type=Path, default=LOCATOR, help="the localizer's folder")
+    parser.add_argument("--localizer", type=Path, default=LOCALIZER, help="the localizer's folder")
     parser.add_argument("--per-kind", type=int, default=60, help="questions of each kind")
     parser.add_argument("--coverage", type=float, default=0.97, help="share of the needed regions to be covered")
     options = parser.parse_args()
     items = held_out(options.per_kind, splits.CALIBRATION)
-    found = fit(GridVlmLocalizer(load(options.localizer)), items, options.coverage)
-    write(found, options.localizer)
-    sys.stdout.write(f"{len(items)} questions: {found}\n")
+    fitted = fit(GridVlmLocalizer(load(options.localizer)), items, options.coverage)
+    write(fitted, options.localizer)
+    sys.stdout.write(f"{len(items)} questions: {fitted}\n")
 
 
 if __name__ == "__main__":

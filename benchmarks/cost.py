@@ -1,4 +1,4 @@
-"""What answering costs with every visual token and with CROP, localizer included: alternating, warmed up runs."""
+"""Costs of the baseline, of CROP (localizer included) and of the localizers: alternating runs after a warm-up."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def measure(
     costs: dict[str, list[Cost]] = {ALL.name: []}
     for budget in budgets:
         config = CropConfig(method=method, budget=Budget(mean_tokens=budget), max_new_tokens=MAX_NEW_TOKENS)
-        found = [
+        results = [
             engine.compare(item.scene.image, item.question.text, config)
             for item in tqdm(items, desc=f"cost {budget:g}", mininterval=5)
         ]
-        costs[ALL.name].extend(each.baseline.cost for each in found)
-        costs[f"{method} {budget:g}"] = [each.crop.cost for each in found]
+        costs[ALL.name].extend(each.baseline.cost for each in results)
+        costs[f"{method} {budget:g}"] = [each.crop.cost for each in results]
     return {
         name: {figure: [_value(cost, figure) for cost in group] for figure in FIGURES} for name, group in costs.items()
     }
@@ -69,36 +69,36 @@ def _value(cost: Cost, figure: str) -> float:
 
 
 def plain_rule_regions(model: str, items: Sequence[Item]) -> list[list[int]]:
-    """Grid cells that the answering model finds by the rule that nothing was measured for, an item each."""
+    """Grid cells that the answering model predicts by the plain (uncalibrated) rule, one region per item."""
     adapter = load(model, "cpu", "float32")
     text = adapter.model.config.text_config
-    finder = SelfLocalizer(adapter, AttentionRule.plain(text.num_hidden_layers, text.num_attention_heads))
+    plain = SelfLocalizer(adapter, AttentionRule.plain(text.num_hidden_layers, text.num_attention_heads))
     return [
-        [*finder.localize_region(item.scene.image, item.question.text).grid]
+        [*plain.localize_region(item.scene.image, item.question.text).grid]
         for item in tqdm(items, "plain rule", mininterval=5)
     ]
 
 
 def localizer_costs(model: str, localizer: str, items: Sequence[Item]) -> dict[str, Figures]:
-    """Seconds and FLOPs of finding a region, in alternation: by the trained localizer, by the answering model, and by
-    the answering model where the image is encoded for the answer anyway.
+    """Seconds and FLOPs of predicting a region, alternating: by the trained localizer, by the answering model, and
+    by the answering model when the image is already encoded for the answer.
     """
     adapter = load(model, "cpu", "float32")
     trained, own = localizer_for(load(localizer, "cpu", "float32")), SelfLocalizer(adapter)
-    found: dict[str, Figures] = {}
+    costs: dict[str, Figures] = {}
     for number, item in enumerate(tqdm([items[0], *items], "localizers", mininterval=5)):
-        for name, way in _ways(adapter, trained, own, item).items():
+        for name, localize in _localizers(adapter, trained, own, item).items():
             start = now(adapter.device)
-            finding = way()
+            result = localize()
             seconds = now(adapter.device) - start
             if number:  # the first one is a warm-up
-                figures = found.setdefault(name, {"seconds": [], "flops": []})
+                figures = costs.setdefault(name, {"seconds": [], "flops": []})
                 figures["seconds"].append(seconds)
-                figures["flops"].append(finding.flops)
-    return found
+                figures["flops"].append(result.flops)
+    return costs
 
 
-def _ways(
+def _localizers(
     adapter: Adapter, trained: Localizer, own: SelfLocalizer, item: Item
 ) -> dict[str, Callable[[], LocalizationResult]]:
     image, text = item.scene.image, item.question.text

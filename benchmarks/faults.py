@@ -1,9 +1,9 @@
-"""What is lost when a worker dies: several users ask the app's engine on Ray Serve, and a replica is killed.
+"""Fault injection: several users call the app's engine on Ray Serve while replicas are killed.
 
     python -m benchmarks.faults [--users 8] [--seconds 90] [--kills 3] [--results benchmarks/results/faults.json]
 
-On a cluster of this machine with two replicas of the bundled models. Every answer must be about its own image and
-question; every other request must end in one sentence. Ends with 1 where one did not.
+Runs on a local cluster with two replicas of the bundled models. Every answer must be about its own image and
+question; every other request must fail with one sentence. Exits with 1 otherwise.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ import numpy as np
 from benchmarks.app_process import ROOT
 from crop_core.measure.environment import versions
 
-TOLD = "The worker of this request was lost"  # how the one sentence begins
+LOST_WORKER = "The worker of this request was lost"  # how the error message begins
 REPLICAS = 2
 
 
 def load() -> Any:
-    """What a replica loads; one thread, as they share this machine."""
+    """The engine of a replica; one thread, since replicas share this machine."""
     import torch
 
     from crop_core.engine.engine import CropEngine
@@ -40,7 +40,7 @@ def load() -> Any:
 
 
 def main() -> int:
-    """Ask, kill, count, write; the exit status."""
+    """Send requests, kill replicas, count, write; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=90)
@@ -51,15 +51,15 @@ def main() -> int:
         "command": " ".join(["python -m benchmarks.faults", *sys.argv[1:]]),
         "device": f"cpu, {os.cpu_count()} cores, {REPLICAS} replicas of one thread",
         **versions(("ray", "torch", "transformers")),
-        **measured(options.users, options.seconds, options.kills),
+        **measure(options.users, options.seconds, options.kills),
     }
     options.results.write_text(json.dumps(result, indent=1) + "\n")
     sys.stdout.write(f"{json.dumps(result)}\n")
     return 1 if result["mixed_up"] or result["lost"] else 0
 
 
-def measured(users: int, seconds: int, kills: int) -> dict[str, Any]:
-    """Counts, times of answers, and seconds until a killed replica's place was taken."""
+def measure(users: int, seconds: int, kills: int) -> dict[str, Any]:
+    """Counts, times of answers, and seconds until a killed replica was replaced."""
     import ray
     from ray import serve
 
@@ -68,37 +68,37 @@ def measured(users: int, seconds: int, kills: int) -> dict[str, Any]:
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
     ray.init("local", num_cpus=REPLICAS + 1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
-        serve.start(proxy_location="Disabled")  # it is asked from here alone
+        serve.start(proxy_location="Disabled")  # only called from here
         engine = ServedEngine(serve.run(deployment(load, REPLICAS, REPLICAS), name="crop", route_prefix=None))
-        return asked(engine, users, seconds, lambda: [killed() for _ in spaced(seconds, kills)])
+        return send_requests(engine, users, seconds, lambda: [kill_replica() for _ in kill_times(seconds, kills)])
     finally:
         serve.shutdown()
         ray.shutdown()
 
 
-def asked(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[float]]) -> dict[str, Any]:
-    """Every user asks again and again about an image in a size of its own."""
+def send_requests(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[float]]) -> dict[str, Any]:
+    """Every user sends requests in a loop, about an image of its own size."""
     from PIL import Image
 
     from crop_core.records.config import Budget, CropConfig
     from crop_core.records.request import EngineRequest
 
     config, end = CropConfig(budget=Budget(mean_tokens=64), repeats=1), time.monotonic() + seconds
-    said: list[tuple[str, float]] = []
+    outcomes: list[tuple[str, float]] = []
 
     def ask(number: int) -> None:
         image = Image.effect_noise((200 + number, 160), 90).convert("RGB")
         while time.monotonic() < end:
             began, question = time.monotonic(), f"what is {number}?"
             try:
-                told = engine.call(EngineRequest("compare", (image,), question, config))
-                own = told.question == question and told.crop.trace.image_size == image.size
+                result = engine.call(EngineRequest("compare", (image,), question, config))
+                own = result.question == question and result.crop.trace.image_size == image.size
                 outcome = "answered" if own else "mixed_up"
             except ValueError as error:
-                outcome = "told" if str(error).startswith(TOLD) else "lost"
+                outcome = "told" if str(error).startswith(LOST_WORKER) else "lost"
             except Exception:
                 outcome = "lost"
-            said.append((outcome, time.monotonic() - began))
+            outcomes.append((outcome, time.monotonic() - began))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(users)]
     for thread in threads:
@@ -106,29 +106,31 @@ def asked(engine: Any, users: int, seconds: int, meanwhile: Callable[[], list[fl
     replaced = meanwhile()
     for thread in threads:
         thread.join()
-    times = [took for outcome, took in said if outcome == "answered"]
-    counts = {name: sum(outcome == name for outcome, _ in said) for name in ("answered", "told", "mixed_up", "lost")}
+    times = [took for outcome, took in outcomes if outcome == "answered"]
+    counts = {
+        name: sum(outcome == name for outcome, _ in outcomes) for name in ("answered", "told", "mixed_up", "lost")
+    }
     return {
         "users": users,
         "seconds": seconds,
         "killed": len(replaced),
         "replaced_after_s": [round(each, 1) for each in replaced],
-        "requests": len(said),
+        "requests": len(outcomes),
         **counts,
         "p50_s": round(statistics.median(times), 2),
         "p95_s": round(float(np.quantile(times, 0.95, method="lower")), 2),
     }
 
 
-def spaced(seconds: int, kills: int) -> Any:
-    """The moments of the kills, evenly apart."""
+def kill_times(seconds: int, kills: int) -> Any:
+    """Wait for the time of each kill, evenly spaced."""
     for _ in range(kills):
         time.sleep(seconds / (kills + 1))
         yield None
 
 
-def killed() -> float:
-    """Kills a replica; seconds until as many as before are there."""
+def kill_replica() -> float:
+    """Kill a replica; returns the seconds until it is replaced."""
     before = replicas()
     os.kill(before[0], signal.SIGKILL)
     began = time.monotonic()
@@ -138,16 +140,16 @@ def killed() -> float:
 
 
 def replicas() -> list[int]:
-    """Processes of the engine that live."""
+    """Process ids of the live engine replicas."""
     import psutil
 
-    found = []
+    pids = []
     for each in psutil.Process().children(recursive=True):
         try:
-            found += [each.pid] if "ServeReplica:crop:Engine" in " ".join(each.cmdline()) else []
+            pids += [each.pid] if "ServeReplica:crop:Engine" in " ".join(each.cmdline()) else []
         except psutil.Error:  # it has just ended
             continue
-    return found
+    return pids
 
 
 if __name__ == "__main__":

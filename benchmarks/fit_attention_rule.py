@@ -1,8 +1,8 @@
-"""Measure which heads of the bundled model look at the region, and write them to its config as its `crop_attention`:
+"""Fit which attention heads of the bundled model predict the region, and write them to its config as `crop_attention`:
 `python -m benchmarks.fit_attention_rule`.
 
-The development questions are of the held-out world, and apart from those of the benchmark, of the examples and of the
-localizer's calibration. Three in four of them fit the weights, and the others the doubt and the confidence.
+The development questions are held out, and disjoint from those of the benchmark, of the examples and of the localizer's
+calibration. Three in four of them fit the weights, and the others the doubt and the confidence.
 """
 
 from __future__ import annotations
@@ -38,28 +38,30 @@ from crop_core.train.world import splits
 from crop_core.train.world.held_out import Item, held_out
 
 MODEL = Path("assets/models/crop-tiny")
-SHRINK = 0.7  # what stays of the terms in one round
+SHRINK = 0.7  # share of the terms kept in one round
 PENALTY = 3e-4  # of squared weights
 REGIONS = [box for box in product(range(GRID), repeat=4) if box[0] <= box[2] and box[1] <= box[3]]  # x0, y0, x1, y1
 
 
 @dataclass(frozen=True)
 class Weights:
-    """values: (T,) of standardised shares. bias and whole as in `Rule`."""
+    """values: (T,) of standardized shares. bias and whole as in `AttentionRule`."""
 
     values: torch.Tensor
     bias: torch.Tensor
     whole: torch.Tensor
 
 
-def seen(adapter: Adapter, items: list[Item], terms: list[AttentionTerm], side: int = GRID) -> NDArray[np.float32]:
-    """(Q, 64, T): what every term reads on every item; see `heat.shares`."""
+def attention_shares(
+    adapter: Adapter, items: list[Item], terms: list[AttentionTerm], side: int = GRID
+) -> NDArray[np.float32]:
+    """(Q, 64, T): the attention shares of every term on every item; see `region_scores.shares`."""
     found = []
     for item in tqdm(items, mininterval=5):
         image = item.scene.image
         prepared = adapter.prepare(image, item.question.text)
-        glimpse = PooledGrid.of(adapter.layout(image.size), side)
-        found.append(attention_features(adapter, prepared, adapter.encode(prepared), glimpse, terms).T)
+        grid = PooledGrid.of(adapter.layout(image.size), side)
+        found.append(attention_features(adapter, prepared, adapter.encode(prepared), grid, terms).T)
     return np.stack(found).astype(np.float32)
 
 
@@ -72,7 +74,7 @@ def fit(shares: NDArray[np.float32], true: ArrayLike, terms: list[AttentionTerm]
     """The rule of at most `keep` terms under which the true regions are most likely.
 
     shares: (Q, 64, T). true: (Q, 4) inclusive [xmin, ymin, xmax, ymax]. All terms are fitted; then the smallest weights
-    go, in rounds, and the others are fitted again.
+    are removed, in rounds, and the others are fitted again.
     """
     mean, scale = shares.mean((0, 1)), shares.std((0, 1))
     standard = torch.from_numpy((shares - mean) / scale)
@@ -90,7 +92,7 @@ def fit(shares: NDArray[np.float32], true: ArrayLike, terms: list[AttentionTerm]
 
 
 def _descend(shares: torch.Tensor, true: torch.Tensor, start: Weights, steps: int, rate: float) -> Weights:
-    """Penalised maximum likelihood by Adam; the distribution is that of `heat.regions`."""
+    """Penalized maximum likelihood by Adam; the distribution is that of `region_scores.region_scores`."""
     inside = torch.tensor([[_holds(box, cell) for box in REGIONS] for cell in range(GRID * GRID)], dtype=torch.float32)
     all_cells = inside.all(0)
     values, bias, whole = (each.clone().requires_grad_() for each in (start.values, start.bias, start.whole))
@@ -112,20 +114,20 @@ def _holds(box: tuple[int, ...], cell: int) -> bool:
 
 
 def calibrated(rule: AttentionRule, shares: NDArray[np.float32], true: ArrayLike, coverage: float) -> AttentionRule:
-    """With the doubt of the highest IoU that covers this share of the true regions, and the confidence to go with it.
+    """The rule with the doubt of the highest IoU that covers this share of the true regions, and its confidence.
 
-    shares: (Q, 64, T) of the rule's own terms, on questions that have not fitted it.
+    shares: (Q, 64, T) of the rule's own terms, on questions that it was not fitted on.
     """
-    told = np.stack([region_scores(cell_scores(each.T, rule.terms) - rule.bias, rule.whole) for each in shares])
-    doubt = choose_doubt(told, true, coverage, reader=decode_region_scores)
-    readings = [decode_region_scores(each, doubt) for each in told]
+    scores = np.stack([region_scores(cell_scores(each.T, rule.terms) - rule.bias, rule.whole) for each in shares])
+    doubt = choose_doubt(scores, true, coverage, reader=decode_region_scores)
+    readings = [decode_region_scores(each, doubt) for each in scores]
     hit = covers([reading.numbers for reading in readings], true)
     scale, shift = fit_confidence([reading.log_covered for reading in readings], hit)
     return replace(rule, calibration=Calibration(doubt, round(scale, 4), round(shift, 4)))
 
 
 def figures(rule: AttentionRule, shares: NDArray[np.float32], true: ArrayLike) -> str:
-    """Mean IoU and coverage of a rule, in words; shares: (Q, 64, T) of its terms."""
+    """Mean IoU and coverage of a rule as text; shares: (Q, 64, T) of its terms."""
     found = [rule.decode(each.T).numbers for each in shares]
     return f"mean IoU {iou(found, true).mean():.3f}, covers all {covers(found, true).mean():.3f}"
 
@@ -137,7 +139,7 @@ def main() -> None:
     text = adapter.model.config.text_config
     terms = candidates(min(options.depth, text.num_hidden_layers), text.num_attention_heads)
     items = held_out(options.per_kind, splits.ATTENTION_RULE)
-    shares, true = seen(adapter, items, terms, options.side), np.array([item.region.grid for item in items])
+    shares, true = attention_shares(adapter, items, terms, options.side), np.array([item.region.grid for item in items])
     rest = np.arange(len(items)) % 4 == 3
     rule = replace(fit(shares[~rest], true[~rest], terms, options.terms), side=options.side)
     own = shares[:, :, [terms.index(term._replace(weight=0.0)) for term in rule.terms]]
@@ -152,9 +154,9 @@ def _options() -> Any:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fit_attention_rule", description=__doc__)
     parser.add_argument("--model", type=Path, default=MODEL, help="the model's folder")
     parser.add_argument("--per-kind", type=int, default=360, help="questions of each kind")
-    parser.add_argument("--depth", type=int, default=7, help="layers that may be read")
-    parser.add_argument("--terms", type=int, default=120, help="heads and rows that are read, at most")
-    parser.add_argument("--side", type=int, default=GRID, help="parts of the glimpse, a side")
+    parser.add_argument("--depth", type=int, default=7, help="number of layers to read")
+    parser.add_argument("--terms", type=int, default=120, help="maximum number of heads and rows to read")
+    parser.add_argument("--side", type=int, default=GRID, help="side of the pooled grid")
     parser.add_argument("--coverage", type=float, default=0.8, help="share of the needed regions to be covered")
     return parser.parse_args()
 

@@ -1,17 +1,17 @@
-"""What pruning saves at full size, measured on one GPU: the published dimensions of LLaVA-1.5, LLaVA-NeXT and
+"""Savings by pruning at full size on one GPU: the published dimensions of LLaVA-1.5, LLaVA-NeXT and
 Qwen2.5-VL with random weights, so that nothing is downloaded.
 
     python benchmarks/gpu.py                                            # all models, batch 1
     python benchmarks/gpu.py --models llava-next-7b --profile           # one model; where a prefill's time goes
     python benchmarks/gpu.py --models llava-next-7b --rounds 0 --batches --methods ilp plc crop  # the largest batches
-    python benchmarks/gpu.py --tiny --device cpu --budget 30% --rounds 1 --out /tmp/gpu.json  # tries the script itself
+    python benchmarks/gpu.py --tiny --device cpu --budget 30% --rounds 1 --out /tmp/gpu.json  # tests the script itself
 
-Results go to gpu.json and gpu.md in benchmarks/results after every step and are merged by model and section, so that a
-machine that is lent for minutes at a time can do them one by one. Needs torch for the GPU, and the other packages of
+Results are merged into gpu.json and gpu.md in benchmarks/results by model and section after every step, so that they
+can be measured one by one in short sessions. Needs torch for the GPU, and the other packages of
 requirements.txt; on a bare machine whose transformers is older than 5.18, install a newer one from a folder of wheels
 first: pip install --no-deps --no-index --find-links wheels transformers
 
-docs/full-size.md says what was found on an H200.
+docs/full-size.md summarizes the results on an H200.
 """
 
 from __future__ import annotations
@@ -40,55 +40,55 @@ ANSWERING = tuple(name for name in MODELS if name != LOCATOR)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what the arguments name: 0, 1 where something was left out, 2 with one sentence for bad input."""
-    told = _parser().parse_args(arguments)
+    """Measure what the arguments name; exit code 0, 1 if something was left out, 2 with a message for invalid input."""
+    parsed = _parser().parse_args(arguments)
     try:
-        options = _options(told, sys.argv[1:] if arguments is None else arguments)
-        results = Results(told.out)
+        options = _options(parsed, sys.argv[1:] if arguments is None else arguments)
+        results = Results(parsed.out)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    ended = []
-    for name in told.models:
-        ended.append(_measure(name, told, options, results))
+    completed = []
+    for name in parsed.models:
+        completed.append(_measure(name, parsed, options, results))
         free_memory()  # of the last model
     sys.stdout.write(report(results.data))
-    return 0 if all(ended) else 1
+    return 0 if all(completed) else 1
 
 
-def _measure(name: str, told: argparse.Namespace, options: Options, results: Results) -> bool:
-    """All sections of one model, as far as they can be; whether all came to their ends."""
+def _measure(name: str, parsed: argparse.Namespace, options: Options, results: Results) -> bool:
+    """Measure all requested sections of one model; whether all completed."""
     try:
         benchmark = ModelBenchmark(name, options, results)
     except (ValueError, RuntimeError) as error:
         sys.stderr.write(f"{name} cannot be built: {error}\n")
         return False
-    wanted = (
-        (told.rounds, benchmark.runs),
-        (told.questions, benchmark.questions),
-        (told.profile, benchmark.profile),
-        (told.batches, benchmark.batches),
+    sections = (
+        (parsed.rounds, benchmark.runs),
+        (parsed.questions, benchmark.questions),
+        (parsed.profile, benchmark.profile),
+        (parsed.batches, benchmark.batches),
     )
-    ended = [benchmark.guarded(section) for asked, section in wanted if asked]
-    return all(ended)
+    completed = [benchmark.guarded(section) for requested, section in sections if requested]
+    return all(completed)
 
 
-def _options(told: argparse.Namespace, arguments: Sequence[str]) -> Options:
-    """ModelError or ConfigError for what cannot be."""
-    device = _device(told.device)
-    dtype = told.dtype or ("bfloat16" if device.type == "cuda" else "float32")
+def _options(parsed: argparse.Namespace, arguments: Sequence[str]) -> Options:
+    """The checked options. Raises ModelError or ConfigError."""
+    device = _device(parsed.device)
+    dtype = parsed.dtype or ("bfloat16" if device.type == "cuda" else "float32")
     return Options(
         command=" ".join(["python benchmarks/gpu.py", *arguments]),
         device=device,
         dtype=getattr(torch, dtype),
-        attn=told.attn,
-        tiny=told.tiny,
-        budget=Budget.parse(told.budget),
-        methods=tuple(told.methods),
-        localizers=tuple(told.localizers),
-        rounds=told.rounds,
-        most=told.most_batch,
-        compiled=told.compiled,
+        attn=parsed.attn,
+        tiny=parsed.tiny,
+        budget=Budget.parse(parsed.budget),
+        methods=tuple(parsed.methods),
+        localizers=tuple(parsed.localizers),
+        rounds=parsed.rounds,
+        max_batch=parsed.most_batch,
+        compiled=parsed.compiled,
     )
 
 
@@ -104,7 +104,7 @@ def _device(name: str | None) -> torch.device:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="benchmarks/gpu.py",
-        description="What pruning saves at full size, with random weights, on one GPU; results are merged into --out.",
+        description="Savings by pruning at full size, with random weights, on one GPU; results are merged into --out.",
     )
     parser.add_argument(
         "--models", nargs="+", choices=ANSWERING, default=ANSWERING, metavar="NAME", help=_list(ANSWERING)
@@ -119,27 +119,27 @@ def _parser() -> argparse.ArgumentParser:
         "--budget", default="160", help='mean visual tokens per layer, or a share such as "11.1%%" (default: 160)'
     )
     parser.add_argument(
-        "--rounds", type=_count, default=5, help="timed rounds after the warm-up; 0 leaves these runs out (default: 5)"
+        "--rounds", type=_count, default=5, help="timed rounds after the warm-up; 0 skips these runs (default: 5)"
     )
-    parser.add_argument("--device", help="cuda or cpu; cuda when there is one")
+    parser.add_argument("--device", help="cuda or cpu (default: cuda if available)")
     parser.add_argument("--dtype", choices=DTYPES, help="bfloat16, float16 or float32; bfloat16 on a GPU")
     parser.add_argument("--attn", choices=ATTENTIONS, default="sdpa", help="attention of all models (default: sdpa)")
     parser.add_argument(
-        "--tiny", action="store_true", help="models of the same classes with a few thousand weights, to try the script"
+        "--tiny", action="store_true", help="models of the same classes with a few thousand weights, to test the script"
     )
     parser.add_argument(
         "--compiled",
         action="store_true",
-        help="with compiled norms and MLPs; kept as models of their own",
+        help="compile norms and MLPs; recorded as separate models",
     )
     parser.add_argument("--questions", action="store_true", help="also time one answer and one comparison of the app")
     parser.add_argument("--profile", action="store_true", help="also profile the prefills of none, ilp and crop")
     parser.add_argument(
         "--batches", action="store_true", help="also find the largest batch of every method, and its rates"
     )
-    parser.add_argument("--most-batch", type=_count, default=256, help="largest batch that is tried (default: 256)")
+    parser.add_argument("--most-batch", type=_count, default=256, help="largest batch to try (default: 256)")
     parser.add_argument(
-        "--out", type=Path, default=OUT, help=f"JSON to merge into, a .md is written beside it (default: {OUT})"
+        "--out", type=Path, default=OUT, help=f"JSON to merge into, a .md is written next to it (default: {OUT})"
     )
     return parser
 

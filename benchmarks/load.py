@@ -1,10 +1,10 @@
-"""Load on the real app: many users at once, each with an image and a question of its own, as programs ask.
+"""Load test of the app: many concurrent API users, each with an image and a question of its own.
 
-Starts app.py with the bundled models, asks every user's question alone, and then lets
-all users ask again and again, with a pause after each answer. Every answer must be the one that was given alone: the
-image's size, the question, the region, both texts, and how many tokens were alive in each layer. Every other request
-must have been refused in the sentence of a full line. The server's memory is read every second. Writes a JSON file;
-ends with 1 where an answer was mixed up, a request was lost, or memory grew.
+Starts app.py with the bundled models, sends every user's request alone as the reference, and then runs all users in a
+loop with a pause after each answer. Every answer must equal the reference: the image's size, the question, the region,
+both texts, and the tokens alive in each layer. Every other request must have been refused because the queue was full.
+The server's memory is read every second. Writes a JSON file; exits with 1 if an answer was mixed up, a request was
+lost, or memory grew.
 
     python -m benchmarks.load [--users 50] [--minutes 10] [--pause 5] [--out benchmarks/results/load.json]
 """
@@ -32,10 +32,10 @@ from benchmarks.app_process import app_process
 from crop_core.measure.environment import benchmark_environment
 
 ANSWER_SECONDS = 300  # after which a request counts as lost
-WARM_UP = 0.2  # of the time, in which memory may grow
-FLAT = 1.05  # the last tenth's memory, in parts of the first tenth's after the warm-up
-KINDS = {"compare": 6, "ask": 3, "localize": 1}  # how often each is asked
-REFUSED = "The queue is full"
+WARM_UP = 0.2  # share of the time in which memory may grow
+MAX_GROWTH = 1.05  # maximum ratio of the last tenth's memory to the first tenth's after the warm-up
+KINDS = {"compare": 6, "ask": 3, "localize": 1}  # weight of each endpoint
+REFUSED = "The queue is full"  # in the error message of a full queue
 SIDE = 240  # pixels of the first user's image
 PACKAGES = ("torch", "transformers", "gradio", "gradio_client")
 Ask = Callable[[str, str, str], dict[str, Any]]  # kind, image's path, question
@@ -43,7 +43,7 @@ Ask = Callable[[str, str, str], dict[str, Any]]  # kind, image's path, question
 
 @dataclass(frozen=True)
 class User:
-    """An image that no other user has, not even its size, and a question."""
+    """An image with a size that no other user has, and a question."""
 
     image: str
     size: tuple[int, int]
@@ -63,20 +63,20 @@ class User:
         return cls(str(path), size, question.text)
 
 
-def essence(kind: str, told: dict[str, Any]) -> list[Any]:
-    """What of an answer tells whose it is, without times."""
+def essence(kind: str, answer: dict[str, Any]) -> list[Any]:
+    """The part of an answer that identifies its request, without times."""
     if kind == "localize":
-        return [told["grid"], told["width"], told["height"]]
+        return [answer["grid"], answer["width"], answer["height"]]
     if kind == "ask":
-        return [told["answer"], told["region"]["grid"], told["region"]["width"], told["region"]["height"]]
-    steps = [[step["layer"], step["kept"]] for step in told["trace"]["steps"]]
-    texts = [told[run]["answer"] for run in ("baseline", "crop")]
-    return [told["question"], told["image"], told["region"]["grid"], texts, told["tokens"], steps]
+        return [answer["answer"], answer["region"]["grid"], answer["region"]["width"], answer["region"]["height"]]
+    steps = [[step["layer"], step["kept"]] for step in answer["trace"]["steps"]]
+    texts = [answer[run]["answer"] for run in ("baseline", "crop")]
+    return [answer["question"], answer["image"], answer["region"]["grid"], texts, answer["tokens"], steps]
 
 
 @dataclass
 class Record:
-    """What became of every request, from any thread: outcome by kind, and seconds of those that were answered."""
+    """Thread-safe outcomes of all requests by kind, and seconds of the answered ones."""
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -84,7 +84,7 @@ class Record:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, kind: str, outcome: str, seconds: float, problem: str = "") -> None:
-        """One request."""
+        """Record one request."""
         with self._lock:
             self.outcomes[kind, outcome] += 1
             self.seconds[kind if outcome == "answered" else outcome].append(seconds)
@@ -92,28 +92,28 @@ class Record:
                 self.problems.append(problem)
 
     def count(self, outcome: str) -> int:
-        """Of all kinds."""
-        return sum(count for (_, found), count in self.outcomes.items() if found == outcome)
+        """Number of requests of any kind with this outcome."""
+        return sum(count for (_, each), count in self.outcomes.items() if each == outcome)
 
 
 def ask_once(ask: Ask, user: User, kind: str, expected: dict[str, list[Any]], record: Record) -> bool:
-    """Whether it was answered; its outcome is answered, refused, mixed up, or lost."""
+    """Send one request and record its outcome (answered, refused, mixed up, or lost); whether it got an answer."""
     began = time.monotonic()
     try:
-        found = essence(kind, ask(kind, user.image, user.question))
+        got = essence(kind, ask(kind, user.image, user.question))
     except Exception as error:  # whatever a client raises
         outcome = "refused" if REFUSED in str(error) else "lost"
         problem = "" if outcome == "refused" else f"{kind}: {type(error).__name__}: {error}"
         record.add(kind, outcome, time.monotonic() - began, problem)
         return False
-    mixed = found != expected[kind]
-    problem = f"{kind}: {found} in place of {expected[kind]}" if mixed else ""
+    mixed = got != expected[kind]
+    problem = f"{kind}: {got} instead of {expected[kind]}" if mixed else ""
     record.add(kind, "mixed up" if mixed else "answered", time.monotonic() - began, problem)
     return True
 
 
-def live(ask: Ask, user: User, expected: dict[str, list[Any]], record: Record, end: float, pause: float) -> None:
-    """One user until the end: asks, reads for a while, asks again; after a refusal as well."""
+def simulate(ask: Ask, user: User, expected: dict[str, list[Any]], record: Record, end: float, pause: float) -> None:
+    """Simulate one user until the end: send a request, pause, repeat; also after a refusal."""
     rng = random.Random(user.question)
     time.sleep(rng.uniform(0, pause))
     while time.monotonic() < end:
@@ -122,7 +122,7 @@ def live(ask: Ask, user: User, expected: dict[str, list[Any]], record: Record, e
 
 
 def client_of(url: str) -> Ask:
-    """Asks as a Python program would."""
+    """A function that calls the app's API with gradio_client."""
     from gradio_client import Client, handle_file
 
     client = Client(url, verbose=False, analytics_enabled=False)
@@ -130,14 +130,14 @@ def client_of(url: str) -> Ask:
     def ask(kind: str, image: str, question: str) -> dict[str, Any]:
         settings = [] if kind == "localize" else ["crop", "", ""]
         job = client.submit(handle_file(image), question, *settings, api_name=f"/{kind}")
-        told: dict[str, Any] = job.result(ANSWER_SECONDS)
-        return told
+        answer: dict[str, Any] = job.result(ANSWER_SECONDS)
+        return answer
 
     return ask
 
 
 def resident(process: int) -> int:
-    """Bytes of memory that a process holds (Linux)."""
+    """Resident memory of a process in bytes (Linux)."""
     status = Path(f"/proc/{process}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) * 1024
 
@@ -163,17 +163,17 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def load(
     url: str, process: int, users: Sequence[User], minutes: float, pause: float
 ) -> tuple[Record, list[int], float]:
-    """What became of all requests, the server's memory second by second, and the seconds that it took."""
+    """Run all users; returns the record, the server's memory in every second, and the duration in seconds."""
     asks = [client_of(url) for _ in users]
-    alone = [
+    references = [
         {kind: essence(kind, ask(kind, user.image, user.question)) for kind in KINDS}
         for ask, user in zip(asks, users, strict=True)
     ]
     record, began = Record(), time.monotonic()
     end = began + 60 * minutes
     threads = [
-        threading.Thread(target=live, args=(ask, user, expected, record, end, pause), daemon=True)
-        for ask, user, expected in zip(asks, users, alone, strict=True)
+        threading.Thread(target=simulate, args=(ask, user, expected, record, end, pause), daemon=True)
+        for ask, user, expected in zip(asks, users, references, strict=True)
     ]
     for thread in threads:
         thread.start()
@@ -190,14 +190,14 @@ def load(
 
 
 def report(record: Record, memory: list[int], seconds: float, options: argparse.Namespace) -> dict[str, Any]:
-    """What is written."""
+    """The result file."""
     answered = record.count("answered")
     times = {name: spread(values) for name, values in sorted(record.seconds.items())}
     every = [value for kind in KINDS for value in record.seconds[kind]]
-    how = f"--users {options.users} --minutes {options.minutes:g} --pause {options.pause:g}"
+    arguments = f"--users {options.users} --minutes {options.minutes:g} --pause {options.pause:g}"
     device = f"cpu, {os.cpu_count()} cores, shared with the users"
     return {
-        **benchmark_environment(f"python -m benchmarks.load {how}", device, arguments=(), packages=PACKAGES),
+        **benchmark_environment(f"python -m benchmarks.load {arguments}", device, arguments=(), packages=PACKAGES),
         "load_average": round(os.getloadavg()[1], 2),
         "users": options.users,
         "minutes": options.minutes,
@@ -216,27 +216,28 @@ def report(record: Record, memory: list[int], seconds: float, options: argparse.
     }
 
 
-def failed(told: dict[str, Any]) -> bool:
-    """Whether it may not be so."""
-    return bool(told["mixed_up"] or told["lost"] or not told["answered"] or told["memory"]["growth"] > FLAT)
+def failed(result: dict[str, Any]) -> bool:
+    """Whether the result violates a limit."""
+    growth = result["memory"]["growth"]
+    return bool(result["mixed_up"] or result["lost"] or not result["answered"] or growth > MAX_GROWTH)
 
 
 def main() -> None:
-    """Runs the benchmark, writes and prints its report."""
+    """Run the benchmark, write and print its report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=50, help="how many at once (default: 50)")
-    parser.add_argument("--minutes", type=float, default=10, help="for how long (default: 10)")
-    parser.add_argument("--pause", type=float, default=5, help="mean seconds between two requests of one (default: 5)")
-    parser.add_argument("--out", type=Path, help="file that is written (default: printed alone)")
+    parser.add_argument("--users", type=int, default=50, help="number of concurrent users (default: 50)")
+    parser.add_argument("--minutes", type=float, default=10, help="duration (default: 10)")
+    parser.add_argument("--pause", type=float, default=5, help="mean seconds between a user's requests (default: 5)")
+    parser.add_argument("--out", type=Path, help="result file (default: print only)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, app_process() as (url, process):
         users = [User.make(number, Path(folder)) for number in range(options.users)]
-        told = report(*load(url, process, users, options.minutes, options.pause), options)
-    text = json.dumps(told, indent=1) + "\n"
+        result = report(*load(url, process, users, options.minutes, options.pause), options)
+    text = json.dumps(result, indent=1) + "\n"
     sys.stdout.write(text)
     if options.out:
         options.out.write_text(text)
-    sys.exit(int(failed(told)))
+    sys.exit(int(failed(result)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Write assets/examples: held-out scenes as one-click examples of every kind, and some on which pruning fails.
+"""Write assets/examples: held-out scenes as one-click examples of every kind, and examples on which pruning fails.
 
-Most are chosen by seed, whatever the model makes of them; then scenes are searched for questions that the model answers
-with every visual token and not with CROP at 64. What both said is written beside each.
+Most are chosen by seed, regardless of the model's answer; then scenes are searched for questions that the baseline
+answers correctly and CROP at 64 tokens does not. Both answers are written with each example.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ Replies = dict[str, Record]  # by trial
 
 
 def choose(per_kind: int = 2) -> list[Item]:
-    """Kinds take turns, a scene each: the next one that has the kind."""
+    """Cycle through the kinds: the next scene that has a question of the kind."""
     seeds, items = iter(splits.EXAMPLES), []
     for kind in per_kind * KINDS:
-        found = (one_of_each_kind(seed, "example") for seed in seeds)
-        items.append(next(each[kind] for each in found if kind in each))
+        scenes = (one_of_each_kind(seed, "example") for seed in seeds)
+        items.append(next(each[kind] for each in scenes if kind in each))
     return items
 
 
 def fails(replies: Replies) -> bool:
-    """Right with every visual token, wrong with CROP."""
+    """Whether the baseline is right and CROP is wrong."""
     return replies[ALL.name].score == 1 and replies[PRUNED.name].score < 1
 
 
@@ -55,17 +55,17 @@ def compressed(image: Image.Image) -> bytes:
 
 
 def shown(image: Image.Image) -> Image.Image:
-    """The image as its file shows it: what is measured is what people will see."""
+    """The image after JPEG compression, so that what is measured is what is shown."""
     return Image.open(io.BytesIO(compressed(image))).convert("RGB")
 
 
 def shown_example(item: Item) -> Example:
-    """The item with the image as it is shown."""
+    """The item with its compressed image."""
     return replace(bundled_world.example(item), image=lambda: shown(item.scene.image))
 
 
-def failures(ask: Callable[[Item], Replies], wanted: int, scenes: int) -> list[tuple[Item, Replies]]:
-    """The first `wanted` questions on which pruning fails, a kind and a scene each, among `scenes` scenes."""
+def failures(ask: Callable[[Item], Replies], count: int, scenes: int) -> list[tuple[Item, Replies]]:
+    """The first `count` questions on which pruning fails, a kind and a scene each, among `scenes` scenes."""
 
     def search() -> Iterable[tuple[Item, Replies]]:
         kinds: set[str] = set()
@@ -76,11 +76,11 @@ def failures(ask: Callable[[Item], Replies], wanted: int, scenes: int) -> list[t
                     yield item, replies
                     break
 
-    return list(islice(search(), wanted))
+    return list(islice(search(), count))
 
 
 def entry(image: str, item: Item, replies: Replies) -> dict[str, Any]:
-    """An example as examples.json holds it."""
+    """An example as an entry of examples.json."""
     question = item.question
     return {
         "image": image,
@@ -93,7 +93,7 @@ def entry(image: str, item: Item, replies: Replies) -> dict[str, Any]:
 
 
 def write(examples: Iterable[tuple[Item, Replies]], folder: Path = FOLDER) -> None:
-    """The images, in place of those that were there, and examples.json."""
+    """Write the images, replacing the existing ones, and examples.json."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("*.png"), *folder.glob("*.jpg")):
         old.unlink()
@@ -109,8 +109,8 @@ def main() -> None:
     """Choose, answer, search, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.make_examples", description=__doc__)
     parser.add_argument("--per-kind", type=int, default=2, help="examples of each kind that are chosen by seed")
-    parser.add_argument("--failures", type=int, default=4, help="examples on which pruning fails that are searched for")
-    parser.add_argument("--scenes", type=int, default=300, help="scenes to search at most")
+    parser.add_argument("--failures", type=int, default=4, help="number of examples to find on which pruning fails")
+    parser.add_argument("--scenes", type=int, default=300, help="maximum number of scenes to search")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER")
     options = parser.parse_args()
     examiner = WorkerConfig(

@@ -1,8 +1,7 @@
-"""`python -m benchmarks.plc_study`: what the learned PLC of the bundled model is worth beside pooling PLC, and which of
-its parts.
+"""`python -m benchmarks.plc_study`: ablation of the bundled model's learned PLC, compared with pooling PLC.
 
-The same held-out questions and predicted regions for all; printed and kept in benchmarks/results/plc.json. They are
-those of the development split, not those of the README's tables of methods.
+All variants get the same held-out questions and predicted regions; printed and written to benchmarks/results/plc.json.
+The questions are those of the development split, not those of the README's table of methods.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ from crop_core.train.world.held_out import Item, held_out
 
 RESULTS = Path("benchmarks/results/plc.json")
 BUDGETS = (192.0, 128.0, 64.0)
-LONGEST = 8  # tokens of an answer, its end included
+MAX_NEW_TOKENS = 8  # tokens of an answer, its end included
 
 
 @dataclass(frozen=True)
 class Variant:
-    """method: of config.METHODS. part: what is left of its learned PLC. region_ratio: as a `PlcConfig` takes it."""
+    """method: of config.METHODS. part: what is kept of its learned PLC. region_ratio: as a `PlcConfig` takes it."""
 
     title: str
     method: str
@@ -48,12 +47,12 @@ class Variant:
 
 
 def as_pooling(whole: PlcWeights) -> PlcWeights:
-    """The changed model alone: its queries say the means of their windows."""
+    """The fine-tuned model only: its queries return the means of their windows."""
     return replace(whole, queries=RegionResampler(whole.queries.ask.in_features).to(whole.queries.side.device))
 
 
 def unchanged(whole: PlcWeights) -> PlcWeights:
-    """The queries alone, before the model as it was."""
+    """The queries only, with the original model."""
     return replace(whole, changed=[])
 
 
@@ -70,21 +69,21 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Reply:
-    """right: whether the answer is exact. kl: of the first token from that with every visual token, nats."""
+    """right: whether the answer is exact. kl: of the first token from the baseline's, in nats."""
 
     right: bool
     kl: float
 
 
 def replies(items: Iterable[Item], model: str, localizer: str) -> dict[str, list[Reply]]:
-    """What every variant says at every budget to every question, by "TITLE BUDGET"; the image is encoded once."""
-    adapter, finder = load(model, "cpu"), localizer_for(load(localizer, "cpu"))
-    found: dict[str, list[Reply]] = {}
+    """Replies of every variant at every budget to every question, by "TITLE BUDGET"; the image is encoded once."""
+    adapter, region_localizer = load(model, "cpu"), localizer_for(load(localizer, "cpu"))
+    replies_by_run: dict[str, list[Reply]] = {}
     for item in items:
-        session = Session(adapter, item.scene.image, item.question.text, LONGEST)
-        regions = session.localize(finder).regions
+        session = Session(adapter, item.scene.image, item.question.text, MAX_NEW_TOKENS)
+        regions = session.localize(region_localizer).regions
         full = adapter.decode(session.baseline.generated.ids)
-        found.setdefault("all tokens", []).append(Reply(_right(full, item), 0.0))
+        replies_by_run.setdefault("all tokens", []).append(Reply(_right(full, item), 0.0))
         for budget in BUDGETS:
             for variant in VARIANTS:
                 plc = PlcConfig(region_ratio=variant.region_ratio)
@@ -92,23 +91,23 @@ def replies(items: Iterable[Item], model: str, localizer: str) -> dict[str, list
                 task.trained = task.trained and variant.part(task.trained)
                 run = session.run(task, regions)
                 reply = Reply(_right(adapter.decode(run.generated.ids), item), session.kl_first(run))
-                found.setdefault(f"{variant.title} {budget:g}", []).append(reply)
-    return found
+                replies_by_run.setdefault(f"{variant.title} {budget:g}", []).append(reply)
+    return replies_by_run
 
 
 def _right(text: str, item: Item) -> bool:
     return normal(text) == normal(item.question.answer)
 
 
-def figures(found: dict[str, list[Reply]], scenes: Sequence[int]) -> dict[str, dict[str, Any]]:
+def figures(replies_by_run: dict[str, list[Reply]], scenes: Sequence[int]) -> dict[str, dict[str, Any]]:
     """By run: exact answers with their interval, mean KL, and the difference from pooling PLC at the same budget, with
     its interval. scenes: of every question, since questions of one scene are not independent.
     """
     table: dict[str, dict[str, Any]] = {}
-    for name, own in found.items():
+    for name, own in replies_by_run.items():
         exact, kl = (statistics.fmean(values) for values in ([r.right for r in own], [r.kl for r in own]))
         table[name] = {"exact": exact, "interval": wilson(exact, len(own)), "kl": kl}
-        pooling = found.get(f"{VARIANTS[0].title} {name.rsplit(' ', 1)[1]}")
+        pooling = replies_by_run.get(f"{VARIANTS[0].title} {name.rsplit(' ', 1)[1]}")
         if pooling:
             more = paired([reply.right for reply in own], [reply.right for reply in pooling], scenes)
             table[name]["beyond_pooling"] = (more.value, more.low, more.high)
@@ -134,13 +133,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     items = held_out(options.per_kind, splits.PLC_HELD_OUT)
-    found = replies(tqdm(items, "questions", mininterval=5), DEFAULT_MODEL, DEFAULT_LOCALIZER)
-    runs = figures(found, [item.seed for item in items])
-    how = {
+    replies_by_run = replies(tqdm(items, "questions", mininterval=5), DEFAULT_MODEL, DEFAULT_LOCALIZER)
+    runs = figures(replies_by_run, [item.seed for item in items])
+    environment = {
         **benchmark_environment("python -m benchmarks.plc_study", "cpu, one thread"),
         "seed": splits.PLC_HELD_OUT.start,
     }
-    options.out.write_text(json.dumps({**how, "questions": len(items), "runs": runs}, indent=1) + "\n")
+    options.out.write_text(json.dumps({**environment, "questions": len(items), "runs": runs}, indent=1) + "\n")
     sys.stdout.write(f"{table(runs)}\n\nwritten to {options.out}\n")
 
 

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.publish`: every table and figure of the README and the model cards again, from what
-`make bench` has recorded in benchmarks/results; writes benchmarks/results/methods.json too.
+"""`python -m benchmarks.publish`: fill every table and figure of the README, docs/ and the model cards from the
+records of `make bench` in benchmarks/results; writes benchmarks/results/methods.json too.
 
-A text keeps the place of a figure as `<!-- NAME -->...<!-- end -->`; what stands between is replaced.
+A text marks a figure as `<!-- NAME -->...<!-- end -->`; the text between the marks is replaced.
 """
 
 from __future__ import annotations
@@ -31,34 +31,35 @@ TEXTS = (
     Path("assets/models/crop-tiny/README.md"),
     Path("assets/models/crop-tiny-locator/README.md"),
 )
-APART = Path("docs/methods.md")  # whose figures are those of commands of their own
-SHOWN = ("ilp", "plc", "crop", "random", "fastv")  # with all kinds of question; all methods stand in a table of theirs
-FOUND = Trial("crop", "64")  # whose regions are the localizer's
+SEPARATE = Path("docs/methods.md")  # filled from the results of plc_study and search
+SHOWN = ("ilp", "plc", "crop", "random", "fastv")  # by kind of question; all methods are in a table of their own
+PREDICTED = Trial("crop", "64")  # its regions are the localizer's
 OWN = [Trial("crop", budget, region="self") for budget in BUDGETS]
 OTHER = [Trial("crop", "64", region=region) for region in ("needed", "elsewhere")]
 EVICTED = [
     Trial(method, budget, evict=evict) for method in ("ilp", "crop") for budget in BUDGETS for evict in (False, True)
 ]
-SUBSET = 2  # questions of each kind by which anybody can check the model cards in a minute
-_PLACE = re.compile(r"(<!-- ([a-z ]+) -->).*?(<!-- end -->)", re.DOTALL)
+SUBSET = 2  # questions of each kind for a quick check of the model cards
+_MARK = re.compile(r"(<!-- ([a-z ]+) -->).*?(<!-- end -->)", re.DOTALL)
 
 
 def fragments(records: pd.DataFrame, costs: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, str]:
-    """Every figure that a text may ask for, by name. costs, beside: of COST and BESIDE."""
+    """Every figure that a text may contain, by name. costs, beside: the contents of COST and BESIDE."""
     summary = summarise(records, majority=beside["majority"])
     pruned = [Trial(method, budget) for method in SHOWN for budget in BUDGETS]
-    found, first = region_quality.summary(_rows(records, FOUND)), region_quality.first_of_each_kind(records, SUBSET)
-    regions = region_quality.figures(_rows(first, FOUND))
-    right, asked = int(_rows(first, ALL)["score"].sum()), len(_rows(first, ALL))
+    trained = region_quality.summary(_rows(records, PREDICTED))
+    first = region_quality.first_of_each_kind(records, SUBSET)
+    regions = region_quality.figures(_rows(first, PREDICTED))
+    right, questions = int(_rows(first, ALL)["score"].sum()), len(_rows(first, ALL))
     blocks = {
         "accuracy": tables.accuracy_table(summary, [ALL, BLIND, *pruned, *OTHER]),
         "by kind": tables.kinds_table(
             summary, {"all 576 tokens": ALL, "CROP at 192": Trial("crop", "192"), "CROP at 64": Trial("crop", "64")}
         ),
         "methods": methods_table(summary).markdown(),
-        "localizer": tables.localizer_table(found),
-        "reliability": tables.reliability_table(found),
-        "self localizer": _self_localizer(records, beside, found),
+        "localizer": tables.localizer_table(trained),
+        "reliability": tables.reliability_table(trained),
+        "self localizer": _self_localizer(records, beside, trained),
         "self accuracy": tables.accuracy_table(summary, [ALL, *OWN], majority=False),
         "self cost": tables.finding_table(cost.medians(costs["localizers"])),
         "cost": tables.cost_table(cost.medians(costs["answers"])),
@@ -66,47 +67,47 @@ def fragments(records: pd.DataFrame, costs: Mapping[str, Any], beside: Mapping[s
     }
     return {name: f"\n\n{table}\n\n" for name, table in blocks.items()} | {
         "ratio": f"{cost.ttft_ratio(costs['answers']):.2f}",
-        "ece": f"{found['ece']:.3f}",
+        "ece": f"{trained['ece']:.3f}",
         "questions": str(summary.questions),
         "overall": _overall(summary),
-        "subset": f"{right} of {asked} right with all tokens, mean IoU {regions['iou']:.4f}",
+        "subset": f"{right} of {questions} right with all tokens, mean IoU {regions['iou']:.4f}",
     }
 
 
-def fill(text: str, known: Mapping[str, str]) -> str:
-    """The text with every place filled; KeyError for a place that has no figure."""
-    return _PLACE.sub(lambda place: place[1] + known[place[2]] + place[3], text)
+def fill(text: str, figures: Mapping[str, str]) -> str:
+    """The text with every mark filled; KeyError for a name without a figure."""
+    return _MARK.sub(lambda mark: mark[1] + figures[mark[2]] + mark[3], text)
 
 
 def measured(folder: Path = RESULTS) -> dict[str, str]:
-    """Every figure of what `make bench` keeps, by name: those of TEXTS."""
+    """Every figure measured by `make bench`, by name: those of TEXTS."""
     return fragments(store.read(folder), _json(folder / COST), _json(folder / BESIDE))
 
 
-def measured_apart(folder: Path = RESULTS) -> dict[str, str]:
-    """The tables of `benchmarks.plc_study` and `benchmarks.search`, by name: those of APART."""
-    tables_apart = {
+def measured_separately(folder: Path = RESULTS) -> dict[str, str]:
+    """The tables of `benchmarks.plc_study` and `benchmarks.search`, by name: those of SEPARATE."""
+    tables_by_name = {
         "plc": plc_study.table(_json(folder / PLC)["runs"]),
         "search": search.short_table(_json(folder / SEARCH)["held_out"]["runs"]),
     }
-    return {name: f"\n\n{table}\n\n" for name, table in tables_apart.items()}
+    return {name: f"\n\n{table}\n\n" for name, table in tables_by_name.items()}
 
 
 def filled() -> dict[Path, str]:
-    """What every text must say."""
-    known, apart = measured(), measured_apart()
-    texts = dict.fromkeys(TEXTS, known) | {APART: apart | reference.lists()}
+    """Every text with its current figures."""
+    figures, separate = measured(), measured_separately()
+    texts = dict.fromkeys(TEXTS, figures) | {SEPARATE: separate | reference.lists()}
     return {file: fill(file.read_text(encoding="utf-8"), figures) for file, figures in texts.items()}
 
 
 def methods(folder: Path = RESULTS) -> dict[str, Any]:
-    """A row per method and budget, with what it was a run of."""
+    """A row per method and budget, with the identity of the sweep."""
     summary = summarise(store.read(folder))
     return {"sweep": store.facts(folder), "questions": summary.questions, "runs": [_row(run) for run in summary.runs]}
 
 
 def _row(run: RunSummary) -> dict[str, Any]:
-    """Rounded so that the file says no more than was measured."""
+    """A run's figures, rounded to the precision of the measurement."""
     shares = {"accuracy": run.accuracy, "kept": run.kept, "agreement": run.agreement}
     names = ("kl_first_mean", "logprob_change", "mean_tokens", "final_tokens", "kv_bytes", "flops", "ttft_s", "total_s")
     return {
@@ -121,7 +122,7 @@ def _row(run: RunSummary) -> dict[str, Any]:
 
 
 def _self_localizer(records: pd.DataFrame, beside: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
-    """The self-localizer's regions beside others, and by kind."""
+    """Region quality of the self-localizer, compared with others and by kind."""
     rows = _rows(records, OWN[-1])
     own = region_quality.summary(rows)
     by_kind = {f"self, {kind}": figures for kind, figures in own["by_kind"].items()}
@@ -142,8 +143,8 @@ def _rows(records: pd.DataFrame, trial: Trial) -> pd.DataFrame:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
 
 
 def main() -> None:

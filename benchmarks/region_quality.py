@@ -1,4 +1,4 @@
-"""How good the regions of a sweep are: overlap with what is needed, coverage of it, and the whole image in its place.
+"""Region quality of a sweep: IoU with the needed region, coverage, whole-image decisions, and calibration.
 
 Pure arithmetic over records: `rows` are those of one trial, a row per question, whose columns x0..y1 hold the region.
 """
@@ -24,9 +24,9 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """Cases with a confidence from `low` to `high`: how many, their mean confidence and the share that came true.
+    """Cases with a confidence from `low` to `high`: their number, mean confidence and share of successes.
 
-    The last two are None for a bin without cases.
+    The last two are None for an empty bin.
     """
 
     low: float
@@ -47,7 +47,7 @@ class Bin:
 
 
 def bins(cases: Sequence[tuple[float, bool]]) -> list[Bin]:
-    """(confidence in 0..1, did it come true) in BINS bins of equal width; 1 is in the last."""
+    """(confidence in 0..1, success) in BINS bins of equal width; 1 is in the last."""
     filled: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
     for case in cases:
         filled[min(BINS - 1, int(case[0] * BINS))].append(case)
@@ -62,10 +62,10 @@ def _bin(number: int, group: Sequence[tuple[float, bool]]) -> Bin:
     return Bin(low, high, len(group), confidence, observed)
 
 
-def ece(found: Sequence[Bin]) -> float | None:
-    """Mean distance between confidence and what came true, bins weighted by their cases; None without any."""
-    total = sum(each.count for each in found)
-    gaps = [each.count * abs((each.confidence or 0.0) - (each.observed or 0.0)) for each in found]
+def ece(filled: Sequence[Bin]) -> float | None:
+    """Expected calibration error: mean distance between confidence and success, weighted by cases; None without any."""
+    total = sum(each.count for each in filled)
+    gaps = [each.count * abs((each.confidence or 0.0) - (each.observed or 0.0)) for each in filled]
     return sum(gaps) / total if total else None
 
 
@@ -74,29 +74,29 @@ WHOLE = (0, 0, GRID - 1, GRID - 1)
 
 
 def figures(rows: pd.DataFrame) -> dict[str, float | None]:
-    """Means over some questions; None where no question is of the sort.
+    """Means over some questions; None where no question applies.
 
     iou and coverage: of all of them. whole_image: of those that need the whole image, the share for which the region is
     all 64 cells; whole_image_wrongly: the same of those for which fewer cells would do. confidence and ece: the mean
-    confidence, and how far it is from the coverage that it should foretell; None where the regions come without one.
+    confidence, and its expected calibration error for coverage; None where the regions have none.
     """
-    found, needed = rows[REGION].to_numpy(), rows[NEEDED].to_numpy()
-    whole, all_needed = (np.all(cells == WHOLE, axis=1) for cells in (found, needed))
-    everything, sure = rows["everything"].to_numpy(), bool(rows["confidence"].notna().all())
+    predicted, needed = rows[REGION].to_numpy(), rows[NEEDED].to_numpy()
+    whole, all_needed = (np.all(cells == WHOLE, axis=1) for cells in (predicted, needed))
+    everything, has_confidence = rows["everything"].to_numpy(), bool(rows["confidence"].notna().all())
     return {
-        "iou": _mean(iou(found, needed)),
-        "coverage": _mean(covers(found, needed)),
+        "iou": _mean(iou(predicted, needed)),
+        "coverage": _mean(covers(predicted, needed)),
         "whole_image": _mean(whole[everything]),
         "whole_image_wrongly": _mean((whole & ~all_needed)[~everything]),
-        "confidence": _mean(rows["confidence"].to_numpy(float)) if sure else None,
-        "ece": ece(reliability(rows)) if sure else None,
+        "confidence": _mean(rows["confidence"].to_numpy(float)) if has_confidence else None,
+        "ece": ece(reliability(rows)) if has_confidence else None,
     }
 
 
 def reliability(rows: pd.DataFrame) -> list[Bin]:
     """Coverage by confidence."""
-    came_true = covers(rows[REGION].to_numpy(), rows[NEEDED].to_numpy())
-    return bins(list(zip(rows["confidence"].tolist(), came_true.tolist(), strict=True)))
+    covered = covers(rows[REGION].to_numpy(), rows[NEEDED].to_numpy())
+    return bins(list(zip(rows["confidence"].tolist(), covered.tolist(), strict=True)))
 
 
 def summary(rows: pd.DataFrame) -> dict[str, Any]:
@@ -109,15 +109,15 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def beside(rows: pd.DataFrame, plain: Mapping[str, Sequence[int]]) -> dict[str, dict[str, float | None]]:
-    """Regions that a localizer has to beat: those of the plain rule (by example), the whole image, and regions of the
-    same sizes at random places.
+    """Reference regions: those of the plain rule (by example), the whole image, and regions of the same sizes at random
+    positions.
     """
-    places = random.Random(0)
+    rng = random.Random(0)
     cells: dict[str, Sequence[Sequence[int]]] = {
         "self, plain rule": [plain[example] for example in rows["example"]],
         "whole image": [WHOLE] * len(rows),
         "random region": [
-            random_region(Region(x0, y0, x1, y1, width=1, height=1), places).grid
+            random_region(Region(x0, y0, x1, y1, width=1, height=1), rng).grid
             for x0, y0, x1, y1 in rows[REGION].to_numpy().tolist()
         ],
     }
@@ -132,7 +132,7 @@ def first_of_each_kind(records: pd.DataFrame, per_kind: int) -> pd.DataFrame:
 
 
 def _with(rows: pd.DataFrame, regions: Sequence[Sequence[int]]) -> pd.DataFrame:
-    """The same questions with other regions, of which nobody is sure."""
+    """The same questions with other regions, without a confidence."""
     columns = dict(zip(REGION, np.array(regions).T, strict=True))
     return rows.assign(**columns, confidence=float("nan"))
 

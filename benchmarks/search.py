@@ -1,8 +1,8 @@
-"""`python -m benchmarks.search`: which settings of CROP answer best, and are they better than the reference?
+"""`python -m benchmarks.search`: successive halving over CROP settings, compared with the default (REFERENCE).
 
-The candidates are compared on development questions in rounds, after each of which the worse half of every sort (with
-pooling or choice, with or without ILP) goes, and the others get as many questions again. The best of every sort is then
-held against the reference on other questions, pair by pair. Neither are the benchmark's own. Printed and kept in
+The candidates are compared on development questions in rounds; after each, the worse half of every group (pooling or
+selection, with or without ILP) is dropped, and the others get as many questions again. The best of every group is then
+compared with the reference on other questions, paired. Neither set is the benchmark's. Printed and written to
 benchmarks/results/search.json.
 """
 
@@ -33,7 +33,7 @@ from crop_core.records.region import GRID, Region
 from crop_core.train.world import splits
 from crop_core.train.world.held_out import Item, held_out
 
-POOLED, CHOSEN = "plc", "distinct"  # methods before the LLM
+POOLING, SELECTION = "plc", "distinct"  # methods before the LLM
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Candidate:
 
     @property
     def sort(self) -> tuple[bool, bool]:
-        """What it is ranked among: whether it pools, and whether ILP follows."""
+        """The group it is ranked in: whether it pools, and whether ILP follows."""
         return self.config.parts.compressor == "pooling", self.config.parts.pruner is not None
 
     def region(self, found: Region) -> Region:
-        """What the candidate takes for the found region."""
+        """The predicted region, grown by the margin if its confidence is low."""
         margin, last = self.margin if (found.confidence or 0) < self.unsure else 0, GRID - 1
         return replace(
             found,
@@ -66,7 +66,7 @@ class Candidate:
 def both(
     method: str, overshoot: float, ilp: IlpConfig | None = None, margin: int = 0, unsure: float = math.inf
 ) -> Candidate:
-    """A method before the LLM, with ILP behind it."""
+    """A method before the LLM, followed by ILP."""
     config = CropConfig(f"{method}+ilp", None, PlcConfig(overshoot=overshoot), ilp or IlpConfig())
     return Candidate(config, margin, unsure)
 
@@ -81,31 +81,31 @@ def alone(method: str, ratios: tuple[float, float, float] | None = None) -> Cand
 
 REFERENCE = "plc x2 + ilp"  # CROP's default before the search
 CANDIDATES = {
-    REFERENCE: both(POOLED, 2),
-    "plc x1.5 + ilp": both(POOLED, 1.5),
-    "plc x1.33 + ilp": both(POOLED, 4 / 3),
-    "plc x1.2 + ilp": both(POOLED, 1.2),
-    "plc x1.33 + ilp, margin 1": both(POOLED, 4 / 3, margin=1),
-    "plc x1.33 + ilp, whole if unsure": both(POOLED, 4 / 3, margin=GRID, unsure=0.9),
-    "plc": alone(POOLED),
-    "distinct x2 + ilp": both(CHOSEN, 2),
-    "distinct x1.33 + ilp": both(CHOSEN, 4 / 3),
-    "distinct x1.2 + ilp": both(CHOSEN, 1.2),
-    "distinct x1.2 + ilp, 1 row": both(CHOSEN, 1.2, IlpConfig(query_rows=1)),
-    "distinct": alone(CHOSEN),
-    "distinct, flat rings": alone(CHOSEN, (16, 16, 16)),
+    REFERENCE: both(POOLING, 2),
+    "plc x1.5 + ilp": both(POOLING, 1.5),
+    "plc x1.33 + ilp": both(POOLING, 4 / 3),
+    "plc x1.2 + ilp": both(POOLING, 1.2),
+    "plc x1.33 + ilp, margin 1": both(POOLING, 4 / 3, margin=1),
+    "plc x1.33 + ilp, whole if unsure": both(POOLING, 4 / 3, margin=GRID, unsure=0.9),
+    "plc": alone(POOLING),
+    "distinct x2 + ilp": both(SELECTION, 2),
+    "distinct x1.33 + ilp": both(SELECTION, 4 / 3),
+    "distinct x1.2 + ilp": both(SELECTION, 1.2),
+    "distinct x1.2 + ilp, 1 row": both(SELECTION, 1.2, IlpConfig(query_rows=1)),
+    "distinct": alone(SELECTION),
+    "distinct, flat rings": alone(SELECTION, (16, 16, 16)),
     "divprune": alone("divprune"),
 }
 
 
 RESULTS = Path("benchmarks/results/search.json")
 BUDGETS = (192.0, 128.0, 64.0)
-MOST = 5.0  # nats: an answer that is lost is lost, however far
+MAX_KL = 5.0  # nats; larger divergences count as this
 
 
 @dataclass(frozen=True)
 class Score:
-    """kl: KL(all tokens || candidate) of the first token in nats, at most MOST. exact: whether greedy decoding gives
+    """kl: KL(all tokens || candidate) of the first token in nats, at most MAX_KL. exact: whether greedy decoding gives
     exactly the right answer.
     """
 
@@ -117,13 +117,13 @@ Scores = dict[str, dict[float, list[Score]]]  # by candidate and budget, of ever
 
 
 class CandidateRunner:
-    """Puts questions to candidates, each in one session."""
+    """Runs all candidates on each question in one session."""
 
     def __init__(self, adapter: Adapter, localizer: Localizer, budgets: Sequence[float] = BUDGETS) -> None:
         self.adapter, self.localizer, self.budgets = adapter, localizer, budgets
 
     def ask(self, items: Iterable[Item], candidates: Mapping[str, Candidate]) -> Scores:
-        """Every candidate at every budget."""
+        """Scores of every candidate at every budget."""
         found: Scores = {name: {budget: [] for budget in self.budgets} for name in candidates}
         for item in tqdm(items, f"{len(candidates)} candidates", mininterval=5):
             session = Session(self.adapter, item.scene.image, item.question.text, max_new_tokens=1)
@@ -145,16 +145,16 @@ class CandidateRunner:
 
 def score(logits: torch.Tensor, full: torch.Tensor, gold: Sequence[int]) -> Score:
     """logits: (T, V) that led to the T right tokens `gold`. full: (1, V) with every visual token, for the first."""
-    return Score(min(first_token_kl(full, logits), MOST), logits.argmax(-1).tolist() == list(gold))
+    return Score(min(first_token_kl(full, logits), MAX_KL), logits.argmax(-1).tolist() == list(gold))
 
 
 def overall(scores: Mapping[float, Sequence[Score]]) -> float:
-    """Mean KL over all budgets and questions: what candidates are ranked by, least first."""
+    """Mean KL over all budgets and questions: candidates are ranked by it, lowest first."""
     return mean(each.kl for own in scores.values() for each in own)
 
 
 def better_half(scores: Scores, candidates: Mapping[str, Candidate]) -> list[str]:
-    """The reference, and of the others the better half of every sort, at least one."""
+    """The reference, and the better half of every group of the others, at least one."""
     ranked = sorted((name for name in scores if name != REFERENCE), key=lambda name: overall(scores[name]))
     sorts: dict[tuple[bool, bool], list[str]] = {}
     for name in ranked:
@@ -211,8 +211,8 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _cell(figures: Mapping[str, Any]) -> str:
     exact, (gain, low, high) = figures["exact"]["mean"], figures["exact"]["more"]
-    nats, least, most = figures["kl"]["more"]
-    return f"{exact:.1%} ({gain:+.1%}, {low:+.1%} to {high:+.1%}; {nats:+.3f} nats, {least:+.3f} to {most:+.3f})"
+    nats, kl_low, kl_high = figures["kl"]["more"]
+    return f"{exact:.1%} ({gain:+.1%}, {low:+.1%} to {high:+.1%}; {nats:+.3f} nats, {kl_low:+.3f} to {kl_high:+.3f})"
 
 
 def short_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -228,7 +228,7 @@ def short_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def summary(scores: Scores, items: Sequence[Item]) -> dict[str, Any]:
-    """How many questions a round had, the first of `items`, and all candidates beside its reference."""
+    """Number of questions of a round (the first of `items`), and all candidates compared with the reference."""
     scenes = [item.seed for item in items[: len(next(iter(scores[REFERENCE].values())))]]
     runs = {name: figures(own, scores[REFERENCE], scenes) for name, own in scores.items()}
     return {"questions": len(scenes), "runs": runs}

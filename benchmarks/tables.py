@@ -1,4 +1,4 @@
-"""The measured figures as Markdown tables, for the terminal and the README alike."""
+"""The measurements as Markdown tables, for the terminal and the texts."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ STAGES = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scor
 
 
 def accuracy_table(summary: Summary, trials: Iterable[Trial], majority: bool = True) -> str:
-    """Exact answers of these runs, overall and by kind, and the share of the unpruned accuracy kept. majority: whether
-    the most frequent answers come second.
+    """Exact-match accuracy of these runs, overall and by kind, and its share of the baseline's. majority: whether to
+    add the most frequent answers as the second row.
     """
     rows = [_accuracy(summary, trial) for trial in trials]
     if majority:
@@ -51,7 +51,7 @@ def _shares(summary: Summary, values: list[float]) -> list[str]:
 
 
 def kinds_table(summary: Summary, columns: Mapping[str, Trial]) -> str:
-    """Exact answers by kind, a column per run: the short table of the model card."""
+    """Exact-match accuracy by kind, one column per run: the short table of the model card."""
     runs = [summary.of(trial) for trial in columns.values()]
     rows = [[kind, *(f"{run.by_kind[kind].value:.0%}" if run else "" for run in runs)] for kind in KINDS]
     rows.append(["all", *(f"{run.accuracy.value:.1%}" if run else "" for run in runs)])
@@ -59,7 +59,7 @@ def kinds_table(summary: Summary, columns: Mapping[str, Trial]) -> str:
 
 
 def eviction_table(records: pd.DataFrame, trials: Iterable[Trial]) -> str:
-    """Exact answers, KV cache, and how many answers of the evicting runs are those of the same runs without."""
+    """Exact-match accuracy, KV cache, and the share of answers that are the same with and without eviction."""
     by_trial = {str(name): rows.set_index("example") for name, rows in records.groupby("trial", sort=False)}
     lines = []
     for name in (trial.name for trial in trials):
@@ -75,7 +75,7 @@ def localizer_table(summary: Mapping[str, Any]) -> str:
 
 
 def regions_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """`localizer.figures` by name."""
+    """`region_quality.figures` by name."""
     return markdown(
         ["localizer", *LOCALIZER.values()],
         [[name, *(_share(figures[key]) for key in LOCALIZER)] for name, figures in rows.items()],
@@ -83,7 +83,7 @@ def regions_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def reliability_table(summary: Mapping[str, Any]) -> str:
-    """What came true in each bin of confidence."""
+    """Coverage in each bin of confidence."""
     rows = [
         [
             f"{each['from']:.1f} to {each['to']:.1f}",
@@ -97,7 +97,7 @@ def reliability_table(summary: Mapping[str, Any]) -> str:
 
 
 def cost_table(costs: Mapping[str, Mapping[str, float]]) -> str:
-    """Times in ms, memory in MB and work in GFLOP, medians."""
+    """Medians: times in ms, memory in MB, GFLOP."""
     rows = [
         [
             name,
@@ -112,7 +112,7 @@ def cost_table(costs: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def finding_table(costs: Mapping[str, Mapping[str, float]]) -> str:
-    """Medians of what finding a region takes, by localizer."""
+    """Median cost of a region, by localizer."""
     rows = [[name, f"{1000 * cost['seconds']:.1f}", f"{cost['flops'] / 1e9:.2f}"] for name, cost in costs.items()]
     return markdown(["localizer", "ms", "GFLOP"], rows)
 

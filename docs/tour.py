@@ -1,4 +1,4 @@
-"""Cuts the README's tour out of the images that the browser tests keep.
+"""Crop the pictures of README and docs/tour.md from the screenshots that the browser tests save.
 
 make test ARGS=tests/browser/test_looks.py
 .venv/bin/python docs/tour.py
@@ -12,7 +12,7 @@ from PIL import Image
 
 DOCS = Path(__file__).resolve().parent
 SHOTS = DOCS.parent / "build" / "screenshots"
-WIDEST = 900  # pixels
+MAX_WIDTH = 900  # pixels
 TOUR = {  # image: (screenshot, left, top, right, bottom), 0 for its edge
     "explore": ("answered-desktop-light", 380, 100, 0, 1010),
     "costs": ("answered-desktop-light", 380, 1090, 0, 1600),
@@ -27,12 +27,12 @@ TOUR = {  # image: (screenshot, left, top, right, bottom), 0 for its edge
 
 
 def main() -> None:
-    """Writes docs/tour/*.webp."""
+    """Write docs/tour/*.webp."""
     (DOCS / "tour").mkdir(exist_ok=True)
     for name, (shot, left, top, right, bottom) in TOUR.items():
         with Image.open(SHOTS / f"{shot}.png") as image:
             part = image.convert("RGB").crop((left, top, right or image.width, bottom or image.height))
-        part.thumbnail((WIDEST, 10 * WIDEST))
+        part.thumbnail((MAX_WIDTH, 10 * MAX_WIDTH))
         part.save(DOCS / "tour" / f"{name}.webp", quality=62, method=6)
 
 

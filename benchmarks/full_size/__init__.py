@@ -1,1 +1,1 @@
-"""What pruning saves at full size: published dimensions, random weights, one GPU; run by `benchmarks/gpu.py`."""
+"""Savings by pruning at full size: published dimensions, random weights, one GPU; run by `benchmarks/gpu.py`."""

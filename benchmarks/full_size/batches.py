@@ -1,4 +1,4 @@
-"""How many copies of a prompt fit beside the weights, and how fast they decode: the language model's part alone."""
+"""Largest batch that fits in memory, and decoding rates: the language model only, on copies of one prompt."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from crop_core.models.generation import Generated
 from crop_core.records.region import Region
 
 REPEATS = 3
-STEP = 1 / 16  # the search ends when the next batch to try is that much larger, or by one
+STEP = 1 / 16  # relative precision of the search, at least one copy
 
 
-def largest(fits: Callable[[int], bool], most: int) -> int:
-    """The largest batch up to `most` that fits, at least to within STEP of it, by doubling and then by halving the
-    gap; 0 when not even one does. `fits` must be False from some batch on.
+def largest(fits: Callable[[int], bool], max_batch: int) -> int:
+    """The largest batch up to `max_batch` that fits, to within STEP, by doubling and then bisection; 0 when none fits.
+    `fits` must be False from some batch on.
     """
     low, high = 0, 1
-    while high <= most and fits(high):
+    while high <= max_batch and fits(high):
         low, high = high, 2 * high
-    high = min(high, most + 1)  # the least that does not fit, or may not be tried
+    high = min(high, max_batch + 1)  # the smallest that does not fit or may not be tried
     while high - low > max(1, low * STEP):
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
@@ -39,12 +39,12 @@ class Batches:
         self.task, self.encoded, self.region = task, encoded, region
 
     def fits(self, copies: int) -> bool:
-        """Whether a whole answer of so many copies stays within the device's memory."""
+        """Whether answering this many copies fits in the device's memory."""
         return self._timed(copies, 1) is not None
 
     def rates(self, copies: int) -> dict[str, Any] | None:
-        """Medians of REPEATS runs of so many copies, after one that is not counted; the clock starts with the prefill,
-        which contains the scoring. None where memory does not last for one after the other.
+        """Medians of REPEATS runs of this many copies, after a warm-up; the clock starts with the prefill, which
+        includes the scoring. None when memory does not suffice for consecutive runs.
         """
         timed = self._timed(copies, REPEATS + 1)
         if timed is None:
@@ -61,8 +61,8 @@ class Batches:
         }
 
     def _timed(self, copies: int, times: int) -> tuple[int, list[Generated]] | None:
-        """FLOPs of the prefill, and so many runs; None when memory is not enough."""
-        free_memory()  # out here nothing of an earlier run that failed is alive any more
+        """FLOPs of the prefill, and this many runs; None when out of memory."""
+        free_memory()  # here no reference to an earlier failed run is alive
         try:
             work = self._work(copies)
             return work.flops, [work.generate(NEW_TOKENS) for _ in range(times)]

@@ -1,4 +1,4 @@
-"""The language model's part alone, for B copies of one prompt: what batches and the profiler run.
+"""The language model only, for B copies of one prompt: used by batches and the profiler.
 
 The vision features are computed once, and every copy reads them; compression and the hooks are the engine's own.
 """
@@ -25,7 +25,7 @@ from crop_core.records.region import Region
 
 @dataclass(frozen=True)
 class Prefilled:
-    """B prompts as the language model gets them. cuts: (layer, visual tokens alive from it on). pruning: the hooks
+    """B prompts as inputs of the language model. cuts: (layer, visual tokens alive from it on). pruning: the hooks
     that make them, None without cuts.
     """
 
@@ -45,13 +45,13 @@ class Prefilled:
 
     @torch.inference_mode()
     def generate(self, tokens: int) -> Generated:
-        """Greedy decoding of so many tokens of every prompt; `ids` are those of all prompts, step by step."""
+        """Decode this many tokens of every prompt greedily; `ids` are those of all prompts, step by step."""
         with self.pruning or nullcontext():
             return generate(self.task.adapter, self.packed.kwargs, tokens, keep_logits=False)
 
     @property
     def flops(self) -> int:
-        """Of the language model's prefill of all copies, scoring not included."""
+        """FLOPs of the language model's prefill of all copies, without scoring."""
         copies, length = self.packed.input_ids.shape
         lengths, text = [length] * self.task.adapter.layers, length - int(self.packed.visual[0].sum())
         for layer, alive in self.cuts:
@@ -60,7 +60,7 @@ class Prefilled:
 
 
 def repeated(encoded: Encoded, copies: int) -> Encoded:
-    """The same prompt and features so many times, the features without a copy in memory."""
+    """The same prompt and features repeated, without copying the features."""
     one, features = encoded.prepared, copy.copy(encoded.features)
     features.pooler_output = [features.pooler_output[0]] * copies
     prepared = PreparedInputs(

@@ -1,4 +1,4 @@
-"""One model and what is measured on it, section by section."""
+"""Benchmark of one model, section by section."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PROFILED = (BASELINE, "ilp", "crop")
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says, of all models alike."""
+    """Options of the command line, the same for all models."""
 
     command: str
     device: torch.device
@@ -43,23 +43,23 @@ class Options:
     methods: tuple[str, ...]
     localizers: tuple[str, ...]
     rounds: int
-    most: int
+    max_batch: int
     compiled: bool = False
 
 
 class ModelBenchmark:
-    """A model with its weights; each section goes to the results as soon as any of it is there."""
+    """A model with its weights; each section is written to the results as soon as part of it is measured."""
 
     def __init__(self, name: str, options: Options, results: Results) -> None:
         self.name, self.options, self.results = f"{name} compiled" if options.compiled else name, options, results
         self._start = perf_counter()
-        self.tell("random weights")
+        self.log("random weights")
         self.adapter = build(name, options.device, options.dtype, options.attn, options.tiny)
         if options.compiled:
             compile_layers(self.adapter.stack.layers)
         self.image = sample_image(name, options.tiny)
 
-    def tell(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """A line of progress."""
         sys.stderr.write(f"[{perf_counter() - self._start:6.1f} s] {self.name}: {text}\n")
 
@@ -67,27 +67,27 @@ class ModelBenchmark:
         """Section "runs": every variant, from the image to the last token."""
         refused: dict[str, str] = {}
         benches = self._benches(refused)
-        prepare(benches, self.tell, refused)
+        prepare(benches, self.log, refused)
         benches = [bench for bench in benches if bench.variant.name not in refused]
 
         def keep() -> None:
-            found = with_ratios({bench.variant.name: bench.figures() for bench in benches})
-            self._put(runs={"variants": found, "refused": refused}, facts=about)
+            results = with_ratios({bench.variant.name: bench.figures() for bench in benches})
+            self._put(runs={"variants": results, "refused": refused}, facts=about)
 
         about = facts(self.adapter, benches[0].task)
-        alternate(benches, self.options.rounds, self.tell, keep)
+        alternate(benches, self.options.rounds, self.log, keep)
         if refused:
             raise ModelError("left out: " + "; ".join(f"{name}: {why}" for name, why in refused.items()))
 
     def _benches(self, refused: dict[str, str]) -> list[Bench]:
-        options, made = self.options, dict[str, Localizer]()
+        options, localizers = self.options, dict[str, Localizer]()
         setting = Setting(options.device, options.dtype, options.attn, options.tiny, self.image.size)
         benches = []
         for variant in self._variants(options.localizers):
             try:
-                if variant.localizer not in made:
-                    made[variant.localizer] = localizer(variant.localizer, self.adapter, setting)
-                benches.append(Bench.of(variant, self.adapter, self.image, QUESTION, made[variant.localizer]))
+                if variant.localizer not in localizers:
+                    localizers[variant.localizer] = localizer(variant.localizer, self.adapter, setting)
+                benches.append(Bench.of(variant, self.adapter, self.image, QUESTION, localizers[variant.localizer]))
             except ValueError as error:
                 refused[variant.name] = str(error)
         return benches
@@ -100,64 +100,64 @@ class ModelBenchmark:
         return Session(self.adapter, self.image, QUESTION, NEW_TOKENS)
 
     def _tasks(self, session: Session) -> dict[str, Task]:
-        """By method, of those that can be."""
-        found = {}
+        """Tasks by method, without those that are not possible."""
+        results = {}
         for variant in self._variants(["free"]):
             try:
-                found[variant.method] = session.task(variant.config)
+                results[variant.method] = session.task(variant.config)
             except ValueError as error:
-                self.tell(f"left out: {variant.method}: {error}")
-        return found
+                self.log(f"left out: {variant.method}: {error}")
+        return results
 
     def profile(self) -> None:
         """Section "profile": the prefills of PROFILED."""
-        found: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         session = self._session()
         for method, task in self._tasks(session).items():
             if method in PROFILED:
-                found[method] = prefill_profile(Prefilled.of(task, session.encoded, self._region()))
-                self.tell(f"profile of {method}")
-                self._put(profile={"variants": found})
+                results[method] = prefill_profile(Prefilled.of(task, session.encoded, self._region()))
+                self.log(f"profile of {method}")
+                self._put(profile={"variants": results})
 
     def questions(self) -> None:
-        """Section "questions": seconds that one keeps a worker of the app."""
+        """Section "questions": seconds that one occupies a worker of the app."""
         self._put(questions={"asked": seconds_of_questions(self.adapter, self.image, self.options.budget)})
-        self.tell("questions")
+        self.log("questions")
 
     def batches(self) -> None:
-        """Section "batches": the largest batch of every method, then rates at the least of these and at its own."""
-        found: dict[str, Any] = {}
+        """Section "batches": the largest batch of every method, then rates at the smallest of these and at its own."""
+        results: dict[str, Any] = {}
         session = self._session()
         tasks = self._tasks(session)
         searched = {method: Batches(task, session.encoded, self._region()) for method, task in tasks.items()}
         for method in tasks:
-            found[method] = {"largest_batch": largest(searched[method].fits, self.options.most)}
-            self.tell(f"largest batch of {method}: {found[method]['largest_batch']}")
-            self._put(batches={"variants": found, "most": self.options.most})
-        common = min(own["largest_batch"] for own in found.values())
-        for method, own in found.items():
+            results[method] = {"largest_batch": largest(searched[method].fits, self.options.max_batch)}
+            self.log(f"largest batch of {method}: {results[method]['largest_batch']}")
+            self._put(batches={"variants": results, "most": self.options.max_batch})
+        common = min(own["largest_batch"] for own in results.values())
+        for method, own in results.items():
             rates = [searched[method].rates(each) for each in sorted({common, own["largest_batch"]} - {0})]
             own["rates"] = [each for each in rates if each]
-            self._put(batches={"variants": found, "most": self.options.most})
-            self.tell(f"rates of {method}")
+            self._put(batches={"variants": results, "most": self.options.max_batch})
+            self.log(f"rates of {method}")
 
     def _region(self) -> Region:
         return Region(*FREE, *self.image.size)
 
     def _put(self, **sections: dict[str, Any]) -> None:
-        """Each section with how it was measured; "facts" are the model's own."""
-        told = {
+        """Write each section with its circumstances; "facts" has none."""
+        measured = {
             name: section if name == "facts" else {"circumstances": self._circumstances(), **section}
             for name, section in sections.items()
         }
-        self.results.put(self.name, **told)
+        self.results.put(self.name, **measured)
 
     def guarded(self, section: Callable[[], None]) -> bool:
-        """Measure a section; whether it came to its end. What ends it is told, and the next one has its turn."""
+        """Measure a section; whether it completed. An error is reported, and the next section runs."""
         try:
             section()
         except (ValueError, RuntimeError) as error:
-            self.tell(f"{section.__name__} ended: {type(error).__name__}: {error}")
+            self.log(f"{section.__name__} ended: {type(error).__name__}: {error}")
             return False
         return True
 

@@ -1,6 +1,6 @@
-"""Models of published size with random weights, made where they run: no download, and no copy in another precision.
+"""Models of published size with random weights, created on the device: no download, no copy in another precision.
 
-What is measured on them is time and memory; what they answer means nothing, and no answer ends early. Each has a tiny
+Only time and memory are measured; answers are meaningless, and none ends early. Each has a tiny
 variant of the same classes, for a CPU. Parameter counts and visual tokens are held against the published ones in
 tests/benchmarks/test_full_size.py.
 """
@@ -44,10 +44,10 @@ TEMPLATES = {False: _CHAT.replace("IMAGE", IMAGE), True: _CHAT.replace("IMAGE", 
 
 @cache
 def tokenizer() -> PreTrainedTokenizerFast:
-    """Words and marks in lower case, one token each, as many as real prompts have within a few; others are unknown."""
+    """A word-level tokenizer in lower case, so that prompts are about as long as real ones; other words are unknown."""
     split = pre_tokenizers.Whitespace()
-    said = " ".join([SYSTEM, QUESTION, BRACKETS.prompt, "user : assistant 0 1 2 3 4 5 6 7 8 9"]).lower()
-    words = dict.fromkeys([*SPECIAL, *(word for word, _ in split.pre_tokenize_str(said))])
+    text = " ".join([SYSTEM, QUESTION, BRACKETS.prompt, "user : assistant 0 1 2 3 4 5 6 7 8 9"]).lower()
+    words = dict.fromkeys([*SPECIAL, *(word for word, _ in split.pre_tokenize_str(text))])
     rules = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
     rules.normalizer = normalizers.Lowercase()
     rules.pre_tokenizer = split
@@ -66,14 +66,14 @@ Settings = dict[str, Any]
 @dataclass(frozen=True)
 class FullSize:
     """One checkpoint. family: a key of FAMILIES. text, vision: settings of its configs. side: pixels of the square
-    image that it is asked about. most: pixels that the processor leaves of an image, where the family resizes.
+    image of its question. max_pixels: limit of the processor, for families that resize.
     """
 
     family: str
     text: Settings
     vision: Settings
     side: int
-    most: int = 0
+    max_pixels: int = 0
 
 
 _VICUNA = {"vocab_size": 32064, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5}
@@ -141,16 +141,16 @@ def build(
 ) -> Adapter:
     """The model `name` with random weights on the device, behind the ordinary adapter of its family.
 
-    attn: "sdpa" or "eager", None for sdpa. Weights are drawn as for training from nothing, so that activations stay
-    finite in bfloat16.
+    attn: "sdpa" or "eager", None for sdpa. Weights are initialized as for training from scratch, so that activations
+    stay finite in bfloat16.
     """
     row = shape_of(name, tiny)
     family = FAMILIES[row.family]
     torch.manual_seed(seed)
     with torch.device(device):
-        how = {"dtype": dtype, "attn_implementation": attn or "sdpa"}
-        model = family.model_class._from_config(config_of(row), **how)
-    model.generation_config.eos_token_id = None  # every answer is as long as it may be
+        options = {"dtype": dtype, "attn_implementation": attn or "sdpa"}
+        model = family.model_class._from_config(config_of(row), **options)
+    model.generation_config.eos_token_id = None  # every answer has the maximum length
     model.generation_config.pad_token_id = 0
     return family.adapter(name, model.to(device).eval(), _processor(row))
 
@@ -164,7 +164,7 @@ def config_of(row: FullSize) -> Any:
         vision_config={"patch_size": PATCH, **row.vision},
         tie_word_embeddings=row.text.get("tie_word_embeddings", False),
         **_anyres(row),
-        **({name: words.convert_tokens_to_ids(mark) for name, mark in marks.items()} if row.most else {}),
+        **({name: words.convert_tokens_to_ids(mark) for name, mark in marks.items()} if row.max_pixels else {}),
         **{_IMAGE_KEYS.get(row.family, "image_token_id"): words.convert_tokens_to_ids(IMAGE)},
     )
 
@@ -184,10 +184,13 @@ def _canvases(row: FullSize) -> list[list[int]]:
 
 def _processor(row: FullSize) -> Any:
     """The family's processor, with an image processor of the published settings."""
-    made, how = for_images(FAMILIES[row.family].processor_class), {"chat_template": TEMPLATES[bool(row.most)]}
-    if row.most:
-        size = {"shortest_edge": 56 * 56, "longest_edge": row.most}
-        return made(Qwen2VLImageProcessorPil(size=size, patch_size=PATCH), tokenizer(), **how)
+    processor, options = (
+        for_images(FAMILIES[row.family].processor_class),
+        {"chat_template": TEMPLATES[bool(row.max_pixels)]},
+    )
+    if row.max_pixels:
+        size = {"shortest_edge": 56 * 56, "longest_edge": row.max_pixels}
+        return processor(Qwen2VLImageProcessorPil(size=size, patch_size=PATCH), tokenizer(), **options)
     side = row.vision["image_size"]
     frame: Settings = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
     if row.family == "llava_next":
@@ -195,10 +198,10 @@ def _processor(row: FullSize) -> Any:
     else:
         images = CLIPImageProcessorPil(**frame)
     strategy = {"vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
-    return made(images, tokenizer(), patch_size=PATCH, **strategy, **how)
+    return processor(images, tokenizer(), patch_size=PATCH, **strategy, **options)
 
 
 def sample_image(name: str, tiny: bool = False) -> Image.Image:
-    """The square RGB image that a model is asked about: noise, since nobody reads the answer."""
+    """The square RGB image of a model's question: noise, since answers are meaningless."""
     side = shape_of(name, tiny).side
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""The results as Markdown: what was measured, and how. Reads the JSON alone."""
+"""The results file, its ratios to the baseline, and the report in Markdown, made from the JSON alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = Mapping[str, Any]
 
 
 def ratios(own: Row, base: Row) -> dict[str, float]:
-    """Of one variant's figures to those of the baseline; medians, localizer included but for the prefill's."""
+    """Ratios of one variant's figures to the baseline's; medians, localizer included except for the prefill."""
     prefill, plain = own["prefill_s"]["median"], base["prefill_s"]["median"]
     scoring = own["scoring_s"]["median"]
     return {
@@ -33,17 +33,17 @@ def ratios(own: Row, base: Row) -> dict[str, float]:
 
 
 def with_ratios(variants: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The figures of every variant and its ratios to the baseline among them."""
+    """The figures of every variant with its ratios to the baseline."""
     base = variants[BASELINE]
     return {name: {**own, **ratios(own, base)} for name, own in variants.items()}
 
 
 def over_flops(own: Row, base: Row) -> float:
-    """Two prefills' ratio of seconds over that of their FLOPs; figures `prefill_s` and `prefill_flops`."""
+    """Ratio of two prefills' seconds over the ratio of their FLOPs (`prefill_s`, `prefill_flops`)."""
     return (own["prefill_s"] / base["prefill_s"]) / (own["prefill_flops"] / base["prefill_flops"])
 
 
-SHOWN, FOUND = (BASELINE, "plc", "crop"), (NO_LOCALIZER, "free", "slots", "self")
+SHOWN_METHODS, SHOWN_LOCALIZERS = (BASELINE, "plc", "crop"), (NO_LOCALIZER, "free", "slots", "self")
 _MS = ("ttft_s", "total_s", "localizer_s", "encode_s", "compression_s", "scoring_s", "prefill_s")
 _HEAD = ["variant", "mean tokens", "first token ms", "total ms", "localizer ms", "encode ms", "compress ms", "score ms"]
 _HEAD += [
@@ -60,7 +60,7 @@ _HEAD += [
 
 
 def report(results: Row) -> str:
-    """All models, one section each."""
+    """The report: all models, one section each."""
     parts = ["# Full size, random weights", _INTRODUCTION, _localizers(), overview(results)]
     for name, model in results["models"].items():
         parts += [f"## {name}", *_model(model)]
@@ -68,12 +68,16 @@ def report(results: Row) -> str:
 
 
 def overview(results: Row) -> str:
-    """A row for every model and variant of CROP: what it takes beside the baseline."""
+    """A row for every model and variant of CROP, compared with the baseline."""
     head = ["model", "variant", "first token ms", "of it", "KV MB", "peak MB", "total ms"]
     rows = []
     for name, model in results["models"].items():
         variants = model.get("runs", {}).get("variants", {})
-        shown = [each for each, own in variants.items() if own["method"] in SHOWN and own["localizer"] in FOUND]
+        shown = [
+            each
+            for each, own in variants.items()
+            if own["method"] in SHOWN_METHODS and own["localizer"] in SHOWN_LOCALIZERS
+        ]
         rows += [[name, each, *_beside(variants[each])] for each in shown]
     return markdown(head, rows)
 
@@ -189,8 +193,10 @@ FORMAT = 1
 
 
 class Results:
-    """path: of the JSON; a table in Markdown stands beside it. Other models and sections that it holds stay. Raises
-    ConfigError for a file that is something else.
+    """The results file: sections by model, rewritten atomically after every step, so that interruptions lose nothing.
+
+    path: of the JSON; a report in Markdown is written next to it. Its other models and sections are kept. Raises
+    ConfigError for another kind of file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -209,7 +215,7 @@ class Results:
         return found
 
     def put(self, model: str, **sections: Any) -> None:
-        """Sections of a model in place of those of the same names."""
+        """Replace sections of a model."""
         self.data["models"].setdefault(model, {}).update(sections)
         self._write(self.path, json.dumps(self.data, indent=1) + "\n")
         self._write(self.path.with_suffix(".md"), report(self.data))

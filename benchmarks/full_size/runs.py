@@ -1,4 +1,4 @@
-"""Batch 1, from the image to the last token: alternating rounds over all variants, and a run of its own for memory."""
+"""Batch 1, from the image to the last token: alternating rounds over all variants, and a separate run for memory."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ class Bench:
         self.once: Figures = {}
 
     def answer(self, keep_logits: bool = False) -> tuple[Run, LocalizationResult, float]:
-        """The localizer, then the run; seconds of the localizer."""
-        located = self.task.localize([self.localizer])
-        run = self.task.crop(located.regions, located, keep_logits=keep_logits)
-        return run, located.results[0], located.seconds
+        """Run the localizer, then the model; returns both results and the localizer's seconds."""
+        localized = self.task.localize([self.localizer])
+        run = self.task.crop(localized.regions, localized, keep_logits=keep_logits)
+        return run, localized.results[0], localized.seconds
 
     def warm_up(self) -> None:
-        """A first run that is not timed: what does not change from run to run, and whether its logits are finite."""
+        """An untimed first run: constants of every run, and a check that the logits are finite."""
         run, finding, _ = self.answer(keep_logits=True)
-        assert run.generated.logits is not None  # noqa: S101  told to keep them
+        assert run.generated.logits is not None  # noqa: S101  keep_logits was set
         if not bool(run.generated.logits.isfinite().all()):
             raise ModelError(
                 f"{self.task.adapter.name} with {self.variant.name} has logits that are not finite in "
@@ -66,7 +66,7 @@ class Bench:
         self.once["localizer_weights_bytes"] = self.localizer.weights_bytes
 
     def measure_peak(self) -> None:
-        """Most bytes above the weights, localizer included."""
+        """Peak bytes above the weights, localizer included."""
         meter, self.once["peak_method"] = peak_meter(self.task.adapter.device)
         with meter:
             self.answer()
@@ -85,7 +85,7 @@ class Bench:
         self.rounds.append({**stages, **whole})
 
     def figures(self) -> Figures:
-        """Median, least and most of every timed figure, and what is the same in every run."""
+        """Median, minimum and maximum of every timed figure, and the constants."""
         columns = {name: [each[name] for each in self.rounds] for name in (*TIMES, RATE)}
         timed = {name: spread(own) for name, own in columns.items()}
         names = {"method": self.variant.method, "localizer": self.variant.localizer}
@@ -93,12 +93,12 @@ class Bench:
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:
-    """Median, least and most."""
+    """Median, minimum and maximum."""
     return {"median": median(seconds), "min": min(seconds), "max": max(seconds)}
 
 
 def constants(task: Task, run: Run) -> Figures:
-    """What a run of this task always comes to. prefill_flops: of the LLM alone, scoring not included."""
+    """Figures that are the same in every run of a task. prefill_flops: of the LLM alone, scoring not included."""
     (trace,) = run.traces
     text = text_tokens(task)
     lengths = [text + int(alive) for alive in trace.alive_counts]
@@ -121,7 +121,7 @@ def text_tokens(task: Task) -> int:
 
 
 def facts(adapter: Adapter, task: Task) -> Figures:
-    """What the figures of a model's variants have in common."""
+    """Properties of the model and its question, common to all variants."""
     return {
         "image": list(task.layouts[0].image_size),
         "visual_tokens": task.layouts[0].count,
@@ -134,8 +134,8 @@ def facts(adapter: Adapter, task: Task) -> Figures:
 
 @torch.inference_mode()
 def prepare(benches: Sequence[Bench], tell: Tell, refused: dict[str, str]) -> None:
-    """Warm-up of all variants, then the peak of each; why each that cannot run cannot goes to `refused`. Raises what
-    the first one, the baseline, raises.
+    """Warm up all variants, then measure the peak of each; errors are put into `refused`, except those of the
+    first one, the baseline, which are raised.
     """
     for step in (Bench.warm_up, Bench.measure_peak):
         for bench in benches:
@@ -152,7 +152,7 @@ def prepare(benches: Sequence[Bench], tell: Tell, refused: dict[str, str]) -> No
 
 @torch.inference_mode()
 def alternate(benches: Sequence[Bench], rounds: int, tell: Tell, keep: Callable[[], None]) -> None:
-    """Timed rounds, each over all variants and begun by another one of them; `keep` is called after every round."""
+    """Timed rounds, each over all variants, starting with a different one; `keep` is called after every round."""
     for number in range(rounds):
         start = number % len(benches)
         for bench in [*benches[start:], *benches[:start]]:
@@ -165,10 +165,10 @@ REPEATS = 3
 
 
 def seconds_of_questions(adapter: Adapter, image: Image.Image, budget: Budget) -> dict[str, Any]:
-    """{entry of the engine: median, least and most seconds}, after one call that is not counted; CROP with the model as
+    """{entry of the engine: median, minimum and maximum seconds}, after a warm-up; CROP with the model as
     its own localizer, and answers of variants.NEW_TOKENS tokens.
 
-    A comparison runs both ways more than once: for their times, their peaks, and what each thinks of the other's words.
+    A comparison runs baseline and CROP several times: for times, peaks, and the probability of each other's answer.
     """
     engine = CropEngine(adapter, SelfLocalizer(adapter))
     config = CropConfig("crop", budget, max_new_tokens=variants.NEW_TOKENS)

@@ -1,4 +1,4 @@
-"""What is measured side by side: every method, with every localizer where it reads a region.
+"""Variants to measure: every method, with every localizer if it reads a region.
 
 A new localizer is one row of LOCALIZERS.
 """
@@ -31,7 +31,7 @@ METHODS = {  # name: (a key of config.METHODS, whether dropped tokens leave the 
 }
 NEW_TOKENS = 32
 WRITTEN = 12  # tokens of "[2, 2, 5, 5]" where each number, comma and bracket is one, and an end
-FREE = (2, 2, 5, 5)  # cells of the region that costs nothing
+FREE = (2, 2, 5, 5)  # cells of the known region
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ def _locator(setting: Setting) -> Adapter:
     return build(LOCATOR, setting.device, setting.dtype, setting.attn, setting.tiny)
 
 
-LOCALIZERS: dict[str, tuple[str, Factory]] = {  # name: (what it is, how it is made)
+LOCALIZERS: dict[str, tuple[str, Factory]] = {  # name: (description, factory)
     "free": (
-        "a region that is known: what pruning costs without finding one",
+        "a known region: the cost of pruning without a localizer",
         lambda adapter, setting: KnownRegion(Region(*FREE, *setting.image_size)),
     ),
     "slots": (
@@ -70,7 +70,7 @@ LOCALIZERS: dict[str, tuple[str, Factory]] = {  # name: (what it is, how it is m
         lambda adapter, setting: TextVlmLocalizer(_locator(setting), BRACKETS, WRITTEN),
     ),
     "self": (
-        "the answering model's attention to a glimpse, in the second quarter of its layers",
+        "the answering model's attention to a pooled 8x8 grid, in the second quarter of its layers",
         lambda adapter, setting: SelfLocalizer(adapter),
     ),
 }
@@ -86,7 +86,7 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """What its figures are called."""
+        """Name of its figures."""
         return self.method if self.localizer == NO_LOCALIZER else f"{self.method} {self.localizer}"
 
 
@@ -105,7 +105,7 @@ def variants(
 
 
 def _config(adapter: Adapter, count: int, budget: Budget, method: str, evict: bool) -> CropConfig:
-    """Settings of a method; ILP's early cut comes before its default layer where that one cannot meet the budget."""
+    """Settings of a method; ILP's early cut is earlier than the default layer if that one cannot meet the budget."""
     cuts: tuple[tuple[int, float], ...] = ()
     if method == "ilp":
         first = adapter.stack.first_prunable
@@ -116,5 +116,5 @@ def _config(adapter: Adapter, count: int, budget: Budget, method: str, evict: bo
 
 
 def localizer(name: str, adapter: Adapter, setting: Setting) -> Localizer:
-    """The localizer of that name; one that reads nothing for NO_LOCALIZER."""
+    """The localizer of that name; the whole image for NO_LOCALIZER."""
     return WholeImage() if name == NO_LOCALIZER else LOCALIZERS[name][1](adapter, setting)

@@ -1,4 +1,4 @@
-"""The image loader: good files of every format that Pillow writes, broken; and files that announce giants."""
+"""Fuzzing of the image loader: mutated files of every format that Pillow writes, headers of huge sizes."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from benchmarks.fuzzing.mutations import broken, sentence
+from benchmarks.fuzzing.mutations import check_sentence, mutate
 from crop_core.io.images import FORMATS, MAX_PIXELS, MAX_SIDE, ImageError, open_image
 
 MODES = ("RGB", "L", "P", "RGBA", "1", "CMYK", "I;16", "F", "LA")
-LARGE = (0, 1, 7_999, 8_001, 16_384, 16_385, 65_535, 100_000, 2**31 - 1, 2**32 - 1)  # sides that headers announce
+SIDES = (0, 1, 7_999, 8_001, 16_384, 16_385, 65_535, 100_000, 2**31 - 1, 2**32 - 1)  # sides that headers declare
 
 
 class Images:
-    """An input is a file's bytes; it is an image within the limits, or one sentence."""
+    """An input is the bytes of a file: an image within the limits, or a one-sentence error."""
 
     def __init__(self) -> None:
-        self._files = list(_good_files())
+        self._files = list(_valid_files())
 
     def one(self, rng: Random) -> str:
-        """Which of the two. Raises AssertionError, or what escaped, for an input that is neither."""
-        good, other = rng.choice(self._files), rng.choice(self._files)
-        content = announced(rng) if rng.random() < 0.1 else broken(good, other, rng)
+        """Run one input; returns "read" or "refused". Raises for anything else."""
+        valid, other = rng.choice(self._files), rng.choice(self._files)
+        content = oversized(rng) if rng.random() < 0.1 else mutate(valid, other, rng)
         try:
             image = open_image(content)
         except ImageError as error:
-            sentence(error)
+            check_sentence(error)
             return "refused"
         assert image.mode == "RGB"
         assert image.width * image.height <= MAX_PIXELS and max(image.size) <= MAX_SIDE
         return "read"
 
 
-def _good_files() -> list[bytes]:
+def _valid_files() -> list[bytes]:
     """Small images in every format and mode that Pillow can write, animations among them."""
     Image.init()
     noise = np.random.default_rng(5).integers(0, 256, (18, 24, 3), dtype=np.uint8)
     image = Image.fromarray(noise)
-    found = []
+    files = []
     for kind in FORMATS:
         for mode in MODES:
             for more in ({}, {"save_all": True, "append_images": [image.rotate(180)]}):
                 out = io.BytesIO()
                 try:
                     image.convert("I" if mode == "I;16" else mode).convert(mode).save(out, kind, **more)
-                except Exception:  # not in this mode, or not written by this Pillow, which says so in many ways
+                except Exception:  # not in this mode, or not written by this Pillow, which raises various errors
                     continue
-                found.append(out.getvalue())
-    return sorted(set(found))
+                files.append(out.getvalue())
+    return sorted(set(files))
 
 
-def announced(rng: Random) -> bytes:
-    """A file with a sound header that announces any size, and little behind it."""
-    width, height = rng.choice(LARGE), rng.choice(LARGE)
+def oversized(rng: Random) -> bytes:
+    """A file with a valid header that declares any size, with little data."""
+    width, height = rng.choice(SIDES), rng.choice(SIDES)
     content = zlib.compress(b"\0" * rng.choice((10, 10_000, 1_000_000, 8_100_000)), 1)
     kind = rng.choice(("png", "bmp", "gif", "ppm", "tiff"))
     if kind == "png":

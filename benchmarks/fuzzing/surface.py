@@ -1,4 +1,4 @@
-"""The running app, asked for everything by everybody: wrong paths, bodies and methods, from several threads."""
+"""Fuzzing of the running app: wrong paths, bodies and methods, from several threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from benchmarks.app_process import ROOT, app_process
-from benchmarks.fuzzing.mutations import HERE
+from benchmarks.fuzzing.mutations import PRIVATE
 
 API = "gradio_api/"
 PATHS = (
@@ -58,17 +58,17 @@ HEADERS: tuple[dict[str, str], ...] = (
 
 
 def request(rng: Random) -> dict[str, Any]:
-    """One of them."""
+    """A random request, as the keyword arguments of `httpx.Client.stream`."""
     kinds: tuple[Callable[[Random], dict[str, Any]], ...] = (_page, _event, _event, _event, _upload, _garbage)
-    asked = rng.choice(kinds)(rng)
+    sent = rng.choice(kinds)(rng)
     if rng.random() < 0.2:
         more = {name: value.encode("latin-1") for name, value in rng.choice(HEADERS).items()}
-        asked["headers"] = {**asked.get("headers", {}), **more}
-    return asked
+        sent["headers"] = {**sent.get("headers", {}), **more}
+    return sent
 
 
 def _page(rng: Random) -> dict[str, Any]:
-    """Any path by any method."""
+    """Any path with any method."""
     path = rng.choice(PATHS)
     if rng.random() < 0.2:
         path += rng.choice(("/", "?a=1", "%00", "/../x", "?session_hash=" + "a" * 2000, "#", "?__theme=dark", "//"))
@@ -76,9 +76,9 @@ def _page(rng: Random) -> dict[str, Any]:
 
 
 def _event(rng: Random) -> dict[str, Any]:
-    """An event of the page or a question of a program, with data of any shape."""
+    """An event of the page or an API request, with data of any shape."""
     body: dict[str, Any] = {"data": [rng.choice(VALUES) for _ in range(rng.choice((0, 1, 2, 3, 5, 12, 16)))]}
-    for key, value, often in (
+    for key, value, share in (
         ("session_hash", rng.choice(SESSIONS), 0.8),
         ("fn_index", rng.choice((*range(-2, 90), None, "1", 10**9)), 0.7),
         ("event_id", rng.choice(("x", None, 5)), 0.3),
@@ -87,33 +87,33 @@ def _event(rng: Random) -> dict[str, Any]:
         ("batched", rng.choice((True, None, "x")), 0.1),
         ("simple_format", True, 0.1),
     ):
-        if rng.random() < often:
+        if rng.random() < share:
             body[key] = value
     if rng.random() < 0.05:
         body["data"] = rng.choice(VALUES)
-    sent = {"Content-Type": "application/json"}
-    return {"method": "POST", "url": API + rng.choice(POSTS), "content": json.dumps(body).encode(), "headers": sent}
+    headers = {"Content-Type": "application/json"}
+    return {"method": "POST", "url": API + rng.choice(POSTS), "content": json.dumps(body).encode(), "headers": headers}
 
 
 def _upload(rng: Random) -> dict[str, Any]:
-    """Files under any name, in any number and form."""
+    """Uploads of files with any name, number and type."""
     names = ("a.png", "../../a.png", "/etc/passwd", "a\0b.png", "<b>.png", "x" * 3000, "", ".env", "a.html", "é🦊.jpg")
     files = [
         (rng.choice(("files", "files", "x", "")), (rng.choice(names), rng.randbytes(rng.choice((0, 10, 5000))), kind))
         for kind in ["image/png", "text/html", "x"][: rng.randint(1, 3)]
     ]
-    asked: dict[str, Any] = {
+    sent: dict[str, Any] = {
         "method": "POST",
         "url": API + rng.choice(("upload", "upload?upload_id=x")),
         "files": files,
     }
     if rng.random() < 0.02:
-        asked["files"] = [("files", ("large.png", bytes(rng.choice((3, 14)) * 2**20), "image/png"))]
-    return asked
+        sent["files"] = [("files", ("large.png", bytes(rng.choice((3, 14)) * 2**20), "image/png"))]
+    return sent
 
 
 def _garbage(rng: Random) -> dict[str, Any]:
-    """A body that is none, too deep or too large."""
+    """A body that is invalid, too deep or too large."""
     bodies = (
         b"", b"{", b"null", b"[]", b'"x"', b"\xff\xfe", b'{"data": ' + b"[" * 50_000,
         b'{"data": [' + b"[" * 400 + b"]" * 400 + b"]}",
@@ -126,16 +126,16 @@ def _garbage(rng: Random) -> dict[str, Any]:
     return {"method": "POST", "url": where, "content": body, "headers": {"Content-Type": kind}}
 
 
-SECONDS = 20.0  # for one answer; a question in front of it in the queue takes about one
+SECONDS = 20.0  # per response; a question before it in the queue takes about one
 THREADS = 4
 QUESTION = "which thing is between the car and the blue sign?"
 TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t+|].*\n|\n)*\S.*")
-FULL = 503
-PASSING = ("ui/server/", "app.py", ".venv/")
+QUEUE_FULL = 503
+PASS_THROUGH = ("ui/server/", "app.py", ".venv/")
 
 
 class Surface:
-    """An app of its own in an empty folder; its log is looked at in the end."""
+    """Its own app in an empty folder; the log is checked at the end."""
 
     def __init__(self, folder: Path) -> None:
         self._log = folder / "log.txt"
@@ -152,50 +152,50 @@ class Surface:
         self._app.__exit__(*error)
 
     def run(self, seed: int, first: int, count: int) -> list[dict[str, Any]]:
-        """Findings: answers that must not be, tracebacks, and an app that no longer answers a sound question."""
-        found: list[dict[str, Any]] = []
+        """Findings: wrong responses, tracebacks, and an app that no longer answers a valid question."""
+        findings: list[dict[str, Any]] = []
         threads = [
-            threading.Thread(target=self._some, args=(seed, range(first + k, first + count, THREADS), found))
+            threading.Thread(target=self._worker, args=(seed, range(first + k, first + count, THREADS), findings))
             for k in range(THREADS)
         ]
         for each in threads:
             each.start()
         for each in threads:
             each.join()
-        return self._health() + self._tracebacks() + found
+        return self._health() + self._tracebacks() + findings
 
-    def _some(self, seed: int, numbers: range, found: list[dict[str, Any]]) -> None:
+    def _worker(self, seed: int, numbers: range, findings: list[dict[str, Any]]) -> None:
         with httpx.Client(base_url=self.address, timeout=SECONDS) as client:
             for number in numbers:
                 rng = Random(f"{seed}/surface/{number}")
-                said = self._one(client, rng)
-                if said:
+                error = self._one(client, rng)
+                if error:
                     with self._lock:
-                        found.append({"number": number, "error": said})
+                        findings.append({"number": number, "error": error})
 
     def _one(self, client: httpx.Client, rng: Random) -> str:
-        """What is wrong with the answer to one request, if anything."""
-        asked = request(rng)
-        called = f"{asked['method']} {asked['url'][:120]}"
+        """The error in the response to one request; empty when there is none."""
+        sent = request(rng)
+        name = f"{sent['method']} {sent['url'][:120]}"
         began = time.monotonic()
         try:
-            answer, text = _answer(client, asked)
+            answer, text = _answer(client, sent)
         except (httpx.InvalidURL, httpx.LocalProtocolError):
-            return ""  # was never sent
+            return ""  # not sent
         except httpx.TimeoutException:
-            return f"{called}: no answer"
+            return f"{name}: no answer"
         except httpx.HTTPError as error:
-            return f"{called}: {error!r}"
+            return f"{name}: {error!r}"
         with self._lock:
             self._statuses[str(answer.status_code)] += 1
-        if answer.status_code >= 500 and answer.status_code != FULL:
-            return f"{called}: {answer.status_code} {text[:200]}"
-        if answer.status_code >= 400 and any(place in text for place in HERE):
-            return f"{called}: tells a path: {text[:300]}"
-        return f"{called}: took {time.monotonic() - began:.0f} s" if time.monotonic() - began > SECONDS else ""
+        if answer.status_code >= 500 and answer.status_code != QUEUE_FULL:
+            return f"{name}: {answer.status_code} {text[:200]}"
+        if answer.status_code >= 400 and any(place in text for place in PRIVATE):
+            return f"{name}: reveals a path: {text[:300]}"
+        return f"{name}: took {time.monotonic() - began:.0f} s" if time.monotonic() - began > SECONDS else ""
 
     def _tracebacks(self) -> list[dict[str, Any]]:
-        """Those in the log that come through our handlers or engine; Gradio's own are counted by their class."""
+        """Tracebacks in the log that pass through our handlers or engine; Gradio's own are counted by class."""
         log = self._log.read_text(encoding="utf-8", errors="replace")
         every = TRACEBACK.findall(log)
         classes = Counter(each.rpartition("\n")[2].partition(":")[0][:60] for each in every)
@@ -204,37 +204,37 @@ class Surface:
         return [{"number": -1, "error": each[-2500:]} for each in ours]
 
     def _ours(self, traceback: str) -> bool:
-        """Whether a handler or the engine is on the way; the gate is on every way."""
+        """Whether a handler or the engine is in the traceback; the allowlist is in every one."""
         files = re.findall(rf'File "{re.escape(str(ROOT))}/([^"]+)"', traceback)
-        return any(not file.startswith(PASSING) for file in files)
+        return any(not file.startswith(PASS_THROUGH) for file in files)
 
     def _health(self) -> list[dict[str, Any]]:
-        """Whether a sound question is still answered."""
+        """Whether a valid question is still answered."""
         image = (ROOT / "assets" / "examples" / "01.jpg").read_bytes()
         with httpx.Client(base_url=self.address, timeout=120) as client:
-            sent = client.post("gradio_api/upload", files={"files": ("a.jpg", image, "image/jpeg")}).json()
-            data = [{"path": sent[0], "meta": {"_type": "gradio.FileData"}}, QUESTION, "crop", "64", ""]
+            upload = client.post("gradio_api/upload", files={"files": ("a.jpg", image, "image/jpeg")}).json()
+            data = [{"path": upload[0], "meta": {"_type": "gradio.FileData"}}, QUESTION, "crop", "64", ""]
             for _ in range(60):
-                asked = client.post("gradio_api/call/ask", json={"data": data})
-                if asked.status_code != FULL:
+                sent = client.post("gradio_api/call/ask", json={"data": data})
+                if sent.status_code != QUEUE_FULL:
                     break
-                time.sleep(1)  # what was asked before is answered first
-            event = asked.json().get("event_id", asked.text)
-            told = client.get(f"gradio_api/call/ask/{event}").text
-        if "event: complete" in told and '"answer"' in told:
+                time.sleep(1)  # earlier requests are answered first
+            event = sent.json().get("event_id", sent.text)
+            text = client.get(f"gradio_api/call/ask/{event}").text
+        if "event: complete" in text and '"answer"' in text:
             return []
-        return [{"number": -1, "error": f"a sound question is no longer answered: {told[:300]}"}]
+        return [{"number": -1, "error": f"a valid question is no longer answered: {text[:300]}"}]
 
     def counts(self) -> dict[str, Any]:
-        """Answers by status, and what was logged."""
+        """Responses by status, and the counts of logged tracebacks."""
         return {"statuses": dict(sorted(self._statuses.items())), **self._logged}
 
 
-def _answer(client: httpx.Client, asked: dict[str, Any]) -> tuple[httpx.Response, str]:
-    """The answer and its text; once more where the connection was closed after an earlier answer."""
+def _answer(client: httpx.Client, sent: dict[str, Any]) -> tuple[httpx.Response, str]:
+    """The response and its text; retried once if the connection was closed after an earlier response."""
     for last in (False, True):
         try:
-            with client.stream(**asked) as answer:
+            with client.stream(**sent) as answer:
                 endless = "heartbeat" in str(answer.url) and answer.status_code == 200
                 text = next(answer.iter_text(), "") if endless else answer.read().decode("utf-8", "replace")
                 return answer, text

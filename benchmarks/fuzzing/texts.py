@@ -1,4 +1,4 @@
-"""Everything that is typed or linked: questions, settings, regions, links, and the operator's own variables."""
+"""Fuzzing of texts: questions, settings, regions, links, and environment variables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 from unittest import mock
 from urllib.parse import parse_qsl
 
-from benchmarks.fuzzing.mutations import sentence
+from benchmarks.fuzzing.mutations import check_sentence
 from crop_core.io.images import check_question
 from crop_core.records.config import PRESETS, Budget
 from crop_core.records.methods import METHODS
@@ -24,29 +24,29 @@ PIECES = (
     "question=", "method=", "budget=custom", "mode=drawn", "x0=", "9" * 5000, "a" * 600, ":" * 3000, "1:1," * 2000,
 )  # fmt: skip
 EXAMPLE = Example(Path("01.jpg"), "what?", "dog", "place")
-USUAL = ("crop", "192", "", "1:4, 2:9, rest:36", "", False, "predicted", 2, 2, 5, 5)
-OTHERS: tuple[object, ...] = (  # no text at all
+DEFAULTS = ("crop", "192", "", "1:4, 2:9, rest:36", "", False, "predicted", 2, 2, 5, 5)
+NOT_TEXTS: tuple[object, ...] = (  # not a text
     None, True, 0, -1, 8, 2.5, float("nan"), float("inf"), 10**30, [], {}, ("a",),
 )  # fmt: skip
 SIZES = ((1, 1), (336, 336), (16_384, 164))
 
 
 class Texts:
-    """An input is a text, or all settings; it is understood, or refused in a sentence."""
+    """An input is a text or a set of settings: it is parsed, or refused with one sentence."""
 
     def one(self, rng: Random) -> str:
-        """Which of the two. Raises AssertionError, or what escaped, for an input that is neither."""
+        """Run one input; returns "read" or "refused". Raises for anything else."""
         size, read = rng.choice(SIZES), rng.choice(READERS)
         try:
             read(rng, size)
         except ValueError as error:
-            sentence(error)
+            check_sentence(error)
             return "refused"
         return "read"
 
 
 def text(rng: Random) -> str:
-    """Some pieces in a row, and letters from anywhere."""
+    """Concatenated pieces, or random characters."""
     if rng.random() < 0.1:
         return "".join(chr(rng.randrange(0x3000)) for _ in range(rng.randrange(40)))
     return "".join(rng.choice(PIECES) for _ in range(rng.choice((0, 1, 1, 2, 3, 6))))
@@ -58,24 +58,24 @@ def _question(rng: Random, size: tuple[int, int]) -> None:
 
 
 def _settings(rng: Random, size: tuple[int, int]) -> None:
-    values = list(USUAL)
+    values = list(DEFAULTS)
     for _ in range(rng.randint(1, 3)):
-        known = (*METHODS, *PRESETS, "custom", "ratios", "drawn", "whole")
-        values[rng.randrange(len(values))] = rng.choice((text(rng), rng.choice(OTHERS), rng.choice(known)))
-    wanted = controls.parse_settings(values, size)
-    assert wanted.config.method in METHODS or "+" in wanted.config.method
+        choices = (*METHODS, *PRESETS, "custom", "ratios", "drawn", "whole")
+        values[rng.randrange(len(values))] = rng.choice((text(rng), rng.choice(NOT_TEXTS), rng.choice(choices)))
+    parsed = controls.parse_settings(values, size)
+    assert parsed.config.method in METHODS or "+" in parsed.config.method
 
 
 def _link(rng: Random, size: tuple[int, int]) -> None:
     query = "&".join(f"{rng.choice(request.KEYS)}={text(rng)}" for _ in range(rng.randrange(5)))
     params = dict(parse_qsl("example=01.jpg&" + query, keep_blank_values=True, errors="replace"))
-    found = request.read_link(params, [EXAMPLE], USUAL)
-    assert found is None or len(found) == 2 + len(USUAL)
+    values = request.read_link(params, [EXAMPLE], DEFAULTS)
+    assert values is None or len(values) == 2 + len(DEFAULTS)
 
 
 def _regions(rng: Random, size: tuple[int, int]) -> None:
-    found = images.other_regions(text(rng), rng.choice(("whole", "drawn", "predicted", "")), [size, size])
-    assert len(found) == 2
+    regions = images.other_regions(text(rng), rng.choice(("whole", "drawn", "predicted", "")), [size, size])
+    assert len(regions) == 2
 
 
 def _cells(rng: Random, size: tuple[int, int]) -> None:
@@ -91,10 +91,10 @@ def _variables(rng: Random, size: tuple[int, int]) -> None:
     value = text(rng).replace("\0", "").encode("utf-8", "replace").decode()
     with mock.patch.dict(os.environ, {variable(name): value}, clear=True):
         try:
-            told = Settings.from_env().describe()
+            messages = Settings.from_env().describe()
         except SettingsError as error:
-            told = [str(error)]
-        assert name != "login" or not any(len(value) > 8 and value in each for each in told), "a secret is shown"
+            messages = [str(error)]
+        assert name != "login" or not any(len(value) > 8 and value in each for each in messages), "a secret is shown"
 
 
 READERS = (_question, _settings, _settings, _link, _regions, _cells, _budget, _variables)

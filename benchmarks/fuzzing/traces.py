@@ -1,4 +1,4 @@
-"""The loader of recorded runs: a real run's file, broken in its values or its bytes, alone and in hostile zips."""
+"""Fuzzing of the loader of recorded runs: a real file with mutated values or bytes, alone and in malformed zips."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.fuzzing.mutations import broken, sentence
+from benchmarks.fuzzing.mutations import check_sentence, mutate
 from ui.export.load_runs import open_files
 from ui.page import export_panel
 
@@ -25,9 +25,9 @@ NAMES = ("run.json", "../../up.json", "/etc/passwd.json", "a/b/c.json", "C:\\x.j
 
 
 class Traces:
-    """An input is one file, or a zip of some; every run in it can be drawn, all else is a sentence.
+    """An input is one file, or a zip of several: every run in it can be rendered, all else is a one-sentence error.
 
-    run: a recorded run, as its file holds it.
+    run: a recorded run, as in its file.
     """
 
     def __init__(self, run: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ class Traces:
         self._folder = TemporaryDirectory()
 
     def one(self, rng: Random) -> str:
-        """Which of the two. Raises AssertionError, or what escaped, for an input that is neither."""
+        """Run one input; returns "read" or "refused". Raises for anything else."""
         packed = rng.random() < 0.3
         content = self._zip(rng) if packed else self._record(rng)
         path = Path(self._folder.name) / ("runs.zip" if packed else "run.json")
@@ -43,20 +43,20 @@ class Traces:
         opened = open_files([str(path)])
         assert opened.runs or opened.notices
         for each in opened.notices:
-            sentence(each)
+            check_sentence(each)
         if opened.runs and rng.random() < 0.05:
             try:
                 export_panel.figure_file(opened.runs[-1], "row", "SVG", 8, 72, "", 1, True)
                 export_panel.record(opened.runs[-1], True)
             except ValueError as error:
-                sentence(error)
+                check_sentence(error)
         return "read" if opened.runs else "refused"
 
     def _record(self, rng: Random) -> bytes:
-        """A run's file with one to three values that are others."""
+        """A run's file with one to three changed values."""
         kind = rng.random()
         if kind < 0.25:
-            return broken(self._text.encode(), b'{"question": [[]]}', rng)
+            return mutate(self._text.encode(), b'{"question": [[]]}', rng)
         data = json.loads(self._text)
         for _ in range(rng.randint(1, 3)):
             _change(data, rng)
@@ -66,9 +66,9 @@ class Traces:
         return text.encode("utf-8", "surrogatepass")
 
     def _zip(self, rng: Random) -> bytes:
-        """Runs, images, zips and bombs under any name; whole, or broken."""
+        """Runs, images, zips and zip bombs under any name; valid or mutated."""
         out = io.BytesIO()
-        warnings.simplefilter("ignore", UserWarning)  # about names that come twice
+        warnings.simplefilter("ignore", UserWarning)  # about duplicate names
         with zipfile.ZipFile(
             out, "w", rng.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2))
         ) as zip:
@@ -79,7 +79,7 @@ class Traces:
             if rng.random() < 0.02:
                 for k in range(300):
                     zip.writestr(f"{k}.json", b"{}")
-        return broken(out.getvalue(), self._text.encode(), rng) if rng.random() < 0.5 else out.getvalue()
+        return mutate(out.getvalue(), self._text.encode(), rng) if rng.random() < 0.5 else out.getvalue()
 
     def _entry(self, rng: Random) -> bytes:
         inner = io.BytesIO()
@@ -89,7 +89,7 @@ class Traces:
 
 
 def _change(data: Any, rng: Random) -> None:
-    """Another value somewhere, one that is gone, or a list of another length."""
+    """Change or delete a value, or change the length of a list."""
     at = data
     while True:
         keys = list(at) if isinstance(at, dict) else range(len(at))
@@ -98,10 +98,10 @@ def _change(data: Any, rng: Random) -> None:
             at = at[key]
             continue
         break
-    what = rng.random()
-    if what < 0.7:
+    action = rng.random()
+    if action < 0.7:
         at[key] = rng.choice(VALUES)
-    elif what < 0.85:
+    elif action < 0.85:
         del at[key]
     elif isinstance(at, list):
         at.extend(at[: rng.choice((1, 2, len(at)))])

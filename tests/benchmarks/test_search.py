@@ -43,7 +43,7 @@ def test_a_score_by_hand():
     assert found.kl == pytest.approx(0.5 * math.log(0.625) + 0.5 * math.log(2.5)) and found.exact
     assert not search.score(logits, full, [0, 0]).exact
     far = torch.tensor([[-100.0, 0.0], [0.0, 1.0]])
-    assert search.score(far, full, [1, 1]).kl == search.MOST
+    assert search.score(far, full, [1, 1]).kl == search.MAX_KL
 
 
 def flat(kl):

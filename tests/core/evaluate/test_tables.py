@@ -147,7 +147,7 @@ def test_publishing_fills_the_places_and_nothing_else():
 
 def test_what_the_texts_say_is_what_was_measured():
     texts = publish.filled()
-    assert set(texts) == {*publish.TEXTS, publish.APART}
+    assert set(texts) == {*publish.TEXTS, publish.SEPARATE}
     for file, measured in texts.items():
         text = file.read_text()
         assert "<!-- end -->" in text
