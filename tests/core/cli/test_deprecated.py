@@ -103,7 +103,13 @@ def test_old_values_in_python_are_logged_once(old: str, new: str, caplog: pytest
 
 @pytest.mark.parametrize(
     ("value", "options"),
-    [("self", {"localizer": "self"}), ("none", {"localizer": None}), ("a/b", {"localizer": "a/b"}), ("", {})],
+    [
+        ("self", {"localizer": "self"}),
+        ("none", {"localizer": None}),
+        ("whole", {"localizer": "whole"}),
+        ("a/b", {"localizer": "a/b"}),
+        ("", {}),
+    ],
 )
 def test_settings_keep_their_names(value: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROP_LOCALIZER", value)

@@ -62,6 +62,7 @@ def test_no_localizer_is_loaded_that_nobody_asks(told: dict[str, str]) -> None:
         ({"seed": 0.5}, "seed is 0.5, and must be a whole number."),
         ({"method": "none", "budget": 64}, "The method 'none' prunes nothing; leave out budget=64."),
         ({"method": "fast"}, "The method 'fast' is not known"),
+        ({"localizer": "none"}, "The method 'crop' needs a region; choose a localizer that is not none."),
         ({"budget": 0.25}, "A budget of 0.25 tokens is not possible; give at least 1."),
         ({"budget": "many"}, "The budget 'many' is neither a number of tokens"),
         ({"trace": "/no/such/folder/trace.jsonl"}, "cannot be written"),
