@@ -83,7 +83,7 @@ audit: $(DEV)  ## look for known holes in the pinned packages
 	echo "The packages were not audited: no index of known vulnerabilities answers here; run make audit where one does."
 
 train: $(APP)  ## train the bundled models again (resumable; hours on a CPU)
-	$(BIN)/python -m crop_core.tiny $(ARGS)
+	$(BIN)/python -m crop_core.train.bundled $(ARGS)
 
 clean:  ## remove .venv, node_modules and caches
 	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Turns scenes into packs: many questions about each, with their answers, where to look, and what they need."""
+"""Packing: many questions about each scene, with their answers, look targets and needed patches."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ _END_WEIGHT = 0.1  # the end token after every answer is easy
 
 @dataclass
 class Look:
-    """Rows that should look at given patches: where they are in the pack (R, 2), and the patches (R, N)."""
+    """Attention targets: rows (R, 2) as (scene, place), and the patches (R, N) that each should attend to."""
 
     rows: Tensor
     patches: Tensor
 
     def among(self, selection: Selection) -> Look:
-        """The same with the selected tokens in place of patches: those that are mostly made of the patches to look at;
-        without the rows that have none left."""
+        """The targets among selected tokens: those made mostly of target patches; rows without any are dropped."""
         patches = self.patches.new_zeros(len(self.patches), selection.count)
         for scene, weights in enumerate(selection.weights):
             rows = self.rows[:, 0] == scene
@@ -42,7 +41,7 @@ class Look:
         return Look(self.rows[seen], patches[seen])
 
     def to(self, device: torch.device) -> Look:
-        """The same on a device."""
+        """A copy on a device."""
         return Look(self.rows.to(device), self.patches.to(device))
 
 
@@ -51,9 +50,9 @@ class Pack:
     """Questions of B scenes in C chunks of equal length, side by side in T columns.
 
     `ids`, `segment` (which question, -1 = padding), `position` (within the question), `label` and `weight` are (B, T).
-    `reference`, `target` and `winner` are where to look first (the things that are named), then (what holds the answer)
-    and at last (the name of what wins a comparison). `asking` (R, 2) are the rows after each question, that ask for the
-    answer, as (scene, place); `needed` (B, S, N) bool the patches of each question's region.
+    `reference`, `target` and `winner` are the targets of attention in this order: the named objects, the answer, and
+    the name of a comparison's winner. `asking` (R, 2) are the rows after each question, before the answer, as (scene,
+    place); `needed` (B, S, N) bool the patches of each question's region.
     """
 
     ids: Tensor
@@ -69,14 +68,14 @@ class Pack:
     needed: Tensor
 
     def to(self, device: torch.device) -> Pack:
-        """The same on a device."""
+        """A copy on a device."""
         tensors = {item.name: getattr(self, item.name).to(device) for item in fields(self) if item.name != "chunks"}
         return replace(self, **tensors)
 
 
 @dataclass
 class Packer:
-    """Turns scenes into packs for one recipe: the answer's words follow, or the region's numbers fill the slots."""
+    """Packs scenes for one recipe: the answer's words follow, or the region's numbers fill the slots."""
 
     recipe: Recipe
     tokenizer: Tokenizer
@@ -98,11 +97,11 @@ class Packer:
         self.prefix = ids(["<s>", "user", ":"])
 
     def __call__(self, scenes: list[Scene], rng: random.Random) -> Pack:
-        """Questions drawn for every scene."""
+        """A pack of sampled questions for every scene."""
         return self.pack(scenes, (sample_questions(rng, scene, self.questions) for scene in scenes), rng)
 
     def pack(self, scenes: list[Scene], asked: Iterable[list[Question]], rng: random.Random) -> Pack:
-        """Up to `questions` given questions a scene; rng: leaves out some question marks."""
+        """A pack of up to `questions` given questions a scene; rng: omits some question marks."""
         bins = []
         looks: tuple[list, list, list] = ([], [], [])  # (scene, chunk, place in chunk, patches): as in Pack
         needed = torch.zeros(len(scenes), self.questions, self.recipe.grid**2, dtype=torch.bool)
@@ -121,7 +120,7 @@ class Packer:
         return Pack(ids, segment, position, label, weight, self.chunks, reference, target, winner, asking, needed)
 
     def _fill(self, index: int, scene: Scene, found: list[Question], rng: random.Random, looks: tuple) -> list:
-        """Each question goes into the shortest chunk; returns the chunks' columns."""
+        """Put each question into the shortest chunk; return the chunks' columns."""
         chunks: list[list[list]] = [[[], [], [], [], []] for _ in range(self.chunks)]
         texts = [q.text if rng.random() < 0.8 else q.text.rstrip("?") for q in found]
         encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
@@ -145,18 +144,22 @@ class Packer:
                 looks[1].extend((index, place, start + before + i, middles) for i in range(len(answer)))
         return chunks
 
-    def _pairs(self, question: Question, asked: list[int], said: range) -> tuple[list, list, list]:
-        """Where the question's names and the answer's words (from `said` on) look first, then, and at last."""
+    def _pairs(self, question: Question, asked: list[int], answer_rows: range) -> tuple[list, list, list]:
+        """Targets of the question's names and of the answer's words (rows `answer_rows`): first, second and last."""
         named = [i for i, token in enumerate(asked) if token in self._names]
         if question.kind == "compare":
             named = [i for i in named if asked[i] != self._bar]
-        if question.kind == "two_hop":  # its first name stands before the thing that it depends on
+        if question.kind == "two_hop":  # its first name stands before the object that it depends on
             named = named[1:]
         if self._slots:  # a region is around everything
-            return _each(named, question.reference), _each(said, question.reference + question.target, apart=False), []
-        found = () if question.counted else question.target or question.winner[:1]
-        wanted = _each(said, found) + _each(named, question.amounts)
-        return _each(named, question.reference), wanted, _each(said, question.winner[1:])
+            return (
+                _each(named, question.reference),
+                _each(answer_rows, question.reference + question.target, apart=False),
+                [],
+            )
+        target = () if question.counted else question.target or question.winner[:1]
+        targets = _each(answer_rows, target) + _each(named, question.amounts)
+        return _each(named, question.reference), targets, _each(answer_rows, question.winner[1:])
 
     def _answer(self, question: Question, scene: Scene) -> list[int]:
         words = question.answer.split()
@@ -176,7 +179,7 @@ class Packer:
 
 
 def _region(question: Question, scene: Scene) -> Box:
-    """The cells around what a question needs, in whole pixels."""
+    """The grid cells around what a question needs, in whole pixels."""
     left, top, right, bottom = Region.from_box(question.box(*scene.image.size), *scene.image.size).box
     return (int(left), int(top), math.ceil(right), math.ceil(bottom))
 

@@ -1,7 +1,7 @@
-"""Which scenes are for what: disjoint ranges of seeds, so that nothing is measured on scenes that it was fitted to.
+"""Splits of scenes by use: disjoint ranges of seeds, so that nothing is measured on scenes that it was fitted to.
 
-Scenes below TRAINING are drawn with what training never saw (styles, pairs of names, phrasings), but for LOAD's. When
-they last ran, three uses had the scenes from 700 000 on in common; the shipped attention rule's keeps them.
+Scenes below TRAINING, except LOAD, have styles, pairs of names and phrasings that training never saw. When they last
+ran, three uses shared the scenes from 700 000 on; the shipped attention rule keeps them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ BENCHMARK = range(70_000)  # of the README, and of `python -m crop_core bench`
 LOAD = range(70_000, 100_000)  # the images of `benchmarks.load`
 EXAMPLES = range(500_000, 550_000)  # of the app, chosen by seed
 FAILING_EXAMPLES = range(550_000, 600_000)  # searched; those in assets/examples are from 700 000 on
-CALIBRATION = range(600_000, 700_000)  # of the bundled locator
+CALIBRATION = range(600_000, 700_000)  # of the bundled localizer
 ATTENTION_RULE = range(700_000, 750_000)  # of the bundled model as its own localizer
 SEARCH_DEVELOPMENT = range(750_000, 800_000)  # those in search.json are from 700 000 on
 SEARCH_HELD_OUT = range(800_000, 900_000)

@@ -165,7 +165,7 @@ def test_no_image_is_both_trained_on_and_held_out():
     assert 20 <= len(held) <= 23
     assert split(examples(100, 30), 0.2, seed=1) == (kept, held)
     assert split(examples(100, 30), 0.2, seed=2) != (kept, held)
-    assert len(split(examples(9000, 9000), 0.5, seed=0)[1]) == data.HELD_OUT_MOST
+    assert len(split(examples(9000, 9000), 0.5, seed=0)[1]) == data.MAX_HELD_OUT
 
 
 @pytest.mark.parametrize(("questions", "pictures"), [(1, 1), (2, 2), (50, 1)])
