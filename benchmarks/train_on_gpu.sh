@@ -5,7 +5,7 @@
 #
 # FOLDER gets models/ (what would go into assets/models), results/ (the figures), log.txt, and training/ (checkpoints:
 # the same call goes on from the last one). MINUTES limits the training of this call; 0, the default, does not. OPTIONs go
-# to `python -m crop_core.tiny`, for example `--start assets/models`. PYTHON is the interpreter (.venv/bin/python), whose
+# to `python -m crop_core.train.bundled`, for example `--start assets/models`. PYTHON is the interpreter (.venv/bin/python), whose
 # torch must be one for the GPU; WORKERS is the number of processes that prepare batches (all processors but one).
 #
 # This script has not been run on a GPU yet, nor has `--device cuda`; the tests run the training on a pretended device.
@@ -31,7 +31,7 @@ step() {
 
 step "training with $workers workers: $(git rev-parse HEAD 2>/dev/null || echo 'no commit known')"
 status=0
-timeout "${minutes}m" "$python" -m crop_core.tiny "${names[@]}" --device cuda --workers "$workers" \
+timeout "${minutes}m" "$python" -m crop_core.train.bundled "${names[@]}" --device cuda --workers "$workers" \
     --work "$folder/training" ${options[@]+"${options[@]}"} || status=$?
 if [ "$status" -eq 124 ]; then
     step "stopped after $minutes minutes; the same call goes on from the last checkpoint"
