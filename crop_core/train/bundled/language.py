@@ -25,7 +25,7 @@ from crop_core.train.world.vocabulary import BACKGROUNDS, CATEGORIES, COLORS, TE
 
 _SHARPNESS = 12.0
 _POOLED = (64, 96, 128, 192)  # tokens that PLC leaves
-_LEAST_LEFT, _MOST_LEFT = 16, 180  # tokens that ILP leaves
+_MIN_LEFT, _MAX_LEFT = 16, 180  # tokens that ILP leaves
 
 
 @dataclass(frozen=True)
@@ -192,12 +192,12 @@ class Packs:
     def _start(self, step: int) -> tuple[TokenDropout, PendingResult[Pack] | None]:
         scenes, rng = self.batches.scenes(step)
         early = step / self.plan.steps < 1 - self.plan.full
-        least, most = int(0.7 * self.plan.kept), self.batches.recipe.grid**2
-        dropout = TokenDropout(least + int((most - least) * rng.random() ** 2) if early and least < most else most)
+        fewest, full = int(0.7 * self.plan.kept), self.batches.recipe.grid**2
+        dropout = TokenDropout(fewest + int((full - fewest) * rng.random() ** 2) if early and fewest < full else full)
         if rng.random() < self.plan.pooled:
             dropout = TokenDropout(rng.choice(_POOLED), f"regions {step}")
         if rng.random() < self.plan.pruned:
-            dropout = replace(dropout, left=rng.randint(_LEAST_LEFT, _MOST_LEFT))
+            dropout = replace(dropout, left=rng.randint(_MIN_LEFT, _MAX_LEFT))
         return dropout, None if step < self.plan.align else self.batches.workers.start(self.packer, scenes, rng)
 
 

@@ -100,14 +100,14 @@ class Packer:
         """A pack of sampled questions for every scene."""
         return self.pack(scenes, (sample_questions(rng, scene, self.questions) for scene in scenes), rng)
 
-    def pack(self, scenes: list[Scene], asked: Iterable[list[Question]], rng: random.Random) -> Pack:
+    def pack(self, scenes: list[Scene], questions: Iterable[list[Question]], rng: random.Random) -> Pack:
         """A pack of up to `questions` given questions a scene; rng: omits some question marks."""
         bins = []
         looks: tuple[list, list, list] = ([], [], [])  # (scene, chunk, place in chunk, patches): as in Pack
         needed = torch.zeros(len(scenes), self.questions, self.recipe.grid**2, dtype=torch.bool)
-        for index, (scene, found) in enumerate(zip(scenes, asked, strict=True)):
-            bins.append(self._fill(index, scene, found, rng, looks))
-            for number, question in enumerate(found):
+        for index, (scene, own) in enumerate(zip(scenes, questions, strict=True)):
+            bins.append(self._fill(index, scene, own, rng, looks))
+            for number, question in enumerate(own):
                 needed[index, number] = torch.from_numpy(patches_of((_region(question, scene),), scene, self.recipe))
         length = 8 * -(-max(len(chunk[0]) for chunks in bins for chunk in chunks) // 8)
         columns = [
@@ -116,26 +116,26 @@ class Packer:
         ]
         ids, segment, position, label, weight = columns
         asking = torch.isin(ids, torch.tensor([*self._asks, self._mark])).nonzero()
-        reference, target, winner = (self._look(found, length) for found in looks)
+        reference, target, winner = (self._look(entries, length) for entries in looks)
         return Pack(ids, segment, position, label, weight, self.chunks, reference, target, winner, asking, needed)
 
-    def _fill(self, index: int, scene: Scene, found: list[Question], rng: random.Random, looks: tuple) -> list:
+    def _fill(self, index: int, scene: Scene, questions: list[Question], rng: random.Random, looks: tuple) -> list:
         """Put each question into the shortest chunk; return the chunks' columns."""
         chunks: list[list[list]] = [[[], [], [], [], []] for _ in range(self.chunks)]
-        texts = [q.text if rng.random() < 0.8 else q.text.rstrip("?") for q in found]
+        texts = [q.text if rng.random() < 0.8 else q.text.rstrip("?") for q in questions]
         encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-        for number, (question, asked) in enumerate(zip(found, encoded, strict=True)):
+        for number, (question, tokens) in enumerate(zip(questions, encoded, strict=True)):
             place = min(range(self.chunks), key=lambda i: len(chunks[i][0]))
             chunk, start = chunks[place], len(chunks[place][0])
             answer = self._answer(question, scene)
-            row = asked + self._asks + (self._slots or answer)
+            row = tokens + self._asks + (self._slots or answer)
             end = [] if self._slots else [self.tokenizer.eos_token_id]
             before = len(row) - len(answer) - len(end)
             labels = [IGNORED] * before + answer + end
             weights = [0.0] * before + [1.0 / len(answer)] * len(answer) + [_END_WEIGHT] * len(end)
             for column, values in zip(chunk, (row, [number] * len(row), range(len(row)), labels, weights), strict=True):
                 column.extend(values)
-            pairs_by_look = self._pairs(question, asked, range(before, before + len(answer)))
+            pairs_by_look = self._pairs(question, tokens, range(before, before + len(answer)))
             for look, pairs in zip(looks, pairs_by_look, strict=True):
                 shown = [(start + i, patches_of(boxes, scene, self.recipe)) for i, boxes in pairs]
                 look.extend((index, place, at, patches) for at, patches in shown if patches.any())
@@ -144,11 +144,11 @@ class Packer:
                 looks[1].extend((index, place, start + before + i, middles) for i in range(len(answer)))
         return chunks
 
-    def _pairs(self, question: Question, asked: list[int], answer_rows: range) -> tuple[list, list, list]:
+    def _pairs(self, question: Question, tokens: list[int], answer_rows: range) -> tuple[list, list, list]:
         """Targets of the question's names and of the answer's words (rows `answer_rows`): first, second and last."""
-        named = [i for i, token in enumerate(asked) if token in self._names]
+        named = [i for i, token in enumerate(tokens) if token in self._names]
         if question.kind == "compare":
-            named = [i for i in named if asked[i] != self._bar]
+            named = [i for i in named if tokens[i] != self._bar]
         if question.kind == "two_hop":  # its first name stands before the object that it depends on
             named = named[1:]
         if self._slots:  # a region is around everything
@@ -168,11 +168,11 @@ class Packer:
             words = [str(cell) for cell in cells(box, scene, self.recipe, 8)]
         return self.tokenizer.convert_tokens_to_ids(words)
 
-    def _look(self, found: list, length: int) -> Look:
-        rows = torch.tensor([(scene, chunk * length + place) for scene, chunk, place, _ in found]).view(-1, 2)
+    def _look(self, entries: list, length: int) -> Look:
+        rows = torch.tensor([(scene, chunk * length + place) for scene, chunk, place, _ in entries]).view(-1, 2)
         patches = (
-            torch.from_numpy(np.stack([f[3] for f in found]))
-            if found
+            torch.from_numpy(np.stack([f[3] for f in entries]))
+            if entries
             else torch.zeros(0, self.recipe.grid**2, dtype=torch.bool)
         )
         return Look(rows, patches)

@@ -20,8 +20,8 @@ Ink = tuple[int, int, int]
 _HIGHEST, _MARGIN = 10, 9
 _PAPERS: tuple[Ink, ...] = ((255, 255, 255), (252, 245, 226), (228, 239, 250), (226, 227, 230))
 _DARK: Ink = (35, 35, 40)
-_LEAST_WIDTHS = {3: 224, 4: 276, 5: 336}  # of upright bars with words under them
-_LEAST_LYING_WIDTH = 280
+_MIN_WIDTHS = {3: 224, 4: 276, 5: 336}  # of upright bars with words under them
+_MIN_LYING_WIDTH = 280
 
 
 class Stamp(NamedTuple):
@@ -120,14 +120,14 @@ def make_chart(rng: random.Random, sprites: str, outlined: bool) -> Scene:
 
 def _extent(rng: random.Random, n: int, lying: bool, icons: bool) -> tuple[int, int]:
     if lying:
-        least = _LEAST_LYING_WIDTH
+        min_width = _MIN_LYING_WIDTH
     elif icons:
-        least = max(SHORTEST_SIDE, 46 * n + 2 * _MARGIN)
+        min_width = max(SHORTEST_SIDE, 46 * n + 2 * _MARGIN)
     else:
-        least = _LEAST_WIDTHS[n]
+        min_width = _MIN_WIDTHS[n]
     if rng.random() < 0.5:
         return LONG_SIDE, rng.randint(SHORTEST_SIDE, LONG_SIDE)
-    return rng.randint(least, LONG_SIDE), LONG_SIDE
+    return rng.randint(min_width, LONG_SIDE), LONG_SIDE
 
 
 def _chart_style(rng: random.Random, highest: int, outlined: bool) -> _ChartStyle:

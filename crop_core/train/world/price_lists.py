@@ -11,7 +11,7 @@ from crop_core.train.world.charts import LONG_SIDE, SHORTEST_SIDE, Ink, hull, ic
 from crop_core.train.world.vocabulary import EMOJI, GOODS, Box, Mark, Scene, SceneObject
 
 _HEADINGS = ("MENU", "PRICES", "RECEIPT", "BILL", "LIST")
-_HEADER, _PITCH, _EDGE = 40, 44, 8  # px: height of the heading; least height of a row; of the edge above and below
+_HEADER, _PITCH, _EDGE = 40, 44, 8  # px: height of the heading; minimal height of a row; of the edge above and below
 _DEAREST = 20
 _TABLES: tuple[Ink, ...] = ((150, 110, 75), (95, 120, 150), (110, 140, 110), (165, 95, 90), (120, 115, 125))
 _BOARDS: tuple[Ink, ...] = ((36, 52, 44), (42, 42, 48), (40, 48, 66))
@@ -63,9 +63,9 @@ def make_price_list(rng: random.Random, sprites: str, outlined: bool) -> Scene:
 
 def _extent(rng: random.Random, n: int) -> tuple[int, int]:
     """Width and height, enough for the rows."""
-    least = max(SHORTEST_SIDE, n * _PITCH + _HEADER + 2 * _EDGE)
+    min_height = max(SHORTEST_SIDE, n * _PITCH + _HEADER + 2 * _EDGE)
     if rng.random() < 0.5:
-        return LONG_SIDE, rng.randint(min(least, LONG_SIDE), LONG_SIDE)
+        return LONG_SIDE, rng.randint(min(min_height, LONG_SIDE), LONG_SIDE)
     return rng.randint(SHORTEST_SIDE, LONG_SIDE), LONG_SIDE
 
 
