@@ -62,7 +62,7 @@ class Scores:
 
 
 def competes(run: Trial) -> bool:
-    """Whether a run competes at its budget: with predicted regions, as for users, and without eviction."""
+    """Whether a run is compared at its budget: with predicted regions, as for users, and without eviction."""
     return bool(run.budget) and run.region == "found" and not run.evict
 
 

@@ -1,5 +1,6 @@
-"""`python -m crop_core.tiny crop-tiny`: train a bundled model from nothing, resumable at any time; `plc` as its name
-trains the learned PLC of the answerer.
+"""`python -m crop_core.train.bundled crop-tiny`: train a bundled model from scratch, resumable at any time.
+
+The name `plc` trains the learned PLC of the answerer.
 """
 
 import sys

@@ -19,11 +19,11 @@ from crop_core.train.world.scenes import make_scene
 from crop_core.train.world.vocabulary import Scene
 
 Drawn = tuple[Scene, np.ndarray, np.ndarray]
-_CUT_OUT = 0.15  # the share of scenes of which little is left
+_CUT_OUT = 0.15  # share of scenes that are cut out
 
 
 class TrainingBatches:
-    """Batches of samples; `encode` turns stacked squares (B, side, side, 3) into what a sample keeps of its image.
+    """Batches of samples; `encode` turns stacked squares (B, side, side, 3) into the stored views.
 
     Images of scenes are kept in the first `images` steps only. `signs` is the share of scenes that are pages full
     of signs. Workers draw the scenes of the next `2 * count` steps ahead of time.
@@ -46,7 +46,7 @@ class TrainingBatches:
         self._drawn: dict[int, PendingResult[Drawn]] = {}
 
     def __call__(self, step: int) -> tuple[list[Sample], random.Random]:
-        """The samples of a step, and the generator for everything else that is random in it."""
+        """The samples of a step, and the generator for its other random choices."""
         for later in range(step, step + 2 * self.workers.count + 1):
             self._order(later)
         seeds, rng = self._pick(step)
@@ -58,13 +58,13 @@ class TrainingBatches:
                 views = self.encode(views)
             for seed, (scene, _, labels), view in zip(missing, drawn, views, strict=True):
                 self._samples[seed] = Sample(scene, view.clone(), torch.from_numpy(labels))
-        found = [self._samples[seed] for seed in seeds]
+        samples = [self._samples[seed] for seed in seeds]
         while len(self._samples) > self.memory + self.batch:
             self._samples.popitem(last=False)
-        return found, rng
+        return samples, rng
 
     def scenes(self, step: int) -> tuple[list[Scene], random.Random]:
-        """The same without images and before they are encoded, of a step that may be ahead."""
+        """The scenes of a step, which may be ahead, without images."""
         self._order(step)
         seeds, rng = self._pick(step)
         return [self._scene(seed).without_image() for seed in seeds], rng
@@ -81,7 +81,7 @@ class TrainingBatches:
         return [*seeds, *(rng.randrange(oldest, newest) for _ in range(self.batch - len(seeds)))], rng
 
     def _order(self, step: int) -> None:
-        """Have drawn what a step needs and nobody has ordered yet."""
+        """Start drawing the scenes of a step that are not drawn yet."""
         for seed in self._pick(step)[0]:
             if seed not in self._samples and seed not in self._drawn:
                 self._drawn[seed] = self.workers.start(draw, self.recipe, seed, step < self.images, self.signs)

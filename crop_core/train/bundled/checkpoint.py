@@ -29,15 +29,15 @@ _PROMPT = ("user", "assistant", "region", ":", "?", ".", ",")
 
 
 def vocabulary() -> list[str]:
-    """Every token in a fixed order; the index is the token id. No word that training never shows."""
+    """Every token in a fixed order (the index is the token id), and only words of the training data."""
     templates = " ".join(phrase for phrases in TRAINING.values() for phrase in phrases)
-    asked = [word.strip("?,") for word in templates.split() if "{" not in word]
+    question_words = [word.strip("?,") for word in templates.split() if "{" not in word]
     degrees = [
         word for table in (COMPARATIVES, SUPERLATIVES) for pair in table.values() for words in pair for word in words
     ]
     fillings = [*WHERE, *CORNERS, *degrees]
     answers = [*CATEGORIES, *COLORS, *TEXTS, *BACKGROUNDS, "yes", "no"]
-    words = [*_PROMPT, *answers, "a", "an", "shape", *asked, *" ".join(fillings).split()]
+    words = [*_PROMPT, *answers, "a", "an", "shape", *question_words, *" ".join(fillings).split()]
     return list(dict.fromkeys([*SPECIAL, *PLURALS, *words]))
 
 
@@ -64,7 +64,7 @@ def build_tokenizer() -> Tokenizer:
 
 PATCH = 14
 IMAGE_MEAN, IMAGE_STD = 0.5, 0.25
-_CHAT = (  # the images, and the last question alone: these models learn no conversations
+_CHAT = (  # the images and the last question alone: these models are trained without conversations
     "USER: {% for message in messages %}{% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}<image>\n{% endif %}{% endfor %}{% endfor %}"
     "{% for part in messages[-1]['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }} {% endif %}{% endfor %}"
@@ -74,11 +74,11 @@ _CHAT = (  # the images, and the last question alone: these models learn no conv
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that tells the two bundled models apart.
+    """Everything that differs between the two bundled models.
 
     `side` is the input in px (so `(side / 14)**2` visual tokens); `pad` pads to a square, else the image is squashed;
-    `says` is the word that asks for the output, `slots` the tokens after it that hold a place for one number each
-    (none: it is generated); `bins` the resolution at which the vision tower learns where the thing under a patch ends.
+    `says` is the word before the output, `slots` the tokens after it with a place for one number each (none: the output
+    is generated); `bins` the resolution of the edges of the object under a patch, for the vision tower.
     """
 
     name: str
@@ -119,7 +119,7 @@ RECIPES = {recipe.name: recipe for recipe in (ANSWERER, LOCATOR)}
 
 
 def build_model(recipe: Recipe, tokenizer: Tokenizer) -> LlavaForConditionalGeneration:
-    """A fresh model, its weights started so that equal directions attend to each other (see `_start`)."""
+    """A model with initial weights by which equal directions attend to each other (see `_initialize`)."""
     image_id = tokenizer.convert_tokens_to_ids("<image>")
     special = {
         "bos_token_id": tokenizer.bos_token_id,
@@ -133,7 +133,10 @@ def build_model(recipe: Recipe, tokenizer: Tokenizer) -> LlavaForConditionalGene
             num_key_value_heads=recipe.language["num_attention_heads"],
             vocab_size=16 * math.ceil(len(tokenizer) / 16),
             max_position_embeddings=1024,
-            rope_parameters={"rope_type": "default", "rope_theta": 1e7},  # a small base would drown a match by content
+            rope_parameters={
+                "rope_type": "default",
+                "rope_theta": 1e7,
+            },  # a small base would hide a match by content
             tie_word_embeddings=True,
             **special,
         ),
@@ -145,13 +148,13 @@ def build_model(recipe: Recipe, tokenizer: Tokenizer) -> LlavaForConditionalGene
     )
     model = LlavaForConditionalGeneration(config)
     model.tie_weights()
-    _start(model, recipe)
+    _initialize(model, recipe)
     return model
 
 
 @torch.no_grad()
-def _start(model: LlavaForConditionalGeneration, recipe: Recipe) -> None:
-    """Two-dimensional sinusoids as positions; in the LLM's first layers, queries like keys and outputs undoing values.
+def _initialize(model: LlavaForConditionalGeneration, recipe: Recipe) -> None:
+    """Two-dimensional sinusoids as positions; in the LLM's first layers, queries equal keys and outputs invert values.
 
     A word then attends, from the first step on, to the visual tokens whose direction is its own embedding.
     """
@@ -181,7 +184,7 @@ def _start(model: LlavaForConditionalGeneration, recipe: Recipe) -> None:
 
 
 def build_processor(recipe: Recipe, tokenizer: Tokenizer) -> LlavaProcessor:
-    """The processor that both training data and users' images go through."""
+    """The processor of training data and users' images."""
     side = {"height": recipe.side, "width": recipe.side}
     images = LlavaImageProcessorPil(
         size=side,
@@ -205,8 +208,8 @@ def save(model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokeni
     """Write weights in half precision, config and processor to `folder`, as `from_pretrained` reads them.
 
     Matrices are rounded to multiples of a power of two near an eighth of their root mean square: the error is about
-    four percent of a weight, and a repository or a download compresses the file to less than half. (No difference in
-    accuracy was found to a sixteenth; a quarter cost a point.)
+    four percent of a weight, and a repository or a download compresses the file to less than half. (A sixteenth
+    has the same accuracy; a quarter cost a point.)
     """
     half = LlavaForConditionalGeneration(model.config).to(torch.float16)
     half.load_state_dict({name: _rounded(weight).half() for name, weight in model.state_dict().items()})

@@ -1,4 +1,4 @@
-"""Dense supervision: what every patch shows, and the throw-away heads that teach it to the vision tower."""
+"""Dense supervision: labels of every patch, and the auxiliary heads that train the vision tower on them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from crop_core.train.world.vocabulary import (
 )
 
 _PAD_VALUE = int(IMAGE_MEAN * 255)
-_WORD = 1 + len(CATEGORIES)  # the label of a patch that shows nothing but a word or a number
+_WORD = 1 + len(CATEGORIES)  # the label of a patch that shows only a word or a number
 LABELS = 9  # columns of patch_labels
 CATEGORY, COLOR, TEXT, BACKGROUND, MIDDLE = 0, 1, 2, 7, 8
 EDGES = slice(3, 7)
 
 
 def to_square(image: Image.Image, recipe: Recipe) -> np.ndarray:
-    """The (side, side, 3) uint8 image that the recipe's processor hands to the vision tower before it normalizes."""
+    """The (side, side, 3) uint8 image that the recipe's processor passes to the vision tower, before normalizing."""
     if recipe.pad:
         longest = max(image.size)
         square = Image.new("RGB", (longest, longest), (_PAD_VALUE,) * 3)
@@ -81,10 +81,10 @@ def middles_of(boxes: tuple[Box, ...], scene: Scene, recipe: Recipe) -> np.ndarr
 
 
 def patch_labels(scene: Scene, recipe: Recipe) -> np.ndarray:
-    """Int (grid**2, LABELS): category, color and text (0 = none, else 1 + index), the edges in bins of the thing, what
-    the image's background is (0 on things), and 1 in the one patch that is the middle of a thing.
+    """Int (grid**2, LABELS): category, color and text (0 = none, else 1 + index), the object's edges in bins, the
+    image's background (0 on objects), and 1 in the middle patch of an object.
 
-    A patch of a word has the category of what the word stands on, or else one of its own.
+    A patch of a word has the category of its background object, or else its own category.
     """
     labels = np.zeros((recipe.grid**2, LABELS), np.int64)
     for thing in scene.objects:
@@ -109,7 +109,7 @@ def patch_labels(scene: Scene, recipe: Recipe) -> np.ndarray:
 
 
 def _visible(thing: SceneObject, scene: Scene) -> tuple[Mark, ...]:
-    """The pieces of a thing that are left in the image, the most important one first."""
+    """The pieces of an object that the image shows, the main one first."""
     marks = thing.marks or (Mark(thing.box, thing.name, thing.color),)
     if scene.shown is None or thing.box in scene.shown:
         return marks
@@ -117,8 +117,9 @@ def _visible(thing: SceneObject, scene: Scene) -> tuple[Mark, ...]:
 
 
 class QuantityHead(nn.Module):
-    """Linear read-outs of where the thing under a patch ends, whether this is its middle (so that things can be
-    counted), and how much a number on it is (so that numbers can be compared); they only teach, and are thrown away."""
+    """Auxiliary linear heads: the edges of the object under a patch, whether this is its middle (for counting), and the
+    amount of a number on it (for comparing). Not part of the model.
+    """
 
     def __init__(self, width: int, bins: int) -> None:
         super().__init__()
@@ -128,16 +129,16 @@ class QuantityHead(nn.Module):
         self.amount = nn.Linear(width, 1)
 
     def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The loss, and the accuracies on things; features (..., d), labels (..., LABELS)."""
+        """The loss, and the accuracies on objects; features (..., d), labels (..., LABELS)."""
         on = labels[..., CATEGORY] > 0
         logits = self.edges(features[on]).float().view(-1, self.bins)
-        wanted = labels[on][:, EDGES].reshape(-1)
+        target = labels[on][:, EDGES].reshape(-1)
         middle, is_middle = self.middle(features[on]).float()[:, 0], labels[on][:, MIDDLE]
         accuracy = {
-            "edges": (logits.argmax(-1) == wanted).float().mean().item(),
+            "edges": (logits.argmax(-1) == target).float().mean().item(),
             "middle": (middle > 0)[is_middle == 1].float().mean().item(),
         }
-        loss = F.cross_entropy(logits, wanted) + 2 * F.binary_cross_entropy_with_logits(middle, is_middle.float())
+        loss = F.cross_entropy(logits, target) + 2 * F.binary_cross_entropy_with_logits(middle, is_middle.float())
         number = (labels[..., TEXT] > 0) & (labels[..., TEXT] <= len(NUMBERS))
         if number.any():
             amount = self.amount(features[number]).float()[:, 0]
@@ -147,7 +148,7 @@ class QuantityHead(nn.Module):
 
 
 class DenseHeads(nn.Module):
-    """Linear read-outs of `patch_labels` from features (..., d); they only teach, and are thrown away."""
+    """Auxiliary linear heads for `patch_labels` on features (..., d). Not part of the model."""
 
     KINDS = ((COLOR, "color", 0.3), (TEXT, "text", 1.0), (BACKGROUND, "background", 0.3))  # with the share of the loss
 
@@ -160,7 +161,7 @@ class DenseHeads(nn.Module):
         self.quantities = QuantityHead(width, bins)
 
     def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The loss, and the accuracies on things; features (B, K, d), labels (B, K, LABELS)."""
+        """The loss, and the accuracies on objects; features (B, K, d), labels (B, K, LABELS)."""
         on = labels[..., CATEGORY] > 0
         weight = torch.where(on, 1.0, 0.15)
         category = self.category(features).float()
@@ -175,12 +176,13 @@ class DenseHeads(nn.Module):
                 total = total + share * F.cross_entropy(logits, labels[where][:, column])
                 hit = logits.argmax(-1) == labels[where][:, column]
                 accuracy[name] = hit[labels[where][:, column] > 0].float().mean().item()
-        quantities, found = self.quantities(features, labels)
-        return total + 0.3 * quantities, accuracy | found
+        quantities, own = self.quantities(features, labels)
+        return total + 0.3 * quantities, accuracy | own
 
 
 def encode_patches(tower: Any, squares: Tensor, keep: Tensor | None = None) -> Tensor:
-    """The tower's output (B, K, d) for uint8 squares (B, side, side, 3); `keep` (B, K) names the patches to look at.
+    """The tower's output (B, K, d) for uint8 squares (B, side, side, 3); `keep` (B, K): indices of the patches to
+    encode.
 
     With `keep=None` this is the tower's own forward pass without its class token.
     """

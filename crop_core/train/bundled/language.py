@@ -25,19 +25,19 @@ from crop_core.train.world.vocabulary import BACKGROUNDS, CATEGORIES, COLORS, TE
 
 _SHARPNESS = 12.0
 _POOLED = (64, 96, 128, 192)  # tokens that PLC leaves
-_LEAST_LEFT, _MOST_LEFT = 16, 180  # tokens that ILP leaves
+_MIN_LEFT, _MAX_LEFT = 16, 180  # tokens that ILP leaves
 
 
 @dataclass(frozen=True)
 class LanguagePlan:
-    """How long and how hard.
+    """Schedule of stage 2.
 
-    `align` steps only turn the projector's output towards the words' embeddings, or towards the teacher's tokens where
-    there is one; then a step reads from 0.7 `kept` visual tokens to all of them, mostly few, and in a share `pooled` of
-    the steps as few pooled ones as PLC leaves, so that the model takes pruning lightly; all of them in the last `full`
-    share of the steps. In a share `pruned` of the steps all layers but the first see what ILP leaves, and with
-    `salience` the first one learns to find what is worth keeping. The look losses teach the layers named where to
-    look, and fade out by `looked` of the steps.
+    `align` steps only align the projector's output with the words' embeddings, or with the teacher's tokens if there is
+    one; then a step reads from 0.7 `kept` visual tokens to all of them, mostly few, and in a share `pooled` of the
+    steps as few pooled ones as PLC leaves, for robustness to pruning; all of them in the last `full` share of the
+    steps. In a share `pruned` of the steps all layers but the first see the tokens that ILP keeps, and with `salience`
+    the first one learns which are worth keeping. The look losses supervise the attention of the named layers, and fade
+    out by `looked` of the steps.
     """
 
     steps: int
@@ -60,8 +60,9 @@ class LanguagePlan:
 
 @dataclass(frozen=True)
 class TokenDropout:
-    """How many visual tokens of each image a step reads: so many patches, or, with a seed, so many pooled tokens; and
-    how many of them are left for each question after the first layer, None for all."""
+    """Visual tokens of each image in a step: `count` patches, or pooled tokens with the seed `pooled`; left: tokens
+    that each question keeps after the first layer, None for all.
+    """
 
     count: int
     pooled: str | None = None
@@ -70,13 +71,13 @@ class TokenDropout:
     def selection(self, samples: list[Sample], labels: Tensor, recipe: Recipe) -> Selection | None:
         """The tokens, by the patches' labels (B, N, LABELS); None for all."""
         if self.pooled is None:
-            return Selection.of_things(labels, self.count)
+            return Selection.of_objects(labels, self.count)
         sizes = [sample.scene.image.size for sample in samples]
         return Selection.pooled(sizes, recipe, self.count, random.Random(self.pooled))
 
 
 class Language:
-    """The loss of one packed batch through the model's own projector, decoder layers and head."""
+    """Loss of one packed batch through the model's own projector, decoder layers and head."""
 
     def __init__(self, model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: Tokenizer, plan: LanguagePlan):
         self.model, self.recipe, self.plan, self.device = model, recipe, plan, model.device
@@ -94,7 +95,9 @@ class Language:
         ]
 
     def align_loss(self, visual: Tensor, labels: Tensor) -> tuple[Tensor, float]:
-        """How far projected tokens (B, N, d) are from the words for what they show; how often the thing is nearest."""
+        """Distance of projected tokens (B, N, d) from the words of their content; share with the right category
+        nearest.
+        """
         words = F.normalize(self.model.model.language_model.embed_tokens.weight.float(), dim=-1)
         direction = F.normalize(visual.float(), dim=-1)
         total, nearest = visual.new_zeros(()).float(), 0.0
@@ -102,9 +105,9 @@ class Language:
             has = (labels[..., column] > 0) & (labels[..., column] <= len(ids))
             if has.any():
                 logits = _SHARPNESS * direction[has] @ words[ids].T
-                wanted = labels[has][:, column] - 1
-                total = total + share * F.cross_entropy(logits, wanted)
-                nearest = (logits.argmax(-1) == wanted).float().mean().item() if column == CATEGORY else nearest
+                target = labels[has][:, column] - 1
+                total = total + share * F.cross_entropy(logits, target)
+                nearest = (logits.argmax(-1) == target).float().mean().item() if column == CATEGORY else nearest
         return total + 0.5 * self.quantities(visual, labels)[0], nearest
 
     def __call__(
@@ -126,14 +129,20 @@ class Language:
         hidden, context = self._read(visual, selection, pack, worth, left)
         rows = pack.label != IGNORED
         logits = self.model.lm_head(hidden[rows]).float()
-        wanted, weight = pack.label[rows], pack.weight[rows]
-        loss = (F.cross_entropy(logits, wanted, reduction="none") * weight).sum() / weight.sum()
+        target, weight = pack.label[rows], pack.weight[rows]
+        loss = (F.cross_entropy(logits, target, reduction="none") * weight).sum() / weight.sum()
         answer = weight > 0.2  # not the end token
-        hit = (logits.argmax(-1) == wanted)[answer].float().mean().item()
-        looked = torch.stack(context.losses).mean() if context.losses else loss.new_zeros(())
-        found = loss.new_zeros(()) if context.found is None else context.found
-        stats = {"answer": hit, "loss": loss.item(), "look": looked.item(), "found": found.item(), "align": nearest}
-        return loss + 0.3 * align + 0.3 * look * looked + self.plan.salience * found, stats
+        hit = (logits.argmax(-1) == target)[answer].float().mean().item()
+        look_loss = torch.stack(context.losses).mean() if context.losses else loss.new_zeros(())
+        salience_loss = loss.new_zeros(()) if context.found is None else context.found
+        stats = {
+            "answer": hit,
+            "loss": loss.item(),
+            "look": look_loss.item(),
+            "found": salience_loss.item(),
+            "align": nearest,
+        }
+        return loss + 0.3 * align + 0.3 * look * look_loss + self.plan.salience * salience_loss, stats
 
     def _read(
         self,
@@ -166,31 +175,30 @@ class Language:
 
 
 class Packs:
-    """What is asked in every step and how many tokens of an image are read, made as many steps ahead as there are
-    workers."""
+    """Packs of questions and token dropout of every step, prepared as many steps ahead as there are workers."""
 
-    def __init__(self, feed: TrainingBatches, packer: Packer, plan: LanguagePlan):
-        self.feed, self.packer, self.plan = feed, packer, plan
+    def __init__(self, batches: TrainingBatches, packer: Packer, plan: LanguagePlan):
+        self.batches, self.packer, self.plan = batches, packer, plan
         self._ahead: dict[int, tuple[TokenDropout, PendingResult[Pack] | None]] = {}
 
     def __call__(self, step: int) -> tuple[TokenDropout, Pack | None]:
-        """How much the step reads, and its questions: none while the projector is only aligned."""
-        for later in range(step, min(step + self.feed.workers.count + 1, self.plan.steps)):
+        """The token dropout of a step, and its questions: None while the projector is only aligned."""
+        for later in range(step, min(step + self.batches.workers.count + 1, self.plan.steps)):
             if later not in self._ahead:
                 self._ahead[later] = self._start(later)
-        dose, pack = self._ahead.pop(step)
-        return dose, pack.result() if pack else None
+        dropout, pack = self._ahead.pop(step)
+        return dropout, pack.result() if pack else None
 
     def _start(self, step: int) -> tuple[TokenDropout, PendingResult[Pack] | None]:
-        scenes, rng = self.feed.scenes(step)
+        scenes, rng = self.batches.scenes(step)
         early = step / self.plan.steps < 1 - self.plan.full
-        least, most = int(0.7 * self.plan.kept), self.feed.recipe.grid**2
-        dose = TokenDropout(least + int((most - least) * rng.random() ** 2) if early and least < most else most)
+        fewest, full = int(0.7 * self.plan.kept), self.batches.recipe.grid**2
+        dropout = TokenDropout(fewest + int((full - fewest) * rng.random() ** 2) if early and fewest < full else full)
         if rng.random() < self.plan.pooled:
-            dose = TokenDropout(rng.choice(_POOLED), f"regions {step}")
+            dropout = TokenDropout(rng.choice(_POOLED), f"regions {step}")
         if rng.random() < self.plan.pruned:
-            dose = replace(dose, left=rng.randint(_LEAST_LEFT, _MOST_LEFT))
-        return dose, None if step < self.plan.align else self.feed.workers.start(self.packer, scenes, rng)
+            dropout = replace(dropout, left=rng.randint(_MIN_LEFT, _MAX_LEFT))
+        return dropout, None if step < self.plan.align else self.batches.workers.start(self.packer, scenes, rng)
 
 
 def train_language(
@@ -204,8 +212,8 @@ def train_language(
 ) -> Stats:
     """Train projector and language model in place and on the model's device; the tower stays as it is.
 
-    Resumes from `file` if it is there. With `imitation` the first `plan.align` steps only teach the projector what the
-    teacher's says.
+    Resumes from `file` if it exists. With `imitation` the first `plan.align` steps only train the projector towards the
+    teacher's.
     """
     register()
     tower, device = model.model.vision_tower.requires_grad_(False), model.device
@@ -226,24 +234,26 @@ def train_language(
             return encode_patches(tower, squares.to(device)).bfloat16()
 
     images = plan.align if imitation else 0
-    feed = TrainingBatches(recipe, plan.batch, plan.fresh, memory=6_000, encode=encode, images=images, workers=workers)
-    packs = Packs(feed, language.packer, plan)
+    batches = TrainingBatches(
+        recipe, plan.batch, plan.fresh, memory=6_000, encode=encode, images=images, workers=workers
+    )
+    packs = Packs(batches, language.packer, plan)
 
     def loss(step: int) -> tuple[Tensor, Stats]:
-        samples, _ = feed(step)
-        dose, pack = packs(step)
+        samples, _ = batches(step)
+        dropout, pack = packs(step)
         features, labels = stack(samples)
         if imitation is not None and step < plan.align:
             with torch.autocast(device.type, torch.bfloat16):
                 visual = model.model.multi_modal_projector(features.float())
                 imitated = imitation.loss(visual, labels.to(device), [sample.scene for sample in samples])
             return imitated, {"imitated": imitated.item()}
-        selection = dose.selection(samples, labels, recipe)
+        selection = dropout.selection(samples, labels, recipe)
         selection = selection and selection.to(device)
         pack = pack.to(device) if pack else None
         look = max(0.0, 1 - run.done / plan.looked)
         with torch.autocast(device.type, torch.bfloat16):
-            return language(features.float(), labels.to(device), selection, pack, look, dose.left)
+            return language(features.float(), labels.to(device), selection, pack, look, dropout.left)
 
     model.train()
     return run.train(loss)

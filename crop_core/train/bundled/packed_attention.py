@@ -23,23 +23,25 @@ ATTENTION = "crop_tiny_packed"
 
 @dataclass
 class Pruning:
-    """ILP at layer 1 for many questions at once: what is left of their tokens is decided in the first layer, by the
-    attention of all rows that ask about a scene.
+    """ILP at layer 1 for many questions at once: the kept tokens are decided in the first layer, by the attention of
+    all rows that ask about a scene.
 
-    Each question's rows then see its own region's tokens first. The image, which the questions share, sees what is left
-    for a question about all of it.
+    Each question keeps its own region's tokens first. The image, which the questions share, keeps the tokens of a
+    question about all of it.
     """
 
     left: int
     needed: Tensor  # (B, S, K), each question's region
     asking: Tensor  # (R, 2)
     segment: Tensor  # (B, T)
-    image: Tensor | None = None  # (B, 1, 1, prefix), what the image's rows add to their scores: 0 or -inf
-    text: Tensor | None = None  # (B, 1, T, prefix), the same of the questions' rows
+    image: Tensor | None = None  # (B, 1, 1, prefix), bias of the image's rows: 0 or -inf
+    text: Tensor | None = None  # (B, 1, T, prefix), bias of the questions' rows
 
     @torch.no_grad()
     def decide(self, attention: Tensor, prefix: int) -> None:
-        """From the questions' attention (B, H, T, K) in the first layer; prefix: the K tokens and those before them."""
+        """Decide from the questions' attention (B, H, T, K) in the first layer; prefix: the K tokens and those before
+        them.
+        """
         batch, _, rows, count = attention.shape
         scene, place = self.asking.T
         asks = torch.zeros(batch, 1, rows, device=attention.device)
@@ -56,22 +58,22 @@ class Pruning:
 
 @dataclass
 class Context:
-    """What the packed attention needs beside q, k and v, and where it leaves its look losses."""
+    """Inputs of the packed attention beside q, k and v, and its look losses."""
 
     prefix: int  # columns before the questions: the prompt's head and the K visual tokens
     first_visual: int
     chunks: int
-    barred: Tensor  # (B, 1, C, T / C, T / C), what is added to the scores within a chunk: 0 or -inf
+    barred: Tensor  # (B, 1, C, T / C, T / C), bias of the scores within a chunk: 0 or -inf
     looks: dict[int, Look]  # by layer
-    asking: Tensor | None = None  # (R, 2), the rows that should find in the first layer what is worth reading
-    worth: Tensor | None = None  # (B, K), the shares of attention that they should give
+    asking: Tensor | None = None  # (R, 2), rows whose attention in the first layer should follow the salience
+    worth: Tensor | None = None  # (B, K), their target shares of attention
     pruning: Pruning | None = None  # for the layers after the first
     losses: list[Tensor] = field(default_factory=list)
-    found: Tensor | None = None  # what the asking rows lose
+    found: Tensor | None = None  # salience loss of the asking rows
 
 
 def barred(pack: Pack) -> Tensor:
-    """(B, 1, C, T / C, T / C): -inf but for one's own question up to oneself."""
+    """(B, 1, C, T / C, T / C) causal bias within each question: 0, else -inf."""
     segment = pack.segment.view(len(pack.segment), 1, pack.chunks, -1)
     width = segment.shape[-1]
     own = (segment[..., :, None] == segment[..., None, :]) & _causal(width, segment.device)
@@ -91,7 +93,7 @@ def packed_attention(
 ) -> tuple:
     """Attention for a packed row; q, k, v (B, H, prefix + T, D); returns (B, prefix + T, H, D).
 
-    It is written out: on a CPU in bfloat16 its backward pass takes half the time of the fused kernel's.
+    Written out: on a CPU in bfloat16 its backward pass takes half the time of the fused kernel's.
     """
     context: Context = kwargs["packing"]
     n, q = context.prefix, q * scaling
@@ -105,28 +107,28 @@ def packed_attention(
     def chunked(x: Tensor) -> Tensor:  # (B, H, C, T / C, ...)
         return x.unflatten(2, (context.chunks, -1))
 
-    asked, own, said = q[:, :, n:], chunked(k[:, :, n:]), chunked(v[:, :, n:])
-    within = chunked(asked) @ own.transpose(3, 4) + context.barred.to(q.dtype)
-    seen = asked @ k[:, :, :n].transpose(2, 3)
+    q_text, own, v_text = q[:, :, n:], chunked(k[:, :, n:]), chunked(v[:, :, n:])
+    within = chunked(q_text) @ own.transpose(3, 4) + context.barred.to(q.dtype)
+    seen = q_text @ k[:, :, :n].transpose(2, 3)
     if pruned and pruned.text is not None:
         seen = seen + pruned.text.to(q.dtype)
     scores = torch.cat([chunked(seen), within], -1).softmax(-1).to(v.dtype)
     if context.pruning and module.layer_idx == 0:
         context.pruning.decide(scores[..., context.first_visual : n].flatten(2, 3), n)
-    text = scores[..., :n].flatten(2, 3) @ v[:, :, :n] + (scores[..., n:] @ said).flatten(2, 3)
+    text = scores[..., :n].flatten(2, 3) @ v[:, :, :n] + (scores[..., n:] @ v_text).flatten(2, 3)
     look = context.looks.get(module.layer_idx)
     if look is not None and len(look.rows):
-        context.losses.append(look_loss(look, asked[:, :3], k[:, :3, context.first_visual : n]))
+        context.losses.append(look_loss(look, q_text[:, :3], k[:, :3, context.first_visual : n]))
     if context.asking is not None and context.worth is not None and module.layer_idx == 0:
         visual = k[:, :3, context.first_visual : n]
-        context.found = salience_loss(context.asking, context.worth, asked[:, :3], visual)
+        context.found = salience_loss(context.asking, context.worth, q_text[:, :3], visual)
     return torch.cat([image, text], 2).transpose(1, 2), None
 
 
 def look_loss(look: Look, q: Tensor, k: Tensor) -> Tensor:
-    """Mean -log of the share of visual attention that rows give to their patches; q (B, h, T, D), k (B, h, K, D).
+    """Mean -log of the rows' share of visual attention on their target patches; q (B, h, T, D), k (B, h, K, D).
 
-    q is scaled already.
+    q is already scaled.
     """
     scene, place = look.rows.T
     scores = (q @ k.transpose(2, 3))[scene, :, place].float()
@@ -156,7 +158,7 @@ def read(
     first = len(prefix)
     start = torch.arange(first, device=device).expand(batch, -1)
     positions = torch.cat([start, first + places, first + image + pack.position], 1)
-    unused = torch.zeros(1, 1, 1, 1, device=device)  # a ready-made mask: the packed attention has its own
+    unused = torch.zeros(1, 1, 1, 1, device=device)  # a placeholder mask: the packed attention has its own
     output = language(
         inputs_embeds=inputs, attention_mask=unused, position_ids=positions, use_cache=False, packing=context
     )
@@ -164,5 +166,5 @@ def read(
 
 
 def register() -> None:
-    """Make the packed attention known to transformers under `ATTENTION`."""
+    """Register the packed attention with transformers as `ATTENTION`."""
     AttentionInterface.register(ATTENTION, packed_attention)

@@ -1,4 +1,4 @@
-"""Turns scenes into packs: many questions about each, with their answers, where to look, and what they need."""
+"""Packing: many questions about each scene, with their answers, look targets and needed patches."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ _END_WEIGHT = 0.1  # the end token after every answer is easy
 
 @dataclass
 class Look:
-    """Rows that should look at given patches: where they are in the pack (R, 2), and the patches (R, N)."""
+    """Attention targets: rows (R, 2) as (scene, place), and the patches (R, N) that each should attend to."""
 
     rows: Tensor
     patches: Tensor
 
     def among(self, selection: Selection) -> Look:
-        """The same with the selected tokens in place of patches: those that are mostly made of the patches to look at;
-        without the rows that have none left."""
+        """The targets among selected tokens: those made mostly of target patches; rows without any are dropped."""
         patches = self.patches.new_zeros(len(self.patches), selection.count)
         for scene, weights in enumerate(selection.weights):
             rows = self.rows[:, 0] == scene
@@ -42,7 +41,7 @@ class Look:
         return Look(self.rows[seen], patches[seen])
 
     def to(self, device: torch.device) -> Look:
-        """The same on a device."""
+        """A copy on a device."""
         return Look(self.rows.to(device), self.patches.to(device))
 
 
@@ -51,9 +50,9 @@ class Pack:
     """Questions of B scenes in C chunks of equal length, side by side in T columns.
 
     `ids`, `segment` (which question, -1 = padding), `position` (within the question), `label` and `weight` are (B, T).
-    `reference`, `target` and `winner` are where to look first (the things that are named), then (what holds the answer)
-    and at last (the name of what wins a comparison). `asking` (R, 2) are the rows after each question, that ask for the
-    answer, as (scene, place); `needed` (B, S, N) bool the patches of each question's region.
+    `reference`, `target` and `winner` are the targets of attention in this order: the named objects, the answer, and
+    the name of a comparison's winner. `asking` (R, 2) are the rows after each question, before the answer, as (scene,
+    place); `needed` (B, S, N) bool the patches of each question's region.
     """
 
     ids: Tensor
@@ -69,14 +68,14 @@ class Pack:
     needed: Tensor
 
     def to(self, device: torch.device) -> Pack:
-        """The same on a device."""
+        """A copy on a device."""
         tensors = {item.name: getattr(self, item.name).to(device) for item in fields(self) if item.name != "chunks"}
         return replace(self, **tensors)
 
 
 @dataclass
 class Packer:
-    """Turns scenes into packs for one recipe: the answer's words follow, or the region's numbers fill the slots."""
+    """Packs scenes for one recipe: the answer's words follow, or the region's numbers fill the slots."""
 
     recipe: Recipe
     tokenizer: Tokenizer
@@ -98,17 +97,17 @@ class Packer:
         self.prefix = ids(["<s>", "user", ":"])
 
     def __call__(self, scenes: list[Scene], rng: random.Random) -> Pack:
-        """Questions drawn for every scene."""
+        """A pack of sampled questions for every scene."""
         return self.pack(scenes, (sample_questions(rng, scene, self.questions) for scene in scenes), rng)
 
-    def pack(self, scenes: list[Scene], asked: Iterable[list[Question]], rng: random.Random) -> Pack:
-        """Up to `questions` given questions a scene; rng: leaves out some question marks."""
+    def pack(self, scenes: list[Scene], questions: Iterable[list[Question]], rng: random.Random) -> Pack:
+        """A pack of up to `questions` given questions a scene; rng: omits some question marks."""
         bins = []
         looks: tuple[list, list, list] = ([], [], [])  # (scene, chunk, place in chunk, patches): as in Pack
         needed = torch.zeros(len(scenes), self.questions, self.recipe.grid**2, dtype=torch.bool)
-        for index, (scene, found) in enumerate(zip(scenes, asked, strict=True)):
-            bins.append(self._fill(index, scene, found, rng, looks))
-            for number, question in enumerate(found):
+        for index, (scene, own) in enumerate(zip(scenes, questions, strict=True)):
+            bins.append(self._fill(index, scene, own, rng, looks))
+            for number, question in enumerate(own):
                 needed[index, number] = torch.from_numpy(patches_of((_region(question, scene),), scene, self.recipe))
         length = 8 * -(-max(len(chunk[0]) for chunks in bins for chunk in chunks) // 8)
         columns = [
@@ -117,26 +116,26 @@ class Packer:
         ]
         ids, segment, position, label, weight = columns
         asking = torch.isin(ids, torch.tensor([*self._asks, self._mark])).nonzero()
-        reference, target, winner = (self._look(found, length) for found in looks)
+        reference, target, winner = (self._look(entries, length) for entries in looks)
         return Pack(ids, segment, position, label, weight, self.chunks, reference, target, winner, asking, needed)
 
-    def _fill(self, index: int, scene: Scene, found: list[Question], rng: random.Random, looks: tuple) -> list:
-        """Each question goes into the shortest chunk; returns the chunks' columns."""
+    def _fill(self, index: int, scene: Scene, questions: list[Question], rng: random.Random, looks: tuple) -> list:
+        """Put each question into the shortest chunk; return the chunks' columns."""
         chunks: list[list[list]] = [[[], [], [], [], []] for _ in range(self.chunks)]
-        texts = [q.text if rng.random() < 0.8 else q.text.rstrip("?") for q in found]
+        texts = [q.text if rng.random() < 0.8 else q.text.rstrip("?") for q in questions]
         encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-        for number, (question, asked) in enumerate(zip(found, encoded, strict=True)):
+        for number, (question, tokens) in enumerate(zip(questions, encoded, strict=True)):
             place = min(range(self.chunks), key=lambda i: len(chunks[i][0]))
             chunk, start = chunks[place], len(chunks[place][0])
             answer = self._answer(question, scene)
-            row = asked + self._asks + (self._slots or answer)
+            row = tokens + self._asks + (self._slots or answer)
             end = [] if self._slots else [self.tokenizer.eos_token_id]
             before = len(row) - len(answer) - len(end)
             labels = [IGNORED] * before + answer + end
             weights = [0.0] * before + [1.0 / len(answer)] * len(answer) + [_END_WEIGHT] * len(end)
             for column, values in zip(chunk, (row, [number] * len(row), range(len(row)), labels, weights), strict=True):
                 column.extend(values)
-            pairs_by_look = self._pairs(question, asked, range(before, before + len(answer)))
+            pairs_by_look = self._pairs(question, tokens, range(before, before + len(answer)))
             for look, pairs in zip(looks, pairs_by_look, strict=True):
                 shown = [(start + i, patches_of(boxes, scene, self.recipe)) for i, boxes in pairs]
                 look.extend((index, place, at, patches) for at, patches in shown if patches.any())
@@ -145,18 +144,22 @@ class Packer:
                 looks[1].extend((index, place, start + before + i, middles) for i in range(len(answer)))
         return chunks
 
-    def _pairs(self, question: Question, asked: list[int], said: range) -> tuple[list, list, list]:
-        """Where the question's names and the answer's words (from `said` on) look first, then, and at last."""
-        named = [i for i, token in enumerate(asked) if token in self._names]
+    def _pairs(self, question: Question, tokens: list[int], answer_rows: range) -> tuple[list, list, list]:
+        """Targets of the question's names and of the answer's words (rows `answer_rows`): first, second and last."""
+        named = [i for i, token in enumerate(tokens) if token in self._names]
         if question.kind == "compare":
-            named = [i for i in named if asked[i] != self._bar]
-        if question.kind == "two_hop":  # its first name stands before the thing that it depends on
+            named = [i for i in named if tokens[i] != self._bar]
+        if question.kind == "two_hop":  # its first name stands before the object that it depends on
             named = named[1:]
         if self._slots:  # a region is around everything
-            return _each(named, question.reference), _each(said, question.reference + question.target, apart=False), []
-        found = () if question.counted else question.target or question.winner[:1]
-        wanted = _each(said, found) + _each(named, question.amounts)
-        return _each(named, question.reference), wanted, _each(said, question.winner[1:])
+            return (
+                _each(named, question.reference),
+                _each(answer_rows, question.reference + question.target, apart=False),
+                [],
+            )
+        target = () if question.counted else question.target or question.winner[:1]
+        targets = _each(answer_rows, target) + _each(named, question.amounts)
+        return _each(named, question.reference), targets, _each(answer_rows, question.winner[1:])
 
     def _answer(self, question: Question, scene: Scene) -> list[int]:
         words = question.answer.split()
@@ -165,18 +168,18 @@ class Packer:
             words = [str(cell) for cell in cells(box, scene, self.recipe, 8)]
         return self.tokenizer.convert_tokens_to_ids(words)
 
-    def _look(self, found: list, length: int) -> Look:
-        rows = torch.tensor([(scene, chunk * length + place) for scene, chunk, place, _ in found]).view(-1, 2)
+    def _look(self, entries: list, length: int) -> Look:
+        rows = torch.tensor([(scene, chunk * length + place) for scene, chunk, place, _ in entries]).view(-1, 2)
         patches = (
-            torch.from_numpy(np.stack([f[3] for f in found]))
-            if found
+            torch.from_numpy(np.stack([f[3] for f in entries]))
+            if entries
             else torch.zeros(0, self.recipe.grid**2, dtype=torch.bool)
         )
         return Look(rows, patches)
 
 
 def _region(question: Question, scene: Scene) -> Box:
-    """The cells around what a question needs, in whole pixels."""
+    """The grid cells around what a question needs, in whole pixels."""
     left, top, right, bottom = Region.from_box(question.box(*scene.image.size), *scene.image.size).box
     return (int(left), int(top), math.ceil(right), math.ceil(bottom))
 

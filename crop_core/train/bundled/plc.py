@@ -1,8 +1,8 @@
 """Training of the learned PLC: queries that compress the image, and low-rank changes of the model that reads them.
 
-Source: Guo et al., CROP, EMNLP 2025, arXiv 2505.21233: both are trained together. OURS: the changes are low-rank, the
-tower and the projector stay as they are, and beside the right answers the model learns what it says itself when it sees
-every token (distillation).
+Source: Guo et al., CROP, EMNLP 2025, arXiv 2505.21233: both are trained together. Differs from the paper: the changes
+are low-rank, tower and projector stay frozen, and beside the right answers the model learns the baseline's logits
+(distillation).
 """
 
 from __future__ import annotations
@@ -37,16 +37,20 @@ from crop_core.train.world.questions import sample_questions
 from crop_core.train.world.vocabulary import Scene
 
 FIRST_SEED = splits.PLC_TRAINING.start - splits.TRAINING.start  # as `draw` counts
-_WIDER, _NARROWER, _WHOLE = 0.15, 0.02, 0.04  # how often a region errs: by a cell on a side, or altogether
-_NEAR = 0.5  # overlap with a region from which on it will do for another question
+_WIDER, _NARROWER, _WHOLE = (
+    0.15,
+    0.02,
+    0.04,
+)  # rates of a region's errors: by a cell on a side, or the whole image
+_NEAR = 0.5  # minimal overlap at which another question can share a region
 
 
 @dataclass(frozen=True)
 class PlcPlan:
-    """How long and how hard. A step compresses `batch` images to as many tokens, from `least` to `most`, mostly few;
-    `fresh` of them are new, the others of the last `memory`. Of up to `questions` about each, up to `asked` that share
-    a region are asked. In a share `bare` of the steps nothing of the region is retained, so that the same weights can
-    do without anchors. distilled: what the divergence counts beside the right answers.
+    """Schedule of the training. A step compresses `batch` images to the same number of tokens, from `least` to `most`,
+    mostly few; `fresh` of them are new, the others of the last `memory`. Of up to `questions` about each, up to `asked`
+    that share a region are used. In a share `bare` of the steps no token of the region is retained, so that the weights
+    also work without anchors. distilled: weight of the divergence beside the right answers.
     """
 
     steps: int = 1000
@@ -65,14 +69,14 @@ class PlcPlan:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A scene without its image, its visual tokens (N, D), questions about it, and for each of these the logits
-    (T, V) of the answer's tokens that the model gives when it sees every visual token.
+    """A scene without its image, its visual tokens (N, D), questions about it, and for each of these the
+    baseline's logits (T, V) of the answer's tokens.
     """
 
     scene: Scene
     tokens: Tensor
     questions: list[Question]
-    said: list[Tensor]
+    logits: list[Tensor]
 
 
 class Lessons:
@@ -80,32 +84,32 @@ class Lessons:
 
     def __init__(self, adapter: Adapter, packer: Packer, plan: PlcPlan) -> None:
         self.adapter, self.packer, self.plan = adapter, packer, plan
-        self._known: OrderedDict[int, Lesson] = OrderedDict()
+        self._lessons: OrderedDict[int, Lesson] = OrderedDict()
 
     def __call__(self, step: int) -> tuple[list[Lesson], random.Random]:
-        """The lessons of a step, and the generator for everything else that is random in it."""
+        """The lessons of a step, and the generator for its other random choices."""
         rng = random.Random(f"plc {step}")
         newest = self.plan.batch + step * self.plan.fresh
         seeds = list(range(newest - self.plan.fresh, newest))
         seeds += [rng.randrange(max(0, newest - self.plan.memory), newest) for _ in range(self.plan.batch - len(seeds))]
-        found = [self._lesson(seed) for seed in seeds]
-        while len(self._known) > self.plan.memory:
-            self._known.popitem(last=False)
-        return found, rng
+        lessons = [self._lesson(seed) for seed in seeds]
+        while len(self._lessons) > self.plan.memory:
+            self._lessons.popitem(last=False)
+        return lessons, rng
 
     def _lesson(self, seed: int) -> Lesson:
-        if seed not in self._known:
-            self._known[seed] = self._made(FIRST_SEED + seed)
-        return self._known[seed]
+        if seed not in self._lessons:
+            self._lessons[seed] = self._make(FIRST_SEED + seed)
+        return self._lessons[seed]
 
     @torch.no_grad()
-    def _made(self, seed: int) -> Lesson:
+    def _make(self, seed: int) -> Lesson:
         scene, square, _ = draw(ANSWERER, seed, with_image=False)
         model, rng = self.adapter.model.model, random.Random(f"plc questions {seed}")
         questions = sample_questions(rng, scene, self.plan.questions)
-        seen = encode_patches(model.vision_tower, torch.tensor(square)[None])
-        tokens = model.multi_modal_projector(seen)  # (1, N, D)
-        if not questions:  # of an image of which little is left
+        features = encode_patches(model.vision_tower, torch.tensor(square)[None])
+        tokens = model.multi_modal_projector(features)  # (1, N, D)
+        if not questions:  # of a cut-out image
             return Lesson(scene, tokens[0].half(), [], [])
         pack = self.packer.pack([scene], [questions], rng)
         logits = answers(self.adapter, self.packer, tokens, torch.arange(tokens.shape[1])[None], pack)
@@ -129,10 +133,8 @@ def region_of(question: Question, scene: Scene) -> Region:
     return Region.from_box(question.box(*size), *size)
 
 
-def found_region(needed: Region, rng: random.Random) -> Region:
-    """What a localizer might say instead of the region that is needed: each side may be off by a cell, or it is unsure
-    and takes everything.
-    """
+def noisy_region(needed: Region, rng: random.Random) -> Region:
+    """A simulated prediction for the needed region: each side may be off by a cell, or it is the whole image."""
     if rng.random() < _WHOLE:
         return replace(needed, x0=0, y0=0, x1=GRID - 1, y1=GRID - 1)
     off = rng.choices((1, 0, -1), (_WIDER, 1 - _WIDER - _NARROWER, _NARROWER), k=4)
@@ -141,19 +143,19 @@ def found_region(needed: Region, rng: random.Random) -> Region:
     return replace(needed, x0=min(x0, x1), y0=min(y0, y1), x1=max(x0, x1), y1=max(y0, y1))
 
 
-def asked_about(lesson: Lesson, rng: random.Random, most: int) -> tuple[Region, list[int]]:
-    """A region for one of the lesson's questions, and that question with up to `most` - 1 others that a localizer could
-    have answered with nearly the same region.
+def questions_with_region(lesson: Lesson, rng: random.Random, most: int) -> tuple[Region, list[int]]:
+    """A region for one of the lesson's questions, and the indices of that question and up to `most` - 1 others with
+    nearly the same region.
     """
     chosen = rng.randrange(len(lesson.questions))
-    region = found_region(region_of(lesson.questions[chosen], lesson.scene), rng)
+    region = noisy_region(region_of(lesson.questions[chosen], lesson.scene), rng)
     overlap = iou([region.grid], [region_of(question, lesson.scene).grid for question in lesson.questions])
     near = [number for number, share in enumerate(overlap) if number != chosen and share >= _NEAR]
     return region, sorted([chosen, *rng.sample(near, min(len(near), most - 1))])
 
 
 class PlcTraining:
-    """The loss of a step: the language model, changed, reads what the queries make of images of known regions."""
+    """Loss of a step: the changed language model reads images that the queries compress around given regions."""
 
     def __init__(self, adapter: Adapter, plan: PlcPlan) -> None:
         register()
@@ -166,19 +168,21 @@ class PlcTraining:
         self.changes = LowRank(adapter.stack.layers, plan.rank)
 
     def __call__(self, step: int) -> tuple[Tensor, Stats]:
-        """Cross-entropy of the right answers and divergence from what the model says of every token."""
+        """Cross-entropy of the right answers and divergence from the baseline's logits."""
         lessons, rng = self.lessons(step)
         lessons = [lesson for lesson in lessons if lesson.questions]
         count = round(math.exp(rng.uniform(math.log(self.plan.least), math.log(self.plan.most))))
         anchors = rng.random() >= self.plan.bare
-        asked = [asked_about(lesson, rng, self.plan.asked) for lesson in lessons]
-        visual, places = self._compressed(lessons, [region for region, _ in asked], count, anchors)
-        chosen = [[lesson.questions[at] for at in own] for lesson, (_, own) in zip(lessons, asked, strict=True)]
+        sampled = [questions_with_region(lesson, rng, self.plan.asked) for lesson in lessons]
+        visual, places = self._compressed(lessons, [region for region, _ in sampled], count, anchors)
+        chosen = [[lesson.questions[at] for at in own] for lesson, (_, own) in zip(lessons, sampled, strict=True)]
         pack = self.packer.pack([lesson.scene for lesson in lessons], chosen, rng)
         with self.changes.training_on(self.adapter.stack.layers):
             logits = answers(self.adapter, self.packer, visual, places, pack)
-        said = torch.cat([lesson.said[at] for lesson, (_, own) in zip(lessons, asked, strict=True) for at in own])
-        return self._loss(logits, said, pack)
+        baseline = torch.cat(
+            [lesson.logits[at] for lesson, (_, own) in zip(lessons, sampled, strict=True) for at in own]
+        )
+        return self._loss(logits, baseline, pack)
 
     def _compressed(
         self, lessons: list[Lesson], regions: list[Region], count: int, anchors: bool
@@ -190,19 +194,19 @@ class PlcTraining:
         tokens = torch.stack([lesson.tokens for lesson in lessons]).float()
         return self.queries(tokens, homes), homes.mean @ torch.arange(tokens.shape[1], dtype=torch.float32)
 
-    def _loss(self, logits: Tensor, said: Tensor, pack: Pack) -> tuple[Tensor, Stats]:
+    def _loss(self, logits: Tensor, full: Tensor, pack: Pack) -> tuple[Tensor, Stats]:
         rows = pack.label != IGNORED
-        wanted, weight = pack.label[rows], pack.weight[rows]
-        right = F.cross_entropy(logits, wanted, reduction="none")
-        divergence = F.kl_div(logits.log_softmax(-1), said.log_softmax(-1), reduction="none", log_target=True).sum(-1)
+        target, weight = pack.label[rows], pack.weight[rows]
+        right = F.cross_entropy(logits, target, reduction="none")
+        divergence = F.kl_div(logits.log_softmax(-1), full.log_softmax(-1), reduction="none", log_target=True).sum(-1)
         own, like = ((each * weight).sum() / weight.sum() for each in (right, divergence))
-        hit = (logits.argmax(-1) == wanted)[weight > 0.2].float().mean().item()
+        hit = (logits.argmax(-1) == target)[weight > 0.2].float().mean().item()
         stats = {"answer": hit, "loss": own.item(), "kl": like.item()}
         return own + self.plan.distilled * like, stats
 
 
 def train(adapter: Adapter, plan: PlcPlan, file: Path) -> tuple[PlcTraining, Stats]:
-    """Train on `adapter`'s model, whose weights stay as they are, going on from `file` where it is there."""
+    """Train on `adapter`'s model, whose own weights stay frozen, resuming from `file` if it exists."""
     torch.manual_seed(0)
     training = PlcTraining(adapter, plan)
     modules = nn.ModuleDict({"queries": training.queries, "changes": training.changes})
@@ -211,10 +215,10 @@ def train(adapter: Adapter, plan: PlcPlan, file: Path) -> tuple[PlcTraining, Sta
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(prog="python -m crop_core.tiny plc", description=__doc__)
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="the answerer, a bundled name or a folder")
+    parser = argparse.ArgumentParser(prog="python -m crop_core.train.bundled plc", description=__doc__)
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="the answering model, a bundled name or a folder")
     parser.add_argument("--work", type=Path, default=Path("training"), help="where resumable checkpoints are kept")
-    parser.add_argument("--out", type=Path, help="the model's folder, which gets plc/ (default: WORK/MODEL)")
+    parser.add_argument("--out", type=Path, help="the model's folder, in which plc/ is written (default: WORK/MODEL)")
     parser.add_argument("--steps", type=int, default=PlcPlan.steps)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
-"""What of the image a training step lets the language model see: all patches, some of them, or pooled ones.
+"""Visual tokens of a training step: all patches, some of them, or pooled ones.
 
-A model that has read few and pooled tokens in training takes pruning lightly.
+A model trained on few and pooled tokens is robust to pruning.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from crop_core.train.bundled.dense import CATEGORY, MIDDLE, TEXT
 class Selection:
     """M visual tokens, each the mean of some of the N patches.
 
-    weights: (B, M, N), rows that sum to one. It selects by a product, so that kept and pooled tokens go one way.
+    weights: (B, M, N), rows that sum to one. Selection is a product, for kept and pooled tokens alike.
     """
 
     weights: Tensor
 
     @classmethod
-    def of_things(cls, labels: Tensor, kept: int) -> Selection | None:
-        """`kept` patches of each image by its labels (B, N, LABELS): middles of things first, then the rest of
-        things, then background at random; None where all are kept.
+    def of_objects(cls, labels: Tensor, kept: int) -> Selection | None:
+        """`kept` patches of each image by its labels (B, N, LABELS): middles of objects first, then the rest of
+        objects, then background at random; None where all are kept.
 
-        Labels and the random numbers are of the CPU, so that a step keeps the same patches wherever it is computed.
+        Labels and random numbers are on the CPU, so that a step keeps the same patches on every device.
         """
         keep = patches_to_keep(labels, kept)
         return None if keep is None else cls(torch.nn.functional.one_hot(keep, labels.shape[1]).float())
@@ -44,7 +44,7 @@ class Selection:
         """`count` tokens of each image of these sizes in px, as PLC leaves them around any region."""
         side = (recipe.side, recipe.side)
         framing = Framing(pad_square=recipe.pad, shortest_edge=None, resize=side, crop=None)
-        images = [CompressionInput(grid_layout(size, framing, PATCH), _any_region(size, rng)) for size in sizes]
+        images = [CompressionInput(grid_layout(size, framing, PATCH), _random_region(size, rng)) for size in sizes]
         plans = [PoolingCompressor().plan(image, count) for image in images]
         return cls(torch.from_numpy(np.stack([plan.weights for plan in plans])).float())
 
@@ -55,7 +55,7 @@ class Selection:
 
     @property
     def places(self) -> Tensor:
-        """(B, M) the mean place of each token among the N patches."""
+        """(B, M) mean place of each token among the N patches."""
         return self.weights @ torch.arange(self.weights.shape[2], dtype=torch.float32, device=self.weights.device)
 
     def __call__(self, tokens: Tensor) -> Tensor:
@@ -63,12 +63,12 @@ class Selection:
         return self.weights.to(tokens.dtype) @ tokens
 
     def to(self, device: torch.device) -> Selection:
-        """The same on a device."""
+        """A copy on a device."""
         return Selection(self.weights.to(device))
 
 
 def patches_to_keep(labels: Tensor, kept: int) -> Tensor | None:
-    """Sorted indices (B, kept) of the patches of `Selection.of_things`; None where all are kept."""
+    """Sorted indices (B, kept) of the patches of `Selection.of_objects`; None where all are kept."""
     if kept >= labels.shape[1]:
         return None
     order = torch.rand(labels.shape[:2]) + 2.0 * (labels[..., CATEGORY] > 0) + labels[..., MIDDLE]
@@ -76,14 +76,15 @@ def patches_to_keep(labels: Tensor, kept: int) -> Tensor | None:
 
 
 def salience(labels: Tensor) -> Tensor:
-    """(B, N) how much a patch is worth to a reader who does not know the question, by labels (B, N, LABELS): 1 for
-    words, numbers and the middles of things, less for the rest of a thing, 0 for background."""
+    """(B, N) salience of a patch without the question, by labels (B, N, LABELS): 1 for words, numbers and the middles
+    of objects, less for the rest of an object, 0 for background.
+    """
     essential = (labels[..., TEXT] > 0) | (labels[..., MIDDLE] > 0)
     return essential * 0.7 + (labels[..., CATEGORY] > 0) * 0.3
 
 
 def left_by_pruning(needed: Tensor, attention: Tensor, left: int) -> Tensor:
-    """(B, S, M) bool: the `left` tokens of each question that ILP leaves: those of its region first, then by attention.
+    """(B, S, M) bool: the `left` tokens of each question that ILP keeps: those of its region first, then by attention.
 
     needed: (B, S, M) bool, the region of each of S questions. attention: (B, M) >= 0.
     """
@@ -92,8 +93,8 @@ def left_by_pruning(needed: Tensor, attention: Tensor, left: int) -> Tensor:
     return torch.zeros_like(needed).scatter_(2, kept, True)
 
 
-def _any_region(size: tuple[int, int], rng: random.Random) -> Region:
-    """The whole image, or any part of it."""
+def _random_region(size: tuple[int, int], rng: random.Random) -> Region:
+    """The whole image, or a random part of it."""
     if rng.random() < 0.4:
         return Region.whole(*size)
     (x0, x1), (y0, y1) = (sorted((rng.randrange(GRID), rng.randrange(GRID))) for _ in range(2))

@@ -1,4 +1,4 @@
-"""The one training command of the bundled models: vision tower, then language model, then the checkpoint folder."""
+"""Training command of the bundled models: vision tower, then language model, then the checkpoint folder."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ LANGUAGE = {
     ),
     "crop-tiny-locator": LanguagePlan(1000, reference_layers=(1,), target_layers=(2, 3), batch=16, fresh=8, kept=400),
 }
-TEACHERS = {"crop-tiny": "crop-tiny-locator"}  # trained first, and where the other starts
+TEACHERS = {"crop-tiny": "crop-tiny-locator"}  # student -> teacher, which is trained first
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(prog="python -m crop_core.tiny", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m crop_core.train.bundled", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(RECIPES)} (default: both)")
     parser.add_argument("--work", type=Path, default=Path("training"), help="where resumable checkpoints are kept")
-    parser.add_argument("--out", type=Path, help="a folder that gets the trained models, as WORK does")
+    parser.add_argument("--out", type=Path, help="another folder for the trained models, beside WORK")
     parser.add_argument("--start", type=Path, help="a folder with earlier checkpoints of the models, to start from")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models are trained")
-    parser.add_argument("--workers", type=int, default=0, help="processes that draw and ask ahead (default: none)")
-    parser.add_argument("--vision-steps", type=int, help="another number of steps; 0 keeps the tower of --start")
-    parser.add_argument("--language-steps", type=int, help="another number of steps")
+    parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches ahead (default: none)")
+    parser.add_argument("--vision-steps", type=int, help="number of steps; 0 keeps the tower of --start")
+    parser.add_argument("--language-steps", type=int, help="number of steps")
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda needs a GPU that torch can use, and there is none; --device cpu trains without")
@@ -75,12 +75,12 @@ def train(
     device: str = "cpu",
     workers: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """Train the bundled model `name`, going on from what is in `work`; returns each stage's last running averages.
+    """Train the bundled model `name`, resuming from `work`; return each stage's last running averages.
 
-    The model is written to `work / name`, and to `out` where that is given.
+    The model is written to `work / name`, and to `out` if given.
 
-    `start` is an earlier checkpoint of it. Without one, the answerer starts from the localizer in `work`. Any device
-    goes on from what is in `work`, and the number of worker processes changes nothing of what is learnt.
+    `start` is an earlier checkpoint of it. Without one, the answerer starts from the localizer in `work`. Runs resume
+    on any device, and the number of worker processes does not change the result.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -90,20 +90,22 @@ def train(
     if start:
         start_from(model, tokenizer, start)
     model.to(device)
-    look = replace(vision, steps=vision.steps if vision_steps is None else vision_steps)
-    talk = replace(language, steps=language_steps or language.steps)
-    with Workers(workers) as others:
-        seen = train_vision(model, recipe, look, work / f"{name}-vision.pt", others)
+    vision_plan = replace(vision, steps=vision.steps if vision_steps is None else vision_steps)
+    language_plan = replace(language, steps=language_steps or language.steps)
+    with Workers(workers) as processes:
+        vision_stats = train_vision(model, recipe, vision_plan, work / f"{name}-vision.pt", processes)
         imitation = None
         if name in TEACHERS and not start:
             teacher = LlavaForConditionalGeneration.from_pretrained(work / TEACHERS[name], dtype=torch.float32)
             grow(model, teacher)
             imitation = Imitation(teacher.eval().to(device), RECIPES[TEACHERS[name]], recipe)
-        said = train_language(model, recipe, tokenizer, talk, work / f"{name}-language.pt", others, imitation)
+        language_stats = train_language(
+            model, recipe, tokenizer, language_plan, work / f"{name}-language.pt", processes, imitation
+        )
     model.model.language_model.config._attn_implementation = "sdpa"
-    for folder in filter(None, (work / name, out)):  # the answerer looks for its teacher in `work`
+    for folder in filter(None, (work / name, out)):  # the answerer loads its teacher from `work`
         save(model, recipe, tokenizer, folder)
-    return {"vision": seen, "language": said}
+    return {"vision": vision_stats, "language": language_stats}
 
 
 if __name__ == "__main__":

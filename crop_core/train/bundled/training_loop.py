@@ -1,4 +1,4 @@
-"""The training loop that both stages share: optimizers, learning rate, progress bar, resumable checkpoints."""
+"""Training loop of both stages: optimizers, learning rate, progress bar, resumable checkpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Stats = dict[str, float]
 class TrainingRun:
     """`steps` updates of `modules` by `loss(step) -> (loss, stats)`, saved to `file` every `save_every` steps.
 
-    muon: whether matrices are trained by Muon and not by AdamW as all else is.
+    muon: whether Muon trains the matrices, instead of AdamW.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class TrainingRun:
             torch.optim.AdamW(others, lr=rate, weight_decay=0.0, betas=(0.9, 0.98))
         ]
         if matrices:
-            how: dict[str, Any] = {"weight_decay": 0.02, "momentum": 0.95, "ns_steps": 4}
-            self.optimizers.insert(0, torch.optim.Muon(matrices, lr=rate, adjust_lr_fn="match_rms_adamw", **how))
+            options: dict[str, Any] = {"weight_decay": 0.02, "momentum": 0.95, "ns_steps": 4}
+            self.optimizers.insert(0, torch.optim.Muon(matrices, lr=rate, adjust_lr_fn="match_rms_adamw", **options))
         self.step = 0
         if file.exists():
             self._load()
@@ -59,7 +59,7 @@ class TrainingRun:
         self.step = state["step"]
 
     def save(self) -> None:
-        """Write everything needed to go on, on whatever device, never leaving half a file."""
+        """Save atomically everything needed to resume, on any device."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "modules": self.modules.state_dict(),
@@ -71,7 +71,7 @@ class TrainingRun:
 
     @property
     def done(self) -> float:
-        """The share of the steps that is done."""
+        """Share of the steps that are done."""
         return self.step / self.steps
 
     def _learning_rate(self) -> float:
@@ -80,7 +80,7 @@ class TrainingRun:
         )
 
     def train(self, loss: Callable[[int], tuple[Tensor, Stats]], until: int | None = None) -> Stats:
-        """Go on to step `until` (the end if None); returns the stats, averaged over about the last twenty steps."""
+        """Train to step `until` (the end if None); return the stats, averaged over about the last twenty steps."""
         mean: Stats = {}
         end = min(self.steps, until or self.steps)
         bar = tqdm(range(self.step, end), initial=self.step, total=self.steps, desc=self.file.stem, mininterval=10)
@@ -102,7 +102,7 @@ class TrainingRun:
 
 
 def _on_cpu(state: Any) -> Any:
-    """The same, its tensors on the CPU."""
+    """The state with its tensors on the CPU."""
     if isinstance(state, dict):
         return {key: _on_cpu(value) for key, value in state.items()}
     if isinstance(state, list):

@@ -1,4 +1,4 @@
-"""Training stage 1: the vision tower alone, taught by dense labels what every patch shows and where its thing ends."""
+"""Training stage 1: the vision tower alone, on dense labels of every patch's content and its object's edges."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from crop_core.train.bundled.workers import Workers
 
 @dataclass(frozen=True)
 class VisionPlan:
-    """How long and how hard: `kept` patches an image, all of them in the last `full` share of the steps; `signs` is
-    the share of images that are for learning to read."""
+    """Schedule of stage 1: `kept` patches an image, all of them in the last `full` share of the steps; `signs` is the
+    share of pages full of signs.
+    """
 
     steps: int
     batch: int = 16
@@ -34,14 +35,14 @@ class VisionPlan:
 def train_vision(
     model: LlavaForConditionalGeneration, recipe: Recipe, plan: VisionPlan, file: Path, workers: Workers
 ) -> Stats:
-    """Train the tower of `model` in place and on its device, resuming from `file` if it is there."""
+    """Train the tower of `model` in place and on its device, resuming from `file` if it exists."""
     tower, device = model.model.vision_tower, model.device
     modules = nn.ModuleDict({"tower": tower, "heads": DenseHeads(recipe.vision["hidden_size"], recipe.bins)}).to(device)
     run = TrainingRun(modules, file, plan.steps, plan.rate)
-    feed = TrainingBatches(recipe, plan.batch, plan.fresh, memory=6000, workers=workers, signs=plan.signs)
+    batches = TrainingBatches(recipe, plan.batch, plan.fresh, memory=6000, workers=workers, signs=plan.signs)
 
     def loss(step: int) -> tuple[Tensor, Stats]:
-        squares, labels = stack(feed(step)[0])
+        squares, labels = stack(batches(step)[0])
         keep = patches_to_keep(labels, plan.kept if run.done < 1 - plan.full else recipe.grid**2)
         if keep is not None:
             labels = labels.gather(1, keep[..., None].expand(-1, -1, labels.shape[-1]))

@@ -1,8 +1,8 @@
-"""Starting a model from a trained one: from an earlier checkpoint of its own, or the answerer from the localizer.
+"""Warm start of a model from a trained one: from an earlier checkpoint, or the answerer from the localizer.
 
-The localizer already knows how to find what a question is about. Its embeddings and decoder layers become the
-answerer's first ones, the layers after them start as identities, and the answerer's projector is taught to say of every
-patch what the localizer's projector says of the same place.
+The localizer has learned to find what a question is about. Its embeddings and decoder layers become the answerer's
+first ones, the layers after them start as identities, and the answerer's projector is trained to match the localizer's
+projector at the same place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crop_core.train.world.vocabulary import Scene
 
 @torch.no_grad()
 def grow(model: LlavaForConditionalGeneration, teacher: LlavaForConditionalGeneration) -> None:
-    """Copy the teacher's embeddings, layers and norm into `model`; layers beyond the teacher's pass everything through.
+    """Copy the teacher's embeddings, layers and norm into `model`; layers beyond the teacher's start as identities.
 
     Both must have the same vocabulary, width, heads and feed-forward size.
     """
@@ -33,11 +33,11 @@ def grow(model: LlavaForConditionalGeneration, teacher: LlavaForConditionalGener
 
 @torch.no_grad()
 def start_from(model: LlavaForConditionalGeneration, tokenizer: Tokenizer, folder: Path) -> None:
-    """Copy everything that a checkpoint of the same widths has: the words that both know, and as many layers as fit."""
+    """Copy a checkpoint of the same widths: the words of both vocabularies, and as many layers as fit."""
     earlier = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     theirs = AutoTokenizer.from_pretrained(folder).get_vocab()
-    known = [(index, theirs[word]) for word, index in tokenizer.get_vocab().items() if word in theirs]
-    ours, old = (torch.tensor(ids) for ids in zip(*known, strict=True))
+    shared = [(index, theirs[word]) for word, index in tokenizer.get_vocab().items() if word in theirs]
+    ours, old = (torch.tensor(ids) for ids in zip(*shared, strict=True))
     model.get_input_embeddings().weight[ours] = earlier.get_input_embeddings().weight[old]
     model.model.vision_tower.load_state_dict(earlier.model.vision_tower.state_dict())
     model.model.multi_modal_projector.load_state_dict(earlier.model.multi_modal_projector.state_dict())
@@ -56,14 +56,14 @@ def _copy_layers(model: LlavaForConditionalGeneration, teacher: LlavaForConditio
 
 
 class Imitation:
-    """What the teacher's projector says of the place under each of the answerer's patches."""
+    """Loss towards the teacher's projected token at the place of each of the answerer's patches."""
 
     def __init__(self, teacher: LlavaForConditionalGeneration, theirs: Recipe, ours: Recipe) -> None:
         self.teacher, self.theirs, self.ours = teacher, theirs, ours
 
     @torch.no_grad()
-    def wanted(self, scenes: list[Scene]) -> tuple[Tensor, Tensor]:
-        """Projected tokens (B, N, d), and which patches lie in the image at all (B, N)."""
+    def targets(self, scenes: list[Scene]) -> tuple[Tensor, Tensor]:
+        """Projected tokens (B, N, d), and which patches lie in the image (B, N)."""
         squares = torch.stack([torch.tensor(to_square(scene.image, self.theirs)) for scene in scenes])
         features = encode_patches(self.teacher.model.vision_tower, squares.to(self.teacher.device))
         tokens = self.teacher.model.multi_modal_projector(features).float()
@@ -82,9 +82,9 @@ class Imitation:
         return np.where(inside[0][:, None] & inside[1][None], place, -1).astype(np.int64).reshape(-1)
 
     def loss(self, visual: Tensor, labels: Tensor, scenes: list[Scene]) -> Tensor:
-        """Squared error in units of the teacher's variance, things and background alike; visual (B, N, d)."""
-        wanted, inside = self.wanted(scenes)
-        scale = wanted.var()
+        """Squared error in units of the teacher's variance, on objects and background; visual (B, N, d)."""
+        target, inside = self.targets(scenes)
+        scale = target.var()
         thing = labels[..., 0] > 0
-        parts = [F.mse_loss(visual.float()[where], wanted[where]) for where in (thing, inside & ~thing)]
+        parts = [F.mse_loss(visual.float()[where], target[where]) for where in (thing, inside & ~thing)]
         return (parts[0] + 0.3 * parts[1]) / scale

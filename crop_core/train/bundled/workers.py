@@ -1,4 +1,4 @@
-"""Processes that do ahead of time what later training steps need: jobs in, results out, the same for any number."""
+"""Worker processes that prepare later training steps ahead of time; results do not depend on their number."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ import torch
 
 T = TypeVar("T")
 _BROKEN = (
-    "a worker process of the training ended unexpectedly, perhaps for lack of memory; the same command goes on "
+    "a worker process of the training ended unexpectedly, perhaps for lack of memory; the same command resumes "
     "from the last checkpoint (fewer --workers need less memory)"
 )
 
 
 class PendingResult(Generic[T]):
-    """The result of a job that may still be under way."""
+    """Result of a job that may still be running."""
 
     def __init__(self, future: Future[bytes] | None = None, value: T | None = None) -> None:
         self._future, self._value = future, value
 
     def result(self) -> T:
-        """Wait for it; as often as one likes."""
+        """Wait for the result; may be called repeatedly."""
         if self._future is not None:
             try:
                 self._value = pickle.loads(self._future.result())
             except BrokenProcessPool as error:
                 raise RuntimeError(_BROKEN) from error
             self._future = None
-        return self._value  # type: ignore[return-value]  # there is one as soon as there is no future
+        return self._value  # type: ignore[return-value]  # set once the future is gone
 
 
 class Workers:
-    """`count` processes of one thread each; with none of them a job is done right where it is started.
+    """`count` processes of one thread each; with 0 a job runs in the caller.
 
-    Use as a context: they end with it, and also when the process that started them is gone.
+    A context manager: the processes end with it, and also when their parent process is gone.
     """
 
     def __init__(self, count: int = 0) -> None:
         self.count = count
         context = get_context("spawn")  # a process that uses a GPU must not be forked
-        self._pool = ProcessPoolExecutor(count, context, initializer=_begin) if count else None
+        self._pool = ProcessPoolExecutor(count, context, initializer=_initialize) if count else None
 
     def start(self, job: Callable[..., T], *arguments: Any) -> PendingResult[T]:
         """Start a job; it and its arguments must be picklable."""
         if self._pool is None:
             return PendingResult(value=job(*arguments))
         try:
-            return PendingResult(self._pool.submit(_do, job, *arguments))
+            return PendingResult(self._pool.submit(_run_job, job, *arguments))
         except BrokenProcessPool as error:
             raise RuntimeError(_BROKEN) from error
 
@@ -66,8 +66,8 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
 
-def _begin() -> None:
-    """What a worker process does first: leave Ctrl-C to the parent, and watch that there is one."""
+def _initialize() -> None:
+    """Initialize a worker process: ignore Ctrl-C, and end with the parent process."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -80,6 +80,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _do(job: Callable[..., T], *arguments: Any) -> bytes:
-    """Pickled here: tensors would otherwise travel through shared memory, of which a container may have little."""
+def _run_job(job: Callable[..., T], *arguments: Any) -> bytes:
+    """Run a job and pickle its result: tensors would otherwise use shared memory, which containers limit."""
     return pickle.dumps(job(*arguments), protocol=pickle.HIGHEST_PROTOCOL)

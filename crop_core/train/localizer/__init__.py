@@ -1,4 +1,4 @@
-"""Fine-tuning a vision-language model into a grid localizer, and measuring any localizer on rows of JSON.
+"""Fine-tune a vision-language model into a grid localizer, and evaluate any localizer on rows of JSON.
 
-Nothing but the command line imports this room.
+Only the command line imports this room.
 """

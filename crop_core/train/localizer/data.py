@@ -1,6 +1,6 @@
 """Questions with the grid cells that hold their answers, from a JSON Lines file or a JSON list.
 
-Images are read only when they are asked for. A row that cannot be used is skipped, counted and told.
+Images are read on demand. A row that cannot be used is skipped, counted and reported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crop_core.records.region import Region
 from crop_core.train.localizer.row_layouts import Box, Row, parse_row
 from crop_core.train.localizer.settings import TuneError
 
-HELD_OUT_MOST = 1000  # questions: enough for figures of a percent or two
+MAX_HELD_OUT = 1000  # questions: enough for figures of a percent or two
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Example:
 
 
 def read(file: Path, images: Path | None = None, limit: int | None = None) -> tuple[list[Example], Skipped]:
-    """The usable rows of a file, at most the first `limit` of them, and what was skipped on the way.
+    """The usable rows of a file, at most the first `limit` of them, and the skipped rows.
 
     images: the folder that the rows' paths are relative to, by default the file's own. Raises TuneError for a file
     that cannot be read and for one without a usable row.
@@ -47,12 +47,12 @@ def read(file: Path, images: Path | None = None, limit: int | None = None) -> tu
     skipped = Skipped()
     root = images or file.parent
     try:
-        found = list(islice(usable(file, lambda where, row: _example(parse_row(row), root), skipped), limit))
+        examples = list(islice(usable(file, lambda where, row: _example(parse_row(row), root), skipped), limit))
     except RowsError as error:
         raise TuneError(str(error)) from error
-    if not found:
+    if not examples:
         raise TuneError(f"No row of '{file}' can be used: {skipped if skipped.count else 'there is none'}.")
-    return found, skipped
+    return examples, skipped
 
 
 def _example(row: Row, root: Path) -> Example:
@@ -64,9 +64,9 @@ def _example(row: Row, root: Path) -> Example:
 
 
 def cells(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Grid cells of the smallest box around all of `boxes`, what lies beyond a (width, height) image cut off.
+    """Grid cells of the smallest box around all of `boxes`, clipped to a (width, height) image.
 
-    Raises TuneError for boxes that lie beyond it altogether.
+    Raises TuneError for boxes outside the image.
     """
     width, height = size
     left, top = (max(0.0, min(box[edge] for box in boxes)) for edge in (0, 1))
@@ -77,19 +77,19 @@ def cells(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[int, int, int, i
 
 
 def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """(for training, held out): images drawn at random until their questions are `share` of all, at least two and at
-    most HELD_OUT_MOST; no image is in both.
+    """(for training, held out): images sampled at random until their questions are `share` of all, at least two and at
+    most MAX_HELD_OUT; no image is in both.
 
     Raises TuneError where either would be too small.
     """
     images = sorted({example.image for example in examples})
     random.Random(f"held out {seed}").shuffle(images)
-    wanted = max(2, min(round(share * len(examples)), HELD_OUT_MOST))
+    target = max(2, min(round(share * len(examples)), MAX_HELD_OUT))
     by_image: dict[Path, list[Example]] = {}
     for example in examples:
         by_image.setdefault(example.image, []).append(example)
     held: list[Example] = []
-    while len(held) < wanted and images:
+    while len(held) < target and images:
         held += by_image.pop(images.pop())
     kept = [example for example in examples if example.image in by_image]
     if not kept or len(held) < 2:
@@ -101,7 +101,7 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
 
 
 def fingerprint(examples: Sequence[Example]) -> str:
-    """A short text that is another one for other examples, or for another order of them."""
+    """A short hash of the examples and their order."""
     digest = hashlib.sha256()
     for each in examples:
         digest.update(repr((str(each.image), each.question, each.grid)).encode())
@@ -109,7 +109,7 @@ def fingerprint(examples: Sequence[Example]) -> str:
 
 
 def batches(examples: int, size: int, step: int, seed: int) -> list[int]:
-    """Indices of the `size` examples of a step: every epoch holds each once, in an order of its own."""
+    """Indices of the `size` examples of a step: every epoch has each once, in its own order."""
     places = range(step * size, (step + 1) * size)
     return [_order(examples, place // examples, seed)[place % examples] for place in places]
 

@@ -1,4 +1,4 @@
-"""How good a localizer's regions are on given questions: overlap, coverage, size and time. Any localizer will do."""
+"""Evaluation of a localizer's regions: overlap, coverage, size and time. For any localizer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class EvaluatedExample:
-    """What a localizer said to one question, and the seconds that it took."""
+    """A localizer's region for one question, and its seconds."""
 
     example: Example
     region: Region
@@ -36,8 +36,8 @@ class EvaluatedExample:
 
 @dataclass(frozen=True)
 class LocalizerFigures:
-    """Means over `questions`. iou: with the cells that are needed. coverage: share of regions that hold all of them.
-    area: share of the grid's cells that a region takes. seconds: per region.
+    """Means over `questions`. iou: with the needed cells. coverage: share of regions that contain all of them.
+    area: share of the grid's cells in a region. seconds: per region.
     """
 
     questions: int
@@ -47,58 +47,58 @@ class LocalizerFigures:
     seconds: float
 
     @classmethod
-    def of(cls, found: Sequence[EvaluatedExample]) -> LocalizerFigures:
-        """Of at least one question."""
-        regions, needed = [each.region.grid for each in found], [each.example.grid for each in found]
+    def of(cls, results: Sequence[EvaluatedExample]) -> LocalizerFigures:
+        """Figures of at least one question."""
+        regions, needed = [each.region.grid for each in results], [each.example.grid for each in results]
         return cls(
-            len(found),
+            len(results),
             float(iou(regions, needed).mean()),
             float(covers(regions, needed).mean()),
             fmean((x1 - x0 + 1) * (y1 - y0 + 1) / GRID**2 for x0, y0, x1, y1 in regions),
-            fmean(each.seconds for each in found),
+            fmean(each.seconds for each in results),
         )
 
 
 def readable(examples: Iterable[Example], skipped: Skipped) -> Iterator[tuple[Example, Image.Image]]:
     """Examples with their images, those that cannot be read skipped. Raises TuneError at the end where none can."""
-    any_of_them = False
+    any_readable = False
     for example in tqdm(examples, desc="regions", mininterval=5, leave=None):
         try:
             yield example, example.open()
-            any_of_them = True
+            any_readable = True
         except ImageError as error:
             skipped.add(str(example.image), error)
-    if not any_of_them:
+    if not any_readable:
         raise TuneError(f"None of the images can be read: {skipped}.")
 
 
 def localize_all(
     localizer: Localizer, examples: Iterable[Example], device: torch.device, skipped: Skipped | None = None
 ) -> list[EvaluatedExample]:
-    """Ask for every example's region, with a progress line on stderr; times are without reading the image.
+    """Localize in every example, with a progress line on stderr; times are without reading the image.
 
     Images that cannot be read are skipped. Raises TuneError where all are.
     """
-    found = []
+    results = []
     for example, image in readable(examples, Skipped() if skipped is None else skipped):
         start = now(device)
         region = localizer.localize(image, example.question).region
-        found.append(EvaluatedExample(example, region, now(device) - start))
-    return found
+        results.append(EvaluatedExample(example, region, now(device) - start))
+    return results
 
 
-def by_kind(found: Sequence[EvaluatedExample]) -> dict[str, LocalizerFigures]:
-    """`Figures` of all, then of each kind in the order of its first question; of all alone where none has a kind."""
-    kinds = dict.fromkeys(each.example.kind for each in found)
-    groups = {kind or "other": [each for each in found if each.example.kind == kind] for kind in kinds}
+def by_kind(results: Sequence[EvaluatedExample]) -> dict[str, LocalizerFigures]:
+    """Figures of all, then of each kind in order of appearance; of all alone where none has a kind."""
+    kinds = dict.fromkeys(each.example.kind for each in results)
+    groups = {kind or "other": [each for each in results if each.example.kind == kind] for kind in kinds}
     return {
-        ALL: LocalizerFigures.of(found),
+        ALL: LocalizerFigures.of(results),
         **({} if set(kinds) == {""} else {k: LocalizerFigures.of(v) for k, v in groups.items()}),
     }
 
 
 def table(figures: dict[str, LocalizerFigures]) -> str:
-    """Aligned lines, one for each group."""
+    """Aligned text lines, one for each group."""
     head = ("", "questions", "mean IoU", "covers all", "mean area", "mean time")
     rows = [
         (

@@ -1,4 +1,4 @@
-"""From rows of data to the folder of a fine-tuned localizer: hold out, train, merge, calibrate, measure, save."""
+"""Fine-tune a localizer: hold out, train, merge, calibrate, evaluate, save its folder."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from crop_core.train.localizer.settings import Settings, TuneError
 from crop_core.train.localizer.trainer import Trainer
 
 UNCALIBRATED = Calibration()
-GLANCE = 100  # held-out questions that are asked while training goes on
+PROGRESS_QUESTIONS = 100  # held-out questions that are evaluated during training
 
 
 @dataclass(frozen=True)
 class Result:
-    """losses: of every step. figures: of the held-out questions that the calibration did not see, by kind."""
+    """losses: of every step. figures: of the held-out questions that were not used for calibration, by kind."""
 
     losses: list[float]
     calibration: Calibration
@@ -40,7 +40,7 @@ class Result:
 
 
 def check_output(out: Path) -> None:
-    """TuneError for a folder that cannot be made."""
+    """TuneError for a folder that cannot be created."""
     if out.exists():
         raise TuneError(f"'{out}' exists already: choose another folder for --out, or remove it.")
     if not out.absolute().parent.is_dir():
@@ -48,34 +48,34 @@ def check_output(out: Path) -> None:
 
 
 def state_file(out: Path) -> Path:
-    """Where a run for the folder `out` keeps what it needs to go on."""
+    """The file with the state of a run for the folder `out`, to resume it."""
     return out.with_name(out.name + ".training.pt")
 
 
 def train(adapter: Adapter, examples: Sequence[Example], settings: Settings, out: Path) -> Result:
-    """Fine-tune the loaded model and write it to the new folder `out`, as an ordinary checkpoint whose config says
-    how it answers and how it is calibrated.
+    """Fine-tune the loaded model and write it to the new folder `out`, as an ordinary checkpoint whose config
+    holds its answer format and calibration.
 
-    Goes on from `state_file(out)` where a run was stopped, and removes that at the end. Half of the held-out questions
-    calibrate, the other half is what the figures are of. Raises TuneError and ModelError.
+    Resumes from `state_file(out)` where a run was stopped, and removes that at the end. Half of the held-out questions
+    calibrate, the figures are of the other half. Raises TuneError and ModelError.
     """
     check_output(out)
     kept, held = split(examples, settings.held_out, settings.seed)
-    look = partial(_glance, _localizer(adapter), held[:GLANCE], adapter.device)
+    progress = partial(_progress, _localizer(adapter), held[:PROGRESS_QUESTIONS], adapter.device)
     trainer = Trainer(adapter, _lora(adapter, settings), kept, settings, state_file(out))
-    trainer.run(look)
+    trainer.run(progress)
     trainer.lora.merge()
-    rule = _calibrate(_localizer(adapter), held[::2], settings.coverage, trainer.skipped)
-    found = evaluate.localize_all(_localizer(adapter, rule), held[1::2], adapter.device, trainer.skipped)
-    result = Result(trainer.losses, rule, evaluate.by_kind(found), trainer.skipped)
-    adapter.model.config.crop_region = {FORMAT: "brackets", **rule.to_json()}
+    fitted = _calibrate(_localizer(adapter), held[::2], settings.coverage, trainer.skipped)
+    results = evaluate.localize_all(_localizer(adapter, fitted), held[1::2], adapter.device, trainer.skipped)
+    result = Result(trainer.losses, fitted, evaluate.by_kind(results), trainer.skipped)
+    adapter.model.config.crop_region = {FORMAT: "brackets", **fitted.to_json()}
     _write(adapter, out, _report(result, settings, len(kept), len(held)))
     state_file(out).unlink(missing_ok=True)
     return result
 
 
 def _localizer(adapter: Adapter, rule: Calibration = UNCALIBRATED) -> GridVlmLocalizer:
-    """What the model becomes."""
+    """The model as a localizer."""
     try:
         return GridVlmLocalizer(adapter, BRACKETS, rule)
     except ConstrainedDecodingError as error:
@@ -90,19 +90,19 @@ def _lora(adapter: Adapter, settings: Settings) -> Lora:
     return lora
 
 
-def _glance(localizer: Localizer, examples: Sequence[Example], device: torch.device) -> str:
-    found = evaluate.LocalizerFigures.of(evaluate.localize_all(localizer, examples, device))
-    return f"mean IoU {found.iou:.3f} of {found.questions} held-out questions, {found.coverage:.1%} covered"
+def _progress(localizer: Localizer, examples: Sequence[Example], device: torch.device) -> str:
+    figures = evaluate.LocalizerFigures.of(evaluate.localize_all(localizer, examples, device))
+    return f"mean IoU {figures.iou:.3f} of {figures.questions} held-out questions, {figures.coverage:.1%} covered"
 
 
 def _calibrate(
     localizer: GridVlmLocalizer, examples: Sequence[Example], coverage: float, skipped: Skipped
 ) -> Calibration:
-    thought, needed = [], []
+    probabilities, needed = [], []
     for example, image in evaluate.readable(examples, skipped):
-        thought.append(localizer.probabilities(image, example.question))
+        probabilities.append(localizer.probabilities(image, example.question))
         needed.append(example.grid)
-    return calibration.fit(np.stack(thought), needed, coverage)
+    return calibration.fit(np.stack(probabilities), needed, coverage)
 
 
 def _report(result: Result, settings: Settings, kept: int, held: int) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _report(result: Result, settings: Settings, kept: int, held: int) -> dict[st
 
 
 def _write(adapter: Adapter, out: Path, report: dict[str, Any]) -> None:
-    """Beside its place first, so that no half of a model is ever there."""
+    """Save atomically: into a folder beside `out`, which is then renamed."""
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     adapter.save(part)

@@ -24,8 +24,8 @@ def check_installed() -> None:
 class Lora:
     """Adds matrices of a rank to every linear layer of the decoder layers of `adapter.model`, in place.
 
-    alpha: the matrices' product counts alpha / rank times. dropout: of what they read, in training alone. The
-    matrices are float32 whatever the model is; they change nothing before the first step.
+    alpha: the matrices' product is scaled by alpha / rank. dropout: of their inputs, in training alone. The matrices
+    are float32 for any model dtype, and have no effect before the first step.
     """
 
     def __init__(self, adapter: Adapter, rank: int, alpha: float, dropout: float) -> None:
@@ -42,7 +42,7 @@ class Lora:
 
     @property
     def parameters(self) -> dict[str, nn.Parameter]:
-        """What is trained, by name."""
+        """The trained parameters, by name."""
         return {name: each for name, each in self._model.named_parameters() if each.requires_grad}
 
     def train(self, on: bool = True) -> None:
@@ -51,17 +51,17 @@ class Lora:
             layer.train(on)
 
     def checkpoint(self) -> None:
-        """Compute the activations of every layer again in the backward pass, instead of keeping them."""
+        """Recompute the activations of every layer in the backward pass instead of storing them."""
         model = self._model  # the older name is deprecated since transformers 5.23
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Continue from `parameters` of earlier."""
+        """Load `parameters` of an earlier run."""
         for name, parameter in self.parameters.items():
             parameter.data.copy_(state[name])
 
     def merge(self) -> Any:
-        """Add the matrices to the weights and take them off again; the model is an ordinary one after this."""
+        """Merge the matrices into the weights and remove them; the model is an ordinary one again."""
         self.train(False)
         return self._lora.merge_and_unload()

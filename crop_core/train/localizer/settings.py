@@ -8,10 +8,10 @@ from typing import Any
 
 
 class TuneError(ValueError):
-    """Data or options that cannot be used; the message is one sentence for the person who gave them."""
+    """Data or options that cannot be used; the message is one sentence for the user."""
 
 
-_FREE = ("save_every", "eval_every", "checkpointing")  # may change from one run to the run that goes on
+_FREE = ("save_every", "eval_every", "checkpointing")  # may change when a run resumes
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Settings:
     checkpointing: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in {"steps": 1, "batch": 1, "rank": 1, "seed": 0, "save_every": 0, "eval_every": 0}.items():
+        for name, minimum in {"steps": 1, "batch": 1, "rank": 1, "seed": 0, "save_every": 0, "eval_every": 0}.items():
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise TuneError(f"{_option(name)} is {value}, and must be at least {least}.")
+            if value is not None and value < minimum:
+                raise TuneError(f"{_option(name)} is {value}, and must be at least {minimum}.")
         for name in ("epochs", "rate", "alpha"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -52,11 +52,11 @@ class Settings:
                 raise TuneError(f"{_option(name)} is {value:g}, and must be a share from 0 to below 1.")
 
     def updates(self, examples: int) -> int:
-        """Steps over this many questions."""
+        """Number of steps for this many questions."""
         return self.steps or max(1, math.ceil(self.epochs * examples / self.batch))
 
     def bound(self) -> dict[str, Any]:
-        """What a run that goes on must have in common with the one that began."""
+        """Settings that a resumed run must share with its start."""
         return {name: value for name, value in asdict(self).items() if name not in _FREE}
 
 

@@ -29,12 +29,12 @@ from crop_core.train.localizer.settings import Settings, TuneError
 
 
 def spell(tokenizer: Any, grid: Sequence[int]) -> list[int]:
-    """The T tokens of the answer that says these four cells."""
+    """The T tokens of the answer with these four cells."""
     return list(tokenizer.encode(BRACKETS.say(grid), add_special_tokens=False))
 
 
 def logits(adapter: Adapter, inputs: PreparedInputs, answer: Sequence[int]) -> torch.Tensor:
-    """(T, V): before each of the T tokens of an answer, what the model thinks of every token.
+    """(T, V) logits before each of the T tokens of an answer, in one forward pass (teacher forcing).
 
     The image is encoded without gradients. The answer's positions count on from the prompt's, as generation does.
     """
@@ -56,12 +56,12 @@ def logits(adapter: Adapter, inputs: PreparedInputs, answer: Sequence[int]) -> t
     return out.logits[0, :-1]
 
 
-CLIP = 1.0  # the largest norm of a gradient
+CLIP = 1.0  # maximum norm of a gradient
 
 
 @dataclass
 class Trainer:
-    """Trains `lora` on `examples` and keeps its state in `file`, from which it goes on if that is there.
+    """Trains `lora` on `examples` and saves its state in `file`, from which it resumes if that exists.
 
     losses: of every step so far, nats per token of the answer. Raises TuneError for a file of other settings or data.
     """
@@ -87,13 +87,13 @@ class Trainer:
 
     @property
     def step(self) -> int:
-        """Updates that are done."""
+        """Number of finished updates."""
         return len(self.losses)
 
-    def run(self, examine: Callable[[], str] | None = None) -> None:
-        """Every step that is left. examine: called every `eval_every` steps; what it returns is shown on stderr.
+    def run(self, evaluate: Callable[[], str] | None = None) -> None:
+        """Run every remaining step. evaluate: called every `eval_every` steps; its text is shown on stderr.
 
-        Raises TuneError for a loss that is not finite and for too little memory; what was saved before stays.
+        Raises TuneError for a loss that is not finite and for too little memory; the last saved state stays.
         """
         self.lora.train()
         with tqdm(total=self.steps, initial=self.step, desc="training", mininterval=5) as bar:
@@ -103,9 +103,9 @@ class Trainer:
                 bar.update()
                 if self._due(self.settings.save_every) or self.step == self.steps:
                     self._save()
-                if examine is not None and self._due(self.settings.eval_every):
+                if evaluate is not None and self._due(self.settings.eval_every):
                     self.lora.train(False)
-                    bar.write(f"step {self.step}: {examine()}", file=bar.fp)
+                    bar.write(f"step {self.step}: {evaluate()}", file=bar.fp)
                     self.lora.train()
         self.lora.train(False)
 
@@ -113,7 +113,7 @@ class Trainer:
         return every > 0 and self.step % every == 0
 
     def _update(self) -> None:
-        """One step. Dropout is seeded by it, so that a run that goes on draws what it would have drawn."""
+        """Run one step. It seeds the dropout, so that a resumed run samples the same."""
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
         batch = batches(len(self.examples), self.settings.batch, self.step, self.settings.seed)
         try:
@@ -135,7 +135,7 @@ class Trainer:
         self.losses.append(loss)
 
     def _learn(self, example: Example) -> float:
-        """Add one question's gradient; its loss, 0 for an image that cannot be read."""
+        """Add one question's gradient; return its loss, 0 for an image that cannot be read."""
         try:
             image = example.open()
         except ImageError as error:
@@ -143,13 +143,13 @@ class Trainer:
             return 0.0
         answer = spell(self.adapter.tokenizer, example.grid)
         inputs = self.adapter.prepare(image, BRACKETS.ask(example.question))
-        found = logits(self.adapter, inputs, answer).float()
-        loss = F.cross_entropy(found, torch.tensor(answer, device=found.device))
+        predicted = logits(self.adapter, inputs, answer).float()
+        loss = F.cross_entropy(predicted, torch.tensor(answer, device=predicted.device))
         (loss / self.settings.batch).backward()
         return float(loss.detach())
 
     def _save(self) -> None:
-        """Never leaves half a file."""
+        """Save the state atomically."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(".part")
         state = {
@@ -165,7 +165,7 @@ class Trainer:
     def _load(self) -> None:
         try:
             state: dict[str, Any] = torch.load(self.file, map_location="cpu", weights_only=True)
-        except Exception as error:  # whatever a file that is none makes torch raise
+        except Exception as error:  # torch raises various errors for other files
             raise TuneError(f"'{self.file}' holds no state of a training run; delete it to begin again.") from error
         for name, value in self._bound.items():
             if state["bound"][name] != value:

@@ -1,4 +1,4 @@
-"""Drawing: emoji sprites, coloured shapes, signs and backgrounds. Everything comes from the given random generator."""
+"""Drawing: emoji sprites, coloured shapes, signs and backgrounds. The given generator makes all random choices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHITE, _DARK = (255, 255, 255), (30, 30, 40)
 _STICKER = 3  # pixels around an outlined sprite
 _OUTLINE = 0.18  # thickness of a shape's outline as a share of its size, less where that would leave no hole
 _SIGN_HEIGHT = {1: 0.72, 2: 0.84, 3: 0.95}  # per line of text, as a share of its width
-_MOST_UNEVEN = 1.4  # letters of one sign: the largest against the smallest
+_MAX_SIZE_RATIO = 1.4  # of the letters of one sign
 
 _Ink = tuple[int, int, int]
 
@@ -66,7 +66,7 @@ def _sticker(sprite: Image.Image) -> Image.Image:
 def draw_emoji(name: str, sprites: str, size: int, degrees: float, outlined: bool = False) -> Image.Image:
     """An RGBA sprite of one of SPRITE_SETS, its longer side about `size` px, turned by about `degrees`.
 
-    Size and angle are coarsened, so that images can be cached. `outlined` gives it a sticker's border.
+    Size and angle are rounded, so that images can be cached. `outlined` adds a sticker's border.
     """
     return _turned(name, sprites, 4 * round(size / 4), 6 * round(degrees / 6), outlined)
 
@@ -93,7 +93,7 @@ def draw_shape(kind: str, color: str, size: int, outlined: bool = False) -> Imag
 
 
 def _corners(kind: str, n: int, scale: float) -> list[tuple[float, float]]:
-    """The corners, scaled around the point that is equally far from all sides (half is about 18 % of `n` inwards)."""
+    """The corners, scaled around the point at equal distance from all sides (half is about 18 % of `n` inwards)."""
     middle = n / 2, n / 2
     if kind == "triangle":
         corners, middle = [(n / 2, 0.0), (n - 1.0, n - 1.0), (0.0, n - 1.0)], (n / 2, 0.691 * n)
@@ -129,11 +129,11 @@ def draw_sign(color: str, text: str, width: int, outlined: bool = False) -> tupl
     image = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     pen = ImageDraw.Draw(image)
     pen.rounded_rectangle((0, 0, width - 1, height - 1), radius=5, fill=(*fill, 255), outline=ink, width=border)
-    room, slot = width - 2 * border - 4, (height - 2 * border - 2) / len(words)
-    sizes = [min((room - 2) / across, (slot - 4) / down) for across, down in map(_extent, words)]
+    available, slot = width - 2 * border - 4, (height - 2 * border - 2) / len(words)
+    sizes = [min((available - 2) / across, (slot - 4) / down) for across, down in map(_extent, words)]
     boxes = []
     for line, (word, size) in enumerate(zip(words, sizes, strict=True)):
-        letters, stroke = font(int(min(size, min(sizes) * _MOST_UNEVEN))), 1 if size >= 16 else 0.5
+        letters, stroke = font(int(min(size, min(sizes) * _MAX_SIZE_RATIO))), 1 if size >= 16 else 0.5
         left, top, right, bottom = letters.getbbox(word, stroke_width=stroke)
         x = round((width - (right - left)) / 2)
         y = round(border + 1 + slot * line + (slot - (bottom - top)) / 2)
@@ -143,7 +143,7 @@ def draw_sign(color: str, text: str, width: int, outlined: bool = False) -> tupl
 
 
 def draw_background(rng: random.Random, kind: str, width: int, height: int, rows: int = 3) -> Image.Image:
-    """A background of one of world.BACKGROUNDS, `width` x `height` px; `rows` matters to a street and a room only."""
+    """A background of one of world.BACKGROUNDS, `width` x `height` px; `rows`: of a street or a room only."""
     if kind == "street":
         return draw_street(rng, width, height, rows)
     if kind == "room":
@@ -174,7 +174,7 @@ def draw_background(rng: random.Random, kind: str, width: int, height: int, rows
 
 
 def draw_street(rng: random.Random, width: int, height: int, rows: int) -> Image.Image:
-    """Sky, houses and a meadow, a pavement and a road, for things that stand on the bottom lines of equal rows."""
+    """Sky, houses and a meadow, a pavement and a road, for objects on the bottom lines of equal rows."""
     row = height / rows
     ground, kerb = round(row * min(2, rows - 1)), round(row * (rows - 1))
     sky = rng.choice(((150, 195, 235), (175, 205, 230), (190, 195, 205), (235, 190, 160), (140, 175, 215)))
@@ -205,7 +205,7 @@ def draw_street(rng: random.Random, width: int, height: int, rows: int) -> Image
 
 
 def draw_room(rng: random.Random, width: int, height: int, rows: int) -> Image.Image:
-    """A wall, a board under each upper row and a table, for things that stand on the bottom lines of equal rows."""
+    """A wall, a board under each upper row and a table, for objects on the bottom lines of equal rows."""
     row = height / rows
     wall = _near(
         rng, rng.choice(((222, 212, 196), (196, 212, 206), (200, 206, 222), (224, 202, 202), (208, 214, 186))), 8

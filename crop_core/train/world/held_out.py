@@ -1,6 +1,6 @@
 """Held-out questions of the bundled world: scenes, styles, pairs of names and phrasings that training never saw.
 
-The same number of every kind, and always the same ones.
+Always the same ones, with the same number of every kind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from crop_core.train.world.vocabulary import Scene
 
 @dataclass(frozen=True)
 class Item:
-    """One held-out question with the scene it is about."""
+    """One held-out question with its scene."""
 
     seed: int
     scene: Scene
@@ -26,16 +26,16 @@ class Item:
 
     @property
     def region(self) -> Region:
-        """The smallest region of grid cells that holds everything that must be seen."""
+        """The smallest region of grid cells that contains all needed boxes."""
         size = self.scene.image.size
         return Region.from_box(self.question.box(*size), *size)
 
 
 def one_of_each_kind(seed: int, purpose: str = "held out") -> dict[str, Item]:
-    """An item of every kind that the held-out scene of this seed has; `purpose` is what the choice is drawn from."""
+    """An item of every kind that the held-out scene of this seed has; `purpose` seeds the choice."""
     scene, rng = make_scene(seed, held_out=True), random.Random(f"{purpose} {seed}")
-    found = all_questions(rng, scene, held_out=True)
-    return {kind: Item(seed, scene, rng.choice(questions)) for kind, questions in found.items() if questions}
+    by_kind = all_questions(rng, scene, held_out=True)
+    return {kind: Item(seed, scene, rng.choice(questions)) for kind, questions in by_kind.items() if questions}
 
 
 def held_out(per_kind: int, scenes: range = splits.BENCHMARK) -> list[Item]:
@@ -55,7 +55,7 @@ def held_out(per_kind: int, scenes: range = splits.BENCHMARK) -> list[Item]:
 
 
 def majority_answers(scenes: int = 500) -> dict[str, str]:
-    """The most frequent answer of each kind among training scenes: what one can say knowing only the kind."""
+    """The most frequent answer of each kind among training scenes: the best guess from the kind alone."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for seed in splits.TRAINING[:scenes]:
         for question in sample_questions(random.Random(seed), make_scene(seed), 12):

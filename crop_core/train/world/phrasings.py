@@ -1,6 +1,6 @@
-"""How questions are asked: several phrasings a kind, of which the held-out questions have some to themselves.
+"""Phrasings of questions: several a form, and others for held-out questions.
 
-Every word of a held-out phrasing occurs in a training phrasing as well; its order of words does not.
+Every word of a held-out phrasing occurs in a training phrasing; its word order does not.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ WHERE = {
     "under": (1, 0),
 }  # (rows, columns) of one step
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
-# What is more and what is less, of two and of all: for bars that stand, bars that lie, and prices.
+# (more, less), of two objects and of all: for upright bars, lying bars, and prices.
 COMPARATIVES = {
     "standing": (("higher", "taller"), ("lower", "shorter")),
     "lying": (("longer",), ("shorter",)),

@@ -1,4 +1,4 @@
-"""A question about a scene, with its answer and the boxes that one must see to answer it."""
+"""Question about a scene, with its answer and the boxes that it depends on."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ KINDS = ("relation", "color", "text", "count", "exist", "compare", "value", "pla
 
 @dataclass(frozen=True)
 class Question:
-    """A question, its answer of one to three words, and what must be seen for it.
+    """A question, its answer of one to three words, and the boxes that it depends on.
 
-    `reference` are the boxes of the things that the question names, in its order where it names several; `target` those
-    of what holds the answer, word by word where it has several; both are empty where the whole image must be seen.
-    A comparison also tells where each thing that it names shows its amount (`amounts`), and where the amount and the
-    name of the thing that wins are (`winner`); a count tells what there is to count (`counted`). Training uses them,
-    and no region depends on them.
+    `reference` are the boxes of the objects that the question names, in its order; `target` those of the answer, word
+    by word where it has several; both are empty where the whole image is needed. A comparison also has the boxes of the
+    amounts of the named objects (`amounts`), and of the amount and the name of the winner (`winner`); a count has those
+    of the counted objects (`counted`). Training uses them, and no region depends on them.
     """
 
     kind: str
@@ -32,15 +31,15 @@ class Question:
 
     @property
     def needs_everything(self) -> bool:
-        """Whether the whole image must be seen."""
+        """Whether the whole image is needed."""
         return not (self.reference or self.target)
 
     def is_answered_by(self, boxes: tuple[Box, ...]) -> bool:
-        """Whether the content of these boxes is enough."""
+        """Whether these boxes contain all that is needed."""
         return not self.needs_everything and {*self.reference, *self.target} <= {*boxes}
 
     def box(self, width: int, height: int) -> Box:
-        """The smallest box around everything needed, in pixels."""
+        """The smallest box around all needed boxes, in pixels."""
         if self.needs_everything:
             return (0, 0, width, height)
         left, top, right, bottom = zip(*self.reference, *self.target, strict=True)

@@ -17,19 +17,19 @@ _WEIGHTS = {"relation": 4.0, "two_hop": 4.0, "text": 4.0, "count": 5.0, "compare
 
 
 def all_questions(rng: random.Random, scene: Scene, held_out: bool = False) -> dict[str, list[Question]]:
-    """Every question that this scene answers, by kind; `rng` picks the phrasings and the things that are absent.
+    """Every question that this scene answers, by kind; `rng` picks the phrasings and the absent objects.
 
     Held-out questions have phrasings of their own, and ask about pairs of names that no training question has.
     """
-    found = {kind: list(_MAKERS[kind](rng, scene, held_out)) for kind in KINDS}
+    questions = {kind: list(_MAKERS[kind](rng, scene, held_out)) for kind in KINDS}
     if scene.shown is None:
-        return found
-    return {kind: [q for q in questions if q.is_answered_by(scene.shown)] for kind, questions in found.items()}
+        return questions
+    return {kind: [q for q in own if q.is_answered_by(scene.shown)] for kind, own in questions.items()}
 
 
 def sample_questions(rng: random.Random, scene: Scene, n: int) -> list[Question]:
-    """Up to `n` different questions: a kind at random among those that the scene still has, then one of that kind."""
-    pools = {kind: rng.sample(found, len(found)) for kind, found in all_questions(rng, scene).items() if found}
+    """Up to `n` different questions: a random kind among those left, then one of that kind."""
+    pools = {kind: rng.sample(own, len(own)) for kind, own in all_questions(rng, scene).items() if own}
     picked: list[Question] = []
     while len(picked) < n and pools:
         kind = rng.choices(list(pools), [_WEIGHTS.get(kind, 2.0) for kind in pools])[0]
@@ -40,12 +40,12 @@ def sample_questions(rng: random.Random, scene: Scene, n: int) -> list[Question]
 
 
 def cut_out(image: Image.Image, boxes: tuple[Box, ...], grey: int | None = None) -> Image.Image:
-    """The content of the boxes where it was, on plain grey, or, for None, on the median color of the image."""
+    """The image with nothing but the boxes, on plain grey, or, for None, on its median color."""
     ground = _median(image) if grey is None else (grey, grey, grey)
-    alone = Image.new("RGB", image.size, ground)
+    result = Image.new("RGB", image.size, ground)
     for box in boxes:
-        alone.paste(image.crop(box), box[:2])
-    return alone
+        result.paste(image.crop(box), box[:2])
+    return result
 
 
 def _median(image: Image.Image) -> tuple[int, ...]:
@@ -53,9 +53,9 @@ def _median(image: Image.Image) -> tuple[int, ...]:
 
 
 def cut_out_scene(rng: random.Random, scene: Scene) -> Scene:
-    """The scene with nothing left but what a question picked at random needs; unchanged where each needs everything."""
-    kinds = [[q for q in found if not q.needs_everything] for found in all_questions(rng, scene).values()]
-    kinds = [found for found in kinds if found]
+    """The scene cut out to what a random question needs; unchanged where all need the whole image."""
+    kinds = [[q for q in own if not q.needs_everything] for own in all_questions(rng, scene).values()]
+    kinds = [own for own in kinds if own]
     if not kinds:
         return scene
     question = rng.choice(rng.choice(kinds))

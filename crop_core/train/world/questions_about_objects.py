@@ -1,4 +1,4 @@
-"""Questions about single things: where they are among others, in which corner, their color, the text on them."""
+"""Questions about single objects: relations to others, places, colors, texts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from crop_core.train.world.phrasings import CORNERS, WHERE, ask
 from crop_core.train.world.question import Question, held_out_pair
 from crop_core.train.world.vocabulary import Scene, SceneObject
 
-_CLEARLY = 1.3  # the nearest thing is this many times nearer than the next
+_CLEARLY = 1.3  # the nearest object is this many times nearer than the next
 
 
 def name_of(thing: SceneObject) -> str:
-    """What a question calls the thing."""
+    """The name of an object in questions."""
     return f"{thing.color} sign" if thing.kind == "sign" else thing.name
 
 
 def _named(scene: Scene) -> list[SceneObject]:
-    """The things that a name tells from all others."""
+    """The objects with a unique name."""
     counts = scene.counts
     return [thing for thing in scene.objects if thing.kind == "sign" or counts[thing.name] == 1]
 
@@ -35,7 +35,7 @@ def _middle(thing: SceneObject) -> tuple[float, float]:
 
 
 def _next(scene: Scene, thing: SceneObject, step: tuple[int, int]) -> SceneObject | None:
-    """The first thing in the same row or column of the layout, going in steps of (rows, columns)."""
+    """The first object in the same row or column of the layout, in steps of (rows, columns)."""
     at = {(other.row, other.column): other for other in scene.objects}
     row, column = thing.row + step[0], thing.column + step[1]
     while 0 <= row < scene.rows and 0 <= column < scene.columns:
@@ -46,7 +46,7 @@ def _next(scene: Scene, thing: SceneObject, step: tuple[int, int]) -> SceneObjec
 
 
 def relations(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
-    """What is left of, right of, above, under, nearest to a thing, or between two."""
+    """The object left of, right of, above, under or nearest to an object, or between two."""
     if _is_laid_out(scene):
         yield from _beside(rng, scene, held_out)
         yield from _nearest(rng, scene, held_out)
@@ -56,10 +56,10 @@ def relations(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Ques
 def _beside(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
     for thing in _named(scene):
         for where in rng.sample(list(WHERE), len(WHERE) // 2):
-            found = _next(scene, thing, WHERE[where])
-            if found and found.kind != "sign" and held_out_pair(name_of(thing), found.name) == held_out:
+            neighbor = _next(scene, thing, WHERE[where])
+            if neighbor and neighbor.kind != "sign" and held_out_pair(name_of(thing), neighbor.name) == held_out:
                 text = ask(rng, "where", held_out, where=where, name=name_of(thing))
-                yield Question("relation", text, found.name, (thing.box,), (found.box,))
+                yield Question("relation", text, neighbor.name, (thing.box,), (neighbor.box,))
 
 
 def _nearest(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
@@ -68,15 +68,15 @@ def _nearest(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Quest
             (dist(_middle(thing), _middle(other)), i) for i, other in enumerate(scene.objects) if other is not thing
         )
         (first, index), (second, _) = others[:2]
-        found = scene.objects[index]
-        fits = found.kind != "sign" and held_out_pair(name_of(thing), found.name) == held_out
+        neighbor = scene.objects[index]
+        fits = neighbor.kind != "sign" and held_out_pair(name_of(thing), neighbor.name) == held_out
         if fits and second > _CLEARLY * first:
             text = ask(rng, "nearest", held_out, name=name_of(thing))
-            yield Question("relation", text, found.name, (thing.box,), (found.box,))
+            yield Question("relation", text, neighbor.name, (thing.box,), (neighbor.box,))
 
 
 def _between(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
-    """Two things of a row or column with exactly one between them."""
+    """Two objects of a row or column with exactly one between them."""
     for one, other in combinations(_named(scene), 2):
         if one.row != other.row and one.column != other.column:
             continue
@@ -91,7 +91,7 @@ def _between(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Quest
         if len(between) != 1 or between[0].kind == "sign":
             continue
         names = [name_of(one), name_of(other), between[0].name]
-        unseen = [held_out_pair(*pair) for pair in combinations(names, 2)]  # the first one: the two that are named
+        unseen = [held_out_pair(*pair) for pair in combinations(names, 2)]  # the first: of the two named objects
         if unseen[0] if held_out else not any(unseen):
             first, second = rng.sample([one, other], 2)
             text = ask(rng, "between", held_out, name=name_of(first), other=name_of(second))
@@ -99,7 +99,7 @@ def _between(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Quest
 
 
 def places(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
-    """What is in a corner or, where the layout has one, in the center."""
+    """The object in a corner or, where the layout has one, in the center."""
     if not _is_laid_out(scene):
         return
     at = {(thing.row, thing.column): thing for thing in scene.objects if thing.kind != "sign"}
@@ -138,23 +138,23 @@ def words_of(thing: SceneObject) -> tuple:
 
 
 def two_hops(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
-    """The color or the text of the sign or shape beside a thing."""
+    """The color or the text of the sign or shape beside an object."""
     if not _is_laid_out(scene):
         return
     for thing in _named(scene):
         for where in rng.sample(list(WHERE), len(WHERE) // 2):
-            found = _next(scene, thing, WHERE[where])
-            if not found or found.kind not in ("sign", "shape"):
+            neighbor = _next(scene, thing, WHERE[where])
+            if not neighbor or neighbor.kind not in ("sign", "shape"):
                 continue
-            if held_out_pair(name_of(thing), name_of(found)) != held_out:
+            if held_out_pair(name_of(thing), name_of(neighbor)) != held_out:
                 continue
-            if found.kind == "sign" and rng.random() < 0.5:
+            if neighbor.kind == "sign" and rng.random() < 0.5:
                 text = ask(rng, "text of what is where", held_out, where=where, name=name_of(thing))
-                yield Question("two_hop", text, found.text or "", (thing.box,), words_of(found))
+                yield Question("two_hop", text, neighbor.text or "", (thing.box,), words_of(neighbor))
             else:
-                words = {"thing": found.kind, "where": where, "name": name_of(thing)}
+                words = {"thing": neighbor.kind, "where": where, "name": name_of(thing)}
                 text = ask(rng, "color of what is where", held_out, **words)
-                yield Question("two_hop", text, found.color or "", (thing.box,), (found.box,))
+                yield Question("two_hop", text, neighbor.color or "", (thing.box,), (neighbor.box,))
 
 
 MAKERS = {"relation": relations, "place": places, "color": colors, "text": texts, "two_hop": two_hops}

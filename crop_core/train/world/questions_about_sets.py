@@ -1,4 +1,4 @@
-"""Questions about several things or all: how many, whether there is one, which is more, what they cost or show."""
+"""Questions about several objects or all: counts, existence, comparisons, values and prices, the whole image."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from crop_core.train.world.phrasings import COMPARATIVES, SUPERLATIVES, ask
 from crop_core.train.world.question import Question, held_out_pair
 from crop_core.train.world.vocabulary import CATEGORIES, Box, Scene, SceneObject, article, plural
 
-_MOST_TO_COUNT_ALL = 8
-_OFTEN = 2  # how often training asks what a scene has one question about, in different phrasings if it can
+_MAX_TOTAL = 8
+_PHRASINGS = 2  # phrasings of a question in training, of which a scene has only one
 
 
 def counts(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
-    """Things, signs and bars that occur more than once, and in every third scene one that occurs once."""
+    """Counts of names that occur more than once, and in every third scene of one that occurs once."""
     if scene.setting == "list":
         return
     if scene.setting == "chart":
-        found = {"bar": len(scene.objects)}
+        occurrences = {"bar": len(scene.objects)}
     else:
-        found = scene.counts
-    single = [name for name, count in found.items() if count == 1]
-    asked = [name for name, count in found.items() if count > 1]
-    for name in asked + rng.sample(single, min(1, len(single)) if rng.random() < 1 / 3 else 0):
+        occurrences = scene.counts
+    single = [name for name, count in occurrences.items() if count == 1]
+    repeated = [name for name, count in occurrences.items() if count > 1]
+    for name in repeated + rng.sample(single, min(1, len(single)) if rng.random() < 1 / 3 else 0):
         things = [thing for thing in scene.objects if name in (thing.name, thing.kind)]
         boxes, text = tuple(thing.box for thing in things), ask(rng, "count", held_out, names=plural(name))
         yield Question("count", text, str(len(boxes)), boxes, boxes, counted=_main_boxes(things))
 
 
 def existences(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
-    """As many absent things as present ones."""
+    """Whether there is an object: as many absent as present ones."""
     if scene.setting in ("chart", "list"):
         return
     present = [name for name in scene.counts if name != "sign"]
@@ -44,7 +44,7 @@ def existences(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Que
 
 
 def comparisons(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
-    """Which of two bars is higher, which of two items cheaper; which of all is."""
+    """The higher of two bars, the cheaper of two items, and the extreme of all."""
     if scene.setting not in ("chart", "list"):
         return
     chart = scene.setting == "chart"
@@ -64,13 +64,13 @@ def comparisons(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Qu
     for pick, words in zip(directions, SUPERLATIVES[sort], strict=True):
         best = pick(scene.objects, key=_amount)
         winner = (_amount_box(best), _name_box(best))
-        times = range(1 if held_out else _OFTEN)
+        times = range(1 if held_out else _PHRASINGS)
         for text in dict.fromkeys([ask(rng, of_all, held_out, most=rng.choice(words)) for _ in times]):
             yield Question("compare", text, best.name, (), (), winner=winner)
 
 
 def _main_boxes(things: Sequence[SceneObject]) -> tuple[Box, ...]:
-    """The most important piece of each thing."""
+    """The main piece of each object."""
     return tuple(thing.marks[0].box if thing.marks else thing.box for thing in things)
 
 
@@ -97,11 +97,11 @@ def values(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Questio
 
 
 def wholes(rng: random.Random, scene: Scene, held_out: bool) -> Iterator[Question]:
-    """How many things there are, and what the background is."""
+    """The number of objects, and the background."""
     if scene.setting in ("chart", "list"):
         return
-    if len(scene.objects) <= _MOST_TO_COUNT_ALL:
-        for text in dict.fromkeys([ask(rng, "total", held_out) for _ in range(1 if held_out else _OFTEN)]):
+    if len(scene.objects) <= _MAX_TOTAL:
+        for text in dict.fromkeys([ask(rng, "total", held_out) for _ in range(1 if held_out else _PHRASINGS)]):
             yield Question("whole", text, str(len(scene.objects)), (), (), counted=_main_boxes(scene.objects))
     if scene.background:
         yield Question("whole", ask(rng, "background", held_out), scene.background, (), ())

@@ -1,4 +1,4 @@
-"""Scenes: things on a loose layout, streets, rooms, charts and price lists in many styles. Same seed, same scene."""
+"""Scenes: objects on a loose layout, streets, rooms, charts and price lists in many styles. Same seed, same scene."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _FLOOR = ("cat", "dog", "rabbit", "ball", "chicken", "turtle", "frog", "gift")
 def make_scene(seed: int, held_out: bool = False, setting: str | None = None) -> Scene:
     """The scene of this seed: its image (longer side 336 px, sides within 1:2 to 2:1) and everything in it.
 
-    `held_out` draws it in a mix of styles that no other scene has. `setting` takes the place of the seed's; "signs" is
-    for the vision towers only: a page full of signs, to learn to read.
+    `held_out` draws it in a held-out style. `setting` replaces the seed's; "signs", a page full of signs, is for
+    training the vision towers to read only.
     """
     rng = random.Random(seed)
     style = pick_style(rng, held_out)
@@ -60,7 +60,7 @@ def make_scene(seed: int, held_out: bool = False, setting: str | None = None) ->
 
 
 def _laid_out(rng: random.Random, setting: str, style: Style) -> Scene:
-    """Things on a loose layout: anywhere, or each row where it belongs."""
+    """Objects on a loose layout: anywhere, or in the rows where they belong."""
     if setting in ("street", "room"):
         rows, columns = rng.choice(OUTDOORS if setting == "street" else INDOORS)
         width, height, _ = _size(rows, columns)
@@ -92,48 +92,48 @@ def _size(rows: int, columns: int) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True)
-class _Thing:
+class _Object:
     kind: str
     name: str
     color: str | None = None
     text: str | None = None
 
 
-def _sign(rng: random.Random, color: str, words: int) -> _Thing:
+def _sign(rng: random.Random, color: str, words: int) -> _Object:
     """A sign with a number, a word, or two or three words."""
     n = rng.randint(1, words)
     if n == 1:
-        return _Thing("sign", "sign", color, rng.choice(NUMBERS if rng.random() < 0.4 else WORDS))
+        return _Object("sign", "sign", color, rng.choice(NUMBERS if rng.random() < 0.4 else WORDS))
     parts = [rng.choice(MANNERS), rng.choice(GOODS), rng.choice(TAILS)]
-    return _Thing("sign", "sign", color, " ".join(parts[:n]))
+    return _Object("sign", "sign", color, " ".join(parts[:n]))
 
 
-def _things(rng: random.Random, n: int, words: int) -> list[_Thing]:
-    """What is in a free scene; in half of the scenes one emoji occurs two to five times."""
+def _things(rng: random.Random, n: int, words: int) -> list[_Object]:
+    """The objects of a free scene; in half of the scenes one emoji occurs two to five times."""
     names, shapes, colors = rng.sample(list(EMOJI), n + 1), rng.sample(SHAPES, 3), rng.sample(list(COLORS), 8)
     copies = rng.randint(2, 5) if rng.random() < 0.5 else 0
-    things = [_Thing("emoji", names.pop())] * min(copies, n)
-    signs = drawn = 0
+    things = [_Object("emoji", names.pop())] * min(copies, n)
+    signs = n_shapes = 0
     while len(things) < n:
         pick = rng.random()
         if pick < 0.30 and signs < 3:
             things.append(_sign(rng, colors[signs], words))
             signs += 1
-        elif pick < 0.50 and drawn < 3:
-            things.append(_Thing("shape", shapes[drawn], colors[3 + drawn]))
-            drawn += 1
+        elif pick < 0.50 and n_shapes < 3:
+            things.append(_Object("shape", shapes[n_shapes], colors[3 + n_shapes]))
+            n_shapes += 1
         else:
-            things.append(_Thing("emoji", names.pop()))
+            things.append(_Object("emoji", names.pop()))
     return things
 
 
-def _belonging(rng: random.Random, setting: str, rows: int) -> list[tuple[int, _Thing]]:
-    """What is in a street or a room, and in which row: each name once, but for one that may come in numbers."""
+def _belonging(rng: random.Random, setting: str, rows: int) -> list[tuple[int, _Object]]:
+    """The objects of a street or a room with their rows: each name once, except one that may repeat."""
     middle = [_YARD, _WALK] if setting == "street" else [_SHELF, _TABLE]
     zones = [_SKY, *middle, _ROAD] if setting == "street" else [_WALL, *middle, _FLOOR]
     if rows == 3:
         zones.pop(rng.choice((1, 2)))
-    found: list[tuple[int, _Thing]] = []
+    objects: list[tuple[int, _Object]] = []
     colors = rng.sample(list(COLORS), 3)
     taken: set[str] = set()
     for row, zone in enumerate(zones):
@@ -142,15 +142,15 @@ def _belonging(rng: random.Random, setting: str, rows: int) -> list[tuple[int, _
         if rng.random() < 0.2:
             picked = picked[:1] * rng.randint(2, 3)
         taken.update(picked)
-        found += [(row, _Thing("emoji", name)) for name in picked]
+        objects += [(row, _Object("emoji", name)) for name in picked]
         if colors and len(picked) < 3 and rng.random() < 0.45:
-            found.append((row, _sign(rng, colors.pop(), 3)))
-    return found
+            objects.append((row, _sign(rng, colors.pop(), 3)))
+    return objects
 
 
 @dataclass
 class _Page:
-    """An image that is being filled; with `stands`, things stand on the bottom line of their row."""
+    """An image to draw objects on; with `stands`, they stand on the bottom line of their row."""
 
     rng: random.Random
     image: Image.Image
@@ -164,23 +164,23 @@ class _Page:
     def __post_init__(self) -> None:
         self.free = [(row, column) for row in range(self.rows) for column in range(self.columns)]
 
-    def put_in_row(self, thing: _Thing, row: int) -> None:
-        """Draw a thing at a free place of the row; nothing where there is none."""
+    def put_in_row(self, thing: _Object, row: int) -> None:
+        """Draw an object at a free place of the row, if there is one."""
         places = [place for place in self.free if place[0] == row]
         if places:
             place = self.rng.choice(places)
             self.free.remove(place)
             self.put(thing, place)
 
-    def put(self, thing: _Thing, place: tuple[int, int]) -> None:
-        """Draw a thing somewhere inside its place and note where everything on it is."""
-        picture, words = self._draw(thing)
+    def put(self, thing: _Object, place: tuple[int, int]) -> None:
+        """Draw an object at random within its place and record its boxes."""
+        drawn, words = self._draw(thing)
         side = _size(self.rows, self.columns)[2]
-        left = round(place[1] * self.image.width / self.columns) + int(self.rng.uniform(0, side - picture.width))
-        room = 0.9 * (side - picture.height) if self.stands else self.rng.uniform(0, side - picture.height)
-        top = round(place[0] * self.image.height / self.rows) + int(room)
-        self.image.paste(picture, (left, top), picture)
-        box = (left, top, left + picture.width, top + picture.height)
+        left = round(place[1] * self.image.width / self.columns) + int(self.rng.uniform(0, side - drawn.width))
+        offset = 0.9 * (side - drawn.height) if self.stands else self.rng.uniform(0, side - drawn.height)
+        top = round(place[0] * self.image.height / self.rows) + int(offset)
+        self.image.paste(drawn, (left, top), drawn)
+        box = (left, top, left + drawn.width, top + drawn.height)
         marks: tuple[Mark, ...] = ()
         if words:
             plate = Mark(box, category="sign", color=thing.color)
@@ -188,7 +188,7 @@ class _Page:
             marks = (plate, *(Mark(_shift(w, left, top), text=t) for w, t in zip(words, texts, strict=True)))
         self.objects.append(SceneObject(thing.kind, thing.name, thing.color, thing.text, *place, box, marks))
 
-    def _draw(self, thing: _Thing) -> tuple[Image.Image, list[Box]]:
+    def _draw(self, thing: _Object) -> tuple[Image.Image, list[Box]]:
         rng, side, outlined = self.rng, _size(self.rows, self.columns)[2], self.style.outlined
         if thing.kind == "emoji":
             size, turn = side * rng.uniform(0.6, 0.93), rng.uniform(-6, 6) if self.stands else rng.uniform(-18, 18)

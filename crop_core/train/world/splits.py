@@ -1,7 +1,7 @@
-"""Which scenes are for what: disjoint ranges of seeds, so that nothing is measured on scenes that it was fitted to.
+"""Splits of scenes by use: disjoint ranges of seeds, so that nothing is measured on scenes that it was fitted to.
 
-Scenes below TRAINING are drawn with what training never saw (styles, pairs of names, phrasings), but for LOAD's. When
-they last ran, three uses had the scenes from 700 000 on in common; the shipped attention rule's keeps them.
+Scenes below TRAINING, except LOAD, have styles, pairs of names and phrasings that training never saw. When they last
+ran, three uses shared the scenes from 700 000 on; the shipped attention rule keeps them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a scene looks: whose sprites, filled or outlined, smooth or on paper, and what a camera or a file did to it."""
+"""Style of a scene: sprites, filled or outlined, smooth or on paper, and artefacts of a camera or a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TILT, _PERSPECTIVE, _SHRINK = 4.0, 0.03, 0.93  # degrees, share of a side, scal
 
 @dataclass(frozen=True)
 class Style:
-    """One mix of looks: a set of draw.SPRITE_SETS, things outlined or filled, paper or none, one of FINISHES."""
+    """One style: a set of drawing.SPRITE_SETS, objects outlined or filled, paper or none, one of FINISHES."""
 
     sprites: str
     outlined: bool
@@ -32,7 +32,7 @@ class Style:
 
 
 STYLES = tuple(Style(*mix) for mix in product(SPRITE_SETS, (False, True), (False, True), FINISHES))
-# Mixes that training never sees; it sees each single value of them in most of the other mixes.
+# Never in training, which has each single value of them in most of the other styles.
 HELD_OUT_STYLES = (
     Style("noto", False, True, "tilted"),
     Style("noto", True, False, "jpeg"),
@@ -45,12 +45,12 @@ _TRAINING_STYLES = tuple(style for style in STYLES if style not in HELD_OUT_STYL
 
 
 def pick_style(rng: random.Random, held_out: bool = False) -> Style:
-    """A style for training, or one that training never sees."""
+    """A training style, or a held-out one."""
     return rng.choice(HELD_OUT_STYLES if held_out else _TRAINING_STYLES)
 
 
 def finish(rng: random.Random, scene: Scene, style: Style) -> Scene:
-    """The scene on its style's paper, and as its style's camera or file shows it; boxes follow a tilt."""
+    """The scene on its style's paper, with the artefacts of its camera or file; boxes follow a tilt."""
     image = scene.image
     if style.textured:
         image = _on_paper(rng, image)
@@ -97,13 +97,13 @@ def _add(image: Image.Image, noise: np.ndarray) -> Image.Image:
 
 
 def _on_paper(rng: random.Random, image: Image.Image) -> Image.Image:
-    """Printed on paper: grain and blotches, and a little of the paper's own tone."""
+    """The image printed on paper: grain, blotches and a little of the paper's tone."""
     tone = np.array([rng.uniform(-6, 4), rng.uniform(-6, 2), rng.uniform(-14, 0)], np.float32)
     return _add(image, _patch(rng, _paper, image.size) * rng.uniform(4, 8) + tone)
 
 
 def _tilted(rng: random.Random, scene: Scene) -> Scene:
-    """As in a photo that was not held straight: turned, half of the time also seen at an angle, never cut off."""
+    """The scene as a tilted photo: rotated, half of the time also in perspective, never cut off."""
     width, height = scene.image.size
     angle = math.radians(rng.uniform(-_TILT, _TILT))
     across, down = math.cos(angle), math.sin(angle)
@@ -127,7 +127,7 @@ def _tilted(rng: random.Random, scene: Scene) -> Scene:
 
 
 def _surroundings(rng: random.Random, image: Image.Image) -> Image.Image:
-    """What is seen around a tilted image: one dull colour, or the image itself, quite blurred and dull."""
+    """The surroundings of a tilted image: one dull colour, or the image itself, blurred and dull."""
     n, grey = rng.choice((1, 3)), rng.randint(60, 200)
     tiny = image.convert("RGB").resize((n, n), Image.Resampling.BOX)
     dull = Image.blend(tiny, Image.new("RGB", (n, n), (grey, grey, grey)), 0.5)
@@ -135,7 +135,7 @@ def _surroundings(rng: random.Random, image: Image.Image) -> Image.Image:
 
 
 def _homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The 3 x 3 matrix that takes four points to four others."""
+    """The 3 x 3 matrix that maps four points to four others."""
     rows, values = [], []
     for (x, y), (u, v) in zip(source, target, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]

@@ -1,4 +1,4 @@
-"""What exists in the bundled models' world: names of things, records of a scene. Knows nothing of drawing or torch."""
+"""Vocabulary of the bundled models' world: names of objects, records of a scene. Knows nothing of drawing or torch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Mark:
-    """One visible piece of a thing: what it shows (None where it shows nothing of that sort) and where."""
+    """One visible piece of an object: its category, color and text (None where it has none) and its box."""
 
     box: Box
     category: str | None = None
@@ -47,12 +47,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One thing in a scene.
+    """One object in a scene.
 
     `kind` is "emoji", "shape", "sign", "bar" (of a chart) or "row" (of a price list); `name` its category, or the label
-    of a bar or row; `color` and `text` are None where the kind has none: the words of a sign, the value of a bar, the
-    price in a row. `row` and `column` are its place in the scene's loose layout; `box` (left, top, right, bottom) in
-    pixels, right and bottom exclusive. `marks` are its visible pieces; without any, the thing is one piece.
+    of a bar or row; `color` and `text` (the words of a sign, the value of a bar, the price in a row) are None where
+    the kind has none. `row` and `column` are its place in the scene's loose layout; `box` (left, top, right, bottom) in
+    pixels, right and bottom exclusive. `marks` are its visible pieces; without any, the object is one piece.
     """
 
     kind: str
@@ -67,7 +67,7 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class DiscardedImage:
-    """What is left of an image that nobody will look at again."""
+    """Placeholder for an image that was dropped to save memory."""
 
     size: tuple[int, int]
 
@@ -76,8 +76,8 @@ class DiscardedImage:
 class Scene:
     """A drawn image, everything in it, and the size of the loose layout it was drawn on.
 
-    `setting` is "free", "street", "room", "chart" or "list"; `background` one of BACKGROUNDS, or None where there is
-    no name for it. `shown` are the boxes whose content is all that is left of the image, or None where all of it is.
+    `setting` is "free", "street", "room", "chart" or "list"; `background` one of BACKGROUNDS, or None where it
+    has no name. `shown` are the boxes that a cut-out image still shows, or None for a whole image.
     """
 
     image: Image.Image
@@ -90,14 +90,14 @@ class Scene:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often each name occurs."""
+        """Number of objects of each name."""
         counts: dict[str, int] = {}
         for thing in self.objects:
             counts[thing.name] = counts.get(thing.name, 0) + 1
         return counts
 
     def without_image(self) -> Scene:
-        """The same, to keep by the thousand: of its image only the size is left."""
+        """The scene without its image's pixels, to store thousands of them."""
         return replace(self, image=cast("Image.Image", DiscardedImage(self.image.size)))
 
 
@@ -107,5 +107,5 @@ def plural(name: str) -> str:
 
 
 def article(name: str) -> str:
-    """`a` or `an`, as the name wants it."""
+    """`a` or `an`, for a name."""
     return "an" if name[0] in "aeio" or name == "umbrella" else "a"

@@ -180,9 +180,9 @@ def test_what_cannot_be_asked_is_one_sentence(model, plug_in) -> None:
 
 
 def test_each_process_takes_its_gpu(plug_in, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert plug_in._own_gpu() is None
+    assert plug_in._process_gpu() is None
     monkeypatch.setattr(plug_in.torch.cuda, "is_available", lambda: True)
-    assert plug_in._own_gpu() is None
+    assert plug_in._process_gpu() is None
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("LOCAL_RANK", "3")
-    assert plug_in._own_gpu() == "cuda:3"
+    assert plug_in._process_gpu() == "cuda:3"

@@ -102,7 +102,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path, log):
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # also where ours is ignored (nohup)
         "from pathlib import Path; from tests.support.sweeping import Toy, toys;"
-        "from crop_core.bench.sweep import pool, run, store;"
+        "from crop_core.evaluate.runner import pool, run, store;"
         "from crop_core.evaluate.runner.plan import trials;"
         f"store.claim(Path({str(out)!r}), {{}});"
         f"run.sweep(Toy(Path({str(log)!r}), pause=0.1), toys(60), trials(['crop', 'fastv'], ['64']),"

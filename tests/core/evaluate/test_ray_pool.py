@@ -146,9 +146,9 @@ def test_a_process_joins_a_cluster_and_its_workers_share_its_folder(cluster, tmp
     """The log is named relative to the folder of the process that asks, which is not the cluster's."""
     code = (
         "from pathlib import Path; from tests.support.sweeping import Toy, toys;"
-        "from crop_core.evaluate.runner.ray_pool import on_ray;"
+        "from crop_core.evaluate.runner.ray_pool import ray_pool;"
         "from crop_core.evaluate.runner.plan import ALL; works = [(each, (ALL,)) for each in toys(3)];"
-        f"print(sorted(each[0].example for each in on_ray({cluster!r})(Toy(Path('log')), works)))"
+        f"print(sorted(each[0].example for each in ray_pool({cluster!r})(Toy(Path('log')), works)))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -144,11 +144,11 @@ def test_sign_flip_of_independent_answers_is_mcnemars():
 
 def test_drawn_signs_agree_with_scipy_and_with_every_way():
     sums = np.random.default_rng(5).normal(0.3, 1, size=(12, 1))
-    drawn = significance._drawn(sums, 19_999, 0)[0]
+    drawn = significance._sampled(sums, 19_999, 0)[0]
     expected = stats.permutation_test((sums[:, 0],), np.sum, permutation_type="samples", n_resamples=np.inf).pvalue
-    assert significance._every(sums[:, 0]) == pytest.approx(expected)
+    assert significance._exhaustive(sums[:, 0]) == pytest.approx(expected)
     assert drawn == pytest.approx(expected, abs=0.01)
-    assert significance._drawn(np.full((60, 1), 1.0), 999, 0)[0] == 1 / 1000, "never 0"
+    assert significance._sampled(np.full((60, 1), 1.0), 999, 0)[0] == 1 / 1000, "never 0"
 
 
 def test_equal_methods_differ_in_one_of_twenty_sweeps():

@@ -165,10 +165,10 @@ def test_no_image_is_both_trained_on_and_held_out():
     assert 20 <= len(held) <= 23
     assert split(examples(100, 30), 0.2, seed=1) == (kept, held)
     assert split(examples(100, 30), 0.2, seed=2) != (kept, held)
-    assert len(split(examples(9000, 9000), 0.5, seed=0)[1]) == data.HELD_OUT_MOST
+    assert len(split(examples(9000, 9000), 0.5, seed=0)[1]) == data.MAX_HELD_OUT
 
 
-@pytest.mark.parametrize(("questions", "pictures"), [(1, 1), (2, 2), (50, 1)])
+@pytest.mark.parametrize(("questions", "images"), [(1, 1), (2, 2), (50, 1)])
 def test_too_little_to_hold_out(questions, images):
     with pytest.raises(TuneError, match=f"{questions} usable questions about {images} images are too few"):
         split(examples(questions, images), 0.1, seed=0)

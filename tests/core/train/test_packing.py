@@ -168,7 +168,7 @@ def test_packed_questions_read_as_if_each_were_alone(recipe, kept, left, tokeniz
     model = build_model(recipe, tokenizer).eval()
     language = Language(model, recipe, tokenizer, training.LANGUAGE[recipe.name])
     _, labels = stack(samples)
-    selection = Selection.of_things(labels, kept) if kept else None
+    selection = Selection.of_objects(labels, kept) if kept else None
     visual = torch.randn(2, recipe.grid**2, 32, generator=torch.Generator().manual_seed(0))
     places = torch.arange(recipe.grid**2).expand(2, -1) if selection is None else selection.places
     seen = visual if selection is None else visual.gather(1, places.long()[..., None].expand(-1, -1, 32))

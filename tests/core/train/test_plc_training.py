@@ -38,7 +38,7 @@ def training(folder):
 
 def test_found_regions_err_by_a_cell_or_take_everything():
     needed, rng = Region(0, 3, 2, 5, 100, 100), random.Random(0)
-    found = [plc.found_region(needed, rng) for _ in range(3000)]
+    found = [plc.noisy_region(needed, rng) for _ in range(3000)]
     whole = [region for region in found if region.is_whole]
     apart = [max(abs(a - b) for a, b in zip(region.grid, needed.grid, strict=True)) for region in found]
     assert len(whole) == pytest.approx(0.04 * 3000, abs=40)
@@ -46,13 +46,13 @@ def test_found_regions_err_by_a_cell_or_take_everything():
     exactly = 0.96 * 0.98 * 0.83**3 * 3000  # on the left there is nothing wider
     assert apart.count(0) == pytest.approx(exactly, abs=100)
     for _ in range(300):  # one cell that loses a side is still a region
-        plc.found_region(Region(4, 4, 4, 4, 100, 100), rng)
+        plc.noisy_region(Region(4, 4, 4, 4, 100, 100), rng)
 
 
 def test_questions_of_one_region_would_have_been_given_nearly_the_same(training):
     lessons, rng = training.lessons(0)
     for lesson in lessons:
-        region, asked = plc.asked_about(lesson, rng, 3)
+        region, asked = plc.questions_with_region(lesson, rng, 3)
         assert 1 <= len(asked) <= 3 and asked == sorted(set(asked))
         own = [plc.region_of(lesson.questions[at], lesson.scene).grid for at in asked]
         assert sum(iou([region.grid], own) >= 0.5) >= len(asked) - 1
@@ -64,7 +64,7 @@ def test_a_step_has_the_same_lessons_whenever_it_comes(training, folder):
     ours, theirs = training.lessons(3)[0], plc.PlcTraining(load(folder), PLAN).lessons(3)[0]
     for one, other in zip(ours, theirs, strict=True):
         assert one.questions == other.questions and torch.equal(one.tokens, other.tokens)
-        assert all(torch.equal(*pair) for pair in zip(one.said, other.said, strict=True))
+        assert all(torch.equal(*pair) for pair in zip(one.logits, other.logits, strict=True))
 
 
 def test_what_is_distilled_is_what_the_model_says_of_every_token(training, folder):
@@ -72,7 +72,7 @@ def test_what_is_distilled_is_what_the_model_says_of_every_token(training, folde
     lesson, adapter = training.lessons(0)[0][0], load(folder)
     model, tokenizer = adapter.model, adapter.tokenizer
     words = model.get_input_embeddings()
-    for question, said in list(zip(lesson.questions, lesson.said, strict=True))[:3]:
+    for question, said in list(zip(lesson.questions, lesson.logits, strict=True))[:3]:
         prompt = tokenizer(adapter.prompt(question.text), return_tensors="pt")["input_ids"][0]
         at = int((prompt == adapter.image_token_id).nonzero()[0, 0])
         answer = tokenizer(question.answer, add_special_tokens=False, return_tensors="pt")["input_ids"][0]
