@@ -29,6 +29,7 @@ from crop_core.localize import Localizer, localizer_for
 from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
 from crop_core.records.config import Budget, CropConfig, IlpConfig, PlcConfig, Ring
+from crop_core.records.methods import METHODS
 from crop_core.records.region import GRID, Region
 from crop_core.train.world import splits
 from crop_core.train.world.held_out import Item, held_out
@@ -49,7 +50,7 @@ class Candidate:
     @property
     def sort(self) -> tuple[bool, bool]:
         """The group it is ranked in: whether it pools, and whether ILP follows."""
-        return self.config.parts.compressor == "pooling", self.config.parts.pruner is not None
+        return self.config.parts.compressor == METHODS[POOLING].compressor, self.config.parts.pruner is not None
 
     def region(self, found: Region) -> Region:
         """The predicted region, grown by the margin if its confidence is low."""

@@ -160,7 +160,7 @@ def test_a_calibration_is_written_where_the_localizer_reads_it(tmp_path):
     written = json.loads((tmp_path / "config.json").read_text())
     assert written["model_type"] == "llava"
     assert Calibration(**written[KEY]) == Calibration(0.1, 1.5, -0.25)
-    own = attention_rule.AttentionRule((attention_rule.Term(1, 2, "last", 0.5),), bias=0.25)
+    own = attention_rule.AttentionRule((attention_rule.AttentionTerm(1, 2, "last", 0.5),), bias=0.25)
     calibrate.write(own, tmp_path, attention_rule.KEY)
     written = json.loads((tmp_path / "config.json").read_text())
     assert KEY in written
