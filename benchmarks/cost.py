@@ -16,7 +16,7 @@ from crop_core.localize.self_attention.attention_rule import AttentionRule
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, load
 from crop_core.records.config import Budget, CropConfig
-from crop_core.records.cost import Cost
+from crop_core.records.results import Cost
 from crop_core.train.world.held_out import Item
 
 Figures = dict[str, list[float]]  # a value per run or item

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from crop_core.engine.likelihood import first_token_kl, logits_of
+from crop_core.engine.compare import first_token_kl, logits_of
 from crop_core.engine.session import Session
 from crop_core.evaluate.report.statistics import paired
 from crop_core.evaluate.report.table import markdown

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress.protocol import CompressionInput, Compressor
-from crop_core.compress.selection import directions, kept, wanted
+from crop_core.compress.protocol import CompressionInput, Compressor, directions, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
 TINY = 1e-6  # gains up to this are rounding

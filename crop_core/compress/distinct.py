@@ -15,8 +15,7 @@ import numpy as np
 
 from crop_core.compress.divprune import max_min_diversity
 from crop_core.compress.pooling import rings
-from crop_core.compress.protocol import CompressionInput, Compressor
-from crop_core.compress.selection import kept, wanted
+from crop_core.compress.protocol import CompressionInput, Compressor, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 from crop_core.records.config import CropConfig, PlcConfig
 

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crop_core.compress.protocol import CompressionInput, Compressor
-from crop_core.compress.selection import directions, kept, wanted
+from crop_core.compress.protocol import CompressionInput, Compressor, directions, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crop_core.compress.protocol import CompressionInput, Compressor
-from crop_core.compress.selection import kept, wanted
+from crop_core.compress.protocol import CompressionInput, Compressor, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 from crop_core.records.config import CropConfig
 

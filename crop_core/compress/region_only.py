@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crop_core.compress.pooling import distance
-from crop_core.compress.protocol import CompressionInput, Compressor
-from crop_core.compress.selection import kept, wanted
+from crop_core.compress.protocol import CompressionInput, Compressor, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
 DECIMALS = 9  # of a grid cell, so that rounding breaks no tie

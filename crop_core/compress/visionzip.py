@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from crop_core.compress.protocol import CompressionInput, Compressor
-from crop_core.compress.selection import by_attention, directions, wanted
+from crop_core.compress.protocol import CompressionInput, Compressor, by_attention, directions, wanted
 from crop_core.models.adapter import TowerAttention
 from crop_core.records.compression_plan import CompressionPlan
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from crop_core.compress.protocol import CompressionInput, Compressor
-from crop_core.compress.selection import by_attention, directions, kept, wanted
+from crop_core.compress.protocol import CompressionInput, Compressor, by_attention, directions, kept, wanted
 from crop_core.records.compression_plan import CompressionPlan
 
 

@@ -12,16 +12,14 @@ from functools import partial
 
 import torch
 
-from crop_core.engine.likelihood import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.engine.run import LocalizedRegions, Run, Task
 from crop_core.localize import Localizer
 from crop_core.measure.environment import run_environment
 from crop_core.measure.memory import peak_meter, weights_bytes
 from crop_core.models import Adapter, keeps_history
-from crop_core.records.cost import Cost
-from crop_core.records.notices import region_notices
 from crop_core.records.region import Region
-from crop_core.records.results import Answer, Comparison, TokenProb
+from crop_core.records.results import Answer, Comparison, Cost, TokenProb
+from crop_core.records.trace import region_notices
 
 Progress = Callable[[str, list[int], Sequence[Region]], None]  # stage, ids of the answer so far, regions once known
 
@@ -219,3 +217,30 @@ def _answer(adapter: Adapter, run: Run, cost: Cost, other: torch.Tensor | None) 
     texts = map(adapter.token_text, ids)
     tokens = [TokenProb(*each) for each in zip(texts, own, others, strict=True)]
     return Answer(adapter.decode(ids), tokens, cost, tuple(run.traces))
+
+
+def logits_of(run: Run) -> torch.Tensor:
+    """(T, V) logits of a run that kept them."""
+    logits = run.generated.logits
+    assert logits is not None  # noqa: S101  the caller's own runs
+    return logits
+
+
+def logits_for(ids: Sequence[int], run: Run, rerun: Callable[..., Run]) -> torch.Tensor:
+    """(T, V) logits of `run` for the answer `ids`: its own where it generated these, else those of a forced run.
+
+    rerun: `Task.crop` or `Task.baseline` with the arguments of `run`.
+    """
+    return logits_of(run if run.generated.ids == list(ids) else rerun(forced=ids))
+
+
+def logprobs(logits: torch.Tensor, ids: Sequence[int]) -> list[float]:
+    """Log-probability in nats of each of the T tokens `ids` under logits (T, V)."""
+    table = logits.double().log_softmax(-1)
+    return table[torch.arange(len(ids)), torch.tensor(ids)].tolist()
+
+
+def first_token_kl(baseline: torch.Tensor, crop: torch.Tensor) -> float:
+    """KL(baseline || crop) in nats of the first token's distribution, from logits (T, V)."""
+    log_p, log_q = (logits[0].double().log_softmax(-1) for logits in (baseline, crop))
+    return max(0.0, float((log_p.exp() * (log_p - log_q)).nan_to_num(0.0, torch.inf).sum()))

@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 
 from crop_core.engine.compare import Measurement, answer
-from crop_core.engine.deadline import Deadline
 from crop_core.engine.feature_cache import DEFAULT_LIMIT_BYTES, FeatureCache
 from crop_core.engine.out_of_memory import compare_with_fallback, translate_oom
-from crop_core.engine.request_regions import (
+from crop_core.engine.request_checks import (
+    Deadline,
     EngineError,
     RequestRegions,
     check_size,
@@ -56,8 +56,8 @@ class CropEngine:
     """One answering model and at most one localizer. Requests from several threads run one after another.
 
     adapter: the answering model. localizer: used where a request has no region; None for an engine without one.
-    time_limit: seconds that one request may run (`crop_core.engine.deadline`), None for no limit. remember: bytes of
-    the cache of features and regions (`crop_core.engine.feature_cache`).
+    time_limit: seconds that one request may run (`crop_core.engine.request_checks`), None for no limit. remember: bytes
+    of the cache of features and regions (`crop_core.engine.feature_cache`).
     """
 
     def __init__(

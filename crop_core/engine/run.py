@@ -19,7 +19,6 @@ import torch
 
 from crop_core.compress.plc_checkpoint import PlcWeights, load_plc
 from crop_core.compress.protocol import CompressionInput, Compressor
-from crop_core.engine.token_budget import TokenBudgetPlan, plan_token_budget
 from crop_core.engine.traces import token_traces, visual_tokens
 from crop_core.localize import LocalizationResult, Localizer, SharedEncoderLocalizer
 from crop_core.measure.flops import counted, prefill_flops
@@ -30,6 +29,7 @@ from crop_core.models.compressed_inputs import compress_inputs
 from crop_core.models.generation import Generated, generate
 from crop_core.prune import LayerPruning, VisualTokens, schedule
 from crop_core.prune.protocol import CutSize
+from crop_core.prune.schedule import TokenBudgetPlan, plan_token_budget
 from crop_core.records.compression_plan import CompressionPlan
 from crop_core.records.config import CropConfig
 from crop_core.records.methods import load_class

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
-from crop_core.engine.compare import dtype_name
+from crop_core.engine.compare import dtype_name, first_token_kl, logits_for, logits_of, logprobs
 from crop_core.engine.feature_cache import FeatureCache
-from crop_core.engine.likelihood import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.engine.run import Encoded, LocalizedRegions, Regions, Run, Task
 from crop_core.localize import KnownRegion, Localizer, WholeImage
 from crop_core.measure.environment import run_environment

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from crop_core.records.config import ConfigError, IlpConfig
+from crop_core.prune.protocol import ScheduledPruner
+from crop_core.records.config import ConfigError, CropConfig, IlpConfig
+from crop_core.records.methods import load_class
 
 Cuts = tuple[tuple[int, int], ...]
 DEEP = 24  # decoder layers from which two early layers may stay unpruned
@@ -192,3 +195,36 @@ def _topped_up(alive: list[int], lengths: Sequence[int], count: int, allowed: in
 
 def _cost(alive: Sequence[int], lengths: Sequence[int]) -> int:
     return sum(number * length for number, length in zip(alive, lengths, strict=True))
+
+
+@dataclass(frozen=True)
+class TokenBudgetPlan:
+    """What a budget comes to. visual: tokens of every image. tokens: what PLC leaves of each, None where its ratios
+    decide. mean: per layer, of all. inner: how the pruner cuts and scores.
+    """
+
+    visual: list[int]
+    tokens: list[int] | None
+    mean: float | None
+    inner: IlpConfig
+
+
+def plan_token_budget(config: CropConfig, visual: list[int], layers: int, first_prunable_layer: int) -> TokenBudgetPlan:
+    """Budget arithmetic before any model runs, of images of `visual` tokens each, of which at least one each stays;
+    BudgetError or ConfigError for what cannot be.
+    """
+    parts, total, images = config.parts, sum(visual), len(visual)
+    mean = config.budget.tokens(total, images) if config.budget and parts.prunes else None
+    inner, entering = config.ilp, total
+    if parts.compressor and mean is not None:
+        entering = plc_count(mean * config.overshoot, total, images)
+    if parts.pruner:
+        pruner: type[ScheduledPruner] = load_class(parts.pruner)
+        if own := pruner.schedule(layers, entering, mean, first_prunable_layer, images):
+            inner = replace(own, evict=config.ilp.evict)
+        if parts.compressor and mean is not None:
+            at = resolved(inner, layers, first_prunable_layer)[0][0]
+            entering = plc_count_before_ilp(config.overshoot, mean, layers, total, at, images)
+        cuts(inner, layers, entering, mean, first_prunable_layer, images)
+    left = split(entering, visual) if mean is not None or not parts.compressor else None
+    return TokenBudgetPlan(visual, left, mean, inner)

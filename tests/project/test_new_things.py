@@ -37,7 +37,7 @@ from ui.export.figure import FIGURES, FigureKind, FigureOptions, figure
 from ui.page.controls import SettingsPanel
 from ui.page.export_panel import publish_part
 from ui.page.layout import build
-from ui.page.sweep_controls import method_choice
+from ui.page.sweeps import method_choice
 
 NewFile = Callable[[str, str], ModuleType]
 IMAGE, QUESTION = Image.effect_noise((200, 120), 90).convert("RGB"), "what is left of the dog?"
@@ -47,7 +47,7 @@ COMPRESSOR = '''
 from dataclasses import dataclass
 import numpy as np
 from crop_core.compress.protocol import Compressor
-from crop_core.compress.selection import kept
+from crop_core.compress.protocol import kept
 
 @dataclass(frozen=True)
 class FirstCompressor(Compressor):

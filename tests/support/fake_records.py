@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from crop_core.records.cost import Cost
 from crop_core.records.region import Region
 from crop_core.records.request import EngineRequest, Kind
-from crop_core.records.results import Answer, Comparison, RunError, RunResult, RunSpec, StreamEvent, TokenProb
+from crop_core.records.results import Answer, Comparison, Cost, RunError, RunResult, RunSpec, StreamEvent, TokenProb
 from crop_core.records.trace import PruneStep, TokenTrace
 
 SIDE, LAYERS = 24, 12

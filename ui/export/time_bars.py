@@ -12,7 +12,7 @@ from ui.views.figures import STAGE_NAMES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from crop_core.records.cost import Cost
+    from crop_core.records.results import Cost
     from ui.export.figure import ShownRun
 
 LOOKS = {  # alpha and hatch

@@ -33,7 +33,7 @@ class ExplorerView(gr.HTML):
 
 
 class GalleryView(gr.HTML):
-    """Gallery: draws methods side by side (`ui.views.gallery.gallery_json`)."""
+    """Gallery: draws methods side by side (`ui.views.explorer_state.gallery_json`)."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(html_template=MOUNT, js_on_load=scripts.mount("gallery"), apply_default_css=False, **kwargs)

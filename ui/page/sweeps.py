@@ -23,8 +23,9 @@ from ui.export.figure import pixels
 from ui.export.multi_run_figures import FigureSource, budget_figure, methods_figure, places_figure
 from ui.page import controls
 from ui.page.handlers import BROKEN
+from ui.page.save_figure import SaveFigure
 from ui.views import figures
-from ui.views.gallery import gallery_json, table_rows
+from ui.views.explorer_state import gallery_json, table_rows
 from ui.views.rendering import message, render
 from ui.views.texts import queue_message
 
@@ -194,3 +195,36 @@ def progress(done: int, total: int, errors: list[RunError]) -> str:
     reasons = list(dict.fromkeys(f"{each.name}: {each.why}" for each in errors))
     state = f"{done} of {total}." if done < total else f"Done: {total} run{'s' * (total > 1)}."
     return render("lines", [state, *reasons])
+
+
+def method_choice(methods: list[str], elem_id: str) -> gr.Dropdown:
+    """Dropdown of the methods of a sweep; `methods` are the default."""
+    choices = [(method_title(name), name) for name in pruning_methods()]
+    return gr.Dropdown(choices, value=methods, multiselect=True, label="Methods", elem_id=elem_id)
+
+
+def buttons(label: str, name: str) -> tuple[gr.Button, gr.Button, gr.HTML]:
+    """Build start, stop, and the progress line."""
+    with gr.Row(elem_classes="starter"):
+        start = gr.Button(label, variant="primary", elem_id=f"start-{name}", scale=0, min_width=190)
+        stop = gr.Button("Stop", elem_id=f"stop-{name}", scale=0, min_width=90)
+        status = gr.HTML("", elem_id=f"status-{name}", apply_default_css=False)
+    return start, stop, status
+
+
+def run(
+    start: gr.Button,
+    stop: gr.Button,
+    handler: Callable[..., Any],
+    inputs: list[Any],
+    outputs: list[Any],
+    save: SaveFigure,
+    model: dict[str, Any],
+) -> None:
+    """Bind one stream, its end, and the figure file of its results so far."""
+    save.withdraw(start.click)
+    running = start.click(handler, inputs, outputs, api_visibility="private", **model)
+    stopped = {"fn": lambda: "Stopped.", "outputs": outputs[-1], "queue": False, "api_visibility": "private"}
+    ended = stop.click(**stopped, cancels=[running]).then(**stopped)  # again, after a result that was under way
+    for end in (running, ended):
+        save.latest.requested_by(end.then)

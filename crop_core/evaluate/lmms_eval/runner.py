@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from crop_core.engine.likelihood import logits_of, logprobs
+from crop_core.engine.compare import logits_of, logprobs
 from crop_core.engine.run import LocalizedRegions, Run, Task
 from crop_core.engine.session import Session, watches
 from crop_core.evaluate.lmms_eval.requests import continuation_ids

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from crop_core.evaluate.datasets.protocol import Example
-from crop_core.evaluate.metrics.figures import accuracy, by_kind, percent
+from crop_core.evaluate.metrics import accuracy, by_kind, percent
 
 if TYPE_CHECKING:
     import pandas as pd

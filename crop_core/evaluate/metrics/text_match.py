@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from crop_core.evaluate.datasets.protocol import Example
-from crop_core.evaluate.metrics.figures import accuracy, by_kind, percent
+from crop_core.evaluate.metrics import accuracy, by_kind, percent
 from crop_core.evaluate.metrics.vqa import vqa_normal
 
 if TYPE_CHECKING:

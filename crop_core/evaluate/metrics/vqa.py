@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from crop_core.evaluate.datasets.protocol import Example
-from crop_core.evaluate.metrics.figures import accuracy
+from crop_core.evaluate.metrics import accuracy
 
 if TYPE_CHECKING:
     import pandas as pd

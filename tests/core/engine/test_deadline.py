@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from crop_core.engine.deadline import Deadline, RequestTimeout
 from crop_core.engine.engine import CropEngine
+from crop_core.engine.request_checks import Deadline, RequestTimeout
 from crop_core.records.config import Budget, CropConfig
 from crop_core.records.results import RunSpec
 from tests.support import checkpoints

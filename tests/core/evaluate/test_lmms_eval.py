@@ -88,7 +88,7 @@ def evaluated(folder: Path, arguments: str, task: str = "world", **how: Any) -> 
     from lmms_eval.models import MODEL_REGISTRY_V2
     from lmms_eval.tasks import TaskManager
 
-    from crop_core.evaluate.lmms_eval.manifest import manifest
+    from crop_core.evaluate.lmms_eval import manifest
 
     MODEL_REGISTRY_V2.register_manifest(manifest())  # as by its entry point, of which the last test is
     tasks = TaskManager(include_path=str(folder), include_defaults=False)

@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from crop_core.engine.token_budget import plan_token_budget
 from crop_core.prune.fastv import FastvPruner
 from crop_core.prune.schedule import (
     BudgetError,
@@ -14,6 +13,7 @@ from crop_core.prune.schedule import (
     latest_cut,
     least_mean,
     mean_tokens,
+    plan_token_budget,
     plc_count,
     plc_count_before_ilp,
     reachable,

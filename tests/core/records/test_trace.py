@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from crop_core.records.base import RecordError
-from crop_core.records.cost import Cost
 from crop_core.records.region import Region, RegionError
-from crop_core.records.results import Answer, Comparison, StreamEvent, TokenProb
+from crop_core.records.results import Answer, Comparison, Cost, StreamEvent, TokenProb
 from crop_core.records.trace import PruneStep, TokenTrace, TraceError
 
 NAN = float("nan")

@@ -13,7 +13,7 @@ from crop_core.train.bundled.batches import TrainingBatches
 from crop_core.train.bundled.checkpoint import LOCATOR, build_model, build_tokenizer
 from crop_core.train.bundled.language import LanguagePlan, Packs, train_language
 from crop_core.train.bundled.packing import Look, Packer
-from crop_core.train.bundled.vision import VisionPlan, train_vision
+from crop_core.train.bundled.train import VisionPlan, train_vision
 from crop_core.train.bundled.warm_start import Imitation
 from crop_core.train.bundled.workers import Workers
 from crop_core.train.world.scenes import make_scene

@@ -10,8 +10,8 @@ from tests.support.fake_records import FakeEngine, sample_image, told
 from tests.support.panel import SETTINGS
 from ui.page.handlers import BROKEN
 from ui.page.sweeps import SHARES, WHOLE, SweepHandlers, centred_region, method_title, valid_methods
+from ui.views.explorer_state import HEADERS, gallery_json, table_rows
 from ui.views.figures import answer_map, budget_curves
-from ui.views.gallery import HEADERS, gallery_json, table_rows
 
 KEPT = gr.skip()
 

@@ -22,8 +22,7 @@ from ui.page import controls
 from ui.page.layout import build
 from ui.page.sweeps import progress
 from ui.views import figures
-from ui.views.explorer_state import ExplorerState
-from ui.views.gallery import HEADERS
+from ui.views.explorer_state import HEADERS, ExplorerState
 from ui.views.history import FinishedRun, History, strip_html
 from ui.views.rendering import message
 

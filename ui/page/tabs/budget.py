@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from ui.page.save_figure import SaveFigure
-from ui.page.sweep_controls import buttons, method_choice, run
+from ui.page.sweeps import buttons, method_choice, run
 from ui.page.tabs import TabContext
 
 TITLE, ORDER = "Budget", 30

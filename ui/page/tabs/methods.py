@@ -8,9 +8,9 @@ import gradio as gr
 
 from ui.page.components import GalleryView
 from ui.page.save_figure import SaveFigure
-from ui.page.sweep_controls import buttons, method_choice, run
+from ui.page.sweeps import buttons, method_choice, run
 from ui.page.tabs import TabContext
-from ui.views.gallery import HEADERS, WIDTHS
+from ui.views.explorer_state import HEADERS, WIDTHS
 
 TITLE, ORDER = "Methods", 20
 FIRST = ["crop", "divprune", "random", "fastv"]
