@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import replace
+from dataclasses import InitVar, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -43,8 +43,11 @@ class Region(Record, error=RegionError, keys="grid box source confidence width h
     height: Side
     source: Word = "drawn"
     confidence: float | None = None
+    fifth: InitVar[Annotated[Any, Field(validation_alias=AliasPath("grid", 4))]] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, fifth: Any) -> None:
+        if fifth is not None:
+            raise RegionError("The region's grid has more than four numbers; give x0, y0, x1, y1.")
         if not (0 <= self.x0 <= self.x1 < GRID and 0 <= self.y0 <= self.y1 < GRID):
             raise RegionError(
                 f"The region {truncated_repr(list(self.grid))} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 "

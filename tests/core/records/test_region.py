@@ -98,3 +98,10 @@ def test_json_round_trip_and_shape():
     assert data["grid"] == [1, 2, 3, 4]
     assert data["box"] == [10, 40, 40, 100]
     assert Region.from_json(data) == region
+
+
+def test_a_grid_of_five_numbers_is_refused():
+    data = Region(1, 1, 2, 2, 80, 80).to_json()
+    data["grid"].append(3)
+    with pytest.raises(RegionError, match="more than four numbers"):
+        Region.from_json(data)
