@@ -9,13 +9,12 @@ from typing import Any
 from crop_core.records.config import deprecation
 from crop_core.records.localizers import localizer_help, named_localizers
 
-LOCALIZER = f"what finds the region: {localizer_help()} (default: crop-tiny-locator for crop-tiny, else self)"
-
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """--model, --localizer, --device, --dtype and --quantize; None where one is left out."""
     parser.add_argument("--model", metavar="NAME", help="answering model: bundled name, folder or hub id")
-    parser.add_argument("--localizer", metavar="|".join(["NAME", *named_localizers()]), help=LOCALIZER)
+    localizer = f"what finds the region: {localizer_help()} (default: crop-tiny-locator for crop-tiny, else self)"
+    parser.add_argument("--localizer", metavar="|".join(["NAME", *named_localizers()]), help=localizer)
     parser.add_argument(
         "--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ..., or auto: all (default: cuda or cpu)"
     )

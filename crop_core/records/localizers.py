@@ -34,8 +34,8 @@ LOCALIZERS = {
         f"{_LOCALIZE}.self_attention.localizer:SelfLocalizer",
         needs_model=True,
     ),
-    WHOLE: LocalizerInfo("the whole image, no region", f"{_LOCALIZE}.fixed_regions:WholeImage"),
     NONE: LocalizerInfo("no localizer, regions are drawn"),
+    WHOLE: LocalizerInfo("the whole image, no region", f"{_LOCALIZE}.fixed_regions:WholeImage"),
     "grid": LocalizerInfo(
         "a checkpoint that answers with numbers, which are read from its probabilities",
         f"{_LOCALIZE}.grid_vlm:GridVlmLocalizer",

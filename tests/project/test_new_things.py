@@ -84,8 +84,8 @@ class CornerLocalizer:
     def localize_region(self, image, question):
         return Region(0, 0, 0, 0, *image.size)
 
-    def find(self, image, question):
-        return KnownRegion(self.localize_region(image, question)).find(image, question)
+    def localize(self, image, question):
+        return KnownRegion(self.localize_region(image, question)).localize(image, question)
 '''
 
 
@@ -219,7 +219,7 @@ def test_a_dataset(new_file, monkeypatch, tmp_path):
 
 
 def test_a_metric(new_file, monkeypatch):
-    source = "from crop_core.evaluate.metrics.exact import Exact\n\nclass Dummy(Exact):\n    name = 'dummy'\n"
+    source = "from crop_core.evaluate.metrics.text_match import Exact\n\nclass Dummy(Exact):\n    name = 'dummy'\n"
     monkeypatch.setitem(METRICS, "dummy", new_file("crop_core.evaluate.metrics", source).Dummy())
     assert dataset("world", limit=10, metric="dummy").metric.name == "dummy"
     with pytest.raises(DatasetError, match=r"choose one of .*dummy\."):

@@ -55,7 +55,7 @@ def test_what_was_not_used_for_longest_goes_first_and_the_bound_holds() -> None:
 def test_keys_are_of_this_process_alone_and_are_not_shown() -> None:
     one, two = FeatureCache(), FeatureCache()
     assert one._key(IMAGE, "what?") == one._key(IMAGE, "what?") != two._key(IMAGE, "what?")
-    assert repr(one) == "Remembered(limit=268435456)"
+    assert repr(one) == "FeatureCache(limit=268435456)"
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_a_comparison_measures_everything_whatever_is_kept(engine: CropEngine, c
     engine.compare(IMAGE, "what?", CONFIG)
     cold = dict(calls)
     list(engine.run_many(IMAGE, "what?", WAYS))
-    calls.update(encode=0, find=0)
+    calls.update(encode=0, localize=0)
     told = engine.compare(IMAGE, "what?", CONFIG)
     assert calls == cold
     assert told.crop.cost.encode_s >= 0.2 and told.crop.cost.localizer_s >= 0.2 and told.baseline.cost.encode_s >= 0.2

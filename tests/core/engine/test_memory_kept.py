@@ -22,7 +22,7 @@ LARGE, SMALL = 1_500_000, 2_000  # bytes: a page while it is written, and what i
 OPENED = f"""
 import threading
 from pathlib import Path
-from ui.server.hosting import give_back
+from ui.server.hosting import limit_malloc
 
 def held():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -35,7 +35,7 @@ def work():
             kept.append(b"x" * {SMALL})
 
 kept = []
-assert give_back()
+assert limit_malloc()
 before = held()
 threads = [threading.Thread(target=work) for _ in range(4)]
 for thread in threads:

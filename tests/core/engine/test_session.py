@@ -28,7 +28,8 @@ def way(method, tokens, region=None):
     return RunSpec(f"{method} {tokens}", config, region)
 
 
-def test_each_way_tells_what_the_engine_tells(engine, image):
+def test_each_way_tells_what_the_engine_tells(engine, sample_image):
+    image = sample_image
     corner = Region(0, 0, 2, 2, *image.size, "drawn")
     ways = [way("crop", 64), way("random", 100), way("visionzip", 64), way("ilp", 150, corner)]
     full, *told = engine.run_many(image, QUESTION, ways)
@@ -50,14 +51,16 @@ def test_each_way_tells_what_the_engine_tells(engine, image):
         assert (result.localizer_flops > 0) is (one.name == "crop 64")
 
 
-def test_a_way_that_cannot_be_asked_is_told_and_the_others_go_on(engine, image):
+def test_a_way_that_cannot_be_asked_is_told_and_the_others_go_on(engine, sample_image):
+    image = sample_image
     _, first, second = engine.run_many(image, QUESTION, [way("ilp", 2), way("plc", 2)])
     assert isinstance(first, RunError)
     assert "budget" in first.why
     assert isinstance(second, RunResult)
 
 
-def test_what_is_wrong_for_all_ways_is_refused_before_anything_runs(image):
+def test_what_is_wrong_for_all_ways_is_refused_before_anything_runs(sample_image):
+    image = sample_image
     engine = CropEngine.from_pretrained(localizer=None)
     with pytest.raises(EngineError, match="no localizer model"):
         engine.run_many(image, QUESTION, [way("crop", 64)])
@@ -66,7 +69,8 @@ def test_what_is_wrong_for_all_ways_is_refused_before_anything_runs(image):
     assert len(list(engine.run_many(image, QUESTION, [way("random", 64)]))) == 2
 
 
-def test_others_get_their_turn_between_two_ways(engine, image):
+def test_others_get_their_turn_between_two_ways(engine, sample_image):
+    image = sample_image
     stream = engine.run_many(image, QUESTION, [way("random", 64), way("random", 65)])
     next(stream)
     assert engine.answer(image, QUESTION, memory=False).text, "the engine is free while nobody reads the stream"
