@@ -75,7 +75,7 @@ def test_the_parts_are_the_tokens_of_whole_answers(form, words, trim):
 
 def test_numbers_that_are_joined_are_refused():
     for form, words in [(BRACKETS, JOINED), (PIXELS, GPT2), (THOUSANDTHS, CHUNKS)]:  # the last two join digits
-        with pytest.raises(ConstrainedDecodingError, match="x cannot be fed"):
+        with pytest.raises(ConstrainedDecodingError, match="x cannot decode constrained answers"):
             tokenize_answers(tokenizer(words), form, SIZE, "x")
 
 
@@ -83,7 +83,7 @@ def test_a_tokenizer_that_does_not_say_where_its_tokens_end_is_refused():
     class Slow:
         is_fast = False
 
-    with pytest.raises(ConstrainedDecodingError, match="does not tell"):
+    with pytest.raises(ConstrainedDecodingError, match="gives no token offsets"):
         tokenize_answers(Slow(), BRACKETS, SIZE, "x")
 
 
