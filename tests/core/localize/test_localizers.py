@@ -90,7 +90,7 @@ def test_a_model_that_reads_its_prompt_in_a_way_of_its_own_writes_long_numbers(l
     assert isinstance(localizer_for(llava), GridVlmLocalizer)
     digits = [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
     llava.tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(digits)
-    with pytest.raises(ConstrainedDecodingError, match="in different ways, and its numbers take several tokens"):
+    with pytest.raises(ConstrainedDecodingError, match="prompt and generated tokens differently, and its numbers take several tokens"):
         GridVlmLocalizer(llava, BOXES["qwen3_vl"])
 
 
@@ -104,7 +104,7 @@ def test_what_is_written_is_counted(family, tmp_path):
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         finding = localizer.localize(IMAGE, QUESTION)
     assert finding.region == localizer.localize_region(IMAGE, QUESTION) == Region.whole(200, 120)
-    assert finding.notices == [writing.NOTHING]
+    assert finding.notices == [writing.NO_BOX]
     assert finding.flops == counter.get_total_flops()
 
 
@@ -149,5 +149,5 @@ def test_the_user_is_told_when_no_region_was_found(llava, monkeypatch):
     engine = CropEngine(llava, TextVlmLocalizer(llava, BRACKETS, 4), warm_up=False)
     result = engine.compare(IMAGE, QUESTION, CropConfig(budget=Budget(mean_tokens=24), max_new_tokens=2, repeats=1))
     assert result.region.source == "whole"
-    assert writing.NOTHING in result.notices
+    assert writing.NO_BOX in result.notices
     assert torch.is_inference_mode_enabled() is False
