@@ -60,7 +60,7 @@ class GridVlmLocalizer:
 
     @classmethod
     def from_checkpoint(cls, adapter: Adapter) -> GridVlmLocalizer | None:
-        """None for a checkpoint without an answer format, or which cannot be fed its answers; ModelError for a config
+        """None for a checkpoint without an answer format, or without constrained decoding; ModelError for a config
         that cannot be read.
         """
         form = format_of(adapter.model.config, adapter.name, slot_ids(adapter.tokenizer) is not None)

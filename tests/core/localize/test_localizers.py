@@ -90,7 +90,9 @@ def test_a_model_that_reads_its_prompt_in_a_way_of_its_own_writes_long_numbers(l
     assert isinstance(localizer_for(llava), GridVlmLocalizer)
     digits = [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
     llava.tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(digits)
-    with pytest.raises(ConstrainedDecodingError, match="differently, and its numbers take several tokens"):
+    with pytest.raises(
+        ConstrainedDecodingError, match="prompt and generated tokens differently, and its numbers take several tokens"
+    ):
         GridVlmLocalizer(llava, BOXES["qwen3_vl"])
 
 
