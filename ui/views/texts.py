@@ -27,10 +27,10 @@ INTRO = (
 WORLD = (
     "The bundled models know synthetic scenes only: emoji, coloured shapes and signs on loose layouts, in streets, "
     "rooms and crowds of up to twenty; bar charts and price lists; in several drawing styles, noisy, tilted or "
-    "compressed like a phone's photo. They answer in one to three words ten kinds of question: what is beside, between or nearest to "
-    "things, in a corner or the center; colors; words and numbers; how many; whether there is one; which is higher or "
-    "cheaper; values and prices; the sign under the dog; what the whole image shows. On photographs and anything else "
-    "their answers are guesses."
+    "compressed like a phone's photo. They answer in one to three words ten kinds of question: what is beside, "
+    "between or nearest to things, in a corner or the center; colors; words and numbers; how many; whether there is "
+    "one; which is higher or cheaper; values and prices; the sign under the dog; what the whole image shows. On "
+    "photographs and anything else their answers are guesses."
 )
 
 
