@@ -173,7 +173,7 @@ def test_a_view_of_two_images_is_readable_at_every_width_in_both_themes(
 def test_the_bundled_model_refuses_two_and_keeps_what_is_on_screen(page: Page) -> None:
     ask_example(page, 0)
     expect(page.locator("#follow-question, #follow-ask")).to_have_count(0)
-    expect(page.locator("#follow")).to_contain_text("reads each question by itself")
+    expect(page.locator("#follow")).to_contain_text("reads each question without earlier turns")
     upload(page, png(200, 100))
     add(page, png(120, 120))
     expect(thumbs(page)).to_have_count(2)

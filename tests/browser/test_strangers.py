@@ -37,7 +37,7 @@ def test_html_in_a_recorded_run_is_letters_everywhere(page: Page, tmp_path: Path
     done(page)
     expect(page.locator(".cx-question")).to_contain_text("<img class=evil")
     expect(page.locator(".run-card")).to_have_count(2)
-    expect(page.locator("#open-message")).to_contain_text("is no recorded run")
+    expect(page.locator("#open-message")).to_contain_text("is not a recorded run")
     page.get_by_text("Figures and downloads").click()
     expect(page.locator("#alive .js-plotly-plot")).to_be_visible()
     report = saved(page, "#save-page").decode()

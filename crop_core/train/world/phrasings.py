@@ -34,8 +34,8 @@ TRAINING: dict[str, tuple[str, ...]] = {
     ),
     "center": (
         "what is in the center?",
-        "what is in the middle of the image?",
-        "which object is in the center of the image?",
+        "what is in the middle of the picture?",
+        "which object is in the center of the picture?",
         "what do you see in the middle?",
     ),
     "color": (
@@ -53,13 +53,13 @@ TRAINING: dict[str, tuple[str, ...]] = {
     "count": (
         "how many {names} are there?",
         "how many {names} do you see?",
-        "how many {names} are in the image?",
+        "how many {names} are in the picture?",
         "what is the number of {names}?",
     ),
     "exist": (
         "is there {a} {name}?",
         "do you see {a} {name}?",
-        "is there {a} {name} in the image?",
+        "is there {a} {name} in the picture?",
         "can {a} {name} be seen?",
     ),
     "higher": (
@@ -73,8 +73,8 @@ TRAINING: dict[str, tuple[str, ...]] = {
         "which is the {most} bar of the chart?",
         "what bar is the {most}?",
         "which is the {most} bar?",
-        "which bar in the image is the {most}?",
-        "what is the {most} bar in the image?",
+        "which bar in the picture is the {most}?",
+        "what is the {most} bar in the picture?",
         "what is the {most} bar on the chart?",
     ),
     "cheaper": (
@@ -87,8 +87,8 @@ TRAINING: dict[str, tuple[str, ...]] = {
         "what is the {most} item?",
         "what is the {most} item on the list?",
         "what item is the {most}?",
-        "which item in the image is the {most}?",
-        "which is the {most} item in the image?",
+        "which item in the picture is the {most}?",
+        "which is the {most} item in the picture?",
     ),
     "value": (
         "what is the value of the {name} bar?",
@@ -114,8 +114,8 @@ TRAINING: dict[str, tuple[str, ...]] = {
     "total": (
         "how many objects are there?",
         "how many objects do you see?",
-        "how many things are there in the image?",
-        "what is the number of objects in the image?",
+        "how many things are there in the picture?",
+        "what is the number of objects in the picture?",
     ),
     "background": (
         "what is the background?",
@@ -129,12 +129,12 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
     "nearest": ("which object is closest to the {name}?", "which thing is nearest to the {name}?"),
     "between": ("which thing is between the {name} and the {other}?",),
     "corner": ("which thing can be seen in the {corner} corner?", "what can be seen in the {corner} corner?"),
-    "center": ("which thing is in the middle?", "what can be seen in the center of the image?"),
+    "center": ("which thing is in the middle?", "what can be seen in the center of the picture?"),
     "color": ("which color is the {name}?", "what color does the {name} have?"),
     "text": ("what can be read on the {color} sign?", "what is on the {color} sign?"),
     "number": ("what number is on the {color} sign?",),
     "count": ("how many {names} can be seen?", "what number of {names} do you see?"),
-    "exist": ("can you see {a} {name}?", "do you see {a} {name} in the image?"),
+    "exist": ("can you see {a} {name}?", "do you see {a} {name} in the picture?"),
     "higher": ("what bar is {more}, the {name} or the {other}?", "what is {more}, the {name} bar or the {other} bar?"),
     "highest": ("which bar of the chart is the {most}?", "which bar on the chart is the {most}?"),
     "cheaper": ("what item is {more}, the {name} or the {other}?",),
@@ -146,8 +146,8 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
         "what color does the {thing} {where} the {name} have?",
     ),
     "text of what is where": ("what can you read on the sign {where} the {name}?",),
-    "total": ("how many things do you see?", "how many objects are in the image?"),
-    "background": ("what background do you see?", "which background does the image show?"),
+    "total": ("how many things do you see?", "how many objects are in the picture?"),
+    "background": ("what background do you see?", "which background does the picture show?"),
 }
 WHERE = {
     "left of": (0, -1),

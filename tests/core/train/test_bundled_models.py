@@ -1,5 +1,6 @@
 """The bundled models' world: deterministic scenes in many styles, the words of questions, and what the models see."""
 
+import json
 import random
 import re
 from collections import Counter
@@ -38,6 +39,7 @@ from crop_core.train.world.questions import all_questions, sample_questions
 from crop_core.train.world.scenes import SIDE, make_scene
 from crop_core.train.world.style import HELD_OUT_STYLES, STYLES
 from crop_core.train.world.vocabulary import BACKGROUNDS, CATEGORIES, COLORS, TEXTS, Mark, Scene, SceneObject
+from tests.support import ROOT
 
 SEEDS = range(80)
 BOTH = pytest.mark.parametrize("held_out", [False, True], ids=["training", "held out"])
@@ -204,6 +206,12 @@ def test_every_question_is_in_the_vocabulary_however_it_is_typed(held_out, token
     for answer in {question.answer for question in questions(held_out)}:
         assert ids([answer])[0] == tokenizer.convert_tokens_to_ids(answer.split())  # a token a word
         assert tokenizer.unk_token_id not in ids([answer])[0]
+
+
+@pytest.mark.parametrize("name", ["crop-tiny", "crop-tiny-locator"])
+def test_the_world_speaks_the_words_that_the_shipped_models_learned(name):
+    shipped = json.loads((ROOT / "assets" / "models" / name / "tokenizer.json").read_text(encoding="utf-8"))
+    assert set(shipped["model"]["vocab"]) == set(vocabulary())
 
 
 def test_a_training_mixture_has_every_kind_and_no_question_twice():
