@@ -241,6 +241,15 @@ def test_a_figure(new_file, monkeypatch):
     assert figure([sample_image()], comparison(), FigureOptions("dummy")).facts["picture"] == "dummy"
 
 
+def test_a_command(new_file, capsys):
+    source = (
+        "def add_command(commands): commands.add_parser('dummy', help='does nothing').set_defaults(run=lambda _: 3)"
+    )
+    new_file("crop_core.cli", source)
+    assert "dummy does nothing" in printed(capsys, "--help")
+    assert main(["dummy"]) == 3
+
+
 def test_a_tab(new_file):
     source = (
         "import gradio as gr\n\nTITLE, ORDER = 'Dummy', 99\n\n\ndef build(page):\n    gr.Textbox(label='Of a dummy')\n"
