@@ -167,12 +167,14 @@ def test_probabilities_under_the_other_run_are_teacher_forced(engine, compared, 
     length = inputs.input_ids.shape[1]
     for side, own in ((result.crop, False), (result.baseline, True)):
         ids = engine.adapter.tokenizer.convert_tokens_to_ids([token.text for token in side.tokens])
+        image = engine.adapter.image_token_id  # a random model may write it, and forward cannot read it in an answer
+        ids = ids[: ids.index(image) + 1] if image in ids else ids
         with torch.no_grad():
-            fed = torch.cat([inputs.input_ids, torch.tensor([ids])], 1)
-            table = engine.adapter.model(input_ids=fed, **inputs.vision).logits[0, length - 1 : -1].log_softmax(-1)
+            fed = torch.cat([inputs.input_ids, torch.tensor([ids[:-1]], dtype=torch.long)], 1)
+            table = engine.adapter.model(input_ids=fed, **inputs.vision).logits[0, length - 1 :].log_softmax(-1)
         expected = table[torch.arange(len(ids)), ids].tolist()
         said = [token.logprob if own else token.other_logprob for token in side.tokens]
-        assert said == pytest.approx(expected, abs=1e-4)
+        assert said[: len(ids)] == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_crop_side_is_teacher_forced_under_pruning(engine, compared):
