@@ -25,8 +25,8 @@ from crop_core.evaluate.runner.plan import BUDGETS, published
 from crop_core.evaluate.runner.pool import pool_of
 from crop_core.evaluate.runner.run import sweep
 from crop_core.evaluate.runner.worker_config import WorkerConfig
-from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
+from crop_core.records.environment import benchmark_environment
 from crop_core.train.world.held_out import Item, held_out, majority_answers
 from crop_core.train.world.questions import KINDS
 

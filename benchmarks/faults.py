@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.app_process import ROOT
-from crop_core.measure.environment import versions
+from crop_core.records.environment import versions
 
 LOST_WORKER = "The worker of this request was lost"  # how the error message begins
 REPLICAS = 2

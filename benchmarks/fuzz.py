@@ -29,7 +29,7 @@ from benchmarks.fuzzing.images import Images
 from benchmarks.fuzzing.surface import Surface
 from benchmarks.fuzzing.texts import Texts
 from benchmarks.fuzzing.traces import Traces
-from crop_core.measure.environment import versions
+from crop_core.records.environment import versions
 
 MAX_SECONDS = 10.0  # per input; the slowest valid ones take about one
 SHARES = {"images": 0.5, "traces": 0.15, "texts": 0.25, "surface": 0.1}  # of --inputs

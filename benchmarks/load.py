@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.app_process import app_process
-from crop_core.measure.environment import benchmark_environment
+from crop_core.records.environment import benchmark_environment
 
 ANSWER_SECONDS = 300  # after which a request counts as lost
 WARM_UP = 0.2  # share of the time in which memory may grow

@@ -25,9 +25,9 @@ from crop_core.evaluate.metrics.text_match import normal
 from crop_core.evaluate.report.statistics import paired, wilson
 from crop_core.evaluate.report.table import markdown
 from crop_core.localize import localizer_for
-from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load
 from crop_core.records.config import Budget, CropConfig, PlcConfig
+from crop_core.records.environment import benchmark_environment
 from crop_core.train.world import splits
 from crop_core.train.world.held_out import Item, held_out
 

@@ -26,9 +26,9 @@ from crop_core.engine.session import Session
 from crop_core.evaluate.report.statistics import paired
 from crop_core.evaluate.report.table import markdown
 from crop_core.localize import Localizer, localizer_for
-from crop_core.measure.environment import benchmark_environment
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, Adapter, load
 from crop_core.records.config import Budget, CropConfig, IlpConfig, PlcConfig, Ring
+from crop_core.records.environment import benchmark_environment
 from crop_core.records.methods import METHODS
 from crop_core.records.region import GRID, Region
 from crop_core.train.world import splits

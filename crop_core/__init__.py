@@ -8,13 +8,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from crop_core.records import VERSION
+
 if TYPE_CHECKING:
     from crop_core.engine.engine import CropEngine
     from crop_core.io.images import open_image
     from crop_core.records.config import Budget, CropConfig
     from crop_core.records.region import Region
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["Budget", "CropConfig", "CropEngine", "Region", "open_image"]
 
 _MODULES = {

@@ -21,10 +21,10 @@ from benchmarks.full_size.variants import BASELINE, FREE, NEW_TOKENS, Setting, V
 from crop_core.engine.run import Task
 from crop_core.engine.session import Session
 from crop_core.localize import Localizer
-from crop_core.measure.environment import benchmark_environment
 from crop_core.models import ModelError
 from crop_core.models.decoder import compile_layers
 from crop_core.records.config import Budget
+from crop_core.records.environment import benchmark_environment
 from crop_core.records.region import Region
 
 PROFILED = (BASELINE, "ilp", "crop")

@@ -149,8 +149,8 @@ def _precision(arguments: argparse.Namespace) -> str:
 
 def _session(arguments: argparse.Namespace, identity: dict[str, Any]) -> dict[str, Any]:
     """Command, device and versions of this run."""
-    from crop_core.measure.environment import benchmark_environment
     from crop_core.models.loading.placement import Placement
+    from crop_core.records.environment import benchmark_environment
 
     device = "Ray" if arguments.ray is not None else Placement.of(arguments.device).title
     device += f", {arguments.workers} processes of one thread" if arguments.workers > 1 else ""

@@ -14,9 +14,9 @@ import torch
 
 from crop_core.engine.run import LocalizedRegions, Run, Task
 from crop_core.localize import Localizer
-from crop_core.measure.environment import run_environment
 from crop_core.measure.memory import peak_meter, weights_bytes
 from crop_core.models import Adapter, keeps_history
+from crop_core.records.environment import run_environment
 from crop_core.records.region import Region
 from crop_core.records.results import Answer, Comparison, Cost, TokenProb
 from crop_core.records.trace import region_notices

@@ -15,10 +15,10 @@ from crop_core.engine.compare import dtype_name, first_token_kl, logits_for, log
 from crop_core.engine.feature_cache import FeatureCache
 from crop_core.engine.run import Encoded, LocalizedRegions, Regions, Run, Task
 from crop_core.localize import KnownRegion, Localizer, WholeImage
-from crop_core.measure.environment import run_environment
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, Images, ModelError, as_list
 from crop_core.records.config import CropConfig
+from crop_core.records.environment import run_environment
 from crop_core.records.region import Region
 from crop_core.records.results import RunResult, RunSpec
 

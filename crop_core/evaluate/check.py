@@ -21,11 +21,11 @@ from crop_core.engine.run import Run, Task
 from crop_core.engine.session import Session, watches
 from crop_core.evaluate.oracle import Masked, dropped_by, hidden_by, plain_inputs, run
 from crop_core.io.images import reduced
-from crop_core.measure.environment import run_environment
 from crop_core.measure.timing import now
 from crop_core.models import ModelError
 from crop_core.models.base_adapter import BaseAdapter
 from crop_core.records.config import Budget, CropConfig, IlpConfig
+from crop_core.records.environment import run_environment
 from crop_core.records.methods import BASELINE, METHODS
 from crop_core.records.region import Region
 from crop_core.train.world.scenes import make_scene

@@ -1,0 +1,3 @@
+"""Records that rooms exchange. VERSION: of this package."""
+
+VERSION = "0.1.0"

@@ -14,8 +14,8 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from crop_core import __version__
 from crop_core.io.data_url import encode_image
+from crop_core.records import VERSION
 from crop_core.records.formatting import truncated_repr
 from ui.export.figure import FigureError
 
@@ -68,7 +68,7 @@ def _pdf(figure: RunFigure) -> bytes:
         "Title": figure.title,
         "Subject": summary,
         "Keywords": summary,
-        "Creator": f"CROP Explorer {__version__}",
+        "Creator": f"CROP Explorer {VERSION}",
     }
     return _saved(figure, "pdf", {**metadata, "CreationDate": None})
 

@@ -6,10 +6,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import DynamicCache
 
-from crop_core.measure import environment
 from crop_core.measure.flops import counted, decode_flops, prefill_flops
 from crop_core.measure.memory import CpuPeak, kv_bytes, peak_meter, weights_bytes
 from crop_core.measure.timing import StageTimer
+from crop_core.records import environment
 from tests.support import checkpoints
 
 KIB = 1024

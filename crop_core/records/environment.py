@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
-from crop_core import __version__
+from crop_core.records import VERSION
 
 PACKAGES = ("torch", "transformers")
 
@@ -23,7 +23,7 @@ def run_environment() -> dict[str, str]:
     """Provenance of an answer: date (UTC, ISO 8601, to the second), and versions of crop-explorer, python, torch,
     transformers.
     """
-    return {"date": _now(), "crop-explorer": __version__, **versions()}
+    return {"date": _now(), "crop-explorer": VERSION, **versions()}
 
 
 def benchmark_environment(
