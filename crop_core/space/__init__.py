@@ -1,0 +1,1 @@
+"""Our Hugging Face Space: described in `Spacefile`, checked offline, pushed through huggingface_hub."""
