@@ -1,10 +1,11 @@
-"""Localizers: the paper's grid VLM, free text, the answering model's attention, a drawn box, the whole image."""
+"""Localizers: the paper's grid VLM, written boxes, the answering model's attention, the image's text, fixed regions."""
 
 from crop_core.localize.fixed_regions import DrawnBox, KnownRegion, WholeImage
 from crop_core.localize.grid_vlm import GridVlmLocalizer
-from crop_core.localize.loading import localizer_for, named_localizer
-from crop_core.localize.protocol import LocalizationResult, Localizer, SharedEncoderLocalizer
+from crop_core.localize.loading import load_localizer, localizer_for, named_localizer
+from crop_core.localize.protocol import LocalizationResult, Localizer, SharedEncoderLocalizer, not_counted
 from crop_core.localize.self_attention.localizer import SelfLocalizer
+from crop_core.localize.text.localizer import TextLocalizer
 from crop_core.localize.text_vlm import TextVlmLocalizer
 
 __all__ = [
@@ -15,8 +16,11 @@ __all__ = [
     "Localizer",
     "SelfLocalizer",
     "SharedEncoderLocalizer",
+    "TextLocalizer",
     "TextVlmLocalizer",
     "WholeImage",
+    "load_localizer",
     "localizer_for",
     "named_localizer",
+    "not_counted",
 ]

@@ -24,11 +24,13 @@ from crop_core.localize.decoding.answer_tokens import (
     tokenize_answers,
 )
 from crop_core.localize.decoding.constrained_decoding import ConstrainedDecoder, DecodingStep
-from crop_core.localize.decoding.region_decoding import Floats, decode_region
+from crop_core.localize.decoding.region_decoding import Floats, cells_of_edges, decode_region
 from crop_core.localize.protocol import LocalizationResult
 from crop_core.measure.flops import step_flops
 from crop_core.measure.memory import weights_bytes
 from crop_core.models.adapter import Adapter, PreparedInputs
+from crop_core.models.finite import check_values
+from crop_core.records.explanation import Explanation, ExplanationMap
 from crop_core.records.region import Region
 
 SLOTS = ("<xmin>", "<ymin>", "<xmax>", "<ymax>")
@@ -80,7 +82,9 @@ class GridVlmLocalizer:
         decoded = decode_region(probabilities, self._calibration.doubt)
         confidence = self._calibration.confidence(decoded.log_covered)
         region = Region(*decoded.numbers, *image.size, source="predicted", confidence=confidence)
-        return LocalizationResult(region, lambda: self._flops(inputs, steps))
+        return LocalizationResult(
+            region, lambda: self._flops(inputs, steps), self.adapter.notices, lambda: self._explanation(probabilities)
+        )
 
     def probabilities(self, image: Image.Image, question: str) -> Floats:
         """(4, 8): probabilities of each number for xmin, ymin, xmax and ymax."""
@@ -102,10 +106,9 @@ class GridVlmLocalizer:
 
     def _from_slots(self, inputs: PreparedInputs) -> tuple[torch.Tensor, list[DecodingStep]]:
         """(4, 8) float64 logits, each row at its slot's position."""
-        features = {"image": self.adapter.encode(inputs)}
-        out = self.adapter.model(
-            input_ids=inputs.input_ids, mm_encoder_outputs=features, use_cache=False, logits_to_keep=NUMBERS
-        )
+        prompt = {"input_ids": inputs.input_ids, "mm_encoder_outputs": {"image": self.adapter.encode(inputs)}}
+        out = self.adapter.model(**prompt, use_cache=False, logits_to_keep=NUMBERS)
+        check_values(self.adapter, out.logits, lambda: prompt)
         digits = [tokens[0] for tokens in self._tokenization((0, 0)).numbers[0].numbers]
         length = inputs.input_ids.shape[1]
         return out.logits[0][:, digits].double(), [DecodingStep(length, length, NUMBERS)]
@@ -118,6 +121,11 @@ class GridVlmLocalizer:
         if self._form == DIGITS:
             return bare_tokenizer(self.adapter.tokenizer, self.adapter.name)
         return tokenize_answers(self.adapter.tokenizer, self._form, size, self.adapter.name)
+
+    def _explanation(self, probabilities: Floats) -> Explanation:
+        cells = ExplanationMap("Probability of each cell", cells_of_edges(probabilities))
+        summary = f"{self.adapter.name} answered with four grid numbers; the map is the probability of each cell."
+        return Explanation("grid", summary, maps=[cells])
 
     def _flops(self, inputs: PreparedInputs, steps: list[DecodingStep]) -> int:
         config, layers = self.adapter.model.config, self.adapter.layers

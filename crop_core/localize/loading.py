@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from crop_core.localize.calibration import KEY
 from crop_core.localize.decoding.answer_formats import BOXES, NAMED
+from crop_core.localize.detector import DetectorLocalizer
+from crop_core.localize.detector_models import KINDS as DETECTORS
+from crop_core.localize.detector_models import load_detector
 from crop_core.localize.grid_vlm import SLOTS
 from crop_core.localize.protocol import Localizer
+from crop_core.models import load
 from crop_core.models.adapter import Adapter, ModelError
+from crop_core.models.loading.placement import Device
+from crop_core.models.loading.registry import model_type
 from crop_core.records.localizers import LOCALIZERS, SELF, named_localizers
 from crop_core.records.methods import load_class
 
@@ -18,6 +27,17 @@ def named_localizer(name: str, adapter: Adapter) -> Localizer | None:
         return None
     made: Localizer = load_class(row.factory)(*([adapter] if row.needs_model else []))
     return made
+
+
+def load_localizer(
+    name: str | Path, device: Device | None, dtype: Any, attn: str | None, quantize: str | None
+) -> Localizer:
+    """The localizer of a checkpoint: a detector, or a VLM that answers with a region. Arguments as of
+    `crop_core.models.load`, with its errors.
+    """
+    if model_type(name) in DETECTORS:
+        return DetectorLocalizer(load_detector(name, device, dtype))
+    return localizer_for(load(name, device, dtype, attn, quantize))
 
 
 def localizer_for(adapter: Adapter) -> Localizer:

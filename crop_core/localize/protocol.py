@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
 from crop_core.models.adapter import Adapter, PreparedInputs
+from crop_core.records.explanation import Explanation
 from crop_core.records.region import Region
 
 
 @dataclass(frozen=True)
 class LocalizationResult:
-    """A region, a function that counts its FLOPs (which can be slower than localizing), and notices for the user."""
+    """A region, and notices for the user.
+
+    count: counts its FLOPs, which can be slower than localizing. explain: tells how the region came about. Both are
+    called at most once, and may refer to what was computed.
+    """
 
     region: Region
-    count: Callable[[], int] | None = None
+    count: Callable[[], int | None] | None = None
     notices: Sequence[str] = ()
+    explain: Callable[[], Explanation | None] | None = None
 
     @cached_property
-    def flops(self) -> int:
-        """Floating-point operations, counted once; 0 where no model ran."""
+    def flops(self) -> int | None:
+        """Floating-point operations; 0 where no model ran, None where they are not counted."""
         return self.count() if self.count else 0
+
+    @cached_property
+    def explanation(self) -> Explanation | None:
+        """How the region came about; None where nothing led to it, such as a drawn one."""
+        return self.explain() if self.explain else None
+
+    def evaluated(self) -> LocalizationResult:
+        """The same result, counted and explained, without references to what was computed."""
+        flops, explanation = self.flops, self.explanation
+        return replace(self, count=lambda: flops, explain=lambda: explanation)
+
+
+def not_counted() -> None:
+    """`LocalizationResult.count` of a localizer outside PyTorch, whose work and memory PyTorch does not see."""
 
 
 class Localizer(Protocol):
@@ -50,6 +70,6 @@ class SharedEncoderLocalizer(Protocol):
         """The answering model."""
 
     def localize_from_features(
-        self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]
+        self, prepared: PreparedInputs, features: Any, image: Image.Image, question: str
     ) -> LocalizationResult:
         """The region, and its cost without that of `adapter.prepare` and `adapter.encode`, whose results are passed."""

@@ -9,7 +9,6 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from PIL import Image
@@ -20,6 +19,7 @@ from crop_core.measure.flops import decode_flops, prefill_flops
 from crop_core.measure.memory import weights_bytes
 from crop_core.models.adapter import Adapter, PreparedInputs
 from crop_core.models.generation import generate
+from crop_core.records.explanation import ExplainedItem, Explanation
 from crop_core.records.region import Region
 
 NO_BOX = "The localizer's answer holds no box, so the region is the whole image."
@@ -61,10 +61,17 @@ class TextVlmLocalizer:
     def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The region, a notice if no box was written, and the FLOPs."""
         inputs = self.adapter.prepare(image, self.form.ask(question))
-        ids = generate(self.adapter, self._arguments(inputs), self.max_new_tokens, keep_logits=False).ids
-        region = self.read(self.adapter.tokenizer.decode(ids), image.size)
-        notices = [] if region else [NO_BOX]
-        return LocalizationResult(region or Region.whole(*image.size), lambda: self._flops(inputs, len(ids)), notices)
+        kwargs = inputs.kwargs(self.adapter.encode(inputs))
+        ids = generate(self.adapter, kwargs, self.max_new_tokens, keep_logits=False).ids
+        text = self.adapter.tokenizer.decode(ids)
+        region = self.read(text, image.size)
+        notices = [*self.adapter.notices, *([] if region else [NO_BOX])]
+        return LocalizationResult(
+            region or Region.whole(*image.size),
+            lambda: self._flops(inputs, len(ids)),
+            notices,
+            lambda: self._explanation(text, region),
+        )
 
     def read(self, text: str, image_size: tuple[int, int]) -> Region | None:
         """The region written in a text about an image of (width, height) pixels; None without a box."""
@@ -75,11 +82,9 @@ class TextVlmLocalizer:
         size = self.adapter.input_size(image_size) if unit == PIXELS else image_size
         return snapped(replace(self.form, unit=unit).fractions(box.numbers, size), *image_size)
 
-    def _arguments(self, inputs: PreparedInputs) -> dict[str, Any]:
-        kwargs = {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask, **inputs.tokens}
-        if inputs.positions is not None:
-            kwargs["position_ids"] = inputs.positions
-        return {**kwargs, "mm_encoder_outputs": {"image": self.adapter.encode(inputs)}}
+    def _explanation(self, text: str, region: Region | None) -> Explanation:
+        items = [] if region is None else [ExplainedItem.of_box(region.box, text.strip(), None)]
+        return Explanation("written", f"{self.adapter.name} wrote its answer, in which the box is found.", items)
 
     def _flops(self, inputs: PreparedInputs, tokens: int) -> int:
         """Of all passes; the last written token is not fed back."""

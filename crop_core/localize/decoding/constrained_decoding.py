@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from crop_core.localize.decoding.answer_tokens import AnswerTokenization, NumberTrie, Tokens
 from crop_core.models.adapter import Adapter, PreparedInputs
+from crop_core.models.finite import check_values
 from crop_core.records.region import GRID
 
 
@@ -86,6 +87,7 @@ class ConstrainedDecoder:
             logits_to_keep=1 + len(trie.tokens),
             **kwargs,
         )
+        check_values(self.adapter, out.logits, lambda: self.inputs.kwargs(self.adapter.encode(self.inputs)))
         self._cache = out.past_key_values
         fresh = [True] * len(new) + [False] * len(trie.tokens)
         self._shown = torch.cat([self._shown, self._shown.new_tensor(fresh)])

@@ -63,6 +63,29 @@ def decode_region_scores(probabilities: Floats, doubt: float | None = None) -> D
     return DecodedRegion((x0, y0, x1, y1), min(math.log(max(covered, np.finfo(float).tiny)), 0.0))
 
 
+def cells_of_edges(probabilities: Floats) -> Floats:
+    """(8, 8) by row and column: the probability that a cell lies in the region of four distributions over the grid
+    numbers, (4, 8) as in `decode_region`.
+    """
+    across, down = (_between(_pairs(probabilities[low], probabilities[high])) for low, high in AXES)
+    return np.outer(down, across)
+
+
+def cells_of_regions(probabilities: Floats) -> Floats:
+    """(8, 8) by row and column: the probability that a cell lies in the region of one distribution over all regions,
+    (8, 8, 8, 8) as in `decode_region_scores`.
+    """
+    begun = probabilities.cumsum(0).cumsum(1)  # xmin and ymin at or before a number
+    covering = begun[:, :, ::-1, ::-1].cumsum(2).cumsum(3)[:, :, ::-1, ::-1]  # xmax and ymax at or behind it
+    return np.minimum(np.einsum("xyxy->yx", covering), 1.0)
+
+
+def _between(pairs: Floats) -> Floats:
+    """(8,): the probability that a number lies between the two of a pair, inclusive."""
+    covering = pairs.cumsum(0)[:, ::-1].cumsum(1)[:, ::-1]
+    return np.minimum(np.diag(covering), 1.0)
+
+
 def _check(doubt: float | None) -> None:
     if doubt is not None and not 0 <= doubt <= 0.5:
         raise ValueError(f"The doubt {doubt} is not possible; give 0 (widest) to 0.5 (median), or None.")

@@ -117,9 +117,11 @@ class AttentionRule:
 
     def decode(self, shares: NDArray[np.floating]) -> DecodedRegion:
         """The region of the T terms' attention, (T, 64) as from `shares`."""
-        return decode_region_scores(
-            region_scores(cell_scores(shares, self.terms) - self.bias, self.whole), self.calibration.doubt
-        )
+        return decode_region_scores(self.probabilities(shares), self.calibration.doubt)
+
+    def probabilities(self, shares: NDArray[np.floating]) -> Floats:
+        """(8, 8, 8, 8): the probability of every region, as `region_scores`."""
+        return region_scores(cell_scores(shares, self.terms) - self.bias, self.whole)
 
     def confidence(self, decoded: DecodedRegion) -> float | None:
         """The probability in [0, 1] that the region covers the true one; None for a rule without calibration."""

@@ -7,7 +7,7 @@ decoding; the attention of the text after the image to the 64 cells gives the re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,13 @@ from PIL import Image
 
 from crop_core.localize.protocol import LocalizationResult
 from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule, AttentionTerm, shares
+from crop_core.localize.self_attention.explanation import explained
 from crop_core.localize.self_attention.pooled_grid import PooledGrid
 from crop_core.measure.flops import keys_flops, layers_flops, scoring_flops
 from crop_core.models.adapter import Adapter, ModelError, PreparedInputs
 from crop_core.models.compressed_inputs import CompressedInputs, compress_inputs
 from crop_core.models.decoder import DecoderStack, head_rows, layer_keys
+from crop_core.models.finite import check_values
 from crop_core.records.region import Region
 
 UNCALIBRATED = (
@@ -54,24 +56,25 @@ class SelfLocalizer:
     def localize(self, image: Image.Image, question: str) -> LocalizationResult:
         """The region, and its FLOPs including those of encoding the image."""
         prepared = self.adapter.prepare(image, question)
-        result = self.localize_from_features(prepared, self.adapter.encode(prepared), image.size)
-        return LocalizationResult(
-            result.region, lambda: self.adapter.vision_flops(prepared) + result.flops, result.notices
-        )
+        result = self.localize_from_features(prepared, self.adapter.encode(prepared), image, question)
+        return replace(result, count=lambda: self.adapter.vision_flops(prepared) + (result.flops or 0))
 
     def localize_from_features(
-        self, prepared: PreparedInputs, features: Any, image_size: tuple[int, int]
+        self, prepared: PreparedInputs, features: Any, image: Image.Image, question: str
     ) -> LocalizationResult:
-        """The region for a question and an encoded image (width, height), with the FLOPs of the decoder layers only.
+        """The region for a question about an encoded image, with the FLOPs of the decoder layers only.
 
-        prepared, features: from `adapter.prepare` and `adapter.encode`. Raises ModelError for a prompt that ends with
-        the image.
+        prepared, features: from `adapter.prepare` and `adapter.encode`, of this image and question. Raises ModelError
+        for a prompt that ends with the image.
         """
-        grid = PooledGrid.of(self.adapter.layout(image_size), self._rule.side)
-        decoded = self._rule.decode(attention_features(self.adapter, prepared, features, grid, self._rule.terms))
+        grid = PooledGrid.of(self.adapter.layout(image.size), self._rule.side)
+        read = attention_features(self.adapter, prepared, features, grid, self._rule.terms)
+        decoded = self._rule.decode(read)
         confidence = self._rule.confidence(decoded)
-        region = Region(*decoded.numbers, *image_size, source="predicted", confidence=confidence)
-        return LocalizationResult(region, lambda: self._flops(prepared, grid), self._notices)
+        region = Region(*decoded.numbers, *image.size, source="predicted", confidence=confidence)
+        return LocalizationResult(
+            region, lambda: self._flops(prepared, grid), self._notices, lambda: explained(self._rule, read)
+        )
 
     def _flops(self, prepared: PreparedInputs, grid: PooledGrid) -> int:
         """Of the layers below the last one read, and the keys and scores of those read."""
@@ -101,7 +104,8 @@ def early_attention(adapter: Adapter, inputs: CompressedInputs, layers: Sequence
 
     A forward pre-hook on each layer computes its attention beside the model; the pass ends at the last of them.
     inputs: one prompt. layers: of the decoder, at least one. Raises ModelError for a layer that the model does not have
-    and for a prompt that ends with the image. Hooks are state on the model: one request at a time.
+    and for a prompt that ends with the image, NotFiniteError for attention that is no number. Hooks are state on the
+    model: one request at a time.
     """
     if not all(0 <= layer < adapter.layers for layer in layers):
         raise ModelError(
@@ -132,6 +136,8 @@ def early_attention(adapter: Adapter, inputs: CompressedInputs, layers: Sequence
     finally:
         for handle in handles:
             handle.remove()
+    for weights in seen.values():
+        check_values(adapter, torch.from_numpy(weights), lambda: inputs.kwargs)
     return seen
 
 

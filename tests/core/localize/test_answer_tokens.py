@@ -62,15 +62,15 @@ def test_words():
 )
 def test_the_parts_are_the_tokens_of_whole_answers(form, words, trim):
     tokens = tokenizer(words, trim)
-    found = tokenize_answers(tokens, form, SIZE, "x")
-    assert [len(trie.numbers) for trie in found.numbers] == list(map(len, form.cells(SIZE)))
+    result = tokenize_answers(tokens, form, SIZE, "x")
+    assert [len(trie.numbers) for trie in result.numbers] == list(map(len, form.cells(SIZE)))
     for numbers in [(0, 0, 0, 0), (1, 2, 5, 6), (0, 7, 3, 7), (17, 230, 401, 476), (99, 100, 101, 10)]:
-        if max(numbers) < len(found.numbers[0].numbers):
-            told = list(found.opening)
+        if max(numbers) < len(result.numbers[0].numbers):
+            spelled = list(result.opening)
             for index, number in enumerate(numbers):
-                told += [*found.numbers[index].numbers[number], *found.behind[index]]
-            assert told == tokens.encode(form.say(numbers), add_special_tokens=False)
-    assert found.single_token == (form is BRACKETS)
+                spelled += [*result.numbers[index].numbers[number], *result.behind[index]]
+            assert spelled == tokens.encode(form.say(numbers), add_special_tokens=False)
+    assert result.single_token == (form is BRACKETS)
 
 
 def test_numbers_that_are_joined_are_refused():
@@ -93,5 +93,5 @@ def test_a_trie_holds_what_several_numbers_begin_with():
     assert trie.paths == ((1,), (1, 3), (1, 3), (2,), ())
     assert trie.ancestry().tolist() == [[True, False, False], [False, True, False], [True, False, True]]
     table = np.log(np.array([[0.1, 0.2, 0.3, 0.4, 0.6], [0.5, 0.1, 1, 1, 0.7], [1, 1, 1, 1, 1], [1, 1, 0.9, 1, 0.8]]))
-    found = trie.scores(table, {1: 0, 2: 1, 3: 2, 4: 3, 9: 4}, end=9)
-    assert np.exp(found) == pytest.approx([0.1 * 0.7, 0.1 * 0.1 * 0.8, 0.1 * 0.1 * 0.9, 0.3, 0.4])
+    result = trie.scores(table, {1: 0, 2: 1, 3: 2, 4: 3, 9: 4}, end=9)
+    assert np.exp(result) == pytest.approx([0.1 * 0.7, 0.1 * 0.1 * 0.8, 0.1 * 0.1 * 0.9, 0.3, 0.4])

@@ -38,11 +38,11 @@ LAYOUTS = {
 
 def cells_of(layout):
     """(N,) row-major cell of the region's grid by the region's own rule, -1 for none."""
-    found = np.full(layout.count, -1)
+    result = np.full(layout.count, -1)
     for number in range(64):
         row, column = divmod(number, 8)
-        found[Region(column, row, column, row, *layout.image_size).mask(layout.boxes)] = number
-    return found
+        result[Region(column, row, column, row, *layout.image_size).mask(layout.boxes)] = number
+    return result
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -74,13 +74,13 @@ def test_attention_falls_on_the_cells_of_the_members_or_the_nearest(name, side):
         tokens = np.flatnonzero(glimpse.plan.group == group)
         for token in tokens:
             fallen[cells[token]] = fallen.get(cells[token], 0.0) + weight / len(tokens)
-    found = glimpse.cells @ attention
+    result = glimpse.cells @ attention
     for cell in range(64):
         away = {other: (other % 8 - cell % 8) ** 2 + (other // 8 - cell // 8) ** 2 for other in fallen}
         nearest = [fallen[other] for other in away if away[other] == min(away.values())]
-        assert any(found[cell] == pytest.approx(value) for value in nearest)
+        assert any(result[cell] == pytest.approx(value) for value in nearest)
         if cell in fallen:
-            assert found[cell] == pytest.approx(fallen[cell])
+            assert result[cell] == pytest.approx(fallen[cell])
 
 
 def test_heat_is_the_weighted_log_of_attention_over_its_mean():
@@ -111,8 +111,8 @@ def test_heat_is_the_weighted_log_of_attention_over_its_mean():
 
 def test_a_single_text_token_is_the_first_and_the_last():
     attention = {0: np.random.default_rng(4).random((1, 1, 64))}
-    found = shares(attention, np.eye(64), [AttentionTerm(0, 0, rows, 1.0) for rows in ROWS])
-    assert all(each == pytest.approx(found[0]) for each in found)
+    result = shares(attention, np.eye(64), [AttentionTerm(0, 0, rows, 1.0) for rows in ROWS])
+    assert all(each == pytest.approx(result[0]) for each in result)
 
 
 def test_attention_of_zero_has_a_finite_heat():
@@ -126,32 +126,32 @@ def boxes():
 
 def test_a_region_is_as_likely_as_its_heat():
     warm = np.random.default_rng(2).normal(size=(8, 8))
-    found = region_scores(warm, whole=1.5)
+    result = region_scores(warm, whole=1.5)
     inside = {b: warm[b[1] : b[3] + 1, b[0] : b[2] + 1].sum() + 1.5 * (b == (0, 0, 7, 7)) for b in boxes()}
     total = sum(np.exp(value) for value in inside.values())
-    assert len(inside) == np.count_nonzero(found) == 1296
-    assert all(found[b] == pytest.approx(np.exp(value) / total) for b, value in inside.items())
+    assert len(inside) == np.count_nonzero(result) == 1296
+    assert all(result[b] == pytest.approx(np.exp(value) / total) for b, value in inside.items())
 
 
 def test_the_most_likely_region_and_its_coverage():
-    found = region_scores(np.random.default_rng(3).normal(size=(8, 8)))
-    reading = decode_region_scores(found)
-    assert reading.numbers == max(boxes(), key=lambda box: found[box])
+    result = region_scores(np.random.default_rng(3).normal(size=(8, 8)))
+    reading = decode_region_scores(result)
+    assert reading.numbers == max(boxes(), key=lambda box: result[box])
     within = [b for b in boxes() if np.less_equal(reading.numbers[:2], b[:2]).all() and b[2:] <= reading.numbers[2:]]
     within = [b for b in within if b[3] <= reading.numbers[3]]
-    assert np.exp(reading.log_covered) == pytest.approx(sum(found[b] for b in within))
+    assert np.exp(reading.log_covered) == pytest.approx(sum(result[b] for b in within))
 
 
 def test_less_doubt_is_a_wider_region():
     for seed in range(50):
-        found = region_scores(np.random.default_rng(seed).normal(size=(8, 8)))
-        sizes = [decode_region_scores(found, doubt) for doubt in (0.5, 0.3, 0.1, 0.0)]
+        result = region_scores(np.random.default_rng(seed).normal(size=(8, 8)))
+        sizes = [decode_region_scores(result, doubt) for doubt in (0.5, 0.3, 0.1, 0.0)]
         for narrow, wide in itertools.pairwise(sizes):
             assert np.less_equal(wide.numbers[:2], narrow.numbers[:2]).all()
             assert np.greater_equal(wide.numbers[2:], narrow.numbers[2:]).all()
             assert wide.log_covered >= narrow.log_covered - 1e-12
     with pytest.raises(ValueError, match="doubt"):
-        decode_region_scores(found, 0.7)
+        decode_region_scores(result, 0.7)
 
 
 def test_a_rule_is_written_and_read():
@@ -171,7 +171,7 @@ def test_the_plain_rule_reads_the_second_quarter_and_takes_out_what_attracts_any
 
 
 @pytest.mark.parametrize(
-    "told",
+    "settings",
     [
         {"terms": {}},
         {"bias": 0.1},
@@ -189,8 +189,8 @@ def test_the_plain_rule_reads_the_second_quarter_and_takes_out_what_attracts_any
         {"terms": {"1.2 last": 0.5}, "colour": 1},
     ],
 )
-def test_a_rule_that_cannot_be_is_refused(told):
-    config = type("Config", (), {KEY: told, "text_config": type("Text", (), {})})
+def test_a_rule_that_cannot_be_is_refused(settings):
+    config = type("Config", (), {KEY: settings, "text_config": type("Text", (), {})})
     config.text_config.num_hidden_layers = config.text_config.num_attention_heads = 4
     with pytest.raises(ModelError, match=KEY):
         AttentionRule.of(config, "x")
@@ -201,18 +201,18 @@ def test_the_fit_finds_the_heads_that_made_the_regions():
     rng = np.random.default_rng(0)
     terms = [AttentionTerm(layer, 0, "last", 0.0) for layer in range(6)]
     truth = np.array([0.0, 1.2, 0.0, -0.8, 0.0, 0.0])
-    told = rng.normal(size=(300, 64, 6)).astype(np.float32)
+    attention = rng.normal(size=(300, 64, 6)).astype(np.float32)
     true = []
-    for each in told:
+    for each in attention:
         likely = region_scores((each @ truth - 0.3).reshape(8, 8))
         true.append(np.unravel_index(rng.choice(likely.size, p=likely.ravel()), likely.shape))
-    rule = heads.fit(told, true, terms, keep=2)
+    rule = heads.fit(attention, true, terms, keep=2)
     assert [term.layer for term in rule.terms] == [1, 3]
     assert [term.weight for term in rule.terms] == pytest.approx([1.2, -0.8], abs=0.15)
     assert rule.bias == pytest.approx(0.3, abs=0.15)
-    own = told[:, :, [1, 3]]
+    own = attention[:, :, [1, 3]]
     sure = heads.calibrated(rule, own, true, coverage=0.9)
     assert "covers all 0.9" in heads.figures(sure, own, true)
     foretold = [sure.confidence(sure.decode(each.T)) for each in own]
-    found = [sure.decode(each.T).numbers for each in own]
-    assert np.mean(foretold) == pytest.approx(covers(found, true).mean(), abs=0.02)
+    result = [sure.decode(each.T).numbers for each in own]
+    assert np.mean(foretold) == pytest.approx(covers(result, true).mean(), abs=0.02)

@@ -45,11 +45,11 @@ def test_half_a_doubt_is_the_median():
 @pytest.mark.parametrize("sharp", [0.1, 1.0, 10.0])
 def test_less_doubt_never_takes_a_cell_away(sharp):
     for seed in range(100):
-        found = [decode_region(distributions(seed, sharp), doubt) for doubt in reversed(DOUBTS)]  # from narrow to wide
-        for narrow, wide in itertools.pairwise(found):
+        result = [decode_region(distributions(seed, sharp), doubt) for doubt in reversed(DOUBTS)]  # from narrow to wide
+        for narrow, wide in itertools.pairwise(result):
             assert covers([wide.numbers], [narrow.numbers]).all()
             assert wide.log_covered >= narrow.log_covered
-        assert all(each.numbers[0] <= each.numbers[2] and each.numbers[1] <= each.numbers[3] for each in found)
+        assert all(each.numbers[0] <= each.numbers[2] and each.numbers[1] <= each.numbers[3] for each in result)
 
 
 def test_numbers_that_exclude_each_other():
@@ -119,7 +119,7 @@ def test_the_doubt_with_the_best_iou_that_covers_enough():
 
 
 def test_boxes_against_each_other():
-    found = [[0, 0, 3, 3], [2, 2, 2, 2], [0, 0, 7, 7]]
+    result = [[0, 0, 3, 3], [2, 2, 2, 2], [0, 0, 7, 7]]
     true = [[2, 2, 5, 5], [2, 2, 2, 2], [1, 1, 4, 4]]
-    assert iou(found, true).tolist() == pytest.approx([4 / 28, 1, 16 / 64])
-    assert covers(found, true).tolist() == [False, True, True]
+    assert iou(result, true).tolist() == pytest.approx([4 / 28, 1, 16 / 64])
+    assert covers(result, true).tolist() == [False, True, True]

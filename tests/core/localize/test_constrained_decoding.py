@@ -61,8 +61,8 @@ def sample_image(seed=0):
 
 def following(adapter, inputs, text):
     """(V,) log-probabilities behind a prompt and a text, from one plain forward over both."""
-    told = adapter.tokenizer.encode(text, add_special_tokens=False)
-    ids = torch.cat([inputs.input_ids, torch.tensor([told], dtype=torch.long)], 1)
+    spelled = adapter.tokenizer.encode(text, add_special_tokens=False)
+    ids = torch.cat([inputs.input_ids, torch.tensor([spelled], dtype=torch.long)], 1)
     kinds = {} if inputs.positions is None else {"mm_token_type_ids": (ids == adapter.image_token_id).int()}
     with torch.no_grad():
         out = adapter.model(input_ids=ids, attention_mask=torch.ones_like(ids), **inputs.vision, **kinds)
@@ -75,32 +75,32 @@ def scores(adapter, inputs, before, numbers, behind):
     after = {text: following(adapter, inputs, before + text) for text in begun}
     end = adapter.tokenizer.encode(behind, add_special_tokens=False)[0]
     ids = dict(zip("0123456789", adapter.tokenizer.convert_tokens_to_ids(list("0123456789")), strict=True))
-    found = []
+    result = []
     for text in numbers:
         digits = sum(after[text[:place]][ids[digit]] for place, digit in enumerate(text))
-        found.append(digits + (after[text][end] if text in begun else 0))
-    return torch.stack(found)
+        result.append(digits + (after[text][end] if text in begun else 0))
+    return torch.stack(result)
 
 
 def expected(adapter, form, image):
     """(4, 8): what the model thinks of every number that can be written behind the best ones before it."""
-    inputs, said = adapter.prepare(image, form.ask(QUESTION)), ""
+    inputs, written = adapter.prepare(image, form.ask(QUESTION)), ""
     table = torch.full((4, 8), -torch.inf, dtype=torch.float64)
     for index, cells in enumerate(form.cells(adapter.input_size(image.size))):
         numbers = [str(number) for number in range(len(cells))]
-        said += form.pieces[index]
-        thought = scores(adapter, inputs, said, numbers, form.pieces[index + 1])
+        written += form.pieces[index]
+        thought = scores(adapter, inputs, written, numbers, form.pieces[index + 1])
         for cell in range(0 if index < 2 else int(table[index - 2].argmax()), 8):
             table[index, cell] = thought[torch.tensor(cells) == cell].logsumexp(0)
         best = torch.tensor(cells) == table[index].argmax()
-        said += numbers[int(thought.where(best, -torch.inf).argmax())]
+        written += numbers[int(thought.where(best, -torch.inf).argmax())]
     return table.softmax(-1).numpy()
 
 
 def test_the_table_is_that_of_whole_forward_passes(adapter, form):
-    found = GridVlmLocalizer(adapter, form).probabilities(sample_image(), QUESTION)
-    assert found == pytest.approx(expected(adapter, form, sample_image()), abs=1e-5)
-    assert found.max(1).min() < 0.999  # else anything that picks the same numbers would be equal
+    result = GridVlmLocalizer(adapter, form).probabilities(sample_image(), QUESTION)
+    assert result == pytest.approx(expected(adapter, form, sample_image()), abs=1e-5)
+    assert result.max(1).min() < 0.999  # else anything that picks the same numbers would be equal
 
 
 def test_four_forward_passes_and_what_they_cost(adapter, form):
@@ -117,8 +117,8 @@ def test_four_forward_passes_and_what_they_cost(adapter, form):
 
 def test_the_image_and_the_question_matter(adapter, form):
     localizer = GridVlmLocalizer(adapter, form)
-    found = [
+    result = [
         localizer.probabilities(*pair)
         for pair in [(sample_image(), "red"), (sample_image(1), "red"), (sample_image(), "cat")]
     ]
-    assert min(abs(found[0] - other).max() for other in found[1:]) > 1e-3
+    assert min(abs(result[0] - other).max() for other in result[1:]) > 1e-3

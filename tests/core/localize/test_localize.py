@@ -105,13 +105,13 @@ def test_slots_are_read_where_they_stand_in_one_forward(slotted, monkeypatch):
         logits = adapter.model(input_ids=inputs.input_ids, **inputs.vision).logits[0, -4:]
     thought = logits[:, number_ids(slotted)].double().softmax(-1).numpy()
     handle = adapter.model.register_forward_pre_hook(lambda *_: runs.append(1))
-    found = slotted.localize_region(IMAGE, QUESTION)
+    result = slotted.localize_region(IMAGE, QUESTION)
     handle.remove()
     assert len(runs) == 1
     assert slotted.probabilities(IMAGE, QUESTION) == pytest.approx(thought, rel=1e-4)
-    p = covered(thought, found.grid)
-    assert found.grid == decode_region(thought, 0.1).numbers
-    assert found.confidence == pytest.approx(1 / (1 + np.exp(0.2) * ((1 - p) / p) ** 1.3), rel=1e-4)
+    p = covered(thought, result.grid)
+    assert result.grid == decode_region(thought, 0.1).numbers
+    assert result.confidence == pytest.approx(1 / (1 + np.exp(0.2) * ((1 - p) / p) ** 1.3), rel=1e-4)
 
 
 def test_slots_in_a_question_do_not_count(slotted, localizer):
@@ -124,9 +124,9 @@ def test_slots_in_a_question_do_not_count(slotted, localizer):
 def test_every_region_is_valid(kind, doubt, request):
     base = request.getfixturevalue(kind)
     finder = GridVlmLocalizer(base.adapter, calibration=Calibration(doubt))
-    found = [finder.localize_region(IMAGE, question) for question in QUESTIONS]  # Region refuses what is not valid
-    assert all(0 <= region.confidence <= 1 for region in found)
-    assert len({region.confidence for region in found}) > 1 or doubt == 0
+    result = [finder.localize_region(IMAGE, question) for question in QUESTIONS]  # Region refuses what is not valid
+    assert all(0 <= region.confidence <= 1 for region in result)
+    assert len({region.confidence for region in result}) > 1 or doubt == 0
 
 
 @pytest.mark.parametrize("wanted", ["2 3 5 6", "5 6 2 3", "7 7 0 0", "0 0 7 7"])
@@ -149,11 +149,11 @@ def test_words_and_numbers_off_the_grid_are_not_heard(localizer, monkeypatch):
 def test_the_question_and_the_image_matter(localizer):
     """Otherwise the tests above would pass for a locator that reads neither."""
     other = IMAGE.transpose(Image.Transpose.ROTATE_180)
-    found = {
+    result = {
         localizer.localize_region(*pair).confidence
         for pair in [(IMAGE, QUESTION), (other, QUESTION), (IMAGE, "where is the cat?")]
     }
-    assert len(found) == 3
+    assert len(result) == 3
 
 
 @pytest.mark.parametrize("kind", ["localizer", "slotted"])
@@ -175,9 +175,11 @@ def test_the_calibration_of_the_checkpoint_and_none(slotted, localizer):
     assert Calibration.of(localizer.adapter.model.config, "x") == Calibration(None, 1, 0)
 
 
-@pytest.mark.parametrize("told", [{"doubt": 0.7}, {"scale": -1}, {"words": 1}, [1], {"shift": "low"}, {"doubt": "x"}])
-def test_a_calibration_that_cannot_be_is_refused(localizer, monkeypatch, told):
-    monkeypatch.setattr(localizer.adapter.model.config, "crop_region", told, raising=False)
+@pytest.mark.parametrize(
+    "settings", [{"doubt": 0.7}, {"scale": -1}, {"words": 1}, [1], {"shift": "low"}, {"doubt": "x"}]
+)
+def test_a_calibration_that_cannot_be_is_refused(localizer, monkeypatch, settings):
+    monkeypatch.setattr(localizer.adapter.model.config, "crop_region", settings, raising=False)
     with pytest.raises(ModelError, match="crop_region"):
         GridVlmLocalizer(localizer.adapter)
 

@@ -60,10 +60,10 @@ def test_a_config_that_names_the_format_is_fed(llava):
     llava.model.config.crop_region = {"format": "brackets", "doubt": 0.1, "scale": 2.0, "shift": 0.5}
     localizer = localizer_for(llava)
     assert isinstance(localizer, GridVlmLocalizer)
-    found = localizer.localize(IMAGE, QUESTION)
-    assert found.region.source == "predicted" and found.notices == ()
+    located = localizer.localize(IMAGE, QUESTION)
+    assert located.region.source == "predicted" and located.notices == ()
     own, other = (GridVlmLocalizer(llava, BRACKETS, each) for each in (Calibration(0.1, 2.0, 0.5), Calibration()))
-    assert own.localize_region(IMAGE, QUESTION) == found.region != other.localize_region(IMAGE, QUESTION)
+    assert own.localize_region(IMAGE, QUESTION) == located.region != other.localize_region(IMAGE, QUESTION)
 
 
 def test_a_grounding_model_needs_no_config(qwen):
@@ -77,9 +77,9 @@ def test_what_is_no_localizer_is_told_what_is(folder):
         CropEngine.from_pretrained(folder, folder)
 
 
-@pytest.mark.parametrize("told", [{"format": "poem"}, {"format": ["brackets"]}, {"format": "brackets", "doubt": 7}])
-def test_a_config_that_cannot_be_read_is_refused(llava, told):
-    llava.model.config.crop_region = told
+@pytest.mark.parametrize("settings", [{"format": "poem"}, {"format": ["brackets"]}, {"format": "brackets", "doubt": 7}])
+def test_a_config_that_cannot_be_read_is_refused(llava, settings):
+    llava.model.config.crop_region = settings
     with pytest.raises(ModelError, match="crop_region in the config of"):
         localizer_for(llava)
 
@@ -131,9 +131,9 @@ def test_the_size_that_a_model_reads_is_what_its_processor_makes(family, patch, 
 )
 def test_pixels_are_those_that_the_model_reads(qwen, monkeypatch, numbers, grid):
     assert qwen.input_size(IMAGE.size) == (196, 112)
-    found = says(writes(qwen, BOXES["qwen2_5_vl"]), monkeypatch, BOX % numbers)
-    assert found.region.grid == grid
-    assert (found.region.source, found.region.confidence, found.notices) == ("predicted", None, [])
+    located = says(writes(qwen, BOXES["qwen2_5_vl"]), monkeypatch, BOX % numbers)
+    assert located.region.grid == grid
+    assert (located.region.source, located.region.confidence, located.notices) == ("predicted", None, [])
 
 
 def test_the_other_units(llava, monkeypatch):

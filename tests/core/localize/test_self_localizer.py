@@ -62,9 +62,9 @@ def test_attention_is_the_model_s_own(adapters, size):
     how = {"max_new_tokens": 1, "do_sample": False, "output_attentions": True, "return_dict_in_generate": True}
     own = adapters[1].model.generate(**inputs.kwargs, **how).attentions[0]
     for adapter in adapters:
-        found = early_attention(adapter, inputs, [0, 2], text)
-        assert set(found) == {0, 2}
-        for layer, weights in found.items():
+        result = early_attention(adapter, inputs, [0, 2], text)
+        assert set(result) == {0, 2}
+        for layer, weights in result.items():
             rows = own[layer][0, :, -text:][..., inputs.visual[0]]
             assert weights == pytest.approx(rows.numpy(), abs=EXACT)
 
@@ -85,17 +85,17 @@ def test_no_layer_runs_beyond_the_last_that_is_read_and_nothing_stays_on_the_mod
 
 
 def test_a_region_with_and_without_what_is_encoded_already(adapters):
-    found = []
+    result = []
     for adapter in adapters:
         localizer = SelfLocalizer(adapter, AttentionRule.plain(4, 4))
         prepared = adapter.prepare(sample_image(), QUESTION)
-        looked = localizer.localize_from_features(prepared, adapter.encode(prepared), sample_image().size)
+        shared = localizer.localize_from_features(prepared, adapter.encode(prepared), sample_image(), QUESTION)
         finding = localizer.localize(sample_image(), QUESTION)
-        assert looked.region == finding.region == localizer.localize_region(sample_image(), QUESTION)
+        assert shared.region == finding.region == localizer.localize_region(sample_image(), QUESTION)
         assert (finding.region.source, finding.region.confidence) == ("predicted", None)
-        assert looked.flops == finding.flops - adapter.vision_flops(prepared)
-        found.append(looked.region.grid)
-    assert found[0] == found[1]
+        assert shared.flops == finding.flops - adapter.vision_flops(prepared)
+        result.append(shared.region.grid)
+    assert result[0] == result[1]
     assert localizer.weights_bytes == 0
 
 
@@ -147,14 +147,14 @@ def test_the_engine_encodes_the_image_once_for_region_and_answer(adapter):
     localizer = SelfLocalizer(adapter, AttentionRule((AttentionTerm(1, 2, "last", 1.0),)))
     engine = CropEngine(adapter, localizer, warm_up=False)
     config = CropConfig(budget=Budget(share=0.75), max_new_tokens=2, repeats=1)
-    found = engine.answer(sample_image(), QUESTION, config, memory=False)
+    result = engine.answer(sample_image(), QUESTION, config, memory=False)
     prepared = adapter.prepare(sample_image(), QUESTION)
-    assert found.trace.region == localizer.localize_region(sample_image(), QUESTION)
+    assert result.trace.region == localizer.localize_region(sample_image(), QUESTION)
     assert (
-        found.cost.localizer_flops
-        == localizer.localize_from_features(prepared, adapter.encode(prepared), sample_image().size).flops
+        result.cost.localizer_flops
+        == localizer.localize_from_features(prepared, adapter.encode(prepared), sample_image(), QUESTION).flops
     )
-    assert found.cost.localizer_weights_bytes == 0
+    assert result.cost.localizer_weights_bytes == 0
 
 
 def test_a_rule_that_nobody_measured_is_said_to_be_a_guess(adapter):

@@ -1,0 +1,75 @@
+"""Lines in the frame of their page, however it is turned: what stands beside and below what. Pure numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from crop_core.localize.text.lines import Floats, Line
+
+SAME_ROW = 0.5  # of the lower line's height, that two lines of a row share
+SAME_COLUMN = 0.3  # of the narrower line's width, that two lines of a column share
+BELOW = 2.5  # heights of the upper line, between it and the one below
+OVERLAP = 0.6  # heights of a line by which its neighbour may begin before its end
+
+
+class Page:
+    """lines: of one image. Raises no error for none.
+
+    The frame has its x axis along the reading direction that most letters have. boxes: (L, 4) left, top, right, bottom
+    in the frame, in pixels.
+    """
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.lines = list(lines)
+        corners = np.array([line.quad for line in lines]).reshape(-1, 4, 2) @ self._axes.T
+        self.boxes = np.concatenate([corners.min(1), corners.max(1)], axis=1)  # (L, 4)
+
+    @cached_property
+    def _axes(self) -> Floats:
+        """(2, 2): the frame's axes. The direction is the median of the lines', around the one with most letters."""
+        if not self.lines:
+            return np.eye(2)
+        directions = np.array([line.direction for line in self.lines])
+        angles = np.arctan2(directions[:, 1], directions[:, 0])
+        letters = np.array([1 + len(line.text) for line in self.lines])
+        quarter = np.round(angles / (np.pi / 2)) % 4
+        main = max(set(quarter.tolist()), key=lambda each: letters[quarter == each].sum())
+        own = (angles - main * np.pi / 2 + np.pi) % (2 * np.pi) - np.pi
+        chosen = np.repeat(own[quarter == main], letters[quarter == main])
+        turn = float(np.median(chosen)) + main * np.pi / 2
+        return np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+
+    @property
+    def reading_order(self) -> list[int]:
+        """Lines from top to bottom."""
+        middles = (self.boxes[:, 1] + self.boxes[:, 3]) / 2
+        return sorted(range(len(self.lines)), key=lambda number: (middles[number], self.boxes[number, 0]))
+
+    def height(self, number: int) -> float:
+        """Of a line, across its reading direction."""
+        return self.lines[number].height
+
+    def right_of(self, number: int) -> list[int]:
+        """Lines of the same row behind this one, nearest first."""
+        left, top, right, bottom = self.boxes[number]
+        found = []
+        for other, (x0, y0, _, y1) in enumerate(self.boxes):
+            shared = min(bottom, y1) - max(top, y0)
+            begins_behind = x0 > right - OVERLAP * self.height(number) and x0 > left
+            if other != number and begins_behind and shared > SAME_ROW * min(bottom - top, y1 - y0):
+                found.append((float(x0), other))
+        return [other for _, other in sorted(found)]
+
+    def below(self, number: int) -> list[int]:
+        """Lines closely under this one, nearest first."""
+        left, _, right, bottom = self.boxes[number]
+        found = []
+        for other, (x0, y0, x1, _) in enumerate(self.boxes):
+            shared, gap = min(right, x1) - max(left, x0), y0 - bottom
+            near = -OVERLAP * self.height(number) < gap < BELOW * self.height(number)
+            if other != number and near and shared > SAME_COLUMN * min(right - left, x1 - x0):
+                found.append((float(y0), other))
+        return [other for _, other in sorted(found)]

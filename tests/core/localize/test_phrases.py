@@ -1,0 +1,59 @@
+"""Phrases of questions: a table of questions of the kinds that people ask, and what a detector is to look for."""
+
+from pathlib import Path
+
+import pytest
+
+from crop_core.localize.phrases import question_phrases
+
+DATA = Path(__file__).parent / "data"
+
+
+def table(name):
+    """(question, phrases) of each line."""
+    lines = [line.split("\t") for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
+    return [
+        (question, tuple(each.strip() for each in phrases.split("|") if each.strip())) for question, phrases in lines
+    ]
+
+
+def share_right(rows):
+    return sum(question_phrases(question).phrases == phrases for question, phrases in rows) / len(rows)
+
+
+def test_phrases_of_questions_written_with_the_rules():
+    rows = table("questions.tsv")
+    assert len({question for question, _ in rows}) == len(rows) >= 200
+    assert share_right(rows) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("question", "side"),
+    [
+        ("What is left of the dog?", "left"),
+        ("What is to the right of the chair?", "right"),
+        ("Who is standing on the right side of the bus?", "right"),
+        ("What is on top of the refrigerator?", "above"),
+        ("what is under the desk", "below"),
+        ("What's next to the laptop?", "around"),
+        ("Which object is between the two cars?", "around"),
+        ("Is the ball left of the cat?", None),
+        ("What color is the car to the left of the bus?", None),
+        ("What is on the table?", None),
+        ("What is in front of you?", None),
+    ],
+)
+def test_the_side_of_an_answer_that_is_not_named(question, side):
+    assert question_phrases(question).side == side
+
+
+@pytest.mark.parametrize("question", ["", "?", "...", "what", "日本語の質問は?", "1", "a" * 500, "the the the", "'s"])
+def test_any_text_has_phrases_or_none(question):
+    found = question_phrases(question)
+    assert all(phrase == phrase.strip().lower() and phrase for phrase in found.phrases)
+    assert found.phrases or found.side is None
+
+
+def test_case_marks_and_spaces_change_nothing():
+    plain = question_phrases("What is the man's dog holding?")
+    assert question_phrases("  WHAT is\tthe man’s   dog holding ") == plain
