@@ -5,6 +5,7 @@ Knows nothing of regions, pruning or costs.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,6 +85,14 @@ class PreparedInputs:
     tokens: dict[str, torch.Tensor] = field(default_factory=dict)
     positions: torch.Tensor | None = None
 
+    def kwargs(self, encoded: Any) -> dict[str, Any]:
+        """Arguments for one model.generate or forward with the encoded images; new ones each time, since generate
+        modifies them.
+        """
+        places = {} if self.positions is None else {"position_ids": self.positions}
+        prompt = {"input_ids": self.input_ids, "attention_mask": self.attention_mask, **self.tokens, **places}
+        return {**prompt, "mm_encoder_outputs": {"image": copy.copy(encoded)}}
+
 
 def as_list(images: Images) -> tuple[Image.Image, ...]:
     """One image or several as a tuple."""
@@ -116,6 +125,7 @@ class Adapter(Protocol):
     token_keys: ClassVar[tuple[str, ...]]  # of PreparedInputs.tokens
     written_type: int  # token_type_ids of generated tokens
     folder: Path | None  # the checkpoint's
+    notices: Sequence[str]  # for the user, about the checkpoint
 
     @property
     def device(self) -> torch.device:
@@ -134,6 +144,17 @@ class Adapter(Protocol):
         """Number of decoder layers of the language model."""
 
     @property
+    def max_new_tokens(self) -> int:
+        """Longest answer where a request names none."""
+
+    @property
+    def short_answer_request(self) -> str:
+        """The sentence below a question that asks for a short answer; "" where nothing has to."""
+
+    def ends(self, ids: Sequence[int]) -> bool:
+        """Whether generated ids (T,) end with an end token, and not at a limit."""
+
+    @property
     def stack(self) -> DecoderStack:
         """The decoder layers, as the pruning hooks see them."""
 
@@ -147,6 +168,12 @@ class Adapter(Protocol):
 
     def layout(self, image_size: tuple[int, int], images: int = 1) -> TokenLayout:
         """Layout of the visual tokens of one of `images` images, of (width, height) pixels."""
+
+    def unfamiliar(self, images: Images) -> str:
+        """What the model knows instead, in the plural, where an image is unlike those of its training; else ""."""
+
+    def fitted_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) at which a (width, height) image is passed to the processor."""
 
     def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) to which the model resizes an image: the space of the pixel coordinates that it writes."""
@@ -181,3 +208,8 @@ class Adapter(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write model and processor as a checkpoint folder that `load` reads."""
+
+
+def dtype_name(adapter: Adapter) -> str:
+    """ "float32" and the like."""
+    return str(adapter.dtype).removeprefix("torch.")

@@ -5,38 +5,50 @@ A family is one file in `families/`: supported checkpoints, preprocessing, place
 
 from __future__ import annotations
 
-import re
+import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
+from PIL import Image
 
-from crop_core.io.images import reduced, reduced_size
 from crop_core.measure.flops import counted
-from crop_core.models.adapter import Images, ModelError, PreparedInputs, TokenLayout, TowerAttention, Turn, as_list
+from crop_core.models.adapter import (
+    Adapter,
+    Images,
+    ModelError,
+    PreparedInputs,
+    TokenLayout,
+    TowerAttention,
+    Turn,
+    as_list,
+)
+from crop_core.models.chat_template import PublishedChat
 from crop_core.models.decoder import DecoderStack
+from crop_core.models.finite import check_features
+from crop_core.models.text_adapter import TextAdapter
+
+LAYOUT = {"input_data_format": "channels_last"}  # of every image; at 1 or 3 px a side a processor would have to guess
 
 
 @dataclass(eq=False)
-class BaseAdapter:
+class BaseAdapter(TextAdapter):
     """One loaded checkpoint of transformers. Arrays are batch 1; N visual tokens, width D, prompt length L."""
 
-    name: str
-    model: Any
-    processor: Any
     folder: Path | None = None
+    notices: Sequence[str] = ()  # for the user, about the checkpoint
     _vision_flops: dict[tuple[tuple[int, ...], ...], int] = field(default_factory=dict, init=False, repr=False)
 
-    fallback_prompt = "{image}\n{question}"  # for checkpoints without a chat template; earlier turns are not supported
     vision_keys: ClassVar[tuple[str, ...]] = ("pixel_values",)  # outputs of the processor for `encode`
     token_keys: ClassVar[tuple[str, ...]] = ()  # its outputs per prompt token besides the ids
     vision_types: ClassVar[tuple[str, ...]] = ()  # config.model_type of supported towers, empty for all
     text_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2")  # and of the language models
     causal: ClassVar[bool] = True  # no prompt token attends to a later one; required by FlashAttention
     written_type = 0  # token_type_ids of generated tokens
+    max_side: float = math.inf  # pixels of an image's longer side that the processor can be given
     first_prunable = 1  # first decoder layer from which visual tokens can be pruned
 
     def __post_init__(self) -> None:
@@ -53,10 +65,10 @@ class BaseAdapter:
                 f"supported are {supported}."
             )
 
-    @property
-    def tokenizer(self) -> Any:
-        """The checkpoint's own tokenizer."""
-        return self.processor.tokenizer
+    @classmethod
+    def published_chat(cls, config: Any, tokenizer: Any) -> PublishedChat | None:
+        """The family's chat prompt, for checkpoints without a chat template; None for a prompt that is none."""
+        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
@@ -69,11 +81,6 @@ class BaseAdapter:
     def dtype(self) -> torch.dtype:
         """The precision the model runs in."""
         return self.model.dtype
-
-    @property
-    def image_token_id(self) -> int:
-        """The id of the image placeholder in `input_ids`."""
-        return self.model.config.image_token_id
 
     @property
     def layers(self) -> int:
@@ -90,32 +97,12 @@ class BaseAdapter:
         """The decoder: its `layers` and its config."""
         return self.model.model.language_model
 
-    @cached_property
-    def _special(self) -> list[str]:
-        """Special tokens, which a question must not contain."""
-        added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
-        return [*self.tokenizer.all_special_tokens, *added, self.processor.image_token]
-
-    def prompt(self, question: str, images: int = 1, history: Sequence[Turn] = ()) -> str:
-        """The chat prompt of a question about `images` images, after earlier turns; special tokens in the texts become
-        spaces.
-        """
-        texts = [_without(text, self._special) for turn in (*history, (question,)) for text in turn]
-        if not self.processor.chat_template:
-            image = "\n".join([self.processor.image_token] * images)
-            return self.fallback_prompt.format(image=image, question=texts[-1])
-        turns: list[dict[str, Any]] = [
-            {"role": "assistant" if number % 2 else "user", "content": [{"type": "text", "text": text}]}
-            for number, text in enumerate(texts)
-        ]
-        turns[0]["content"] = [{"type": "image"}] * images + turns[0]["content"]
-        return self.processor.apply_chat_template(turns, add_generation_prompt=True)
-
     def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
         """Input tensors (1, L) and pixel tensors, as made by the checkpoint's own processor."""
         images = as_list(images)
         prompt = self.prompt(question, len(images), history)
-        output = self.processor(images=[[reduced(each) for each in images]], text=[prompt], return_tensors="pt")
+        given = [[self.fitted(each) for each in images]]
+        output = self.processor(images=given, text=[prompt], return_tensors="pt", **LAYOUT, **self._specials(prompt))
         vision = {key: self._on_device(output[key]) for key in self.vision_keys}
         tokens = {key: output[key].to(self.device) for key in self.token_keys}
         return self._prepared(output["input_ids"], vision, images, tokens)
@@ -131,7 +118,7 @@ class BaseAdapter:
         if placeholders != expected:
             raise ModelError(
                 f"The processor of {self.name} makes {placeholders} placeholders for {expected} visual tokens of "
-                f"{len(images)} image(s); correct its processor_config.json and its chat template."
+                f"{len(images)} image(s); correct its processor_config.json, or image_token_id in its config.json."
             )
         max_length = getattr(self.model.config.text_config, "max_position_embeddings", None)
         if max_length and ids.shape[1] > max_length:
@@ -151,11 +138,21 @@ class BaseAdapter:
     def layout(self, image_size: tuple[int, int], images: int = 1) -> TokenLayout:
         """Layout of the visual tokens of one of `images` images, of (width, height) pixels."""
         own = self._layout if images == 1 else self._layout_of_several
-        return own(reduced_size(image_size)).scaled(image_size)
+        return own(self.fitted_size(image_size)).scaled(image_size)
 
     def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of a (width, height) image as passed to the processor, or as resized by the family."""
-        return reduced_size(image_size)
+        return self.fitted_size(image_size)
+
+    def fitted(self, image: Image.Image) -> Image.Image:
+        """The image as passed to the processor: itself, or resized to `max_side`."""
+        size = self.fitted_size(image.size)
+        return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
+
+    def fitted_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size after `fitted` of an image of this (width, height)."""
+        factor = min(1.0, self.max_side / max(size))
+        return max(1, round(factor * size[0])), max(1, round(factor * size[1]))
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
         """Layout of a single image of this size at the processor."""
@@ -166,17 +163,33 @@ class BaseAdapter:
         return self._layout(size)
 
     def encode(self, inputs: PreparedInputs) -> Any:
-        """Run vision tower and projector; pooler_output is a list of one (N, D) tensor, or (1, N, D), of all images."""
+        """Run vision tower and projector; pooler_output is a list of one (N, D) tensor, or (1, N, D), of all images.
+        NotFiniteError for features that are no numbers.
+        """
         with torch.no_grad():
             out = self.model.model.get_image_features(**inputs.vision, return_dict=True)
         features = out.pooler_output  # the rows of a tensor may be tiles
         out.pooler_output = (
             features.reshape(1, -1, features.shape[-1]) if torch.is_tensor(features) else [_one(features)]
         )
+        self._check_count(sum(map(len, out.pooler_output)), inputs)
+        check_features(cast(Adapter, self), out.pooler_output)
         levels = getattr(out, "deepstack_features", None)
         if levels is not None:
             out.deepstack_features = [[_one(level)] for level in levels]
         return out
+
+    def _check_count(self, features: int, inputs: PreparedInputs) -> None:
+        placeholders = int(inputs.visual.sum())
+        if features != placeholders:
+            raise ModelError(
+                f"{self.name} computes {features} features for the {placeholders} placeholders of its processor; take "
+                "processor_config.json and preprocessor_config.json from the same model."
+            )
+
+    def unfamiliar(self, images: Images) -> str:
+        """What the model knows instead, for a family and checkpoint that can tell an unfamiliar image."""
+        return ""
 
     def record_tower(self) -> Any:
         """ModelError, unless a family with a class token overrides it."""
@@ -192,7 +205,7 @@ class BaseAdapter:
     @torch.no_grad()
     def embed_question(self, question: str) -> torch.Tensor:
         """(T, D) embeddings of the question's tokens, without special tokens."""
-        ids = self.tokenizer.encode(_without(question, self._special), add_special_tokens=False)
+        ids = self.question_ids(question)
         return self.model.get_input_embeddings()(torch.tensor(ids, dtype=torch.long, device=self.device))
 
     def vision_flops(self, inputs: PreparedInputs) -> int:
@@ -205,47 +218,15 @@ class BaseAdapter:
     def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
-    def placed(self, prompt: str, tokens: Sequence[int]) -> torch.Tensor:
-        """(1, L) ids of a prompt, each image token repeated once per visual token of its image."""
-        ids, counts = self.tokenizer(prompt)["input_ids"], iter(tokens)
-        if ids.count(self.image_token_id) != len(tokens):
-            raise ModelError(
-                f"The prompt of {self.name} holds {ids.count(self.image_token_id)} images instead of {len(tokens)}; "
-                "correct its chat template, its tokenizer's image token or image_token_id in config.json."
-            )
-        return torch.tensor(
-            [[x for each in ids for x in [each] * (next(counts) if each == self.image_token_id else 1)]]
-        )
-
-    def unknown_words(self, question: str) -> list[str]:
-        """Words that the tokenizer maps to its unknown token, in order, each once."""
-        unknown = self.tokenizer.unk_token_id
-        if unknown is None:
-            return []
-        words = dict.fromkeys(re.findall(r"\w+", question))
-        return [word for word in words if unknown in self.tokenizer.encode(word, add_special_tokens=False)]
-
-    def decode(self, ids: list[int]) -> str:
-        """Text of generated ids (T,), special tokens left out, stripped."""
-        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
-
-    def token_text(self, token_id: int) -> str:
-        """One generated token as text; special tokens show their own name."""
-        return self.tokenizer.decode([token_id]) or str(self.tokenizer.convert_ids_to_tokens(token_id))
-
     def save(self, folder: Path) -> None:
-        """Model and processor as a checkpoint folder, the weights in safetensors."""
+        """Model, processor and own generation settings as a checkpoint folder, the weights in safetensors."""
         self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)
+        own = self.folder and self.folder / "generation_config.json"
+        if own and own.is_file():
+            shutil.copy(own, folder)
 
 
 def _one(features: Sequence[torch.Tensor]) -> torch.Tensor:
     """(N, D) of the features (N_i, D) of several images."""
     return features[0] if len(features) == 1 else torch.cat(list(features))
-
-
-def _without(text: str, pieces: list[str]) -> str:
-    """`text` with every piece replaced by a space: a question must not smuggle in an image placeholder."""
-    for piece in pieces:
-        text = text.replace(piece, " ")
-    return text

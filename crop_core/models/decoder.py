@@ -77,8 +77,7 @@ class DecoderStack:
 
     layers: the L decoder layers. rope: (q, k, cos, sin) -> rotated (q, k). config: the text model's, for its attention
     kind.
-    first_prunable: first layer that can be cut; transformers sizes its masks by the first layer of each attention type,
-    which must stay unpruned.
+    first_prunable: first layer that can be cut.
     window: length of the sliding attention window, None where attention is full.
     """
 
@@ -95,10 +94,8 @@ class DecoderStack:
         first_prunable: above 1 for models that modify visual tokens in their first layers.
         """
         config, layers = text_model.config, text_model.layers
-        kinds = list(getattr(config, "layer_types", None) or ["full_attention"] * len(layers))
-        first = max(first_prunable, 1 + max(kinds.index(kind) for kind in set(kinds)))
         rope = sys.modules[type(layers[0].self_attn).__module__].apply_rotary_pos_emb
-        return cls(layers, rope, config, first, _window(config, kinds))
+        return cls(layers, rope, config, first_prunable, _window(config))
 
     @property
     def attention(self) -> str:
@@ -106,10 +103,9 @@ class DecoderStack:
         return str(self.config._attn_implementation)
 
 
-def _window(config: Any, kinds: list[str]) -> int | None:
-    window = getattr(config, "sliding_window", None)
-    typed = getattr(config, "layer_types", None)
-    slides = "sliding_attention" in kinds if typed else getattr(config, "use_sliding_window", True)
+def _window(config: Any) -> int | None:
+    window, kinds = getattr(config, "sliding_window", None), getattr(config, "layer_types", None)
+    slides = "sliding_attention" in kinds if kinds else getattr(config, "use_sliding_window", True)
     return int(window) if window and slides else None
 
 

@@ -11,12 +11,11 @@ from typing import Any
 
 import torch
 
-from crop_core.io.images import reduced
 from crop_core.models.adapter import Images, PreparedInputs, Turn, as_list
-from crop_core.models.base_adapter import BaseAdapter
+from crop_core.models.base_adapter import LAYOUT, BaseAdapter
 
 CHUNK = 2**18  # values looked up at a time
-BYTES = {"do_rescale": False, "do_normalize": False}
+BYTES = {"do_rescale": False, "do_normalize": False, **LAYOUT}
 
 
 class FastPreprocessAdapter(BaseAdapter):
@@ -26,7 +25,7 @@ class FastPreprocessAdapter(BaseAdapter):
         """Input tensors (1, L) and pixel tensors, equal to those of the checkpoint's own processor."""
         images = as_list(images)
         processor = self.processor.image_processor
-        output = processor([[reduced(each) for each in images]], return_tensors="pt", **BYTES)
+        output = processor([[self.fitted(each) for each in images]], return_tensors="pt", **BYTES)
         output["pixel_values"] = output["pixel_values"].to(torch.uint8)  # some processors return float32
         vision = {key: output[key].to(self.device) for key in self.vision_keys}
         pixels = vision["pixel_values"]

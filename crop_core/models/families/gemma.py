@@ -6,10 +6,13 @@ Sources: Gemma Team, Gemma 3, arXiv 2503.19786; Beyer et al., PaliGemma, arXiv 2
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from crop_core.models.adapter import ModelError, TokenLayout
 from crop_core.models.base_adapter import BaseAdapter
+from crop_core.models.chat_template import PublishedChat
+from crop_core.models.families.published_chats import GEMMA
 from crop_core.models.geometry import Framing, grid_layout
 
 
@@ -26,6 +29,11 @@ class Gemma3Adapter(BaseAdapter):
                 f"{self.name} pans and scans its images, which is not supported; set do_pan_and_scan to false."
             )
 
+    @classmethod
+    def published_chat(cls, config: Any, tokenizer: Any) -> PublishedChat | None:
+        """That of the instruction-tuned models."""
+        return GEMMA
+
     @property
     def tokens(self) -> int:
         """Number of visual tokens per image."""
@@ -38,8 +46,21 @@ class Gemma3Adapter(BaseAdapter):
 
 
 class PaliGemmaAdapter(Gemma3Adapter):
-    """One token per patch; image and question attend to each other."""
+    """One token per patch; image and question attend to each other. The prompt is its task "answer en", which asks for
+    a short answer; each question is read by itself.
+    """
 
     text_types = ("gemma", "gemma2")
     written_type = 1  # 0 is for the prompt, whose attention is bidirectional
-    fallback_prompt = "{image}answer en {question}"
+    short_request = ""  # "answer en" asks for it
+
+    @classmethod
+    def published_chat(cls, config: Any, tokenizer: Any) -> None:
+        """None: PaliGemma's prompt is a prefix."""
+
+    def _chat(self, texts: Sequence[str], images: int) -> str:
+        """The images side by side, then the last question, without a request for a short answer."""
+        if self.processor.chat_template:
+            return super()._chat(texts, images)
+        question = texts[-1].removesuffix(BaseAdapter.short_request).rstrip()
+        return f"{self.processor.image_token * images}answer en {question}"

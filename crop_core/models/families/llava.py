@@ -13,12 +13,15 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from crop_core.io.images import reduced
 from crop_core.models.adapter import Images, ModelError, PreparedInputs, TokenLayout, TowerAttention, Turn, as_list
 from crop_core.models.base_adapter import BaseAdapter
+from crop_core.models.chat_template import PublishedChat
+from crop_core.models.familiar_images import FamiliarImages
+from crop_core.models.families.published_chats import VICUNA, of_llava
 from crop_core.models.fast_preprocess import BYTES, normalized
 from crop_core.models.geometry import Framing, grid_layout
 
+PADDED_SIDE = 4096  # pixels, far above a tower's input: a larger square takes seconds and gigabytes
 TOWER_LAYER = -2  # its output is the input of LLaVA's projectors
 
 
@@ -26,21 +29,44 @@ class LlavaAdapter(BaseAdapter):
     """CLIP tower with or without its class token, one view of the image."""
 
     vision_types = ("clip_vision_model",)
-    fallback_prompt = "USER: {image}\n{question} ASSISTANT:"
+
+    @classmethod
+    def published_chat(cls, config: Any, tokenizer: Any) -> PublishedChat:
+        """That of its language model, Vicuna's unless the vocabulary is another one's."""
+        return of_llava(tokenizer, VICUNA)
 
     def __post_init__(self) -> None:
         fill_processor(self.processor, self.model.config)
         self.framing = Framing.of(self.processor.image_processor)
+        if self.framing.pad_square:
+            self.max_side = PADDED_SIDE
+        self.familiar = FamiliarImages.load(self.folder)
 
     def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
         """Input tensors (1, L) and pixels, equal to the processor's; its checks and slow last steps are done here."""
         images = as_list(images)
         processor = self.processor.image_processor
-        pixels = torch.stack([_bytes(processor, reduced(image)) for image in images])
+        pixels = torch.stack([_bytes(processor, self.fitted(image)) for image in images])
         tokens = [self._placeholders(each.shape) for each in pixels]
         ids = self.placed(self.prompt(question, len(images), history), tokens)
         values = normalized(pixels.flatten(2).to(self.device), processor, self.dtype).reshape(pixels.shape)
         return self._prepared(ids, {"pixel_values": values}, images, {})
+
+    def unfamiliar(self, images: Images) -> str:
+        """What the model was trained on, where one of these images is unlike that; "" for a checkpoint that does not
+        say.
+        """
+        if self.familiar is None or all(self.familiar.knows(self.tower_states(image)) for image in as_list(images)):
+            return ""
+        return self.familiar.known
+
+    @torch.no_grad()
+    def tower_states(self, image: Image.Image) -> list[torch.Tensor]:
+        """By layer, from the embedding on: features (T, W) of the T tokens in the visible part of an image."""
+        pixels = self.prepare(image, "?").vision["pixel_values"]
+        states = self.model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
+        visible = torch.from_numpy(self.layout(image.size).in_sight)
+        return [state[0, -len(visible) :][visible.to(state.device)] for state in states]
 
     def record_tower(self) -> ClsAttentionRecorder:
         """Context manager that records the CLIP tower's class-token attention."""

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from transformers.image_processing_utils import select_best_resolution
 
 from crop_core.models.adapter import ModelError, TokenLayout
+from crop_core.models.chat_template import PublishedChat
 from crop_core.models.families.llava import fill_processor
+from crop_core.models.families.published_chats import MISTRAL, ONEVISION, VICUNA, of_llava
 from crop_core.models.fast_preprocess import FastPreprocessAdapter
 from crop_core.models.geometry import Framing, grid_layout
 
@@ -30,6 +32,11 @@ class LlavaNextAdapter(FastPreprocessAdapter):
     vision_keys: ClassVar[tuple[str, ...]] = ("pixel_values", "image_sizes")
     vision_types: ClassVar[tuple[str, ...]] = ("clip_vision_model",)
     strategy: ClassVar[str] = "default"  # vision_feature_select_strategy with one feature per patch
+
+    @classmethod
+    def published_chat(cls, config: Any, tokenizer: Any) -> PublishedChat:
+        """That of its language model."""
+        return of_llava(tokenizer, MISTRAL if config.text_config.model_type == "mistral" else VICUNA)
 
     @classmethod
     def check(cls, name: str, config: Any) -> None:
@@ -73,6 +80,11 @@ class LlavaOnevisionAdapter(LlavaNextAdapter):
     vision_keys = ("pixel_values", "image_sizes", "batch_num_images")
     vision_types = ("siglip_vision_model",)
     strategy = "full"
+
+    @classmethod
+    def published_chat(cls, config: Any, tokenizer: Any) -> PublishedChat:
+        """Qwen's."""
+        return ONEVISION
 
     def _fill_processor(self, config: Any) -> None:
         """The processor is complete."""
@@ -132,9 +144,11 @@ class AnyRes:
     def _spans(self, ends: tuple[int, int], count: int, start: int, scale: float) -> tuple[Floats, Floats]:
         """(count,) first and last original pixels of `count` tokens over the canvas' cells from ends[0] to ends[1].
 
-        A tile's cells may not reach its end, so that two neighbours lie apart there.
+        A tile's cells may not reach its end, so that two neighbours lie apart there. Of an image so narrow that the
+        model leaves none of its canvas, count is 0.
         """
-        cells, per_tile = ends[0] + (ends[1] - ends[0]) * np.arange(count + 1) / count, self.side // self.patch
+        cells = ends[0] + (ends[1] - ends[0]) * np.arange(count + 1) / max(count, 1)
+        per_tile = self.side // self.patch
         tile, last = np.floor(cells[:-1] / per_tile), np.ceil(cells[1:] / per_tile) - 1
         first_px = tile * self.side + (cells[:-1] - tile * per_tile) * self.patch
         last_px = last * self.side + (cells[1:] - last * per_tile) * self.patch

@@ -6,12 +6,14 @@ Sources: Wang et al., Qwen2-VL, arXiv 2409.12191; Bai et al., Qwen2.5-VL, arXiv 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from crop_core.models.adapter import TokenLayout
+from crop_core.models.chat_template import PublishedChat
+from crop_core.models.families.published_chats import QWEN2, QWEN3
 from crop_core.models.fast_preprocess import FastPreprocessAdapter
 from crop_core.models.geometry import Framing, grid_layout
 
@@ -21,6 +23,11 @@ class QwenVlAdapter(FastPreprocessAdapter):
 
     vision_keys = ("pixel_values", "image_grid_thw")
     text_types: ClassVar[tuple[str, ...]] = ("qwen2_vl_text", "qwen2_5_vl_text")
+
+    @classmethod
+    def published_chat(cls, config: Any, tokenizer: Any) -> PublishedChat:
+        """With the system turn of Qwen2-VL and Qwen2.5-VL."""
+        return QWEN2
 
     def input_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) in whole tokens."""
@@ -58,6 +65,11 @@ class Qwen3VlAdapter(QwenVlAdapter):
     """
 
     text_types = ("qwen3_vl_text",)
+
+    @classmethod
+    def published_chat(cls, config: Any, tokenizer: Any) -> PublishedChat:
+        """Without a system turn."""
+        return QWEN3
 
     def __post_init__(self) -> None:
         self.first_prunable = len(self.model.config.vision_config.deepstack_visual_indexes)

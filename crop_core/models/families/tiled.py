@@ -6,7 +6,9 @@ InternVL, arXiv 2312.14238. Row and column markers between the tiles are text, a
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +16,10 @@ import transformers
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
 from transformers.models.idefics3.image_processing_pil_idefics3 import get_resize_output_image_size
 
-from crop_core.models.adapter import ModelError, TokenLayout
+from crop_core.models.adapter import Images, ModelError, PreparedInputs, TokenLayout, Turn
 from crop_core.models.base_adapter import BaseAdapter
+from crop_core.models.chat_template import PublishedChat
+from crop_core.models.families.published_chats import IDEFICS, INTERNVL, SMOLVLM
 from crop_core.models.geometry import tiled_layout
 
 
@@ -26,6 +30,8 @@ def tiles_of_any_number() -> bool:
 
 class IdeficsAdapter(BaseAdapter):
     """Idefics3 and SmolVLM: the image is enlarged to whole tiles in both directions."""
+
+    short_request = "Give a very brief answer."  # of their evaluation in VLMEvalKit
 
     vision_keys = ("pixel_values", "pixel_attention_mask")
 
@@ -38,6 +44,11 @@ class IdeficsAdapter(BaseAdapter):
                 f"{name} is a {config.model_type} model, which needs transformers 5.23 or later, not "
                 f"{transformers.__version__}; with Python 3.11 or later pip installs it."
             )
+
+    @classmethod
+    def published_chat(cls, config: Any, tokenizer: Any) -> PublishedChat:
+        """By the language model's first token: the first SmolVLMs are of the model type idefics3 too."""
+        return IDEFICS if IDEFICS.begin in tokenizer.get_vocab() else SMOLVLM
 
     @property
     def language_model(self) -> Any:
@@ -64,10 +75,33 @@ class IdeficsAdapter(BaseAdapter):
         return (down, across) if max(down, across) > 1 else (0, 0)
 
 
+class _Told(logging.Filter):
+    """Drops the warning about an ambiguous layout."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "channel dimension is ambiguous" not in record.getMessage()
+
+
 class InternVlAdapter(BaseAdapter):
     """The arrangement of tiles whose aspect ratio is nearest to the image's."""
 
     text_types = ("llama", "qwen2", "qwen3")
+
+    @classmethod
+    def published_chat(cls, config: Any, tokenizer: Any) -> PublishedChat:
+        """Qwen's."""
+        return INTERNVL
+
+    def prepare(self, images: Images, question: str, history: Sequence[Turn] = ()) -> PreparedInputs:
+        """As in BaseAdapter; the processor's warning that it guesses the layout of a narrow image is left out, since it
+        guesses what it has been told.
+        """
+        logger, told = logging.getLogger("transformers.image_utils"), _Told()
+        logger.addFilter(told)
+        try:
+            return super().prepare(images, question, history)
+        finally:
+            logger.removeFilter(told)
 
     def _layout(self, size: tuple[int, int]) -> TokenLayout:
         """Tiles, then the overview if there is more than one tile."""

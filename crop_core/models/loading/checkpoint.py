@@ -1,4 +1,4 @@
-"""Validation of a checkpoint folder before loading: completeness, and dtypes and shapes of its weights.
+"""Validation of a checkpoint folder before loading: completeness, dtypes and shapes of its weights; its revision.
 
 Knows nothing of families and of the hub. Only weight headers are read.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ from crop_core.models.adapter import ModelError
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED = ("pytorch_model*.bin", "*.pth", "*.pt", "*.ckpt", "*.gguf")  # unsupported weight formats
 TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json")
-PROCESSOR = ("processor_config.json", "preprocessor_config.json")
-JSON = (*PROCESSOR, "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.json")
+PROCESSOR, IMAGES = "processor_config.json", "preprocessor_config.json"
+GENERATION = "generation_config.json"
+JSON = (PROCESSOR, IMAGES, "tokenizer.json", "tokenizer_config.json", GENERATION, "chat_template.json")
+ADAPTER = "adapter_config.json"
+MODEL_FILES = (".json", ".jinja", ".model", ".safetensors", ".txt")
+BEGINNING = 2**20  # bytes of a file: all of a small one, the header of weights
 AGAIN = "download or copy it again"
 
 
@@ -35,22 +40,65 @@ def read_config(name: str, folder: Path) -> dict[str, Any]:
     return _json(name, folder / "config.json")
 
 
+def read_generation(name: str, folder: Path) -> dict[str, Any]:
+    """generation_config.json of a checkpoint; empty where there is none."""
+    return _json(name, folder / GENERATION) if (folder / GENERATION).is_file() else {}
+
+
+def read_images(name: str, folder: Path) -> dict[str, Any]:
+    """preprocessor_config.json of a checkpoint; empty where there is none."""
+    return _json(name, folder / IMAGES) if (folder / IMAGES).is_file() else {}
+
+
 def validate_checkpoint(name: str, folder: Path) -> dict[str, StoredTensor]:
     """Check that a checkpoint is complete; returns every tensor of the weights by name.
 
-    Raises ModelError for a folder without safetensors weights, tokenizer or processor, for missing files of the index,
-    and for truncated files.
+    Raises ModelError for a folder without safetensors weights, tokenizer or image processor, for missing files of the
+    index, for truncated files, and for an adapter that is not merged.
     """
+    check_merged(name, folder)
     tensors: dict[str, StoredTensor] = {}
     for file in _weight_files(name, folder):
         tensors |= _tensors(name, folder / file)
-    for what, files in (("tokenizer", TOKENIZER), ("processor", PROCESSOR)):
-        if not any((folder / file).is_file() for file in files):
-            raise ModelError(f"{name} has no {what} (no {files[0]} or {files[1]}); {AGAIN}, with every file.")
     for file in JSON:
         if (folder / file).is_file():
             _json(name, folder / file)
+    if not any((folder / file).is_file() for file in TOKENIZER):
+        raise ModelError(f"{name} has no tokenizer (no {TOKENIZER[0]} or {TOKENIZER[1]}); {AGAIN}, with every file.")
+    if not _has_image_processor(name, folder):
+        raise ModelError(
+            f"{name} has no image processor (no {IMAGES}, nor one in {PROCESSOR}); add that of the model that it was "
+            f"made from, or {AGAIN}, with every file."
+        )
     return tensors
+
+
+def revision(folder: Path) -> str:
+    """Commit of a checkpoint in the hub's cache; else a digest of its files: their names, sizes and beginnings."""
+    if folder.parent.name == "snapshots":
+        return folder.name
+    digest = sha256()
+    for file in sorted(each for each in folder.iterdir() if each.suffix in MODEL_FILES and each.is_file()):
+        digest.update(f"{file.name} {file.stat().st_size} ".encode())
+        with file.open("rb") as opened:
+            digest.update(opened.read(BEGINNING))
+    return f"files {digest.hexdigest()[:12]}"
+
+
+def check_merged(name: str, folder: Path) -> None:
+    """ModelError for an adapter such as LoRA's, which is no model by itself."""
+    if (folder / ADAPTER).is_file():
+        base = _json(name, folder / ADAPTER).get("base_model_name_or_path")
+        raise ModelError(
+            f"{name} is an adapter of {base} ({ADAPTER}); merge it into that model (peft's merge_and_unload) and save "
+            "the result with its processor."
+        )
+
+
+def _has_image_processor(name: str, folder: Path) -> bool:
+    if (folder / IMAGES).is_file():
+        return True
+    return (folder / PROCESSOR).is_file() and "image_processor" in _json(name, folder / PROCESSOR)
 
 
 def _weight_files(name: str, folder: Path) -> list[str]:

@@ -6,8 +6,9 @@ ModelError of one sentence. Knows nothing of the files' contents.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,31 @@ from typing import Any
 from huggingface_hub import HfApi, errors, hf_hub_download
 
 from crop_core.models.adapter import ModelError
+from crop_core.records.formatting import counted, first_line, format_bytes
 
-FILES = re.compile(  # no pickles, no code; of folders only that of a learned PLC
-    r"[^/]+\.(json|jinja|txt|model)|model(-\d+-of-\d+)?\.safetensors|plc/(config\.json|model\.safetensors)"
+log = logging.getLogger(__name__)
+FILES = re.compile(  # no pickles, no code; of folders only those of chat templates and a learned PLC
+    r"[^/]+\.(json|jinja|txt|model)|additional_chat_templates/[^/]+\.jinja|model(-\d+-of-\d+)?\.safetensors|"
+    r"plc/(config\.json|model\.safetensors)"
 )
 TIMEOUT_S = 10  # of the hub
 UNREACHABLE = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError, TimeoutError)
 
 
-def repository_files(repo: str) -> tuple[Path, list[str]]:
-    """Local folder of a repository, with config.json and earlier downloads, and the names of all its files.
+def repository_files(repo: str) -> tuple[Path, dict[str, int]]:
+    """Local folder of a repository, with config.json and earlier downloads, and the bytes of all its files by name.
 
     If the hub is unreachable: the folder that was downloaded last, and no names.
     """
     with _hub_errors(repo):
         try:
-            names = [each.rfilename for each in HfApi().model_info(repo, timeout=TIMEOUT_S).siblings or []]
+            info = HfApi().model_info(repo, timeout=TIMEOUT_S, files_metadata=True)
+            sizes = {each.rfilename: each.size or 0 for each in info.siblings or []}
         except (*UNREACHABLE, errors.HTTPError) as error:
             if isinstance(error, errors.HfHubHTTPError):  # it was reached, and rejected the request
                 raise
-            names = []
-        return Path(hf_hub_download(repo, "config.json", local_files_only=not names)).parent, names
+            sizes = {}
+        return Path(hf_hub_download(repo, "config.json", local_files_only=not sizes)).parent, sizes
 
 
 def remote_tensors(repo: str, folder: Path) -> dict[str, Any]:
@@ -47,9 +52,15 @@ def remote_tensors(repo: str, folder: Path) -> dict[str, Any]:
     return {name: each for file in metadata.files_metadata.values() for name, each in file.tensors.items()}
 
 
-def download(repo: str, folder: Path, names: list[str]) -> None:
-    """Download a repository's model files into the folder of `repository_files`; small ones first."""
-    needed = sorted(filter(FILES.fullmatch, names), key=lambda name: name.endswith(".safetensors"))
+def download(repo: str, folder: Path, sizes: Mapping[str, int]) -> None:
+    """Download a repository's model files into the folder of `repository_files`; small ones first. sizes: the bytes of
+    all its files; a line on the log says how much is missing before it comes.
+    """
+    needed = sorted(filter(FILES.fullmatch, sizes), key=lambda name: name.endswith(".safetensors"))
+    missing = [name for name in needed if not (folder / name).is_file()]
+    if missing:
+        total = format_bytes(sum(sizes[name] for name in missing))
+        log.warning("%s is not on this machine: downloading %s in %s.", repo, total, counted(len(missing), "file"))
     with _hub_errors(repo):
         for name in needed:
             hf_hub_download(repo, name, revision=folder.name)
@@ -80,5 +91,4 @@ def _sentence(repo: str, error: Exception) -> str:
         return f"The hub does not give {repo} now (HTTP {error.response.status_code}); try again later."
     if isinstance(error, (*UNREACHABLE, errors.HTTPError)):
         return f"{repo} is not on this machine and the hub cannot be reached; connect, or give a local folder."
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-    return f"The download of {repo} broke off ({reason}); start again; files that came whole are kept."
+    return f"The download of {repo} broke off ({first_line(error)}); start again; files that came whole are kept."

@@ -6,24 +6,29 @@ without torchvision and without video processors. Knows nothing of names and of 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig
-from transformers.utils import logging
+import transformers
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoConfig, AutoProcessor
+from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
+from transformers.utils import logging as transformers_logging
 
+from crop_core.models import chat_template
 from crop_core.models.adapter import Adapter, ModelError
 from crop_core.models.families.registry import Family
+from crop_core.models.generation import greedy_config
 from crop_core.models.loading import attention_backend
+from crop_core.models.loading.checkpoint import read_generation, read_images
+from crop_core.models.loading.failure import load_error, quantized_by
 from crop_core.models.loading.placement import Placement
 from crop_core.models.loading.quantization import quantization
 
-LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
 VIDEO = "video_processor"
 
 
@@ -34,7 +39,9 @@ def load_config(name: str, folder: Path) -> Any:
 
 def load_adapter(name: str, folder: Path, family: Family, place: Placement, attn: str | None) -> Adapter:
     """The adapter of a checkpoint, in eval mode; ModelError for what transformers cannot load."""
-    processor = _guarded(name, "processor", partial(load_processor, family.processor_class), folder)
+    config = load_config(name, folder)
+    processor, notices = _processor(name, folder, family, config)
+    _check_quantization(name, folder, place)
     attn = attention_backend.attention(attn, family, place)
     model, info = _guarded(
         name,
@@ -46,50 +53,142 @@ def load_adapter(name: str, folder: Path, family: Family, place: Placement, attn
         quantization_config=quantization(place.quantize, place.dtype),
         attn_implementation=attn,
         use_safetensors=True,
+        generation_config=greedy_config(read_generation(name, folder), config, processor.tokenizer),
+        ignore_mismatched_sizes=True,  # and told below
         output_loading_info=True,
     )
-    if info["missing_keys"]:
-        raise ModelError(
-            f"The weights of {name} lack {len(info['missing_keys'])} tensors of a {family.title} model, "
-            f"such as {sorted(info['missing_keys'])[0]}; save the whole model again."
-        )
-    adapter = family.adapter(name, model.eval(), processor, folder)
+    _check_weights(name, family, info)
+    adapter = family.adapter(name, model.eval(), processor, folder, notices)
+    for notice in notices:
+        logging.getLogger(__name__).warning(notice)
     if attn == attention_backend.NAME:
         attention_backend.hide_positions(adapter.stack.layers)
     return adapter
 
 
+def load_parts(name: str, folder: Path, model_class: Any, place: Placement) -> tuple[Any, Any]:
+    """Model, in eval mode, and processor of a checkpoint that answers no questions; ModelError for what transformers
+    cannot load.
+    """
+    processor = _guarded(name, "processor", partial(AutoProcessor.from_pretrained, backend="pil"), folder)
+    options = {"dtype": place.dtype, "device_map": place.map, "use_safetensors": True}
+    loader = partial(model_class.from_pretrained, output_loading_info=True)
+    model, info = _guarded(name, "model", loader, folder, **options)
+    if info["missing_keys"]:
+        missing = sorted(info["missing_keys"])
+        raise ModelError(
+            f"The weights of {name} lack {len(missing)} tensors of its class, such as {missing[0]}; save the whole "
+            "model again."
+        )
+    return model.eval(), processor
+
+
+def _processor(name: str, folder: Path, family: Family, config: Any) -> tuple[Any, tuple[str, ...]]:
+    """The processor with a chat template that has been tried, and notices about it."""
+    options = {"config": config} if _names_own_images(name, folder, family) else {}
+    processor = _guarded(name, "processor", partial(load_processor, family.processor_class), folder, **options)
+    _settle_tokenizer(processor.tokenizer)
+    chat = family.adapter.published_chat(config, processor.tokenizer)
+    return processor, chat_template.settle(name, processor, chat, family.title)
+
+
+def _names_own_images(name: str, folder: Path, family: Family) -> bool:
+    """Whether the image processor is called like the family ("Qwen2_5_VLImageProcessor", in first revisions), for which
+    transformers may have another family's by now: the one of the config.
+    """
+    own = family.processor_class.__name__.removesuffix("Processor") + "ImageProcessor"
+    return read_images(name, folder).get("image_processor_type") in (own, f"{own}Fast")
+
+
+def _check_weights(name: str, family: Family, info: dict[str, Any]) -> None:
+    """ModelError for weights that are not those of the model that config.json describes."""
+    if info["missing_keys"]:
+        raise ModelError(
+            f"The weights of {name} lack {len(info['missing_keys'])} tensors of a {family.title} model, "
+            f"such as {sorted(info['missing_keys'])[0]}; save the whole model again."
+        )
+    if info["mismatched_keys"]:
+        tensor, stored, expected = sorted(info["mismatched_keys"])[0]
+        raise ModelError(
+            f"The weights of {name} do not fit its config.json: {tensor} has the shape {list(stored)} instead of "
+            f"{list(expected)}; take both from the same model."
+        )
+    lora = sorted(each for each in info["unexpected_keys"] if "lora_" in each)
+    if lora:
+        raise ModelError(
+            f"{name} holds LoRA weights that are not merged, such as {lora[0]}; merge them into the model (peft's "
+            "merge_and_unload) and save it again."
+        )
+
+
+def _check_quantization(name: str, folder: Path, place: Placement) -> None:
+    """ModelError for weights that are to be quantized twice, or by a method that transformers would pass over."""
+    method = quantized_by(folder)
+    if method and place.quantize:
+        raise ModelError(f"{name} is quantized already, by {method}; leave quantize={place.quantize} out.")
+    if method and method != "bitsandbytes" and method not in AUTO_QUANTIZATION_CONFIG_MAPPING:
+        raise ModelError(
+            f"{name} is quantized by {method}, which transformers {transformers.__version__} does not load; use the "
+            "checkpoint that is not quantized."
+        )
+
+
 @contextmanager
 def progress_bars(shown: bool) -> Iterator[None]:
     """Show or hide the progress bars of downloads and loading; restores the setting at the end."""
-    hidden = not shown and logging.is_progress_bar_enabled()
+    hidden = not shown and transformers_logging.is_progress_bar_enabled()
     if hidden:
-        logging.disable_progress_bar()
+        transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
         if hidden:
-            logging.enable_progress_bar()
+            transformers_logging.enable_progress_bar()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the warnings of transformers off stderr: whatever of them matters to a user is an error or a notice here."""
+    handlers = [each for each in logging.getLogger("transformers").handlers if isinstance(each, logging.StreamHandler)]
+    levels = [each.level for each in handlers]
+    for each in handlers:
+        each.setLevel(max(each.level, logging.ERROR))
+    try:
+        yield
+    finally:
+        for each, level in zip(handlers, levels, strict=True):
+            each.setLevel(level)
+
+
+def _settle_tokenizer(tokenizer: Any) -> None:
+    """No warnings about prompts that the model reads and about spaces that stay in any case; no end token behind every
+    prompt, which tokenizers saved for training have and after which a model writes nothing.
+    """
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
+    if not tokenizer.is_fast:
+        return
+    if type(tokenizer.backend_tokenizer.model).__name__ == "BPE":
+        tokenizer.clean_up_tokenization_spaces = False
+    ids, text = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
+    if ids[-1:] == [tokenizer.eos_token_id] != text[-1:]:
+        begin = tokenizer.convert_ids_to_tokens(ids[: -len(text) - 1])
+        pairs = list(zip(begin, ids, strict=False))
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=[*begin, "$A"], special_tokens=pairs)
 
 
 def _guarded(name: str, what: str, loader: Any, folder: Path, **options: Any) -> Any:
     """Call a from_pretrained; any of its errors becomes a ModelError."""
     try:
-        return loader(str(folder), trust_remote_code=False, local_files_only=True, **options)
-    except ModelError:
-        raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ModelError(
-            f"{name} does not fit into the memory that is free; use a smaller dtype, quantize it, spread it with the "
-            "device 'auto', or use a smaller model."
-        ) from error
-    except LOAD_ERRORS as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".").replace(str(folder), name)
-        raise ModelError(f"The {what} of {name} cannot be loaded ({reason}); download or save it again.") from error
+        with quiet():
+            return loader(str(folder), trust_remote_code=False, local_files_only=True, **options)
+    except Exception as error:  # transformers raises errors of any kind
+        raise load_error(name, what, folder, error) from error
 
 
 def load_processor(processor_class: Any, source: str, **options: Any) -> Any:
-    """`processor_class.from_pretrained` of a folder or hub id, with the PIL image processor."""
+    """`processor_class.from_pretrained` of a folder or hub id, with the PIL image processor. options: `config`, whose
+    class has an image processor for files that name one which transformers no longer has.
+    """
     return for_images(processor_class).from_pretrained(source, backend="pil", **options)
 
 

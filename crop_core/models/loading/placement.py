@@ -69,7 +69,7 @@ def _device(device: str | torch.device | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         result = torch.device(device)
-        torch.empty(0, device=result)
+        torch.zeros(1, device=result).cpu()  # fails too where a device holds no data, as "meta"
     except (RuntimeError, AssertionError) as error:
         raise ModelError(
             f"The device {str(device)!r} cannot be used here; use 'cpu', 'cuda' with a GPU, or 'auto'."

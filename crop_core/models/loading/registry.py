@@ -5,16 +5,19 @@ The one place that knows the bundled names. Only safetensors weights are read an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
+from crop_core.io.assets import bundled
 from crop_core.models.adapter import Adapter, ModelError
 from crop_core.models.families.registry import FAMILIES, Family
 from crop_core.models.loading import hub
 from crop_core.models.loading.attention_backend import check_attention
-from crop_core.models.loading.checkpoint import read_config, validate_checkpoint
+from crop_core.models.loading.checkpoint import check_merged, read_config, validate_checkpoint
 from crop_core.models.loading.loader import load_adapter, load_config, progress_bars
 from crop_core.models.loading.memory_check import check_memory
 from crop_core.models.loading.placement import Device, Placement
@@ -23,7 +26,8 @@ from crop_core.models.loading.quantization import quantization
 DEFAULT_MODEL = "crop-tiny"
 DEFAULT_LOCALIZER = "crop-tiny-locator"
 LARGE = 2**30  # bytes of weights
-_FOLDER = Path(__file__).resolve().parents[3] / "assets" / "models"
+Kind = TypeVar("Kind")
+_FOLDER = bundled("models")
 _BUNDLED = {
     DEFAULT_MODEL: "answers questions about the bundled images",
     DEFAULT_LOCALIZER: "localizer of the bundled images: answers with a region of the 8x8 grid",
@@ -42,7 +46,7 @@ class ModelInfo:
 
 def available() -> list[ModelInfo]:
     """Loadable models: the bundled ones on disk, then the supported families."""
-    bundled = [
+    shipped = [
         ModelInfo(name, "bundled", FAMILIES["llava"].title, text)
         for name, text in _BUNDLED.items()
         if (_FOLDER / name / "config.json").is_file()
@@ -51,7 +55,7 @@ def available() -> list[ModelInfo]:
         ModelInfo(row.example, "family", row.title, f"hub id or local folder with config.model_type {key!r}")
         for key, row in FAMILIES.items()
     ]
-    return bundled + families
+    return shipped + families
 
 
 def load(
@@ -76,34 +80,37 @@ def load(
     place, name = Placement.of(device, dtype, quantize), str(name)
     check_attention(attn, place)
     quantization(place.quantize, place.dtype)  # fails before anything is downloaded
-    with progress_bars(_takes_long(name)):
-        folder, family = _resolve(name, place)
+    with progress_bars(takes_long(name)):
+        folder, family = fetched(name, place, _family)
         check_memory(name, validate_checkpoint(name, folder), place)
-        return load_adapter(_display_name(name, folder), folder, family, place, attn)
+        return load_adapter(display_name(name, folder), folder, family, place, attn)
 
 
-def _display_name(name: str, folder: Path) -> str:
+def display_name(name: str, folder: Path) -> str:
     """Name shown to users: of a local folder only its last part, so that server paths stay private."""
     return folder.resolve().name if Path(name).expanduser().is_dir() and name not in _BUNDLED else name
 
 
-def _resolve(name: str, place: Placement) -> tuple[Path, Family]:
-    """Folder and family of a name; of a hub id only the config is downloaded before unsupported models are rejected."""
+def fetched(name: str, place: Placement, kind_of: Callable[[str, Path], Kind]) -> tuple[Path, Kind]:
+    """Folder and kind of a name; of a hub id only the config is downloaded before `kind_of(name, folder)` may refuse it
+    by a ModelError, and before its weights are found too large.
+    """
     folder = _FOLDER / name if name in _BUNDLED else Path(name).expanduser()
     if folder.is_dir():
-        return folder, _family(name, folder)
+        return folder, kind_of(name, folder)
     if name.startswith((".", "~", "/")) or name.count("/") != 1:
         raise ModelError(f"There is no model {name!r}; {_supported()}.")
     folder, files = hub.repository_files(name)
-    family = _family(name, folder)
+    kind = kind_of(name, folder)
     if files and not any(folder.glob("*.safetensors")):
         check_memory(name, hub.remote_tensors(name, folder), place)
     hub.download(name, folder, files)
-    return folder, family
+    return folder, kind
 
 
 def _family(name: str, folder: Path) -> Family:
     """Family of a checkpoint by config.model_type, with its parts checked."""
+    check_merged(name, folder)
     if not (folder / "config.json").is_file():
         raise ModelError(f"The folder {name} holds no model (no config.json); {_supported()}.")
     config = read_config(name, folder)
@@ -111,11 +118,30 @@ def _family(name: str, folder: Path) -> Family:
     if kind not in FAMILIES:
         why = "is not supported" if "vision_config" in config else "has no part that reads images"
         raise ModelError(f"{name} is a {kind!r} model, which {why}; {_supported()}.")
-    FAMILIES[kind].adapter.check(name, load_config(name, folder))
-    return FAMILIES[kind]
+    family = FAMILIES[kind]
+    made_for = config.get("architectures") or [family.model_class.__name__]
+    if family.model_class.__name__ not in made_for:
+        raise ModelError(
+            f"{name} is made for the class {made_for[0]}, not for transformers' {family.model_class.__name__}; use its "
+            f"conversion, as {family.example} is one."
+        )
+    family.adapter.check(name, load_config(name, folder))
+    return family
 
 
-def _takes_long(name: str) -> bool:
+def model_type(name: str | Path) -> str | None:
+    """config.model_type of a bundled name, local folder or hub id, whose config is downloaded; None where it says none.
+
+    Raises ModelError for a name that holds no config.
+    """
+    name = str(name)
+    folder = _FOLDER / name if name in _BUNDLED else Path(name).expanduser()
+    if not folder.is_dir() and not name.startswith((".", "~", "/")) and name.count("/") == 1:
+        folder, _ = hub.repository_files(name)
+    return read_config(name, folder).get("model_type") if (folder / "config.json").is_file() else None
+
+
+def takes_long(name: str) -> bool:
     """Whether loading is worth a progress bar: a hub id, or a local folder with large weights."""
     if name in _BUNDLED or not Path(name).expanduser().is_dir():
         return name not in _BUNDLED
@@ -123,9 +149,9 @@ def _takes_long(name: str) -> bool:
 
 
 def _supported() -> str:
-    bundled = [info.name for info in available() if info.kind == "bundled"]
+    shipped = [info.name for info in available() if info.kind == "bundled"]
     *titles, last = [row.title for row in FAMILIES.values()]
     return (
-        f"supported are {', '.join(bundled)}, and checkpoints in safetensors of {', '.join(titles)} and {last} "
+        f"supported are {', '.join(shipped)}, and checkpoints in safetensors of {', '.join(titles)} and {last} "
         f"(such as {FAMILIES['llava'].example}), as a hub id or a local folder"
     )

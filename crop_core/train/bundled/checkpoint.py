@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tokenizers import Regex, models, normalizers, pre_tokenizers, processors
 from tokenizers import Tokenizer as WordTokenizer
-from tokenizers import models, normalizers, pre_tokenizers, processors
 from transformers import (
     CLIPVisionConfig,
     LlamaConfig,
@@ -21,6 +21,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 
 from crop_core.localize.grid_vlm import SLOTS
 from crop_core.train.world.phrasings import COMPARATIVES, CORNERS, SUPERLATIVES, TRAINING, WHERE
+from crop_core.train.world.user_words import RULES
 from crop_core.train.world.vocabulary import BACKGROUNDS, CATEGORIES, COLORS, TEXTS
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>", *SLOTS)
@@ -45,7 +46,8 @@ def build_tokenizer() -> Tokenizer:
     """A lower-casing WordPiece tokenizer over `vocabulary()`, padding on the left."""
     ids = {token: index for index, token in enumerate(vocabulary())}
     tokenizer = WordTokenizer(models.WordPiece(ids, unk_token="<unk>", continuing_subword_prefix="##"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    rules = [normalizers.Replace(Regex(pattern), text) for pattern, text in RULES]
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), *rules])
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", ids["<s>"])]

@@ -37,7 +37,7 @@ class LanguagePlan:
     steps as few pooled ones as PLC leaves, for robustness to pruning; all of them in the last `full` share of the
     steps. In a share `pruned` of the steps all layers but the first see the tokens that ILP keeps, and with `salience`
     the first one learns which are worth keeping. The look losses supervise the attention of the named layers, and fade
-    out by `looked` of the steps.
+    out by `look_share` of the steps.
     """
 
     steps: int
@@ -54,7 +54,7 @@ class LanguagePlan:
     pruned: float = 0.0
     salience: float = 0.0
     full: float = 0.06
-    looked: float = 0.7
+    look_share: float = 0.7
     rate: float = 2e-3
 
 
@@ -134,12 +134,12 @@ class Language:
         answer = weight > 0.2  # not the end token
         hit = (logits.argmax(-1) == target)[answer].float().mean().item()
         look_loss = torch.stack(context.losses).mean() if context.losses else loss.new_zeros(())
-        salience_loss = loss.new_zeros(()) if context.found is None else context.found
+        salience_loss = loss.new_zeros(()) if context.salience is None else context.salience
         stats = {
             "answer": hit,
             "loss": loss.item(),
             "look": look_loss.item(),
-            "found": salience_loss.item(),
+            "salience": salience_loss.item(),
             "align": nearest,
         }
         return loss + 0.3 * align + 0.3 * look * look_loss + self.plan.salience * salience_loss, stats
@@ -251,7 +251,7 @@ def train_language(
         selection = dropout.selection(samples, labels, recipe)
         selection = selection and selection.to(device)
         pack = pack.to(device) if pack else None
-        look = max(0.0, 1 - run.done / plan.looked)
+        look = max(0.0, 1 - run.done / plan.look_share)
         with torch.autocast(device.type, torch.bfloat16):
             return language(features.float(), labels.to(device), selection, pack, look, dropout.left)
 

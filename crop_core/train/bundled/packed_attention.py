@@ -69,7 +69,7 @@ class Context:
     worth: Tensor | None = None  # (B, K), their target shares of attention
     pruning: Pruning | None = None  # for the layers after the first
     losses: list[Tensor] = field(default_factory=list)
-    found: Tensor | None = None  # salience loss of the asking rows
+    salience: Tensor | None = None  # salience loss of the asking rows
 
 
 def barred(pack: Pack) -> Tensor:
@@ -121,7 +121,7 @@ def packed_attention(
         context.losses.append(look_loss(look, q_text[:, :3], k[:, :3, context.first_visual : n]))
     if context.asking is not None and context.worth is not None and module.layer_idx == 0:
         visual = k[:, :3, context.first_visual : n]
-        context.found = salience_loss(context.asking, context.worth, q_text[:, :3], visual)
+        context.salience = salience_loss(context.asking, context.worth, q_text[:, :3], visual)
     return torch.cat([image, text], 2).transpose(1, 2), None
 
 

@@ -47,10 +47,10 @@ _NEAR = 0.5  # minimal overlap at which another question can share a region
 
 @dataclass(frozen=True)
 class PlcPlan:
-    """Schedule of the training. A step compresses `batch` images to the same number of tokens, from `least` to `most`,
-    mostly few; `fresh` of them are new, the others of the last `memory`. Of up to `questions` about each, up to `asked`
-    that share a region are used. In a share `bare` of the steps no token of the region is retained, so that the weights
-    also work without anchors. distilled: weight of the divergence beside the right answers.
+    """Schedule of the training. A step compresses `batch` images to the same number of tokens, from `min_tokens` to
+    `max_tokens`, mostly few; `fresh` of them are new, the others of the last `memory`. Of up to `questions` about each,
+    up to `per_region` that share a region are used. In a share `bare` of the steps no token of the region is retained,
+    so that the weights also work without anchors. distilled: weight of the divergence beside the right answers.
     """
 
     steps: int = 1000
@@ -58,9 +58,9 @@ class PlcPlan:
     fresh: int = 1
     memory: int = 800
     questions: int = 20
-    asked: int = 6
-    least: int = 48
-    most: int = 256
+    per_region: int = 6
+    min_tokens: int = 48
+    max_tokens: int = 256
     bare: float = 0.4
     rank: int = 4
     rate: float = 2e-3
@@ -143,15 +143,15 @@ def noisy_region(needed: Region, rng: random.Random) -> Region:
     return replace(needed, x0=min(x0, x1), y0=min(y0, y1), x1=max(x0, x1), y1=max(y0, y1))
 
 
-def questions_with_region(lesson: Lesson, rng: random.Random, most: int) -> tuple[Region, list[int]]:
-    """A region for one of the lesson's questions, and the indices of that question and up to `most` - 1 others with
-    nearly the same region.
+def questions_with_region(lesson: Lesson, rng: random.Random, max_count: int) -> tuple[Region, list[int]]:
+    """A region for one of the lesson's questions, and the indices of that question and up to `max_count` - 1 others
+    with nearly the same region.
     """
     chosen = rng.randrange(len(lesson.questions))
     region = noisy_region(region_of(lesson.questions[chosen], lesson.scene), rng)
     overlap = iou([region.grid], [region_of(question, lesson.scene).grid for question in lesson.questions])
     near = [number for number, share in enumerate(overlap) if number != chosen and share >= _NEAR]
-    return region, sorted([chosen, *rng.sample(near, min(len(near), most - 1))])
+    return region, sorted([chosen, *rng.sample(near, min(len(near), max_count - 1))])
 
 
 class PlcTraining:
@@ -171,9 +171,9 @@ class PlcTraining:
         """Cross-entropy of the right answers and divergence from the baseline's logits."""
         lessons, rng = self.lessons(step)
         lessons = [lesson for lesson in lessons if lesson.questions]
-        count = round(math.exp(rng.uniform(math.log(self.plan.least), math.log(self.plan.most))))
+        count = round(math.exp(rng.uniform(math.log(self.plan.min_tokens), math.log(self.plan.max_tokens))))
         anchors = rng.random() >= self.plan.bare
-        sampled = [questions_with_region(lesson, rng, self.plan.asked) for lesson in lessons]
+        sampled = [questions_with_region(lesson, rng, self.plan.per_region) for lesson in lessons]
         visual, places = self._compressed(lessons, [region for region, _ in sampled], count, anchors)
         chosen = [[lesson.questions[at] for at in own] for lesson, (_, own) in zip(lessons, sampled, strict=True)]
         pack = self.packer.pack([lesson.scene for lesson in lessons], chosen, rng)

@@ -1,4 +1,4 @@
-"""Questions with the grid cells that hold their answers, from a JSON Lines file or a JSON list.
+"""Questions with the grid cells that hold their answers, from a file of any layout of crop_core/io/row_reader.py.
 
 Images are read on demand. A row that cannot be used is skipped, counted and reported.
 """
@@ -15,10 +15,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from crop_core.io.images import check_question, image_size, open_image
+from crop_core.io.images import check_question, image_size, open_row
+from crop_core.io.paths import find_image, is_file
 from crop_core.io.row_reader import RowsError, Skipped, usable
-from crop_core.records.region import Region
-from crop_core.train.localizer.row_layouts import Box, Row, parse_row
+from crop_core.train.localizer.boxes import BoxReader
+from crop_core.train.localizer.row_layouts import Row, parse_row
 from crop_core.train.localizer.settings import TuneError
 
 MAX_HELD_OUT = 1000  # questions: enough for figures of a percent or two
@@ -35,45 +36,60 @@ class Example:
 
     def open(self) -> Image.Image:
         """The image, upright and RGB; ImageError for one that cannot be read."""
-        return open_image(self.image)
+        return open_row(self.image)
 
 
-def read(file: Path, images: Path | None = None, limit: int | None = None) -> tuple[list[Example], Skipped]:
+def read(
+    file: Path, images: Path | None = None, limit: int | None = None, boxes: str | None = None
+) -> tuple[list[Example], Skipped]:
     """The usable rows of a file, at most the first `limit` of them, and the skipped rows.
 
-    images: the folder that the rows' paths are relative to, by default the file's own. Raises TuneError for a file
-    that cannot be read and for one without a usable row.
+    images: the folder that the rows' paths are relative to, by default the file's own. boxes: what they mean, as the
+    form of a `BoxReader`. Raises TuneError for a file that cannot be read, one without a usable row, and one whose
+    boxes cannot be what they are taken for.
     """
-    skipped = Skipped()
-    root = images or file.parent
+    skipped, reader, root = Skipped(), BoxReader(boxes), images or file.parent
+
+    def example(position: str, row: object) -> Example:
+        return _example(position, parse_row(row, boxes is not None), root, reader)
+
     try:
-        examples = list(islice(usable(file, lambda where, row: _example(parse_row(row), root), skipped), limit))
+        examples = list(islice(usable(file, example, skipped), limit))
     except RowsError as error:
         raise TuneError(str(error)) from error
+    reader.check(file)
     if not examples:
         raise TuneError(f"No row of '{file}' can be used: {skipped if skipped.count else 'there is none'}.")
     return examples, skipped
 
 
-def _example(row: Row, root: Path) -> Example:
-    image = next((root / name for name in row.images if (root / name).is_file()), None)
+def _example(position: str, row: Row, root: Path, reader: BoxReader) -> Example:
+    found = (find_image(root, name) for name in row.images)
+    image = next(filter(is_file, found), None)
     if image is None:
         raise TuneError(f"there is no image '{root / row.images[0]}'")
     question = check_question(row.question)
-    return Example(image, question, cells(row.boxes, row.size or image_size(image)), row.kind)
+    return Example(image, question, reader.cells(position, row.boxes, agreed_size(row.size, image)), row.kind)
 
 
-def cells(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Grid cells of the smallest box around all of `boxes`, clipped to a (width, height) image.
+def agreed_size(stated: tuple[int, int] | None, image: Path) -> tuple[int, int]:
+    """The (width, height) in which a row's boxes are drawn: the one that it states, or the upright image's.
 
-    Raises TuneError for boxes outside the image.
+    Raises TuneError where the stated one has another shape than the image: the boxes would be elsewhere.
     """
-    width, height = size
-    left, top = (max(0.0, min(box[edge] for box in boxes)) for edge in (0, 1))
-    right, bottom = (min(side, max(box[edge] for box in boxes)) for side, edge in ((width, 2), (height, 3)))
-    if left >= right or top >= bottom:
-        raise TuneError(f"boxes {[list(box) for box in boxes]} lie outside the image, which is {width} x {height}")
-    return Region.from_box((left, top, right, bottom), width, height).grid
+    actual = image_size(image)
+    if stated is None or _same_shape(stated, actual):
+        return stated or actual
+    turned = ", the wrong way round" if _same_shape(stated[::-1], actual) else ""
+    raise TuneError(
+        f"width and height are {stated[0]} x {stated[1]}, and the upright image is {actual[0]} x {actual[1]}{turned}; "
+        "give the size that the boxes are drawn in, or leave it out"
+    )
+
+
+def _same_shape(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one is the other resized, with its sides rounded to whole pixels."""
+    return abs(size[0] * other[1] - size[1] * other[0]) <= max(sum(size), sum(other))
 
 
 def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:

@@ -23,7 +23,7 @@ from crop_core.train.localizer import evaluate
 from crop_core.train.localizer.data import Example, split
 from crop_core.train.localizer.lora import Lora
 from crop_core.train.localizer.settings import Settings, TuneError
-from crop_core.train.localizer.trainer import Trainer
+from crop_core.train.localizer.trainer import Trainer, saved_steps
 
 UNCALIBRATED = Calibration()
 PROGRESS_QUESTIONS = 100  # held-out questions that are evaluated during training
@@ -50,6 +50,15 @@ def check_output(out: Path) -> None:
 def state_file(out: Path) -> Path:
     """The file with the state of a run for the folder `out`, to resume it."""
     return out.with_name(out.name + ".training.pt")
+
+
+def kept(out: Path) -> str:
+    """What an interrupted run for the folder `out` has left, and how to go on, in words."""
+    file = state_file(out)
+    steps = saved_steps(file)
+    if not steps:
+        return "no checkpoint was saved yet (--save-every); the same command begins again."
+    return f"the first {steps} steps are kept in '{file}', and the same command goes on from there."
 
 
 def train(adapter: Adapter, examples: Sequence[Example], settings: Settings, out: Path) -> Result:

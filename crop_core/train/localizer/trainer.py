@@ -56,6 +56,19 @@ def logits(adapter: Adapter, inputs: PreparedInputs, answer: Sequence[int]) -> t
     return out.logits[0, :-1]
 
 
+def saved_steps(file: Path) -> int:
+    """Steps of a run that its state file holds; 0 without one."""
+    return len(_state(file)["losses"]) if file.exists() else 0
+
+
+def _state(file: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises various errors for other files
+        raise TuneError(f"'{file}' holds no state of a training run; delete it to begin again.") from error
+    return state
+
+
 CLIP = 1.0  # maximum norm of a gradient
 
 
@@ -163,10 +176,7 @@ class Trainer:
         part.replace(self.file)
 
     def _load(self) -> None:
-        try:
-            state: dict[str, Any] = torch.load(self.file, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises various errors for other files
-            raise TuneError(f"'{self.file}' holds no state of a training run; delete it to begin again.") from error
+        state = _state(self.file)
         for name, value in self._bound.items():
             if state["bound"][name] != value:
                 raise TuneError(

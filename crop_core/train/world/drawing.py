@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import random
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from crop_core.io.assets import bundled
 from crop_core.train.world.vocabulary import COLORS, Box
 
-SPRITES = Path(__file__).parents[3] / "assets" / "sprites"
+SPRITES = bundled("sprites")
 SPRITE_SETS = ("noto", "fluent")  # folders of SPRITES, each with its licence
 _SUPERSAMPLING = 3
 _DARK_INK_ON = ("yellow", "white", "orange")

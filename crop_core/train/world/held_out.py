@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crop_core.records.region import Region
 from crop_core.train.world import splits
+from crop_core.train.world.phrasings import in_words_of
 from crop_core.train.world.questions import KINDS, Question, all_questions, sample_questions
 from crop_core.train.world.scenes import make_scene
+from crop_core.train.world.user_phrasings import USERS
 from crop_core.train.world.vocabulary import Scene
 
 
@@ -52,6 +55,22 @@ def held_out(per_kind: int, scenes: range = splits.BENCHMARK) -> list[Item]:
         if len(items) == per_kind * len(KINDS):
             return items
     raise ValueError(f"{len(scenes):,} scenes have no {per_kind} questions of every kind; ask for fewer.")
+
+
+def one_question_each(scenes: range) -> Iterator[Item]:
+    """An item of each scene (seeds, a range of splits.py), so that all are independent; kinds come equally often."""
+    counts = dict.fromkeys(KINDS, 0)
+    for seed in scenes:
+        by_kind = one_of_each_kind(seed)
+        kind = min(by_kind, key=counts.__getitem__)
+        counts[kind] += 1
+        yield by_kind[kind]
+
+
+def user_questions(per_kind: int) -> list[Item]:
+    """As `held_out`, in users' own words (user_phrasings.py), about scenes of their own."""
+    with in_words_of(USERS):
+        return held_out(per_kind, splits.USER_QUESTIONS)
 
 
 def majority_answers(scenes: int = 500) -> dict[str, str]:

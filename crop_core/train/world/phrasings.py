@@ -6,6 +6,8 @@ Every word of a held-out phrasing occurs in a training phrasing; its word order 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 TRAINING: dict[str, tuple[str, ...]] = {
     "where": (
@@ -171,6 +173,17 @@ SUPERLATIVES = {
     "lying": (("longest",), ("shortest",)),
     "list": (("most expensive",), ("cheapest",)),
 }
+
+
+@contextmanager
+def in_words_of(phrasings: Mapping[str, tuple[str, ...]]) -> Iterator[None]:
+    """Context in which held-out questions are put in other phrasings, by form."""
+    own = dict(HELD_OUT)
+    HELD_OUT.update(phrasings)
+    try:
+        yield
+    finally:
+        HELD_OUT.update(own)
 
 
 def ask(rng: random.Random, form: str, held_out: bool, **words: str) -> str:

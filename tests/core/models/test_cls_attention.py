@@ -51,7 +51,7 @@ def test_a_question_s_own_tokens_are_embedded_without_special_ones(adapter):
     assert torch.equal(adapter.embed_question("what is</s> left<image>?"), table[ids])
 
 
-def test_a_image_of_places_alone_has_nothing_else():
+def test_an_image_of_places_alone_has_nothing_else():
     with pytest.raises(CompressionError, match="run it through the engine"):
         CompressionInput(None, None).features()
 

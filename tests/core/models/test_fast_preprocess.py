@@ -19,7 +19,7 @@ def adapter(request, tmp_path_factory):
     return load(folder, "cpu")
 
 
-@pytest.mark.parametrize("images", [SIZES[:1], SIZES[1:2], SIZES[2:], [SIZES[0]] * 2])
+@pytest.mark.parametrize("images", [SIZES[:1], SIZES[1:2], SIZES[2:], [SIZES[0]] * 2, [(1537, 2049)], [(4032, 3024)]])
 def test_prepared_inputs_are_the_processors(adapter, images):
     assert isinstance(adapter, FastPreprocessAdapter)
     pictures = [Image.effect_noise(size, 80).convert("RGB") for size in images]

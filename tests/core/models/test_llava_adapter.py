@@ -100,6 +100,7 @@ def test_dtype_and_device(folder):
         ("somebody/no-such-model", {}, "somebody/no-such-model is not on this machine and the hub cannot be reached"),
         (None, {"device": "gpu7"}, "device 'gpu7' cannot be used"),
         (None, {"device": "meta:x"}, "device 'meta:x' cannot be used"),
+        (None, {"device": "meta"}, "device 'meta' cannot be used"),
         (None, {"dtype": "int8"}, "dtype 'int8' is not supported"),
         (None, {"attn": "flash"}, "implementation 'flash' is not supported"),
     ],

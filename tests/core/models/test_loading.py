@@ -19,8 +19,9 @@ from crop_core.engine.engine import CropEngine
 from crop_core.measure.memory import weights_bytes
 from crop_core.models import ModelError, load
 from crop_core.models.loading import hub, memory_check, registry
-from crop_core.models.loading.checkpoint import validate_checkpoint
+from crop_core.models.loading.checkpoint import revision, validate_checkpoint
 from crop_core.records.config import Budget, CropConfig
+from crop_core.records.formatting import format_bytes
 from crop_core.records.region import Region
 from tests.support.checkpoints import sharded
 
@@ -80,7 +81,7 @@ BROKEN = {
     "no weights": (remove("*.safetensors*"), r"has a config\.json but no weights"),
     "pickled weights": (pickled, r"keeps its weights in pytorch_model\.bin, and only safetensors are read; convert it"),
     "no tokenizer": (remove("tokenizer*"), r"has no tokenizer \(no tokenizer\.json"),
-    "no processor": (remove("*processor*"), r"has no processor \(no processor_config\.json"),
+    "no processor": (remove("*processor*"), r"no image processor \(no preprocessor_config\.json, nor one in"),
     "a tokenizer cut off": (cut("tokenizer.json"), r"^tokenizer\.json of .* is cut off"),
     "text alone": (text_only, r"is a 'llama' model, which has no part that reads images; supported are .*LLaVA-1\.5"),
     "another family": (unknown, r"is a 'llava_of_tomorrow' model, which is not supported; supported are .*LLaVA-1\.5"),
@@ -206,11 +207,12 @@ class Hub:
         monkeypatch.setattr(hub, "hf_hub_download", self.download)
         monkeypatch.setattr(hub, "HfApi", lambda: self)
 
-    def model_info(self, repo, timeout):
+    def model_info(self, repo, timeout, files_metadata):
         if not self.reached:
             raise errors.OfflineModeIsEnabled("offline")
-        names = [*(path.name for path in self.source.iterdir()), "modeling.py", "original/model.safetensors"]
-        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in names])
+        files = {path.name: path.stat().st_size for path in self.source.iterdir()}
+        files |= {"modeling.py": 10**9, "original/model.safetensors": 10**9}
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=k, size=v) for k, v in files.items()])
 
     def download(self, repo, name, revision="commit", local_files_only=False):
         assert (revision, local_files_only) == ("commit", not self.reached)
@@ -232,8 +234,11 @@ def working(monkeypatch, whole, tmp_path):
     return Hub(monkeypatch, whole, tmp_path)
 
 
-def test_a_hub_id_is_downloaded_whole_and_without_code(working, whole):
+def test_a_hub_id_is_downloaded_whole_and_without_code(working, whole, caplog):
     adapter = load(REPO)
+    missing = [path for path in whole.iterdir() if path.name != "config.json"]
+    size = format_bytes(sum(path.stat().st_size for path in missing))
+    assert caplog.messages == [f"{REPO} is not on this machine: downloading {size} in {len(missing)} files."]
     assert adapter.name == REPO
     assert {path.name for path in working.cache.iterdir()} == {path.name for path in whole.iterdir()}
     assert weights_bytes(adapter.model) == weights_bytes(load(whole).model)
@@ -283,3 +288,15 @@ def test_nobody_who_asks_reads_where_a_model_lies(copy):
     told = engine.compare(IMAGE, QUESTION, CropConfig(budget=Budget(share=0.5), max_new_tokens=2))
     assert told.model == copy.name
     assert str(copy.parent) not in json.dumps(told.to_json())
+
+
+def test_a_revision_is_the_hubs_commit_or_a_digest_of_the_files(whole, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        shutil.copytree(whole, folder)
+    assert revision(one) == revision(other) and re.fullmatch(r"files [0-9a-f]{12}", revision(one))
+    (other / "notes.md").write_text("of no model")
+    assert revision(one) == revision(other)
+    (other / "config.json").write_text((one / "config.json").read_text() + " ")
+    assert revision(one) != revision(other)
+    assert revision(tmp_path / "snapshots" / "0a1b2c") == "0a1b2c"

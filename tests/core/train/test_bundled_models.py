@@ -55,17 +55,17 @@ def tokenizer():
 @cache
 def drawn(held_out):
     """Scenes, each with its things before a tilt and its style."""
-    found = []
+    result = []
 
     def noting(rng, scene, style):
-        found.append((finish(rng, scene, style), scene.objects, style))
-        return found[-1][0]
+        result.append((finish(rng, scene, style), scene.objects, style))
+        return result[-1][0]
 
     finish = scenes.finish
     with mock.patch.object(scenes, "finish", noting):
         for seed in SEEDS:
             make_scene(seed, held_out)
-    return found
+    return result
 
 
 @cache
@@ -73,8 +73,8 @@ def questions(held_out):
     return [
         question
         for seed, (scene, _, _) in zip(SEEDS, drawn(held_out), strict=True)
-        for found in all_questions(random.Random(seed), scene, held_out).values()
-        for question in found
+        for result in all_questions(random.Random(seed), scene, held_out).values()
+        for question in result
     ]
 
 
@@ -84,8 +84,8 @@ def test_same_seed_same_scene_and_questions(held_out):
         first, second = make_scene(seed, held_out), make_scene(seed, held_out)
         assert first.objects == second.objects
         assert np.array_equal(np.asarray(first.image), np.asarray(second.image))
-        asked = [all_questions(random.Random(seed), scene, held_out) for scene in (first, second)]
-        assert asked[0] == asked[1]
+        wordings = [all_questions(random.Random(seed), scene, held_out) for scene in (first, second)]
+        assert wordings[0] == wordings[1]
         assert make_scene(seed + 1, held_out).objects != first.objects
 
 
@@ -102,8 +102,8 @@ def test_images_have_their_size_and_every_setting_occurs(held_out):
         assert max(scene.image.size) == SIDE == 336 and min(scene.image.size) >= SIDE / 2
         assert (scene.background is None) == (scene.setting in ("chart", "list"))
         assert (scene.background in ("street", "room")) == (scene.setting in ("street", "room"))
-    found = Counter(scene.setting for scene, _, _ in drawn(held_out))
-    assert set(found) == {"free", "street", "room", "chart", "list"} and min(found.values()) >= 4
+    result = Counter(scene.setting for scene, _, _ in drawn(held_out))
+    assert set(result) == {"free", "street", "room", "chart", "list"} and min(result.values()) >= 4
     assert {scene.background for scene, _, _ in drawn(held_out)} == {*BACKGROUNDS, None}
 
 
@@ -163,8 +163,8 @@ def test_held_out_phrasings_are_new_orders_of_known_words():
     )
     assert trained.isdisjoint(kept)
     assert words(kept) <= words(trained)
-    asked, asked_held_out = ({question.text for question in questions(held_out)} for held_out in (False, True))
-    assert asked.isdisjoint(asked_held_out)
+    training, held_out_texts = ({question.text for question in questions(held_out)} for held_out in (False, True))
+    assert training.isdisjoint(held_out_texts)
 
 
 @BOTH
@@ -209,16 +209,17 @@ def test_every_question_is_in_the_vocabulary_however_it_is_typed(held_out, token
 
 
 @pytest.mark.parametrize("name", ["crop-tiny", "crop-tiny-locator"])
-def test_the_world_speaks_the_words_that_the_shipped_models_learned(name):
+def test_the_world_speaks_the_words_that_the_shipped_models_learned(name, tokenizer):
     shipped = json.loads((ROOT / "assets" / "models" / name / "tokenizer.json").read_text(encoding="utf-8"))
     assert set(shipped["model"]["vocab"]) == set(vocabulary())
+    assert shipped["normalizer"] == json.loads(tokenizer.backend_tokenizer.to_str())["normalizer"]
 
 
 def test_a_training_mixture_has_every_kind_and_no_question_twice():
     kinds = Counter()
     for seed, (scene, _, _) in zip(SEEDS, drawn(False), strict=True):
         picked = sample_questions(random.Random(seed), scene, 12)
-        known = [question for found in all_questions(random.Random(seed), scene).values() for question in found]
+        known = [question for result in all_questions(random.Random(seed), scene).values() for question in result]
         assert len(picked) == len(set(picked)) == min(12, len(known))
         kinds.update(question.kind for question in picked)
     assert set(kinds) == set(KINDS) and min(kinds.values()) >= 10

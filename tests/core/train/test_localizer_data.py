@@ -32,7 +32,8 @@ TALK = {  # a row of viscot_benchmark/benchmark/vsr.json, its image another
 
 @pytest.fixture
 def folder(tmp_path):
-    for name, size in (("a.png", (160, 80)), ("vsr/b.png", (640, 480)), ("cot/vsr/a.png", (640, 512))):
+    sizes = {"a.png": (160, 80), "c.png": (160, 120), "vsr/b.png": (640, 480), "cot/vsr/a.png": (640, 512)}
+    for name, size in sizes.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", size).save(tmp_path / name)
     return tmp_path
@@ -45,10 +46,10 @@ def written(folder, *rows, name="data.jsonl"):
 
 
 def test_the_cells_are_those_of_the_box_around_all_boxes(folder):
-    (found,), skipped = read(written(folder, ROW))
-    assert found == Example(folder / "a.png", "what is red?", Region.from_box((40, 20, 90, 40), 160, 80).grid, "")
-    assert found.grid == (2, 2, 4, 3)
-    assert found.open().size == (160, 80)
+    (result,), skipped = read(written(folder, ROW))
+    assert result == Example(folder / "a.png", "what is red?", Region.from_box((40, 20, 90, 40), 160, 80).grid, "")
+    assert result.grid == (2, 2, 4, 3)
+    assert result.open().size == (160, 80)
     assert skipped.count == 0
 
 
@@ -56,15 +57,15 @@ def test_a_size_in_the_row_counts_and_a_turned_photo_is_upright(folder):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (80, 160)).save(folder / "turned.jpg", exif=exif)
-    rows = [{**ROW, "width": 320, "height": 80}, {**ROW, "image": "turned.jpg"}]
+    rows = [{**ROW, "width": 320, "height": 160}, {**ROW, "image": "turned.jpg"}]
     (small, turned), _ = read(written(folder, *rows))
-    assert small.grid == Region.from_box((40, 20, 90, 40), 320, 80).grid
+    assert small.grid == Region.from_box((40, 20, 90, 40), 320, 160).grid
     assert turned.grid == (2, 2, 4, 3)
     assert turned.open().size == (160, 80)
 
 
 def test_visual_cot_metadata_and_its_folders(folder):
-    rows = [META, {**META, "image": "b.png"}]
+    rows = [{**META, "image": "c.png"}, {**META, "image": "b.png"}]
     (first, second), _ = read(written(folder, *rows))
     assert first.grid == Region.from_box(META["bboxs"][0], 640, 480).grid
     assert (first.question, first.kind) == (META["question"], "vsr")
@@ -75,11 +76,11 @@ def test_visual_cot_metadata_and_its_folders(folder):
 @pytest.mark.parametrize("as_list", [True, False])
 def test_visual_cot_conversations(folder, as_list):
     file = written(folder, json.dumps([TALK], indent=4) if as_list else TALK)
-    (found,), _ = read(file)
-    assert found.image == folder / "cot/vsr/a.png"
-    assert found.question == "What does the cake consist of?"
-    assert found.grid == Region.from_box((392, 316, 467, 414), 640, 512).grid
-    assert found.kind == "vsr"
+    (result,), _ = read(file)
+    assert result.image == folder / "cot/vsr/a.png"
+    assert result.question == "What does the cake consist of?"
+    assert result.grid == Region.from_box((392, 316, 467, 414), 640, 512).grid
+    assert result.kind == "vsr"
 
 
 def test_images_lie_beside_the_data_or_where_one_says(folder):
@@ -91,8 +92,8 @@ def test_images_lie_beside_the_data_or_where_one_says(folder):
 
 
 def test_boxes_beyond_the_image_are_cut_off(folder):
-    (found,), _ = read(written(folder, {**ROW, "boxes": [[-20, 70, 400, 90]]}))
-    assert found.grid == (0, 7, 7, 7)
+    (result,), _ = read(written(folder, {**ROW, "boxes": [[-20, 70, 400, 90]]}))
+    assert result.grid == (0, 7, 7, 7)
 
 
 @pytest.mark.parametrize(
@@ -121,8 +122,8 @@ def test_boxes_beyond_the_image_are_cut_off(folder):
     ],
 )
 def test_a_bad_row_is_skipped_and_told_with_its_line(folder, row, words):
-    found, skipped = read(written(folder, ROW, "", row, ROW))
-    assert len(found) == 2
+    result, skipped = read(written(folder, ROW, "", row, ROW))
+    assert len(result) == 2
     assert skipped.count == 1
     assert re.search(f"line 3: .*{words}", str(skipped))
     with pytest.raises(TuneError, match=r"^No row of .* can be used: 1 skipped"):
@@ -137,9 +138,9 @@ def test_many_bad_rows_are_counted_and_a_few_told(folder):
 
 
 def test_a_limit_ends_reading_and_images_are_not_decoded(folder, monkeypatch):
-    monkeypatch.setattr(data, "open_image", lambda path: pytest.fail("decoded"))
-    found, skipped = read(written(folder, ROW, ROW, "{oops"), limit=2)
-    assert (len(found), skipped.count) == (2, 0)
+    monkeypatch.setattr("crop_core.io.images.decode", lambda *_: pytest.fail("decoded"))
+    result, skipped = read(written(folder, ROW, ROW, "{oops"), limit=2)
+    assert (len(result), skipped.count) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_every_epoch_holds_every_question_once():
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("fields", "words"),
     [
         ({"steps": 0}, "--steps is 0"),
         ({"epochs": 0.0}, "--epochs is 0"),
@@ -195,9 +196,9 @@ def test_every_epoch_holds_every_question_once():
         ({"save_every": -1}, "--save-every is -1"),
     ],
 )
-def test_settings_that_cannot_be(told, words):
+def test_settings_that_cannot_be(fields, words):
     with pytest.raises(TuneError, match=words):
-        Settings(**told)
+        Settings(**fields)
 
 
 def test_steps_follow_from_epochs():

@@ -95,14 +95,14 @@ def test_a_localizer_reads_what_training_teaches(family, tmp_path):
     adapter.processor.video_token_id = 90  # some take the tiny tokenizer's unknown token for a video's
     finder = GridVlmLocalizer(adapter, BRACKETS)
     thought = finder.probabilities(IMAGE, "where is the dog?")
-    said = [int(row.argmax()) for row in thought]
+    numbers = [int(row.argmax()) for row in thought]
     inputs = adapter.prepare(IMAGE, BRACKETS.ask("where is the dog?"))
     with torch.no_grad():
-        forced = logits(adapter, inputs, spell(adapter.tokenizer, said)).double()
+        forced = logits(adapter, inputs, spell(adapter.tokenizer, numbers)).double()
     digits = adapter.tokenizer.convert_tokens_to_ids([str(number) for number in range(8)])
     for index, row in enumerate(forced[1::2, digits].softmax(-1).numpy()):  # of [ x , y , x , y ]
         if index >= 2:
-            row[: said[index - 2]] = 0
+            row[: numbers[index - 2]] = 0
         assert thought[index] == pytest.approx(row / row.sum(), abs=1e-5)
     adapter.vision_flops(inputs)  # which counts by encoding, the first time
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
@@ -134,11 +134,11 @@ def test_the_folder_says_how_it_answers_and_what_was_done(trained):
     result, out = trained
     config = json.loads((out / "config.json").read_text())
     assert config["crop_region"] == {"format": "brackets", **result.calibration.to_json()}
-    told = json.loads((out / "training.json").read_text())
-    assert told["losses"] == result.losses
-    assert told["settings"]["rate"] == QUICK.rate
-    assert told["questions"] == {"trained on": 36, "held out": 12}
-    assert told["held_out"]["all"]["questions"] == 6
+    record = json.loads((out / "training.json").read_text())
+    assert record["losses"] == result.losses
+    assert record["settings"]["rate"] == QUICK.rate
+    assert record["questions"] == {"trained on": 36, "held out": 12}
+    assert record["held_out"]["all"]["questions"] == 6
     assert sorted(path.name for path in out.parent.iterdir()) == ["localizer"]
 
 
@@ -311,10 +311,10 @@ def test_a_failed_end_leaves_no_half_a_folder(base, examples, tmp_path, monkeypa
 
 
 def test_figures_by_kind():
-    def found(grid, needed, kind, seconds):
+    def measured(grid, needed, kind, seconds):
         return evaluate.EvaluatedExample(Example(Path("x"), "?", needed, kind), Region(*grid, 80, 80), seconds)
 
-    seen = [found((0, 0, 3, 3), (0, 0, 1, 3), "a", 0.5), found((0, 0, 0, 0), (0, 0, 7, 7), "", 0.1)]
+    seen = [measured((0, 0, 3, 3), (0, 0, 1, 3), "a", 0.5), measured((0, 0, 0, 0), (0, 0, 7, 7), "", 0.1)]
     figures = evaluate.by_kind(seen)
     assert figures["a"] == evaluate.LocalizerFigures(1, 0.5, 1.0, 0.25, 0.5)
     assert figures["other"] == evaluate.LocalizerFigures(1, 1 / 64, 0.0, 1 / 64, 0.1)

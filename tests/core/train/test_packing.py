@@ -46,10 +46,10 @@ def test_kept_patches_are_those_of_things_first():
     covered = things.sum(1)
     for kept in (int(covered.max()) + 20, int(covered.min()) - 5):
         keep = patches_to_keep(labels, kept)
-        found = torch.zeros(labels.shape[:2], dtype=torch.bool).scatter(1, keep, True)
+        seen_patches = torch.zeros(labels.shape[:2], dtype=torch.bool).scatter(1, keep, True)
         assert keep.shape == (3, kept) and (keep.diff(dim=1) > 0).all()
-        assert torch.equal((found & things).sum(1), covered.clamp(max=kept))  # things may cover more than that
-        assert found[things & middles].all()
+        assert torch.equal((seen_patches & things).sum(1), covered.clamp(max=kept))  # things may cover more than that
+        assert seen_patches[things & middles].all()
     assert patches_to_keep(labels, 576) is None
 
 
@@ -100,8 +100,8 @@ def test_looks_at_pooled_tokens_are_at_those_mostly_made_of_the_patches():
     patches[0, :2] = patches[1, 3] = True
     look = Look(torch.tensor([[0, 5], [0, 6]]), patches)
     halves = Selection(torch.tensor([[[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]]))
-    found = look.among(halves)
-    assert found.rows.tolist() == [[0, 5]] and found.patches.tolist() == [[True, False]]
+    part = look.among(halves)
+    assert part.rows.tolist() == [[0, 5]] and part.patches.tolist() == [[True, False]]
 
 
 def test_a_cut_out_scene_without_questions_makes_an_empty_row(tokenizer):
@@ -114,37 +114,39 @@ def test_a_cut_out_scene_without_questions_makes_an_empty_row(tokenizer):
 
 @BOTH
 def test_a_packed_question_is_the_prompt_and_what_is_to_be_said(recipe, tokenizer, monkeypatch):
-    pack, samples, asked = packed(recipe, tokenizer, monkeypatch)
+    pack, samples, questions_of = packed(recipe, tokenizer, monkeypatch)
     processor = build_processor(recipe, tokenizer)
-    for scene, (sample, questions) in enumerate(zip(samples, asked, strict=True)):
+    for scene, (sample, questions) in enumerate(zip(samples, questions_of, strict=True)):
         for number, question in enumerate(questions):
             rows = rows_of(pack, scene, number)
             assert pack.position[scene, rows].tolist() == list(range(len(rows)))
             ids, labels, weights = (column[scene, rows] for column in (pack.ids, pack.label, pack.weight))
-            said, content = labels != IGNORED, [{"type": "image"}, {"type": "text", "text": question.text}]
+            answered, content = labels != IGNORED, [{"type": "image"}, {"type": "text", "text": question.text}]
             chat = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
             prompt = tokenizer(chat.replace("<image>", ""))["input_ids"][3:]
             without = [token for token in prompt if token != tokenizer.convert_tokens_to_ids("?")]
             if recipe is LOCATOR:
                 wanted = [str(cell) for cell in cells(question.box(*sample.scene.image.size), sample.scene, recipe, 8)]
                 assert ids.tolist() in (prompt, without)
-                assert said.tolist() == [False] * (len(rows) - 4) + [True] * 4
+                assert answered.tolist() == [False] * (len(rows) - 4) + [True] * 4
             else:
                 wanted = [*question.answer.split(), "</s>"]
                 assert ids[: len(rows) - len(wanted) + 1].tolist() in (prompt, without)
-                assert ids[1:][said[:-1]].tolist() == labels[said][:-1].tolist()  # each word follows what predicts it
+                assert (
+                    ids[1:][answered[:-1]].tolist() == labels[answered][:-1].tolist()
+                )  # each word follows what predicts it
             box, size = question.box(*sample.scene.image.size), sample.scene.image.size
             region = Region.from_box(box, *size)
             assert np.array_equal(pack.needed[scene, number], patches_of((region.box,), sample.scene, recipe))
             asking = set(tokenizer.convert_tokens_to_ids(["?", recipe.says.lower(), ":"]))
-            found = {place for at, place in pack.asking.tolist() if at == scene} & set(rows.tolist())
-            assert found == {int(row) for row in rows if int(pack.ids[scene, row]) in asking}
-            assert len(found) in (2, 3)
-            assert labels[said].tolist() == tokenizer.convert_tokens_to_ids(wanted)
-            assert weights[~said].eq(0).all()
+            places = {place for at, place in pack.asking.tolist() if at == scene} & set(rows.tolist())
+            assert places == {int(row) for row in rows if int(pack.ids[scene, row]) in asking}
+            assert len(places) in (2, 3)
+            assert labels[answered].tolist() == tokenizer.convert_tokens_to_ids(wanted)
+            assert weights[~answered].eq(0).all()
             assert weights[labels != tokenizer.eos_token_id].sum() == pytest.approx(1)
     assert (pack.segment >= 0).sum() == sum(
-        len(rows_of(pack, scene, number)) for scene, found in enumerate(asked) for number in range(len(found))
+        len(rows_of(pack, scene, number)) for scene, own in enumerate(questions_of) for number in range(len(own))
     )
 
 
@@ -164,7 +166,7 @@ def after_the_first(layers, **changed):
 @pytest.mark.parametrize(("kept", "left"), [(None, None), (50, None), (50, 7)])
 def test_packed_questions_read_as_if_each_were_alone(recipe, kept, left, tokenizer, monkeypatch, small):
     recipe = RECIPES[recipe.name]
-    pack, samples, asked = packed(recipe, tokenizer, monkeypatch)
+    pack, samples, questions_of = packed(recipe, tokenizer, monkeypatch)
     model = build_model(recipe, tokenizer).eval()
     language = Language(model, recipe, tokenizer, training.LANGUAGE[recipe.name])
     _, labels = stack(samples)
@@ -179,7 +181,7 @@ def test_packed_questions_read_as_if_each_were_alone(recipe, kept, left, tokeniz
         hidden, context = language._read(visual, selection, pack, left=left)
         monkeypatch.setattr(plain.config, "_attn_implementation", "sdpa")
         for scene in range(2):
-            for number in range(len(asked[scene])):
+            for number in range(len(questions_of[scene])):
                 rows = rows_of(pack, scene, number)
                 head, ids = torch.tensor(language.packer.prefix), pack.ids[scene, rows]
                 inputs = torch.cat([embed(head), seen[scene], embed(ids)])[None]
@@ -204,14 +206,14 @@ def test_a_question_about_the_whole_image_is_pruned_as_by_ilp(left, tokenizer, m
     model = build_model(recipe, tokenizer).eval()
     plain, visual = model.model.language_model, torch.randn(1, recipe.grid**2, 32)
     rows = rows_of(pack, 0, 0)
-    asked = rows[: int(pack.asking[-1, 1]) + 1]
+    asked_rows = rows[: int(pack.asking[-1, 1]) + 1]
     language = Language(model, recipe, tokenizer, training.LANGUAGE[recipe.name])
     register()
     with torch.no_grad():
         monkeypatch.setattr(plain.config, "_attn_implementation", ATTENTION)
         packed_hidden, context = language._read(visual, None, pack, left=left)
         monkeypatch.setattr(plain.config, "_attn_implementation", "sdpa")
-        ids = torch.cat([torch.tensor(language.packer.prefix), pack.ids[0, asked]])
+        ids = torch.cat([torch.tensor(language.packer.prefix), pack.ids[0, asked_rows]])
         embedded = plain.embed_tokens(ids)[None]
         inputs = torch.cat([embedded[:, :3], visual, embedded[:, 3:]], 1)
         chosen = torch.zeros(inputs.shape[:2], dtype=torch.bool)
@@ -222,18 +224,18 @@ def test_a_question_about_the_whole_image_is_pruned_as_by_ilp(left, tokenizer, m
             alone = plain(inputs_embeds=inputs, use_cache=True).last_hidden_state
     seen = context.pruning.text[0, 0, 0, 3:] == 0
     assert seen.nonzero()[:, 0].tolist() == pruning.steps[0][0].kept.tolist()
-    assert torch.allclose(packed_hidden[0, asked], alone[0, -len(asked) :], atol=1e-4)
+    assert torch.allclose(packed_hidden[0, asked_rows], alone[0, -len(asked_rows) :], atol=1e-4)
 
 
 @BOTH
 def test_looks_are_at_what_a_question_names_and_where_the_answer_is(recipe, tokenizer, monkeypatch):
-    pack, samples, asked = packed(recipe, tokenizer, monkeypatch, questions=12, batch=6)
+    pack, samples, questions_of = packed(recipe, tokenizer, monkeypatch, questions=12, batch=6)
     looks = [
         {(int(scene), int(row)): patches.numpy() for (scene, row), patches in zip(look.rows, look.patches, strict=True)}
         for look in (pack.reference, pack.target, pack.winner)
     ]
     apart = picked = several = counted = 0
-    for scene, (sample, questions) in enumerate(zip(samples, asked, strict=True)):
+    for scene, (sample, questions) in enumerate(zip(samples, questions_of, strict=True)):
 
         def patches(boxes, scene=sample.scene):
             return patches_of(boxes, scene, recipe)
@@ -247,41 +249,41 @@ def test_looks_are_at_what_a_question_names_and_where_the_answer_is(recipe, toke
             at = seen(0, rows)
             assert bool(at) == patches(question.reference).any(), question
             if len(question.reference) == len(at) == 2:  # each name at its own thing, in the order of the words
-                for found, box in zip(at.values(), question.reference, strict=True):
-                    assert np.array_equal(found, patches((box,))), question
+                for target, box in zip(at.values(), question.reference, strict=True):
+                    assert np.array_equal(target, patches((box,))), question
                 apart += 1
             else:
-                assert all(np.array_equal(found, patches(question.reference)) for found in at.values()), question
+                assert all(np.array_equal(target, patches(question.reference)) for target in at.values()), question
             if question.kind == "two_hop":
                 assert len(at) == 1  # the one that it names, not the sign or shape beside that
             if question.kind == "compare":
                 assert len(at) == len(question.reference)  # no "bar", before or after a name
-            told = seen(1, answers)
+            targets = seen(1, answers)
             if recipe is LOCATOR:
                 everything = patches(question.reference + question.target)
-                assert all(np.array_equal(found, everything) for found in told.values())
-                assert len(told) == (len(answers) if everything.any() else 0)
+                assert all(np.array_equal(target, everything) for target in targets.values())
+                assert len(targets) == (len(answers) if everything.any() else 0)
             elif question.counted:
                 middles = middles_of(question.counted, sample.scene, recipe)
-                assert middles.sum() == int(question.answer) and len(told) == len(answers)
-                assert all(np.array_equal(found, middles) for found in told.values())
+                assert middles.sum() == int(question.answer) and len(targets) == len(answers)
+                assert all(np.array_equal(target, middles) for target in targets.values())
                 counted += 1
             elif len(question.target) == len(answers):
                 for row, box in zip(answers, question.target, strict=True):
-                    assert (row in told) == patches((box,)).any()
-                    assert row not in told or np.array_equal(told[row], patches((box,)))
+                    assert (row in targets) == patches((box,)).any()
+                    assert row not in targets or np.array_equal(targets[row], patches((box,)))
                 several += len(answers) > 1
             else:
                 wanted = patches(question.target or question.winner[:1])
-                assert all(np.array_equal(found, wanted) for found in told.values())
-                assert len(told) == (len(answers) if wanted.any() else 0)
-            amounts = {row: found for row, found in seen(1, rows).items() if row not in answers}
+                assert all(np.array_equal(target, wanted) for target in targets.values())
+                assert len(targets) == (len(answers) if wanted.any() else 0)
+            amounts = {row: target for row, target in seen(1, rows).items() if row not in answers}
             last = seen(2, rows)
             if recipe is ANSWERER and question.kind == "compare":
-                for found, box in zip(amounts.values(), question.amounts, strict=bool(amounts)):
-                    assert np.array_equal(found, patches((box,)))
+                for target, box in zip(amounts.values(), question.amounts, strict=bool(amounts)):
+                    assert np.array_equal(target, patches((box,)))
                 assert set(last) <= set(answers)
-                assert all(np.array_equal(found, patches(question.winner[1:])) for found in last.values())
+                assert all(np.array_equal(target, patches(question.winner[1:])) for target in last.values())
                 picked += bool(last)
             else:
                 assert not amounts and not last

@@ -16,7 +16,9 @@ from tests.support.packs import shrink
 
 pytestmark = pytest.mark.training
 
-PLAN = plc.PlcPlan(batch=2, fresh=1, memory=3, questions=6, asked=3, least=20, most=60, rank=2, rate=0.05)
+PLAN = plc.PlcPlan(
+    batch=2, fresh=1, memory=3, questions=6, per_region=3, min_tokens=20, max_tokens=60, rank=2, rate=0.05
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +40,11 @@ def training(folder):
 
 def test_found_regions_err_by_a_cell_or_take_everything():
     needed, rng = Region(0, 3, 2, 5, 100, 100), random.Random(0)
-    found = [plc.noisy_region(needed, rng) for _ in range(3000)]
-    whole = [region for region in found if region.is_whole]
-    apart = [max(abs(a - b) for a, b in zip(region.grid, needed.grid, strict=True)) for region in found]
+    result = [plc.noisy_region(needed, rng) for _ in range(3000)]
+    whole = [region for region in result if region.is_whole]
+    apart = [max(abs(a - b) for a, b in zip(region.grid, needed.grid, strict=True)) for region in result]
     assert len(whole) == pytest.approx(0.04 * 3000, abs=40)
-    assert {each for region, each in zip(found, apart, strict=True) if not region.is_whole} == {0, 1}
+    assert {each for region, each in zip(result, apart, strict=True) if not region.is_whole} == {0, 1}
     exactly = 0.96 * 0.98 * 0.83**3 * 3000  # on the left there is nothing wider
     assert apart.count(0) == pytest.approx(exactly, abs=100)
     for _ in range(300):  # one cell that loses a side is still a region
@@ -52,10 +54,10 @@ def test_found_regions_err_by_a_cell_or_take_everything():
 def test_questions_of_one_region_would_have_been_given_nearly_the_same(training):
     lessons, rng = training.lessons(0)
     for lesson in lessons:
-        region, asked = plc.questions_with_region(lesson, rng, 3)
-        assert 1 <= len(asked) <= 3 and asked == sorted(set(asked))
-        own = [plc.region_of(lesson.questions[at], lesson.scene).grid for at in asked]
-        assert sum(iou([region.grid], own) >= 0.5) >= len(asked) - 1
+        region, chosen = plc.questions_with_region(lesson, rng, 3)
+        assert 1 <= len(chosen) <= 3 and chosen == sorted(set(chosen))
+        own = [plc.region_of(lesson.questions[at], lesson.scene).grid for at in chosen]
+        assert sum(iou([region.grid], own) >= 0.5) >= len(chosen) - 1
 
 
 def test_a_step_has_the_same_lessons_whenever_it_comes(training, folder):
@@ -72,7 +74,7 @@ def test_what_is_distilled_is_what_the_model_says_of_every_token(training, folde
     lesson, adapter = training.lessons(0)[0][0], load(folder)
     model, tokenizer = adapter.model, adapter.tokenizer
     words = model.get_input_embeddings()
-    for question, said in list(zip(lesson.questions, lesson.logits, strict=True))[:3]:
+    for question, kept_logits in list(zip(lesson.questions, lesson.logits, strict=True))[:3]:
         prompt = tokenizer(adapter.prompt(question.text), return_tensors="pt")["input_ids"][0]
         at = int((prompt == adapter.image_token_id).nonzero()[0, 0])
         answer = tokenizer(question.answer, add_special_tokens=False, return_tensors="pt")["input_ids"][0]
@@ -81,8 +83,8 @@ def test_what_is_distilled_is_what_the_model_says_of_every_token(training, folde
         with torch.no_grad():
             hidden = model.model.language_model(inputs_embeds=fed).last_hidden_state[0, -len(answer) - 1 :]
             expected = model.lm_head(hidden)
-        assert said.shape == expected.shape
-        assert torch.allclose(said.softmax(-1), expected.softmax(-1), atol=0.02), "in bfloat16"
+        assert kept_logits.shape == expected.shape
+        assert torch.allclose(kept_logits.softmax(-1), expected.softmax(-1), atol=0.02), "in bfloat16"
 
 
 def test_it_starts_as_the_model_behind_pooling_and_learns(folder, tmp_path):
@@ -107,6 +109,6 @@ def test_the_command_writes_what_a_model_reads(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(plc, "PlcPlan", small)
     weights = [weight.clone() for weight in load(folder).model.parameters()]
     plc.main(["--model", str(folder), "--work", str(tmp_path), "--out", str(folder), "--steps", "2", "--threads", "1"])
-    found = load_plc(load(folder))
-    assert found.queries.out.weight.any() and len(found.changed) == 4 * 6
+    result = load_plc(load(folder))
+    assert result.queries.out.weight.any() and len(result.changed) == 4 * 6
     assert all(torch.equal(*pair) for pair in zip(weights, load(folder).model.parameters(), strict=True))

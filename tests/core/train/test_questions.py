@@ -63,7 +63,7 @@ PARTS = ("text", "number", "hop to text", "price", "value")  # the target is a p
 PLURALS = {"buses": "bus", "foxes": "fox", "crosses": "cross", "octopuses": "octopus"}  # the others end with one "s"
 
 
-class Asked(NamedTuple):
+class Case(NamedTuple):
     scene: Scene
     flat: tuple[SceneObject, ...]  # its things before a camera tilted the image
     question: Question
@@ -76,20 +76,20 @@ def questions(held_out):
         flat = scene.objects
         return finish(rng, scene, style)
 
-    finish, flat, asked = scenes.finish, (), []
+    finish, flat, cases = scenes.finish, (), []
     with mock.patch.object(scenes, "finish", noting):
         for seed in SEEDS:
             scene = scenes.make_scene(seed, held_out)
             pools = all_questions(random.Random(seed), scene, held_out).values()
-            asked += [Asked(scene, flat, question) for pool in pools for question in pool]
-    return asked
+            cases += [Case(scene, flat, question) for pool in pools for question in pool]
+    return cases
 
 
 def form_of(text):
     """The form of a question, and the words that fill it."""
     for form, pattern in FORMS.items():
-        if found := re.search(pattern, text):
-            return form, [word for word in found.groups() if word]
+        if match := re.search(pattern, text):
+            return form, [word for word in match.groups() if word]
     raise AssertionError(text)
 
 
@@ -103,11 +103,11 @@ def called(thing):
 
 
 class Read(NamedTuple):
-    """Named: the things that the question names, by index; told: those that hold the answer; detail: of the form."""
+    """Named: the things that the question names, by index; holders: those that hold the answer; detail: of the form."""
 
     answer: str
     named: tuple = ()
-    told: tuple = ()
+    holders: tuple = ()
     detail: str = ""
 
 
@@ -139,25 +139,25 @@ class Reader:
         return me, min(line, key=lambda i: steps[i])
 
     def where(self, where, name):
-        me, found = self.beside(where, name)
-        return Read(self.flat[found].name, (me,), (found,), where)
+        me, answer_at = self.beside(where, name)
+        return Read(self.flat[answer_at].name, (me,), (answer_at,), where)
 
     def hop_to_color(self, kind, where, name):
-        me, found = self.beside(where, name)
-        assert self.flat[found].kind == kind
-        return Read(self.flat[found].color, (me,), (found,), f"of {kind}")
+        me, answer_at = self.beside(where, name)
+        assert self.flat[answer_at].kind == kind
+        return Read(self.flat[answer_at].color, (me,), (answer_at,), f"of {kind}")
 
     def hop_to_text(self, where, name):
-        me, found = self.beside(where, name)
-        return Read(self.flat[found].text, (me,), (found,))
+        me, answer_at = self.beside(where, name)
+        return Read(self.flat[answer_at].text, (me,), (answer_at,))
 
     def between(self, one, other):
         ends = (self.the(one), self.the(other))
         (left, right), (top, bottom) = (sorted(self.cells[i][axis] for i in ends) for axis in (0, 1))
         assert left == right or top == bottom
         inside = {i for i, (x, y) in enumerate(self.cells) if left <= x <= right and top <= y <= bottom}
-        (found,) = inside - set(ends)
-        return Read(self.flat[found].name, ends, (found,))
+        (answer_at,) = inside - set(ends)
+        return Read(self.flat[answer_at].name, ends, (answer_at,))
 
     def nearest(self, name):
         """By the boxes in the image as it is seen, and clearly nearer than the next."""
@@ -172,12 +172,12 @@ class Reader:
 
     def corner(self, vertical, horizontal):
         width, height = self.scene.image.size
-        found = self.closest_to((width * (horizontal == "right"), height * (vertical == "bottom")))
-        return Read(self.flat[found].name, (), (found,), f"{vertical} {horizontal}")
+        answer_at = self.closest_to((width * (horizontal == "right"), height * (vertical == "bottom")))
+        return Read(self.flat[answer_at].name, (), (answer_at,), f"{vertical} {horizontal}")
 
     def center(self):
-        found = self.closest_to([side / 2 for side in self.scene.image.size])
-        return Read(self.flat[found].name, told=(found,))
+        answer_at = self.closest_to([side / 2 for side in self.scene.image.size])
+        return Read(self.flat[answer_at].name, holders=(answer_at,))
 
     def color(self, name):
         me = self.the(name)
@@ -194,12 +194,12 @@ class Reader:
 
     def count(self, names):
         name = PLURALS.get(names, names[:-1])
-        found = tuple(i for i in self.all if name in (self.flat[i].name, self.flat[i].kind))
-        return Read(str(len(found)), found, found, name if name in ("bar", "sign") else "")
+        answer_at = tuple(i for i in self.all if name in (self.flat[i].name, self.flat[i].kind))
+        return Read(str(len(answer_at)), answer_at, answer_at, name if name in ("bar", "sign") else "")
 
     def exist(self, name):
-        found = tuple(i for i in self.all if self.flat[i].name == name)
-        return Read("yes" if found else "no", found, found, "yes" if found else "no")
+        answer_at = tuple(i for i in self.all if self.flat[i].name == name)
+        return Read("yes" if answer_at else "no", answer_at, answer_at, "yes" if answer_at else "no")
 
     def most(self, word, among):
         """The longest or shortest bar as drawn, the dearest or cheapest item."""
@@ -237,45 +237,45 @@ class Reader:
         return Read(self.scene.background, detail=self.scene.background)
 
 
-def read(asked):
-    return Reader(asked.scene, asked.flat).read(asked.question.text)
+def read(case):
+    return Reader(case.scene, case.flat).read(case.question.text)
 
 
 @BOTH
 def test_answers_agree_with_a_reader_of_the_words_alone(held_out):
-    found = Counter()
-    for asked in questions(held_out):
-        form, reading = read(asked)
-        assert reading.answer == asked.question.answer, asked.question
-        assert KIND_OF[form_of(asked.question.text)[0]] == asked.question.kind, asked.question
-        found[form] += 1
-    assert {form: n for form, n in found.items() if n < LEAST.get(form, 10)} == {}
-    assert set(found) == set(DETAILED) and set(KIND_OF.values()) == set(KINDS)
+    counts = Counter()
+    for case in questions(held_out):
+        form, reading = read(case)
+        assert reading.answer == case.question.answer, case.question
+        assert KIND_OF[form_of(case.question.text)[0]] == case.question.kind, case.question
+        counts[form] += 1
+    assert {form: n for form, n in counts.items() if n < LEAST.get(form, 10)} == {}
+    assert set(counts) == set(DETAILED) and set(KIND_OF.values()) == set(KINDS)
 
 
 @BOTH
 def test_boxes_hold_what_must_be_seen(held_out):
-    for asked in questions(held_out):
-        question, things, (form, reading) = asked.question, asked.scene.objects, read(asked)
+    for case in questions(held_out):
+        question, things, (form, reading) = case.question, case.scene.objects, read(case)
         everything = form.startswith(("exist no", "of all", "total", "background"))
-        assert question.needs_everything == (not reading.named + reading.told) == everything, question
+        assert question.needs_everything == (not reading.named + reading.holders) == everything, question
         if not form.startswith(PARTS):
-            assert sorted(question.target) == sorted(things[i].box for i in reading.told), question
+            assert sorted(question.target) == sorted(things[i].box for i in reading.holders), question
         if form not in ("price", "value"):
             assert sorted(question.reference) == sorted(things[i].box for i in reading.named), question
-        left, top, right, bottom = box = question.box(*asked.scene.image.size)
+        left, top, right, bottom = box = question.box(*case.scene.image.size)
         if everything:
-            assert box == (0, 0, *asked.scene.image.size)
-        for x, y in (middle(things[i]) for i in reading.named + reading.told):
+            assert box == (0, 0, *case.scene.image.size)
+        for x, y in (middle(things[i]) for i in reading.named + reading.holders):
             assert left <= x < right and top <= y < bottom, question
 
 
 @BOTH
 def test_texts_are_targets_word_by_word(held_out):
-    for asked in questions(held_out):
-        question, (form, reading) = asked.question, read(asked)
+    for case in questions(held_out):
+        question, (form, reading) = case.question, read(case)
         if form.startswith(PARTS):
-            (thing,) = (asked.scene.objects[i] for i in reading.told)
+            (thing,) = (case.scene.objects[i] for i in reading.holders)
             shown = {mark.box: mark.text or mark.category for mark in thing.marks}
             assert [shown[box] for box in question.target] == question.answer.split()
             assert list(question.target) == sorted(question.target, key=lambda box: box[1] + box[3])  # a line each
@@ -285,13 +285,13 @@ def test_texts_are_targets_word_by_word(held_out):
 
 @BOTH
 def test_comparisons_tell_where_amounts_and_the_winner_are(held_out):
-    compared = [asked for asked in questions(held_out) if asked.question.kind == "compare"]
-    for asked in compared:
-        question = asked.question
-        shown = {mark.box: mark.text or mark.category for thing in asked.scene.objects for mark in thing.marks}
-        amounts = {thing.name: thing.text for thing in asked.scene.objects}
+    compared = [case for case in questions(held_out) if case.question.kind == "compare"]
+    for case in compared:
+        question = case.question
+        shown = {mark.box: mark.text or mark.category for thing in case.scene.objects for mark in thing.marks}
+        amounts = {thing.name: thing.text for thing in case.scene.objects}
         assert [shown[box] for box in question.winner] == [amounts[question.answer], question.answer]
-        named = [next(t for t in asked.scene.objects if t.box == box) for box in question.reference]
+        named = [next(t for t in case.scene.objects if t.box == box) for box in question.reference]
         assert [shown[box] for box in question.amounts] == [thing.text for thing in named]
         places = [question.text.index(f" {thing.name}") for thing in named]
         assert places == sorted(places)  # in the order of the words
@@ -300,14 +300,14 @@ def test_comparisons_tell_where_amounts_and_the_winner_are(held_out):
 
 @BOTH
 def test_held_out_pairs_are_asked_about_in_held_out_questions_alone(held_out):
-    found = Counter()
-    for asked in questions(held_out):
-        form, reading = read(asked)
+    counts = Counter()
+    for case in questions(held_out):
+        form, reading = read(case)
         if form.startswith(("where", "nearest", "between", "hop", "of two")):
-            names = [called(asked.flat[i]) for i in dict.fromkeys(reading.named + reading.told)]
+            names = [called(case.flat[i]) for i in dict.fromkeys(reading.named + reading.holders)]
             unseen = [held_out_pair(*pair) and held_out_pair(*pair[::-1]) for pair in combinations(names, 2)]
-            assert unseen[0] if held_out else not any(unseen), asked.question  # the first is the two that it names
-            found[asked.question.kind] += 1
-    assert set(found) == {"relation", "two_hop", "compare"} and min(found.values()) >= 20
+            assert unseen[0] if held_out else not any(unseen), case.question  # the first is the two that it names
+            counts[case.question.kind] += 1
+    assert set(counts) == {"relation", "two_hop", "compare"} and min(counts.values()) >= 20
     pairs = list(combinations(CATEGORIES, 2))
     assert 0.1 < sum(held_out_pair(*pair) for pair in pairs) / len(pairs) < 0.15

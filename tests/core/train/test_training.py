@@ -110,8 +110,8 @@ def test_growing_keeps_what_the_teacher_says(tokenizer, small):
     grow(model, teacher)
     ids = torch.arange(5, 15)[None]
     with torch.no_grad():
-        said = [m.model.language_model(input_ids=ids).last_hidden_state for m in (teacher, model)]
-    assert torch.allclose(*said, atol=1e-5)
+        hidden_states = [m.model.language_model(input_ids=ids).last_hidden_state for m in (teacher, model)]
+    assert torch.allclose(*hidden_states, atol=1e-5)
 
 
 def test_imitation_looks_at_the_same_place():

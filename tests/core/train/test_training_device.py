@@ -78,7 +78,7 @@ def test_workers_make_the_same_and_tell_when_one_is_gone():
             workers.start(os.getpid)
 
 
-def test_samples_keep_the_size_of_a_image_alone():
+def test_samples_keep_the_size_of_an_image_alone():
     feed = TrainingBatches(LOCATOR, batch=2, fresh=1, memory=8, images=1)
     first, later = feed(0)[0], feed(3)[0]
     assert all(sample.scene.image.getpixel((0, 0)) for sample in first)
