@@ -14,6 +14,7 @@ from crop_core.evaluate.report.table import full_table, methods_table
 from crop_core.evaluate.report.texts import headline
 from crop_core.evaluate.runner import store
 from crop_core.evaluate.runner.plan import Trial
+from crop_core.evaluate.runner.work import Skipped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,16 +22,18 @@ if TYPE_CHECKING:
 SUMMARY, PAGE = "summary.json", "report.html"
 
 
-def write_outcome(folder: Path, data: Dataset, trials: Sequence[Trial], skipped: Collection[str]) -> str:
+def write_outcome(folder: Path, data: Dataset, trials: Sequence[Trial], skipped: Sequence[Skipped]) -> str:
     """Write summary.json and report.html beside the records; return the result in sentences and tables.
 
-    skipped: ids of examples left out of every trial. Raises RecordsError, or its MissedBudget, for records that cannot
-    be compared.
+    skipped: examples left out of every trial, recorded with their reasons. Raises RecordsError, or its MissedBudget,
+    for records that cannot be compared.
     """
-    examples = {each.id for each in data.examples} - set(skipped)
+    examples = {each.id for each in data.examples} - {each.example for each in skipped}
     records = comparable(store.read(folder), examples, {trial.name for trial in trials})
     summary, facts = summarise(records, data.metric), store.facts(folder)
-    (folder / SUMMARY).write_text(json.dumps({"sweep": facts, **summary.to_json()}, indent=1) + "\n", encoding="utf-8")
+    failed = {each.example: each.reason for each in skipped}
+    content = {"sweep": facts, "skipped": failed, **summary.to_json()}
+    (folder / SUMMARY).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (folder / PAGE).write_text(report(summary, records, facts), encoding="utf-8")
     return "\n\n".join(
         [

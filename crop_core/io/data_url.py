@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from crop_core.io.images import ImageError, open_image
 
@@ -39,11 +40,20 @@ def data_url(image: Image.Image, side: int = MAX_SIDE_PX, max_png_bytes: int = M
 
 def image_from_data_url(url: str) -> Image.Image:
     """Inverse of `data_url` for untrusted text; ImageError for anything but an image."""
-    prefix = next((prefix for prefix in PREFIXES if url.startswith(prefix)), None)
-    if prefix is None:
+    if not url.startswith(PREFIXES):
         raise ImageError("The embedded image is none: it has to be a data URL of a PNG or JPEG file.")
+    return open_image(decode_base64(url))
+
+
+def decode_base64(text: str) -> bytes:
+    """Content of a data URL of any type, or of bare base64, for untrusted text; ImageError if it is neither.
+
+    White space in the base64 is passed over, and a data URL may be percent-encoded instead.
+    """
+    header, _, content = text.partition(",") if text[:5].lower() == "data:" else (";base64", "", text)
     try:
-        content = base64.b64decode(url[len(prefix) :], validate=True)
+        raw = unquote_to_bytes(content) if "%" in content else content.encode("ascii")
+        is_base64 = header.lower().endswith(";base64")
+        return base64.b64decode(b"".join(raw.split()), validate=True) if is_base64 else raw
     except (binascii.Error, ValueError):
         raise ImageError("The embedded image is broken: its base64 cannot be read.") from None
-    return open_image(content)

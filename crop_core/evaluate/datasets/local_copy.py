@@ -16,12 +16,14 @@ from crop_core.io.row_reader import Skipped
 @dataclass
 class LocalCopy:
     """path: the folder of the unpacked download, or one file of it. split: the requested part, "" where there are none.
-    images: the folder of the images, if another. skipped: rows that could not be used.
+    images: the folder of the images, if another. boxes: what the boxes of rows mean, as the form of a `BoxReader`.
+    skipped: rows that could not be used.
     """
 
     path: Path
     split: str = ""
     images: Path | None = None
+    boxes: str | None = None
     skipped: Skipped = field(default_factory=Skipped)
 
     def __post_init__(self) -> None:

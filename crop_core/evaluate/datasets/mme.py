@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy, published
-from crop_core.evaluate.datasets.protocol import DatasetError, Example, with_request
+from crop_core.evaluate.datasets.protocol import DatasetError, Example, question_lines, texts
 from crop_core.evaluate.metrics.closed_ended import COGNITION, PERCEPTION
+from crop_core.io.paths import visible
+from crop_core.io.text_files import encoding_of
 
 KINDS = (*PERCEPTION, *COGNITION)
 SPLITS = ("all", "perception", "cognition", *KINDS)
@@ -37,27 +39,29 @@ def _folder(copy: LocalCopy, kind: str) -> Path:
 
 def _subtask(folder: Path, kind: str) -> Iterator[Example]:
     apart = (folder / "questions_answers_YN").is_dir()
-    texts, images = (folder / "questions_answers_YN", folder / "images") if apart else (folder, folder)
-    by_name = {each.stem: each for each in sorted(images.iterdir()) if each.suffix.lower() in _ENDINGS}
-    files = sorted(texts.glob("*.txt"))
+    questions, images = (folder / "questions_answers_YN", folder / "images") if apart else (folder, folder)
+    by_name = {each.stem: each for each in visible(images) if each.suffix.lower() in _ENDINGS}
+    files = visible(questions, "*.txt")
     if not files:
-        raise DatasetError(f"There is no text with questions in '{texts}'; give the folder of the unpacked download.")
+        raise DatasetError(
+            f"There is no text with questions in '{questions}'; give the folder of the unpacked download."
+        )
     for file in files:
         with published(file):
             yield from _questions(file, kind, by_name.get(file.stem, images / f"{file.stem}.jpg"))
 
 
 def _questions(file: Path, kind: str, image: Path) -> Iterator[Example]:
-    lines = [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    lines = [line for line in file.read_text(encoding=encoding_of(file)).splitlines() if line.strip()]
     for number, line in enumerate(lines, 1):
-        question, answer = line.strip().split("\t")
-        if answer.lower() not in ("yes", "no"):
+        question, answer = map(str.strip, line.split("\t"))
+        if answer.lower() not in ("yes", "no", ""):
             raise DatasetError(f"'{file}' answers {answer!r}; an answer of MME is Yes or No.")
         group = f"{kind}/{image.name}"
         yield Example(
             id=f"{group} {number}",
-            question=with_request(question.strip().removesuffix(_REQUEST)),
-            answers=(answer.lower(),),
+            question=question_lines(question.removesuffix(_REQUEST)),
+            answers=texts(answer.lower()),
             image=image,
             kind=kind,
             group=group,

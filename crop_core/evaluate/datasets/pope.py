@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy, published
-from crop_core.evaluate.datasets.protocol import DatasetError, Example, with_request
+from crop_core.evaluate.datasets.protocol import DatasetError, Example, question_lines, texts
 from crop_core.io.row_reader import Skipped, usable
 
 KINDS = ("random", "popular", "adversarial")
@@ -29,12 +29,13 @@ def _read(copy: LocalCopy, kind: str, images: Path) -> list[Example]:
     file = copy.file(name, f"coco/{name}", f"output/coco/{name}")
 
     def example(where: str, row: Any) -> Example:
-        if row["label"] not in ("yes", "no"):
+        answers = texts(row.get("label"))
+        if answers not in (("yes",), ("no",), ()):
             raise DatasetError(f"the label {row['label']!r} is neither yes nor no")
         return Example(
             id=f"{kind} {row['question_id']}",
-            question=with_request(row["text"]),
-            answers=(row["label"],),
+            question=question_lines(row["text"]),
+            answers=answers,
             image=images / row["image"],
             kind=kind,
             group=row["image"],

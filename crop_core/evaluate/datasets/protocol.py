@@ -1,8 +1,4 @@
-"""Dataset protocol: examples, a metric, and how questions are put. Knows nothing of models, methods and runs.
-
-The requests for a short answer are those that LLaVA-1.5's evaluation appends and others took over, each on a line of
-its own (docs/Evaluation.md of github.com/haotian-liu/LLaVA).
-"""
+"""Dataset protocol: examples, a metric, and how questions are put. Knows nothing of models, methods and runs."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
-from crop_core.io.images import check_question, open_image
+from crop_core.io.images import check_question, open_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +25,9 @@ class DatasetError(ValueError):
 class Example:
     """One question about one image. Can be pickled: other processes and machines read it.
 
-    id: unique in its dataset, and the same in every session. question: the prompt's text, with the request for a short
-    answer where the official evaluation has one. answers: all right answers, read as the metric defines. image: the
+    id: unique in its dataset, and the same in every session. question: the prompt's text, without a request for a
+    short answer. answers: all right answers, read as the metric defines; none where
+    they are hidden, as those of a test split. image: the
     file, or a function that makes the image. kind: what results are grouped by. group: the
     same for examples that are about one image (questions of one image are not independent). needed: grid cells of
     the smallest region that holds the evidence, if known. everything: whether only the whole image does.
@@ -47,7 +44,7 @@ class Example:
 
     def open(self) -> Image.Image:
         """The image, upright and RGB; ImageError for one that cannot be read."""
-        return open_image(self.image) if isinstance(self.image, Path) else self.image()
+        return open_row(self.image) if isinstance(self.image, Path) else self.image()
 
 
 class Metric(Protocol):
@@ -69,25 +66,39 @@ class Metric(Protocol):
 @dataclass(frozen=True)
 class Dataset:
     """Examples and their metric. name: on the command line. max_new_tokens: of an answer, its end token included.
-    skipped: rows that could not be used and why, to be reported once; "" for none.
+    short_answer: whether models are asked for a short answer, as in the official evaluation. skipped: rows that could
+    not be used and why, to be reported once; "" for none. taken: a sentence about the others, "" for data that is not
+    read. scored: False where replies are only kept.
     """
 
     name: str
     examples: Sequence[Example]
     metric: Metric
     max_new_tokens: int = 16
+    short_answer: bool = True
     skipped: str = ""
+    taken: str = ""
+    scored: bool = True
 
 
-SHORT = "Answer the question using a single word or phrase."
-LETTER = "Answer with the option's letter from the given choices directly."
+def texts(answers: Any) -> tuple[str, ...]:
+    """A question's answers as texts, whether they come as a list, a text, a number, or objects with "answer"; none
+    where all of them are null or blank. What is no text stays, and is refused later.
+    """
+    given = answers if isinstance(answers, (list, tuple)) else [answers]
+    given = [each.get("answer") if isinstance(each, dict) else each for each in given]
+    if all(each is None or not str(each).strip() for each in given):
+        return ()
+    return tuple("" if each is None else str(each) if type(each) in (int, float) else each for each in given)
+
+
 MAX_QUESTION_CHARS = 8000  # about 2000 tokens: benchmarks ask longer questions than people type
 
 
-def with_request(question: Any, request: str = SHORT) -> str:
-    """The question, cleaned line by line, and the request below it; QuestionError for an empty or too long one."""
+def question_lines(question: Any) -> str:
+    """The question, cleaned line by line; QuestionError for an empty or too long one."""
     raw = question.splitlines() if isinstance(question, str) else []
     lines = [check_question(line, MAX_QUESTION_CHARS) for line in raw if line.strip()]
     if not lines or sum(map(len, lines)) > MAX_QUESTION_CHARS:
         check_question(question, MAX_QUESTION_CHARS)  # raises
-    return "\n".join([*lines, request] if request else lines)
+    return "\n".join(lines)

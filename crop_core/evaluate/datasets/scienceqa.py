@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy, published, read_json
-from crop_core.evaluate.datasets.protocol import LETTER, Example, with_request
+from crop_core.evaluate.datasets.protocol import Example, question_lines
 from crop_core.evaluate.metrics.closed_ended import LETTERS
 
 SPLITS = ("test", "val", "minitest", "minival", "train")
+LETTER = "Answer with the option's letter from the given choices directly."  # of LLaVA-1.5's evaluation
 _FOLDERS = {"minitest": "test", "minival": "val"}  # parts of other splits
 
 
@@ -36,9 +37,15 @@ def _example(key: str, row: dict[str, Any], images: Path) -> Example:
     context = [f"Context: {row['hint']}"] if row["hint"] else []
     return Example(
         id=key,
-        question=with_request("\n".join([*context, row["question"], *options]), LETTER),
-        answers=(LETTERS[range(len(row["choices"]))[row["answer"]]],),
+        question=question_lines("\n".join([*context, row["question"], *options, LETTER])),
+        answers=_answer(row),
         image=images / key / row["image"],
         kind=row["subject"],
         group=key,
     )
+
+
+def _answer(row: dict[str, Any]) -> tuple[str, ...]:
+    """The letter of the right choice, none where it is hidden."""
+    index = row.get("answer")
+    return () if index in (None, "") else (LETTERS[range(len(row["choices"]))[int(index)]],)

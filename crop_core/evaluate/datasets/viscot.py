@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from crop_core.evaluate.datasets.local_copy import LocalCopy
-from crop_core.evaluate.datasets.protocol import DatasetError, Example, with_request
-from crop_core.io.images import image_size
+from crop_core.evaluate.datasets.protocol import DatasetError, Example, question_lines, texts
+from crop_core.io.paths import find_image, is_file, visible
 from crop_core.io.row_reader import RowsError, usable
-from crop_core.train.localizer.data import cells
+from crop_core.train.localizer.boxes import PIXELS, BoxReader
+from crop_core.train.localizer.data import agreed_size
 from crop_core.train.localizer.row_layouts import parse_row
 
 _FILES = ("*.json", "benchmark/*.json", "viscot_benchmark/benchmark/*.json")
@@ -25,7 +26,8 @@ _IMAGES = ("cot", "playground/data/cot", "data/cot", "../playground/data/cot")
 def load(copy: LocalCopy) -> list[Example]:
     """Every usable row of every file; DatasetError without files."""
     images = copy.images or copy.image_folder(*_IMAGES).parent
-    files = [copy.path] if copy.path.is_file() else next(filter(None, map(sorted, map(copy.path.glob, _FILES))), [])
+    found = (visible(copy.path, pattern) for pattern in _FILES)
+    files = [copy.path] if copy.path.is_file() else next(filter(None, found), [])
     if not files:
         tried = " or ".join(f"'{each}'" for each in _FILES)
         raise DatasetError(f"There is no file {tried} in '{copy.path}'; give the folder of Visual-CoT's benchmark.")
@@ -41,17 +43,18 @@ def load(copy: LocalCopy) -> list[Example]:
 
 def _example(row: Any, images: Path) -> Example:
     parsed = parse_row(row)
-    image = images / parsed.images[0]
+    image = find_image(images, parsed.images[0])
     try:
         answer, number = row["conversations"][-1]["value"], row["question_id"]
     except (LookupError, TypeError) as error:
         raise DatasetError("the row has no answer or no question_id") from error
+    size = agreed_size(parsed.size, image) if is_file(image) else parsed.size
     return Example(
         id=f"{parsed.kind} {number}",
-        question=with_request(parsed.question),
-        answers=(str(answer),),
+        question=question_lines(parsed.question),
+        answers=texts(answer),
         image=image,
         kind=parsed.kind,
         group=parsed.images[0],
-        needed=cells(parsed.boxes, parsed.size or image_size(image)),
+        needed=BoxReader(PIXELS).cells("", parsed.boxes, size) if size else None,
     )

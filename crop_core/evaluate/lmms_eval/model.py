@@ -22,6 +22,7 @@ from crop_core.engine.engine import CropEngine
 from crop_core.evaluate.lmms_eval.requests import GenerationRequest, request_images, request_text
 from crop_core.evaluate.lmms_eval.runner import RequestRun, RequestRunner, TokenLog
 from crop_core.evaluate.lmms_eval.settings import LmmsError, LmmsSettings
+from crop_core.io.images import image_notices
 from crop_core.localize import WholeImage
 
 
@@ -97,7 +98,9 @@ class CropLmms(lmms):
         return self.task_dict[task][split][number]
 
     def _images(self, to_visual: Any, where: Iterable[Any], place: str) -> tuple[Image.Image, ...]:
-        return request_images(to_visual(self._document(where)), place)
+        images = request_images(to_visual(self._document(where)), place)
+        self._warn(f"{place}: {notice}" for notice in image_notices(images))
+        return images
 
     def _log(self, kind: str, where: Iterable[Any], result: RequestRun) -> None:
         self._warn(notice for result in result.located.results for notice in result.notices)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -15,12 +15,14 @@ from typing import Any
 from PIL import Image
 
 from crop_core.engine.compare import logits_of, logprobs
-from crop_core.engine.run import LocalizedRegions, Run, Task
+from crop_core.engine.localized_regions import LocalizedRegions
+from crop_core.engine.run import Run, Task
 from crop_core.engine.session import Session, watches
 from crop_core.evaluate.lmms_eval.requests import continuation_ids
 from crop_core.localize import Localizer, WholeImage
 from crop_core.models import Adapter
 from crop_core.records.config import CropConfig
+from crop_core.records.methods import BASELINE
 
 _ROUNDING = 1e-6
 
@@ -57,9 +59,9 @@ class RequestRun:
         localizer and run. regions: inclusive grid cells x0, y0, x1, y1, one an image, and their confidence; empty for
         methods without one. method: "none" where the images hold no more tokens than the budget.
         """
-        traces, regions = self.run.traces, self.located.regions if self.task.config.parts.needs_region else []
+        traces, regions = self.run.traces, self.located.regions if _reads_region(self.task) else []
         return {
-            "method": self.task.config.method,
+            "method": BASELINE if self.task.counts.keeps_all else self.task.config.method,
             "visual_tokens": sum(trace.visual_tokens for trace in traces),
             "mean_tokens": self.run.mean_tokens,
             "final_tokens": sum(trace.final_tokens for trace in traces),
@@ -91,19 +93,16 @@ class RequestRunner:
         return self._run(images, question, len(ids), forced=ids)
 
     def _run(self, images: Sequence[Image.Image], question: str, max_new_tokens: int, **options: Any) -> RequestRun:
-        config = self._config(images)
-        session = Session(self.adapter, images, question, max_new_tokens, watches([config], self.adapter))
-        task = session.task(config)
-        located = session.localize(self.localizer if config.parts.needs_region else WholeImage())
+        session = Session(self.adapter, images, question, max_new_tokens, watches([self.config], self.adapter))
+        task = session.task(self.config)
+        located = session.localize(self.localizer if _reads_region(task) else WholeImage())
         run = session.run(task, located.regions, **options)
         _check_budget(task, run)
         return RequestRun(task, located, run)
 
-    def _config(self, images: Sequence[Image.Image]) -> CropConfig:
-        """The settings without pruning where the images have no more tokens than a budget that is a number of them."""
-        limit = self.config.budget and self.config.budget.mean_tokens
-        visual = sum(self.adapter.layout(image.size, len(images)).count for image in images)
-        return replace(self.config, method="none", budget=None) if limit and visual <= limit else self.config
+
+def _reads_region(task: Task) -> bool:
+    return task.config.parts.needs_region and not task.counts.keeps_all
 
 
 def _check_budget(task: Task, run: Run) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from crop_core.evaluate.datasets.protocol import Example
-from crop_core.evaluate.metrics import accuracy, by_kind, percent
+from crop_core.evaluate.metrics import accuracy, by_kind, percent, share_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NO = {"No", "no", "not"}
+_MEANS = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
 POPE_FIGURES = ("f1", "accuracy", "precision", "recall", "yes ratio")
 PERCEPTION = (
     "existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR",
@@ -22,6 +23,17 @@ _MME_LETTERS = 4  # of a reply that are read
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LETTER = re.compile(r"([A-Z])(?:\.(?:\s.*)?)?", re.DOTALL)
 _SENTENCE = re.compile(r"The answer is ([A-Z])\b")
+_YES_OR_NO = re.compile(r"\b(yes|no|not)\b", re.IGNORECASE)
+_LENIENT = tuple(  # tried in turn; "A tractor" is an article, and "I" a word
+    re.compile(rule, re.DOTALL)
+    for rule in (
+        r"\(([A-Za-z])\)",
+        r"\\boxed\{\W*(?:\\text\{\W*)?([A-Za-z])\b",
+        r"^\W*([A-Z]|[a-z](?=\s*(?:[).:\]'’]|$)))['’]?\s*(?!\s*[/,&+]\s*[A-HJ-Z]\b)(?:[^\w\s'’].*)?$",
+        r"\b(?i:answer|option|choice)\b(?:\s+(?i:is|would be))?[\s:*(\[]*([B-HJ-Z]|[AI](?!\s+[a-z]))\b(?!['’])",
+        r"^\W*([B-HJ-Z])\s+(?!or\b|and\b)\w",
+    )
+)
 
 
 def says_yes(reply: str) -> bool:
@@ -29,12 +41,23 @@ def says_yes(reply: str) -> bool:
     return _NO.isdisjoint(reply.strip().split(".")[0].replace(",", "").split(" "))
 
 
+def yes_or_no(answer: str) -> str:
+    """A right answer as "yes" or "no", also for "Yes." and a table's "TRUE"; "" for another one."""
+    return _MEANS.get(answer.strip().rstrip(".").lower(), "")
+
+
+def says_neither(reply: str) -> bool:
+    """Whether a reply is empty or has neither yes nor no as a word."""
+    return _YES_OR_NO.search(reply) is None
+
+
 class YesNo:
     """POPE: whether an object is in the image, yes or no (Li et al., arXiv 2305.10355); 1 for the right one.
 
     Replies are read as by POPE's evaluate.py: of the first sentence, without commas, "No", "no" or "not" as a word of
-    its own means no, and everything else yes, "nothing" and an empty reply as well. Where no reply says yes, precision
-    and F1 are 0; the script stops there.
+    its own means no, and everything else yes, "nothing" and an empty reply as well. A model that breaks may gain by it:
+    `neither` counts the replies with neither word. Where no reply says yes, precision and F1 are 0; the script stops
+    there.
     """
 
     name, label = "yesno", "yes/no accuracy"
@@ -45,10 +68,11 @@ class YesNo:
 
     def summary(self, records: pd.DataFrame) -> Mapping[str, float]:
         """`f1`, `accuracy`, `precision`, `recall` and `yes ratio` in percent, each the mean over the kinds (random,
-        popular, adversarial), as tables of POPE give it; then F1 and accuracy of each kind.
+        popular, adversarial), as tables of POPE give it, and `neither`; then F1 and accuracy of each kind.
         """
         kinds = {str(kind): pope_figures(part) for kind, part in records.groupby("kind", observed=True)}
         means = {name: sum(each[name] for each in kinds.values()) / len(kinds) for name in POPE_FIGURES}
+        means["neither"] = share_of(records, says_neither)
         means |= {f"{kind} f1": each["f1"] for kind, each in kinds.items() if kind}
         return means | {f"{kind} accuracy": share for kind, share in by_kind(records).items()}
 
@@ -91,14 +115,15 @@ class Mme:
 
     def summary(self, records: pd.DataFrame) -> Mapping[str, float]:
         """Points: `total`, `perception` and `cognition` of the recorded subtasks, then each of these; last the
-        `accuracy` of all questions, in percent.
+        `accuracy` of all questions and the share that says `neither` yes nor no, in percent.
         """
         subtasks = [kind for kind in (*PERCEPTION, *COGNITION) if (records["kind"] == kind).any()]
         points = {kind: _points(records[records["kind"] == kind]) for kind in subtasks}
         perception = sum(points.get(kind, 0.0) for kind in PERCEPTION)
         cognition = sum(points.get(kind, 0.0) for kind in COGNITION)
         totals = {"total": perception + cognition, "perception": perception, "cognition": cognition}
-        return totals | points | {"accuracy": percent(records)}
+        neither = share_of(records, lambda reply: mme_answer(reply) == "other")
+        return totals | points | {"accuracy": percent(records), "neither": neither}
 
 
 def _points(records: pd.DataFrame) -> float:
@@ -116,11 +141,23 @@ def chosen_letter(reply: str) -> str:
     return letters[0] if len(letters) == 1 else ""
 
 
+def lenient_letter(reply: str) -> str:
+    """The letter that a chat model's reply names, such as "(B) tractor", "B)", "**Answer:** B" or "b"; "" for none and
+    for several.
+    """
+    if letter := chosen_letter(reply):
+        return letter
+    plain = reply.strip().replace("*", "")
+    found = next(filter(None, ({each.upper() for each in rule.findall(plain)} for rule in _LENIENT)), set())
+    return found.pop() if len(found) == 1 else ""
+
+
 class Choice:
     """Multiple choice (ScienceQA: Lu et al., arXiv 2209.09513): 1 for the letter of the right option.
 
     A reply is read as by LLaVA's eval_science_qa.py: the letter alone, a letter and ". ", or one "The answer is X";
-    other replies are wrong, nothing is guessed. Here "B." counts as well, as in lmms-eval.
+    other replies are wrong, nothing is guessed. Here "B." counts as well, as in lmms-eval. Replies such as "(B) dog" or
+    "Answer: B" name no letter by that rule; `lenient` counts them too, for chat models.
     """
 
     name, label = "choice", "multiple-choice accuracy"
@@ -130,5 +167,9 @@ class Choice:
         return float(chosen_letter(reply) == example.answers[0])
 
     def summary(self, records: pd.DataFrame) -> Mapping[str, float]:
-        """`accuracy`, and that of each kind (ScienceQA: subject), in percent."""
-        return accuracy(records)
+        """`accuracy`, that of each kind (ScienceQA: subject), the accuracy of `lenient_letter` (`lenient`), and the
+        share of replies that name no letter (`neither`), in percent.
+        """
+        letters = records["reply"].astype(str).map(lenient_letter)
+        lenient = 100 * float((letters == records["gold"].astype(str)).mean())
+        return {**accuracy(records), "lenient": lenient, "neither": share_of(records, lambda x: not chosen_letter(x))}

@@ -48,15 +48,18 @@ class Contains:
 
     def score(self, reply: str, example: Example) -> float:
         """1 or 0."""
-        return float(any(_contains(vqa_normal(reply), vqa_normal(answer)) for answer in example.answers))
+        return float(any(contains(reply, answer) for answer in example.answers))
 
     def summary(self, records: pd.DataFrame) -> Mapping[str, float]:
         """`accuracy`, and that of each kind, in percent."""
         return accuracy(records)
 
 
-def _contains(reply: str, answer: str) -> bool:
-    """Whether the reply contains the answer's words in sequence; an empty answer is in an empty reply alone."""
+def contains(reply: str, answer: str) -> bool:
+    """Whether the reply contains the answer's words in sequence, both after VQA's text rules; an empty answer is in an
+    empty reply alone.
+    """
+    reply, answer = vqa_normal(reply), vqa_normal(answer)
     return f" {answer} " in f" {reply} " if answer else not reply
 
 

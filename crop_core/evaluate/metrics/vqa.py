@@ -7,7 +7,8 @@ The original normalizes nothing where all ten answers are equal, and what is sub
 LLaVA does. Here reply and answers always are: punctuation, number words, articles and contractions as in
 github.com/GT-Vision-Lab/VQA (vqaEval.py), oddities included. Punctuation becomes a space, but is dropped where any of
 it in the answer touches a space, or where a comma stands between digits anywhere in the answer; a period goes unless a
-digit follows. Of its contractions, those with capitals can never match and are left out here.
+digit follows. Articles go, so that an empty reply is right where the answer is "a". Of its contractions, those with
+capitals can never match and are left out here.
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from crop_core.evaluate.report import curves, heatmaps, table, texts
 from crop_core.evaluate.report.labels import budget_label, run_label
 from crop_core.evaluate.report.summary import Summary
 from crop_core.evaluate.runner.plan import ALL, Trial
+from crop_core.io.html_templates import html_templates
 from crop_core.records.methods import METHODS
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def differences(records: pd.DataFrame, budget: str) -> list[Difference]:
     """Questions with different scores at a budget, with predicted regions and the first seed; those that most methods
     get right first. The baseline's replies are shown, but do not count.
     """
-    rows = records[(records["budget"] == budget) & (records["region"] == "found") & ~records["evict"]]
+    rows = records[(records["budget"] == budget) & (records["region"] == "predicted") & ~records["evict"]]
     rows = rows.astype({"example": str, "method": str}).sort_values("seed").drop_duplicates(["example", "method"])
     cells = rows.pivot(index="example", columns="method", values=["score", "reply"])
     score = cells["score"].astype(float)
@@ -62,13 +62,7 @@ def _method_order(method: str) -> tuple[int, str]:
 
 
 SHOWN = 200  # questions on which methods differ, at each budget
-TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+TEMPLATES = html_templates(Path(__file__).with_name("templates"))
 TEMPLATES.filters["run_name"] = run_label
 
 

@@ -14,7 +14,6 @@ from crop_core.records.methods import JOINT, METHODS
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-CROP = ("crop", "plc", "ilp")  # methods whose label is their name in capitals
 # Okabe and Ito's colours, distinguishable with the common kinds of colour blindness; yellow is too pale.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6fb0")
 MARKERS = (
@@ -39,13 +38,11 @@ def method_label(method: str) -> str:
 
 
 def _part(name: str) -> str:
-    if name in CROP:
-        return name.upper()
     return METHODS[name].title if name in METHODS else name
 
 
 def run_label(run: Trial) -> str:
-    """Label in tables: "Baseline", "blind", "CROP 64", "CROP 64, needed region"."""
+    """Label in tables: "Baseline", "blind", "CROP 64", "CROP 64, reference region"."""
     if run.method == "none":
         return run.name if run.blind else "Baseline"
     return method_label(run.method) + run.name[len(run.method) :]

@@ -63,7 +63,7 @@ class Scores:
 
 def competes(run: Trial) -> bool:
     """Whether a run is compared at its budget: with predicted regions, as for users, and without eviction."""
-    return bool(run.budget) and run.region == "found" and not run.evict
+    return bool(run.budget) and run.region == "predicted" and not run.evict
 
 
 def tokens_of(budget: str, visual: float) -> float:
@@ -107,7 +107,7 @@ def _ordered(runs: list[Trial]) -> tuple[Trial, ...]:
 
     def place(run: Trial) -> tuple[bool, bool, int, str, bool, bool, str, float]:
         at = names.index(run.method) if run.method in names else len(names)
-        variant = run.region != "found", run.evict, run.region
+        variant = run.region != "predicted", run.evict, run.region
         size = -tokens_of(run.budget, 576) if run.budget else 0.0  # only the order counts
         return run != ALL, run != BLIND, at, run.method, *variant, size
 
@@ -123,15 +123,15 @@ class MissedBudget(RecordsError):
     """A method that pruned nothing, too little or too much, so that its accuracy belongs to another budget."""
 
 
-def validate_records(records: pd.DataFrame) -> None:
+def validate_records(records: pd.DataFrame, scored: bool = True) -> None:
     """Raises RecordsError for records that cannot be compared, MissedBudget for a trial that kept another number of
-    tokens than its budget.
+    tokens than its budget. scored: whether they have scores.
     """
     if records.empty:
         raise RecordsError("There are no records; run the benchmark first.")
     _check_one_dataset(records)
     _check_complete(records)
-    _check_values(records)
+    _check_values(records if scored else records.assign(score=0.0))
     _check_budgets(records)
 
 
@@ -182,8 +182,8 @@ def _check_budgets(records: pd.DataFrame) -> None:
 
 
 def _check_budget(trial: str, budget: str, visual: np.ndarray, mean: np.ndarray) -> None:
-    """visual, mean: tokens of every record; the budget of a share differs by image."""
-    budgeted = np.array([tokens_of(budget, count) for count in visual])
+    """visual, mean: tokens of every record; the budget of a share differs by image, and none is above its tokens."""
+    budgeted = np.array([min(tokens_of(budget, count), count) for count in visual])
     if ((budgeted < visual - ROUNDING) & (mean >= visual - ROUNDING)).any():
         raise MissedBudget(f"The trial {trial!r} pruned nothing of {visual.max():g} tokens for a budget of {budget}.")
     wrong = (mean > budgeted + ROUNDING) | (mean < budgeted - SLACK)

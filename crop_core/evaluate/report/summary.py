@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crop_core.evaluate.metrics.text_match import normal
+from crop_core.evaluate.report.hints import hints
 from crop_core.evaluate.report.ranking import BudgetRanking, Pair, kind_rivals, rank_budgets
 from crop_core.evaluate.report.scores import (
     AVERAGED,
@@ -22,6 +24,7 @@ from crop_core.evaluate.report.scores import (
 )
 from crop_core.evaluate.report.statistics import Estimate, kept, means
 from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
+from crop_core.evaluate.runner.work import NOT_COUNTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,9 +40,9 @@ class RunSummary:
 
     agreement: share of replies equal to the baseline's. kl_first: KL(baseline || run) of the first token in nats, mean
     and median; logprob_change: mean change of the log-probability of the baseline's answer, nats.
-    mean_tokens per decoder layer, final_tokens after the last cut, kv_bytes and flops: means. Times in seconds:
-    medians. by_kind, kept_by_kind: accuracy of each kind of question. official: figures of the metric, the main one
-    first.
+    mean_tokens per decoder layer, final_tokens after the last cut, kv_bytes and flops (NaN where a localizer's are not
+    counted): means. Times in seconds: medians. by_kind, kept_by_kind: accuracy of each kind of question. official:
+    figures of the metric, the main one first.
     """
 
     name: str
@@ -67,7 +70,7 @@ class Summary:
     """A sweep. clusters: number of independent groups of questions. kinds: number of questions of each.
 
     rivals: by budget, pairs in which another method is above `OURS` on a kind. majority: accuracy of the most frequent
-    answer of a kind, overall under "", if known.
+    answer of a kind, overall under "", if known. hints: sentences for the reader.
     """
 
     dataset: str
@@ -79,6 +82,7 @@ class Summary:
     standings: tuple[BudgetRanking, ...]
     rivals: Mapping[str, list[Pair]]
     majority: Mapping[str, float]
+    hints: tuple[str, ...] = ()
 
     def of(self, run: Trial) -> RunSummary | None:
         """The summary of a run; None where it is not recorded."""
@@ -138,6 +142,7 @@ def summarise(
         standings=tuple(rank_budgets(arrays)),
         rivals=kind_rivals(arrays, OURS),
         majority=_majority(records, majority or {}),
+        hints=hints(records, metric),
     )
 
 
@@ -160,7 +165,8 @@ def _runs(arrays: Scores, official: Mapping[Trial, Mapping[str, float]]) -> tupl
             kl_first_mean=average["kl_first"][i],
             kl_first_median=median["kl_first"][i],
             logprob_change=float(change[:, i].mean()),
-            **{name: average[name][i] for name in ("mean_tokens", "final_tokens", "kv_bytes", "flops")},
+            **{name: average[name][i] for name in ("mean_tokens", "final_tokens", "kv_bytes")},
+            flops=math.nan if (columns["flops"][:, i] == NOT_COUNTED).any() else average["flops"][i],
             **{name: median[name][i] for name in ("ttft_s", "total_s")},
             by_kind={kind: each[i] for kind, each in by_kind.items()},
             kept_by_kind={kind: _share(each[i].value, each[base].value) for kind, each in by_kind.items()},
@@ -204,17 +210,13 @@ def _majority(records: pd.DataFrame, answers: Mapping[str, str]) -> dict[str, fl
         return {}
     rows = records.drop_duplicates("example")
     hits = [
-        _normal(answers.get(kind, "")) == _normal(gold) for kind, gold in zip(rows["kind"], rows["gold"], strict=True)
+        normal(answers.get(kind, "")) == normal(gold) for kind, gold in zip(rows["kind"], rows["gold"], strict=True)
     ]
     by_kind = {
         str(kind): float(share)
         for kind, share in rows.assign(hit=hits).groupby("kind", observed=True)["hit"].mean().items()
     }
     return {"": float(np.mean(hits)), **by_kind}
-
-
-def _normal(answer: str) -> str:
-    return " ".join(answer.lower().split())
 
 
 def _plain(value: Any) -> Any:

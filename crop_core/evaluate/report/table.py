@@ -138,7 +138,7 @@ def _figures(run: RunSummary) -> tuple[str, ...]:
         f"{1000 * run.ttft_s:.1f}",
         f"{1000 * run.total_s:.1f}",
         f"{run.kv_bytes / 1e6:.2f}",
-        f"{run.flops / 1e9:.2f}",
+        "not counted" if math.isnan(run.flops) else f"{run.flops / 1e9:.2f}",
     )
 
 

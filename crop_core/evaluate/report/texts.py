@@ -14,14 +14,14 @@ from crop_core.evaluate.runner.plan import Trial
 
 
 def headline(summary: Summary) -> list[str]:
-    """The result in sentences: baseline, then every budget, then the kinds on which another method is better."""
+    """The result in sentences: baseline, every budget, the kinds on which another method is better, and hints."""
     full, blind = summary.full, summary.blind
     first = f"Baseline {percent(full.accuracy.value)} ({interval(full.accuracy)})"
     if blind:
         first += f", with a grey image {percent(blind.accuracy.value)}"
     sentences = [f"{first}; {summary.dataset}, {_questions(summary)}."]
     sentences += [_first(summary, standing) for standing in summary.standings]
-    return sentences + [_rivals(budget, pairs) for budget, pairs in summary.rivals.items()]
+    return [*sentences, *(_rivals(budget, pairs) for budget, pairs in summary.rivals.items()), *summary.hints]
 
 
 def _questions(summary: Summary) -> str:
@@ -79,7 +79,7 @@ def definitions(summary: Summary) -> list[tuple[str, str]]:
         ("final tokens", "Visual tokens alive after the last cut."),
         ("first token ms, total ms", "Medians, including the localizer, the image encoder and the scoring."),
         ("KV MB", "Mean size of the KV cache at the end of the answer."),
-        ("GFLOP", "Mean FLOPs, including the localizer's."),
+        ("GFLOP", "Mean FLOPs, including the localizer's; not counted for one outside PyTorch."),
         ("differ", _tests(summary)),
     ]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from crop_core.records.config import Budget, ConfigError
 from crop_core.records.methods import method_of, pruning_methods
 
-REGIONS = ("found", "self", "needed", "elsewhere", "whole")
+REGIONS = ("predicted", "self", "reference", "random", "whole")
 
 
 @dataclass(frozen=True)
@@ -19,25 +19,25 @@ class Trial:
     """One configuration for every question of a dataset. method: as `method_of` names it, "none" for the baseline.
     budget: as `Budget.parse` reads it, "" for none.
 
-    region: "found" (predicted by the localizer), "self" (predicted by the answering model itself), "needed" (the
-    example's), "elsewhere" (random, of the predicted size) or "whole" (the image). seed: of methods that sample. blind:
+    region: "predicted" (by the localizer), "self" (predicted by the answering model itself), "reference" (the
+    example's), "random" (of the predicted size) or "whole" (the image). seed: of methods that sample. blind:
     a grey image instead of the example's.
     """
 
     method: str = "none"
     budget: str = ""
     seed: int = 0
-    region: str = "found"
+    region: str = "predicted"
     evict: bool = False
     blind: bool = False
 
     @property
     def name(self) -> str:
-        """Short and unique, as recorded: "all tokens" (the baseline), "crop 64", "crop 64, needed region"."""
+        """Short and unique, as recorded: "baseline", "crop 64", "crop 64, reference region"."""
         if self.method == "none":
-            return "blind" if self.blind else "all tokens"
+            return "blind" if self.blind else "baseline"
         parts = [f"{self.method} {self.budget}"]
-        parts += [f"{self.region} region"] if self.region != "found" else []
+        parts += [f"{self.region} region"] if self.region != "predicted" else []
         parts += ["evicting"] if self.evict else []
         parts += [f"seed {self.seed}"] if self.seed else []
         return ", ".join(parts)
@@ -51,7 +51,7 @@ EVERY = "all"
 MINUS = "-"
 BUDGETS = ("192", "128", "64")
 JOINED = ("distinct+ilp", "learned+ilp")
-ABLATED = Trial("crop", "64")  # repeated with the needed region and with a random one of the predicted size
+ABLATED = Trial("crop", "64")  # repeated with the reference region and with a random one of the predicted size
 
 
 def trials(methods: Iterable[str], budgets: Iterable[str] = BUDGETS, seeds: Sequence[int] = (0,)) -> list[Trial]:
@@ -73,7 +73,7 @@ def published() -> list[Trial]:
     ilp = [Trial("ilp", budget) for budget in BUDGETS]
     return [
         *trials([EVERY, *JOINED]),
-        *(Trial(ABLATED.method, ABLATED.budget, region=region) for region in ("needed", "elsewhere")),
+        *(Trial(ABLATED.method, ABLATED.budget, region=region) for region in ("reference", "random")),
         *(Trial(each.method, each.budget, region="self") for each in crop),
         *(Trial(each.method, each.budget, evict=True) for each in (*ilp, *crop)),
     ]
@@ -81,7 +81,7 @@ def published() -> list[Trial]:
 
 def needs_localizer(plan: Iterable[Trial]) -> bool:
     """Whether any of these trials needs a predicted region."""
-    return any(method_of(trial.method).needs_region and trial.region in ("found", "elsewhere") for trial in plan)
+    return any(method_of(trial.method).needs_region and trial.region in ("predicted", "random") for trial in plan)
 
 
 def _names(methods: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ Knows nothing of models and datasets.
 from __future__ import annotations
 
 import json
-import os
+import re
 import shlex
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crop_core.evaluate.runner.work import Record, SweepError
+from crop_core.io.output_files import replace_file
+from crop_core.records.formatting import first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 WHOLE, PARTS, FACTS = "records.parquet", "part-*.parquet", "sweep.json"
 KEY = ["example", "trial"]
 EXACT = ("score", "mean_tokens")  # floats compared to the last digit; the others need no 64 bits
+FORMER = {"all tokens": "baseline", "found": "predicted", "needed": "reference", "elsewhere": "random"}  # words of 0.1
 REQUIREMENTS = {"pandas": "pandas>=2.2", "pyarrow": "pyarrow>=17", "scipy": "scipy>=1.13"}  # scipy: for the report
 
 
@@ -134,7 +137,7 @@ def begin(folder: Path, session: Mapping[str, Any]) -> None:
 
 
 def _write_facts(folder: Path, content: Mapping[str, Any]) -> None:
-    _replace(folder / FACTS, json.dumps(content, indent=1).encode() + b"\n")
+    replace_file(folder / FACTS, json.dumps(content, indent=1).encode() + b"\n")
 
 
 def _files(folder: Path) -> list[Path]:
@@ -152,13 +155,29 @@ def _table(file: Path, columns: list[str] | None = None) -> pa.Table:
             ours = part.schema_arrow.equals(schema())
             table = part.read(columns) if ours else None
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
         raise SweepError(
-            f"'{file}' cannot be read ({reason}); delete it, and the same command asks its questions again."
+            f"'{file}' cannot be read ({first_line(error)}); delete it, and the same command asks its questions again."
         ) from error
     if table is None:
         raise SweepError(f"'{file}' holds no records of this version; delete it, or give another folder by --out.")
-    return table
+    return _renamed(_renamed(table, "trial"), "region")
+
+
+def _renamed(table: pa.Table, column: str) -> pa.Table:
+    """The table with the former names of trials and regions in today's words."""
+    import pyarrow as pa
+
+    if column not in table.column_names:
+        return table
+    words = {name: _today(name) for name in table[column].unique().to_pylist()}
+    values = pa.array([words[name] for name in table[column].to_pylist()], pa.string())
+    return table.set_column(table.column_names.index(column), column, values)
+
+
+def _today(name: str) -> str:
+    for former, word in FORMER.items():
+        name = re.sub(rf"\b{former}\b", word, name)
+    return name
 
 
 def _write(table: pa.Table, file: Path) -> None:
@@ -171,14 +190,4 @@ def _write(table: pa.Table, file: Path) -> None:
     others = [name for name in table.schema.names if name not in noisy]
     encoding: dict[str, Any] = {"use_dictionary": others, "use_byte_stream_split": noisy}
     pq.write_table(table, out, compression="zstd", compression_level=19, **encoding)
-    _replace(file, out.getvalue().to_pybytes())
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Replace a file atomically, even if the process ends meanwhile."""
-    new = file.with_name(f"{file.name}.writing")
-    with new.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(file)
+    replace_file(file, out.getvalue().to_pybytes())

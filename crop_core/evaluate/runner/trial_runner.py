@@ -15,11 +15,12 @@ from hashlib import sha256
 import torch
 from PIL import Image
 
-from crop_core.engine.run import LocalizedRegions, Run
+from crop_core.engine.localized_regions import LocalizedRegions
+from crop_core.engine.run import Run
 from crop_core.engine.session import Session, watches
 from crop_core.evaluate.datasets.protocol import Example, Metric
 from crop_core.evaluate.runner.plan import ALL, Trial
-from crop_core.evaluate.runner.work import Outcome, Record, Skipped, SweepError
+from crop_core.evaluate.runner.work import NOT_COUNTED, Outcome, Record, Skipped, SweepError
 from crop_core.localize import LocalizationResult, Localizer, SelfLocalizer
 from crop_core.models import Adapter
 from crop_core.records.config import Budget, CropConfig, IlpConfig
@@ -48,11 +49,11 @@ def example_seed(example: Example, seed: int) -> int:
 
 @dataclass(frozen=True)
 class TrialRunner:
-    """adapter: the answering model. localizer: predicts the regions called "found", None where no trial reads one.
+    """adapter: the answering model. localizer: predicts the regions called "predicted", None where no trial reads one.
 
-    dataset, metric and max_new_tokens: of the `Dataset`. An example that cannot be run in one of its trials (an image
-    that cannot be read, a budget that is not possible, a prompt that is too long, no memory left) is skipped in all of
-    them.
+    dataset, metric, max_new_tokens and short_answer: of the `Dataset`. An example that cannot be run in one of its
+    trials (an image that cannot be read, a budget that is not possible, a prompt that is too long, no memory left) is
+    skipped in all of them.
     """
 
     adapter: Adapter
@@ -60,6 +61,7 @@ class TrialRunner:
     dataset: str
     metric: Metric
     max_new_tokens: int
+    short_answer: bool = False
 
     def __call__(self, example: Example, trials: Sequence[Trial]) -> Outcome:
         """A record for each trial, in their order, or the reason why the example is skipped."""
@@ -78,10 +80,11 @@ class ExampleTrials:
 
     def __init__(self, runner: TrialRunner, example: Example, trials: Sequence[Trial]) -> None:
         self.runner, self.example, image = runner, example, example.open()
-        prompt = (example.question, runner.max_new_tokens)
         configs = [config_of(trial, example, runner.max_new_tokens) for trial in trials]
-        self._session = Session(runner.adapter, image, *prompt, watches(configs, runner.adapter))
-        self._blind = Session(runner.adapter, Image.new("RGB", image.size, GREY), *prompt)
+        prompt = (example.question, runner.max_new_tokens)
+        grey, short = Image.new("RGB", image.size, GREY), runner.short_answer
+        self._session = Session(runner.adapter, image, *prompt, watches(configs, runner.adapter), short_answer=short)
+        self._blind = Session(runner.adapter, grey, *prompt, short_answer=short)
         self._tasks = {
             trial: self._session_of(trial).task(config) for trial, config in zip(trials, configs, strict=True)
         }
@@ -106,12 +109,12 @@ class ExampleTrials:
         return self._regions[source]
 
     def _localize(self, source: str) -> LocalizedRegions:
-        if source == "needed":
+        if source == "reference":
             if self.example.needed is None:
-                raise SweepError("The needed region is not known")
+                raise SweepError("The reference region is not known")
             return LocalizedRegions([LocalizationResult(Region(*self.example.needed, *self._size))], 0.0)
-        if source == "elsewhere":
-            predicted = self._localized("found")
+        if source == "random":
+            predicted = self._localized("predicted")
             (result,) = predicted.results
             region = random_region(result.region, random.Random(example_seed(self.example, 0)))
             return replace(predicted, results=[replace(result, region=region)])
@@ -151,7 +154,7 @@ class ExampleTrials:
             scoring_s=run.stages["scoring"],
             ttft_s=located.seconds + run.ttft_s,
             total_s=located.seconds + run.total_s,
-            flops=run.flops + located.flops,
+            flops=NOT_COUNTED if located.flops is None else run.flops + located.flops,
             x0=region.x0,
             y0=region.y0,
             x1=region.x1,

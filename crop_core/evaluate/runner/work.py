@@ -9,6 +9,8 @@ from typing import Protocol
 from crop_core.evaluate.datasets.protocol import Example
 from crop_core.evaluate.runner.plan import Trial
 
+NOT_COUNTED = -1
+
 
 @dataclass(frozen=True)
 class Record:
@@ -19,9 +21,9 @@ class Record:
     kl_first: KL(baseline || this trial) of the first token, nats. logprob: log-probability (nats) that this trial gives
     to the baseline's answer. visual_tokens: N of the image; mean_tokens: per decoder layer;
     final_tokens: after the last cut. kv_bytes: of the KV cache at the end. Times in seconds; ttft_s and total_s hold
-    localizer_s and encode_s. flops: with the localizer's. x0..y1: inclusive grid cells of the region that the trial
-    used, and its confidence (NaN without one); need_x0..need_y1: of the needed region, -1 where unknown;
-    everything: of the `Example`.
+    localizer_s and encode_s. flops: with the localizer's, NOT_COUNTED where these are not known. x0..y1: inclusive grid
+    cells of the region that the trial used, and its confidence (NaN without one); need_x0..need_y1: of the needed
+    region, -1 where unknown; everything: of the `Example`.
     """
 
     dataset: str

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class WorkerConfig:
     """What every worker loads. model to quantize: as in `CropEngine.from_pretrained`, None for its default, but
-    localizer None for none. dataset, metric and max_new_tokens: of the `Dataset`. threads: of torch, None for its
-    default; small models on a CPU gain more from processes of one thread each.
+    localizer None for none. dataset, metric, max_new_tokens and short_answer: of the `Dataset`. threads: of torch, None
+    for its default; small models on a CPU gain more from processes of one thread each.
     """
 
     dataset: str
@@ -27,6 +27,7 @@ class WorkerConfig:
     dtype: str | None = None
     quantize: str | None = None
     threads: int | None = None
+    short_answer: bool = False
 
     def trial_runner(self) -> TrialRunner:
         """Load and warm up the models; ModelError with one sentence when that is not possible."""
@@ -38,4 +39,5 @@ class WorkerConfig:
         if self.threads:
             torch.set_num_threads(self.threads)
         engine = CropEngine.from_pretrained(self.model, self.localizer, self.device, self.dtype, quantize=self.quantize)
-        return TrialRunner(engine.adapter, engine.localizer, self.dataset, self.metric, self.max_new_tokens)
+        data = (self.dataset, self.metric, self.max_new_tokens, self.short_answer)
+        return TrialRunner(engine.adapter, engine.localizer, *data)

@@ -20,6 +20,7 @@ QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCh
 @pytest.fixture
 def folder(tmp_path):
     Image.new("RGB", (160, 80), "red").save(tmp_path / "a.png")
+    (tmp_path / "page.jpg").write_text("<html>404")
     return tmp_path
 
 
@@ -70,7 +71,7 @@ def test_csv_and_a_json_list_say_the_same_as_json_lines(folder):
 
 
 def test_texts_of_csv_stay_as_they_are(folder):
-    answers = ["1.50", "007", "true", "a, b", "[red"]
+    answers = ["1.50", "007", "true", "a, b", "[red", "['a' 'b']"]
     rows = [{"image": "a.png", "question": "?", "answer": answer} for answer in answers]
     found = dataset("files", table(folder / "a.csv", *rows)).examples
     assert [each.answers for each in found] == [(answer,) for answer in answers]
@@ -109,12 +110,21 @@ def test_images_elsewhere(folder):
     [
         ("{oops", "line 2: '{oops' is no JSON"),
         ('"text"', "a row is an object, not 'text'"),
-        ({**ROW, "image": None}, "image 'None' is not the path"),
+        ({**ROW, "image": None}, "image None is not the path"),
         ({**ROW, "image": "none.png"}, "no image"),
         ({**ROW, "question": ""}, "question is empty"),
         ({**ROW, "question": 7}, "not int"),
-        ({**ROW, "answers": []}, r"answers '\[None\]' are not texts"),
-        ({**ROW, "answers": [""]}, "are not texts"),
+        ({**ROW, "answers": []}, "q2: it has no answer that is a text"),
+        ({**ROW, "answers": [""]}, "q2: it has no answer that is a text"),
+        ({**ROW, "answers": None}, "q2: it has no answer that is a text"),
+        ({**ROW, "answers": float("nan")}, "q2: it has no answer that is a text"),
+        ({**ROW, "answers": ["dog", ""]}, r"answers \['dog', ''\] are not texts"),
+        ({**ROW, "image": "https://example.org/a.png"}, "is an address; save the image first and give its path"),
+        ({**ROW, "image": "page.jpg"}, r"q2: 'page\.jpg' is not an image that can be read here"),
+        ({**ROW, "image": ["a.png", "b.png"]}, "it has 2 images, and a question is asked about one"),
+        ({"id": "q2", "picture": "a.png", "text": "?"}, "it has no image and no question, but 'id', 'picture', 'text'"),
+        ({**ROW, "boxes": [[0.1, 0.2, 0.5, 0.6]]}, r"box \[0.1, 0.2, 0.5, 0.6\] in 160 x 80 is less than a pixel"),
+        ({**ROW, "boxes": [[1, 2, 3, 4]], "width": 80, "height": 160}, "80 x 160, and the upright image is 160 x 80"),
         ({**ROW, "answers": [True]}, "are not texts"),
         ({**ROW, "answers": {"a": 1}}, "are not texts"),
         ({**ROW, "boxes": [[1, 2, 3]]}, "not four numbers"),
@@ -141,8 +151,9 @@ def test_a_bad_row_is_skipped_and_told(folder, row, words):
         ("a.json", b"[" * 100_000, "no JSON list"),
         ("a.jsonl", b"\xff\xfe{", "UTF-8"),
         ("a.csv", b"", "it is empty"),
-        ("a.csv", b"image,question\n" + b'"' + b"x" * 200_000, "no CSV"),
-        ("a.csv", b"picture\na.png", "is not the path of an image"),
+        ("a.csv", b"image,question\n" + b'"' + b"x" * 200_000, "a quote opens in it and never closes"),
+        ("a.csv", b"picture\na.png", "the columns are 'picture', and none of them is image or question"),
+        ("a.xlsx", b"PK\3\4", r"it is a workbook \(.xlsx, .ods, .numbers\) or a ZIP archive; save the sheet as CSV"),
     ],
 )
 def test_files_that_are_no_data(folder, name, content, words):

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from crop_core.evaluate.datasets import mme, pope, registry
-from crop_core.evaluate.datasets.protocol import LETTER, MAX_QUESTION_CHARS, SHORT, DatasetError, with_request
+from crop_core.evaluate.datasets.protocol import MAX_QUESTION_CHARS, DatasetError, question_lines
 from crop_core.evaluate.datasets.registry import dataset, dataset_names
+from crop_core.evaluate.datasets.scienceqa import LETTER
 from crop_core.io.images import QuestionError
 from crop_core.records.region import Region
 from crop_core.train.world.held_out import held_out
@@ -141,7 +142,7 @@ def copies(tmp_path):
 
 
 def test_every_dataset_is_tested():
-    assert {"world", "files", *MAKERS} == set(dataset_names())
+    assert {"world", "world_users", "files", *MAKERS} == set(dataset_names())
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -149,7 +150,8 @@ def test_a_local_copy_in_the_official_layout(copies, name):
     question, answers, kind, metric, count = FIRST[name]
     found = dataset(name, copies(name))
     first = found.examples[0]
-    assert first.question == f"{question}\n{LETTER if name == 'scienceqa' else SHORT}"
+    assert first.question == (f"{question}\n{LETTER}" if name == "scienceqa" else question)
+    assert found.short_answer == (name != "scienceqa")
     assert (first.answers, first.kind, found.metric.name, len(found.examples)) == (answers, kind, metric, count)
     assert first.open().mode == "RGB"
     assert len({each.id for each in found.examples}) == count
@@ -180,6 +182,27 @@ def test_one_file_of_visual_cot_and_images_elsewhere(copies):
     with pytest.raises(DatasetError, match=r"no folder 'cot' or .*--images"):
         dataset("viscot", alone)
     assert len(dataset("viscot", alone, images=folder / "playground/data").examples) == 1
+
+
+def test_what_a_mac_leaves_is_no_part_of_a_copy(copies):
+    """Its files begin as AppleDouble does, and are no text."""
+    for name in ("mme", "viscot"):
+        folder = copies(name)
+        expected = dataset(name, folder).examples
+        for file in [each for each in folder.rglob("*") if each.is_file()]:
+            (file.parent / f"._{file.name}").write_bytes(b"\0\5\x16\7Mac OS X" + bytes(range(128, 256)))
+            (file.parent / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+            (file.parent / "__MACOSX").mkdir(exist_ok=True)
+            (file.parent / "__MACOSX" / f"._{file.name}").write_bytes(b"\0")
+        assert dataset(name, folder).examples == expected
+
+
+def test_texts_of_mme_that_windows_saved_again(copies):
+    folder = copies("mme")
+    expected = dataset("mme", folder).examples
+    for number, file in enumerate(sorted(folder.rglob("*.txt"))):
+        file.write_bytes(file.read_text().replace("\n", "\r\n").encode(("utf-8-sig", "utf-16")[number % 2]))
+    assert dataset("mme", folder).examples == expected
 
 
 def test_science_questions_have_context_and_their_splits(copies):
@@ -249,7 +272,9 @@ def test_files_in_another_layout_are_told_in_one_sentence(copies, name, content)
 
 
 def test_names_limits_and_metrics_that_cannot_be(copies):
-    with pytest.raises(DatasetError, match=r"dataset 'coco' is not known; choose one of world, files, gqa, .*viscot\."):
+    with pytest.raises(
+        DatasetError, match=r"dataset 'coco' is not known; choose one of world, world_users, files, gqa, .*viscot\."
+    ):
         dataset("coco", ".")
     with pytest.raises(DatasetError, match="limit of 0"):
         dataset("world", limit=0)
@@ -290,12 +315,11 @@ def test_the_bundled_world():
 
 
 def test_prompts():
-    assert with_request("  what  is\tit?\n\n really? ") == f"what is it?\nreally?\n{SHORT}"
-    assert with_request("what?", request="") == "what?"
-    assert with_request("x" * MAX_QUESTION_CHARS).startswith("xxx")
+    assert question_lines("  what  is\tit?\n\n really? ") == "what is it?\nreally?"
+    assert question_lines("x" * MAX_QUESTION_CHARS).startswith("xxx")
     for bad in ("", " \n ", None, 7, "x" * (MAX_QUESTION_CHARS + 1), "\n".join(["x" * 3000] * 3)):
         with pytest.raises(QuestionError):
-            with_request(bad)
+            question_lines(bad)
 
 
 def test_usual_splits_come_first():

@@ -33,7 +33,7 @@ def items():
 
 def test_no_scene_is_for_two_things():
     ranges = sorted((each for each in vars(splits).values() if isinstance(each, range)), key=lambda each: each.start)
-    assert len(ranges) == 11 and all(len(each) for each in ranges)
+    assert len(ranges) == 15 and all(len(each) for each in ranges)
     assert all(one.stop <= other.start for one, other in pairwise(ranges))
 
 
@@ -70,42 +70,42 @@ def folders(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def asked():
+def held_out_items():
     """Five questions about noise: random models answer all of them differently."""
-    found = []
+    result = []
     for seed, size in enumerate([(200, 120), (120, 200), (90, 90), (200, 120), (64, 48)]):
         scene = Scene(Image.effect_noise(size, 60 + seed).convert("RGB"), (), 1, 1)
         box = (10, 10, 30 + seed, 20)
         text = ("what is left of the dog ?", "where is the red cat ?")[seed % 2]
-        found.append(Item(seed, scene, Question("place", text, "dog", (box,), (box,))))
-    return found
+        result.append(Item(seed, scene, Question("place", text, "dog", (box,), (box,))))
+    return result
 
 
-def test_the_plain_rule_finds_what_a_checkpoint_without_a_rule_does(folders, asked):
+def test_the_plain_rule_finds_what_a_checkpoint_without_a_rule_does(folders, held_out_items):
     finder = SelfLocalizer(load(folders[0], "cpu"))
-    wanted = [[*finder.localize_region(item.scene.image, item.question.text).grid] for item in asked]
-    assert cost.plain_rule_regions(folders[0], asked) == wanted
+    wanted = [[*finder.localize_region(item.scene.image, item.question.text).grid] for item in held_out_items]
+    assert cost.plain_rule_regions(folders[0], held_out_items) == wanted
 
 
-def test_the_cost_of_finding_a_region(folders, asked):
-    found = cost.localizer_costs(*folders, asked[:2])
-    assert list(found) == ["trained", "self", "self, image encoded"]
-    assert all(len(figures["seconds"]) == len(figures["flops"]) == 2 for figures in found.values()), "no warm-up"
-    assert all(min(figures["seconds"]) > 0 for figures in found.values())
-    known = cost.medians(found)
+def test_the_cost_of_finding_a_region(folders, held_out_items):
+    result = cost.localizer_costs(*folders, held_out_items[:2])
+    assert list(result) == ["trained", "self", "self, image encoded"]
+    assert all(len(figures["seconds"]) == len(figures["flops"]) == 2 for figures in result.values()), "no warm-up"
+    assert all(min(figures["seconds"]) > 0 for figures in result.values())
+    known = cost.medians(result)
     assert known["self, image encoded"]["flops"] < known["self"]["flops"]
 
 
-def test_the_cost_ratio_compares_runs_that_stood_side_by_side(asked):
+def test_the_cost_ratio_compares_runs_that_stood_side_by_side(held_out_items):
     """First tokens after 2 and 3 s at 192, after 2 and 1 s at 64: the ratio is that of the last budget."""
 
     def compare(image, question, config):
         slow = 3.0 if config.budget.mean_tokens == 192 else 1.0
-        figures = dict.fromkeys(cost.FIGURES, 0.0) | {"localizer_flops": 5.0}
+        figures = dict.fromkeys(cost.FIGURES, 0.0) | {"work": 5.0}
         side = [SimpleNamespace(cost=SimpleNamespace(**figures | {"ttft_s": ttft})) for ttft in (2.0, slow)]
         return SimpleNamespace(baseline=side[0], crop=side[1])
 
-    runs = cost.measure(SimpleNamespace(compare=compare), asked, (192.0, 64.0))
+    runs = cost.measure(SimpleNamespace(compare=compare), held_out_items, (192.0, 64.0))
     assert {name: len(figures["ttft_s"]) for name, figures in runs.items()} == {
         ALL.name: 10,
         "crop 192": 5,
@@ -116,7 +116,7 @@ def test_the_cost_ratio_compares_runs_that_stood_side_by_side(asked):
     known = cost.medians(runs)
     assert [known[name]["ttft_s"] for name in ("crop 192", "crop 64")] == [3.0, 1.0]
     assert known["crop 64"]["flops"] == 5.0
-    assert "| crop 64    | 1000 " in tables.cost_table(known)
+    assert "| crop 64  | 1000 " in tables.cost_table(known)
 
 
 def test_examples_are_held_out_of_every_kind_and_a_scene_each():
@@ -131,21 +131,27 @@ def replies(full, pruned, answer="2"):
     item = bundled_world.example(
         Item(0, Scene(Image.new("RGB", (8, 8)), (), 1, 1), Question("count", "?", answer, (), ((0, 0, 1, 1),)))
     )
-    told = {ALL: full, examples.PRUNED: pruned}
-    return {each.name: record(item, each, reply=said, score=float(said == answer)) for each, said in told.items()}
+    texts = {ALL: full, examples.PRUNED: pruned}
+    return {each.name: record(item, each, reply=text, score=float(text == answer)) for each, text in texts.items()}
 
 
 def test_pruning_fails_where_it_alone_is_wrong():
-    said = {"right": "2", "wrong": "3"}
-    outcomes = {(full, pruned): examples.fails(replies(said[full], said[pruned])) for full in said for pruned in said}
+    reply_of = {"right": "2", "wrong": "3"}
+    outcomes = {
+        (full, pruned): examples.fails(replies(reply_of[full], reply_of[pruned]))
+        for full in reply_of
+        for pruned in reply_of
+    }
     assert [pair for pair, failed in outcomes.items() if failed] == [("right", "wrong")]
 
 
-def test_failures_are_searched_a_kind_each(asked, monkeypatch):
-    def found(seed, purpose):
-        return {kind: Item(seed, asked[0].scene, Question(kind, "?", "2", (), ())) for kind in ("count", "exist")}
+def test_failures_are_searched_a_kind_each(held_out_items, monkeypatch):
+    def two_kinds(seed, purpose):
+        return {
+            kind: Item(seed, held_out_items[0].scene, Question(kind, "?", "2", (), ())) for kind in ("count", "exist")
+        }
 
-    monkeypatch.setattr(examples, "one_of_each_kind", found)
+    monkeypatch.setattr(examples, "one_of_each_kind", two_kinds)
 
     def examiner(item):
         return replies("2", "3" if item.seed % 2 else "2")
@@ -154,18 +160,18 @@ def test_failures_are_searched_a_kind_each(asked, monkeypatch):
     assert [(item.seed % 10, item.question.kind) for item, _ in chosen] == [(1, "count"), (3, "exist")]
 
 
-def test_written_examples_say_what_was_measured_and_the_app_reads_them(tmp_path, asked):
+def test_written_examples_say_what_was_measured_and_the_app_reads_them(tmp_path, held_out_items):
     (tmp_path / "99.png").write_bytes(b"of before")
-    examples.write([(asked[0], replies("dog", "cat", "dog"))], tmp_path)
+    examples.write([(held_out_items[0], replies("dog", "cat", "dog"))], tmp_path)
     (row,) = json.loads((tmp_path / "examples.json").read_text())
     assert row["pruning_fails"] is True
-    assert row["measured"] == {"all tokens": "dog", "crop 64": "cat"}
+    assert row["measured"] == {"baseline": "dog", "crop 64": "cat"}
     (example,) = load_examples(tmp_path)
-    assert (example.question, example.answer, example.kind) == (asked[0].question.text, "dog", "place")
+    assert (example.question, example.answer, example.kind) == (held_out_items[0].question.text, "dog", "place")
     assert "what is where · CROP fails at 64 tokens" in strip_html([example])
     assert set(KIND_NAMES) == set(KINDS)
     assert example.image.name == "01.jpg"
-    shown = np.asarray(examples.shown_example(asked[0]).open())
+    shown = np.asarray(examples.shown_example(held_out_items[0]).open())
     assert np.array_equal(np.asarray(Image.open(example.image)), shown)
     assert not (tmp_path / "99.png").exists()
 

@@ -100,16 +100,16 @@ def evaluated(folder: Path, arguments: str, task: str = "world", **how: Any) -> 
 @pytest.mark.parametrize("method", ["crop", "plc+fastv", "random", "none"])
 def test_accuracy_is_that_of_the_engines_answers(folder: Path, engine: CropEngine, method: str) -> None:
     arguments = f"method={method}" + ("" if method == "none" else ",budget=96")
-    found = evaluated(folder, arguments)
+    result = evaluated(folder, arguments)
     budget = None if method == "none" else Budget(mean_tokens=96)
     config = CropConfig(method=method, budget=budget, max_new_tokens=8, repeats=1)
     answers = [engine.answer(i.scene.image, i.question.text + "\n", config, memory=False) for i in ITEMS]
     right = [normal(a.text) == normal(i.question.answer) for a, i in zip(answers, ITEMS, strict=True)]
-    samples = sorted(found["samples"]["world"], key=lambda sample: sample["doc_id"])
+    samples = sorted(result["samples"]["world"], key=lambda sample: sample["doc_id"])
     assert [sample["filtered_resps"][0] for sample in samples] == [answer.text for answer in answers]
-    assert found["results"]["world"]["exact_match,none"] == pytest.approx(sum(right) / len(right))
+    assert result["results"]["world"]["exact_match,none"] == pytest.approx(sum(right) / len(right))
     means = [answer.trace.mean_tokens for answer in answers]
-    assert found["throughput"]["avg_mean_tokens"] == pytest.approx(sum(means) / len(means))
+    assert result["throughput"]["avg_mean_tokens"] == pytest.approx(sum(means) / len(means))
 
 
 def test_choices_are_weighed_by_the_loss_of_transformers(folder: Path, engine: CropEngine) -> None:
@@ -126,8 +126,8 @@ def test_choices_are_weighed_by_the_loss_of_transformers(folder: Path, engine: C
                 out = adapter.model(input_ids=ids, pixel_values=prepared.vision["pixel_values"], labels=labels)
             losses.append(float(out.loss))
         right.append(choices[losses.index(min(losses))] == item.question.answer)
-    found = evaluated(folder, "method=none", "world_choice")
-    assert found["results"]["world_choice"]["acc,none"] == pytest.approx(sum(right) / len(right))
+    result = evaluated(folder, "method=none", "world_choice")
+    assert result["results"]["world_choice"]["acc,none"] == pytest.approx(sum(right) / len(right))
     assert sum(right) > len(right) / 2
 
 
@@ -135,13 +135,13 @@ def test_a_run_that_was_stopped_goes_on(folder: Path, tmp_path: Path, monkeypatc
     from crop_core.evaluate.lmms_eval.runner import RequestRunner
 
     monkeypatch.setenv("LMMS_CACHE_RUN_ID", "one")
-    asked, answer = [], RequestRunner.answer
+    answered, answer = [], RequestRunner.answer
 
     def stopped_at(count: int) -> None:
         def counted(self: RequestRunner, *question: Any) -> Any:
-            if len(asked) == count:
+            if len(answered) == count:
                 raise KeyboardInterrupt
-            asked.append(question)
+            answered.append(question)
             return answer(self, *question)
 
         monkeypatch.setattr(RequestRunner, "answer", counted)
@@ -151,11 +151,11 @@ def test_a_run_that_was_stopped_goes_on(folder: Path, tmp_path: Path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         evaluated(folder, arguments, use_cache=str(tmp_path / "cache"))
     stopped_at(-1)
-    found = evaluated(folder, arguments, use_cache=str(tmp_path / "cache"))
-    assert len(asked) == len(ITEMS)  # of which the first run answered four
+    result = evaluated(folder, arguments, use_cache=str(tmp_path / "cache"))
+    assert len(answered) == len(ITEMS)  # of which the first run answered four
     assert len((tmp_path / "trace.jsonl").read_text().splitlines()) == len(ITEMS)
     monkeypatch.setattr(RequestRunner, "answer", answer)
-    assert found["results"] == evaluated(folder, arguments)["results"]
+    assert result["results"] == evaluated(folder, arguments)["results"]
 
 
 def test_the_command_finds_the_model_by_its_entry_point(folder: Path, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_the_command_finds_the_model_by_its_entry_point(folder: Path, tmp_path: 
     paths = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": paths}, cwd=tmp_path, capture_output=True)
     (written,) = (tmp_path / "out").rglob("*_results.json")
-    found = json.loads(written.read_text())
-    assert found["config"]["model"] == "crop"
-    assert 0 <= found["results"]["world"]["exact_match,none"] <= 1
-    assert 142 <= found["throughput"]["avg_mean_tokens"] <= 144
+    result = json.loads(written.read_text())
+    assert result["config"]["model"] == "crop"
+    assert 0 <= result["results"]["world"]["exact_match,none"] <= 1
+    assert 142 <= result["throughput"]["avg_mean_tokens"] <= 144

@@ -62,7 +62,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delitem(sys.modules, "crop_core.evaluate.lmms_eval.model", raising=False)
     module = importlib.import_module("crop_core.evaluate.lmms_eval.model")
     LOGGED.clear()
-    monkeypatch.setattr(module, "log_metrics", lambda *told: LOGGED.append(told))
+    monkeypatch.setattr(module, "log_metrics", lambda *metrics: LOGGED.append(metrics))
     yield module
     sys.modules.pop("crop_core.evaluate.lmms_eval.model", None)  # the next test may find it with the real package
 
@@ -94,12 +94,12 @@ def request(number: int, settings: Any, context: Any = QUESTION, task: str = "co
 
 
 def test_every_request_gets_its_answer_and_its_line(model, tmp_path) -> None:
-    found = list(model.generate_until([request(k, {"max_new_tokens": 3}) for k in range(3)]))
+    result = list(model.generate_until([request(k, {"max_new_tokens": 3}) for k in range(3)]))
     lines = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
     expected = [model.runner.answer([row["image"]], QUESTION, 3) for row in model.task_dict["colours"]["test"]]
-    assert [each.text for each in found] == [each.text for each in expected]
-    assert len({each.text for each in found}) > 1  # they depend on the image
-    assert [each.token_counts.output_tokens for each in found] == [len(each.run.generated.ids) for each in expected]
+    assert [each.text for each in result] == [each.text for each in expected]
+    assert len({each.text for each in result}) > 1  # they depend on the image
+    assert [each.token_counts.output_tokens for each in result] == [len(each.run.generated.ids) for each in expected]
     assert [(line["task"], line["split"], line["doc_id"]) for line in lines] == [
         ("colours", "test", k) for k in range(3)
     ]
@@ -146,7 +146,7 @@ def test_an_end_is_cut_off(model) -> None:
 def test_a_likelihood_is_a_loss_and_whether_it_is_greedy(model) -> None:
     (answer,) = model.generate_until([request(0, {"max_new_tokens": 2})])
     choices = [answer.text, "red", lambda row: row["target"]]
-    greedy, red, called = (found.text for found in model.loglikelihood([request(0, choice) for choice in choices]))
+    greedy, red, called = (result.text for result in model.loglikelihood([request(0, choice) for choice in choices]))
     judged = model.runner.judge([model.task_dict["colours"]["test"][0]["image"]], QUESTION, "red")
     assert greedy[1]
     assert red == called == (judged.loss, judged.greedy)

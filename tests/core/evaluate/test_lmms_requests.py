@@ -31,8 +31,8 @@ PLACE = "Question 3 of the task pope"
 
 
 def test_arguments_become_a_config_and_options_of_the_engine() -> None:
-    told = {"pretrained": "some/model", "budget": 64, "localizer": "self", "device": "cuda:1", "compiled": True}
-    settings = LmmsSettings.of({**told, "evict": True, "seed": 3})
+    arguments = {"pretrained": "some/model", "budget": 64, "localizer": "self", "device": "cuda:1", "compiled": True}
+    settings = LmmsSettings.of({**arguments, "evict": True, "seed": 3})
     assert settings.config.budget == Budget(mean_tokens=64)
     assert (settings.config.method, settings.config.seed, settings.config.ilp.evict) == ("crop", 3, True)
     expected = {"model": "some/model", "localizer": "self", "device": "cuda:1", "compiled": True}
@@ -48,13 +48,13 @@ def test_nothing_said_is_crop_at_the_default_budget_of_the_bundled_model() -> No
     assert LmmsSettings.of({"method": "none"}).config.budget is None
 
 
-@pytest.mark.parametrize("told", [{"method": "fastv"}, {"method": "none"}, {"localizer": "whole"}])
-def test_no_localizer_is_loaded_that_nobody_asks(told: dict[str, str]) -> None:
-    assert LmmsSettings.of(told).engine_options()["localizer"] is None
+@pytest.mark.parametrize("arguments", [{"method": "fastv"}, {"method": "none"}, {"localizer": "whole"}])
+def test_no_localizer_is_loaded_that_nobody_asks(arguments: dict[str, str]) -> None:
+    assert LmmsSettings.of(arguments).engine_options()["localizer"] is None
 
 
 @pytest.mark.parametrize(
-    ("told", "sentence"),
+    ("arguments", "sentence"),
     [
         ({"budgets": 64}, "'budgets' is no argument of the model crop; known are pretrained, localizer, method"),
         ({"evict": 1}, "evict is 1, and must be True or False."),
@@ -68,9 +68,9 @@ def test_no_localizer_is_loaded_that_nobody_asks(told: dict[str, str]) -> None:
         ({"trace": "/no/such/folder/trace.jsonl"}, "cannot be written"),
     ],
 )
-def test_wrong_arguments_are_one_sentence(told: dict[str, object], sentence: str) -> None:
+def test_wrong_arguments_are_one_sentence(arguments: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=f"^.*{sentence}".replace("(", r"\(")):
-        LmmsSettings.of(told)
+        LmmsSettings.of(arguments)
 
 
 # Requests
@@ -128,8 +128,8 @@ def test_an_answer_ends_before_the_first_of_its_ends() -> None:
 def test_images_become_rgb_in_their_order() -> None:
     clear = Image.new("RGBA", (4, 3), (255, 0, 0, 0))
     grey = Image.new("L", (5, 2), 7)
-    found = request_images([clear, grey], PLACE)
-    assert [(each.mode, each.size, each.getpixel((0, 0))) for each in found] == [
+    result = request_images([clear, grey], PLACE)
+    assert [(each.mode, each.size, each.getpixel((0, 0))) for each in result] == [
         ("RGB", (4, 3), (255, 255, 255)),  # what is transparent lies on white
         ("RGB", (5, 2), (7, 7, 7)),
     ]
@@ -193,10 +193,10 @@ def test_answers_are_the_engines(engine: CropEngine, method: str, budget: float 
     own = runner(engine, method, budget)
     config = replace(own.config, max_new_tokens=8, repeats=1)
     for image in IMAGES:
-        found, facts = own.answer([image], QUESTION, 8), own.answer([image], QUESTION, 8).facts()
+        result, facts = own.answer([image], QUESTION, 8), own.answer([image], QUESTION, 8).facts()
         expected = engine.answer(image, QUESTION, config, memory=False)
         trace = expected.trace
-        assert found.text == expected.text
+        assert result.text == expected.text
         assert (facts["mean_tokens"], facts["final_tokens"]) == (trace.mean_tokens, trace.final_tokens)
         assert facts["regions"] == ([list(trace.region.grid)] if config.parts.needs_region else [])
         assert facts["confidence"] == ([trace.region.confidence] if config.parts.needs_region else [])
@@ -212,8 +212,9 @@ def test_several_images_share_the_budget(engine: CropEngine) -> None:
 
 
 def test_images_within_the_budget_are_not_pruned_and_that_is_told(engine: CropEngine) -> None:
-    facts = runner(engine, "crop", 64).answer(IMAGES[:1], QUESTION, 2).facts()
-    assert (facts["method"], facts["mean_tokens"], facts["regions"]) == ("none", 64, [])
+    for tokens in (64, 65):
+        facts = runner(engine, "crop", tokens).answer(IMAGES[:1], QUESTION, 2).facts()
+        assert (facts["method"], facts["mean_tokens"], facts["regions"]) == ("none", 64, [])
     with pytest.raises(ConfigError, match="A budget of 1 visual tokens is not possible for 2 images"):
         runner(engine, "crop", 1).answer(IMAGES[:2], QUESTION, 2)
 

@@ -9,7 +9,15 @@ import pandas as pd
 import pytest
 
 from crop_core.evaluate.datasets.protocol import DatasetError, Example
-from crop_core.evaluate.metrics.closed_ended import COGNITION, PERCEPTION, chosen_letter, mme_answer, says_yes
+from crop_core.evaluate.metrics.closed_ended import (
+    COGNITION,
+    PERCEPTION,
+    chosen_letter,
+    lenient_letter,
+    mme_answer,
+    says_neither,
+    says_yes,
+)
 from crop_core.evaluate.metrics.registry import METRICS, metric
 from crop_core.evaluate.metrics.text_match import distance
 from crop_core.evaluate.metrics.vqa import textvqa_normal, vqa_normal
@@ -158,18 +166,18 @@ def test_pope_by_hand():
     gold = ("yes", "yes", "no", "yes", "no")
     rows = [
         (kind, "p", right, reply)
-        for kind, said in replies.items()
-        for right, reply in zip(gold, said, strict=True)
+        for kind, answers_of in replies.items()
+        for right, reply in zip(gold, answers_of, strict=True)
     ]  # fmt: skip
-    found = summary("yesno", *rows)
+    result = summary("yesno", *rows)
     # random: 2 hits, 1 false alarm, 1 miss: precision = recall = F1 = 2/3, accuracy 3/5. popular: never yes, 2 of 5.
-    assert found == pytest.approx(
+    assert result == pytest.approx(
         {
             "f1": 100 / 3, "accuracy": 50, "precision": 100 / 3, "recall": 100 / 3, "yes ratio": 30,
-            "random f1": 200 / 3, "popular f1": 0, "random accuracy": 60, "popular accuracy": 40,
+            "neither": 0, "random f1": 200 / 3, "popular f1": 0, "random accuracy": 60, "popular accuracy": 40,
         }
     )  # fmt: skip
-    assert next(iter(found)) == "f1"
+    assert next(iter(result)) == "f1"
 
 
 @pytest.mark.parametrize(
@@ -191,9 +199,9 @@ def test_mme_gives_at_most_200_points_a_subtask_2000_and_800_in_all():
         for image in range(2)
         for gold in ("yes", "no")
     ]
-    found = summary("mme", *rows)
-    assert list(found.items())[:3] == [("total", 2800), ("perception", 2000), ("cognition", 800)]
-    assert all(found[kind] == 200 for kind in (*PERCEPTION, *COGNITION))
+    result = summary("mme", *rows)
+    assert list(result.items())[:3] == [("total", 2800), ("perception", 2000), ("cognition", 800)]
+    assert all(result[kind] == 200 for kind in (*PERCEPTION, *COGNITION))
 
 
 def test_mme_by_hand():
@@ -205,8 +213,38 @@ def test_mme_by_hand():
     ]  # fmt: skip
     assert summary("mme", *rows) == {
         "total": 375, "perception": 175, "cognition": 200, "color": 125, "OCR": 50, "code_reasoning": 200,
-        "accuracy": 75,
+        "accuracy": 75, "neither": 12.5,
     }  # fmt: skip
+
+
+def test_a_model_that_says_nothing_is_seen_in_the_column_neither():
+    replies = ("", "a dog", "Not there", "nothing", "YES")
+    assert [says_neither(reply) for reply in replies] == [True, True, False, True, False]
+    rows = [("", "p", "yes", reply) for reply in replies]
+    assert (summary("yesno", *rows)["accuracy"], summary("yesno", *rows)["neither"]) == (100, 60)
+    rows = [("color", f"color/{reply}", "yes", reply) for reply in replies]
+    assert (summary("mme", *rows)["accuracy"], summary("mme", *rows)["neither"]) == (20, 40)
+    assert score("vqa", "", *["a"] * 10) == 1, "the original's rule"
+
+
+@pytest.mark.parametrize(
+    ("reply", "meant"),
+    [
+        *((each, "B") for each in ("B", "B.", "(B) tractor", "B)", "B: tractor", "B tractor", "Answer: B", "**B**",
+                                   "**Answer:** B", "The answer is (B).", "Option B", "(b)", "b) tractor", "B, no",
+                                   "b", "The correct option is B, as it is red.", "Between A and C, the answer is B")),
+        *((each, "") for each in ("", "tractor", "A tractor", "a tractor", "I see a dog", "I'm not sure", "(A) or (B)",
+                                  "B or C", "Answer: A tractor", "The answer is A. The answer is B.", "no idea")),
+        ("Answer: A", "A"), ("A)", "A"),
+    ],
+)  # fmt: skip
+def test_the_lenient_letter_of_a_chat_model(reply, meant):
+    assert lenient_letter(reply) == meant
+
+
+def test_choices_have_both_columns():
+    rows = [("s", "1", "B", reply) for reply in ("B", "(B) tractor", "Answer: C", "tractor")]
+    assert summary("choice", *rows) == {"accuracy": 25, "s": 25, "lenient": 50, "neither": 75}
 
 
 @pytest.mark.parametrize(

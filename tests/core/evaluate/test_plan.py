@@ -69,12 +69,12 @@ def test_the_published_plan_has_every_method_and_what_is_told_of_crop():
     found = plan.published()
     names = {each.name for each in found}
     assert len(names) == len(found) == 2 + 3 * len((*PRUNING, *plan.JOINED)) + 2 + 3 + 6
-    assert {"all tokens", "blind", "crop 64, needed region", "crop 64, elsewhere region"} <= names
+    assert {"baseline", "blind", "crop 64, reference region", "crop 64, random region"} <= names
     assert {"crop 192, self region", "ilp 64, evicting", "crop 128, evicting", "random 128"} <= names
 
 
 def test_a_localizer_is_needed_where_a_region_is_read():
     assert plan.needs_localizer(plan.trials(["fastv", "crop"]))
-    assert plan.needs_localizer([Trial("crop", "64", region="elsewhere")])
+    assert plan.needs_localizer([Trial("crop", "64", region="random")])
     assert not plan.needs_localizer(plan.trials(["fastv", "random"]))
-    assert not plan.needs_localizer([ALL, Trial("crop", "64", region="self"), Trial("crop", "64", region="needed")])
+    assert not plan.needs_localizer([ALL, Trial("crop", "64", region="self"), Trial("crop", "64", region="reference")])

@@ -51,7 +51,7 @@ def test_every_example_is_asked_once_and_what_is_there_is_not_asked_again(tmp_pa
 
 def test_only_what_is_missing_is_asked():
     first, second, third = toys(3)
-    done = {("0", "all tokens"), ("0", "blind"), ("2", "blind")}
+    done = {("0", "baseline"), ("0", "blind"), ("2", "blind")}
     assert missing([first, second, third], [ALL, BLIND], done) == [(second, (ALL, BLIND)), (third, (ALL,))]
 
 

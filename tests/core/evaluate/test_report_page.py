@@ -123,7 +123,7 @@ def test_a_method_has_one_look_in_all_figures(rows):
     for figure in (curves.accuracy(summary), curves.divergence(summary), curves.costs(summary)):
         for trace in (each for each in figure.data if each.mode == "lines+markers"):
             looks.setdefault(trace.name, set()).add((trace.line.color, trace.line.dash, trace.marker.symbol))
-    assert len(looks) == 4 and {len(found) for found in looks.values()} == {1}
+    assert len(looks) == 4 and {len(result) for result in looks.values()} == {1}
 
 
 def test_heat_maps(rows):

@@ -51,8 +51,8 @@ def test_which_interval_is_used():
 def test_resampled_means_are_those_of_whole_clusters():
     """Clusters (0, 0, 0) and (1): two draws give a mean of 0, 1 or, from one of each, 1/4."""
     drawn = resampled(column(0, 0, 0, 1), np.array([0, 0, 0, 1]))[:, 0]
-    found, counts = np.unique(drawn, return_counts=True)
-    assert found.tolist() == [0, 0.25, 1]
+    result, counts = np.unique(drawn, return_counts=True)
+    assert result.tolist() == [0, 0.25, 1]
     assert counts / len(drawn) == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
 
 
@@ -111,13 +111,13 @@ def test_kept_by_hand():
 def test_paired_differences_are_as_wide_as_the_textbooks_standard_errors():
     """300 independent questions: mean of the differences, and 1.96 of their standard errors to either side."""
     ours, other = (np.random.default_rng(6).random((2, 300)) < [[0.9], [0.8]]).astype(float)
-    found, apart = paired_interval(ours.tolist(), other.tolist(), range(300)), ours - other
+    result, apart = paired_interval(ours.tolist(), other.tolist(), range(300)), ours - other
     half = 1.96 * stats.sem(apart)
-    assert found.value == pytest.approx(apart.mean())
-    assert (found.low, found.high) == pytest.approx((apart.mean() - half, apart.mean() + half), abs=0.005)
+    assert result.value == pytest.approx(apart.mean())
+    assert (result.low, result.high) == pytest.approx((apart.mean() - half, apart.mean() + half), abs=0.005)
     shared = paired_interval(ours.tolist(), other.tolist(), [number // 30 for number in range(300)])
-    assert shared.value == found.value and shared.low != found.low
-    assert differences(np.array([ours, other]).T, [(1, 0)], np.arange(300))[0].value == -found.value
+    assert shared.value == result.value and shared.low != result.low
+    assert differences(np.array([ours, other]).T, [(1, 0)], np.arange(300))[0].value == -result.value
 
 
 def test_mcnemar_by_hand():

@@ -49,17 +49,17 @@ def large():
 
 def test_a_run_by_hand():
     rows = answers((ALL, [1, 1, 1, 0]), (CROP, [1, 0, 1, 0]), kinds=("color", "count"))
-    found = summarise(rows).of(CROP)
-    assert (found.name, found.seeds, found.accuracy.value) == ("crop 64", 1, 0.5)
-    assert (found.accuracy.low, found.accuracy.high) == wilson(0.5, 4)
-    assert found.kept.value == pytest.approx(2 / 3)
-    assert found.agreement.value == 0.5
-    assert found.kl_first_mean == found.kl_first_median == pytest.approx(0.09)
-    assert found.logprob_change == pytest.approx(-0.18)
-    assert (found.mean_tokens, found.final_tokens) == (64, 51)
-    assert {kind: each.value for kind, each in found.by_kind.items()} == {"color": 1, "count": 0}
-    assert dict(found.kept_by_kind) == {"color": 1, "count": 0}
-    assert (found.run, found.official) == (CROP, {})
+    result = summarise(rows).of(CROP)
+    assert (result.name, result.seeds, result.accuracy.value) == ("crop 64", 1, 0.5)
+    assert (result.accuracy.low, result.accuracy.high) == wilson(0.5, 4)
+    assert result.kept.value == pytest.approx(2 / 3)
+    assert result.agreement.value == 0.5
+    assert result.kl_first_mean == result.kl_first_median == pytest.approx(0.09)
+    assert result.logprob_change == pytest.approx(-0.18)
+    assert (result.mean_tokens, result.final_tokens) == (64, 51)
+    assert {kind: each.value for kind, each in result.by_kind.items()} == {"color": 1, "count": 0}
+    assert dict(result.kept_by_kind) == {"color": 1, "count": 0}
+    assert (result.run, result.official) == (CROP, {})
 
 
 def test_means_and_medians():
@@ -71,9 +71,9 @@ def test_means_and_medians():
 def test_the_seeds_of_a_question_count_once():
     seeded = [Trial("random", "64", seed) for seed in (0, 1)]
     rows = answers((ALL, [1, 1, 1]), (seeded[0], [1, 0, 0]), (seeded[1], [1, 1, 0]))
-    found = summarise(rows, Counting())
-    one = found.of(seeded[0])
-    assert (found.questions, one.seeds, one.accuracy.value) == (3, 2, 0.5)
+    result = summarise(rows, Counting())
+    one = result.of(seeded[0])
+    assert (result.questions, one.seeds, one.accuracy.value) == (3, 2, 0.5)
     assert one.accuracy.how == "cluster bootstrap", "1, 1/2 and 0 are three scores, not six answers"
     assert one.official == {"rows": 3, "seed": 0.5}, "once for each seed, then the mean"
 
@@ -96,7 +96,7 @@ def test_the_order_and_type_of_rows_change_nothing():
 
 
 def test_runs_are_in_the_order_of_the_methods(large):
-    assert [run.name for run in large.runs[:5]] == ["all tokens", "blind", "crop 192", "crop 128", "crop 64"]
+    assert [run.name for run in large.runs[:5]] == ["baseline", "blind", "crop 192", "crop 128", "crop 64"]
     assert large.budgets == BUDGETS and large.methods == ("crop", "fastv", "random", "divprune")
     assert large.full.run == ALL and large.blind.run == BLIND
 
@@ -124,41 +124,41 @@ def test_standings_by_hand():
 
 
 def test_other_regions_do_not_compete():
-    rows = answers((ALL, [1, 1]), (CROP, [1, 0]), (Trial("crop", "64", region="needed"), [1, 1]), (FASTV, [0, 0]))
-    found = summarise(rows)
-    assert [run.name for run in found.competing] == ["crop 64", "fastv 64"]
-    assert found.of(Trial("crop", "64", region="needed")).accuracy.value == 1
+    rows = answers((ALL, [1, 1]), (CROP, [1, 0]), (Trial("crop", "64", region="reference"), [1, 1]), (FASTV, [0, 0]))
+    result = summarise(rows)
+    assert [run.name for run in result.competing] == ["crop 64", "fastv 64"]
+    assert result.of(Trial("crop", "64", region="reference")).accuracy.value == 1
 
 
 def test_where_another_method_wins_a_kind():
     """On count fastv is right 20 times and crop never; on color crop is."""
     crop, fastv = [1, 0] * 20, [0, 1] * 20
-    found = summarise(answers((ALL, [1] * 40), (CROP, crop), (FASTV, fastv), kinds=("color", "count")))
-    (pair,) = found.rivals["64"]
+    result = summarise(answers((ALL, [1] * 40), (CROP, crop), (FASTV, fastv), kinds=("color", "count")))
+    (pair,) = result.rivals["64"]
     assert (pair.kind, pair.first, pair.difference, pair.differs) == ("count", "fastv", 1, True)
-    assert texts.headline(found)[-1] == "By kind, at 64 tokens, FastV on count (p <0.001) beat CROP."
-    assert rivals_table(found).rows[0][:5] == ("64 tokens", "count", "FastV", "CROP", "+100.0")
+    assert texts.headline(result)[-1] == "By kind, at 64 tokens, FastV on count (p <0.001) beat CROP."
+    assert rivals_table(result).rows[0][:5] == ("64 tokens", "count", "FastV", "CROP", "+100.0")
 
 
 def test_the_most_frequent_answer():
     rows = answers((ALL, [1, 1, 1]), kinds=("color", "color", "count"))
-    found = summarise(rows, majority={"color": " Red", "count": "2"})
-    assert found.majority == {"": pytest.approx(2 / 3), "color": 1, "count": 0}
-    assert kinds_table(found).rows[-1] == ("most frequent answer", "66.7%", "100.0%", "0.0%")
+    result = summarise(rows, majority={"color": " Red", "count": "2"})
+    assert result.majority == {"": pytest.approx(2 / 3), "color": 1, "count": 0}
+    assert kinds_table(result).rows[-1] == ("most frequent answer", "66.7%", "100.0%", "0.0%")
 
 
 def test_nothing_right_with_every_token_keeps_an_unknown_share():
-    found = summarise(answers((ALL, [0, 0]), (CROP, [0, 1])))
-    assert math.isnan(found.of(CROP).kept.value)
-    assert found.to_json()["runs"][1]["kept"]["value"] is None
+    result = summarise(answers((ALL, [0, 0]), (CROP, [0, 1])))
+    assert math.isnan(result.of(CROP).kept.value)
+    assert result.to_json()["runs"][1]["kept"]["value"] is None
 
 
 def test_questions_of_a_single_image_count_as_one():
-    found = summarise(answers((ALL, [1, 0]), (CROP, [1, 0]), (FASTV, [0, 0]), kinds=("",), group="one"))
-    assert methods_table(found).rows[1] == ("CROP", "50.0%* (5% to 95%)")
-    assert texts.headline(found)[0] == "Baseline 50.0% (5.5% to 94.5%); made up, 2 questions, groups: 1."
-    assert kinds_table(found).head == ("run", "all", "no kind (2)")
-    assert found.rivals == {}, "there is one kind"
+    result = summarise(answers((ALL, [1, 0]), (CROP, [1, 0]), (FASTV, [0, 0]), kinds=("",), group="one"))
+    assert methods_table(result).rows[1] == ("CROP", "50.0%* (5% to 95%)")
+    assert texts.headline(result)[0] == "Baseline 50.0% (5.5% to 94.5%); made up, 2 questions, groups: 1."
+    assert kinds_table(result).head == ("run", "all", "no kind (2)")
+    assert result.rivals == {}, "there is one kind"
 
 
 def test_json_has_plain_values_only(large):
@@ -169,9 +169,9 @@ def test_json_has_plain_values_only(large):
 
 
 def test_only_all_tokens_can_be_summed_up():
-    found = summarise(frame([record("a", ALL)]))
-    assert (found.budgets, found.standings, found.rivals) == ((), (), {})
-    assert len(texts.headline(found)) == 1 and texts.definitions(found)
+    result = summarise(frame([record("a", ALL)]))
+    assert (result.budgets, result.standings, result.rivals) == ((), (), {})
+    assert len(texts.headline(result)) == 1 and texts.definitions(result)
 
 
 def test_tables(large):
@@ -195,7 +195,7 @@ def test_a_table_cannot_be_broken_by_a_kind():
 def test_names_and_styles():
     assert method_label("plc+fastv") == "PLC + FastV" and method_label("unheard") == "unheard"
     assert (run_label(ALL), run_label(BLIND)) == ("Baseline", "blind")
-    assert run_label(Trial("ilp", "25%", region="needed", evict=True)) == "ILP 25%, needed region, evicting"
+    assert run_label(Trial("ilp", "25%", region="reference", evict=True)) == "ILP 25%, reference region, evicting"
     every = [name for name in METHODS if name != "none"]
     assert len({(style(name).marker, style(name).dash) for name in every}) == len(every), "told apart in grey"
     assert style("plc+fastv", ("crop", "plc+fastv")) != style("crop+x", ("plc+fastv", "crop+x"))
@@ -203,7 +203,7 @@ def test_names_and_styles():
 
 def test_questions_on_which_methods_differ():
     rows = answers((ALL, [1, 1, 0]), (CROP, [1, 0, 1]), (Trial("random", "64", 1), [1, 0, 0]), (FASTV, [1, 1, 0]))
-    found = differences(rows, "64")
-    assert [each.example for each in found] == ["q1", "q2"]
-    assert [run.method for run in found[0].replies] == ["none", "crop", "fastv", "random"]
-    assert found[0].replies[CROP] == ("blue", 0) and found[0].gold == "red"
+    result = differences(rows, "64")
+    assert [each.example for each in result] == ["q1", "q2"]
+    assert [run.method for run in result[0].replies] == ["none", "crop", "fastv", "random"]
+    assert result[0].replies[CROP] == ("blue", 0) and result[0].gold == "red"

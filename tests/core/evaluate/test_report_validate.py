@@ -32,6 +32,20 @@ def test_a_missed_budget(tokens):
         validate_records(with_crop(mean_tokens=tokens))
 
 
+def test_a_budget_above_an_image_s_tokens_is_all_of_them():
+    validate_records(with_crop(visual_tokens=35, mean_tokens=35.0))
+    with pytest.raises(MissedBudget, match=r"'crop 64' took 30 tokens of 35 for a mean of 35, in 1 of 2"):
+        validate_records(with_crop(visual_tokens=35, mean_tokens=30.0))
+
+
+def test_records_without_scores():
+    validate_records(with_crop(score=float("nan")), scored=False)
+    with pytest.raises(MissedBudget):
+        validate_records(with_crop(score=float("nan"), mean_tokens=300.0), scored=False)
+    with pytest.raises(RecordsError, match="score is nan"):
+        validate_records(with_crop(score=float("nan")))
+
+
 def test_a_share_is_of_the_tokens_of_each_image():
     validate_records(with_crop(SHARE, visual_tokens=1000, mean_tokens=249.0))
     with pytest.raises(MissedBudget, match=r"'crop 25%' took 144 tokens of 1000 for a mean of 250"):
@@ -49,7 +63,7 @@ def test_missing_and_doubled_examples():
     cut = whole[~((whole["trial"] == "fastv 64") & (whole["example"] == "q0002"))]
     with pytest.raises(RecordsError, match=r"'fastv 64' lacks 1 of 6 examples, such as 'q0002'"):
         validate_records(cut)
-    with pytest.raises(RecordsError, match=r"'q0000' is recorded twice in the trial 'all tokens'"):
+    with pytest.raises(RecordsError, match=r"'q0000' is recorded twice in the trial 'baseline'"):
         validate_records(whole.loc[[*whole.index, whole.index[0]]])
 
 
@@ -65,7 +79,7 @@ def test_other_records_that_cannot_be_compared():
         validate_records(records().iloc[:0])
     with pytest.raises(RecordsError, match="of made up, other; report one"):
         validate_records(with_crop(dataset="other"))
-    with pytest.raises(RecordsError, match="lack the trial 'all tokens'"):
+    with pytest.raises(RecordsError, match="lack the trial 'baseline'"):
         validate_records(frame([record("a", CROP)]))
     with pytest.raises(RecordsError, match=r"score of example 'b' .* is 1.5"):
         validate_records(with_crop(score=1.5))

@@ -25,7 +25,7 @@ def test_what_was_written_is_read(tmp_path):
         assert first[name] == wanted, name
     assert first["score"] == 0.3 and first["mean_tokens"] == 63.9285714, "judged to the last digit"
     assert list(frame.columns) == list(asdict(told))
-    assert store.done(tmp_path) == {("0", "all tokens"), ("1", "all tokens")}
+    assert store.done(tmp_path) == {("0", "baseline"), ("1", "baseline")}
 
 
 def test_an_empty_folder_has_nothing_done_and_nothing_to_read(tmp_path):

@@ -21,13 +21,13 @@ WHOLE = (0, 0, 7, 7)
 CROP = Trial("crop", "64")
 
 
-def rows(*told):
+def rows(*content):
     """Records of (kind, region, needed region, confidence, whether everything is needed), a question each."""
     columns = ("kind", "found", "needed", "confidence", "everything")
-    frame = pd.DataFrame([dict(zip(columns, each, strict=True)) for each in told])
+    frame = pd.DataFrame([dict(zip(columns, each, strict=True)) for each in content])
     for names, column in ((region_quality.REGION, "found"), (region_quality.NEEDED, "needed")):
         frame[names] = frame[column].tolist()
-    return frame.assign(example=[str(number) for number in range(len(told))])
+    return frame.assign(example=[str(number) for number in range(len(content))])
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,14 @@ def rows(*told):
     ],
 )
 def test_iou_and_coverage(a, b, iou, covers):
-    found = region_quality.figures(rows(("count", a, b, 0.5, False)))
-    assert found["iou"] == pytest.approx(iou)
-    assert found["coverage"] == covers
+    result = region_quality.figures(rows(("count", a, b, 0.5, False)))
+    assert result["iou"] == pytest.approx(iou)
+    assert result["coverage"] == covers
 
 
 def test_the_localizer_is_judged_on_the_whole_image_and_on_everything_else_apart():
     small, corner = (2, 2, 3, 3), (0, 0, 1, 1)
-    found = region_quality.summary(
+    result = region_quality.summary(
         rows(
             ("whole", WHOLE, WHOLE, 0.5, True),
             ("whole", small, WHOLE, 0.5, True),
@@ -57,19 +57,19 @@ def test_the_localizer_is_judged_on_the_whole_image_and_on_everything_else_apart
             ("color", corner, small, 0.5, False),
         )
     )
-    assert found["whole_image"] == 1 / 2
-    assert found["whole_image_wrongly"] == 1 / 4
-    assert found["coverage"] == 4 / 6
-    assert found["iou"] == pytest.approx((1 + 4 / 64 + 4 / 64 + 1 + 1 + 0) / 6)
-    assert found["ece"] == pytest.approx(4 / 6 - 0.5)
-    assert found["by_kind"]["whole"]["whole_image_wrongly"] is None
-    assert found["by_kind"]["color"]["whole_image"] is None
-    assert found["by_kind"]["color"]["coverage"] == 1 / 2
+    assert result["whole_image"] == 1 / 2
+    assert result["whole_image_wrongly"] == 1 / 4
+    assert result["coverage"] == 4 / 6
+    assert result["iou"] == pytest.approx((1 + 4 / 64 + 4 / 64 + 1 + 1 + 0) / 6)
+    assert result["ece"] == pytest.approx(4 / 6 - 0.5)
+    assert result["by_kind"]["whole"]["whole_image_wrongly"] is None
+    assert result["by_kind"]["color"]["whole_image"] is None
+    assert result["by_kind"]["color"]["coverage"] == 1 / 2
 
 
 def test_regions_without_a_confidence_have_no_calibration():
-    found = region_quality.figures(rows(("color", WHOLE, WHOLE, math.nan, False), ("color", WHOLE, WHOLE, 0.5, False)))
-    assert found["confidence"] is found["ece"] is None
+    result = region_quality.figures(rows(("color", WHOLE, WHOLE, math.nan, False), ("color", WHOLE, WHOLE, 0.5, False)))
+    assert result["confidence"] is result["ece"] is None
 
 
 def test_calibration_error_by_hand():
@@ -93,19 +93,19 @@ def test_accuracy_and_eviction_tables_are_what_was_counted(monkeypatch):
     monkeypatch.setattr(tables, "KINDS", ("count", "exist"))
     evicting = Trial("crop", "64", evict=True)
     right = {ALL: "1110", BLIND: "0011", CROP: "1100", evicting: "1010"}
-    found = []
+    result = []
     for number, example in enumerate(toys(4)):
         kind = "count" if number < 2 else "exist"
         for trial, scores in right.items():
             tokens = 64.0 if trial.budget else 576.0
-            said = {"kind": kind, "gold": "2", "group": "", "reply": scores[number], "score": float(scores[number])}
+            fields = {"kind": kind, "gold": "2", "group": "", "reply": scores[number], "score": float(scores[number])}
             sizes = {"visual_tokens": 576, "mean_tokens": tokens, "kv_bytes": 2_000_000 // (1 + trial.evict)}
-            found.append(asdict(record(example, trial, **(said | sizes))))
-    frame = pd.DataFrame(found)
+            result.append(asdict(record(example, trial, **(fields | sizes))))
+    frame = pd.DataFrame(result)
     summary = summarise(frame, majority={"count": "2", "exist": "no"})
     lines = tables.accuracy_table(summary, [ALL, CROP]).splitlines()
     assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]] == [
-        ["all tokens", "576", "75.0%", "100.0%", "100%", "50%"],
+        ["baseline", "576", "75.0%", "100.0%", "100%", "50%"],
         ["majority", "", "50.0%", "66.7%", "100%", "0%"],
         ["crop 64", "64", "50.0%", "66.7%", "100%", "0%"],
     ]
@@ -113,7 +113,7 @@ def test_accuracy_and_eviction_tables_are_what_was_counted(monkeypatch):
     assert tables.kinds_table(summary, {"a": ALL, "b": CROP}).splitlines()[-1] == "| all   | 75.0% | 50.0% |"
     lines = tables.eviction_table(frame, [ALL, CROP, evicting]).splitlines()
     assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]] == [
-        ["all tokens", "75.0%", "2.00", ""],
+        ["baseline", "75.0%", "2.00", ""],
         ["crop 64", "50.0%", "2.00", ""],
         ["crop 64, evicting", "50.0%", "1.00", "50.0%"],
     ]
@@ -131,8 +131,8 @@ def test_region_tables_show_what_was_found():
 
 def test_the_subset_is_the_first_questions_of_each_kind():
     kinds = [("0", "count"), ("1", "count"), ("2", "exist"), ("3", "exist")]
-    told = [(example, kind, trial) for example, kind in kinds for trial in ("all tokens", "crop 64")]
-    first = region_quality.first_of_each_kind(pd.DataFrame(told, columns=["example", "kind", "trial"]), 1)
+    content = [(example, kind, trial) for example, kind in kinds for trial in ("baseline", "crop 64")]
+    first = region_quality.first_of_each_kind(pd.DataFrame(content, columns=["example", "kind", "trial"]), 1)
     assert first["example"].tolist() == ["0", "0", "2", "2"]
 
 
@@ -147,7 +147,7 @@ def test_publishing_fills_the_places_and_nothing_else():
 
 def test_what_the_texts_say_is_what_was_measured():
     texts = publish.filled()
-    assert set(texts) == {*publish.TEXTS, publish.SEPARATE}
+    assert set(texts) == {*publish.TEXTS, publish.SEPARATE, publish.LOCALIZERS}
     for file, measured in texts.items():
         text = file.read_text()
         assert "<!-- end -->" in text
@@ -169,15 +169,15 @@ def test_a_calibration_is_written_where_the_localizer_reads_it(tmp_path):
 
 def test_regions_that_read_nothing_are_what_a_localizer_has_to_beat():
     small = (2, 2, 3, 3)
-    told = rows(("color", small, small, 0.5, False), ("whole", small, WHOLE, 0.5, True))
-    found = region_quality.beside(told, {"0": [2, 2, 3, 4], "1": WHOLE})
-    assert found["whole image"]["iou"] == pytest.approx((4 / 64 + 1) / 2)
-    assert found["whole image"]["coverage"] == 1
-    assert found["self, plain rule"]["iou"] == pytest.approx((4 / 6 + 1) / 2)
-    assert found["whole image"]["confidence"] is found["random region"]["ece"] is None
-    assert found["random region"]["iou"] < (1 + 4 / 64) / 2
-    assert found["random region"]["coverage"] == 0
-    assert told[region_quality.REGION].to_numpy().tolist() == [[*small], [*small]], "they stay what they were"
+    content = rows(("color", small, small, 0.5, False), ("whole", small, WHOLE, 0.5, True))
+    result = region_quality.beside(content, {"0": [2, 2, 3, 4], "1": WHOLE})
+    assert result["whole image"]["iou"] == pytest.approx((4 / 64 + 1) / 2)
+    assert result["whole image"]["coverage"] == 1
+    assert result["self, plain rule"]["iou"] == pytest.approx((4 / 6 + 1) / 2)
+    assert result["whole image"]["confidence"] is result["random region"]["ece"] is None
+    assert result["random region"]["iou"] < (1 + 4 / 64) / 2
+    assert result["random region"]["coverage"] == 0
+    assert content[region_quality.REGION].to_numpy().tolist() == [[*small], [*small]], "they stay what they were"
 
 
 def test_a_random_region_has_the_same_size_and_stays_inside():

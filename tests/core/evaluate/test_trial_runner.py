@@ -23,7 +23,7 @@ LONGEST = 4
 PLAN = (
     *trials(["crop", "plc", "random", "fastv", "visionzip", "plc+fastv"], ["24"]),
     Trial("crop", "37.5%"),
-    *(Trial("crop", "24", region=region) for region in ("needed", "elsewhere", "self", "whole")),
+    *(Trial("crop", "24", region=region) for region in ("reference", "random", "self", "whole")),
     Trial("ilp", "24"),
     Trial("ilp", "24", evict=True),
 )
@@ -84,10 +84,10 @@ def test_replies_regions_and_tokens_are_those_of_a_run_by_itself(adapter, locato
         size = image.size
         predicted = locator.localize_region(image, example.question)
         regions = {
-            "found": predicted,
+            "predicted": predicted,
             "self": SelfLocalizer(adapter).localize_region(image, example.question),
-            "needed": Region(*example.needed, *size),
-            "elsewhere": random_region(predicted, random.Random(example_seed(example, 0))),
+            "reference": Region(*example.needed, *size),
+            "random": random_region(predicted, random.Random(example_seed(example, 0))),
             "whole": Region.whole(*size),
         }
         for trial in PLAN:
@@ -147,7 +147,7 @@ def test_times_and_work_hold_what_was_shared(adapter, locator, asked, records):
         searched = {name for name, record in found.items() if record.localizer_s > 0}
         assert searched == {
             *("crop 24", "plc 24", "plc+fastv 24", "crop 37.5%", "ilp 24", "ilp 24, evicting"),
-            *("crop 24, elsewhere region", "crop 24, self region"),
+            *("crop 24, random region", "crop 24, self region"),
         }
         assert len({found[name].localizer_s for name in searched - {"crop 24, self region"}}) == 1, "looked for once"
         alone_flops = alone(adapter, example, Trial("plc", "24"), finding.region).flops
@@ -155,7 +155,7 @@ def test_times_and_work_hold_what_was_shared(adapter, locator, asked, records):
         assert found["random 24"].flops == alone(adapter, example, Trial("random", "24"), finding.region).flops
 
 
-def test_a_image_is_encoded_once_and_a_region_looked_for_once(examiner, asked, records, monkeypatch):
+def test_an_image_is_encoded_once_and_a_region_looked_for_once(examiner, asked, records, monkeypatch):
     """After the records, for which FLOPs were counted by encoding, once for all images."""
     adapter, seen = examiner.adapter, []
     encode, localize = adapter.encode, examiner.localizer.localize
@@ -197,8 +197,8 @@ def test_metric_and_example_are_in_the_record(examiner, asked):
     ("change", "plan", "said"),
     [
         ({"image": "broken.png"}, [ALL], "'broken.png'"),
-        ({}, trials(["crop"], ["65"]), "give 1 to 64"),
-        ({"needed": None}, [Trial("crop", "24", region="needed")], "not known"),
+        ({}, trials(["crop"], ["0.1%"]), "for an image of 64; give at least 1"),
+        ({"needed": None}, [Trial("crop", "24", region="reference")], "not known"),
         ({"question": "dog " * 2000}, [ALL], "tokens"),
     ],
     ids=["picture", "budget", "region", "question"],

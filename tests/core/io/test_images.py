@@ -77,7 +77,7 @@ def refused(source: object) -> str:
 # -- what is read ----------------------------------------------------------------------------------------------------
 
 
-def test_every_way_to_hand_in_a_image_gives_the_same(red_left: Image.Image, tmp_path: Path) -> None:
+def test_every_way_to_hand_in_an_image_gives_the_same(red_left: Image.Image, tmp_path: Path) -> None:
     path = tmp_path / "half red.png"
     red_left.save(path)
     expected = np.asarray(red_left)
@@ -237,6 +237,8 @@ def test_no_image() -> None:
 
 def test_missing_file_folder_empty_file_and_device(tmp_path: Path) -> None:
     assert "no file" in refused(tmp_path / "nothing.png")
+    for empty in ("", " "):
+        assert "path of the image is empty" in refused(empty)
     assert "folder" in refused(tmp_path)
     empty = tmp_path / "empty.png"
     empty.touch()
@@ -309,7 +311,9 @@ def test_a_bomb_is_refused_by_its_header(side: int, monkeypatch: pytest.MonkeyPa
     """A few bytes that claim up to 3.6 billion pixels; Pillow itself warns from 89 and stops at 179 million."""
     assert side * side > MAX_PIXELS
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("pixels were decoded"))
-    assert "too large" in refused(png(side, side, depth=8, color=2, rows=b""))
+    sentence = refused(png(side, side, depth=8, color=2, rows=b""))
+    assert "too large" in sentence
+    assert f"{side} x {side}" in sentence or f"it has {side * side / 10**6:.0f} million pixels" in sentence
 
 
 def test_the_cap_is_judged_after_nothing_but_the_size() -> None:

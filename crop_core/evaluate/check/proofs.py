@@ -1,4 +1,4 @@
-"""Proofs that pruning is exact with one's own weights on one's own machine, for `crop check`.
+"""Proofs that pruning is exact with one's own weights on one's own machine.
 
 A proof compares the engine with transformers' own `generate`, or with the masking oracle, and says how far they were
 apart and how far they may be. Knows nothing of how its results are shown.
@@ -7,53 +7,31 @@ apart and how far they may be. Knows nothing of how its results are shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 
 import torch
 from PIL import Image
 
-from crop_core.engine.compare import dtype_name
 from crop_core.engine.engine import CropEngine
 from crop_core.engine.run import Run, Task
 from crop_core.engine.session import Session, watches
 from crop_core.evaluate.oracle import Masked, dropped_by, hidden_by, plain_inputs, run
-from crop_core.io.images import reduced
 from crop_core.measure.timing import now
 from crop_core.models import ModelError
 from crop_core.models.base_adapter import BaseAdapter
+from crop_core.records.check import FAILED, NOT_APPLICABLE, PASSED, Proof
 from crop_core.records.config import Budget, CropConfig, IlpConfig
-from crop_core.records.environment import run_environment
 from crop_core.records.methods import BASELINE, METHODS
 from crop_core.records.region import Region
 from crop_core.train.world.scenes import make_scene
 
-PASSED, FAILED, NOT_APPLICABLE = "passed", "failed", "not applicable"
 SCENE, QUESTION = 11, "what price does the milk have?"  # a drawn price list, 248 x 336 pixels
 STEPS = 8  # tokens that are compared
 TOLERANCE = {torch.float16: 1e-2, torch.bfloat16: 5e-2}  # of the largest logit, or of 1 where that is more
 TOLERANCE_FLOAT32 = 1e-4
 ROUNDING = 1e-6  # tokens
-
-
-@dataclass(frozen=True)
-class Proof:
-    """One row of the report. measured, tolerance: in the unit that `detail` names; None where nothing was measured or
-    where it is not finite. seconds: wall time.
-    """
-
-    name: str
-    status: str
-    measured: float | None
-    tolerance: float | None
-    seconds: float
-    detail: str
-
-    def to_json(self) -> dict[str, Any]:
-        """As an object of JSON."""
-        return asdict(self)
 
 
 class NotApplicableError(Exception):
@@ -74,38 +52,17 @@ def sample_image() -> Image.Image:
     return make_scene(SCENE, held_out=True).image
 
 
-class Check:
+class Proofs:
     """The proofs for one loaded engine, an RGB image and a question."""
 
-    def __init__(self, engine: CropEngine, image: Image.Image | None = None, question: str = QUESTION) -> None:
+    def __init__(self, engine: CropEngine, image: Image.Image, question: str) -> None:
         self.engine, self.adapter = engine, engine.adapter
-        self.image, self.question = reduced(sample_image() if image is None else image), question
-        self.region = Region(2, 2, 5, 5, *self.image.size)
-        self.session = Session(self.adapter, self.image, question, STEPS)
+        self.image, self.question = image, question
+        self.region = Region(2, 2, 5, 5, *image.size)
+        self.session = Session(self.adapter, image, question, STEPS)
 
-    @property
-    def environment(self) -> dict[str, Any]:
-        """What was checked, where and with which versions."""
-        adapter, localizer = self.adapter, self.engine.localizer
-        device = adapter.device
-        gpu = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
-        return {
-            "model": adapter.name,
-            "model_type": adapter.model.config.model_type,
-            "adapter": type(adapter).__name__,
-            "localizer": "none" if localizer is None else type(localizer).__name__,
-            "device": f"{device}{gpu}",
-            "dtype": dtype_name(adapter),
-            "attention": adapter.stack.attention,
-            "layers": adapter.layers,
-            "parameters": sum(each.numel() for each in adapter.model.parameters()),
-            "image": list(self.image.size),
-            "question": self.question,
-            **run_environment(),
-        }
-
-    def proofs(self) -> Iterator[Proof]:
-        """Every proof, as soon as it is done; one that fails does not keep the others from running."""
+    def run(self, done: Collection[str] = ()) -> Iterator[Proof]:
+        """Every proof but those that are done, by name; one that fails does not keep the others from running."""
         parts: dict[str, Callable[[], Outcome]] = {
             "checkpoint": self._checkpoint,
             "visual tokens": self._visual_tokens,
@@ -118,6 +75,8 @@ class Check:
             "localizer": self._localizer,
         }
         for name, prove in parts.items():
+            if name in done:
+                continue
             start = now(self.adapter.device)
             status, outcome = _proved(prove)
             measured, tolerance = (_finite(value) for value in outcome[:2])
