@@ -6,23 +6,34 @@ torch is imported only once the arguments make sense.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import math
 from typing import Any
 
-from crop_core.cli.options import Deprecated, add_model_options, print_deprecation
+from crop_core.cli.figure_options import add_figure_options, check_figure_options, look, write_csv, write_figure
+from crop_core.cli.options import (
+    Deprecated,
+    add_model_options,
+    add_run_options,
+    load_engine,
+    print_deprecation,
+    run_config,
+)
 from crop_core.io.data_url import data_url
 from crop_core.io.images import check_question, open_image
 from crop_core.io.json_output import check_json_path, write_json
+from crop_core.io.output_files import check_output, write_output
 from crop_core.records.comparison_table import comparison_table
-from crop_core.records.config import Budget, ConfigError, CropConfig, IlpConfig
+from crop_core.records.config import ConfigError, CropConfig
 from crop_core.records.localizers import NONE, WHOLE
 from crop_core.records.methods import method_of, pruning_methods
-from crop_core.records.region import Region
+from crop_core.records.region import Region, numbers_in
+from crop_core.records.tables import comparison_rows, csv_text
 
 EXAMPLE = """examples:
   python -m crop_core ask image.png "what is left of the dog?"
   python -m crop_core ask image.png "how many cats are there?" --budget 64 --method ilp
   python -m crop_core ask image.png "what does the sign say?" --box 40,30,200,180 --json answer.json
+  python -m crop_core ask image.png "what does the sign say?" --figure sign.pdf --width 8.5 --html sign.html
   python -m crop_core ask first.png "what differs?" --also second.png --then "which one is larger?" --model NAME
 """
 
@@ -46,7 +57,7 @@ def add_command(commands: Any) -> None:
 
 
 def _input_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IMAGE", help="file of an image (PNG, JPEG, WebP, GIF, TIFF, BMP, ...)")
+    parser.add_argument("image", metavar="IMAGE", help="file of an image (PNG, JPEG, HEIC, WebP, GIF, TIFF, ...)")
     parser.add_argument("question", metavar="QUESTION", help="what to ask, up to 500 characters")
     also = "another image that the question is about; may be repeated"
     parser.add_argument("--also", metavar="IMAGE", action="append", default=[], help=also)
@@ -57,21 +68,22 @@ def _input_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _method_arguments(parser: argparse.ArgumentParser) -> None:
-    default = str(CropConfig().budget).replace("%", "%%")
-    budget = f"mean number of visual tokens per layer (64), or a share of all (25%%); default: {default}"
-    parser.add_argument("--budget", metavar="N|P%", help=budget)
     methods = ", ".join(pruning_methods())
     method = f"what to prune with: {methods}, or two joined as in plc+fastv (default: crop)"
     parser.add_argument("--method", type=_method, metavar="NAME", default="crop", help=method)
-    evict = "free the dropped tokens' keys and values in the layers before the last cut too"
-    parser.add_argument("--evict", action="store_true", help=evict)
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the tokens that --method random keeps (0)")
+    add_run_options(parser)
 
 
 def _output_arguments(parser: argparse.ArgumentParser) -> None:
-    repeats = "runs of each, first a warm-up (default: 2)"
-    parser.add_argument("--repeats", type=int, default=2, metavar="N", help=repeats)
+    default = CropConfig()
+    repeats = (
+        "runs of each: one that answers, and N-1 that are timed in turn "
+        f"(default: {default.repeats}, fewer where they take more than {default.measure_s:g} s)"
+    )
+    parser.add_argument("--repeats", type=int, metavar="N", help=repeats)
     parser.add_argument("--json", metavar="FILE|-", help="write everything as one JSON object; -: print only that")
+    add_figure_options(parser, "region, compressed and pruned tokens", "both runs with their costs")
+    parser.add_argument("--html", metavar="FILE", help="write the interactive report as one page that needs no network")
     embed = "with --json: put the images inside, so that the app opens the file by itself"
     parser.add_argument("--with-image", action="store_true", help=embed)
     old: dict[str, Any] = {"dest": "with_image", "nargs": 0, "const": True, "default": False}
@@ -95,23 +107,41 @@ def _ask(arguments: argparse.Namespace) -> None:
     images = [open_image(path) for path in (arguments.image, *arguments.also)]
     localizer = _localizer(arguments)
     regions = _regions(arguments.box, [image.size for image in images], localizer == WHOLE)
-    config = _config(arguments)
+    repeats = {} if arguments.repeats is None else {"repeats": arguments.repeats, "measure_s": math.inf}
+    config = run_config(arguments, method=arguments.method, **repeats)
     if arguments.with_image and not arguments.json:
         raise ValueError("--with-image puts the images into a JSON file; give --json FILE too.")
     check_json_path(arguments.json)
+    check_output(arguments.html, "report", (".html",))
+    check_figure_options(arguments)
     needs_localizer = None in regions and config.parts.needs_region
     if needs_localizer and localizer == NONE:
         raise ValueError(
             f"--localizer none predicts no region, and the method {arguments.method!r} needs one for each image; draw "
             "it by --box, or choose another localizer or method."
         )
-    engine = _engine(arguments, localizer if needs_localizer else NONE)
+    engine = load_engine(arguments, localizer if needs_localizer else NONE)
+    if arguments.then and not engine.keeps_history:
+        raise ValueError(
+            "This model reads no earlier turns, so that --then asks it nothing new; ask one question at a time."
+        )
     history: list[tuple[str, str]] = []
     for question in questions:
         result = engine.compare(images, question, config, regions, history=history)
         history = [*history, (question, result.baseline.text)]
         if arguments.json != "-":
             print(comparison_table(result), end="\n" if question is questions[-1] else "\n\n")
+    _write(arguments, result, images)
+
+
+def _write(arguments: argparse.Namespace, result: Any, images: list[Any]) -> None:
+    """The files that were asked for, of the last question."""
+    if arguments.figure:
+        write_figure(result.figure(width=arguments.width, **look(arguments)), arguments.figure)
+    if arguments.csv:
+        write_csv(csv_text(comparison_rows(result)), arguments.csv)
+    if arguments.html:
+        write_output(result.report().encode(), arguments.html, "report")
     if arguments.json:
         embedded = {"pictures": [data_url(image) for image in images]} if arguments.with_image else {}
         write_json({**result.to_json(), **embedded}, arguments.json)
@@ -130,30 +160,9 @@ def _localizer(arguments: argparse.Namespace) -> str | None:
     return arguments.locator
 
 
-def _config(arguments: argparse.Namespace) -> CropConfig:
-    config = CropConfig(
-        method=arguments.method,
-        seed=arguments.seed,
-        repeats=arguments.repeats,
-        ilp=IlpConfig(evict=arguments.evict),
-    )
-    return config if arguments.budget is None else replace(config, budget=Budget.parse(arguments.budget))
-
-
 def _regions(boxes: list[str], sizes: list[tuple[int, int]], whole: bool) -> list[Region | None]:
     """The drawn region of every image; without a box the whole image, or None, which leaves it to the localizer."""
     if len(boxes) > len(sizes):
         raise ValueError(f"There are {len(boxes)} boxes for {len(sizes)} image(s); give at most one for each.")
-    drawn = [Region.from_box(box.split(","), *size) for box, size in zip(boxes, sizes, strict=False)]
+    drawn = [Region.from_box(numbers_in(box), *size) for box, size in zip(boxes, sizes, strict=False)]
     return [*drawn, *(Region.whole(*size) if whole else None for size in sizes[len(boxes) :])]
-
-
-def _engine(arguments: argparse.Namespace, localizer: str | None) -> Any:
-    """The engine with the options that were given; it loads a localizer only where one has to predict a region."""
-    from crop_core.engine.engine import CropEngine
-
-    names = ("model", "device", "dtype", "quantize", "compiled")
-    options = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
-    if localizer is not None:
-        options["localizer"] = None if localizer == NONE else localizer
-    return CropEngine.from_pretrained(**options)

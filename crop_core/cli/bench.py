@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crop_core.cli.options import add_model_options
+from crop_core.cli.options import add_boxes_option, add_model_options, repeatable_localizer
+from crop_core.evaluate.datasets.registry import dataset, dataset_names
+from crop_core.evaluate.metrics.registry import METRICS
 from crop_core.evaluate.runner import plan, store
 from crop_core.evaluate.runner.plan import Trial
 from crop_core.evaluate.runner.pool import pool_of
@@ -20,6 +23,7 @@ from crop_core.evaluate.runner.run import sweep
 from crop_core.evaluate.runner.work import Pool, Skipped, SweepError
 from crop_core.evaluate.runner.worker_config import WorkerConfig
 from crop_core.io import row_reader
+from crop_core.records.config import CropConfig
 from crop_core.records.localizers import NONE, SELF
 from crop_core.records.methods import method_of
 
@@ -52,12 +56,21 @@ def add_command(commands: Any) -> None:
 
 
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DATASET", nargs="?", default="world", help="its name (default: world)")
+    names = f"one of {', '.join(dataset_names())} (default: world)"
+    parser.add_argument("dataset", metavar="DATASET", nargs="?", default="world", help=names)
     parser.add_argument("--path", metavar="P", type=Path, help="its folder or file on this machine")
     parser.add_argument("--images", metavar="FOLDER", type=Path, help="its images (default: beside --path)")
     parser.add_argument("--split", metavar="NAME", help="part of it (default: the usual one)")
-    parser.add_argument("--metric", metavar="NAME", help="how answers are scored (default: the dataset's metric)")
+    metric = f"how answers are scored: {', '.join(METRICS)} (default: the dataset's metric)"
+    parser.add_argument("--metric", metavar="NAME", help=metric)
+    no_score = "keep the replies alone, for questions without answers, in the benchmark's own format"
+    parser.add_argument("--no-score", dest="score", action="store_false", help=no_score)
+    add_boxes_option(parser)
     parser.add_argument("--limit", metavar="N", type=int, help="at most N questions")
+    longest = "tokens of an answer at most (default: the dataset's)"
+    parser.add_argument("--max-new-tokens", metavar="N", type=int, help=longest)
+    short = "ask for short answers, as the model's family is evaluated (default: as the dataset's evaluation does)"
+    parser.add_argument("--short-answer", action=argparse.BooleanOptionalAction, default=None, help=short)
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="records and report (default: runs/DATASET)")
 
 
@@ -71,7 +84,7 @@ def _plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _engine_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_options(parser)
+    add_model_options(parser, SELF)
     workers = "processes, with one thread each if more than one (default: 1)"
     parser.add_argument("--workers", metavar="N", type=int, default=1, help=workers)
     ray = "on Ray, one worker a GPU: a cluster of this machine's, or the one at ADDRESS"
@@ -96,8 +109,10 @@ def _bench(arguments: argparse.Namespace) -> None:
         raise KeyboardInterrupt(message) from None
     _print_skipped(skipped)
     from crop_core.evaluate.outcome import write_outcome
+    from crop_core.evaluate.submission import write_replies
 
-    print(write_outcome(folder, data, trials, {each.example for each in skipped}))
+    write = write_outcome if data.scored else write_replies
+    print(write(folder, data, trials, skipped))
 
 
 def _check_localizer(name: str | None, trials: Sequence[Trial]) -> None:
@@ -111,30 +126,34 @@ def _check_localizer(name: str | None, trials: Sequence[Trial]) -> None:
 
 
 def _dataset(arguments: argparse.Namespace) -> Dataset:
-    from crop_core.evaluate.datasets.registry import dataset
-
-    names = ("limit", "split", "images", "metric")
+    names = ("limit", "split", "images", "metric", "boxes", "score")
     data = dataset(arguments.dataset, arguments.path, **{name: getattr(arguments, name) for name in names})
+    if data.taken:
+        print(f"crop_core: {data.taken}", file=sys.stderr)
     if data.skipped:
         print(f"crop_core: of the questions, {data.skipped}.", file=sys.stderr)
-    return data
+    longest = CropConfig(max_new_tokens=arguments.max_new_tokens).max_new_tokens or data.max_new_tokens
+    short = data.short_answer if arguments.short_answer is None else arguments.short_answer
+    return replace(data, max_new_tokens=longest, short_answer=short)
 
 
 def _worker_config(
     arguments: argparse.Namespace, data: Dataset, trials: Sequence[Trial]
 ) -> tuple[WorkerConfig, dict[str, Any]]:
     """What workers load, and the identity that all sessions of one folder share."""
-    from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
+    from crop_core.models import DEFAULT_MODEL
 
     model = arguments.model or DEFAULT_MODEL
-    localizer = arguments.localizer or (DEFAULT_LOCALIZER if model == DEFAULT_MODEL else SELF)
+    localizer = repeatable_localizer(arguments)
     loaded = localizer if plan.needs_localizer(trials) else None
     threads = 1 if arguments.workers > 1 else None
     options = {name: getattr(arguments, name) for name in ("device", "dtype", "quantize")}
-    config = WorkerConfig(data.name, data.metric, data.max_new_tokens, model, loaded, **options, threads=threads)
+    options |= {"threads": threads, "short_answer": data.short_answer}
+    config = WorkerConfig(data.name, data.metric, data.max_new_tokens, model, loaded, **options)
     paths = {name: str(each.resolve()) if (each := getattr(arguments, name)) else None for name in ("path", "images")}
     identity = {"model": model, "localizer": localizer, "dataset": data.name, **paths, "split": arguments.split}
-    scoring = {"metric": data.metric.name, "longest": data.max_new_tokens}
+    identity["boxes"] = arguments.boxes
+    scoring = {"metric": data.metric.name, "longest": data.max_new_tokens, "short_answer": data.short_answer or None}
     return config, {**identity, **scoring, "precision": _precision(arguments)}
 
 

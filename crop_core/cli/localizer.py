@@ -13,18 +13,22 @@ from typing import Any
 
 from PIL import Image
 
+from crop_core.cli.options import add_boxes_option
 from crop_core.io.json_output import STDOUT, check_json_path, write_json
 from crop_core.io.row_reader import Skipped
+from crop_core.records.localizers import TEXT
 from crop_core.train.localizer.data import Example, read
 from crop_core.train.localizer.settings import Settings, TuneError
 
-DATA = "JSON Lines or a JSON list of image, question and boxes, or a file of Visual-CoT"
+DATA = "JSON, CSV or Parquet with image, question and boxes in each row, or a file of Visual-CoT"
 TRAIN = """Fine-tunes a vision-language model with LoRA so that it answers with a region of the 8x8 grid. Needs peft.
 The same command resumes a run that was stopped."""
 EXAMPLE = """examples:
-  python -m crop_core localizer train rows.jsonl --model Qwen/Qwen2-VL-2B-Instruct --out my-locator
-  python -m crop_core localizer train viscot_363k.json --images data --model Qwen/Qwen2-VL-2B-Instruct --out my-locator
-  python -m crop_core localizer eval my-locator rows.jsonl --json figures.json
+  python -m crop_core localizer train rows.jsonl --model Qwen/Qwen2-VL-2B-Instruct --out my-localizer
+  python -m crop_core localizer train viscot_363k.json --images data --out my-localizer \\
+      --model Qwen/Qwen2-VL-2B-Instruct
+  python -m crop_core localizer eval my-localizer rows.jsonl --json figures.json
+  python -m crop_core localizer eval text pages.jsonl
 A row: {"image": "street.jpg", "question": "what does the sign say?", "boxes": [[40, 30, 200, 180]]}
 """
 EVAL = "Predicts the region of every question, and prints its overlap (IoU) with the boxes and its coverage of them."
@@ -46,7 +50,7 @@ def add_command(commands: Any) -> None:
     _settings_arguments(train)
     train.set_defaults(run=_train)
     measure = own.add_parser("eval", help="measure a localizer", description=EVAL)
-    measure.add_argument("model", metavar="MODEL", help="localizer: bundled name, folder or hub id")
+    measure.add_argument("model", metavar="MODEL", help=f"localizer: bundled name, folder, hub id, or {TEXT}")
     _data_arguments(measure)
     measure.add_argument("--self", action="store_true", help="measure an answering model's own attention")
     measure.add_argument("--json", metavar="FILE|-", help="write the figures as JSON; -: print only that")
@@ -56,6 +60,7 @@ def add_command(commands: Any) -> None:
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", type=Path, help=DATA)
     parser.add_argument("--images", metavar="FOLDER", type=Path, help="folder of the images (default: beside DATA)")
+    add_boxes_option(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N usable rows")
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: cuda when there is one)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="default: what suits the device")
@@ -92,7 +97,10 @@ def _train(arguments: argparse.Namespace) -> None:
     lora.check_installed()
     finetune.check_output(arguments.out)
     examples = _examples(arguments)
-    result = finetune.train(_adapter(arguments), examples, settings, arguments.out)
+    try:
+        result = finetune.train(_adapter(arguments), examples, settings, arguments.out)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Interrupted; {finetune.kept(arguments.out)}") from None
     _print_skipped(result.skipped, "images")
     print(f"Saved as {arguments.out}; loss {result.losses[-1]:.3f} in the last of {len(result.losses)} steps.")
     print(f"Held-out questions, without those of the calibration:\n{evaluate.table(result.figures)}")
@@ -101,21 +109,31 @@ def _train(arguments: argparse.Namespace) -> None:
 def _eval(arguments: argparse.Namespace) -> None:
     check_json_path(arguments.json)
     examples = _examples(arguments)
-    from crop_core.localize import SelfLocalizer, localizer_for
     from crop_core.train.localizer import evaluate
 
-    adapter = _adapter(arguments)
-    localizer = SelfLocalizer(adapter) if arguments.self else localizer_for(adapter)
+    localizer, device, facts = _localizer(arguments)
     localizer.localize(Image.new("RGB", (64, 48), "gray"), "?")  # warm-up: a first call is slower
     skipped = Skipped()
-    figures = evaluate.by_kind(evaluate.localize_all(localizer, examples, adapter.device, skipped))
+    figures = evaluate.by_kind(evaluate.localize_all(localizer, examples, device, skipped))
     _print_skipped(skipped, "images")
     if arguments.json:
-        facts = {"model": arguments.model, "data": str(arguments.data)}
-        facts |= {"device": str(adapter.device), "dtype": str(adapter.dtype)}
+        facts = {"model": arguments.model, "data": str(arguments.data), **facts}
         write_json({**facts, "figures": evaluate.to_json(figures)}, arguments.json)
     if arguments.json != STDOUT:
         print(evaluate.table(figures))
+
+
+def _localizer(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, str]]:
+    """The localizer to measure, the device that it runs on, and facts for the figures."""
+    import torch
+
+    from crop_core.localize import SelfLocalizer, TextLocalizer, localizer_for
+
+    if arguments.model == TEXT:
+        return TextLocalizer(), torch.device("cpu"), {"device": "cpu", "dtype": "float32"}
+    adapter = _adapter(arguments)
+    localizer = SelfLocalizer(adapter) if arguments.self else localizer_for(adapter)
+    return localizer, adapter.device, {"device": str(adapter.device), "dtype": str(adapter.dtype)}
 
 
 def _examples(arguments: argparse.Namespace) -> list[Example]:
@@ -124,7 +142,9 @@ def _examples(arguments: argparse.Namespace) -> list[Example]:
         raise TuneError(f"--limit is {arguments.limit}, and must be at least 1.")
     if arguments.images is not None and not arguments.images.is_dir():
         raise TuneError(f"There is no folder '{arguments.images}' for --images.")
-    examples, skipped = read(arguments.data, arguments.images, arguments.limit)
+    examples, skipped = read(arguments.data, arguments.images, arguments.limit, arguments.boxes)
+    taken = skipped.taken(len(examples), len({each.image for each in examples}), arguments.data)
+    print(f"crop_core: {taken}", file=sys.stderr)
     _print_skipped(skipped, "rows")
     return examples
 

@@ -7,6 +7,7 @@ imported only once the arguments make sense.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -18,12 +19,13 @@ from crop_core import cli
 
 BAD_INPUT = 2  # the exit code of argparse
 INTERRUPTED = 130  # of a shell, for Ctrl-C
+_NEGATIVE = re.compile(r"-\.?\d\S*")
 SCRIPT, MODULE = "crop", "python -m crop_core"  # how it is run; the first is the console script
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 or the command's own, 2 for bad input, 130 when interrupted."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     try:
         return arguments.run(arguments) or 0
     except ValueError as error:  # every error about what the user gave is one, with one sentence
@@ -32,6 +34,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         print(f"crop_core: {str(stop) or 'Interrupted; files that were downloaded whole are kept.'}", file=sys.stderr)
         return INTERRUPTED
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """The arguments, with a value such as "-5,0,10,10" or "-3%" joined to the option before it: argparse would take it
+    for an option of its own.
+    """
+    joined: list[str] = []
+    for argument in argv:
+        last = joined[-1] if joined else ""
+        if last.startswith("--") and len(last) > 2 and "=" not in last and _NEGATIVE.fullmatch(argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,25 +1,30 @@
-"""Baseline and CROP compared: alternating timed runs, an untimed one for peak memory, and how the answer changed.
+"""Answers of one request: the run that gives each, its cost, how the answer changed, and the comparison of both.
 
-The first of several repetitions, which reports its tokens, is a warm-up; of the others the one with the median total
-time is reported, all of its figures together.
+The run that answers reports its tokens; its times are replaced by those of measured runs (`crop_core.engine.measure`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 
-from crop_core.engine.run import LocalizedRegions, Run, Task
+from crop_core.engine.localized_regions import LocalizedRegions, explained
+from crop_core.engine.notices import cut_notices, run_notices
+from crop_core.engine.run import Run, Task
 from crop_core.localize import Localizer
-from crop_core.measure.memory import peak_meter, weights_bytes
-from crop_core.models import Adapter, keeps_history
+from crop_core.measure.memory import weights_bytes
+from crop_core.models.adapter import dtype_name
+from crop_core.records.comparison_table import unknown_words_notice
+from crop_core.records.config import AS_GIVEN
+from crop_core.records.cost import Cost
 from crop_core.records.environment import run_environment
+from crop_core.records.methods import method_of
 from crop_core.records.region import Region
-from crop_core.records.results import Answer, Comparison, Cost, TokenProb
-from crop_core.records.trace import region_notices
+from crop_core.records.results import Answer, Comparison, TokenProb
+from crop_core.records.timing import NOT_MEASURED, RunTime
 
 Progress = Callable[[str, list[int], Sequence[Region]], None]  # stage, ids of the answer so far, regions once known
 
@@ -32,17 +37,27 @@ class Timed:
     localizer_s: float = 0.0
 
     @property
-    def total_s(self) -> float:
-        """Localizer and answer."""
-        return self.localizer_s + self.run.total_s
+    def time(self) -> RunTime:
+        """Seconds of its stages, the localizer included."""
+        run, stages = self.run, self.run.stages
+        return RunTime(
+            ttft_s=self.localizer_s + run.ttft_s,
+            total_s=self.localizer_s + run.total_s,
+            localizer_s=self.localizer_s,
+            encode_s=stages["encode"],
+            compression_s=stages.get("compression", 0.0),
+            scoring_s=stages["scoring"],
+            prefill_s=stages["prefill"],
+            decode_s=stages["decode"],
+        )
 
 
 @dataclass
-class Measurement:
+class RequestRuns:
     """The runs of one request.
 
     localizers: one an image. progress: called at every stage and every token, with the regions once known; it may raise
-    to end the request. memory: whether peaks are measured, which takes one more run each.
+    to end the runs. memory: whether peaks are measured, which takes one more run each.
     """
 
     task: Task
@@ -52,152 +67,120 @@ class Measurement:
 
     def __post_init__(self) -> None:
         self.located = LocalizedRegions([], 0.0)
-        self.baselines: list[Timed] = []
-        self.crops: list[Timed] = []
 
     @property
     def regions(self) -> list[Region]:
         """The localizers' regions, one an image."""
         return self.located.regions
 
-    @property
-    def localizer_notices(self) -> list[str]:
-        """Notices of the localizers about their regions, each sentence once."""
-        return list(dict.fromkeys(notice for result in self.located.results for notice in result.notices))
-
-    def repeat(self, with_baseline: bool) -> None:
-        """One repetition: localize, baseline, CROP; only the first keeps logits and reports its tokens."""
-        first = not self.crops
-        if first:
-            self.progress("localize", [], ())
-        located = self._locate()
-        if with_baseline:
-            self.baselines.append(Timed(self._run(self.task.baseline, "baseline", first)))
-        crop = partial(self.task.crop, located=located)
-        self.crops.append(Timed(self._run(crop, "crop", first), located.seconds))
-
-    def _locate(self) -> LocalizedRegions:
+    def localize(self) -> LocalizedRegions:
         """Localize; the kept result holds no encoded image, whose memory would be in no run's peak."""
         located = self.task.localize(self.localizers)
         self.located = LocalizedRegions(located.results, located.seconds)
         return located
 
-    def _run(self, run: Callable[..., Run], stage: str, first: bool) -> Run:
-        if not first:
-            return run(self.regions, on_token=self.tick, keep_logits=False)
-        self.progress(stage, [], self.regions)
-        return run(self.regions, on_token=lambda ids: self.progress(stage, ids, self.regions))
+    def baseline(self, **options: object) -> Timed:
+        """Run the baseline; options as in `Task.baseline`."""
+        return Timed(self.task.baseline(self.regions, **options))
+
+    def crop(self, located: LocalizedRegions | None = None, **options: object) -> Timed:
+        """Run the task's method, its localizer included: after `located`, None to localize now."""
+        located = located or self.localize()
+        return Timed(self.task.crop(self.regions, located, **options), located.seconds)
 
     def tick(self, ids: list[int]) -> None:
         """Progress of a run that is only measured."""
         self.progress("measure", [], self.regions)
 
-    def baseline_cost(self) -> Cost:
-        """Cost of the median baseline."""
-        return self._cost(
-            self.baselines, lambda: self._run(self.task.baseline, "baseline", False), with_localizer=False
-        )
+    def first_runs(self, with_baseline: bool) -> tuple[Timed | None, Timed]:
+        """The runs that answer: localize, baseline, CROP; they keep their logits and report their tokens."""
+        self.progress("localize", [], ())
+        located = self.localize()
+        baseline = self._reported("baseline", self.baseline) if with_baseline else None
+        return baseline, self._reported("crop", partial(self.crop, located))
 
-    def crop_cost(self) -> Cost:
-        """Cost of the median CROP run, its localizer included."""
-
-        def rerun() -> None:
-            self._run(partial(self.task.crop, located=self._locate()), "crop", False)
-
-        return self._cost(self.crops, rerun, with_localizer=True)
-
-    def _cost(self, runs: list[Timed], rerun: Callable[[], object], with_localizer: bool) -> Cost:
-        measured = runs[1:] or runs
-        timed = sorted(measured, key=lambda each: each.total_s)[(len(measured) - 1) // 2]
-        run, stages, new_tokens = timed.run, timed.run.stages, len(timed.run.generated.ids)
-        adapter = self.task.adapter
-        peak, method = self._peak(rerun)
-        return Cost(
-            device=str(adapter.device),
-            dtype=dtype_name(adapter),
-            ttft_s=timed.localizer_s + run.ttft_s,
-            total_s=timed.total_s,
-            new_tokens=new_tokens,
-            tokens_per_s=new_tokens / timed.total_s,
-            localizer_s=timed.localizer_s,
-            encode_s=stages["encode"],
-            compression_s=stages.get("compression", 0.0),
-            scoring_s=stages["scoring"],
-            prefill_s=stages["prefill"],
-            decode_s=stages["decode"],
-            kv_bytes=run.generated.kv_bytes,
-            weights_bytes=weights_bytes(adapter.model) + (_added_bytes(self.task) if with_localizer else 0),
-            localizer_weights_bytes=max(each.weights_bytes for each in self.localizers) if with_localizer else 0,
-            peak_bytes=peak,
-            peak_method=method,
-            flops=run.flops,
-            localizer_flops=self.located.flops if with_localizer else 0,
-        )
-
-    def _peak(self, rerun: Callable[[], object]) -> tuple[int, str]:
-        """Peak bytes of one more run, and how they were measured."""
-        if not self.memory:
-            return 0, "not measured"
-        meter, method = peak_meter(self.task.adapter.device)
-        with meter:
-            rerun()
-        return meter.peak, method
+    def _reported(self, stage: str, run: Callable[..., Timed]) -> Timed:
+        self.progress(stage, [], self.regions)
+        return run(on_token=lambda ids: self.progress(stage, ids, self.regions))
 
 
-def answer(measured: Measurement) -> Answer:
+def answer(runs: RequestRuns) -> Answer:
     """One answer by the task's config, without a baseline; its tokens have no `other_logprob`."""
-    task = measured.task
-    for _ in range(task.config.repeats):
-        measured.repeat(with_baseline=False)
-    run = measured.crops[0].run
-    return _answer(task.adapter, run, measured.crop_cost(), None)
+    task = runs.task
+    _, crop = runs.first_runs(with_baseline=False)
+    notices = run_notices(task, runs.located, crop.run.traces, task.adapter.unfamiliar(task.images))
+    unknown = task.adapter.unknown_words(task.question)
+    result = explained(_answer(task, crop.run, _cost(runs, crop, with_localizer=True), None), runs.located)
+    notices += [*unknown_words_notice(unknown), *cut_notices(task, {"The answer": result})]
+    method, budget = task.config.method, _budget(task)
+    return replace(result, notices=notices, unknown_words=unknown, method=method, budget=budget)
 
 
-def compare(measured: Measurement) -> Comparison:
+def compare(runs: RequestRuns) -> Comparison:
     """Both answers; an error raised by `progress` ends the comparison and leaves no hooks on the model."""
-    task, adapter, config = measured.task, measured.task.adapter, measured.task.config
-    for _ in range(config.repeats):
-        measured.repeat(with_baseline=True)
-    regions, baseline, crop = measured.regions, measured.baselines[0].run, measured.crops[0].run
-    measured.progress("measure", [], regions)
-    rerun_crop = partial(task.crop, regions, on_token=measured.tick)
-    rerun_baseline = partial(task.baseline, regions, on_token=measured.tick)
-    crop_on_baseline = logits_for(baseline.generated.ids, crop, rerun_crop)
-    baseline_on_crop = logits_for(crop.generated.ids, baseline, rerun_baseline)
+    task, adapter, config = runs.task, runs.task.adapter, runs.task.config
+    first, second = runs.first_runs(with_baseline=True)
+    assert first is not None  # noqa: S101  as asked for
+    regions, baseline, crop = runs.regions, first.run, second.run
+    runs.progress("compare", [], regions)
+
+    def tick(ids: list[int]) -> None:
+        runs.progress("compare", [], regions)
+
+    crop_on_baseline = logits_for(baseline.generated.ids, crop, partial(task.crop, regions, on_token=tick))
+    baseline_on_crop = logits_for(crop.generated.ids, baseline, partial(task.baseline, regions, on_token=tick))
+    answers = (
+        explained(_answer(task, baseline, _cost(runs, first, with_localizer=False), crop_on_baseline), runs.located),
+        explained(_answer(task, crop, _cost(runs, second, with_localizer=True), baseline_on_crop), runs.located),
+    )
+    known = adapter.unfamiliar(task.images)
+    named = dict(
+        zip(("The baseline's answer", f"The answer of {method_of(config.method).title}"), answers, strict=True)
+    )
     return Comparison(
         question=task.question,
         model=adapter.name,
         device=str(adapter.device),
         dtype=dtype_name(adapter),
         regions=tuple(regions),
-        baseline=_answer(adapter, baseline, measured.baseline_cost(), crop_on_baseline),
-        crop=_answer(adapter, crop, measured.crop_cost(), baseline_on_crop),
+        baseline=answers[0],
+        crop=answers[1],
         kl_first=first_token_kl(logits_of(baseline), logits_of(crop)),
         method=config.method,
         budget=_budget(task),
         unknown_words=adapter.unknown_words(task.question),
-        notices=[*measured.localizer_notices, *region_notices(crop.traces), *_history_notices(task)],
+        notices=[*run_notices(task, runs.located, crop.traces, known), *cut_notices(task, named)],
+        unfamiliar=bool(known),
         history=list(task.history),
         made=run_environment(),
     )
 
 
-def _history_notices(task: Task) -> list[str]:
-    """Notice of a follow-up question: what the model reads again."""
-    if not task.history:
-        return []
-    images = len(task.layouts)
-    what = "image was" if images == 1 else "images were"
-    keeps = keeps_history(task.adapter, task.question, images, task.history)
-    alone = "" if keeps else f" {task.adapter.name} reads each question by itself, without earlier ones."
-    return [f"A follow-up: the {what} read again in full, and the region is that of this question.{alone}"]
-
-
 def _budget(task: Task) -> str:
     """The budget for these images, in words."""
     if task.counts.mean is None:
-        return "ratios and shares of the settings"
+        return AS_GIVEN
     return f"{task.counts.mean:.4g} of {sum(task.counts.visual)} visual tokens per layer"
+
+
+def _cost(runs: RequestRuns, timed: Timed, with_localizer: bool) -> Cost:
+    """Cost of the run that answers: all but its times is exact, its peak memory not measured."""
+    task, adapter, generated = runs.task, runs.task.adapter, timed.run.generated
+    time = timed.time
+    return Cost(
+        device=str(adapter.device),
+        dtype=dtype_name(adapter),
+        **vars(time),
+        new_tokens=len(generated.ids),
+        tokens_per_s=len(generated.ids) / time.total_s,
+        kv_bytes=generated.kv_bytes,
+        weights_bytes=weights_bytes(adapter.model) + (_added_bytes(task) if with_localizer else 0),
+        localizer_weights_bytes=max(each.weights_bytes for each in runs.localizers) if with_localizer else 0,
+        peak_bytes=0,
+        peak_method=NOT_MEASURED,
+        flops=timed.run.flops,
+        localizer_flops=runs.located.flops if with_localizer else 0,
+    )
 
 
 def _added_bytes(task: Task) -> int:
@@ -205,18 +188,14 @@ def _added_bytes(task: Task) -> int:
     return task.trained.weights_bytes if task.trained else 0
 
 
-def dtype_name(adapter: Adapter) -> str:
-    """ "float32" and the like."""
-    return str(adapter.dtype).removeprefix("torch.")
-
-
-def _answer(adapter: Adapter, run: Run, cost: Cost, other: torch.Tensor | None) -> Answer:
-    ids = run.generated.ids
+def _answer(task: Task, run: Run, cost: Cost, other: torch.Tensor | None) -> Answer:
+    adapter, ids = task.adapter, run.generated.ids
     own = logprobs(logits_of(run), ids)
     others: list[float | None] = [None] * len(ids) if other is None else [*logprobs(other, ids)]
     texts = map(adapter.token_text, ids)
     tokens = [TokenProb(*each) for each in zip(texts, own, others, strict=True)]
-    return Answer(adapter.decode(ids), tokens, cost, tuple(run.traces))
+    cut = len(ids) == task.max_new_tokens and not adapter.ends(ids)
+    return Answer(adapter.decode(ids), tokens, cost, tuple(run.traces), cut)
 
 
 def logits_of(run: Run) -> torch.Tensor:

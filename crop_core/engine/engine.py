@@ -10,26 +10,33 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast, overload
+from typing import Any, Literal, cast, overload
 
 import torch
 from PIL import Image
 
-from crop_core.engine.compare import Measurement, answer
+from crop_core.engine.compare import RequestRuns
 from crop_core.engine.feature_cache import DEFAULT_LIMIT_BYTES, FeatureCache
+from crop_core.engine.localized_regions import localize_alone
+from crop_core.engine.measure import measured_answer, measured_comparison
 from crop_core.engine.out_of_memory import compare_with_fallback, translate_oom
 from crop_core.engine.request_checks import (
     Deadline,
     EngineError,
+    ImageInputs,
     RequestRegions,
     check_size,
     choose_localizer,
+    config_of,
+    open_images,
     region_per_image,
 )
 from crop_core.engine.run import Task
 from crop_core.engine.session import BASELINE, BASELINE_SPEC, Session, watches
-from crop_core.engine.stream import ComparisonThread
-from crop_core.localize import Localizer, localizer_for, named_localizer
+from crop_core.engine.sheets import Sheets
+from crop_core.engine.stream import answers, measurements, streamed
+from crop_core.io.images import ImageLike
+from crop_core.localize import Localizer, load_localizer, named_localizer
 from crop_core.models import (
     DEFAULT_LOCALIZER,
     DEFAULT_MODEL,
@@ -43,16 +50,16 @@ from crop_core.models import (
 )
 from crop_core.models.decoder import compile_layers
 from crop_core.records.config import CropConfig
-from crop_core.records.localizers import NONE, SELF, named_localizers
+from crop_core.records.explanation import Localization
+from crop_core.records.localizers import AUTO, NONE, named_localizers
 from crop_core.records.region import Region
 from crop_core.records.request import EngineRequest, R, ResultStream
 from crop_core.records.results import Answer, Comparison, RunError, RunResult, RunSpec, StreamEvent
 
-AUTO = "auto"
 WARM_UP = (Image.new("RGB", (64, 48), "gray"), "?")
 
 
-class CropEngine:
+class CropEngine(Sheets):
     """One answering model and at most one localizer. Requests from several threads run one after another.
 
     adapter: the answering model. localizer: used where a request has no region; None for an engine without one.
@@ -94,7 +101,7 @@ class CropEngine:
         """Load the models (bundled name, local folder or hub id) and run them once, so that timing starts warm.
 
         localizer: a name of `crop_core.records.localizers.named_localizers` or a checkpoint, named like the model; None
-        for none, "auto" for the bundled localizer beside the bundled model and else the model itself. compiled: parts
+        for none, "auto" for the bundled localizer beside the bundled model. compiled: parts
         of the decoder run compiled, see `crop_core.models.decoder`. warm_up: False skips that first run. time_limit
         and remember are the engine's. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models,
         but that a mapping of modules to devices is about the answering model. Raises ModelError with one sentence.
@@ -102,13 +109,13 @@ class CropEngine:
         adapter = load(model, device, dtype, attn, quantize)
         if compiled:
             compile_layers(adapter.stack.layers)
-        if localizer == AUTO:
-            localizer = DEFAULT_LOCALIZER if str(model) == DEFAULT_MODEL else SELF
+        if localizer == AUTO and str(model) == DEFAULT_MODEL:
+            localizer = DEFAULT_LOCALIZER
         if localizer is None or str(localizer) in named_localizers():
             named = named_localizer(str(localizer or NONE), adapter)
             return cls(adapter, named, warm_up, time_limit, remember)
         localizer_device = adapter.device if isinstance(device, Mapping) else device
-        loaded = localizer_for(load(localizer, localizer_device, dtype, attn, quantize))
+        loaded = load_localizer(localizer, localizer_device, dtype, attn, quantize)
         return cls(adapter, loaded, warm_up, time_limit, remember)
 
     @property
@@ -116,55 +123,72 @@ class CropEngine:
         """Whether the model reads earlier turns before a follow-up question."""
         return keeps_history(self.adapter)
 
+    @property
+    def short_answer_request(self) -> str:
+        """As `Engine`."""
+        return self.adapter.short_answer_request
+
     def call(self, request: EngineRequest[R], /) -> R:
         """Run `answer`, `compare` or `localize`, by the kind of the request."""
-        result: Answer | Comparison | Region
+        result: Answer | Comparison | Region | Localization
         if request.kind == "localize":
-            result = self.localize(request.image, request.question)
+            found = self._localization(request.image, request.question)
+            result = found if request.explain else found.region
         elif request.kind in ("answer", "compare"):
-            run = self.answer if request.kind == "answer" else self.compare
-            about = request.images, request.question, request.config
-            result = run(*about, request.regions or None, request.memory, request.history)
+            runs = self._request(*request.arguments)
+            result = self._answer(runs) if request.kind == "answer" else self._compare(runs)
         else:
             raise EngineError(f"A request of kind {request.kind!r} has many results; use `stream`.")
         return cast(R, result)
 
     def answer(
         self,
-        image: Images,
+        image: ImageInputs,
         question: str,
         config: CropConfig | None = None,
         region: RequestRegions = None,
         memory: bool = True,
         history: Sequence[Turn] = (),
+        **settings: Any,
     ) -> Answer:
-        """One answer: the baseline when config is None, else by the config. Otherwise as `compare`."""
-        measured = self._request(image, question, config or BASELINE, region, memory, history)
-        with self._lock, translate_oom(self._cache.clear):
-            return answer(measured)
+        """One answer: the baseline where neither config nor settings are given. Otherwise as `compare`."""
+        config = config_of(config, settings) if config or settings else BASELINE
+        return self._answer(self._request(open_images(image), question, config, region, memory, history))
 
     def compare(
         self,
-        image: Images,
+        image: ImageInputs,
         question: str,
         config: CropConfig | None = None,
         region: RequestRegions = None,
         memory: bool = True,
         history: Sequence[Turn] = (),
+        **settings: Any,
     ) -> Comparison:
-        """Both answers about an RGB image or several, with their costs and traces.
+        """Both answers about an image or several, with their costs and traces: `compare("a.jpg", "what?", budget=64)`;
+        then both runs are measured in turn (`crop_core.engine.measure`).
 
-        region: used instead of the config's localizer; of several images a sequence with None where to localize.
-        A method that needs no region reads neither. memory: False leaves out the runs that measure peak memory, for
-        benchmarks of accuracy. history: earlier questions about the same images and their answers; the images are read
-        again in full, and get regions of this question. Raises ValueError (EngineError, ConfigError, BudgetError,
-        ModelError) before any model runs, for a budget that cannot be met, a region that is missing or belongs to
-        another image, and a method that reads a class token where the model has none. What does not fit into memory
-        falls back or raises OutOfMemory, see `crop_core.engine.out_of_memory`.
+        image: what `crop_core.io.images.open_image` takes, or a sequence of that. config: of the run, by default
+        `CropConfig()`. settings: fields of it that replace the config's. region: used instead of the config's
+        localizer; of several images a sequence with None where to localize. A method that needs no region reads
+        neither. memory: False leaves out the runs that measure peak memory. history: earlier questions about the same
+        images and their answers; the images are read again in full, and get regions of this question. Raises ValueError
+        (ImageError, EngineError, ConfigError, BudgetError, ModelError) before any model runs, for a budget that cannot
+        be met, a region that is missing or belongs to another image, and a method that reads a class token where the
+        model has none. What does not fit into memory falls back or raises OutOfMemory, see
+        `crop_core.engine.out_of_memory`.
         """
-        measured = self._request(image, question, config or CropConfig(), region, memory, history)
+        images = open_images(image)
+        runs = self._request(images, question, config_of(config, settings), region, memory, history)
+        return replace(self._compare(runs), images=images)
+
+    def _answer(self, runs: RequestRuns) -> Answer:
+        with self._lock, translate_oom(self._cache.clear):
+            return measured_answer(runs)
+
+    def _compare(self, runs: RequestRuns) -> Comparison:
         with self._lock:
-            return compare_with_fallback(measured, self._cache.clear)
+            return compare_with_fallback(measured_comparison, runs, self._cache.clear)
 
     @overload
     def stream(self, request: EngineRequest[R], /) -> ResultStream[R]: ...
@@ -172,80 +196,99 @@ class CropEngine:
     @overload
     def stream(
         self,
-        image: Images,
+        image: ImageInputs,
         question: str,
         config: CropConfig | None = None,
         region: RequestRegions = None,
         history: Sequence[Turn] = (),
+        **settings: Any,
     ) -> Generator[StreamEvent, None, None]: ...
 
     def stream(
         self,
-        image: Images | EngineRequest[R],
+        image: ImageInputs | EngineRequest[R],
         question: str = "",
         config: CropConfig | None = None,
         region: RequestRegions = None,
         history: Sequence[Turn] = (),
+        **settings: Any,
     ) -> ResultStream[R] | Generator[StreamEvent, None, None]:
-        """Stream `compare`: localize, both answers token by token, measure, and done with the comparison.
+        """Stream the answers: localize, both token by token, compare, and done with the comparison, whose times are
+        those of the runs that answer; `measure` measures them.
 
         The work runs in a thread of its own, so that a slow reader does not slow what is timed. Closing the iterator
         ends it at the next token. Errors as `compare`, before the first event. An EngineRequest replaces all arguments.
         """
         if isinstance(image, EngineRequest):
             return self._stream_request(image)
-        return self._stream(image, question, config or CropConfig(), region, history)
+        runs = self._request(open_images(image), question, config_of(config, settings), region, False, history)
+        return streamed(answers(runs, self._cache.clear), runs, self._lock)
+
+    def measure(self, request: EngineRequest[StreamEvent]) -> Iterator[StreamEvent]:
+        """Stream what is measured of a request's runs, an event after each pair, for `Comparison.measured`.
+
+        Between two events other requests may run. Otherwise as `stream`.
+        """
+        runs = self._request(*request.arguments)
+        return streamed(measurements(runs, request.with_baseline, self._cache.clear), runs, self._lock)
 
     def _stream_request(self, request: EngineRequest[R]) -> ResultStream[R]:
         results: Iterator[StreamEvent | RunResult | RunError]
         if request.kind == "stream":
-            regions = request.regions or None
-            results = self._stream(request.images, request.question, request.config, regions, request.history)
+            runs = self._request(*request.arguments)
+            results = streamed(answers(runs, self._cache.clear), runs, self._lock)
+        elif request.kind == "measure":
+            results = self.measure(cast(EngineRequest[StreamEvent], request))
         elif request.kind == "run_many":
             region, *_ = request.regions or (None,)
-            max_new_tokens = request.config.max_new_tokens
-            results = self.run_many(request.image, request.question, request.specs, region, max_new_tokens)
+            limits = request.config.max_new_tokens, request.config.short_answer
+            results = self.run_many(request.image, request.question, request.specs, region, *limits)
+        elif request.kind == "check":
+            raise EngineError("This engine does not check its model; start the app with CROP_CHECK=1.")
         else:
             raise EngineError(f"A request of kind {request.kind!r} has one result; use `call`.")
         yield from cast(ResultStream[R], results)
 
-    def _stream(
-        self, image: Images, question: str, config: CropConfig, region: RequestRegions, history: Sequence[Turn]
-    ) -> Generator[StreamEvent, None, None]:
-        measured = self._request(image, question, config, region, True, history)
-        work = ComparisonThread(measured, self._lock, self._cache.clear)
-        work.start()
-        try:
-            yield from work.events()
-        finally:
-            work.cancel()
+    @overload
+    def localize(self, image: ImageLike, question: str, explain: Literal[False] = False) -> Region: ...
 
-    def localize(self, image: Image.Image, question: str) -> Region:
-        """The localizer's region of an RGB image. Raises EngineError for an engine without a localizer."""
-        localizer = choose_localizer(CropConfig(), None, self.localizer)
+    @overload
+    def localize(self, image: ImageLike, question: str, explain: Literal[True]) -> Localization: ...
+
+    def localize(self, image: ImageLike, question: str, explain: bool = False) -> Region | Localization:
+        """The localizer's region of an image; `explain`: with what led to it, its notices and its cost. Raises
+        EngineError for an engine without a localizer.
+        """
+        found = self._localization(image, question)
+        return found if explain else found.region
+
+    def _localization(self, image: ImageLike, question: str) -> Localization:
+        localizer, (image,) = choose_localizer(CropConfig(), None, self.localizer), open_images([image])
+        localize = partial(localize_alone, localizer, image, question, self.adapter.device)
         with self._lock, translate_oom(self._cache.clear):
-            localize_region = partial(localizer.localize_region, image, question)
-            return self._cache.get_or_compute(image, "localize", question, id(localizer), compute=localize_region)
+            return self._cache.get_or_compute(image, "localize", question, id(localizer), compute=localize)
 
     def run_many(
         self,
-        image: Image.Image,
+        image: ImageLike,
         question: str,
         specs: Sequence[RunSpec],
         region: Region | None = None,
-        max_new_tokens: int = CropConfig().max_new_tokens,
+        max_new_tokens: int | None = None,
+        short_answer: bool = False,
     ) -> Iterator[RunResult | RunError]:
-        """Run one question about an RGB image as baseline, then under every spec; results come one by one.
+        """Run one question about an image as baseline, then under every spec; results come one by one.
 
-        region: for specs without one of their own; localized once where one of them reads it. max_new_tokens: of every
-        answer. Other requests may run between two specs; closing the iterator ends it there. Errors as `compare`,
-        before the first result; a spec that cannot be run gives a RunError.
+        region: for specs without one of their own; localized once where one of them reads it. max_new_tokens,
+        short_answer: of every answer, as in CropConfig. Other requests may run between two specs; closing the iterator
+        ends it there. Errors as `compare`, before the first result; a spec that cannot be run gives a RunError.
         """
         needs = [spec for spec in specs if spec.config.parts.needs_region and spec.region is None]
         localizer = choose_localizer(needs[0].config, region, self.localizer) if needs else None
+        (image,) = open_images([image])
         check_size(image, region)
         watch = watches((spec.config for spec in specs), self.adapter)
-        session = Session(self.adapter, image, question, max_new_tokens, watch, self._cache)
+        session = Session(self.adapter, image, question, max_new_tokens, watch, self._cache, short_answer)
         return self._run_specs(session, specs, localizer)
 
     def _run_specs(
@@ -274,12 +317,12 @@ class CropEngine:
         region: RequestRegions,
         memory: bool,
         history: Sequence[Turn],
-    ) -> Measurement:
+    ) -> RequestRuns:
         """The request, validated: all of its errors are raised here."""
         images = as_list(image)
         localizers = [choose_localizer(config, own, self.localizer) for own in region_per_image(images, region)]
         task = Task(self.adapter, images, question, config, history=tuple(history))
-        return Measurement(task, localizers, Deadline(self.time_limit).progress, memory)
+        return RequestRuns(task, localizers, Deadline(self.time_limit).progress, memory)
 
     def to(self, device: str) -> None:
         """Move both models to a device, as torch does, from the one device that each was loaded on."""
@@ -291,6 +334,6 @@ class CropEngine:
         """Run both models once: first calls allocate and import, which a comparison should not measure."""
         image, question = WARM_UP
         for config in (BASELINE, CropConfig(budget=None, localizer="whole")):
-            self.answer(image, question, replace(config, max_new_tokens=2))
+            self.answer(image, question, replace(config, max_new_tokens=2, repeats=2))
         if self.localizer is not None:
             self.localizer.localize(image, question)

@@ -16,13 +16,15 @@ from typing import TypeVar
 import torch
 from PIL import Image
 
-from crop_core.engine.compare import Measurement, answer, compare
+from crop_core.engine.compare import RequestRuns, answer
+from crop_core.engine.measure import measure
 from crop_core.engine.run import Task
 from crop_core.localize import KnownRegion, Localizer
 from crop_core.measure.memory import free_memory
 from crop_core.models import as_list
 from crop_core.records.region import Region
 from crop_core.records.results import Answer, Comparison
+from crop_core.records.timing import Measured
 from crop_core.records.trace import TokenTrace
 
 Result = TypeVar("Result")
@@ -66,21 +68,40 @@ def translate_oom(release: Callable[[], None]) -> Iterator[None]:
         raise OutOfMemory(f"The device has too little memory for this question; {ADVICE}.") from None
 
 
-def compare_with_fallback(measured: Measurement, release: Callable[[], None]) -> Comparison:
-    """`compare`; where that does not fit, with smaller images and a notice. Raises OutOfMemory where nothing fits, with
-    the pruned answer in its sentence where that alone does. release: as in `translate_oom`.
+def compare_with_fallback(
+    compare: Callable[[RequestRuns], Comparison], runs: RequestRuns, release: Callable[[], None]
+) -> Comparison:
+    """The comparison; where that does not fit, with smaller images and a notice. Raises OutOfMemory where nothing fits,
+    with the pruned answer in its sentence where that alone does. release: as in `translate_oom`.
     """
-    result = _try(lambda: compare(measured), release)
+    result = _try(lambda: compare(runs), release)
     if result is not None:
         return result
-    pruned = _try(lambda: answer(_fresh(measured, measured.task, measured.localizers)), release)
+    pruned = _try(lambda: answer(_fresh(runs, runs.task, runs.localizers)), release)
     if pruned is not None:
-        raise OutOfMemory(_pruned_only_message(pruned, measured.task.config.method))
-    smaller = _smaller(measured)
+        raise OutOfMemory(_pruned_only_message(pruned, runs.task.config.method))
+    smaller = _smaller(runs)
     result = None if smaller is None else _try(lambda: compare(smaller), release)
     if result is None:
         raise OutOfMemory(f"The device has too little memory for this question, even with pruning; {ADVICE}.")
-    return _restore_size(result, measured.task)
+    return _restore_size(result, runs.task)
+
+
+def measure_with_fallback(runs: RequestRuns, with_baseline: bool, release: Callable[[], None]) -> Iterator[Measured]:
+    """`measure`; of smaller images where the first pair does not fit: `compare_with_fallback` answered about them."""
+    fits = False
+    try:
+        with translate_oom(release):
+            for measured in measure(runs, with_baseline):
+                fits = True
+                yield measured
+            return
+    except OutOfMemory:
+        smaller = None if fits else _smaller(runs)
+        if smaller is None:
+            raise
+    with translate_oom(release):
+        yield from measure(smaller, with_baseline)
 
 
 def _try(work: Callable[[], Result], release: Callable[[], None]) -> Result | None:
@@ -99,9 +120,9 @@ def _clear_frames(error: BaseException | None) -> None:
         error = error.__context__
 
 
-def _fresh(measured: Measurement, task: Task, localizers: Sequence[Localizer]) -> Measurement:
-    """A new measurement without results."""
-    return Measurement(task, localizers, measured.progress, measured.memory)
+def _fresh(runs: RequestRuns, task: Task, localizers: Sequence[Localizer]) -> RequestRuns:
+    """The request about another task, without results."""
+    return RequestRuns(task, localizers, runs.progress, runs.memory)
 
 
 def _pruned_only_message(pruned: Answer, method: str) -> str:
@@ -112,9 +133,9 @@ def _pruned_only_message(pruned: Answer, method: str) -> str:
     )
 
 
-def _smaller(measured: Measurement) -> Measurement | None:
-    """The measurement with images of half the size; None where that saves no token, or the budget cannot be met."""
-    task = measured.task
+def _smaller(runs: RequestRuns) -> RequestRuns | None:
+    """The request with images of half the size; None where that saves no token, or the budget cannot be met."""
+    task = runs.task
     halves = [image.resize([max(1, side // 2) for side in image.size]) for image in as_list(task.images)]
     try:
         small = Task(task.adapter, halves, task.question, task.config, history=task.history)
@@ -124,9 +145,9 @@ def _smaller(measured: Measurement) -> Measurement | None:
         return None
     localizers = [
         KnownRegion(_scaled(each.region, image.size)) if isinstance(each, KnownRegion) else each
-        for each, image in zip(measured.localizers, halves, strict=True)
+        for each, image in zip(runs.localizers, halves, strict=True)
     ]
-    return _fresh(measured, small, localizers)
+    return _fresh(runs, small, localizers)
 
 
 def _scaled(region: Region, size: tuple[int, int]) -> Region:
@@ -160,4 +181,5 @@ def _trace_on(trace: TokenTrace, image: Image.Image) -> TokenTrace:
         boxes=trace.boxes * (across, down, across, down),
         visible=(left * across, top * down, right * across, bottom * down),
         region=_scaled(trace.region, image.size),
+        explanation=trace.explanation and trace.explanation.scaled(across, down),
     )

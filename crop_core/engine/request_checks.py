@@ -1,21 +1,52 @@
-"""Checks of a request: its regions, the localizer of each of its images, and its time limit."""
+"""Checks of a request: its regions, the localizer of each of its images, its length, and its time limit."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from os import PathLike
+from typing import Any, TypeGuard, cast
 
+import numpy as np
 from PIL import Image
 
+from crop_core.io.images import ImageLike, open_image
 from crop_core.localize import KnownRegion, Localizer, WholeImage
-from crop_core.records.config import CropConfig
+from crop_core.models import Adapter, Images, Turn, as_list
+from crop_core.prune.hooks import check_window
+from crop_core.records.config import ConfigError, CropConfig
+from crop_core.records.formatting import truncated_repr
 from crop_core.records.region import Region
 
+MARKS = 16  # more tokens than any family writes around an image
+ImageInputs = ImageLike | Sequence[ImageLike]
 RequestRegions = Region | Sequence[Region | None] | None  # one, one an image, or none
 
 
 class EngineError(ValueError):
     """A request that the engine cannot run; the message is one sentence for its user."""
+
+
+def config_of(config: CropConfig | None, settings: dict[str, Any]) -> CropConfig:
+    """The config, or the default one, with these fields replaced; ConfigError for a name that is none."""
+    names = [each.name for each in fields(CropConfig)]
+    for name in settings:
+        if name not in names:
+            raise ConfigError(f"There is no setting {truncated_repr(name)}; choose from {', '.join(names)}.")
+    return replace(config or CropConfig(), **settings)
+
+
+def open_images(source: ImageInputs) -> tuple[Image.Image, ...]:
+    """One image or several as RGB; what is not yet (paths, bytes, arrays, files of Pillow) is read by `open_image`."""
+    one = isinstance(source, (str, PathLike, bytes, bytearray, Image.Image, np.ndarray))
+    several = [cast(ImageLike, source)] if one else cast("Sequence[ImageLike]", source)
+    return tuple(each if _is_open(each) else open_image(each) for each in several)
+
+
+def _is_open(image: ImageLike) -> TypeGuard[Image.Image]:
+    """Whether it holds upright RGB pixels already, and is no file whose orientation is still to be applied."""
+    return type(image) is Image.Image and image.mode == "RGB"
 
 
 def region_per_image(images: Sequence[Image.Image], region: RequestRegions) -> list[Region | None]:
@@ -57,6 +88,19 @@ def choose_localizer(config: CropConfig, region: Region | None, model: Localizer
     if model is None:
         raise EngineError("There is no localizer model here; give a region, or load one (such as crop-tiny-locator).")
     return model
+
+
+def check_sequence(adapter: Adapter, images: Images, question: str, history: Sequence[Turn], visual: int) -> None:
+    """PruneError for a prompt that reaches the model's sliding window, with `visual` tokens that enter the LLM; the
+    images are prepared only where it could.
+    """
+    images = as_list(images)
+    if adapter.stack.window is None:
+        return
+    text = adapter.tokenizer(adapter.prompt(question, len(images), history))["input_ids"]
+    if len(text) + visual + MARKS * len(images) >= adapter.stack.window:
+        prepared = adapter.prepare(images, question, history)
+        check_window(adapter.stack, prepared.input_ids.shape[1] - int(prepared.visual.sum()) + visual)
 
 
 class RequestTimeout(ValueError):

@@ -6,10 +6,9 @@ encoded images. Knows nothing of medians, streams or comparisons.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -19,11 +18,13 @@ import torch
 
 from crop_core.compress.plc_checkpoint import PlcWeights, load_plc
 from crop_core.compress.protocol import CompressionInput, Compressor
+from crop_core.engine.localized_regions import Encoded, LocalizedRegions
+from crop_core.engine.request_checks import check_sequence
 from crop_core.engine.traces import token_traces, visual_tokens
-from crop_core.localize import LocalizationResult, Localizer, SharedEncoderLocalizer
+from crop_core.localize import Localizer, SharedEncoderLocalizer
 from crop_core.measure.flops import counted, prefill_flops
 from crop_core.measure.timing import StageTimer, now
-from crop_core.models import Adapter, Images, PreparedInputs, TokenLayout, Turn, as_list
+from crop_core.models import Adapter, Images, TokenLayout, Turn, as_list
 from crop_core.models.adapter import TowerAttention
 from crop_core.models.compressed_inputs import compress_inputs
 from crop_core.models.generation import Generated, generate
@@ -56,45 +57,11 @@ class Run:
         return sum(trace.mean_tokens for trace in self.traces)
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """A preprocessed question and the vision features of its images; any number of runs may read it."""
-
-    prepared: PreparedInputs
-    features: Any
-    watched: Any = None  # the recorded attention of the vision tower, for methods that read it
-
-
-@dataclass(frozen=True)
-class LocalizedRegions:
-    """Results of localizers, one an image, and their seconds. encoded: images that a localizer encoded for itself and
-    for the answer, in encode_s more seconds, which are no part of `seconds`.
-    """
-
-    results: list[LocalizationResult]
-    seconds: float
-    encoded: Encoded | None = None
-    encode_s: float = 0.0
-
-    @property
-    def regions(self) -> list[Region]:
-        """One an image."""
-        return [result.region for result in self.results]
-
-    @property
-    def flops(self) -> int:
-        """FLOPs of localizing in all images, without the encoding for the answer."""
-        return sum(result.flops for result in self.results)
-
-    def for_cache(self) -> LocalizedRegions:
-        """The regions with their FLOPs counted, without references to features."""
-        return LocalizedRegions([replace(each, count=partial(int, each.flops)) for each in self.results], self.seconds)
-
-
 @dataclass
 class Task:
     """A question about one or several RGB images under one configuration. Raises ValueError for a budget that cannot be
-    met, ModelError for a method that reads a class token, or needs a learned PLC, where the model has none.
+    met, ModelError for a method that reads a class token, or needs a learned PLC, where the model has none, PruneError
+    for a prompt that reaches a sliding window.
 
     history: earlier questions about the same images and their answers. encoded: of these images and this question, by
     `encode`; runs then start from it, without its time in theirs.
@@ -122,6 +89,20 @@ class Task:
         self.counts = plan_token_budget(
             self.config, [each.count for each in self.layouts], self.adapter.layers, self.first_prunable_layer
         )
+        entering = sum(self.counts.tokens or self.counts.visual)
+        if self.config.parts.pruner and self._cuts(entering):
+            check_sequence(self.adapter, self.images, self.prompt_question, self.history, entering)
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Longest answer, an end token included."""
+        return self.config.max_new_tokens or self.adapter.max_new_tokens
+
+    @property
+    def prompt_question(self) -> str:
+        """The question as the answering model reads it: with the request for a short answer below it, if asked for."""
+        request = self.adapter.short_answer_request if self.config.short_answer else ""
+        return f"{self.question}\n{request}" if request else self.question
 
     @property
     def layouts(self) -> list[TokenLayout]:
@@ -134,7 +115,7 @@ class Task:
 
         watch: whether to record the tower's attention, None if this task's method reads it.
         """
-        prepared = self.adapter.prepare(self.images, self.question, self.history)
+        prepared = self.adapter.prepare(self.images, self.prompt_question, self.history)
         watch = self.config.parts.reads_tower if watch is None else watch
         with self.adapter.record_tower() if watch else nullcontext() as watched:
             return Encoded(prepared, self.adapter.encode(prepared), watched)
@@ -152,7 +133,8 @@ class Task:
         ):
             encoded = self.encoded or self.encode()
             middle = now(self.adapter.device)
-            result = localizers[0].localize_from_features(encoded.prepared, encoded.features, images[0].size)
+            shared = encoded.prepared, encoded.features
+            result = localizers[0].localize_from_features(*shared, images[0], self.question)
             return LocalizedRegions([result], now(self.adapter.device) - middle, encoded, middle - start)
         pairs = zip(localizers, images, strict=True)
         results = [localizer.localize(image, self.question) for localizer, image in pairs]
@@ -165,8 +147,12 @@ class Task:
         return self._run(regions, None, None, **options)
 
     def crop(self, regions: Regions, located: LocalizedRegions | None = None, **options: Any) -> Run:
-        """Run with the config's compressor and pruner. located: its encoded images count in the run's time."""
-        return self._run(regions, self.config.parts.compressor, self.config.parts.pruner, located, **options)
+        """Run with the config's compressor and pruner, or neither where the budget keeps every token. located: its
+        encoded images count in the run's time.
+        """
+        parts = self.config.parts
+        names = (None, None) if self.counts.keeps_all else (parts.compressor, parts.pruner)
+        return self._run(regions, *names, located, **options)
 
     @torch.inference_mode()
     def _run(
@@ -204,7 +190,7 @@ class Task:
         steps: list[PruneStep] = []
         scoring = 0.0
         with pruning or nullcontext():
-            out = generate(self.adapter, inputs, self.config.max_new_tokens, **options)
+            out = generate(self.adapter, inputs, self.max_new_tokens, **options)
             if pruning is not None:
                 steps, scoring = pruning.steps[0], pruning.scoring_s
         timer.seconds["scoring"] = scoring
@@ -250,10 +236,7 @@ class Task:
         """Keyword arguments for one generate call, which modifies them; (1, L) bool: which input tokens are visual."""
         prepared, features = encoded.prepared, encoded.features
         if compressor is None:
-            inputs = {"input_ids": prepared.input_ids, "attention_mask": prepared.attention_mask, **prepared.tokens}
-            if prepared.positions is not None:
-                inputs["position_ids"] = prepared.positions
-            return {**inputs, "mm_encoder_outputs": {"image": copy.copy(features)}}, prepared.visual
+            return prepared.kwargs(features), prepared.visual
         packed = compress_inputs(self.adapter.model, prepared, features, [plan])
         return packed.kwargs, packed.visual
 
@@ -261,14 +244,16 @@ class Task:
         """The pruner's hooks, if any, for a prompt whose visual tokens are the True of (1, L)."""
         if pruner is None:
             return None
-        inner, count = self.counts.inner, len(tokens.inside)
-        cuts = schedule.cuts(
-            inner, self.adapter.layers, count, self.counts.mean, self.first_prunable_layer, tokens.images
-        )
+        cuts, inner = self._cuts(len(tokens.inside)), self.counts.inner
         if not cuts:
             return None  # the budget leaves every token in every layer
         chosen = load_class(pruner)(cuts, [tokens.to(visual.device)], inner.query_rows)
         return LayerPruning(self.adapter.stack, chosen, visual, inner.evict)
+
+    def _cuts(self, count: int) -> schedule.Cuts:
+        """The pruner's cuts for `count` visual tokens at the LLM's input."""
+        layers, images = self.adapter.layers, len(as_list(self.images))
+        return schedule.cuts(self.counts.inner, layers, count, self.counts.mean, self.first_prunable_layer, images)
 
     def _flops(
         self, pruner: str | None, traces: list[TokenTrace], steps: list[PruneStep], visual: torch.Tensor, vision: int

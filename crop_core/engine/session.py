@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
-from crop_core.engine.compare import dtype_name, first_token_kl, logits_for, logits_of, logprobs
+from crop_core.engine.compare import first_token_kl, logits_for, logits_of, logprobs
 from crop_core.engine.feature_cache import FeatureCache
-from crop_core.engine.run import Encoded, LocalizedRegions, Regions, Run, Task
+from crop_core.engine.localized_regions import Encoded, LocalizedRegions
+from crop_core.engine.run import Regions, Run, Task
 from crop_core.localize import KnownRegion, Localizer, WholeImage
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, Images, ModelError, as_list
+from crop_core.models.adapter import dtype_name
 from crop_core.records.config import CropConfig
 from crop_core.records.environment import run_environment
 from crop_core.records.region import Region
@@ -30,8 +32,9 @@ BASELINE_SPEC = RunSpec("Baseline", BASELINE)
 class Session:
     """A question about one or several RGB images. Nothing runs before it is needed, and nothing shared runs twice.
 
-    max_new_tokens: of every run. watch: whether the encoding keeps the vision tower's attention, for configurations
-    that read it (`watches`). cache: features and regions of earlier sessions, with the seconds that they took.
+    max_new_tokens, short_answer: of every run, as in CropConfig. watch: whether the encoding keeps the vision tower's
+    attention, for configurations that read it (`watches`). cache: features and regions of earlier
+    sessions, with the seconds that they took.
 
     The seconds of the encoding are in the times of every run; those of the localizer are in none of them.
     """
@@ -39,9 +42,10 @@ class Session:
     adapter: Adapter
     images: Images
     question: str
-    max_new_tokens: int = CropConfig().max_new_tokens
+    max_new_tokens: int | None = None
     watch: bool = False
     cache: FeatureCache | None = None
+    short_answer: bool = False
 
     @property
     def encoded(self) -> Encoded:
@@ -98,7 +102,7 @@ class Session:
             method=spec.config.method,
             text=self.adapter.decode(run.generated.ids),
             same=run.generated.ids == self.baseline.generated.ids,
-            chance=math.exp(self.logprob(run, rerun)),
+            answer_probability=math.exp(self.logprob(run, rerun)),
             kl_first=self.kl_first(run),
             region=region,
             trace=run.traces[0],
@@ -122,8 +126,9 @@ class Session:
         """The encoded images with the seconds of encoding, as a run counts them."""
         if self.cache is None:
             return self._encode()
+        asked = (self.question, self.short_answer)
         model = (self.adapter.name, self.adapter.dtype, self.adapter.device, self.watch)
-        return self.cache.get_or_compute(self.images, "encoded", self.question, *model, compute=self._encode)
+        return self.cache.get_or_compute(self.images, "encoded", *asked, *model, compute=self._encode)
 
     def _encode(self) -> LocalizedRegions:
         task, start = self.task(BASELINE), now(self.adapter.device)
@@ -135,7 +140,7 @@ class Session:
         return replace(self._task(BASELINE, self.encoded).localize(localizers), encoded=None, encode_s=0.0)
 
     def _task(self, config: CropConfig, encoded: Encoded | None) -> Task:
-        config = replace(config, max_new_tokens=self.max_new_tokens)
+        config = replace(config, max_new_tokens=self.max_new_tokens, short_answer=self.short_answer)
         return Task(self.adapter, self.images, self.question, config, encoded)
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import re
 import weakref
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 CPU_METHOD = "largest sum of live tensors, counted in an untimed pass; scratch space inside kernels is not included"
+RESIDENT_METHOD = "growth of the whole process's resident memory while it localized"
 CUDA_METHOD = "torch.cuda.max_memory_allocated above what was allocated before the run"
+_PROCESS = Path("/proc/self")  # Linux
+_RESET_PEAK = "5"  # proc(5), clear_refs
 
 
 def weights_bytes(model: torch.nn.Module) -> int:
@@ -108,6 +115,43 @@ class CudaPeak:
         for device in self.devices:
             torch.cuda.synchronize(device)
         self.peak = sum(map(torch.cuda.max_memory_allocated, self.devices)) - self._before
+
+
+class ResidentPeak:
+    """Context manager: `peak` is how far the resident memory of this process grew inside the block; None where that is
+    not known, as on other systems than Linux.
+
+    For what PyTorch does not see, such as onnxruntime. Freed memory is given back before, so that it is not used again
+    unseen; what other threads need meanwhile counts as well.
+    """
+
+    peak: int | None = None
+
+    def __enter__(self) -> ResidentPeak:
+        _trim_malloc()
+        try:
+            (_PROCESS / "clear_refs").write_text(_RESET_PEAK)
+            self._before: int | None = _status_bytes("VmRSS")
+        except OSError:
+            self._before = None
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        highest = None if self._before is None else _status_bytes("VmHWM")
+        if highest is not None and self._before is not None:
+            self.peak = max(0, highest - self._before)
+
+
+def _status_bytes(name: str) -> int | None:
+    """A size in /proc/self/status, which has kilobytes."""
+    found = re.search(rf"^{name}:\s+(\d+) kB", (_PROCESS / "status").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
+def _trim_malloc() -> None:
+    """Give freed memory back to the system, where the C library can (glibc)."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak_meter(device: torch.device) -> tuple[CpuPeak | CudaPeak, str]:

@@ -71,6 +71,7 @@ class LayerPruning:
         self._clock = Stopwatch()
         self._kept: dict[int, KeptTokens] = {}  # by the layer of the cut
         self._before: tuple[torch.Tensor, Arguments] | None = None  # input of the layer before a cut
+        self._mask: torch.Tensor | None = None  # of the first layer, which is never cut
         self._seen: torch.Tensor | None = None  # (B, K) slots that later tokens may attend to, after eviction
         self._prefill, self._generated = True, 0
         self._narrowed: dict[tuple[int, ...], tuple[Any, ...]] = {}  # masks and tables of this forward
@@ -107,7 +108,7 @@ class LayerPruning:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._kept, self._before, self._seen, self._narrowed = {}, None, None, {}
+        self._kept, self._before, self._mask, self._seen, self._narrowed = {}, None, None, None, {}
 
     def _hook(self, number: int) -> Any:
         def before_layer(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Arguments) -> Any:
@@ -121,6 +122,7 @@ class LayerPruning:
         """Input of decoder layer `number`: (B, Q, D) hidden states and its keyword arguments, over the kept tokens."""
         if number == 0:
             self._start(hidden, kwargs.get("past_key_values"))
+            self._mask = kwargs.get("attention_mask")
         if self._prefill and number in self.cuts:
             hidden = self._cut(number, hidden, kwargs)
         kept = self._kept_at(number)
@@ -146,11 +148,7 @@ class LayerPruning:
     def _check_size(self, hidden: torch.Tensor, more: int) -> None:
         """Check a sequence that is `more` tokens longer than the prompt."""
         batch, length = len(self.prompts.total), self.prompts.length
-        if self.stack.window is not None and length + more >= self.stack.window:
-            raise PruneError(
-                f"The sequence of {length + more} tokens reaches the model's sliding window of {self.stack.window}; "
-                "ask a shorter question or do not prune inside the LLM."
-            )
+        check_window(self.stack, length + more)
         if self._prefill and (hidden.shape[0], more) != (batch, 0):
             raise PruneError(
                 f"The prefill has {hidden.shape[0]} x {length + more} tokens, but the prompts {batch} x {length}; "
@@ -206,8 +204,12 @@ class LayerPruning:
         return PrefillState(self.stack, number, prompts, kept, alive, self._before, here)
 
     def _narrow(self, kwargs: Arguments, kept: KeptTokens, queries: int) -> Arguments:
-        """Keyword arguments of a decoder layer for the kept tokens; layers that share a mask share the narrowed one."""
-        mask, rope = kwargs.get("attention_mask"), kwargs["position_embeddings"]
+        """Keyword arguments of a decoder layer for the kept tokens; layers that share a mask share the narrowed one.
+
+        Decode steps take the first layer's mask for all: transformers sizes a mask by the first layer of its attention
+        kind, which may be pruned, and below a sliding window the masks of all kinds are the same.
+        """
+        mask, rope = kwargs.get("attention_mask") if self._prefill else self._mask, kwargs["position_embeddings"]
         key = (id(mask), id(rope), id(kept))
         if key not in self._narrowed:
             tables = narrow_rope(rope, kept) if self._prefill else rope
@@ -224,6 +226,16 @@ class LayerPruning:
         if self.evict and not self._prefill:
             return later_padding(self._seen, generated) if padded else later_mask(mask, self._seen, queries, generated)
         return narrow_padding(mask, kept, generated) if padded else narrow_mask(mask, kept, queries, generated)
+
+
+def check_window(stack: DecoderStack, length: int) -> None:
+    """PruneError for a sequence of `length` tokens that reaches the model's sliding window."""
+    if stack.window is not None and length >= stack.window:
+        raise PruneError(
+            f"The sequence of {length} tokens reaches the model's sliding window of {stack.window}, and only shorter "
+            "ones can be pruned inside the LLM; ask about fewer images, with fewer earlier turns, or take a method "
+            "that prunes before the LLM."
+        )
 
 
 def _step(layer: int, decision: Decision, total: int, before: PruneStep | None) -> PruneStep:

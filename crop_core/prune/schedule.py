@@ -123,9 +123,11 @@ def cuts(
     else:
         if not reachable(at[0], layers, count, budget, min_count):
             lowest = least_mean(at[0], layers, count, min_count)
+            last = at[0] == first_prunable_layer
+            instead = "choose a method that compresses before the LLM" if last else "cut earlier"
             raise BudgetError(
                 f"A mean of {budget:g} visual tokens per layer is out of reach: with {count} tokens before the first "
-                f"cut, at layer {at[0]} of {layers}, the least is {lowest:.1f}; raise the budget or cut earlier."
+                f"cut, at layer {at[0]} of {layers}, the least is {lowest:.1f}; raise the budget or {instead}."
             )
         lengths = [after - before for before, after in zip(at, [*at[1:], layers], strict=True)]
         alive = _largest(shares, lengths, count, allowance(budget, layers) - at[0] * count, min_count)
@@ -207,6 +209,11 @@ class TokenBudgetPlan:
     tokens: list[int] | None
     mean: float | None
     inner: IlpConfig
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether the budget is at least the visual tokens, so that nothing is pruned."""
+        return self.mean is not None and self.mean >= sum(self.visual) - ROUNDING
 
 
 def plan_token_budget(config: CropConfig, visual: list[int], layers: int, first_prunable_layer: int) -> TokenBudgetPlan:

@@ -43,8 +43,8 @@ class RecordError(ValueError):
 class Record:
     """A subclass is a frozen pydantic dataclass.
 
-    error: raised by its constructor for invalid values. keys: fields and properties in JSON, in this order; all fields
-    by default. eq: whether records compare by fields.
+    error: raised by its constructor for invalid values. keys: fields and properties in JSON, in this order, "key:name"
+    for a property of another name; all fields by default. eq: whether records compare by fields.
     """
 
     _error: ClassVar[type[RecordError]]
@@ -97,8 +97,8 @@ def _one_sentence(kind: type[Record]) -> Iterator[None]:
 
 def _serializer(keys: Sequence[str]) -> Callable[..., dict[str, Any]]:
     def serialize(self: Any, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        data = write(self)
-        return {key: data[key] if key in data else getattr(self, key) for key in keys}
+        data, names = write(self), (key.partition(":") for key in keys)
+        return {key: data[key] if key in data else getattr(self, name or key) for key, _, name in names}
 
     return serialize
 

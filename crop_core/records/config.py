@@ -13,6 +13,8 @@ from crop_core.records.methods import ConfigError as ConfigError
 from crop_core.records.methods import Method, method_of
 
 log = logging.getLogger(__name__)
+DEFAULT_NEW_TOKENS, MAX_NEW_TOKENS = 256, 10_000  # of an answer: where a checkpoint names none, and at most
+AS_GIVEN = "ratios and shares of the settings"  # what a run without a budget keeps
 PAPER_TOKENS = 576  # visual tokens of LLaVA-1.5, which the paper's budgets refer to
 REGION_SOURCES = {
     "predicted": "by a localizer",
@@ -54,17 +56,35 @@ class Budget:
                 f"The budget {truncated_repr(text)} is neither a number of tokens (64) nor a share (11.1%)."
             ) from None
 
+    @classmethod
+    def of(cls, value: Any) -> Budget:
+        """Any form of a budget: itself, a number of tokens (64), or a text as `parse` takes it ("64", "25%")."""
+        if isinstance(value, Budget):
+            return value
+        if isinstance(value, str):
+            return cls.parse(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ConfigError(
+                f"The budget {truncated_repr(value)} is neither a number of tokens (64) nor a share ('11.1%')."
+            )
+        if 0 < value < 1:
+            share = f"{100 * value:.3g}%"
+            raise ConfigError(
+                f"A budget of {value:g} tokens is not possible; give at least 1, or a share as a text ({share!r})."
+            )
+        return cls(mean_tokens=float(value))
+
     def tokens(self, count: int, images: int = 1) -> float:
-        """Mean tokens per layer for `count` visual tokens of so many images; ConfigError when that is less than one an
-        image or above `count`.
+        """Mean tokens per layer for `count` visual tokens of so many images, all of them where the budget is larger;
+        ConfigError when that is less than one an image.
         """
         mean = self.share * count if self.share is not None else self.mean_tokens or 0.0
-        if not images <= mean <= count:
+        if mean < images:
             whose = "an image" if images == 1 else f"{images} images"
             raise ConfigError(
-                f"A budget of {mean:g} visual tokens is not possible for {whose} of {count}; give {images} to {count}."
+                f"A budget of {mean:g} visual tokens is not possible for {whose} of {count}; give at least {images}."
             )
-        return mean
+        return min(mean, count)
 
     def __str__(self) -> str:
         return f"{100 * self.share:.3g} %" if self.share is not None else f"{self.mean_tokens:g} tokens"
@@ -144,13 +164,16 @@ class IlpConfig:
 
 @dataclass(frozen=True)
 class CropConfig:
-    """One run. method: a name that `method_of` knows. budget: None lets the PLC ratios and ILP shares stand as they
-    are.
+    """One run. method: a name that `method_of` knows. budget: a Budget, or what `Budget.of` makes one of (64, "25%");
+    None lets the PLC ratios and ILP shares stand as they are.
 
     localizer: a key of REGION_SOURCES, used when no region is given and the method needs one; those of
-    DEPRECATED_SOURCES are replaced. seed: what the method
-    "random" draws its tokens from. max_new_tokens: longest answer. repeats: how often each run is done; the first of
-    several is a warm-up and not counted. Raises ConfigError for values outside these.
+    DEPRECATED_SOURCES are replaced. seed: what the method "random" draws its tokens from. max_new_tokens: longest
+    answer, its end token included; None: as the model's generation_config.json says, else DEFAULT_NEW_TOKENS.
+    short_answer: whether the model is asked for a short answer, by the sentence that its family's evaluation puts below
+    a question. repeats: how often each run is done; the first gives the answer, and the others are timed. measure_s:
+    seconds of timing after which no further run begins, but for the first one. Raises ConfigError for values outside
+    these.
     """
 
     method: str = "crop"
@@ -159,19 +182,26 @@ class CropConfig:
     ilp: IlpConfig = field(default_factory=IlpConfig)
     localizer: str = "predicted"
     seed: int = 0
-    max_new_tokens: int = 32
-    repeats: int = 2
+    max_new_tokens: int | None = None
+    short_answer: bool = False
+    repeats: int = 6
+    measure_s: float = 20.0
 
     def __post_init__(self) -> None:
         method_of(self.method)
+        if self.budget is not None:
+            object.__setattr__(self, "budget", Budget.of(self.budget))
         if self.localizer in DEPRECATED_SOURCES:
             object.__setattr__(self, "localizer", _renamed_localizer(self.localizer))
         _one_of("localizer", self.localizer, REGION_SOURCES)
         if self.seed < 0:
             raise ConfigError(f"The seed is {self.seed}; give 0 or more.")
-        for name, value in (("max_new_tokens", self.max_new_tokens), ("repeats", self.repeats)):
-            if value < 1:
-                raise ConfigError(f"{name} is {value}; give at least 1.")
+        if self.max_new_tokens is not None and not 1 <= self.max_new_tokens <= MAX_NEW_TOKENS:
+            raise ConfigError(f"max_new_tokens is {self.max_new_tokens}; give 1 to {MAX_NEW_TOKENS}.")
+        if self.repeats < 1:
+            raise ConfigError(f"repeats is {self.repeats}; give at least 1.")
+        if not self.measure_s >= 0:
+            raise ConfigError(f"measure_s is {self.measure_s}; give 0 seconds or more.")
 
     @property
     def overshoot(self) -> float:

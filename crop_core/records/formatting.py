@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 MAX_REPR = 60  # characters of an invalid value in a message
 
 
@@ -32,10 +35,27 @@ def format_probability(value: float) -> str:
     return "under 0.1 %" if 0 < value < 0.001 else f"{100 * value:.1f} %"
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 image", "2 images"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def truncated_repr(value: object) -> str:
     """repr of an invalid value for an error message, its middle omitted when long."""
     text = repr(value)
     return text if len(text) <= MAX_REPR else f"{text[: MAX_REPR // 2]}…{text[-MAX_REPR // 2 :]}"
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """What to do about an unknown name, as the end of a sentence: the known name most like it, or `otherwise`."""
+    found = get_close_matches(name, list(known), 1)
+    return f"did you mean {found[0]}?" if found else otherwise
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, for a sentence, with what follows a colon; its class for one without."""
+    first, *later = (str(error).strip() or type(error).__name__).splitlines()
+    return f"{first} {later[0].strip()}".rstrip(".") if first.endswith(":") and later else first.rstrip(".")
 
 
 def _scaled(value: float, step: float, units: tuple[str, ...]) -> str:

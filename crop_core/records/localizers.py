@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SELF, WHOLE, NONE = "self", "whole", "none"
+AUTO, SELF, TEXT, WHOLE, NONE = "auto", "self", "text", "whole", "none"
 
 
 @dataclass(frozen=True)
@@ -17,31 +17,57 @@ class LocalizerInfo:
 
     needs_model: whether it is made with the answering model's adapter. checkpoint: whether it is a kind of checkpoint,
     which is named like a model; its class has `from_checkpoint(adapter)`, None for a checkpoint of another kind. The
-    first kind that takes a checkpoint has it.
+    first kind that takes a checkpoint has it. downloads: whether its own weights come from the hub on first use.
+    optional: whether its regions depend on packages that may be missing.
     """
 
     label: str
     factory: str | None = None
     needs_model: bool = False
     checkpoint: bool = False
+    downloads: bool = False
+    optional: bool = False
 
 
 _LOCALIZE = "crop_core.localize"
 
 LOCALIZERS = {
+    AUTO: LocalizerInfo(
+        f"the text for a question about text, where its reader is installed, else {SELF}",
+        f"{_LOCALIZE}.auto:AutoLocalizer",
+        needs_model=True,
+        optional=True,
+    ),
     SELF: LocalizerInfo(
         "the answering model itself, by its attention to the image",
         f"{_LOCALIZE}.self_attention.localizer:SelfLocalizer",
         needs_model=True,
     ),
+    TEXT: LocalizerInfo(
+        "the text in the image, read and matched with the question",
+        f"{_LOCALIZE}.text.localizer:TextLocalizer",
+        optional=True,
+    ),
     NONE: LocalizerInfo("no localizer, regions are drawn"),
     WHOLE: LocalizerInfo("the whole image, no region", f"{_LOCALIZE}.fixed_regions:WholeImage"),
+    "detector": LocalizerInfo(
+        "MM-Grounding-DINO tiny (690 MB) looks for what the question names",
+        f"{_LOCALIZE}.detector:detector",
+        needs_model=True,
+        downloads=True,
+    ),
+    "clipseg": LocalizerInfo(
+        "CLIPSeg (600 MB) does so on a coarse map",
+        f"{_LOCALIZE}.detector:clipseg",
+        needs_model=True,
+        downloads=True,
+    ),
     "grid": LocalizerInfo(
         "a checkpoint that answers with numbers, which are read from its probabilities",
         f"{_LOCALIZE}.grid_vlm:GridVlmLocalizer",
         checkpoint=True,
     ),
-    "text": LocalizerInfo(
+    "written": LocalizerInfo(
         "a checkpoint that writes its answer, in which the box is found",
         f"{_LOCALIZE}.text_vlm:TextVlmLocalizer",
         checkpoint=True,

@@ -42,6 +42,16 @@ class Method:
     positions_only: bool = False
 
     @property
+    def no_region(self) -> str:
+        """Sentence for a method that reads no region; empty for the others."""
+        return "" if self.needs_region else f"{self.title} reads no region."
+
+    @property
+    def is_stage(self) -> bool:
+        """Whether it is one of CROP's two stages by itself."""
+        return self in (_PLC, _ILP)
+
+    @property
     def prunes(self) -> bool:
         """False for the baseline."""
         return bool(self.compressor or self.pruner)
@@ -50,7 +60,7 @@ class Method:
         """This one's compressor before the LLM, and the other's pruner inside it."""
         return replace(
             self,
-            title=f" {JOINT} ".join(dict.fromkeys((self.title, inside.title))),  # "plc+ilp" is CROP, and once
+            title=f"{self.title} {JOINT} {inside.title}",
             label=f"{self.label}; then {inside.label}",
             pruner=inside.pruner,
             needs_region=self.needs_region or inside.needs_region,
@@ -60,15 +70,15 @@ class Method:
 
 _COMPRESS, _PRUNE = "crop_core.compress", "crop_core.prune"
 _PLC = Method(
-    "CROP",
+    "PLC",
     "PLC alone: pool outside the region before the LLM",
     f"{_COMPRESS}.pooling:PoolingCompressor",
     positions_only=True,
 )
-_ILP = Method("CROP", "ILP alone: prune inside the LLM", None, f"{_PRUNE}.ilp:IlpPruner")
+_ILP = Method("ILP", "ILP alone: prune inside the LLM", None, f"{_PRUNE}.ilp:IlpPruner")
 
 METHODS = {
-    "crop": replace(_PLC.then(_ILP), label="PLC and ILP: pool before the LLM, then prune inside it"),
+    "crop": replace(_PLC.then(_ILP), title="CROP", label="CROP: PLC before the LLM, then ILP inside it"),
     "plc": _PLC,
     "ilp": _ILP,
     "fastv": Method(

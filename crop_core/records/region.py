@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import InitVar, replace
 from typing import Annotated, Any
 
@@ -19,6 +20,12 @@ from crop_core.records.formatting import truncated_repr
 
 GRID = 8
 SOURCES = ("predicted", "drawn", "whole")
+BOX_FORMS = {  # what four numbers of a box may mean
+    "pixels": "left, top, right, bottom in pixels",
+    "xywh": "left, top, width, height in pixels",
+    "shares": "left, top, right, bottom as shares of the image, 0 to 1",
+    "thousandths": "the same as thousandths, 0 to 1000",
+}
 SLACK = 1e-6  # of a cell or pixel: tolerance of rounding
 Side = Annotated[int, limit(100_000, 1)]  # pixels
 
@@ -48,7 +55,14 @@ class Region(Record, error=RegionError, keys="grid box source confidence width h
     def __post_init__(self, fifth: Any) -> None:
         if fifth is not None:
             raise RegionError("The region's grid has more than four numbers; give x0, y0, x1, y1.")
-        if not (0 <= self.x0 <= self.x1 < GRID and 0 <= self.y0 <= self.y1 < GRID):
+        on_grid = all(0 <= cell < GRID for cell in self.grid)
+        if on_grid and (self.x0 > self.x1 or self.y0 > self.y1):
+            (x0, x1), (y0, y1) = sorted((self.x0, self.x1)), sorted((self.y0, self.y1))
+            raise RegionError(
+                f"The region {truncated_repr(list(self.grid))} is reversed: give x0 <= x1 and y0 <= y1, such as "
+                f"{[x0, y0, x1, y1]}."
+            )
+        if not on_grid:
             raise RegionError(
                 f"The region {truncated_repr(list(self.grid))} is not on the grid; give x0 <= x1 and y0 <= y1 from 0 "
                 f"to {GRID - 1}."
@@ -69,8 +83,15 @@ class Region(Record, error=RegionError, keys="grid box source confidence width h
     def from_box(
         cls, box: Any, width: int, height: int, source: str = "drawn", confidence: float | None = None
     ) -> Region:
-        """The fewest cells that cover a box (left, top, right, bottom) in pixels; RegionError for an invalid box."""
+        """The fewest cells that cover a box (left, top, right, bottom) in pixels; RegionError for an invalid box, and
+        for a drawn one in shares of the image.
+        """
         left, top, right, bottom = _checked(box, width, height)
+        if source == "drawn" and looks_like_shares((left, top, right, bottom), width, height):
+            raise RegionError(
+                f"The box ({left:g}, {top:g}, {right:g}, {bottom:g}) is less than a pixel; give left, top, right, "
+                f"bottom in pixels of the image, which is {width} x {height}, not as shares of it."
+            )
         x0, x1 = _cells(left, right, width)
         y0, y1 = _cells(top, bottom, height)
         return cls(x0, y0, x1, y1, width, height, source, confidence)
@@ -97,6 +118,16 @@ class Region(Record, error=RegionError, keys="grid box source confidence width h
         x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2  # (N,)
         left, top, right, bottom = self.box
         return (x >= left) & (x < right) & (y >= top) & (y < bottom)
+
+
+def numbers_in(text: str) -> list[str]:
+    """The parts of a list of numbers as people type it: between commas or spaces, in brackets or none."""
+    return text.strip().strip("[]()").replace(",", " ").split()
+
+
+def looks_like_shares(box: Sequence[float], width: int, height: int) -> bool:
+    """Whether a box in pixels lies within the first one of an image that has far more: its numbers are 0 to 1."""
+    return max(box) <= 1 and min(width, height) >= 2 * GRID
 
 
 def random_region(region: Region, rng: random.Random) -> Region:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from PIL import Image
 
@@ -12,7 +12,7 @@ from crop_core.records.config import CropConfig
 from crop_core.records.region import Region
 from crop_core.records.results import RunError, RunResult, RunSpec
 
-Kind = Literal["answer", "compare", "localize", "stream", "run_many"]
+Kind = Literal["answer", "compare", "localize", "stream", "measure", "run_many", "check"]
 ManyResult = RunResult | RunError  # a result of "run_many"
 R = TypeVar("R")  # type of a request's result, or of each result of its stream
 
@@ -38,10 +38,12 @@ class RequestError(ValueError):
 class EngineRequest(Generic[R]):
     """One request, the same for every engine; it can be pickled.
 
-    kind: "answer" (Answer), "compare" (Comparison) and "localize" (Region) are for `call`; "stream" (StreamEvent) and
-    "run_many" (ManyResult) for `stream`. images: RGB; "localize" and "run_many" take one. config: of "run_many" only
-    max_new_tokens is read. regions: one per image, None for those to localize; empty: localize all. memory: whether
-    peak memory is measured. history: earlier questions about the same images and their answers. specs: of "run_many".
+    kind: "answer" (Answer), "compare" (Comparison) and "localize" (Region, or Localization if `explain`) are for
+    `call`; "stream" and "measure" (StreamEvent), "run_many" (ManyResult) and "check" (CheckReport) for `stream`.
+    images: RGB; "localize" and "run_many" take one, "check" none. config: of "run_many" only max_new_tokens and
+    short_answer are read. regions: one per image, None for those to localize; empty: localize all. memory: whether peak
+    memory is measured. with_baseline: of "measure", whether the baseline runs too. history: earlier questions about the
+    same images and their answers. specs: of "run_many". scenes: to draw for "check".
     """
 
     kind: Kind
@@ -50,8 +52,17 @@ class EngineRequest(Generic[R]):
     config: CropConfig = field(default_factory=CropConfig)
     regions: tuple[Region | None, ...] = ()
     memory: bool = True
+    with_baseline: bool = True
     history: tuple[tuple[str, str], ...] = ()
     specs: tuple[RunSpec, ...] = ()
+    scenes: int = 0
+    explain: bool = False
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """Images, question, config, regions, memory and history, as `CropEngine.compare` takes them."""
+        about = self.images, self.question, self.config
+        return *about, self.regions or None, self.memory, self.history
 
     @property
     def image(self) -> Image.Image:
@@ -67,6 +78,10 @@ class Engine(Protocol):
     @property
     def keeps_history(self) -> bool:
         """Whether the model reads earlier turns."""
+
+    @property
+    def short_answer_request(self) -> str:
+        """The sentence that asks the model for a short answer; "" where nothing has to."""
 
     def call(self, request: EngineRequest[R], /) -> R:
         """The result; ValueError with one sentence on failure."""
@@ -87,6 +102,11 @@ class EngineWrapper:
     def keeps_history(self) -> bool:
         """As `Engine`."""
         return self.engine.keeps_history
+
+    @property
+    def short_answer_request(self) -> str:
+        """As `Engine`."""
+        return self.engine.short_answer_request
 
     def call(self, request: EngineRequest[R], /) -> R:
         """As `Engine`."""

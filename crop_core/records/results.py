@@ -1,4 +1,4 @@
-"""Results of an engine: answers, comparisons and stream events; to and from JSON. No torch, no images."""
+"""Results of an engine: answers, comparisons and stream events; to and from JSON. No torch; JSON has no images."""
 
 from __future__ import annotations
 
@@ -6,55 +6,31 @@ import math
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from PIL import Image
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from crop_core.records.base import FINITE, Prose, Record, RecordError, Word, limit, null
 from crop_core.records.config import CropConfig
+from crop_core.records.cost import Cost
 from crop_core.records.region import Region
+from crop_core.records.timing import Measured
 from crop_core.records.trace import TokenTrace
+from crop_core.records.verdict import verdict
+from crop_core.records.views import ComparisonViews
 
-Amount = Annotated[float, limit(1e24)]
-Count = Annotated[int, limit(10**24)]
-
-
-class Cost(Record):
-    """Times in seconds, sizes in bytes, FLOPs in floating-point operations, of one answer on one device.
-
-    ttft_s (time to first token) contains localizer_s, encode_s, compression_s, scoring_s and prefill_s; total_s is the
-    whole answer. The baseline has no localizer, compression or scoring: zeros. kv_bytes: the exact KV cache after the
-    last token. weights_bytes and localizer_weights_bytes: parameters of the answering model and of the localizer.
-    peak_bytes: peak of activations and KV cache above the weights, measured by peak_method. flops: vision and
-    LLM prefill, without the localizer's localizer_flops.
-    """
-
-    device: Word
-    dtype: Word
-    ttft_s: Amount
-    total_s: Amount
-    new_tokens: Count
-    tokens_per_s: Amount
-    localizer_s: Amount
-    encode_s: Amount
-    compression_s: Amount
-    scoring_s: Amount
-    prefill_s: Amount
-    decode_s: Amount
-    kv_bytes: Count
-    weights_bytes: Count
-    localizer_weights_bytes: Count
-    peak_bytes: Count
-    peak_method: Word
-    flops: Count
-    localizer_flops: Count
-
-
-STAGES = ("localize", "baseline", "crop", "measure", "done")
+STAGES = ("localize", "baseline", "crop", "compare", "measure", "done")
 MAX_IMAGES = 9  # in an untrusted file
 LogProb = Annotated[float, limit(1e-3, -1e6)]  # nats; rounding may exceed 0
 Divergence = Annotated[float, limit(1e9, -1e-3)]  # nats
 Regions = Annotated[
     tuple[Region, ...], BeforeValidator(lambda given: (given,) if isinstance(given, (Region, dict)) else given)
 ]
+
+
+def _opened(given: Any) -> tuple[Image.Image, ...]:
+    """Images that are open; what a file has in their place is left out."""
+    several = given if isinstance(given, (list, tuple)) else ()
+    return tuple(several) if all(isinstance(each, Image.Image) for each in several) else ()
 
 
 class TokenProb(Record):
@@ -67,28 +43,39 @@ class TokenProb(Record):
     other_logprob: Annotated[LogProb | None, FINITE] = None
 
 
-class Answer(Record, keys="answer tokens cost", eq=False):
+class Answer(Record, keys="answer tokens cost cut", eq=False):
     """One answer: text, generated tokens, cost and traces of the visual tokens.
 
-    traces: one per image; a comparison's file holds them beside its answers.
+    cut: whether max_new_tokens ended it, and no end token; false in files of earlier versions. traces:
+    one per image; a comparison's file holds them beside its answers. method, budget, unknown_words and notices: as in
+    Comparison, of an answer that was asked for alone.
     """
 
     text: Annotated[Prose, Field(alias="answer")]
     tokens: Annotated[list[TokenProb], limit(10_000)]
     cost: Cost
     traces: Annotated[tuple[TokenTrace, ...], limit(MAX_IMAGES), Field(exclude=True)] = ()
+    cut: bool = False
+    notices: Annotated[list[Prose], limit(50), Field(exclude=True)] = field(default_factory=list)
+    unknown_words: Annotated[list[Word], limit(500), Field(exclude=True)] = field(default_factory=list)
+    method: Annotated[Word, Field(exclude=True)] = ""
+    budget: Annotated[Word, Field(exclude=True)] = ""
 
     @property
     def trace(self) -> TokenTrace:
         """Trace of the first image."""
         return self.traces[0]
 
+    def measured(self, measured: Measured) -> Answer:
+        """With what was measured of the pruned run, whose answer this is."""
+        return replace(self, cost=self.cost.measured(measured.crop, measured.peaks[1:]))
+
     def total(self, name: str) -> float:
         """A count of TokenTrace, such as "mean_tokens", summed over all images."""
         return sum(getattr(trace, name) for trace in self.traces)
 
     def to_json(self, with_trace: bool = True) -> dict[str, Any]:
-        """answer, tokens, cost and, if `with_trace`, the traces of the first image and of the others."""
+        """answer, tokens, cost, cut and, if `with_trace`, the traces of the first image and of the others."""
         first, *others = (trace.to_json() for trace in self.traces) if with_trace else (None,)
         return {**super().to_json(), **({"trace": first, "others": others} if with_trace else {})}
 
@@ -101,16 +88,19 @@ class Answer(Record, keys="answer tokens cost", eq=False):
 
 class Comparison(
     Record,
-    keys="question history image model device dtype method budget region tokens baseline crop same kl_first "
-    "unknown_words notices made trace others",
+    ComparisonViews,
+    keys="question history image model device dtype method budget region tokens:token_counts baseline crop same "
+    "verdict kl_first unknown_words unfamiliar notices made trace others",
     eq=False,
 ):
     """One question answered by the baseline, with all visual tokens, and with CROP.
 
     regions: one per image. kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget:
-    of the CROP run, as text. unknown_words: words of the question outside the model's vocabulary. notices: for the
-    user. history: earlier questions about the same images and their answers. made: date and
-    versions (`run_environment`); empty in files of earlier versions.
+    of the CROP run, as text. unknown_words: words of the question outside the model's vocabulary. unfamiliar: whether
+    an image is unlike those that the model was trained on, where its checkpoint can tell. notices: for
+    the user. history: earlier questions about the same images and their answers. made: date and versions
+    (`run_environment`); empty in files of earlier versions. images: those that it is about, RGB, where
+    `CropEngine.compare` made it.
 
     JSON holds the traces of the CROP run, first and others, for both answers: the baseline's are the same with nothing
     pruned.
@@ -128,8 +118,10 @@ class Comparison(
     budget: Word
     unknown_words: Annotated[list[Word], limit(500)] = field(default_factory=list)
     notices: Annotated[list[Prose], limit(50)] = field(default_factory=list)
+    unfamiliar: bool = False
     history: Annotated[list[tuple[Prose, Prose]], limit(100)] = field(default_factory=list)
     made: Annotated[dict[Word, Word], limit(20)] = field(default_factory=dict)
+    images: Annotated[tuple[Image.Image, ...], PlainValidator(_opened), Field(exclude=True)] = ()
     first: InitVar[Annotated[TokenTrace | None, Field(validation_alias="trace")]] = None
     rest: InitVar[Annotated[list[TokenTrace], Field(validation_alias="others"), limit(MAX_IMAGES - 1)]] = ()
 
@@ -146,6 +138,11 @@ class Comparison(
                 f"Every image needs a region and a trace of each run, not {counts[0]}, {counts[1]} and {counts[2]}."
             )
 
+    def __repr__(self) -> str:
+        """The question and both answers; the whole takes pages."""
+        answers = f"baseline={self.baseline.text!r}, crop={self.crop.text!r}"
+        return f"Comparison(question={self.question!r}, {answers}, method={self.method!r}, budget={self.budget!r}, ...)"
+
     @property
     def region(self) -> Region:
         """Region in the first image."""
@@ -157,14 +154,38 @@ class Comparison(
         return self.baseline.text == self.crop.text
 
     @property
+    def verdict(self) -> str:
+        """Tone of the verdict, as `crop_core.records.verdict` says: same, less_sure, changed or guess."""
+        return verdict(self)
+
+    def measured(self, measured: Measured) -> Comparison:
+        """With what was measured of both runs."""
+        cost = self.baseline.cost.measured(measured.baseline, measured.peaks[:1])
+        return replace(self, baseline=replace(self.baseline, cost=cost), crop=self.crop.measured(measured))
+
+    @property
+    def same_words(self) -> tuple[int, int]:
+        """Words that both answers begin with, and words of the longer one."""
+        answers = self.baseline.text.split(), self.crop.text.split()
+        differ = [one != other for one, other in zip(*answers, strict=False)]
+        return (differ.index(True) if True in differ else len(differ)), max(map(len, answers))
+
+    @property
     def image(self) -> dict[str, int]:
         """Size of the first image in pixels."""
         return dict(zip(("width", "height"), self.trace.image_size, strict=True))
 
     @property
-    def tokens(self) -> dict[str, float]:
-        """Visual tokens of all images: from the encoder, into the LLM, mean per layer, in the last layer."""
-        names = {"visual": "visual_tokens", "after_plc": "input_tokens", "mean_per_layer": "mean_tokens"}
+    def token_counts(self) -> dict[str, float]:
+        """Visual tokens of all images: from the encoder, padding among them, into the LLM, mean per layer, in the last
+        layer.
+        """
+        names = {
+            "visual": "visual_tokens",
+            "padding": "padding_tokens",
+            "after_plc": "input_tokens",
+            "mean_per_layer": "mean_tokens",
+        }
         return {key: self.crop.total(name) for key, name in {**names, "final": "final_tokens"}.items()}
 
     @property
@@ -189,18 +210,18 @@ class RunSpec:
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """Result of a RunSpec. chance: its probability (0..1) of the whole answer of the baseline.
+    """Result of a RunSpec. answer_probability: its probability (0..1) of the whole answer of the baseline.
 
     same: whether it gives that answer. kl_first: KL(baseline || this run) of the first token, nats. localizer_s and
-    localizer_flops: of the localizer, not included in the other figures. Times are of one run without warm-up,
-    including image encoding. model, device, dtype, made: as in Comparison.
+    localizer_flops (None: not counted): of the localizer, not included in the other figures. Times are of one run
+    without warm-up, including image encoding. model, device, dtype, made: as in Comparison.
     """
 
     name: str
     method: str
     text: str
     same: bool
-    chance: float
+    answer_probability: float
     kl_first: float
     region: Region
     trace: TokenTrace
@@ -208,7 +229,7 @@ class RunResult:
     kv_bytes: int
     flops: int
     localizer_s: float = 0.0
-    localizer_flops: int = 0
+    localizer_flops: int | None = 0
     model: str = ""
     device: str = ""
     dtype: str = ""
@@ -227,13 +248,14 @@ class RunError:
 @dataclass(frozen=True, eq=False)
 class StreamEvent:
     """One step of a stream. stage: one of STAGES, in progress. text: the whole answer of that stage so far.
-    regions: one per image, empty before they are known.
+    regions: one per image, empty before they are known. measured: of the stage "measure", what is measured so far.
     """
 
     stage: str
     text: str = ""
     regions: tuple[Region, ...] = ()
     comparison: Comparison | None = None
+    measured: Measured | None = None
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, FiniteFloat
+from pydantic import Field, FiniteFloat, computed_field
 
 from crop_core.records.base import Array, Record, RecordError, limit, null
+from crop_core.records.explanation import Explanation
 from crop_core.records.region import Region, Side
 
 MAX_TOKENS, MAX_LAYERS, MAX_CUTS, MAX_PIXEL = 20_000, 512, 64, 100_000  # in an untrusted file
@@ -22,6 +23,8 @@ Floats = NDArray[np.float64]
 Index = Annotated[Ints, Array(np.int64, int, -1, MAX_TOKENS - 1)]
 Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
 Pixel = Annotated[float, limit(2 * MAX_PIXEL, -MAX_PIXEL)]
+PADDING, UNPLACED = -1, -2  # rings of tokens beside the image, and of those without a position (such as newline tokens)
+SLIVER = 1e-6  # of a token's side: rounding puts no more of it on the image
 
 
 class TraceError(RecordError):
@@ -54,7 +57,7 @@ class PruneStep(Record, error=TraceError, eq=False):
 class TokenTrace(
     Record,
     error=TraceError,
-    keys="image_size visible region boxes in_region group ring layers steps view",
+    keys="image_size visible region boxes in_region group ring layers steps view padding explanation",
     eq=False,
 ):
     """Trace of the N visual tokens of one image in one run.
@@ -64,7 +67,8 @@ class TokenTrace(
     LLM input token 0..M-1 that each token went into, -1 if it was dropped before the LLM. ring: (N,) int, 0 = the
     region (all 0 where nothing was compressed), 1.. = rings from near to far. steps: the cuts inside the LLM, by rising
     layer. view: (N,) int, the grid of each token for models with several views (0 an overview, 1 its tiles), -1 for
-    tokens without a position; None stands for all 0. Raises TraceError for inconsistent arrays.
+    tokens without a position; None stands for all 0. explanation: how the region came about, None where it was drawn or
+    the file is of an earlier version. Raises TraceError for inconsistent arrays.
     """
 
     image_size: tuple[Side, Side]
@@ -77,6 +81,7 @@ class TokenTrace(
     layers: Annotated[int, limit(MAX_LAYERS, 1)]
     steps: Annotated[list[PruneStep], limit(MAX_CUTS)] = field(default_factory=list)
     view: Annotated[Ints, Array(np.int64, int, -1, 8), null(None)] = None  # type: ignore[assignment]
+    explanation: Explanation | None = None
 
     def __post_init__(self) -> None:
         count = len(self.group)
@@ -105,6 +110,41 @@ class TokenTrace(
                 )
             alive, layer = np.zeros_like(alive), step.layer
             alive[step.kept] = True
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def padding(self) -> Annotated[NDArray[np.bool_], Array(np.bool_, bool, 0, 1)]:
+        """(N,) whether a token lies beside the image: it has a position, and no pixel of it is on the image."""
+        start, end = self.boxes[:, :2], self.boxes[:, 2:]
+        inside = np.minimum(end, self.image_size) - np.maximum(start, 0.0)  # (N, 2) px of each side on the image
+        placed = np.asarray(np.isfinite(self.boxes).all(axis=1))
+        return placed & ~np.asarray((inside > SLIVER * (end - start)).all(axis=1))
+
+    @property
+    def on_image(self) -> NDArray[np.bool_]:
+        """(N,) whether a token shows part of the image: it is no padding, and has a position, unlike newline tokens."""
+        placed = np.asarray(np.isfinite(self.boxes).all(axis=1))
+        return placed & ~self.padding
+
+    @property
+    def shown_ring(self) -> Ints:
+        """(N,) `ring`; PADDING or UNPLACED for tokens that show no part of the image, whatever they are pooled with."""
+        beside = np.where(self.padding, PADDING, UNPLACED)
+        return np.where(self.on_image, self.ring, beside)
+
+    @property
+    def input_ring(self) -> Ints:
+        """(M,) ring of each LLM input token: the nearest of its members that show part of the image, if any does."""
+        best = np.full(self.input_tokens, UNPLACED, dtype=np.int64)
+        order = [UNPLACED, PADDING, *sorted(set(self.shown_ring[self.on_image].tolist()), reverse=True)]
+        for ring in order:  # from the weakest to the strongest
+            best[self.group[(self.shown_ring == ring) & (self.group >= 0)]] = ring
+        return best
+
+    @property
+    def padding_tokens(self) -> int:
+        """Number of the N tokens that are padding."""
+        return int(self.padding.sum())
 
     @property
     def visual_tokens(self) -> int:
@@ -158,16 +198,17 @@ class TokenTrace(
         return np.where(self.group < 0, missing, values[self.group]).astype(values.dtype)
 
 
-def region_notices(traces: Sequence[TokenTrace]) -> list[str]:
+def region_notices(traces: Sequence[TokenTrace], budget: object = None) -> list[str]:
     """Notices of easily misread runs: nothing pruned, region tokens lost, region not visible to the model.
 
-    traces: one per image.
+    traces: one per image. budget: in words, if there is one.
     """
     notices = []
     total = sum(trace.visual_tokens for trace in traces)
     if sum(trace.mean_tokens for trace in traces) >= total:
         notices.append(
-            f"Nothing was pruned: these settings keep all {total} visual tokens in every layer, so there is no saving."
+            f"Nothing was pruned: {f'a budget of {budget} keeps' if budget else 'these settings keep'} all {total} "
+            "visual tokens in every layer, so there is no saving."
         )
     for number, trace in enumerate(traces, 1):
         which = f"Image {number}: " if len(traces) > 1 else ""

@@ -32,7 +32,7 @@ def short_answers():
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory):
+def command(tmp_path_factory):
     """The command line of a small sweep: three questions of one's own and one about a broken image."""
     folder = tmp_path_factory.mktemp("bench")
     rows = []
@@ -50,61 +50,63 @@ def asked(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def out(asked, tmp_path_factory):
+def out(command, tmp_path_factory):
     folder = tmp_path_factory.mktemp("out")
     assert (
-        main([*asked, "--methods", "crop,random", "--budgets", "24,50%", "--seeds", "0,1", "--out", str(folder)]) == 0
+        main([*command, "--methods", "crop,random", "--budgets", "24,50%", "--seeds", "0,1", "--out", str(folder)]) == 0
     )
     return folder
 
 
 def test_records_summary_and_report_are_written(out):
     frame = store.read(out)
-    names = {"all tokens", "blind", "crop 24", "crop 50%", "random 24", "random 50%"}
+    names = {"baseline", "blind", "crop 24", "crop 50%", "random 24", "random 50%"}
     assert set(frame["trial"]) == names | {"random 24, seed 1", "random 50%, seed 1"}
     assert set(frame["example"]) == {"0", "1", "2"} and len(frame) == 24
-    told = json.loads((out / "summary.json").read_text())
-    assert told["questions"] == 3
-    assert {run["name"]: run["seeds"] for run in told["runs"]}["random 24"] == 2
-    assert told["sweep"]["dataset"] == "files" and told["sweep"]["precision"] == "float32"
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["questions"] == 3
+    assert {run["name"]: run["seeds"] for run in summary["runs"]}["random 24"] == 2
+    assert summary["sweep"]["dataset"] == "files" and summary["sweep"]["precision"] == "float32"
     page = (out / "report.html").read_text()
     assert "<table" in page and "CROP 24" in page
     assert not list(out.glob("part-*"))
 
 
-def test_it_goes_on_and_more_can_be_added(asked, out, capsys):
+def test_it_goes_on_and_more_can_be_added(command, out, capsys):
     sessions = len(store.facts(out)["sessions"])
-    assert main([*asked, "--methods", "fastv", "--budgets", "24", "--out", str(out)]) == 0
-    said = capsys.readouterr()
-    assert "of the questions, 1 skipped (9: " in said.err and "broken.png" in said.err
-    assert "FastV 24" in said.out and "CROP 24" in said.out, "what was measured before is in the report too"
+    assert main([*command, "--methods", "fastv", "--budgets", "24", "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "of the questions, 1 skipped (9: " in printed.err and "broken.png" in printed.err
+    assert "FastV 24" in printed.out and "CROP 24" in printed.out, "what was measured before is in the report too"
     assert len(store.facts(out)["sessions"]) == sessions + 1
     assert len(store.read(out)) == 27
 
 
-def test_another_model_or_precision_is_not_put_beside(asked, out, refused):
-    elsewhere = [*asked[: asked.index("--model")], "--model", "crop-tiny", "--localizer", "self", "--out", str(out)]
+def test_another_model_or_precision_is_not_put_beside(command, out, refused):
+    elsewhere = [*command[: command.index("--model")], "--model", "crop-tiny", "--localizer", "self", "--out", str(out)]
     assert "are of the model" in refused(*elsewhere)
-    assert "are of the precision 'float32', not 'bfloat16'" in refused(*asked, "--dtype", "bfloat16", "--out", str(out))
-    assert "are of the metric" in refused(*asked, "--metric", "contains", "--out", str(out))
+    assert "are of the precision 'float32', not 'bfloat16'" in refused(
+        *command, "--dtype", "bfloat16", "--out", str(out)
+    )
+    assert "are of the metric" in refused(*command, "--metric", "contains", "--out", str(out))
 
 
-def test_the_whole_image_can_be_the_region(asked, tmp_path):
+def test_the_whole_image_can_be_the_region(command, tmp_path):
     options = ["--localizer", "whole", "--methods", "region", "--budgets", "24", "--limit", "1", "--out", str(tmp_path)]
-    assert main([*asked[: asked.index("--localizer")], *options]) == 0
+    assert main([*command[: command.index("--localizer")], *options]) == 0
     assert store.facts(tmp_path)["localizer"] == "whole"
     row = store.read(tmp_path).set_index("trial").loc["region 24"]
     assert (row.x0, row.y0, row.x1, row.y1) == (0, 0, 7, 7) and row.mean_tokens <= 24
 
 
-def test_an_interrupt_says_how_to_go_on(asked, tmp_path, monkeypatch, capsys):
+def test_an_interrupt_says_how_to_go_on(command, tmp_path, monkeypatch, capsys):
     def interrupted(*given):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bench, "sweep", interrupted)
-    assert main([*asked, "--out", str(tmp_path / "new")]) == 130
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith(
+    assert main([*command, "--out", str(tmp_path / "new")]) == 130
+    printed = capsys.readouterr().err.splitlines()[-1]
+    assert printed.startswith(
         f"crop_core: Interrupted; what was answered is in '{tmp_path / 'new'}', and the same command"
     )
 
@@ -126,7 +128,7 @@ def refused(capsys):
     return run
 
 
-def test_bad_input_is_one_sentence(asked, tmp_path, refused):
+def test_bad_input_is_one_sentence(command, tmp_path, refused):
     assert "'corp' is not known" in refused("bench", "--methods", "corp")
     assert "no method" in refused("bench", "--methods", ",")
     assert "'many' is neither" in refused("bench", "--budgets", "64,many")
@@ -135,6 +137,38 @@ def test_bad_input_is_one_sentence(asked, tmp_path, refused):
     assert "'moon' is not known" in refused("bench", "moon")
     assert "--path" in refused("bench", "pope")
     assert "limit" in refused("bench", "--limit", "0")
-    assert "no model 'gpt'" in refused(*asked, "--model", "gpt", "--out", str(tmp_path / "a"))
-    assert "nowhere" in refused(*asked, "--device", "nowhere", "--out", str(tmp_path / "b"))
-    assert "give 1 to 64" in refused(*asked, "--budgets", "65", "--out", str(tmp_path / "c"))
+    assert "no model 'gpt'" in refused(*command, "--model", "gpt", "--out", str(tmp_path / "a"))
+    assert "nowhere" in refused(*command, "--device", "nowhere", "--out", str(tmp_path / "b"))
+    assert "--no-score" in refused(*command, "--metric", "exact", "--no-score")
+    assert "--boxes" in refused("bench", "pope", "--path", str(tmp_path), "--boxes", "xywh")
+    (tmp_path / "hidden.csv").write_text("image;question;answer\na.png;what?;\n")
+    hidden = refused("bench", "files", "--path", str(tmp_path / "hidden.csv"))
+    assert "have no answers to score" in hidden and "--no-score to keep the replies" in hidden
+
+
+def test_a_large_budget_keeps_every_token_and_the_report_says_of_how_many(command, tmp_path, capsys):
+    plan = ["--methods", "crop,fastv", "--budgets", "65,24", "--limit", "2", "--out", str(tmp_path)]
+    assert main([*command, *plan]) == 0
+    rows = store.read(tmp_path).query("trial in ['crop 65', 'fastv 65']")
+    assert len(rows) == 4 and set(rows["mean_tokens"]) == {64} and rows["same"].all() and not rows["kl_first"].any()
+    out, err = capsys.readouterr()
+    sentence = "At 65 tokens, 2 of 2 questions are about images of no more visual tokens than that; nothing was pruned"
+    assert sentence in out and sentence in (tmp_path / "report.html").read_text()
+    assert "crop_core: 2 questions about 2 images from '" in err
+
+
+def test_replies_without_scores(command, tmp_path, capsys):
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    Image.new("RGB", (90, 60), "red").save(folder / "a.png")
+    (folder / "rows.csv").write_text("Image;Question\na.png;what is it ?\n")
+    out = tmp_path / "out"
+    options = ["--no-score", "--methods", "crop", "--budgets", "24", "--out", str(out)]
+    here = [str(folder) if each.endswith("rows.jsonl") else each for each in command]
+    for _ in range(2):  # the second finds everything answered
+        assert main([*here, *options]) == 0
+        assert "Not scored; the replies are in" in capsys.readouterr().out
+    replies = json.loads((out / "submissions/crop-24/answers.json").read_text())
+    row = store.read(out).set_index("trial").loc["crop 24"]
+    assert replies == [{"id": "row 1", "answer": row.reply}] and row.score != row.score
+    assert not (out / "report.html").exists()

@@ -23,8 +23,9 @@ QUESTION = "what is left of the dog?"
 class Double:
     """Stands in for CropEngine: remembers what it was given and returns a hand-made comparison."""
 
+    keeps_history = True
     loaded: dict[str, Any]
-    asked: tuple[Any, ...]
+    request: tuple[Any, ...]
     whole: list[tuple[Any, ...]]
 
     @classmethod
@@ -41,12 +42,12 @@ class Double:
         cls, images: list[Image.Image], question: str, config: CropConfig, regions: Any, history: Any = ()
     ) -> Comparison:
         image, region = images[0], regions[0]
-        cls.asked = (image, question, config, region)
+        cls.request = (image, question, config, region)
         cls.whole.append((len(images), question, regions, list(history)))
         assert config.budget is not None
         config.budget.tokens(576)
-        told = {"unknown_words": ["xylophone"], "notices": ["A notice."], "method": config.method}
-        return fake_records.comparison(question, image.size, region, **told)
+        content = {"unknown_words": ["xylophone"], "notices": ["A notice."], "method": config.method}
+        return fake_records.comparison(question, image.size, region, **content)
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_ask_prints_both_answers_and_costs(
     assert "columns 2-4, rows 1-3" in lines["Region"]
     assert "xylophone" in out
     assert "A notice." in out
-    opened, question, config, region = double.asked
+    opened, question, config, region = double.request
     assert (opened.size, question, config, region) == ((320, 160), QUESTION, CropConfig(), None)
     assert double.loaded == {}
 
@@ -124,17 +125,17 @@ def test_json_to_standard_output_is_all_there_is(
     assert main(["ask", image, QUESTION, "--json", "-"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    told = json.loads(out)
+    content = json.loads(out)
     documented = {
         "question", "image", "model", "device", "dtype", "region", "tokens", "baseline", "crop", "trace",
     }  # fmt: skip
-    assert documented <= set(told)
-    assert told["image"] == {"width": 320, "height": 160}
-    assert {"grid", "box", "source", "confidence"} <= set(told["region"])
-    assert {"visual", "after_plc", "mean_per_layer"} <= set(told["tokens"])
-    assert {"answer", "cost"} <= set(told["baseline"])
-    assert {"answer", "cost"} <= set(told["crop"])
-    assert Comparison.from_json(told).to_json() == told
+    assert documented <= set(content)
+    assert content["image"] == {"width": 320, "height": 160}
+    assert {"grid", "box", "source", "confidence"} <= set(content["region"])
+    assert {"visual", "after_plc", "mean_per_layer"} <= set(content["tokens"])
+    assert {"answer", "cost"} <= set(content["baseline"])
+    assert {"answer", "cost"} <= set(content["crop"])
+    assert Comparison.from_json(content).to_json() == content
 
 
 def test_json_to_a_file_comes_besides_the_table(
@@ -178,7 +179,7 @@ def test_the_json_is_strict_and_plain_ascii(
 )
 def test_a_budget_is_a_number_or_a_share(budget: str, expected: Budget, double: type[Double], image: str) -> None:
     assert main(["ask", image, QUESTION, "--budget", budget]) == 0
-    given = double.asked[2].budget
+    given = double.request[2].budget
     assert given.mean_tokens == expected.mean_tokens
     assert given.share == pytest.approx(expected.share)
 
@@ -189,19 +190,20 @@ def test_method_repeats_and_models_are_passed_on(double: type[Double], image: st
     assert double.loaded == {
         "model": "a/b", "localizer": "c", "device": "auto", "dtype": "float32", "quantize": "8bit"
     }  # fmt: skip
-    assert double.asked[2].method == "ilp"
-    assert double.asked[2].repeats == 3
+    assert double.request[2].method == "ilp"
+    assert double.request[2].repeats == 3
 
 
 def test_a_region_of_ones_own_needs_no_localizer(double: type[Double], image: str) -> None:
-    assert main(["ask", image, QUESTION, "--box", "40, 20,120.5,79"]) == 0
-    assert double.loaded == {"localizer": None}
-    assert double.asked[3].grid == (1, 1, 3, 3)
-    assert double.asked[3].source == "drawn"
+    for box in ("40, 20,120.5,79", "[40, 20, 120.5, 79]", "(40 20 120.5 79)", "40,20,120.5,79"):
+        assert main(["ask", image, QUESTION, "--box", box]) == 0
+        assert double.loaded == {"localizer": None}
+        assert double.request[3].grid == (1, 1, 3, 3)
+        assert double.request[3].source == "drawn"
     assert main(["ask", image, QUESTION, "--localizer", "whole"]) == 0
     assert double.loaded == {"localizer": None}
-    assert double.asked[3].is_whole
-    assert double.asked[3].source == "whole"
+    assert double.request[3].is_whole
+    assert double.request[3].source == "whole"
 
 
 def test_several_images_and_further_questions(
@@ -215,7 +217,7 @@ def test_several_images_and_further_questions(
     assert (images, first, then, before) == (2, QUESTION, "and right?", [])
     assert regions[0].grid == (0, 0, 0, 0) and regions[1] is None and again == regions
     assert history == [(QUESTION, "rabbit")], "the answer with every token"
-    assert double.asked[2].ilp.evict
+    assert double.request[2].ilp.evict
     assert double.loaded == {}, "the second image has no box, so that the localizer is needed"
     assert capsys.readouterr().out.count("Verdict") == 2
 
@@ -230,8 +232,9 @@ def test_a_further_question_is_checked_before_a_model_loads(double: type[Double]
 
 def test_two_methods_can_be_joined(double: type[Double], image: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", image, QUESTION, "--method", "random+dart"]) == 0
-    assert (double.loaded, double.asked[2].method) == ({"localizer": None}, "random+dart")
-    assert capsys.readouterr().out.count("Random + DART") == 2
+    assert (double.loaded, double.request[2].method) == ({"localizer": None}, "random+dart")
+    out = capsys.readouterr().out
+    assert out.count("Random + DART") == 3 and "Random + DART reads no region" in out
 
 
 def test_a_method_that_reads_no_region_needs_no_localizer(
@@ -239,8 +242,9 @@ def test_a_method_that_reads_no_region_needs_no_localizer(
 ) -> None:
     assert main(["ask", image, QUESTION, "--method", "random", "--seed", "7"]) == 0
     assert double.loaded == {"localizer": None}
-    assert (double.asked[2].method, double.asked[2].seed, double.asked[3]) == ("random", 7, None)
-    assert capsys.readouterr().out.count("Random") == 2
+    assert (double.request[2].method, double.request[2].seed, double.request[3]) == ("random", 7, None)
+    out = capsys.readouterr().out
+    assert out.count("Random") == 3 and "Random reads no region" in out and "columns" not in out
 
 
 @pytest.mark.parametrize(
@@ -249,7 +253,8 @@ def test_a_method_that_reads_no_region_needs_no_localizer(
         (["--budget", "0"], "0 tokens"),
         (["--budget", "-5"], "budget"),
         (["--budget=-5"], "-5 tokens"),
-        (["--budget", "577"], "576"),
+        (["--budget", "0.1%"], "at least 1"),
+        (["--budget", "-5%"], "-5 %"),
         (["--budget", "0%"], "0 %"),
         (["--budget", "101%"], "101 %"),
         (["--budget", "many"], "many"),
@@ -260,6 +265,10 @@ def test_a_method_that_reads_no_region_needs_no_localizer(
         (["--box", "10,10,10,90"], "empty"),
         (["--box", "0,0,321,160"], "outside the image"),
         (["--box=-5,0,100,100"], "outside the image"),
+        (["--box", "-5,0,100,100"], "The box (-5, 0, 100, 100) lies outside the image, which is 320 pixels wide"),
+        (["--box", "-.5 0 1 1"], "outside the image"),
+        (["--box", "0.1,0.2,0.5,0.6"], "in pixels of the image, which is 320 x 160, not as shares of it"),
+        (["--box", "[1, 2, 3]"], "four numbers"),
         (["--box", "nan,0,1,1"], "four numbers"),
         (["--method", "fastest"], "fastest"),
         (["--method", "fastv+plc"], "or join one of plc, random"),
@@ -268,6 +277,8 @@ def test_a_method_that_reads_no_region_needs_no_localizer(
         (["--quantize", "2bit"], "2bit"),
         (["--repeats", "0"], "repeats"),
         (["--seed=-1"], "seed is -1"),
+        (["--max-new-tokens", "0"], "max_new_tokens is 0; give 1 to 10000"),
+        (["--max-new-tokens", "few"], "few"),
         (["--repeats", "x"], "repeats"),
         (["--model", "nothing"], "no model"),
         (["--json", "no/such/folder/a.json"], "cannot be written"),
@@ -306,20 +317,22 @@ def test_the_whole_way_with_real_models(
     folders: list[str], image: str, capsys: pytest.CaptureFixture[str], refused: Any
 ) -> None:
     assert main(["ask", image, QUESTION, "--json", "-", "--budget", "50%", "--repeats", "1", *folders]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["question"] == QUESTION
-    assert told["image"] == {"width": 320, "height": 160}
-    assert told["tokens"]["visual"] == 64
-    assert told["tokens"]["mean_per_layer"] <= 32
-    assert told["region"]["source"] == "predicted"
-    assert 0 < told["region"]["confidence"] <= 1
-    assert told["crop"]["cost"]["localizer_s"] > 0
-    assert Comparison.from_json(told).to_json() == told
+    content = json.loads(capsys.readouterr().out)
+    assert content["question"] == QUESTION
+    assert content["image"] == {"width": 320, "height": 160}
+    assert content["tokens"]["visual"] == 64
+    assert content["tokens"]["mean_per_layer"] <= 32
+    assert content["region"]["source"] == "predicted"
+    assert 0 < content["region"]["confidence"] <= 1
+    assert content["crop"]["cost"]["localizer_s"] > 0
+    assert Comparison.from_json(content).to_json() == content
 
     assert main(["ask", image, QUESTION, "--box", "0,0,160,160", "--budget", "20", "--repeats", "1", *folders]) == 0
     assert "columns 0-3, rows 0-7" in capsys.readouterr().out
 
-    assert "64" in refused("ask", image, QUESTION, "--budget", "65", *folders)
+    assert main(["ask", image, QUESTION, "--budget", "65", "--repeats", "1", *folders]) == 0
+    assert "Note: Nothing was pruned: a budget of 65 tokens keeps all 64 visual tokens" in capsys.readouterr().out
+
     assert "out of reach" in refused("ask", image, QUESTION, "--method", "ilp", "--budget", "2", *folders)
     assert "dtype" in refused("ask", image, QUESTION, "--dtype", "float7", *folders)
     assert "device" in refused("ask", image, QUESTION, "--device", "abacus", *folders)

@@ -87,7 +87,7 @@ def test_old_options_are_not_in_the_help(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit):
         main(["ask", "--help"])
     out = capsys.readouterr().out
-    assert "--localizer NAME|self|none|whole" in out and "--with-image" in out
+    assert "--localizer NAME|auto|self|text|none|whole" in out and "--with-image" in out
     assert "--locator" not in out and "--with-picture" not in out and "grid" not in out
     assert ask.EXAMPLE in out
 
@@ -131,7 +131,7 @@ def test_benchmark_folders_go_on() -> None:
     pytest.importorskip("pandas")
     folder = ROOT / "benchmarks" / "results"
     frame = store.read(folder)
-    assert set(frame["region"]) == {"found", "needed", "elsewhere", "self"}
+    assert set(frame["region"]) == {"predicted", "reference", "random", "self"}
     names = {Trial("crop", "64", region=region).name for region in set(frame["region"])} | {Trial().name}
     assert names <= set(frame["trial"])
     facts = store.facts(folder)

@@ -10,6 +10,7 @@ from benchmarks import region_quality as bench
 from crop_core.cli.main import main
 from crop_core.localize import GridVlmLocalizer
 from crop_core.models import load
+from crop_core.train.localizer.trainer import Trainer
 from crop_core.train.world.held_out import held_out
 from tests.support import checkpoints
 
@@ -30,8 +31,8 @@ def world(items, tmp_path_factory):
     for number, item in enumerate(items):
         image, question = item.scene.image, item.question
         image.save(folder / f"{number}.png")
-        told = {"image": f"{number}.png", "question": question.text, "kind": question.kind}
-        rows.append({**told, "boxes": [question.box(*image.size)]})
+        content = {"image": f"{number}.png", "question": question.text, "kind": question.kind}
+        rows.append({**content, "boxes": [question.box(*image.size)]})
     file = folder / "world.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
     return file
@@ -39,18 +40,18 @@ def world(items, tmp_path_factory):
 
 def test_the_bundled_locator_has_the_figures_of_the_benchmark(items, world, capsys):
     assert main(["localizer", "eval", LOCATOR, str(world), "--device", "cpu", "--json", "-"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["model"], told["device"], told["dtype"]) == (LOCATOR, "cpu", "torch.float32")
+    content = json.loads(capsys.readouterr().out)
+    assert (content["model"], content["device"], content["dtype"]) == (LOCATOR, "cpu", "torch.float32")
     finder = GridVlmLocalizer(load(LOCATOR, "cpu"))
-    found = pd.DataFrame({"kind": [item.question.kind for item in items], "everything": False, "confidence": 0.5})
-    found[bench.REGION] = [finder.localize_region(item.scene.image, item.question.text).grid for item in items]
-    found[bench.NEEDED] = [item.region.grid for item in items]
-    wanted = bench.summary(found)
+    result = pd.DataFrame({"kind": [item.question.kind for item in items], "everything": False, "confidence": 0.5})
+    result[bench.REGION] = [finder.localize_region(item.scene.image, item.question.text).grid for item in items]
+    result[bench.NEEDED] = [item.region.grid for item in items]
+    wanted = bench.summary(result)
     for kind, figures in {"all": wanted, **wanted["by_kind"]}.items():
-        assert told["figures"][kind]["iou"] == pytest.approx(figures["iou"], abs=1e-12)
-        assert told["figures"][kind]["coverage"] == pytest.approx(figures["coverage"], abs=1e-12)
-    assert set(told["figures"]) == {"all", *wanted["by_kind"]}
-    assert told["figures"]["all"]["questions"] == len(items)
+        assert content["figures"][kind]["iou"] == pytest.approx(figures["iou"], abs=1e-12)
+        assert content["figures"][kind]["coverage"] == pytest.approx(figures["coverage"], abs=1e-12)
+    assert set(content["figures"]) == {"all", *wanted["by_kind"]}
+    assert content["figures"]["all"]["questions"] == len(items)
 
 
 def test_a_limit_and_a_table(world, capsys):
@@ -83,25 +84,64 @@ def test_train_then_eval(base, squares, tmp_path, capsys):
     out = tmp_path / "mine"
     quick = "--steps 30 --batch 4 --rate 1e-2 --dropout 0 --held-out 0.25 --eval-every 20 --device cpu --checkpointing"
     assert main(["localizer", "train", str(squares), "--model", base, "--out", str(out), *quick.split()]) == 0
-    said = capsys.readouterr()
-    assert f"Saved as {out}" in said.out
-    assert "of the rows, 1 skipped (line 25: '{broken' is no JSON" in said.err
-    assert "step 20: mean IoU" in said.err
+    printed = capsys.readouterr()
+    assert f"Saved as {out}" in printed.out
+    assert "of the rows, 1 skipped (line 25: '{broken' is no JSON" in printed.err
+    assert "step 20: mean IoU" in printed.err
     assert main(["localizer", "eval", str(out), str(squares), "--json", str(tmp_path / "f.json")]) == 0
     figures = json.loads((tmp_path / "f.json").read_text())["figures"]["all"]
     assert figures["questions"] == 24
     assert figures["iou"] > 0.9
 
 
+def test_an_interrupt_says_what_was_kept_and_how_to_go_on(base, squares, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "mine"
+    quick = "--steps 4 --batch 2 --held-out 0.25 --device cpu --save-every 2"
+    command = ["localizer", "train", str(squares), "--model", base, "--out", str(out), *quick.split()]
+    update, said = Trainer._update, []
+
+    def interrupted_at(step):
+        def run(trainer):
+            if trainer.step == step:
+                raise KeyboardInterrupt
+            update(trainer)
+
+        return run
+
+    for step in (1, 3):
+        monkeypatch.setattr(Trainer, "_update", interrupted_at(step))
+        assert main(command) == 130
+        said.append(capsys.readouterr().err.splitlines()[-1])
+    state = out.with_name("mine.training.pt")
+    assert said == [
+        "crop_core: Interrupted; no checkpoint was saved yet (--save-every); the same command begins again.",
+        f"crop_core: Interrupted; the first 2 steps are kept in '{state}', and the same command goes on from there.",
+    ]
+    monkeypatch.setattr(Trainer, "_update", update)
+    assert main(command) == 0
+    assert "in the last of 4 steps" in capsys.readouterr().out and not state.exists()
+
+
+def test_boxes_that_are_no_pixels(squares, tmp_path, refused):
+    shares = tmp_path / "shares.jsonl"
+    train = ("localizer", "train", str(shares), "--images", str(squares.parent), "--model", "gpt", "--out", "x")
+    rows = [json.loads(line) for line in squares.read_text().splitlines()[:24]]
+    rows = [{**row, "boxes": [[value / 64 for value in row["boxes"][0]]]} for row in rows]
+    shares.write_text("\n".join(map(json.dumps, rows)))
+    told = refused(*train)
+    assert "24 skipped (line 1: box [0, 0, 0.5, 1] in 64 x 64 is less than a pixel" in told and "--boxes shares" in told
+    assert "no model 'gpt'" in refused(*train, "--boxes", "shares")
+
+
 def test_eval_of_where_a_model_looks_itself(base, squares, capsys):
     assert main(["localizer", "eval", base, str(squares), "--self", "--device", "cpu", "--json", "-"]) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)["figures"]["all"]["questions"] == 24
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["figures"]["all"]["questions"] == 24
 
 
 @pytest.fixture
 def refused(capsys):
-    """Run a command line that is refused, and return its one sentence."""
+    """Run a command line that is refused, and return its one sentence; another may say before what was read."""
 
     def run(*arguments):
         try:
@@ -109,8 +149,10 @@ def refused(capsys):
         except SystemExit as exit:
             code = exit.code
         out, err = capsys.readouterr()
-        assert (code, out, err.count("\n")) == (2, "", 1)
-        return err
+        *read, sentence = err.splitlines()
+        assert (code, out) == (2, "")
+        assert len(read) <= 1 and all(" from '" in line for line in read)
+        return sentence
 
     return run
 

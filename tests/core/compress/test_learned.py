@@ -61,10 +61,10 @@ def test_the_attention_by_hand():
     queries.key.weight.copy_(torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
     queries.value.weight.copy_(torch.tensor([[0.0, 1.0]]))
     queries.out.weight.copy_(torch.tensor([[1.0], [0.0]]))
-    found = queries(tokens, homes)
+    result = queries(tokens, homes)
     own = [0.8451 * 0.6, 0.1549 * 2 + 0.8451 * 0.8]
-    assert found[0].tolist() == [3, 0], "the anchor stays as it is"
-    assert found[1].tolist() == pytest.approx([own[0] + 1.1752, own[1]], abs=2e-4)
+    assert result[0].tolist() == [3, 0], "the anchor stays as it is"
+    assert result[1].tolist() == pytest.approx([own[0] + 1.1752, own[1]], abs=2e-4)
 
 
 def by_loops(queries, tokens, plan, layout, anchors):
@@ -74,12 +74,12 @@ def by_loops(queries, tokens, plan, layout, anchors):
     unit = tokens / np.sqrt((tokens**2).mean(1, keepdims=True) + np.finfo("f").eps)
     cell = np.array(layout.image_size) / 8
     centre = (layout.boxes[:, :2] + layout.boxes[:, 2:]) / 2 / cell
-    found = []
+    result = []
     for number in range(plan.count):
         home = np.flatnonzero(plan.group == number)
         of_region = np.mean(plan.ring[home] == 0) > 0.5
         if anchors and len(home) == 1 and of_region:
-            found.append(tokens[home[0]])
+            result.append(tokens[home[0]])
             continue
         query = weight["side"][int(of_region)] + weight["ask.weight"] @ unit[home].mean(0)
         read = []
@@ -97,8 +97,8 @@ def by_loops(queries, tokens, plan, layout, anchors):
             else:
                 values = weight["value.weight"][(head - 1) * size : head * size]
                 read.append(share @ unit[among] @ values.T)
-        found.append(own + weight["out.weight"] @ np.concatenate(read))
-    return np.stack(found)
+        result.append(own + weight["out.weight"] @ np.concatenate(read))
+    return np.stack(result)
 
 
 @pytest.mark.parametrize("anchors", [True, False])
@@ -185,13 +185,13 @@ def test_what_a_plan_says_enters_the_model_at_the_places_of_the_means():
     model = tiny_llava("sdpa")
     inputs = tiny_inputs(model)
     width = model.config.text_config.hidden_size
-    said = torch.randn(5, width)
+    replacement = torch.randn(5, width)
     plain = CompressionPlan.of(np.arange(16) // 4 + (np.arange(16) > 14), np.zeros(16, dtype=np.int64))
-    plan = CompressionPlan(plain.group, plain.ring, (said[:2], said[2:]))
+    plan = CompressionPlan(plain.group, plain.ring, (replacement[:2], replacement[2:]))
     packed, pooled = (compressed(model, inputs, [each]) for each in (plan, plain))
     assert torch.equal(packed.position_ids, pooled.position_ids)
     words = model.get_input_embeddings()(packed.input_ids)
-    embeds = words.detach().masked_scatter(packed.visual[..., None], said)
+    embeds = words.detach().masked_scatter(packed.visual[..., None], replacement)
     with torch.no_grad():
         wanted = model.model.language_model(inputs_embeds=embeds, position_ids=packed.position_ids.float())
         wanted = model.lm_head(wanted.last_hidden_state[:, -1])
@@ -219,21 +219,21 @@ def task(adapter, method="learned", image=IMAGE, **changes):
 def test_a_run_puts_the_very_same_weights_back(folder, monkeypatch):
     adapter = load(folder)
     before, values = weights(adapter), {name: each.clone() for name, each in weights(adapter).items()}
-    asked = task(adapter)
-    baseline = asked.baseline(REGION).generated
-    learned = asked.crop(REGION).generated
+    own_task = task(adapter)
+    baseline = own_task.baseline(REGION).generated
+    learned = own_task.crop(REGION).generated
     with pytest.raises(ZeroDivisionError):
-        asked.crop(REGION, on_token=lambda ids: 1 / 0)
+        own_task.crop(REGION, on_token=lambda ids: 1 / 0)
     with monkeypatch.context() as patch:
-        patch.setattr(asked, "_generate", lambda *_: 1 / 0)
+        patch.setattr(own_task, "_generate", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            asked.crop(REGION)
+            own_task.crop(REGION)
     after = weights(adapter)
     assert all(after[name] is each for name, each in before.items())
     assert all(torch.equal(after[name], each) for name, each in values.items())
-    again = asked.baseline(REGION).generated
+    again = own_task.baseline(REGION).generated
     assert torch.equal(again.logits, baseline.logits)
-    assert torch.equal(asked.crop(REGION).generated.logits, learned.logits)
+    assert torch.equal(own_task.crop(REGION).generated.logits, learned.logits)
     assert not torch.allclose(learned.logits[0], task(adapter, "plc").crop(REGION).generated.logits[0], atol=1e-2)
 
 
@@ -244,10 +244,12 @@ def test_a_run_is_one_of_the_model_with_its_weights_changed(folder):
     by_name = {linear: name for name, linear in adapter.model.named_modules()}
     for linear, weight in changes.changed:
         changed.model.get_submodule(by_name[linear]).weight.data.copy_(weight)
-    asked = task(adapter)
-    ours = asked.crop(REGION).generated
+    own_task = task(adapter)
+    ours = own_task.crop(REGION).generated
     plain = task(changed, "plc")
-    plans = asked._plans(asked.config.parts.compressor, asked._images(asked.layouts, [REGION], asked.encode()))
+    plans = own_task._plans(
+        own_task.config.parts.compressor, own_task._images(own_task.layouts, [REGION], own_task.encode())
+    )
     plain._plans = lambda *_: plans
     theirs = plain.crop(REGION).generated
     assert torch.equal(ours.logits, theirs.logits)
@@ -271,19 +273,19 @@ def test_joined_with_a_pruner_and_over_several_images(folder):
     engine = CropEngine(load(folder), warm_up=False)
     for method, entering in (("learned", 38), ("queries", 38), ("learned+ilp", 64)):
         config = CropConfig(method=method, budget=Budget(mean_tokens=38), max_new_tokens=2, repeats=1)
-        found = engine.compare([IMAGE, OTHER], QUESTION, config, [REGION, Region.whole(*OTHER.size)], memory=False)
-        assert found.crop.total("input_tokens") >= entering
-        assert 36 <= found.crop.total("mean_tokens") <= 38
+        result = engine.compare([IMAGE, OTHER], QUESTION, config, [REGION, Region.whole(*OTHER.size)], memory=False)
+        assert result.crop.total("input_tokens") >= entering
+        assert 36 <= result.crop.total("mean_tokens") <= 38
 
 
 def test_what_it_weighs_is_in_its_own_cost_alone(folder):
     engine = CropEngine(load(folder), warm_up=False)
     config = CropConfig(method="learned", budget=Budget(share=0.3), max_new_tokens=2, repeats=1)
-    found = engine.compare(IMAGE, QUESTION, config, REGION, memory=False)
+    result = engine.compare(IMAGE, QUESTION, config, REGION, memory=False)
     width, heads, size, layers = 32, 2, 3, 4
     queries = 2 * (1 + heads) * size + heads + width * size * (2 * (1 + heads) + 2 * heads)
     projections = layers * (2 * width * width + 2 * width * width // 2)  # two heads of keys for four of queries
-    assert found.crop.cost.weights_bytes - found.baseline.cost.weights_bytes == 4 * (queries + projections)
+    assert result.crop.cost.weights_bytes - result.baseline.cost.weights_bytes == 4 * (queries + projections)
 
 
 def test_models_without_one_say_so_before_anything_runs(tmp_path, monkeypatch):

@@ -122,14 +122,14 @@ def literal_visionzip(image, count):
     tower = image.tower()
     targets = int(count * 10 / 64 + 0.5)
     order = literal_order(tower.attention.tolist())
-    found = {place: [place] for place in order[: count - targets]}
+    result = {place: [place] for place in order[: count - targets]}
     rest = sorted(order[count - targets :])
     if targets:
         chosen = [rest[each * (len(rest) // targets)] for each in range(targets)]
-        found |= {place: [place] for place in chosen}
+        result |= {place: [place] for place in chosen}
         for place in set(rest) - set(chosen):
-            found[max(chosen, key=lambda target: cosine(tower.keys[place], tower.keys[target]))].append(place)
-    return {frozenset(members) for members in found.values()}
+            result[max(chosen, key=lambda target: cosine(tower.keys[place], tower.keys[target]))].append(place)
+    return {frozenset(members) for members in result.values()}
 
 
 def literal_divprune(image, count):
@@ -234,8 +234,8 @@ def engine(tmp_path_factory, request):
 @pytest.mark.parametrize("name", PEERS)
 def test_the_engine_meets_the_budget_with_the_rule_s_tokens(engine, name):
     config = CropConfig(method=name, budget=Budget(mean_tokens=24), max_new_tokens=2, repeats=1)
-    found = engine.compare(IMAGE, QUESTION, config, REGION, memory=False)
-    trace, adapter = found.crop.trace, engine.adapter
+    result = engine.compare(IMAGE, QUESTION, config, REGION, memory=False)
+    trace, adapter = result.crop.trace, engine.adapter
     assert trace.input_tokens == 24 and trace.mean_tokens <= 24
     inputs = adapter.prepare(IMAGE, QUESTION)
     with adapter.record_tower() as watched:
@@ -245,7 +245,7 @@ def test_the_engine_meets_the_budget_with_the_rule_s_tokens(engine, name):
     image = CompressionInput(layout, REGION, lambda: features, lambda: tower, lambda: words)
     assert np.array_equal(trace.group, compressor(name, config).plan(image, 24).group)
     assert (trace.group.max() + 1, len(trace.group)) == (24, layout.count)
-    assert (found.region == REGION) == METHODS[name].needs_region
+    assert (result.region == REGION) == METHODS[name].needs_region
 
 
 def test_a_model_without_a_class_token_says_so_before_it_runs(tmp_path):

@@ -24,8 +24,8 @@ MORE = held_out(6)  # of which ITEMS are a part
 WHOLE = CropConfig(method="none", budget=None, localizer="whole", repeats=1)
 
 
-def iou(found: Region, needed: Region) -> float:
-    return float(calibration.iou([found.grid], [needed.grid])[0])
+def iou(result: Region, needed: Region) -> float:
+    return float(calibration.iou([result.grid], [needed.grid])[0])
 
 
 def is_right(answer: str, item: Item) -> bool:
@@ -37,7 +37,7 @@ def engine():
     return CropEngine.from_pretrained()
 
 
-def said(engine, image, item, config=WHOLE, region=None):
+def answer_to(engine, image, item, config=WHOLE, region=None):
     """The answer to the item's question about an image."""
     return engine.answer(image, item.question.text, config, region, memory=False)
 
@@ -45,7 +45,7 @@ def said(engine, image, item, config=WHOLE, region=None):
 @pytest.fixture(scope="module")
 def full(engine):
     """What is said of each of MORE with all tokens, by its image's seed and its question."""
-    return {key(item): said(engine, item.scene.image, item).text for item in MORE}
+    return {key(item): answer_to(engine, item.scene.image, item).text for item in MORE}
 
 
 def key(item: Item) -> tuple[int, str]:
@@ -75,6 +75,11 @@ def test_most_of_the_work_is_the_language_models(engine):
     assert language >= 0.75 * (language + engine.adapter.vision_flops(inputs))
 
 
+def test_short_answers_need_no_request(engine):
+    """Its vocabulary has no words for one."""
+    assert engine.short_answer_request == ""
+
+
 def test_the_answerer_sees_the_whole_image(engine):
     layout = engine.adapter.layout((336, 252))
     assert layout.count == 576
@@ -87,7 +92,7 @@ def test_the_figures_of_the_card_come_out_again(engine, full):
     mean = sum(overlaps) / len(overlaps)
     assert right(full) >= 0.9 * len(ITEMS)
     assert mean >= 0.75
-    assert f"{right(full)} of {len(ITEMS)} right with all tokens, mean IoU {mean:.4f}" in card
+    assert f"{right(full)} of {len(ITEMS)} right as the baseline, mean IoU {mean:.4f}" in card
     first = region_quality.first_of_each_kind(store.read(ASSETS.parent / publish.RESULTS), publish.SUBSET)
     assert [full[key(item)] for item in ITEMS] == first[first["trial"] == ALL.name]["reply"].tolist()
 
@@ -100,14 +105,14 @@ def test_the_boxes_hold_what_the_question_needs(engine, full):
             continue
         alone = cut_out(item.scene.image, item.question.reference + item.question.target)
         total += 1
-        kept += is_right(said(engine, alone, item).text, item)
+        kept += is_right(answer_to(engine, alone, item).text, item)
     assert total >= 20
     assert kept >= 0.95 * total
 
 
 def test_pruning_to_a_ninth_keeps_most_answers(engine, full):
     config = CropConfig(budget=Budget(mean_tokens=64), max_new_tokens=8, repeats=1)
-    pruned = [said(engine, item.scene.image, item, config) for item in ITEMS]
+    pruned = [answer_to(engine, item.scene.image, item, config) for item in ITEMS]
     assert all(answer.trace.mean_tokens <= 64 for answer in pruned)
     kept = sum(is_right(answer.text, item) for answer, item in zip(pruned, ITEMS, strict=True))
     assert kept >= 0.9 * right(full)
@@ -117,7 +122,7 @@ def test_the_learned_plc_is_small_and_keeps_most_answers(engine, full):
     folder = ASSETS / "models" / "crop-tiny" / "plc"
     assert sum(file.stat().st_size for file in folder.iterdir()) < 300e3
     config = CropConfig(method="learned", budget=Budget(mean_tokens=64), max_new_tokens=8, repeats=1)
-    kept = sum(is_right(said(engine, i.scene.image, i, config, i.region).text, i) for i in ITEMS)
+    kept = sum(is_right(answer_to(engine, i.scene.image, i, config, i.region).text, i) for i in ITEMS)
     assert kept >= 0.9 * right(full)
 
 
@@ -128,16 +133,16 @@ def test_every_example_has_its_image_and_its_words(engine):
 
 
 def test_words_outside_its_world_are_told(engine):
-    found = engine.compare(ITEMS[0].scene.image, "where is the xylophone?", CropConfig(max_new_tokens=2), memory=False)
-    assert found.unknown_words == ["where", "xylophone"]  # a word that no training question has is no known word
+    result = engine.compare(ITEMS[0].scene.image, "where is the xylophone?", CropConfig(max_new_tokens=2), memory=False)
+    assert result.unknown_words == ["where", "xylophone"]  # a word that no training question has is no known word
 
 
 def test_the_answering_model_finds_regions_by_itself(engine):
     """Nearly twice as well as the whole image does, by heads that its own config names."""
     own = SelfLocalizer(engine.adapter)
-    found = [own.localize_region(item.scene.image, item.question.text) for item in ITEMS]
-    overlap = [iou(region, item.region) for region, item in zip(found, ITEMS, strict=True)]
+    result = [own.localize_region(item.scene.image, item.question.text) for item in ITEMS]
+    overlap = [iou(region, item.region) for region, item in zip(result, ITEMS, strict=True)]
     alone = [iou(Region.whole(*item.scene.image.size), item.region) for item in ITEMS]
     assert sum(overlap) > 1.5 * sum(alone)
-    assert all(region.confidence is not None for region in found)
+    assert all(region.confidence is not None for region in result)
     assert own.weights_bytes == 0

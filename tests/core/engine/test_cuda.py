@@ -83,20 +83,20 @@ def test_the_bundled_models_answer_as_on_a_cpu(bundled: CropEngine, monkeypatch:
     for row in rows:
         image, config = Image.open(EXAMPLES / row["image"]).convert("RGB"), CropConfig(budget=Budget(64))
         usual, there, expected = (each.compare(image, row["question"], config) for each in (bundled, exact, here))
-        for found in (usual, there):
-            assert (found.baseline.text, found.crop.text) == (expected.baseline.text, expected.crop.text)
-            assert found.region.grid == expected.region.grid
+        for result in (usual, there):
+            assert (result.baseline.text, result.crop.text) == (expected.baseline.text, expected.crop.text)
+            assert result.region.grid == expected.region.grid
         for one, other in zip(there.crop.tokens, expected.crop.tokens, strict=True):
             assert one.logprob == pytest.approx(other.logprob, abs=5e-3)
 
 
 def test_costs_on_a_gpu_are_its_allocators(bundled: CropEngine) -> None:
     image = Image.open(EXAMPLES / "01.jpg").convert("RGB")
-    told = bundled.compare(image, "which color is the car?", CropConfig(budget=Budget(64)))
-    for cost in (told.baseline.cost, told.crop.cost):
+    result = bundled.compare(image, "which color is the car?", CropConfig(budget=Budget(64)))
+    for cost in (result.baseline.cost, result.crop.cost):
         assert cost.device.startswith("cuda") and cost.peak_method.startswith("torch.cuda.max_memory_allocated")
         assert 0 < cost.kv_bytes < cost.peak_bytes < torch.cuda.max_memory_allocated()
-    assert told.crop.cost.kv_bytes < told.baseline.cost.kv_bytes
+    assert result.crop.cost.kv_bytes < result.baseline.cost.kv_bytes
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def at_most(bytes_: int) -> Iterator[None]:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def asked(engine: CropEngine, image: Image.Image) -> Comparison:
+def compared(engine: CropEngine, image: Image.Image) -> Comparison:
     config = CropConfig("crop", Budget(160), max_new_tokens=4)
     return engine.compare(image, QUESTION, config, Region(2, 2, 5, 5, *image.size))
 
@@ -126,27 +126,30 @@ def full_size(request: pytest.FixtureRequest) -> Iterator[tuple[CropEngine, Imag
 @pytest.mark.parametrize("full_size", ["llava-next-7b"], indirect=True)
 def test_where_memory_lasts_for_crop_alone_crop_answers(full_size: tuple[CropEngine, Image.Image]) -> None:
     engine, image = full_size
-    plenty = asked(engine, image)
+    plenty = compared(engine, image)
     free_memory()
     baseline, crop = plenty.baseline.cost.peak_bytes, plenty.crop.cost.peak_bytes
-    for room, told in (((baseline + crop) // 2, "to answer with every"), (crop // 4, "for this question, even with")):
+    for room, message in (
+        ((baseline + crop) // 2, "to answer with every"),
+        (crop // 4, "for this question, even with"),
+    ):
         limit = at_most(torch.cuda.memory_reserved() + room)
-        with limit, pytest.raises(OutOfMemory, match=f"^The device has too little memory {told} "):
-            asked(engine, image)
+        with limit, pytest.raises(OutOfMemory, match=f"^The device has too little memory {message} "):
+            compared(engine, image)
         free_memory()
-    again = asked(engine, image)
+    again = compared(engine, image)
     assert again.crop.text == plenty.crop.text and not any("memory" in notice for notice in again.notices)
 
 
 @pytest.mark.parametrize("full_size", ["qwen2.5-vl-7b"], indirect=True)
 def test_where_memory_lasts_for_half_the_image_that_is_read(full_size: tuple[CropEngine, Image.Image]) -> None:
     engine, image = full_size
-    half = asked(engine, image.resize([side // 2 for side in image.size])).baseline.cost.peak_bytes
-    whole = asked(engine, image).crop.cost.peak_bytes
+    half = compared(engine, image.resize([side // 2 for side in image.size])).baseline.cost.peak_bytes
+    whole = compared(engine, image).crop.cost.peak_bytes
     assert 1.5 * half < whole, "nothing lies between them"
     free_memory()
     with at_most(torch.cuda.memory_reserved() + int((half * whole) ** 0.5)):
-        told = asked(engine, image)
-    assert told.notices[0] == HALVED.format(what="the image", they="it was")
-    assert told.crop.trace.image_size == image.size
-    assert not any("memory" in notice for notice in asked(engine, image).notices)
+        result = compared(engine, image)
+    assert result.notices[0] == HALVED.format(what="the image", they="it was")
+    assert result.crop.trace.image_size == image.size
+    assert not any("memory" in notice for notice in compared(engine, image).notices)

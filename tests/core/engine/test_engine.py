@@ -1,15 +1,11 @@
 """The engine on tiny random models that are loaded from disk: its answers, its costs, and what it leaves behind."""
 
-import itertools
 import json
 import math
-import re
-import threading
 from dataclasses import replace
 
 import pytest
 import torch
-from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoProcessor, LlavaForConditionalGeneration
@@ -21,29 +17,20 @@ from crop_core.measure.flops import counted
 from crop_core.models import ModelError
 from crop_core.records.config import Budget, CropConfig, IlpConfig
 from crop_core.records.region import Region
-from crop_core.records.request import EngineRequest
-from crop_core.records.results import STAGES, Comparison, RunSpec
+from crop_core.records.results import Comparison, RunSpec
 from tests.support import checkpoints
-from tests.support.learned import add_plc
+from tests.support.small_engine import IMAGE, OTHER, QUESTION, REGION, SMALL, config, figures, save_models
 
-IMAGE = Image.effect_noise((200, 120), 90).convert("RGB")
-OTHER = Image.effect_noise((90, 160), 90).convert("RGB")
-QUESTION = "what is left of the dog?"
 PEERS = ("distinct", "visionzip", "divprune", "cdpruner", "vispruner")  # which multiply while they plan
 LEARNED = ("learned", "queries")  # which do so too, and change the model
 BEFORE = ("crop", "plc", "random", "region", *LEARNED, *PEERS)  # with a compressor
 METHODS = ("crop", "plc", "ilp", "fastv", "random", "region", *LEARNED, *PEERS, "none")
 NO_REGION = ("fastv", "random", *PEERS[1:], "none")
-SMALL = CropConfig(budget=Budget(mean_tokens=24), max_new_tokens=4, repeats=1)
-REGION = Region(2, 2, 4, 4, 200, 120)
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    model = checkpoints.save(folder / "model", "crop", layers=6)
-    add_plc(model)
-    return model, checkpoints.save(folder / "locator", "squash", layers=2, seed=1)
+    return save_models(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +42,6 @@ def engine(folders):
 def compared(engine):
     """One comparison per method, with two timed repetitions."""
     return {name: engine.compare(IMAGE, QUESTION, config(name, repeats=2)) for name in METHODS}
-
-
-def config(method, **changes):
-    return replace(SMALL, method=method, **changes)
-
-
-def hooks(engine):
-    """How many forward hooks are on the decoder layers: those of transformers' own stay."""
-    return sum(len(layer._forward_pre_hooks) for layer in engine.adapter.stack.layers)
-
-
-def figures(comparison):
-    """Everything but the times, to compare two runs of the same."""
-    data = comparison.to_json()
-    assert data.pop("made")
-    for side in ("baseline", "crop"):
-        for name in [name for name in data[side]["cost"] if name.endswith("_s")]:
-            del data[side]["cost"][name]
-    return data
 
 
 def test_the_baseline_is_plain_generate(engine, folders):
@@ -173,8 +141,8 @@ def test_probabilities_under_the_other_run_are_teacher_forced(engine, compared, 
             fed = torch.cat([inputs.input_ids, torch.tensor([ids[:-1]], dtype=torch.long)], 1)
             table = engine.adapter.model(input_ids=fed, **inputs.vision).logits[0, length - 1 :].log_softmax(-1)
         expected = table[torch.arange(len(ids)), ids].tolist()
-        said = [token.logprob if own else token.other_logprob for token in side.tokens]
-        assert said[: len(ids)] == pytest.approx(expected, abs=1e-4)
+        logprobs = [token.logprob if own else token.other_logprob for token in side.tokens]
+        assert logprobs[: len(ids)] == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_crop_side_is_teacher_forced_under_pruning(engine, compared):
@@ -184,7 +152,7 @@ def test_the_crop_side_is_teacher_forced_under_pruning(engine, compared):
     ids = engine.adapter.tokenizer.convert_tokens_to_ids([token.text for token in result.baseline.tokens])
     run = task.crop(result.region, forced=ids)
     assert run.generated.ids == ids
-    assert run.traces[0].to_json() == result.crop.trace.to_json()
+    assert run.traces[0].to_json() == replace(result.crop.trace, explanation=None).to_json()
     expected = [float(row.log_softmax(-1)[each]) for row, each in zip(run.generated.logits, ids, strict=True)]
     assert [token.other_logprob for token in result.baseline.tokens] == pytest.approx(expected, abs=1e-5)
     # the first token needs no forcing: both runs start from the same prompt
@@ -238,8 +206,11 @@ def test_a_given_region_needs_no_localizer(engine, folders):
 @pytest.mark.parametrize(
     ("changes", "region", "message"),
     [
-        ({"budget": Budget(mean_tokens=65)}, None, "65 visual tokens is not possible for an image of 64; give 1 to 64"),
-        ({"budget": Budget(share=0.001)}, None, "0.064 visual tokens is not possible"),
+        (
+            {"budget": Budget(share=0.001)},
+            None,
+            "0.064 visual tokens is not possible for an image of 64; give at least",
+        ),
         ({"method": "ilp", "budget": Budget(mean_tokens=8)}, None, "out of reach.*the least is 11.5"),
         ({"method": "fastv", "budget": Budget(mean_tokens=8)}, None, "at layer 1 of 6, the least is 11.5"),
         ({"method": "ilp", "ilp": IlpConfig(((9, 0.5),))}, None, "cuts at layer 9, but this model of 6"),
@@ -265,13 +236,47 @@ def test_a_budget_that_saves_nothing_is_said_to(engine, compared):
     assert not any("no saving" in notice for notice in compared["crop"].notices)
 
 
+def but_for_cuts(comparison):
+    """Its notices but that of answers of four tokens, which this model never ends by itself."""
+    return [notice for notice in comparison.notices if "cut after 4 tokens" not in notice]
+
+
+@pytest.mark.parametrize("tokens", [64, 65, 1000])
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "none"])
+def test_a_budget_of_at_least_the_image_s_tokens_keeps_all_of_them(engine, compared, method, tokens):
+    found = engine.compare(IMAGE, QUESTION, config(method, budget=Budget(mean_tokens=tokens)), REGION, memory=False)
+    alone = engine.answer(IMAGE, QUESTION, found_config := config(method, budget=Budget(mean_tokens=tokens)), REGION)
+    assert found.crop.text == alone.text == compared["none"].baseline.text
+    assert found.kl_first == 0 and found.crop.trace.mean_tokens == found_config.budget.tokens(64) == 64
+    assert [each.logprob for each in found.crop.tokens] == [each.logprob for each in found.baseline.tokens]
+    (notice,) = but_for_cuts(found)
+    assert notice == (
+        f"Nothing was pruned: a budget of {tokens} tokens keeps all 64 visual tokens in every layer, so there is no "
+        "saving."
+    )
+
+
+def test_a_large_budget_of_several_images_and_in_a_sweep(engine):
+    wide = config("crop", budget=Budget(mean_tokens=200))
+    both = engine.compare([IMAGE, OTHER], QUESTION, wide, [REGION, None], memory=False)
+    assert both.crop.total("mean_tokens") == 128 and both.same
+    assert (
+        engine.compare([IMAGE, OTHER], QUESTION, config("crop", budget=Budget(100)), memory=False).crop.total(
+            "mean_tokens"
+        )
+        <= 100
+    )
+    baseline, spec = engine.run_many(IMAGE, QUESTION, [RunSpec("wide", wide, REGION)])
+    assert (spec.text, spec.trace.mean_tokens, spec.kl_first) == (baseline.text, 64, 0)
+
+
 def test_a_region_that_does_not_fit_and_one_that_is_not_seen(engine):
     wide = engine.compare(IMAGE, QUESTION, config("ilp"), Region(1, 0, 6, 7, 200, 120), memory=False)
     assert any("did not fit" in notice for notice in wide.notices)
     unseen = engine.compare(IMAGE, QUESTION, config("ilp"), Region(0, 0, 0, 7, 200, 120), memory=False)
     assert any("No visual token lies in the region" in notice for notice in unseen.notices)
     fits = engine.compare(IMAGE, QUESTION, config("crop"), Region(3, 3, 4, 4, 200, 120), memory=False)
-    assert fits.notices == []
+    assert but_for_cuts(fits) == []
 
 
 @pytest.mark.parametrize("method", ["fastv", "random"])
@@ -279,7 +284,7 @@ def test_a_method_without_a_region_asks_for_none_and_reads_none(folders, compare
     alone = CropEngine.from_pretrained(folders[0], None)
     assert figures(alone.compare(IMAGE, QUESTION, config(method), REGION)) == figures(compared[method])
     assert compared[method].region.is_whole
-    assert compared[method].notices == []
+    assert but_for_cuts(compared[method]) == []
 
 
 def test_the_seed_alone_decides_which_tokens_random_keeps(engine, compared):
@@ -300,111 +305,6 @@ def test_fastv_says_in_the_trace_where_it_could_cut(engine, compared):
 def test_unknown_words(engine):
     for question, unknown in (("what is left of the zebra?", ["zebra"]), (QUESTION, [])):
         assert engine.compare(IMAGE, question, SMALL, REGION, memory=False).unknown_words == unknown
-
-
-def test_a_stream_tells_every_token_and_ends_with_the_comparison(engine, compared):
-    events = list(engine.stream(IMAGE, QUESTION, config("crop")))
-    stages = [event.stage for event in events]
-    assert stages == sorted(stages, key=STAGES.index)
-    assert stages.count("localize") == stages.count("measure") == stages.count("done") == 1
-    for stage, side in (("baseline", compared["crop"].baseline), ("crop", compared["crop"].crop)):
-        texts = [event.text for event in events if event.stage == stage]
-        assert len(texts) == 1 + len(side.tokens)
-        assert texts[-1] == side.text
-        assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
-        assert {event.region for event in events if event.stage == stage} == {compared["crop"].region}
-    assert figures(events[-1].comparison) == figures(compared["crop"])
-
-
-def test_requests_give_what_the_methods_give(engine, compared):
-    asked = ((IMAGE,), QUESTION, config("crop"), (REGION,))
-    result = engine.compare(IMAGE, QUESTION, config("crop"), REGION)
-    *_, last = engine.stream(EngineRequest("stream", *asked))
-    for told in (engine.call(EngineRequest("compare", *asked)), last.comparison):
-        assert figures(told) == figures(result)
-    assert engine.call(EngineRequest("answer", *asked, memory=False)).text == result.crop.text
-    assert engine.call(EngineRequest("localize", (IMAGE,), QUESTION)) == compared["crop"].region
-    specs = (RunSpec("one", config("crop")), RunSpec("two", config("random")))
-    many = list(engine.stream(EngineRequest("run_many", *asked, specs=specs)))
-    assert [each.region for each in many] == [Region.whole(200, 120), REGION, Region.whole(200, 120)]
-    longest = config("crop").max_new_tokens
-    assert [each.text for each in many] == [
-        each.text for each in engine.run_many(IMAGE, QUESTION, specs, REGION, longest)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("entry", "kind", "images", "message"),
-    [
-        ("call", "answer", (), "There is no image; give at least one."),
-        ("call", "localize", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
-        ("stream", "run_many", (IMAGE, OTHER), "This takes one image at a time, not 2; give exactly one."),
-        ("call", "stream", (IMAGE,), "A request of kind 'stream' has many results; use `stream`."),
-        ("stream", "answer", (IMAGE,), "A request of kind 'answer' has one result; use `call`."),
-    ],
-)
-def test_a_request_that_cannot_be_is_one_sentence(engine, entry, kind, images, message):
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        next(iter(getattr(engine, entry)(EngineRequest(kind, images, QUESTION))))
-
-
-@pytest.mark.parametrize("stage", ["localize", "baseline", "crop", "measure"])
-def test_a_closed_stream_leaves_nothing_behind(engine, compared, stage):
-    before = hooks(engine)
-    stream = engine.stream(IMAGE, QUESTION, config("crop", repeats=3))
-    next(event for event in stream if event.stage == stage)
-    stream.close()
-    assert hooks(engine) == before
-    assert not [thread for thread in threading.enumerate() if thread.name == "crop-stream"]
-    assert engine.compare(IMAGE, QUESTION, config("crop")).crop.text == compared["crop"].crop.text
-
-
-def test_a_long_silence_is_broken_so_that_a_stream_can_be_closed_in_it(engine, monkeypatch):
-    monkeypatch.setattr("crop_core.engine.stream.PULSE", 0.01)
-    go_on, forward = threading.Event(), engine.localizer.localize
-    with monkeypatch.context() as patch:
-        patch.setattr(engine.localizer, "localize", lambda *request: go_on.wait(20) and forward(*request))
-        stream = engine.stream(IMAGE, QUESTION, config("crop"))
-        first, *again = (next(stream) for _ in range(3))
-        assert first.stage == "localize" and again == [first] * 2
-        go_on.set()
-        assert list(stream)[-1].comparison is not None
-
-
-def test_an_error_inside_a_run_leaves_nothing_behind(engine, monkeypatch):
-    before = hooks(engine)
-    with monkeypatch.context() as patch:
-        patch.setattr(engine.adapter, "decode", lambda ids: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            list(engine.stream(IMAGE, QUESTION, SMALL))
-    assert hooks(engine) == before
-    with monkeypatch.context() as patch:
-        patch.setattr(engine.localizer, "localize", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            list(engine.stream(IMAGE, QUESTION, SMALL))
-    assert engine.compare(IMAGE, QUESTION, SMALL).crop.text
-
-
-def test_two_at_once_get_their_own(engine):
-    requests = {
-        "first": (IMAGE, QUESTION, config("crop"), REGION),
-        "second": (OTHER, "where is the cat?", config("ilp"), Region(0, 3, 3, 6, 90, 160)),
-    }
-    alone = {name: figures(engine.compare(*request)) for name, request in requests.items()}
-    assert alone["first"]["crop"]["tokens"] != alone["second"]["crop"]["tokens"]
-    together, barrier = {}, threading.Barrier(4)
-
-    def work(name, streamed):
-        barrier.wait()
-        result = list(engine.stream(*requests[name]))[-1].comparison if streamed else engine.compare(*requests[name])
-        together[name, streamed] = figures(result)
-
-    threads = [threading.Thread(target=work, args=(name, streamed)) for name in requests for streamed in (True, False)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert together == {(name, streamed): alone[name] for name in requests for streamed in (True, False)}
 
 
 def test_eager_attention_answers_the_same(engine, folders, compared):

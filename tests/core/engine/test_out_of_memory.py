@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from crop_core.engine import out_of_memory
-from crop_core.engine.compare import Measurement
+from crop_core.engine.compare import RequestRuns
 from crop_core.engine.engine import CropEngine
 from crop_core.engine.out_of_memory import OutOfMemory, is_out_of_memory
 from crop_core.measure.memory import CpuPeak
@@ -80,10 +80,12 @@ def test_without_room_for_the_baseline_crop_answers_alone(
     alone = engine.answer(*ASKED, CONFIG)
     with monkeypatch.context() as patch:
         failing(patch, engine, lambda call: call == 0)
-        with pytest.raises(OutOfMemory) as said:
+        with pytest.raises(OutOfMemory) as raised:
             list(engine.stream(*ASKED, CONFIG)) if streamed else engine.compare(*ASKED, CONFIG)
     total = alone.trace.visual_tokens
-    assert f"alone answers “{alone.text}” and reads {total / 2:g} of {total} visual tokens per layer" in str(said.value)
+    assert f"alone answers “{alone.text}” and reads {total / 2:g} of {total} visual tokens per layer" in str(
+        raised.value
+    )
     assert engine.compare(*ASKED, CONFIG).crop.text == alone.text
 
 
@@ -150,25 +152,25 @@ class Small(CpuPeak):
 def test_on_a_device_that_is_really_small_what_failed_is_gone_before_less_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    engine, asked = CropEngine.from_pretrained(warm_up=False), (IMAGE, "which color is the car?")
+    engine, request = CropEngine.from_pretrained(warm_up=False), (IMAGE, "which color is the car?")
     config = CropConfig(budget=Budget(64), max_new_tokens=1, repeats=1)
-    plenty = engine.compare(*asked, config, REGION)
+    plenty = engine.compare(*request, config, REGION)
     baseline, crop = plenty.baseline.cost.peak_bytes, plenty.crop.cost.peak_bytes
     left: list[int] = []
     rooms = {f"alone answers “{plenty.crop.text}”": (baseline + crop) // 2, "even with pruning": crop // 4}
-    for told, room in rooms.items():
+    for message, room in rooms.items():
         device = Small(room)
         monkeypatch.setattr(out_of_memory, "free_memory", partial(lambda device: left.append(device.current), device))
-        with device, pytest.raises(OutOfMemory, match=told):
-            engine.compare(*asked, config, REGION)
+        with device, pytest.raises(OutOfMemory, match=message):
+            engine.compare(*request, config, REGION)
     assert left and max(left) < crop // 100, "what failed is still there when the device's cache is emptied"
-    assert engine.compare(*asked, config, REGION).crop.text == plenty.crop.text
+    assert engine.compare(*request, config, REGION).crop.text == plenty.crop.text
 
 
 def test_other_errors_are_what_they_were(engine: CropEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Measurement, with_baseline: bool) -> None:
+    def broken(self: RequestRuns, with_baseline: bool) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Measurement, "repeat", broken)
+    monkeypatch.setattr(RequestRuns, "first_runs", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         engine.compare(*ASKED, CONFIG)

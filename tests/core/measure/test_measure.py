@@ -113,9 +113,9 @@ def test_the_flop_formula_of_vision_and_prefill(feature_layer, strategy):
 
 def test_the_environment_says_how_to_do_it_again(monkeypatch):
     monkeypatch.setattr("sys.argv", ["a.py", "--per-kind", "3"])
-    told = environment.benchmark_environment("python -m benchmarks.plc_study", "cpu, one thread")
-    assert list(told) == ["command", "date", "device", "dtype", "versions"]
-    assert told["command"] == "python -m benchmarks.plc_study --per-kind 3" and told["dtype"] == "float32"
-    assert list(told["versions"]) == ["python", "torch", "transformers"]
+    record = environment.benchmark_environment("python -m benchmarks.plc_study", "cpu, one thread")
+    assert list(record) == ["command", "date", "device", "dtype", "versions"]
+    assert record["command"] == "python -m benchmarks.plc_study --per-kind 3" and record["dtype"] == "float32"
+    assert list(record["versions"]) == ["python", "torch", "transformers"]
     assert environment.benchmark_environment("x.py --y", "cpu", arguments=())["command"] == "x.py --y"
     assert list(environment.run_environment()) == ["date", "crop-explorer", "python", "torch", "transformers"]

@@ -42,12 +42,12 @@ def model(request):
     return tiny_llava(request.param)
 
 
-def told(count, images=1):
+def visual_tokens(count, images=1):
     return VisualTokens(torch.zeros(count, dtype=torch.bool), torch.arange(count) * images // count, images)
 
 
 def peer(name, cuts, batch=1, images=1):
-    return load_class(METHODS[name].pruner)(tuple(cuts), [told(16, images)] * batch, 4)
+    return load_class(METHODS[name].pruner)(tuple(cuts), [visual_tokens(16, images)] * batch, 4)
 
 
 def eager_attention(inputs, layer):
@@ -149,14 +149,16 @@ def given(layer, alive, **read):
 
 def test_pyramiddrop_by_hand():
     """Six tokens of which token 1 is gone: 4 is looked at most, 0 and 5 alike, and the first of the two stays."""
-    asked = []
+    scored_rows = []
 
     def ahead(rows):
-        asked.append(rows)
+        scored_rows.append(rows)
         return [torch.tensor([0.2, NAN, 0.1, 0.15, 0.3, 0.2])]
 
-    (decision,) = pyramiddrop.PyramidDropPruner(((2, 2),), [told(6)]).decide(given(2, [0, 2, 3, 4, 5], ahead=ahead))
-    assert (decision.kept.tolist(), asked) == ([0, 4], [1])
+    (decision,) = pyramiddrop.PyramidDropPruner(((2, 2),), [visual_tokens(6)]).decide(
+        given(2, [0, 2, 3, 4, 5], ahead=ahead)
+    )
+    assert (decision.kept.tolist(), scored_rows) == ([0, 4], [1])
 
 
 def test_sparsevlm_by_hand():
@@ -165,7 +167,7 @@ def test_sparsevlm_by_hand():
     assert sparsevlm.raters(visual, text).tolist() == [False, False, True]  # e, 1 and e^2 of 11.1
     rows = torch.tensor([[0.9, NAN, 0, 0, 0, 0], [0.9, NAN, 0, 0, 0, 0], [0.1, NAN, 0.2, 0.3, 0.2, 0.2]])
     read = {"text_attention": lambda: [rows], "states": lambda: [(visual, text)]}
-    (decision,) = sparsevlm.SparseVlmPruner(((2, 2),), [told(6)]).decide(given(2, [0, 2, 3, 4, 5], **read))
+    (decision,) = sparsevlm.SparseVlmPruner(((2, 2),), [visual_tokens(6)]).decide(given(2, [0, 2, 3, 4, 5], **read))
     assert decision.kept.tolist() == [2, 3]
 
 
@@ -190,7 +192,7 @@ def test_dart_by_hand(monkeypatch):
     assert [kept(count) for count in (1, 2, 3, 4)] == [[0], [0, 3], [0, 3, 5], [0, 3, 4, 5]]
     assert kept(6) == [0, 1, 2, 3, 4, 5]
     read = {"states": lambda: [(visual, text)], "keys": lambda: [(norm[:, None], text_norm[:, None])]}
-    (decision,) = dart.DartPruner(((2, 3),), [told(6)]).decide(given(2, [0, 1, 2, 3, 4, 5], **read))
+    (decision,) = dart.DartPruner(((2, 3),), [visual_tokens(6)]).decide(given(2, [0, 1, 2, 3, 4, 5], **read))
     assert (decision.kept.tolist(), decision.scores) == ([0, 3, 5], None)
 
 
@@ -226,14 +228,14 @@ def test_budgets_are_met_exactly_or_refused(name):
         budget = share * count
         config = load_class(METHODS[name].pruner).schedule(layers, count, budget, first)
         try:
-            found = cuts(config, layers, count, budget, first)
+            result = cuts(config, layers, count, budget, first)
         except BudgetError:
             assert config.schedule[0][0] == first
             assert first * count + layers - first > allowance(budget, layers)
             continue
         met += 1
-        total, lengths = mean_tokens(found, layers, count) * layers, [layers - found[-1][0]]
-        lengths += [after - before for (before, _), (after, _) in itertools.pairwise(found)]
+        total, lengths = mean_tokens(result, layers, count) * layers, [layers - result[-1][0]]
+        lengths += [after - before for (before, _), (after, _) in itertools.pairwise(result)]
         assert total <= allowance(budget, layers) + 1e-6
         assert total + max(lengths) > allowance(budget, layers)
     assert met > 60
@@ -250,9 +252,9 @@ def test_budgets_are_met_exactly_or_refused(name):
     ],
 )
 def test_pyramiddrop_halves_earlier_where_a_budget_is_out_of_reach(layers, budget, at):
-    found = cuts(pyramiddrop.PyramidDropPruner.schedule(layers, 576, budget), layers, 576, budget)
-    assert [layer for layer, _ in found] == [layer for layer, _ in at]
-    assert [kept for _, kept in found] == pytest.approx([kept for _, kept in at], abs=1)
+    result = cuts(pyramiddrop.PyramidDropPruner.schedule(layers, 576, budget), layers, 576, budget)
+    assert [layer for layer, _ in result] == [layer for layer, _ in at]
+    assert [kept for _, kept in result] == pytest.approx([kept for _, kept in at], abs=1)
 
 
 @pytest.mark.parametrize(
@@ -260,10 +262,10 @@ def test_pyramiddrop_halves_earlier_where_a_budget_is_out_of_reach(layers, budge
     [(32, None, (2, 6, 15)), (32, 64, (2, 6, 15)), (32, 30, (1, 6, 15)), (12, 192, (1, 2, 6))],
 )
 def test_sparsevlm_cuts_at_its_layers_scaled_to_the_depth(layers, budget, at):
-    found = cuts(sparsevlm.SparseVlmPruner.schedule(layers, 576, budget), layers, 576, budget)
-    assert tuple(layer for layer, _ in found) == at
+    result = cuts(sparsevlm.SparseVlmPruner.schedule(layers, 576, budget), layers, 576, budget)
+    assert tuple(layer for layer, _ in result) == at
     if budget is None:
-        assert [kept for _, kept in found] == [300, 200, 110]
+        assert [kept for _, kept in result] == [300, 200, 110]
 
 
 def test_dart_cuts_once_where_fastv_does():
@@ -334,12 +336,12 @@ IMAGE, REGION = Image.effect_noise((200, 120), 90).convert("RGB"), Region(2, 2, 
 @pytest.mark.parametrize("name", [*PEERS, *JOINT])
 def test_every_peer_and_joint_method_goes_through_the_engine(engine, name):
     config = CropConfig(method=name, budget=Budget(mean_tokens=24), max_new_tokens=3, repeats=1)
-    found = engine.compare(IMAGE, "what is left of the dog?", config, REGION)
-    trace = found.crop.trace
+    result = engine.compare(IMAGE, "what is left of the dog?", config, REGION)
+    trace = result.crop.trace
     assert 23.5 <= trace.mean_tokens <= 24
     assert trace.input_tokens == (48 if "+" in name else 64)
-    assert found.crop.cost.scoring_s > 0 and (found.crop.cost.compression_s > 0) == ("+" in name)
-    assert found.method == name and Comparison.from_json(found.to_json()).to_json() == found.to_json()
+    assert result.crop.cost.scoring_s > 0 and (result.crop.cost.compression_s > 0) == ("+" in name)
+    assert result.method == name and Comparison.from_json(result.to_json()).to_json() == result.to_json()
 
 
 @pytest.mark.parametrize("name", [*PEERS, *JOINT])
@@ -348,8 +350,8 @@ def test_flops_are_what_pytorch_counts(engine, name):
     task = Task(engine.adapter, IMAGE, "what is left of the dog?", config)
     task.adapter.vision_flops(task.encode().prepared)  # which counts by encoding, the first time
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        found = task.crop(REGION)
-    assert found.flops == counter.get_total_flops()
+        result = task.crop(REGION)
+    assert result.flops == counter.get_total_flops()
 
 
 @pytest.mark.parametrize(("name", "at"), [("pyramiddrop", [1, 2, 3]), ("plc+pyramiddrop", [2, 3, 4])])
@@ -365,13 +367,13 @@ def test_a_joint_method_is_made_of_both():
     assert (both.compressor, both.pruner, both.title, both.needs_region) == (
         METHODS["plc"].compressor,
         METHODS["fastv"].pruner,
-        "CROP + FastV",
+        "PLC + FastV",
         True,
     )
     assert both.label == f"{METHODS['plc'].label}; then {METHODS['fastv'].label}"
     assert not method_of("random+dart").needs_region
     whole = CropConfig(method="plc+ilp").parts
-    assert (whole.pruner, whole.title) == (METHODS["crop"].pruner, "CROP")
+    assert (whole.pruner, whole.title) == (METHODS["crop"].pruner, "PLC + ILP")
 
 
 @pytest.mark.parametrize(

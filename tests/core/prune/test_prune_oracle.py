@@ -25,7 +25,7 @@ from tests.support.exactness import (
     ilp,
     prepared,
     stack_of,
-    told,
+    visual_of,
 )
 from tests.support.oracle import Masked, difference, run
 from tests.support.tiny_models import VOCABULARY, tiny_config, tiny_inputs, tiny_llava
@@ -103,7 +103,8 @@ def test_several_tokens_in_one_decode_step_equal_masking(model, batch, evict):
 @pytest.mark.parametrize("cut", [(2, 5), (1, 9), (3, 1)])
 def test_fastv_equals_masking_at_prefill_and_every_decode_step(model, batch, cut):
     inputs, visual = prepared(model, batch)
-    _, pruning = assert_equals_oracle(model, inputs, visual, FastvPruner((cut,), [told([False] * 16)] * len(visual)))
+    no_region = [visual_of([False] * 16)] * len(visual)
+    _, pruning = assert_equals_oracle(model, inputs, visual, FastvPruner((cut,), no_region))
     assert [[(step.layer, len(step.kept)) for step in steps] for steps in pruning.steps] == [[cut]] * len(visual)
 
 
@@ -113,7 +114,7 @@ def test_fastv_keeps_what_the_last_text_token_looks_at_in_the_layer_before():
     with torch.no_grad():
         place = (inputs["attention_mask"].cumsum(1) - 1).clamp(min=0)
         attention = model(**inputs, position_ids=place, output_attentions=True).attentions[1]  # layer 1: (B, H, P, P)
-    with LayerPruning(stack_of(model), FastvPruner(((2, 5),), [told([False] * 16)] * 2), visual) as pruning:
+    with LayerPruning(stack_of(model), FastvPruner(((2, 5),), [visual_of([False] * 16)] * 2), visual) as pruning:
         run(model, inputs, steps=1)
     for sample, (step,) in enumerate(pruning.steps):
         looked_at = attention[sample, :, -1].mean(0)[visual[sample]]
@@ -122,21 +123,21 @@ def test_fastv_keeps_what_the_last_text_token_looks_at_in_the_layer_before():
 
 def test_fastv_by_hand():
     """Six tokens of which token 1 is gone: 4 is looked at most, 0 and 5 alike, and the first of the two stays."""
-    asked = []
+    scored_rows = []
 
     def attention(rows):
-        asked.append(rows)
+        scored_rows.append(rows)
         return [torch.tensor([0.2, torch.nan, 0.1, 0.15, 0.3, 0.2])]
 
-    pruner = FastvPruner(((2, 2),), [told([False, False, True, False, False, False])])
+    pruner = FastvPruner(((2, 2),), [visual_of([False, False, True, False, False, False])])
     (decision,) = pruner.decide(PruneContext(2, [torch.tensor([0, 2, 3, 4, 5])], [6], attention))
-    assert (decision.kept.tolist(), asked) == ([0, 4], [1])
+    assert (decision.kept.tolist(), scored_rows) == ([0, 4], [1])
 
 
 def test_nothing_to_prune_is_plain_generate(model):
     inputs, visual = prepared(model, "padded")
     plain = run(model, inputs)
-    for pruner in (IlpPruner((), [told([True] * 16)] * 2), ilp(visual, ((1, 16), (2, 99)))):
+    for pruner in (IlpPruner((), [visual_of([True] * 16)] * 2), ilp(visual, ((1, 16), (2, 99)))):
         with LayerPruning(stack_of(model), pruner, visual):
             assert difference(plain, run(model, inputs)) == 0
 
@@ -182,7 +183,7 @@ def test_best_takes_the_region_first_then_attention():
             continue
         region, scores = rng.random(total) < 0.4, rng.integers(0, 5, total).astype(float)
         count = int(rng.integers(0, total + 2))
-        kept = best(*map(torch.from_numpy, (alive, scores)), told(region), count).numpy()
+        kept = best(*map(torch.from_numpy, (alive, scores)), visual_of(region), count).numpy()
         gone = np.setdiff1d(alive, kept)
         assert len(kept) == min(max(1, count), len(alive))
         assert (np.diff(kept) > 0).all() and np.isin(kept, alive).all()
@@ -195,7 +196,7 @@ def test_best_takes_the_region_first_then_attention():
 
 
 def test_equal_scores_keep_the_first_tokens():
-    assert best(torch.arange(6), torch.zeros(6), told([False] * 6), 3).tolist() == [0, 1, 2]
+    assert best(torch.arange(6), torch.zeros(6), visual_of([False] * 6), 3).tolist() == [0, 1, 2]
 
 
 def test_every_image_keeps_a_token_its_best_one():
@@ -275,7 +276,7 @@ def test_a_pruner_that_revives_a_token_is_refused(model):
 
 def test_region_masks_of_another_length_are_refused(model):
     inputs, visual = prepared(model, "one")
-    pruner = IlpPruner(((1, 4),), [told([True] * 15)])
+    pruner = IlpPruner(((1, 4),), [visual_of([True] * 15)])
     with LayerPruning(stack_of(model), pruner, visual), pytest.raises(PruneError, match=r"15.*16"):
         run(model, inputs)
 
@@ -353,11 +354,12 @@ def test_a_window_that_is_not_reached_changes_nothing(evict):
     assert_equals_oracle(model, inputs, visual, ilp(visual), evict)
 
 
-def test_masks_of_several_attention_types_move_the_first_prunable_layer():
+def test_attention_kinds_that_begin_late_can_be_cut_before_their_first_layer():
+    """Exactness is tested on Gemma 3: tests/core/models/test_families.py and test_published_budgets.py."""
     layers = [SimpleNamespace(self_attn=tiny_llava().model.language_model.layers[0].self_attn)] * 12
     config = SimpleNamespace(layer_types=(["sliding_attention"] * 5 + ["full_attention"]) * 2, sliding_window=512)
     stack = DecoderStack.of(SimpleNamespace(config=config, layers=layers))
-    assert (stack.first_prunable, stack.window) == (6, 512)
+    assert (stack.first_prunable, stack.window) == (1, 512)
 
 
 def test_attention_kinds_that_were_not_verified_are_refused(model, monkeypatch):
@@ -394,7 +396,7 @@ def test_a_batch_with_a_prompt_without_an_image_is_refused(model):
 
 
 def test_the_table_names_its_pruners():
-    assert isinstance(load_class(METHODS["ilp"].pruner)(((1, 3),), [told([True] * 4)], 2), IlpPruner)
-    assert isinstance(load_class(METHODS["fastv"].pruner)(((1, 3),), [told([True] * 4)], 2), FastvPruner)
+    assert isinstance(load_class(METHODS["ilp"].pruner)(((1, 3),), [visual_of([True] * 4)], 2), IlpPruner)
+    assert isinstance(load_class(METHODS["fastv"].pruner)(((1, 3),), [visual_of([True] * 4)], 2), FastvPruner)
     with pytest.raises(ConfigError, match=r"There is no class 'crop_core.prune.magic:Magic'"):
         load_class("crop_core.prune.magic:Magic")

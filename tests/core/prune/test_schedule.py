@@ -49,8 +49,12 @@ def test_the_default_cuts_meet_the_same_budgets_with_more_tokens_in_the_middle(l
 
 
 def test_six_layers_cannot_reach_64_and_the_least_is_named():
-    with pytest.raises(BudgetError, match=r"least is 96\.8"):
+    with pytest.raises(
+        BudgetError, match=r"least is 96\.8; raise the budget or choose a method that compresses before"
+    ):
         cuts(IlpConfig(), 6, 576, 64)
+    with pytest.raises(BudgetError, match=r"at layer 4 of 6, .*; raise the budget or cut earlier"):
+        cuts(IlpConfig(((4, 0.1),)), 6, 576, 100)
     assert least_mean(1, 6, 576) == pytest.approx(96.83, abs=0.01)
 
 
@@ -71,16 +75,16 @@ def test_the_mean_never_exceeds_the_budget_and_no_token_more_would_fit():
     for _ in range(600):
         config, layers, count, budget = random_case(rng)
         try:
-            found = cuts(config, layers, count, budget)
+            result = cuts(config, layers, count, budget)
         except BudgetError:
             assert least_mean(config.schedule[0][0], layers, count) > budget - 1e-6
             continue
         reached += 1
-        assert mean_tokens(found, layers, count) <= budget + 1e-6
-        alive = [count] + [number for _, number in found]
+        assert mean_tokens(result, layers, count) <= budget + 1e-6
+        alive = [count] + [number for _, number in result]
         assert alive == sorted(set(alive), reverse=True) and alive[-1] >= 1
-        for place in range(len(found)):  # one more token at any single cut: not falling any more, or over the budget
-            more = tuple((layer, number + (place == cut)) for cut, (layer, number) in enumerate(found))
+        for place in range(len(result)):  # one more token at any single cut: not falling any more, or over the budget
+            more = tuple((layer, number + (place == cut)) for cut, (layer, number) in enumerate(result))
             above = alive[place]
             assert more[place][1] > above or mean_tokens(more, layers, count) > budget + 1e-7
     assert reached > 300
@@ -96,8 +100,8 @@ def test_one_cut_agrees_with_brute_force():
                 if (first * count + (layers - first) * number) / layers <= budget + 1e-9
             ]
             if fitting:
-                found = cuts(IlpConfig(((first, 0.5),)), layers, count, budget)
-                assert found == (((first, max(fitting)),) if max(fitting) < count else ())
+                result = cuts(IlpConfig(((first, 0.5),)), layers, count, budget)
+                assert result == (((first, max(fitting)),) if max(fitting) < count else ())
 
 
 def test_shares_without_a_budget_stand_as_they_are():
@@ -141,10 +145,10 @@ def test_the_nearest_cut_is_reachable_and_no_later_one_is():
     for _ in range(500):
         layers, count, wanted = rng.randint(2, 30), rng.randint(1, 300), rng.randint(1, 6)
         budget = rng.uniform(1, count)
-        found = latest_cut(wanted, layers, count, budget)
-        assert 1 <= found <= min(wanted, layers - 1)
-        assert not any(reachable(later, layers, count, budget) for later in range(found + 1, min(wanted + 1, layers)))
-        assert found == 1 or reachable(found, layers, count, budget)
+        result = latest_cut(wanted, layers, count, budget)
+        assert 1 <= result <= min(wanted, layers - 1)
+        assert not any(reachable(later, layers, count, budget) for later in range(result + 1, min(wanted + 1, layers)))
+        assert result == 1 or reachable(result, layers, count, budget)
 
 
 def test_a_cut_behind_the_last_layer_is_refused():
@@ -167,8 +171,8 @@ def test_compression_before_ilp_always_leaves_a_reachable_budget():
         budget = rng.uniform(1, count)
         left = plc_count_before_ilp(rng.uniform(1, 4), budget, layers, count, first)
         assert 1 <= left <= count
-        found = cuts(IlpConfig(((first, 0.5),)), layers, left, budget)
-        assert math.floor(mean_tokens(found, layers, left) * layers + 0.5) <= math.floor(budget * layers + 1e-6)
+        result = cuts(IlpConfig(((first, 0.5),)), layers, left, budget)
+        assert math.floor(mean_tokens(result, layers, left) * layers + 0.5) <= math.floor(budget * layers + 1e-6)
 
 
 def test_layers_that_must_stay_whole_are_not_cut():

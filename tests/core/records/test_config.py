@@ -29,10 +29,14 @@ def test_impossible_budgets_are_refused(text):
         Budget.parse(text)
 
 
-@pytest.mark.parametrize("budget", [Budget(577), Budget(share=0.001)])
-def test_budgets_outside_the_image_s_tokens_name_the_range(budget):
-    with pytest.raises(ConfigError, match="1 to 576"):
-        budget.tokens(576)
+@pytest.mark.parametrize(("budget", "images"), [(Budget(share=0.001), 1), (Budget(2), 3)])
+def test_budgets_below_one_token_an_image_name_the_least(budget, images):
+    with pytest.raises(ConfigError, match=f"not possible for .* of 576; give at least {images}"):
+        budget.tokens(576, images)
+
+
+def test_a_budget_above_the_tokens_is_all_of_them():
+    assert [Budget(tokens).tokens(35) for tokens in (34.5, 35, 35.5, 64, 1e9)] == [34.5, 35, 35, 35, 35]
 
 
 def test_a_budget_is_one_of_two():
@@ -67,7 +71,7 @@ def test_budgets_in_words():
             "choose one of crop, plc, ilp, fastv, ",
         ),
         (lambda: CropConfig(localizer="oracle"), "predicted, drawn, whole"),
-        (lambda: CropConfig(max_new_tokens=0), "at least 1"),
+        (lambda: CropConfig(max_new_tokens=0), "give 1 to 10000"),
         (lambda: CropConfig(repeats=0), "at least 1"),
         (lambda: CropConfig(seed=-1), "seed is -1; give 0 or more"),
     ],

@@ -65,7 +65,9 @@ def test_what_is_no_box_in_the_image_is_refused(box, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ((3, 0, 2, 7, 10, 10), "not on the grid"),
+        ((3, 0, 2, 7, 10, 10), r"\[3, 0, 2, 7\] is reversed: .* such as \[2, 0, 3, 7\]"),
+        ((5, 5, 2, 2, 10, 10), r"\[5, 5, 2, 2\] is reversed: .* such as \[2, 2, 5, 5\]"),
+        ((9, 0, 2, 7, 10, 10), "not on the grid"),
         ((0, 0, 8, 7, 10, 10), "0 to 7"),
         ((-1, 0, 7, 7, 10, 10), "0 to 7"),
         ((0, 0, 7, 7, 0, 10), "at least 1x1"),

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from crop_core.records.base import RecordError
+from crop_core.records.cost import Cost
 from crop_core.records.region import Region, RegionError
-from crop_core.records.results import Answer, Comparison, Cost, StreamEvent, TokenProb
-from crop_core.records.trace import PruneStep, TokenTrace, TraceError
+from crop_core.records.results import Answer, Comparison, StreamEvent, TokenProb
+from crop_core.records.trace import PADDING, UNPLACED, PruneStep, TokenTrace, TraceError
 
 NAN = float("nan")
 
@@ -39,7 +40,8 @@ def trace(steps=None, **changes):
 
 def cost(**changes):
     zeros = dict.fromkeys(Cost.__dataclass_fields__, 0)
-    return Cost(**{**zeros, "device": "cpu", "dtype": "float32", "peak_method": "counted", **changes})
+    words = {"device": "cpu", "dtype": "float32", "peak_method": "counted", "localizer_peak_method": ""}
+    return Cost(**{**zeros, **words, "runs": [], **changes})
 
 
 def comparison():
@@ -124,7 +126,7 @@ def test_a_comparison_survives_strict_json_and_has_the_documented_fields():
     text = json.dumps(record.to_json(), allow_nan=False)
     data = json.loads(text)
     assert data["image"] == {"width": 30, "height": 20}
-    assert data["tokens"] == {"visual": 6, "after_plc": 4, "mean_per_layer": 2.4, "final": 1}
+    assert data["tokens"] == {"visual": 6, "padding": 0, "after_plc": 4, "mean_per_layer": 2.4, "final": 1}
     assert {"question", "model", "device", "dtype", "region", "baseline", "crop", "trace"} <= set(data)
     assert (data["baseline"]["answer"], data["crop"]["answer"], data["crop"]["cost"]["ttft_s"]) == ("cat", "dog", 0.5)
     back = Comparison.from_json(data)
@@ -148,7 +150,7 @@ def test_answers_are_the_same_by_their_text():
 
 def test_stages_of_a_stream_are_known():
     assert StreamEvent("crop", "ca").text == "ca"
-    with pytest.raises(ValueError, match="localize, baseline, crop, measure, done"):
+    with pytest.raises(ValueError, match="localize, baseline, crop, compare, measure, done"):
         StreamEvent("thinking")
 
 
@@ -180,10 +182,42 @@ def test_regions_of_a_comparison_are_those_of_its_images():
     data = {**record.to_json(), "others": [trace(region=Region(1, 1, 2, 2, 30, 20)).to_json()]}
     both = Comparison.from_json(data)
     assert [region.grid for region in both.regions] == [(0, 0, 2, 3), (1, 1, 2, 2)]
-    assert both.to_json() == {**data, "tokens": both.tokens} == Comparison.from_json(both.to_json()).to_json()
+    assert both.to_json() == {**data, "tokens": both.token_counts} == Comparison.from_json(both.to_json()).to_json()
     for wrong in ({"region": []}, {"region": [data["region"]]}, {"region": None}, {"trace": None}):
         with pytest.raises(RecordError):
             Comparison.from_untrusted_json(json.dumps({**data, **wrong}).encode())
+
+
+def padded(**changes):
+    """A 30x20 image: two tokens on it, one on its edge, two beside it and pooled, one without a place."""
+    boxes = [[0, 0, 10, 10], [10, 0, 20, 10], [0, -5, 10, 5], [0, -10, 10, 0], [30, 0, 40, 10], [NAN] * 4]
+    values = {"boxes": np.array(boxes), "group": [1, 2, 0, 0, 3, 3], "ring": [0, 1, 2, 2, 2, 2], "steps": []}
+    return trace(**{**values, **changes})
+
+
+def test_padding_is_what_shows_no_pixel_of_the_image():
+    record = padded()
+    assert record.padding.tolist() == [False, False, False, True, True, False]
+    assert record.on_image.tolist() == [True, True, True, False, False, False]
+    assert record.padding_tokens == record.unpruned().padding_tokens == 2
+    sliver = padded(boxes=np.array([[0, -10, 10, 1e-9], *padded().boxes[1:]]))
+    assert sliver.padding[0], "rounding puts nothing on the image"
+
+
+def test_padding_is_in_no_ring_and_a_group_is_what_its_members_on_the_image_are():
+    record = padded()
+    assert record.shown_ring.tolist() == [0, 1, 2, PADDING, PADDING, UNPLACED]
+    assert record.input_ring.tolist() == [2, 0, 1, PADDING]
+    assert record.ring.tolist() == [0, 1, 2, 2, 2, 2], "what the method did stays as it is"
+    dropped = padded(group=[0, 1, -1, -1, -1, -1])
+    assert dropped.input_ring.tolist() == [0, 1]
+
+
+def test_padding_is_in_the_json_and_in_that_of_old_files_once_they_are_open():
+    data = padded().to_json()
+    assert data["padding"] == [False, False, False, True, True, False]
+    old = {name: value for name, value in data.items() if name != "padding"}
+    assert TokenTrace.from_json(old).to_json() == TokenTrace.from_json({**data, "padding": [True]}).to_json() == data
 
 
 def changed(**fields):
