@@ -82,7 +82,7 @@ def page(request: pytest.FixtureRequest, app: str, browser: Browser, watch: Watc
     """
     if not request.node.get_closest_marker("answered"):
         with opened(browser, app, watch) as page:
-            expect(page.locator(".cx")).to_have_attribute("data-stage", "empty")
+            expect(page.locator(".cx")).to_have_attribute("data-stage", "recorded")
             yield page
         return
     page, failed = request.getfixturevalue("shared")[0], request.session.testsfailed

@@ -23,10 +23,31 @@ def test_the_page_works_again_after_a_reload_and_at_a_second_visit(page: Page, a
         ask_example(page, SQUARE)
         settled(page)
         come_back()
-        expect(page.locator(".cx")).to_have_attribute("data-stage", "empty")
+        expect(page.locator(".cx")).to_have_attribute("data-stage", "recorded")
     ask_example(page, SQUARE)
     settled(page)
     assert page.evaluate(MODULES) == 1
+
+
+def test_the_page_opens_on_a_recorded_run_that_needs_no_model(page: Page, watch: Watch) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the answers")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to the answers")).to_be_in_viewport()
+    expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[0]['question']}”")
+    expect(page.locator(".cx-crop .cx-answer")).to_have_text(EXAMPLES[0]["answer"])
+    expect(page.locator(".cx-hint")).to_contain_text("A recorded run of the first example.")
+    page.get_by_label("LLM layer", exact=True).fill("2")
+    expect(page.locator(".cx-pruning")).to_have_attribute("data-layer", "2")
+    assert not [url for url in watch.requests if "queue/join" in url and "run" in url]
+    expect(page.get_by_role("button", name="Measure again")).to_be_hidden()
+    page.locator("#question textarea").focus()
+    expect(page.locator("#question textarea")).to_have_css("outline-style", "solid")
+
+
+def test_the_lesson_starts_at_the_top_of_the_page(page: Page) -> None:
+    page.get_by_role("button", name="Take the 10-minute lesson").click()
+    expect(page.locator("#lesson-text")).to_contain_text("1 of 6")
+    done(page)
 
 
 def test_every_example_is_answered(page: Page) -> None:
@@ -82,8 +103,12 @@ def test_hovering_tells_position_group_and_fate(page: Page, watch: Watch) -> Non
     canvas.hover(position={"x": 5, "y": 5})
     tip = page.locator(".cx-panel").nth(1).locator(".cx-tip")
     expect(tip).to_contain_text("Visual token 0")
-    expect(tip).to_contain_text("grid column 0, row 0")
-    expect(tip).to_contain_text("input token")
+    expect(tip).to_contain_text("column 0, row 0")
+    expect(tip).to_contain_text("attended to more than")
+    picture, text = canvas.bounding_box(), tip.bounding_box()
+    assert picture and text
+    apart = text["y"] >= picture["y"] + picture["height"] or text["y"] + text["height"] <= picture["y"]
+    assert apart, "it covers nothing of the image"
     assert watch.requests[before:] == []
 
 
@@ -212,18 +237,18 @@ def test_an_upload_is_shown_at_once_and_asked(page: Page) -> None:
 )
 def test_a_bad_image_keeps_what_is_on_screen(page: Page, file: dict[str, object]) -> None:
     ask_example(page, 0)
-    before = page.locator(".cx-readouts").inner_text()
+    before = page.locator(".cx-bill").inner_text()
     upload(page, file | {"name": "picture.png", "mimeType": "image/png"})
     expect(page.locator("#message [role=alert]")).to_be_visible()
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#message [role=alert]")).to_be_visible()
     expect(page.locator(".cx")).to_have_attribute("data-stage", "done")
-    assert page.locator(".cx-readouts").inner_text() == before
+    assert page.locator(".cx-bill").inner_text() == before
 
 
 def test_a_bad_question_or_setting_keeps_what_is_on_screen(page: Page) -> None:
     ask_example(page, 0)
-    before, question = page.locator(".cx-readouts").inner_text(), page.locator("#question textarea")
+    before, question = page.locator(".cx-bill").inner_text(), page.locator("#question textarea")
     alert, run = page.locator("#message [role=alert]"), page.get_by_role("button", name="Run", exact=True)
     for text in ("   ", "why? " * 300):
         question.fill(text)
@@ -232,7 +257,7 @@ def test_a_bad_question_or_setting_keeps_what_is_on_screen(page: Page) -> None:
     question.fill("what is left of the dog?")
     page.get_by_role("button", name="Settings").click()
     page.get_by_role("radio", name="Custom").check()
-    for text, word in (("0", "budget"), ("100000", "budget"), ("lots", "budget")):
+    for text, word in (("0", "budget"), ("0.5", "budget"), ("lots", "budget")):
         page.get_by_label("Custom budget").fill(text)
         run.click()
         expect(alert).to_contain_text(text if text != "lots" else word)
@@ -240,7 +265,7 @@ def test_a_bad_question_or_setting_keeps_what_is_on_screen(page: Page) -> None:
     page.get_by_label("PLC rings").fill("near:far")
     run.click()
     expect(alert).to_contain_text("PLC rings")
-    assert page.locator(".cx-readouts").inner_text() == before
+    assert page.locator(".cx-bill").inner_text() == before
     page.get_by_label("PLC rings").fill("1:4, rest:36")
     run.click()
     expect(alert).to_have_count(0)
@@ -254,6 +279,8 @@ def test_a_budget_that_removes_nothing_is_told(page: Page) -> None:
     page.get_by_label("Custom budget").fill("100%")
     ask_example(page, 0)
     expect(page.locator(".cx-notices")).to_contain_text("Nothing was pruned")
+    for key in ("ttft", "total"):
+        expect(page.locator(f'.cx-readout[data-key="{key}"]')).to_contain_text("Ranges:")
     expect(page.locator('.cx-readout[data-key="mean_tokens"]')).to_contain_text("no change")
 
 

@@ -40,9 +40,9 @@ def test_the_named_endpoints_are_all_that_is_public(client: Client) -> None:
 
 def test_a_question_is_asked_by_name(client: Client) -> None:
     image = handle_file(str(IMAGE))
-    told = client.predict(image, QUESTION, method="crop", budget="64", api_name="/ask")
+    pruned = client.predict(image, QUESTION, method="crop", budget="64", api_name="/ask")
     both = client.predict(image, QUESTION, region="2,5,7,7", budget="64", api_name="/compare")
-    assert told["answer"] == both["baseline"]["answer"]
+    assert pruned["answer"] == both["baseline"]["answer"]
     assert both["region"]["grid"] == [2, 5, 7, 7]
     assert both["tokens"]["mean_per_layer"] <= 64
     assert client.predict(image, QUESTION, api_name="/localize")["source"] == "predicted"

@@ -55,10 +55,12 @@ def files_of(page: Page, fold: str) -> None:
     page.locator(f"#{fold}-format").get_by_label("SVG").check()
     expect(page.locator(save)).to_contain_text("SVG, 8.5 cm")
     root = ET.fromstring(saved(page, save))
-    told = json.loads(root.findtext("{http://www.w3.org/2000/svg}metadata") or "")
+    metadata = json.loads(root.findtext("{http://www.w3.org/2000/svg}metadata") or "")
     assert (root.get("width") or "").startswith("240.94")
-    assert told["question"] == EXAMPLES[SQUARE]["question"] and told["device"] and "torch" in told["versions"]
-    assert {name: facts[name] for name in told} == told
+    assert (
+        metadata["question"] == EXAMPLES[SQUARE]["question"] and metadata["device"] and "torch" in metadata["versions"]
+    )
+    assert {name: facts[name] for name in metadata} == metadata
     page.locator(f"#{fold}-format").get_by_label("PDF").check()
     expect(page.locator(save)).to_contain_text("PDF, 8.5 cm")
     content = saved(page, save)

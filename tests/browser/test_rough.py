@@ -35,7 +35,7 @@ def slow_page(slow: str, browser: Browser) -> Iterator[Page]:
     """That app, opened."""
     page = browser.new_page()
     page.goto(slow)
-    expect(page.locator(".cx")).to_have_attribute("data-stage", "empty")
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "recorded")
     yield page
     page.close()
 
@@ -47,8 +47,8 @@ def test_hundreds_of_clicks_on_run_are_not_hundreds_of_runs(page: Page, watch: W
     expect(page.locator(".run-card")).to_have_count(2)
     done(page)
     expect(page.locator("#stop")).to_be_disabled()
-    asked = [url for url in watch.requests[before:] if "queue/join" in url]
-    assert len(asked) < 12, "one run and the small requests around it"
+    joins = [url for url in watch.requests[before:] if "queue/join" in url]
+    assert len(joins) < 12, "one run and the small requests around it"
     ask_example(page, 1)
     expect(page.locator(".run-card")).to_have_count(0)
 
@@ -56,7 +56,7 @@ def test_hundreds_of_clicks_on_run_are_not_hundreds_of_runs(page: Page, watch: W
 def test_two_tabs_do_not_mix(page: Page, app: str) -> None:
     tabs = [page, page.context.new_page()]
     tabs[1].goto(app)
-    expect(tabs[1].locator(".cx")).to_have_attribute("data-stage", "empty")
+    expect(tabs[1].locator(".cx")).to_have_attribute("data-stage", "recorded")
     for index, tab in enumerate(tabs):
         tab.locator(".ex-button").nth(index).click()
     for index, tab in enumerate(tabs):
@@ -79,12 +79,12 @@ def test_a_question_is_stopped_and_what_stood_there_comes_back(slow_page: Page) 
     expect(stop).to_be_disabled()
     slow_page.locator("#run").click()
     done(slow_page)
-    before = slow_page.locator(".cx-readouts").inner_text()
+    before = slow_page.locator(".cx-bill").inner_text()
     slow_page.locator("#run").click()
     expect(stages).to_be_visible()
     stop.click()
     done(slow_page)
-    assert slow_page.locator(".cx-readouts").inner_text() == before
+    assert slow_page.locator(".cx-bill").inner_text() == before
     expect(slow_page.locator(".run-card")).to_have_count(0)
 
 

@@ -69,8 +69,8 @@ def test_each_image_has_its_region_and_the_figures_are_of_all(pair: Page) -> Non
     expect(pair.get_by_role("radio", name="Predicted")).to_be_checked()
     ask(pair)
     expect(panel).to_contain_text("Drawn by you: columns 1–4, rows 2–5")
-    found = result(pair)
-    first, second = found.crop.traces
+    comparison = result(pair)
+    first, second = comparison.crop.traces
     assert (second.image_size, second.region.grid, second.region.source) == ((120, 120), (1, 2, 4, 5), "drawn")
     assert first.region.source == "predicted"
     tokens = pair.locator('.cx-readout[data-key="mean_tokens"]')
@@ -80,6 +80,7 @@ def test_each_image_has_its_region_and_the_figures_are_of_all(pair: Page) -> Non
     expect(panel).to_contain_text("Predicted by the localizer")
     expect(pair.locator(".cx-now").first).to_contain_text(f"of {first.visual_tokens} alive")
     pair.get_by_role("radio", name="Drawn").check()
+    expect(panel).to_contain_text("columns 2–5, rows 2–5")
     pair.get_by_role("button", name="Run with this region").click()
     expect(pair.locator(".run-card")).to_have_count(2)
     again = result(pair)
@@ -197,9 +198,9 @@ def test_the_pictures_show_the_view_that_is_picked(tiled_app: str, browser: Brow
         expect(overview).to_have_text("Overview, 16 tokens")
         expect(tiles).to_have_text("Tiles, 32 tokens")
         expect(tiles).to_have_attribute("aria-pressed", "true")
-        before, said = panel.locator("canvas").first.screenshot(), panel.locator(".cx-now").first.inner_text()
-        assert "of 52 alive" in said, "ends of rows are counted, and have no place"
+        before, caption = panel.locator("canvas").first.screenshot(), panel.locator(".cx-now").first.inner_text()
+        assert "of 52 alive" in caption, "ends of rows are counted, and have no place"
         overview.click()
         expect(panel.locator(".cx-views button").first).to_have_attribute("aria-pressed", "true")
         assert panel.locator("canvas").first.screenshot() != before
-        assert panel.locator(".cx-now").first.inner_text() == said
+        assert panel.locator(".cx-now").first.inner_text() == caption

@@ -21,7 +21,7 @@ def test_two_layers_stand_side_by_side(page: Page, watch: Watch) -> None:
     expect(page.locator(".cx-layer").nth(1)).to_contain_text("Layer 0")
     second.focus()
     second.press("End")
-    expect(page.locator(".cx-layer").nth(1)).to_contain_text(f"Layer {second.get_attribute('max')} of")
+    expect(page.locator(".cx-layer").nth(1)).to_contain_text(f"Layer {second.get_attribute('max')} (0–")
     page.get_by_role("button", name="Compare two layers").click()
     expect(second).to_be_hidden()
     assert watch.requests[before:] == []
@@ -45,7 +45,7 @@ def test_a_token_and_its_row_are_one_click_apart(page: Page) -> None:
     rows.nth(0).get_by_role("button").click()
     expect(pinned).to_have_count(1)
     assert canvas.screenshot() != before
-    head = page.locator(".cx-table thead").get_by_role("button", name="dropped at layer")
+    head = page.locator(".cx-table thead").get_by_role("button", name="pruned at layer")
     head.click()
     head.click()
     expect(rows.nth(0)).to_contain_text("never")
@@ -96,6 +96,8 @@ def test_the_map_of_where_the_answer_lives(page: Page) -> None:
 
 
 def test_the_lesson_leads_through_the_app(page: Page) -> None:
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("radio", name="64 of 576").check()
     page.get_by_role("tab", name="Learn").click()
     page.locator("#lesson-start").click()
     for place, step in enumerate(STEPS):
@@ -103,10 +105,15 @@ def test_the_lesson_leads_through_the_app(page: Page) -> None:
         question = next(row["question"] for row in EXAMPLES if row["image"] == step.image)
         expect(page.locator(".cx-question")).to_have_text(f"“{question}”")
         done(page)
+        expect(page.locator("#chips")).to_contain_text(f"{step.budget} of 576")
+        expect(page.locator("#chips")).to_contain_text("for this example only")
         page.locator("#lesson-choice label").nth(step.right).click()
         expect(page.locator("#lesson-verdict")).to_contain_text("Right.")
         page.locator("#lesson-next").click()
     expect(page.locator("#lesson")).to_be_hidden()
+    expect(page.locator("#chips")).to_have_text("Next run:CROP64 of 576region predicted")
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "done")
+    expect(page.locator(".cx-question")).to_have_text(f"“{question}”")  # and the last one is not asked once more
 
 
 def test_a_failure_is_asked_again_at_its_budget(page: Page) -> None:
@@ -123,9 +130,11 @@ def test_a_link_brings_a_run_back(page: Page) -> None:
     link = page.locator("#link textarea, #link input")
     expect(link).to_have_value(re.compile(r"^http://127.0.0.1.*example=03.jpg"))
     address = link.input_value()
+    settled(page)  # nothing is under way that leaving would break off
     page.goto(address)
     expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[2]['question']}”")
     done(page)
     assert result(page).crop.trace.mean_tokens <= 64
+    settled(page)
     page.goto(address.replace("budget=64", "budget=magic"))
     expect(page.locator("#message [role=alert]")).to_contain_text("magic")

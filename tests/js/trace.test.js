@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PADDING, UNPLACED } from "../../ui/static/js/format.js";
 import { tokenLines, tokenTip } from "../../ui/static/js/tooltip.js";
-import { inView, outline, parseTrace, ringRows, tokenAt } from "../../ui/static/js/trace.js";
+import { inView, outline, parseTrace, ringRows, scoreRank, tokenAt } from "../../ui/static/js/trace.js";
 import { fourTokens } from "./traces.js";
 
 test("a trace says from which layer on each token is gone, and how many are alive in each layer", () => {
@@ -72,21 +73,48 @@ test("rings count the tokens before and after compression", () => {
   ]);
 });
 
-test("a tooltip tells place, group, score and end of a token", () => {
+test("padding is in no ring, and a pooled group is what its members on the image are", () => {
+  const json = { ...fourTokens(), group: [0, 1, 1, 2], padding: [false, false, true, true], ring: [0, 1, 1, 1] };
+  json.steps = [];
+  const trace = parseTrace(json);
+  assert.deepEqual(trace.ring, [0, 1, PADDING, PADDING]);
+  assert.deepEqual(trace.inputRing, [0, 1, PADDING]);
+  assert.deepEqual(ringRows(trace), [
+    { ring: 0, before: 1, after: 1 },
+    { ring: 1, before: 1, after: 1 },
+    { ring: PADDING, before: 2, after: 1 },
+  ]);
+  const swallowed = parseTrace({ ...json, group: [0, 1, 1, 1] });
+  assert.deepEqual(ringRows(swallowed)[2], { ring: PADDING, before: 2, after: 0 });
+  const unplaced = parseTrace({ ...json, boxes: [...json.boxes.slice(0, 3), null] });
+  assert.deepEqual(unplaced.ring, [0, 1, PADDING, UNPLACED]);
+  assert.equal(parseTrace({ ...json, ring: [0, 1, 1, 3] }).lastRing, 1, "no picture is as far as the padding");
+});
+
+test("a score is told by its rank among those at the same cut", () => {
+  const step = { layer: 2, scores: [0.2, 0.1, 0.4, null, 0.3] };
+  assert.deepEqual(scoreRank(step, 0), { lower: 1, of: 4 });
+  assert.deepEqual(scoreRank(step, 2), { lower: 3, of: 4 });
+  assert.equal(scoreRank(step, 3), null);
+  assert.equal(scoreRank({ layer: 2 }, 0), null);
+});
+
+test("a tooltip tells place, fate and attention of a token in three lines", () => {
   const trace = parseTrace(fourTokens());
   assert.deepEqual(tokenLines(trace, 0), [
-    "Visual token 0, inside the region",
-    "x 0–8, y 0–8 px · grid column 2, row 2",
-    "retained as input token 0 · region",
-    "attention score 0.900 at layer 2",
-    "alive in every layer",
+    "Visual token 0 · column 2, row 2 · in the region",
+    "kept as it is · alive in every layer",
+    "attended to more than 50 % of 2 tokens at layer 2",
   ]);
-  assert.deepEqual(tokenLines(trace, 1).slice(2), [
-    "pooled: 2 tokens became input token 1 · ring 1 (near)",
-    "attention score 0.100 at layer 2",
-    "dropped at layer 2",
+  assert.deepEqual(tokenLines(trace, 1).slice(1), [
+    "one of 2 pooled, ring 1 (near) · pruned at layer 2",
+    "attended to more than 0 % of 2 tokens at layer 2",
   ]);
-  assert.deepEqual(tokenLines(trace, 3).slice(2), ["dropped before the LLM"]);
+  assert.deepEqual(tokenLines(trace, 3).slice(1), ["pruned before the LLM"]);
+  const padded = parseTrace({ ...fourTokens(), padding: [false, false, true, false], region: null });
+  assert.equal(tokenLines(padded, 0)[0], "Visual token 0 · column 2, row 2");
+  assert.equal(tokenLines(padded, 1)[1], "one of 2 pooled, 1 of them padding, ring 1 (near) · pruned at layer 2");
+  assert.equal(tokenLines(padded, 2)[0], "Visual token 2 · padding");
 });
 
 test("a tooltip beside the tokens tells what the model cannot see", () => {

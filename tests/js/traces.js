@@ -1,4 +1,4 @@
-// A trace of a 16x16 image in four tokens: one kept, two pooled and dropped at layer 2, one dropped before the LLM.
+// A trace of a 16x16 image in four tokens: one kept, two pooled and pruned at layer 2, one pruned before the LLM.
 export const fourTokens = () => ({
   boxes: [
     [0, 0, 8, 8],

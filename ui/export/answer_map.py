@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from crop_core.records.region import GRID
-from ui.export.figure_style import quoted
+from ui.export.figure_style import grown, quoted, small
 from ui.export.page_layout import Drawn, Page
 from ui.export.trace_panels import Canvas
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crop_core.records.trace import TokenTrace
 
 SCALE, OPAQUE = "cividis", 0.7  # as on screen; its lightness rises with the value
-NARROW = 18.0  # points; no number fits into a narrower cell
+NARROW = 18.0  # points, `grown`; no number fits into a narrower cell
 DARK = 0.47  # probability below which the number is white, and black above
 BAR, PIECES = 7.0, 64  # height of the colour bar in points, and its number of colours
 MIDDLES = (np.arange(PIECES) + 0.5) / PIECES
@@ -46,7 +46,7 @@ def places(
     edges = np.linspace(0, width, GRID + 1), np.linspace(0, height, GRID + 1)
     canvas.axes.pcolormesh(*edges, np.ma.masked_invalid(cells), cmap=SCALE, vmin=0, vmax=1, alpha=OPAQUE, linewidth=0)
     hidden = canvas.hidden()
-    if min(canvas.width, canvas.height) >= NARROW * GRID:
+    if min(canvas.width, canvas.height) >= grown(NARROW) * GRID:
         for row, column in np.argwhere(np.isfinite(cells)):
             _number(canvas, float(cells[row, column]), (column + 0.5) / GRID, (row + 0.5) / GRID)
     bar = page.axes(x, y + canvas.height + 4, room, BAR)
@@ -58,7 +58,7 @@ def places(
     first, _, last = bar.get_xticklabels()
     first.set_horizontalalignment("left")
     last.set_horizontalalignment("right")
-    below = y + canvas.height + 4 + BAR + 11
+    below = y + canvas.height + 4 + BAR + 4 + small()
     return [paint.handle for paint in hidden], page.text(x, below, quoted("probability of ", text, room), room) - y
 
 

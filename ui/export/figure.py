@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crop_core.records.formatting import truncated_repr
-from ui.export.report import caption, facts
+from ui.export.captions import comparison_caption
+from ui.export.letters import DEFAULT_LETTERS, FigureError, Letters
+from ui.export.report import facts
+from ui.views.chart_data import TIMES_TITLE
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,28 +31,48 @@ MAX_SIDE = 1400  # pixels: 6 cm at 600 dpi
 MIN_WIDTH, MAX_WIDTH = 3.0, 40.0  # centimetres
 
 
-class FigureError(ValueError):
-    """Invalid options of a figure; the message is one sentence."""
-
-
 @dataclass(frozen=True)
 class FigureKind:
     """Row of FIGURES. label: in the interface. drawers: "module:function" of its panels from left to right, each
-    a function of a `ShownRun` that returns a `page_layout.Panel`.
+    a function of a `ShownRun` that returns a `page_layout.Panel`. caption: the sentence on what it shows, with the
+    names in braces that `captions.comparison_caption` fills in; without its end.
     """
 
     label: str
     drawers: tuple[str, ...]
+    caption: str = "Figure for the question {question}"
 
 
 PARTS = ("trace_panels:region", "trace_panels:compression", "trace_panels:pruning")
 FIGURES = {  # a new figure is a file beside this one, and a row here
-    "row": FigureKind("All three in a row", PARTS),
-    "region": FigureKind("Region", PARTS[:1]),
-    "compression": FigureKind("Compression", PARTS[1:2]),
-    "pruning": FigureKind("Pruning at a layer", PARTS[2:]),
-    "alive": FigureKind("Alive curve", ("curves:alive",)),
-    "times": FigureKind("Where the time goes", ("time_bars:times",)),
+    "row": FigureKind(
+        "All three in a row",
+        PARTS,
+        "The region that the question {question} is about, the visual tokens after compression ({tokens} to {kept}), "
+        "and those alive in layer {layer} of {model}",
+    ),
+    "region": FigureKind("Region", PARTS[:1], "The region that the question {question} is about, on the 8x8 grid"),
+    "explanation": FigureKind(
+        "How the region came about",
+        ("explanation:explanation",),
+        "How the region that the question {question} is about came about",
+    ),
+    "compression": FigureKind(
+        "Compression", PARTS[1:2], "Visual tokens after compression ({tokens} to {kept}) for the question {question}"
+    ),
+    "pruning": FigureKind(
+        "Pruning at a layer", PARTS[2:], "Visual tokens alive in layer {layer} of {model} for the question {question}"
+    ),
+    "alive": FigureKind(
+        "Alive curve",
+        ("curves:alive",),
+        "Visual tokens in each of the {layers} of {model} for the question {question}",
+    ),
+    "times": FigureKind(
+        TIMES_TITLE,
+        ("time_bars:times",),
+        "Time of each stage of one request, the question {question} ({device})",
+    ),
 }
 
 
@@ -67,8 +90,8 @@ class ShownRun:
 class FigureOptions:
     """name: one of FIGURES. width: centimetres. layer: of the pruning figure, None for the last one.
 
-    captioned: whether a caption stands under it. image: number of the image, from 1. Raises FigureError for invalid
-    values.
+    captioned: whether a caption stands under it. image: number of the image, from 1. letters: font and size. Raises
+    FigureError for invalid values.
     """
 
     name: str = "row"
@@ -76,6 +99,7 @@ class FigureOptions:
     layer: int | None = None
     captioned: bool = False
     image: int = 1
+    letters: Letters = DEFAULT_LETTERS
 
     def __post_init__(self) -> None:
         if self.name not in FIGURES:
@@ -128,9 +152,16 @@ def figure(images: Sequence[Image.Image], result: Comparison, options: FigureOpt
     names = [spec.split(":")[1] for spec in specs]
     layer = {"layer": str(run.layer)} if "pruning" in names else {}
     image = {"image": f"{options.image} of {len(result.crop.traces)}"} if len(result.regions) > 1 else {}
-    metadata = {"picture": ", ".join(names), **image, **layer, **facts(result)}
-    below = caption(result, options.image) if options.captioned else ""
-    return lay_out([drawer(spec)(run) for spec in specs], options.width, result.question, metadata, below)
+    metadata = {"figure": ", ".join(names), **image, **layer, **facts(result)}
+    below = caption(result, options) if options.captioned else ""
+    panels = [drawer(spec)(run) for spec in specs]
+    return lay_out(panels, options.width, result.question, metadata, below, options.letters)
+
+
+def caption(result: Comparison, options: FigureOptions) -> str:
+    """Caption of the figure, as a sentence for a paper; FigureError for options that do not fit the run."""
+    layer = options.at(options.of(result.crop.traces).layers)
+    return comparison_caption(result, FIGURES[options.name].caption, options.image, layer)
 
 
 def pixels(image: Image.Image) -> NDArray[np.uint8]:

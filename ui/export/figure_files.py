@@ -1,4 +1,4 @@
-"""Figure files: the widgets for format and width, the content as PNG, SVG or PDF, the download button."""
+"""Figure files: a figure as PNG, SVG or PDF, with its metadata inside and its fonts embedded."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import html
 import io
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from crop_core.io.data_url import encode_image
 from crop_core.records import VERSION
 from crop_core.records.formatting import truncated_repr
-from ui.export.figure import FigureError
+from ui.export.letters import FigureError
 
 if TYPE_CHECKING:
     from ui.export.page_layout import RunFigure
@@ -25,14 +23,24 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "SVG", "PDF")
 DPI, MIN_DPI, MAX_DPI = 300, 72, 1200
 MAX_PIXELS = 16_000_000  # of a PNG
+PREVIEW_DPI, MAX_PREVIEW = 110, 2000  # dots an inch, and a side, of a figure on the page
 LOSSLESS = 400_000  # bytes of an image in an SVG above which it becomes a JPEG
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
-def format_and_width(name: str) -> tuple[gr.Radio, gr.Number]:
-    """Widgets for both, with ids that begin with `name`."""
-    kind = gr.Radio(list(FORMATS), value="PNG", label="Format", elem_id=f"{name}-format", min_width=280)
-    return kind, gr.Number(17.5, label="Width, cm", elem_id=f"{name}-width", min_width=90)
+def preview(figure: RunFigure) -> str:
+    """The figure as a data URL, as large as a page shows it."""
+    dpi = min(PREVIEW_DPI, MAX_PREVIEW / max(figure.get_figwidth(), figure.get_figheight()))
+    return f"data:image/png;base64,{base64.b64encode(written(figure, 'PNG', max(MIN_DPI, int(dpi)))).decode()}"
+
+
+def write(figure: RunFigure, target: Any, kind: str, dpi: float | None = None) -> None:
+    """Write a figure to a path or an open file. kind: one of FORMATS. dpi: of a PNG."""
+    content = written(figure, kind, round(dpi or DPI))
+    if hasattr(target, "write"):
+        target.write(content)
+    else:
+        Path(target).write_bytes(content)
 
 
 def written(figure: RunFigure, kind: str, dpi: int = DPI) -> bytes:
@@ -93,6 +101,7 @@ def _embedded_image(png: re.Match[str]) -> str:
 
 def _saved(figure: RunFigure, kind: str, metadata: dict[str, Any], dpi: float | str = "figure") -> bytes:
     """File by matplotlib. Vector formats hold images unscaled, a PNG scales them."""
+    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
     from ui.export.figure_style import style
@@ -102,8 +111,8 @@ def _saved(figure: RunFigure, kind: str, metadata: dict[str, Any], dpi: float | 
     try:
         for image in images if kind != "png" else []:
             image.set_interpolation("none")
-        with style():
-            figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+        with style(letters=figure.letters):
+            Figure.savefig(figure, buffer, format=kind, dpi=dpi, metadata=metadata)
     finally:
         for image in images:
             image.set_interpolation("auto")
@@ -113,9 +122,3 @@ def _saved(figure: RunFigure, kind: str, metadata: dict[str, Any], dpi: float | 
 def _text(text: str) -> str:
     """Escaped text for XML, without control characters."""
     return html.escape("".join(letter for letter in text if letter.isprintable() or letter == "\n"))
-
-
-def offered(content: bytes, name: str, label: str | None = None) -> gr.DownloadButton:
-    """Download button with this file; None keeps its label."""
-    changed: dict[str, Any] = {} if label is None else {"label": label}
-    return gr.DownloadButton(value=save_bytes_to_cache(content, name, get_upload_folder()), interactive=True, **changed)

@@ -1,8 +1,8 @@
 """Look of figures: matplotlib settings while a figure is made or written, widths of texts, paints and pens.
 
-The font is DejaVu Sans, which matplotlib carries, so that figures look the same everywhere; letters that it lacks come
-from the first installed font that has them. Hue never stands alone: each paint or pen has its own hatch, lightness, or
-dash and mark.
+The fonts are DejaVu Sans and STIX, which matplotlib carries, so that figures look the same everywhere; letters that
+they lack come from the first installed font that has them. Hue never stands alone: each paint or pen has its own hatch,
+lightness, or dash and mark.
 """
 
 from __future__ import annotations
@@ -26,39 +26,65 @@ from matplotlib.path import Path as Outline
 from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
 
+from ui.export.letters import DEFAULT_LETTERS, Letters
+
 INK, QUIET = "#1e293b", "#94a3b8"
-TITLE, SMALL = 8.0, 7.0  # points, whatever the figure's width
+FAMILIES = {"sans": ("DejaVu Sans", "sans-serif"), "serif": ("STIXGeneral", "serif")}  # the font, and that of a reader
+SIZES = ("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
 STYLE = Path(__file__).with_name("figures.mplstyle")
 Boxes = NDArray[np.float64]  # (K, 4): left, top, right, bottom, in the values of the axes
 
 DOT = (0.8, 3.2)  # points on and off
 DASHES: tuple[tuple[float, ...], ...] = ((), (4, 4), (0.8, 3), (5, 3.2, *DOT), (10, 3.5), (5, 3.2, *DOT, *DOT))
 MARKS = "o^svD"
-LYING, RISING, FALLING, CROSSED = "-" * 3, "/" * 6, "\\" * 6, "x" * 6  # hatches, 4 points apart
+LYING, RISING, FALLING, CROSSED, DOTTED = "-" * 3, "/" * 6, "\\" * 6, "x" * 6, "." * 6  # hatches, 4 points apart
 _LOCK = threading.RLock()  # matplotlib's settings are those of the whole process
 
 
 @contextmanager
-def style(text: str = "") -> Iterator[None]:
+def style(text: str = "", letters: Letters = DEFAULT_LETTERS) -> Iterator[None]:
     """Apply the settings of figures, one thread at a time. text: all text of the figure."""
-    with _LOCK, mpl.rc_context({"font.family": families(frozenset(printable(text)))}, fname=str(STYLE)):
+    family = families(frozenset(printable(text)), letters.font)
+    own: dict[Any, Any] = {**dict.fromkeys(SIZES, letters.size), "svg.fonttype": "path" if letters.outlines else "none"}
+    with _LOCK, mpl.rc_context({"font.family": family, **own}, fname=str(STYLE)):
         yield
 
 
+def small() -> float:
+    """Size in points of all letters but titles, inside `style`."""
+    return float(mpl.rcParams["font.size"])
+
+
+def title() -> float:
+    """Size of titles in points."""
+    return small() + 1
+
+
+def line_spacing() -> float:
+    """Distance of lines of text, in matplotlib's unit; STIX is high for its letters."""
+    return 0.95 if mpl.rcParams["font.family"][0] == FAMILIES["serif"][0] else 1.2
+
+
+def grown(points: float) -> float:
+    """A distance that grows with the letters; points: at the default size."""
+    return points * small() / DEFAULT_LETTERS.size
+
+
 @lru_cache(maxsize=64)
-def families(letters: frozenset[str]) -> list[str]:
-    """DejaVu Sans, installed fonts with the letters that it lacks, then any sans-serif of an SVG's reader."""
+def families(letters: frozenset[str], font: str = DEFAULT_LETTERS.font) -> list[str]:
+    """The font of FAMILIES, installed ones with the letters that it lacks, then what an SVG's reader has."""
     names: list[str] = []
+    first, last = FAMILIES[font]
     missing = {ord(letter) for letter in letters}
-    plain = [font for font in fontManager.ttflist if font.style == "normal" and font.weight in (400, "normal")]
-    for font in sorted(plain, key=lambda font: font.name != "DejaVu Sans"):
-        if not missing or font.name == "Last Resort High-Efficiency":
+    plain = [face for face in fontManager.ttflist if face.style == "normal" and face.weight in (400, "normal")]
+    for face in sorted(plain, key=lambda face: (face.name != first, face.name != "DejaVu Sans")):
+        if not missing or face.name == "Last Resort High-Efficiency":
             continue
-        had = missing & FT2Font(font.fname).get_charmap().keys()
+        had = missing & FT2Font(face.fname).get_charmap().keys()
         if had or not names:
-            names.append(font.name)
+            names.append(face.name)
         missing -= had
-    return [*names, "sans-serif"]
+    return [*names, last]
 
 
 def printable(text: str) -> str:
@@ -71,9 +97,9 @@ def width(text: str, size: float, weight: str = "normal") -> float:
     return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=size, weight=weight), False)[0])
 
 
-def shortened(text: str, room: float, size: float = SMALL, weight: str = "normal") -> str:
-    """Text cut to `room` points, with an ellipsis."""
-    text = printable(text)
+def shortened(text: str, room: float, size: float | None = None, weight: str = "normal") -> str:
+    """Text cut to `room` points, with an ellipsis. size: that of `small` where None."""
+    text, size = printable(text), size or small()
     if width(text, size, weight) <= room:
         return text
     while text and width(text + "…", size, weight) > room:
@@ -83,12 +109,13 @@ def shortened(text: str, room: float, size: float = SMALL, weight: str = "normal
 
 def quoted(before: str, text: str, room: float) -> str:
     """Words and a quoted text, cut to `room` points."""
-    return shortened(f"{before}“{text}", room - width("”", SMALL)) + "”"
+    return shortened(f"{before}“{text}", room - width("”", small())) + "”"
 
 
-def lines(text: str, room: float, size: float = SMALL, weight: str = "normal") -> list[str]:
+def lines(text: str, room: float, size: float | None = None, weight: str = "normal") -> list[str]:
     """Wrap a text into lines of at most `room` points; a longer word is cut."""
     rows: list[str] = []
+    size = size or small()
     for word in text.split():
         longer = f"{rows[-1]} {word}" if rows else word
         if rows and width(printable(longer), size, weight) <= room:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from PIL import Image
 
-from crop_core.io.data_url import data_url, image_from_data_url
-from crop_core.io.images import MAX_ASPECT, MAX_PIXELS, open_image, reduced
+from crop_core.io.data_url import MAX_PNG_BYTES, data_url, image_from_data_url
+from crop_core.io.images import MAX_ASPECT, MAX_PIXELS, image_notices, open_image, reduced
 from crop_core.records.base import Record, limit
 from crop_core.records.formatting import MAX_REPR
 from crop_core.records.results import MAX_IMAGES, Comparison
@@ -28,11 +28,15 @@ from ui.views.history import MAX_RUNS, FinishedRun
 if TYPE_CHECKING:
     from crop_core.records.region import Region
     from crop_core.records.trace import TokenTrace
+    from ui.views.examples import Example
 
 MAX_BYTES = 20_000_000  # of one file, unpacked
 MAX_TOTAL_BYTES = 60_000_000  # bytes of all files together
 MAX_FILES = 200  # in a zip
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+IMAGES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".mpo", ".heic", ".heif", ".hif", ".avif"),
+    *(".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".ppm", ".ico", ".jp2"),
+)
 STAND_IN = "{name} contains no image, and no image of its size was given with it; a grey placeholder is shown."
 
 
@@ -81,7 +85,7 @@ def open_files(paths: Sequence[str]) -> LoadedRuns:
             break
         if name.lower().endswith(IMAGES):
             if len(images) < MAX_RUNS:
-                _noting(opened.notices, name, lambda name=name, content=content: images.append(_kept(name, content)))
+                _noting(opened.notices, name, lambda name=name, content=content: _keep(opened, name, content, images))
         else:
             records.append((name, content))
     for name, content in records[:MAX_RUNS]:
@@ -132,9 +136,7 @@ def _add(opened: LoadedRuns, name: str, content: bytes, separate: list[SeparateI
     if None in matched:
         opened.notices.append(STAND_IN.format(name=f"'{name}'"))
     images = tuple(image or stand_in(trace) for image, trace in zip(matched, traces, strict=True))
-    shown = tuple(ShownImage(data_url(image), trace.image_size) for image, trace in zip(images, traces, strict=True))
-    view = ExplorerState(shown, result.question, texts.method_name(result.method))
-    view = replace(view, stage="done", region=result.region, result=result, answers=_answers(result), fixed=True)
+    view = finished_view(images, result)
     view.to_json()  # fails here for what cannot be drawn
     opened.runs.append(FinishedRun(images, result, view, file=name))
 
@@ -152,13 +154,39 @@ def _images(
     return matched
 
 
-def _answers(result: Comparison) -> dict[str, str]:
-    return {"baseline": result.baseline.text, "crop": result.crop.text}
+def finished_view(
+    images: Sequence[Image.Image], result: Comparison, max_png_bytes: int = MAX_PNG_BYTES
+) -> ExplorerState:
+    """View of a finished run that cannot be asked again. images: those of the run, in any size. max_png_bytes: larger
+    ones are JPEG.
+    """
+    sizes = [trace.image_size for trace in result.crop.traces]
+    shown = tuple(
+        ShownImage(data_url(image, max_png_bytes=max_png_bytes), size)
+        for image, size in zip(images, sizes, strict=True)
+    )
+    view = ExplorerState(shown, result.question, result.method)
+    answers = {"baseline": result.baseline.text, "crop": result.crop.text}
+    return replace(view, stage="done", region=result.region, result=result, answers=answers, fixed=True)
 
 
-def _kept(name: str, content: bytes) -> SeparateImage:
+def opening_view(examples: Sequence[Example]) -> ExplorerState | None:
+    """View of the recorded run that lies beside the first example's image; None where there is none.
+
+    Raises TraceFileError for a file that is no recorded run.
+    """
+    path = examples[0].image.with_suffix(".json") if examples else None
+    if path is None or not path.is_file():
+        return None
+    result, _ = read(path.read_bytes(), f"'{path.name}'")
+    view = finished_view([open_image(examples[0].image)], result, max_png_bytes=0)  # small: in every visitor's page
+    return replace(view, stage="recorded")
+
+
+def _keep(opened: LoadedRuns, name: str, content: bytes, images: list[SeparateImage]) -> None:
     image = open_image(content)
-    return SeparateImage(Path(name).stem, image.size, reduced(image))
+    images.append(SeparateImage(Path(name).stem, image.size, reduced(image)))
+    opened.notices += [f"'{name}': {sentence}" for sentence in image_notices([image])]
 
 
 def _embedded(urls: Sequence[str]) -> Iterator[Image.Image]:

@@ -1,4 +1,4 @@
-"""Figures of one question in many runs: methods, budgets, region positions.
+"""Figures of many runs: methods, budgets and region positions of one question, and comparison sheets.
 
 Each holds only what its file needs, so that it can be kept beside the view until the file is requested.
 """
@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from crop_core.records.config import CropConfig
+from crop_core.records.config import AS_GIVEN, CropConfig
 from crop_core.records.formatting import format_number
 from crop_core.records.methods import method_of
-from crop_core.records.region import GRID
+from crop_core.records.sheet import Sheet, SheetRow
+from crop_core.records.tables import Row, run_rows
+from ui.export import captions
 from ui.export.figure import check_width, drawer
-from ui.export.report import facts_of_many
+from ui.export.letters import DEFAULT_LETTERS, Letters
+from ui.export.report import environment, facts_of_many, region_words
+from ui.views.chart_data import Point, curves, flip, probabilities
 
 if TYPE_CHECKING:
     from crop_core.records.results import RunError, RunResult
@@ -27,18 +32,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FigureSource:
-    """Question, settings of all runs, image (H, W, 3)."""
+    """Question, settings of all runs, image (H, W, 3) and its file's name."""
 
     question: str
     config: CropConfig
     pixels: NDArray[np.uint8]
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class ExportFigure:
     """A figure to be drawn. name: of the file. title: the question. facts: metadata. heading: above the drawing.
 
-    drawer: "module:function" that draws it from `content`.
+    drawer: "module:function" that draws it from `content`. caption: a sentence for a paper. rows: its numbers.
+    sheet: the comparison sheet that it is, of one image for the methods.
     """
 
     name: str
@@ -47,64 +54,31 @@ class ExportFigure:
     heading: str
     drawer: str
     content: tuple[Any, ...]
+    caption: str
+    rows: list[Row]
+    sheet: Sheet | None = None
 
-    def figure(self, width: float) -> RunFigure:
+    def figure(self, width: float, letters: Letters = DEFAULT_LETTERS, captioned: bool = False) -> RunFigure:
         """Draw it, `width` centimetres wide; FigureError for a width out of range."""
         from ui.export.page_layout import Panel, lay_out
 
         check_width(width)
         panel = Panel(self.heading, partial(drawer(self.drawer), *self.content))
-        return lay_out([panel], width, self.title, {"picture": self.name, **self.facts})
-
-
-@dataclass(frozen=True)
-class Point:
-    """Method at a budget: mean tokens per layer, probability of the baseline's answer, whether it is given, GFLOP."""
-
-    name: str
-    tokens: float
-    chance: float
-    same: bool
-    work: float
-
-    @classmethod
-    def of(cls, result: RunResult) -> Point:
-        """Point of a result, without its trace."""
-        work = (result.flops + result.localizer_flops) / 1e9
-        return cls(result.name, result.trace.mean_tokens, result.chance, result.same, work)
-
-
-def curves(points: list[Point]) -> dict[str, list[Point]]:
-    """Points of every method by rising tokens, each ending in the first of `points`, the baseline."""
-    baseline, *others = points
-    names = dict.fromkeys(point.name for point in others)
-    return {
-        name: [*sorted((point for point in others if point.name == name), key=lambda point: point.tokens), baseline]
-        for name in names
-    }
-
-
-def flip(curve: list[Point]) -> Point | None:
-    """Flip of the answer: the point with the most tokens that gives another one, or None."""
-    return max((point for point in curve if not point.same), key=lambda point: point.tokens, default=None)
-
-
-def probabilities(results: Sequence[RunResult]) -> NDArray[np.float64]:
-    """(8, 8) rows of cells, NaN where there is no run. Runs after the first are named "x,y" by their cell."""
-    cells = np.full((GRID, GRID), np.nan)
-    for each in results[1:]:
-        x, y = (int(part) for part in each.name.split(","))
-        cells[y, x] = each.chance
-    return cells
+        facts = {"figure": self.name, **self.facts}
+        return lay_out([panel], width, self.title, facts, self.caption if captioned else "", letters)
 
 
 def methods_figure(source: FigureSource, results: Sequence[RunResult], errors: Sequence[RunError]) -> ExportFigure:
     """Figure of what each method keeps at the budget of the settings."""
-    budget = str(source.config.budget or "ratios and shares of the settings")
+    budget = str(source.config.budget or AS_GIVEN)
     more = {**{f"answer with {each.name}": each.text for each in results[1:]}, "budget": budget}
     heading, content = f"What each method keeps (budget: {budget})", (source.pixels, list(results))
     facts = _facts(source, results, errors, more)
-    return ExportFigure("methods", source.question, facts, heading, "method_grid:methods", content)
+    caption = captions.methods_caption(source.question, results, budget)
+    image = Image.fromarray(source.pixels)
+    sheet = Sheet((SheetRow(image, source.question, tuple(results), tuple(errors), source.name),), budget)
+    drawer = "method_grid:methods"
+    return ExportFigure("methods", source.question, facts, heading, drawer, content, caption, sheet.runs, sheet)
 
 
 def budget_figure(source: FigureSource, results: Sequence[RunResult], errors: Sequence[RunError]) -> ExportFigure:
@@ -120,17 +94,50 @@ def budget_figure(source: FigureSource, results: Sequence[RunResult], errors: Se
         "flips": ", ".join(f"{name} at {format_number(at.tokens)}" for name, at in flips.items() if at),
     }
     facts, content = _facts(source, results, errors, more), (results[0].text, points)
-    return ExportFigure("budget", source.question, facts, "How likely the answer stays", "curves:budgets", content)
+    caption, rows = captions.budgets_caption(source.question, results), _rows(source, results, errors)
+    heading = "How likely the answer stays"
+    return ExportFigure("budget", source.question, facts, heading, "curves:budgets", content, caption, rows)
 
 
 def places_figure(source: FigureSource, results: Sequence[RunResult], errors: Sequence[RunError]) -> ExportFigure:
     """Figure of where the answer lives; holds the baseline's trace only."""
     baseline, *runs = results
     sizes = {f"{each.region.x1 - each.region.x0 + 1}x{each.region.y1 - each.region.y0 + 1}" for each in runs}
-    more = {"region": f"{', '.join(sorted(sizes))} cells, slid over 8x8", "budget": "the region's tokens alone"}
+    size = ", ".join(sorted(sizes))
+    more = {"region": f"{size} cells, slid over 8x8", "budget": "the region's tokens alone"}
     facts = _facts(source, results, errors, more if runs else {})
     content = (baseline.text, probabilities(results), baseline.trace, source.pixels)
-    return ExportFigure("places", source.question, facts, "Where the answer lives", "answer_map:places", content)
+    caption, rows = captions.map_caption(source.question, results, size), _rows(source, results, errors)
+    heading = "Where the answer lives"
+    return ExportFigure("places", source.question, facts, heading, "answer_map:places", content, caption, rows)
+
+
+def sheet_figure(sheet: Sheet) -> ExportFigure:
+    """Figure of a comparison sheet."""
+    first = sheet.rows[0].results[0]
+    facts = {
+        "model": first.model,
+        "methods": ", ".join(sheet.methods),
+        "budget": sheet.budget,
+        **{f"image {number}": _row_facts(row) for number, row in enumerate(sheet.rows, 1)},
+        **environment(first),
+    }
+    title = "; ".join(row.question for row in sheet.rows)
+    shown = {name: text for name, text in facts.items() if text}
+    caption = captions.sheet_caption(sheet)
+    return ExportFigure("sheet", title, shown, "", "method_grid:sheet", (sheet,), caption, sheet.runs, sheet)
+
+
+def _row_facts(row: SheetRow) -> str:
+    """Image, question, answers, regions and failures of a sheet's row."""
+    regions = {region_words(each.region): None for each in row.results if method_of(each.method).needs_region}
+    answers = [f"{each.name}: {each.text}" for each in row.results]
+    failures = [f"{each.name}: {each.why}" for each in row.errors]
+    return "; ".join([row.name or "an image", row.question, *answers, *regions, *failures])
+
+
+def _rows(source: FigureSource, results: Sequence[RunResult], errors: Sequence[RunError]) -> list[Row]:
+    return run_rows(results, errors, question=source.question)
 
 
 def _facts(

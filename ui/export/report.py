@@ -1,4 +1,4 @@
-"""Report of a run: its metadata for figures and captions, and the whole run as one HTML file that needs no network.
+"""Report of a run: its metadata for figures, and the whole run as one HTML file that needs no network.
 
 The page's policy lets nothing be fetched; questions and answers are text wherever they are shown.
 """
@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from crop_core.records.comparison_table import times_explained
 from crop_core.records.formatting import format_number
 from crop_core.records.methods import method_of
-from ui.views import scripts, texts, theme
+from crop_core.records.timing import time_change
+from crop_core.records.verdict import agreement
+from ui.views import readouts, scripts, style_sheets, texts
 from ui.views.rendering import TEMPLATES
 
 if TYPE_CHECKING:
@@ -30,12 +33,24 @@ def facts(result: Comparison) -> dict[str, str]:
         "model": result.model,
         "method": result.method,
         "budget": result.budget,
+        "verdict": agreement(result),
         "visual tokens": f"{format_number(result.crop.total('visual_tokens'))}, "
         f"{format_number(result.crop.total('mean_tokens'))} per layer after pruning",
-        "region": "; ".join(map(region_words, result.regions)),
-        **_environment(result),
+        "padding": readouts.padding_sentence(result),
+        "region": method_of(result.method).no_region or "; ".join(map(region_words, result.regions)),
+        "time to first token": _times(result, "ttft_s"),
+        "total time": _times(result, "total_s"),
+        "times": times_explained(result),
+        **environment(result),
     }
     return {name: text for name, text in rows.items() if text}
+
+
+def _times(result: Comparison, name: str) -> str:
+    """A time of both runs, with its range, and whether they differ measurably."""
+    base, crop = (answer.cost.ranges[name] for answer in (result.baseline, result.crop))
+    change = time_change(base, crop)[0]
+    return f"{base} in the baseline, {crop} with {texts.method_name(result.method)}{change and f'; {change}'}"
 
 
 def facts_of_many(question: str, results: Sequence[RunResult], more: dict[str, str]) -> dict[str, str]:
@@ -50,12 +65,12 @@ def facts_of_many(question: str, results: Sequence[RunResult], more: dict[str, s
         "visual tokens": format_number(baseline.trace.visual_tokens),
         "region": "; ".join(dict.fromkeys(regions)),
         **more,
-        **_environment(baseline),
+        **environment(baseline),
     }
     return {name: text for name, text in rows.items() if text}
 
 
-def _environment(result: Comparison | RunResult) -> dict[str, str]:
+def environment(result: Comparison | RunResult) -> dict[str, str]:
     """Device, dtype, date and versions."""
     made = dict(result.made)
     date = made.pop("date", "")
@@ -69,27 +84,13 @@ def region_words(region: Region) -> str:
     return f"columns {region.x0}-{region.x1}, rows {region.y0}-{region.y1} of 8x8, {region.source}{confidence}"
 
 
-def caption(result: Comparison, image: int = 1) -> str:
-    """Caption under the figure of one image, counted from 1."""
-    name = texts.method_name(result.method)
-    metadata = facts(result)
-    parts = [
-        f"“{result.question}”",
-        f"Baseline: “{texts.quoted(result.baseline.text)}”, {name}: “{texts.quoted(result.crop.text)}”.",
-        f"{result.model}, {result.method}, {result.budget}; {result.device}, {result.dtype}",
-    ]
-    if len(result.regions) > 1:
-        parts[-1] += f"; image {image} of {len(result.crop.traces)}"
-    return " ".join(parts) + "".join(f", {metadata[key]}" for key in ("date", "versions") if key in metadata) + "."
-
-
 def page(view: ExplorerState, result: Comparison) -> bytes:
     """HTML file of the run."""
     text = TEMPLATES.get_template("report_page.html").render(
         question=result.question,
         facts=facts(result),
         payload=replace(view, fixed=True).to_json(),
-        explorer_css=theme.explorer_css(),
+        explorer_css=style_sheets.explorer_css(),
         script=scripts.bundle("report"),
     )
     return text.encode()

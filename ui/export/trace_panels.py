@@ -1,6 +1,6 @@
 """The three views of a trace: region, compression, pruning at a layer. Reads a trace only.
 
-Hue never stands alone: pooled rings are outlined and hatched, dropped tokens pale, those dropped in the layer hatched.
+Hue never stands alone: pooled rings are outlined and hatched, pruned tokens pale, those pruned in the layer hatched.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from crop_core.records.methods import method_of
 from crop_core.records.region import GRID
+from crop_core.records.trace import PADDING, UNPLACED
 from ui.export.figure import greyed, smaller
-from ui.export.figure_style import CROSSED, FALLING, INK, LYING, QUIET, RISING, Boxes, Paint, area, segments
+from ui.export.figure_style import CROSSED, DOTTED, FALLING, INK, LYING, QUIET, RISING, Boxes, Paint, area, segments
 from ui.export.page_layout import Drawn, Page, Panel
 from ui.views import palette
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from ui.export.figure import ShownRun
 
 HATCHES = (LYING, "", RISING, FALLING, CROSSED)  # of the region, and of rings from near to far
-TINT, FADED = 0.38, 0.86  # opacity of a pooled group's colour, and of the veil over dropped tokens
+TINT, FADED = 0.38, 0.86  # opacity of a pooled group's colour, and of the veil over pruned tokens
 DENSE = 400 / 72  # pixels of an image to a point of the figure
 HIDDEN = Paint("not seen by the model", "#475569", hatch=RISING)
 
@@ -112,6 +114,8 @@ def region(run: ShownRun) -> Panel:
     def draw(canvas: Canvas) -> list[Paint]:
         width, height = canvas.trace.image_size
         canvas.image()
+        if not reads_region(run):
+            return [Paint(method_of(run.result.method).no_region, "#ffffff", frame=QUIET)]
         area(canvas.axes, outside(canvas.trace.region.box, (0, 0, width, height)), facecolor="#0f172a", alpha=0.32)
         shares = np.arange(1, GRID) / GRID
         grid = np.array([[(k, 0), (k, 1)] for k in shares] + [[(0, k), (1, k)] for k in shares]) * [width, height]
@@ -123,37 +127,56 @@ def region(run: ShownRun) -> Panel:
 
 
 def compression(run: ShownRun) -> Panel:
-    """Retained tokens clear, each pooled group one tinted and outlined cell, dropped tokens veiled."""
-    trace = run.trace
-    pooled = pooled_tokens(trace)
-    kept, dropped = (trace.group >= 0) & ~pooled, trace.group < 0
+    """Retained tokens clear, each pooled group one tinted and outlined cell, pruned tokens veiled."""
+    trace, ring = run.trace, run.trace.shown_ring
+    pooled, shown = pooled_tokens(trace), trace.on_image
+    kept, pruned = (trace.group >= 0) & ~pooled & shown, trace.group < 0
 
     def draw(canvas: Canvas) -> list[Paint]:
-        veil = gone(f"dropped: {dropped.sum()}")
+        veil = gone(f"pruned: {pruned.sum()}")
         canvas.image(pooled)
-        veil.fill(canvas.axes, canvas.tokens(dropped))
+        veil.fill(canvas.axes, canvas.tokens(pruned))
         paints = [Paint(f"retained: {kept.sum()}", "#ffffff", frame=INK)] if kept.any() else []
         if trace.input_tokens < trace.visual_tokens:
             canvas.outlines(np.where(kept, trace.group, -1), INK, 0.25, 0.5)
-        for ring in np.unique(trace.ring[pooled]).tolist():
-            chosen = pooled & (trace.ring == ring)
-            paints.append(ring_paint(ring, f"pooled: {chosen.sum()} to {len(np.unique(trace.group[chosen]))}"))
+        for number in np.unique(ring[pooled & shown]).tolist():
+            chosen = pooled & (ring == number)
+            name = ring_name(number, int(ring.max()))
+            paints.append(ring_paint(number, f"{name}: {chosen.sum()} to {_groups(trace, chosen)}"))
             canvas.pooled(chosen, paints[-1])
-        return [*paints, *([veil] if dropped.any() else [])]
+        return [*paints, *([veil] if pruned.any() else []), *beside_image(trace)]
 
     return _panel(f"Compression: {trace.visual_tokens} to {trace.input_tokens} tokens", run, draw)
 
 
+def _groups(trace: TokenTrace, chosen: NDArray[np.bool_]) -> int:
+    """Number of LLM input tokens that the chosen tokens (N,) went into, whole or in part."""
+    return len(np.unique(trace.group[chosen]))
+
+
+def beside_image(trace: TokenTrace) -> list[Paint]:
+    """Entries of the legend for tokens that show no part of the image: how many, and how many of the LLM's are theirs
+    alone.
+    """
+    names = {PADDING: "padding", UNPLACED: "no position"}
+    counts = {ring: (trace.shown_ring == ring).sum() for ring in names}
+    return [
+        Paint(f"{name}: {counts[ring]} to {(trace.input_ring == ring).sum()}", QUIET, hatch=DOTTED)
+        for ring, name in names.items()
+        if counts[ring]
+    ]
+
+
 def pruning(run: ShownRun) -> Panel:
-    """Tokens alive in the layer clear, those dropped there hatched, those dropped before veiled."""
+    """Tokens alive in the layer clear, those pruned there hatched, those pruned before veiled."""
     trace, layer = run.trace, run.layer
     now, before = trace.died_at == layer, trace.died_at < layer
-    if layer == 0:  # what compression dropped never entered a layer
+    if layer == 0:  # what compression pruned never entered a layer
         now, before = np.zeros_like(now), now
 
     def draw(canvas: Canvas) -> list[Paint]:
-        cut = Paint(f"cut here: {len(np.unique(trace.group[now]))}", palette.CUT, 0.5, CROSSED)
-        veil = gone("dropped before")
+        cut = Paint(f"pruned here: {len(np.unique(trace.group[now]))}", palette.CUT, 0.5, CROSSED)
+        veil = gone("pruned before")
         canvas.image(now | before)
         veil.fill(canvas.axes, canvas.tokens(before))
         cut.fill(canvas.axes, canvas.tokens(now))
@@ -164,13 +187,19 @@ def pruning(run: ShownRun) -> Panel:
     return _panel(f"Pruning: layer {layer} (of 0–{trace.layers - 1})", run, draw)
 
 
+def reads_region(run: ShownRun) -> bool:
+    """Whether the run's method reads a region."""
+    return method_of(run.result.method).needs_region
+
+
 def _panel(title: str, run: ShownRun, draw: Callable[[Canvas], list[Paint]]) -> Panel:
     """Panel of one image, with what the model cannot see and the region on top."""
 
     def on_page(page: Page, x: float, y: float, room: float) -> Drawn:
         canvas = Canvas.on(page, run.trace, run.pixels, x, y, room)
         paints = [*draw(canvas), *canvas.hidden()]
-        canvas.region()
+        if reads_region(run):
+            canvas.region()
         return [paint.handle for paint in paints], canvas.height
 
     return Panel(title, on_page)
@@ -182,13 +211,20 @@ def pooled_tokens(trace: TokenTrace) -> NDArray[np.bool_]:
     return (trace.group >= 0) & (sizes[trace.group] > 1)
 
 
+def ring_name(ring: int, last: int) -> str:
+    """Name of a ring of pooled tokens in a legend, as on the page; last: the outermost ring."""
+    if ring == 0:
+        return "pooled"
+    return f"ring {ring}{' (near)' if ring == 1 else ' (far)' if ring == last else ''}"
+
+
 def ring_paint(ring: int, label: str) -> Paint:
     """Paint of a ring, 0 being the region; rings beyond the list share its last hatch."""
     return Paint(label, palette.ring_colour(ring), TINT, HATCHES[min(max(ring, 0), len(HATCHES) - 1)])
 
 
 def gone(label: str) -> Paint:
-    """Veil over dropped tokens."""
+    """Veil over pruned tokens."""
     return Paint(label, palette.VEIL, FADED, frame=QUIET)
 
 

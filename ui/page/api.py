@@ -6,24 +6,37 @@ The same three are the tools of the MCP server, where that is enabled; their doc
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_function_description
 from PIL import Image
 
-from crop_core.io.images import check_question, open_image
+from crop_core.io.images import check_question, image_notices, open_image
 from crop_core.records.config import Budget, ConfigError, CropConfig
+from crop_core.records.explanation import Explanation, Localization
 from crop_core.records.formatting import truncated_repr
 from crop_core.records.methods import method_of
-from crop_core.records.region import Region, RegionError
-from crop_core.records.request import Engine, EngineRequest
-from crop_core.records.results import Answer, Comparison
-from ui.page.components import ImageInput
+from crop_core.records.region import Region, RegionError, numbers_in
+from crop_core.records.request import Engine, EngineRequest, QueueStatus, R, ResultStream
+from crop_core.records.results import Answer, Comparison, StreamEvent
+from crop_core.records.saving import localizer_notices
+from crop_core.records.timing import Measured
+from ui.page.api_inputs import ApiFlag, ApiImage, ApiRegion, ApiText
+from ui.page.controls import parse_longest
 
 log = logging.getLogger(__name__)
 NAMES = ("ask", "compare", "localize")
+PARAMETERS: tuple[tuple[str, Any, Any, Any], ...] = (  # after image and question: name, component, default, example
+    ("method", ApiText, "crop", "crop"),
+    ("budget", ApiText, "", "64"),
+    ("region", ApiRegion, "", "2,2,5,5"),
+    ("max_new_tokens", ApiText, "", "32"),
+    ("short_answer", ApiFlag, False, False),
+)
 BROKEN = "The model could not answer: something went wrong inside; the app's log says what."
 
 
@@ -33,67 +46,127 @@ class Endpoints:
 
     engine: Engine
 
-    def ask(self, image: str | None, question: str, method: str, budget: str, region: str) -> dict[str, Any]:
+    def ask(
+        self,
+        image: str | None,
+        question: str,
+        method: str,
+        budget: str,
+        region: str,
+        max_new_tokens: str = "",
+        short_answer: bool = False,
+    ) -> dict[str, Any]:
         """Answer a question about an image by a pruning method.
 
         Args:
-            image: the image.
+            image: a data URL, bare base64, or the path that /gradio_api/upload returned; addresses are not fetched.
             question: what to ask, up to 500 characters.
             method: crop, plc, ilp, fastv, divprune, random and the others, or two joined as in plc+fastv.
             budget: mean number of visual tokens per layer (64), or a share of them (11.1%); empty for the default.
-            region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer; empty to have them predicted.
+            region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer, as a text or a list; empty to predict them.
+            max_new_tokens: longest answer, in tokens; empty for the model's own limit.
+            short_answer: whether the model is asked for a short answer, by a sentence that the notices show.
 
         Returns:
-            answer, region, and what it cost.
+            answer, region, how it came about, method, budget, words that the model does not know, notices, and what it
+            cost, with times as medians and ranges of several runs.
         """
-        return self._checked(lambda: self._answered(image, question, method, budget, region))
+        settings = method, budget, region, max_new_tokens, short_answer
+        return self._checked(lambda: self._answered(image, question, *settings))
 
-    def compare(self, image: str | None, question: str, method: str, budget: str, region: str) -> dict[str, Any]:
+    def compare(
+        self,
+        image: str | None,
+        question: str,
+        method: str,
+        budget: str,
+        region: str,
+        max_new_tokens: str = "",
+        short_answer: bool = False,
+    ) -> dict[str, Any]:
         """Answer a question about an image with every visual token (the baseline) and by a pruning method.
 
         Args:
-            image: the image.
+            image: a data URL, bare base64, or the path that /gradio_api/upload returned; addresses are not fetched.
             question: what to ask, up to 500 characters.
             method: crop, plc, ilp, fastv, divprune, random and the others, or two joined as in plc+fastv.
             budget: mean number of visual tokens per layer (64), or a share of them (11.1%); empty for the default.
-            region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer; empty to have them predicted.
+            region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer, as a text or a list; empty to predict them.
+            max_new_tokens: longest answer, in tokens; empty for the model's own limit.
+            short_answer: whether the model is asked for a short answer, by a sentence that the notices show.
 
         Returns:
-            both answers with their costs, and what happened to every visual token.
+            both answers with their costs, times as medians and ranges of several runs, and what happened to every
+            visual token.
         """
-        return self._checked(lambda: self._compared(image, question, method, budget, region))
+        settings = method, budget, region, max_new_tokens, short_answer
+        return self._checked(lambda: self._compared(image, question, *settings))
 
     def localize(self, image: str | None, question: str) -> dict[str, Any]:
         """Find the region of an image that holds the answer to a question.
 
         Args:
-            image: the image.
+            image: a data URL, bare base64, or the path that /gradio_api/upload returned; addresses are not fetched.
             question: what to ask, up to 500 characters.
 
         Returns:
-            grid cells, pixel box, and the confidence that they hold all that the answer needs.
+            grid cells, pixel box, and the confidence that they hold all that the answer needs; how they came about
+            (lines of text, boxes or maps); what localizing cost (flops null where they are not counted); notices.
         """
         return self._checked(lambda: self._localized(image, question))
 
     def _answered(self, *settings: Any) -> dict[str, Any]:
-        answer = self.engine.call(EngineRequest[Answer]("answer", *self._request(*settings)))
-        return {"region": answer.trace.region.to_json(), **answer.to_json(with_trace=False)}
+        request = EngineRequest[Answer]("answer", *self._request(*settings), with_baseline=False)
+        answer = self.engine.call(unmeasured(request))
+        for measured in self._measured(request):
+            answer = answer.measured(measured)
+        result = answer.to_json(with_trace=False)
+        how = {name: getattr(answer, name) for name in ("method", "budget", "unknown_words", "notices")}
+        trace, why = answer.trace, explanation_json(answer.trace.explanation)
+        return {"region": trace.region.to_json(), "explanation": why, **result, **how}
 
     def _compared(self, *settings: Any) -> dict[str, Any]:
-        return self.engine.call(EngineRequest[Comparison]("compare", *self._request(*settings))).to_json()
+        request = EngineRequest[Comparison]("compare", *self._request(*settings))
+        result = self.engine.call(unmeasured(request))
+        for measured in self._measured(request):
+            result = result.measured(measured)
+        return {**result.to_json(), "notices": [*result.notices, *localizer_notices(result)]}
+
+    def _measured(self, request: EngineRequest[Any]) -> Iterator[Measured]:
+        """What is measured of a request's runs, as far as it goes: it ends where it would wait for others."""
+        stream: ResultStream[StreamEvent] = self.engine.stream(replace(request, kind="measure"))
+        with suppress(ValueError), closing(stream):
+            for event in stream:
+                if isinstance(event, QueueStatus):
+                    return
+                if event.measured is not None:
+                    yield event.measured
 
     def _localized(self, image: str | None, question: str) -> dict[str, Any]:
-        request = EngineRequest[Region]("localize", (open_image(image),), check_question(question))
-        return self.engine.call(request).to_json()
+        request = EngineRequest[Localization]("localize", (open_image(image),), check_question(question), explain=True)
+        found = self.engine.call(request)
+        cost = {"seconds": found.seconds, "flops": found.flops, "weights_bytes": found.weights_bytes}
+        return {
+            **found.region.to_json(),
+            "explanation": explanation_json(found.explanation),
+            "cost": cost,
+            "notices": [*image_notices(request.images), *found.notices],
+        }
 
     @staticmethod
     def _request(
-        image: str | None, question: str, method: str, budget: str, region: str
+        image: str | None,
+        question: str,
+        method: str,
+        budget: str,
+        region: str,
+        max_new_tokens: str,
+        short_answer: bool,
     ) -> tuple[tuple[Image.Image], str, CropConfig, tuple[Region | None]]:
         opened, text, name = open_image(image), check_question(question), (method or "").strip() or "crop"
         if not method_of(name).prunes:
             raise ConfigError(f"The method {truncated_repr(name)} prunes nothing; choose one that does, such as crop.")
-        config = CropConfig(method=name)
+        config = CropConfig(method=name, max_new_tokens=parse_longest(max_new_tokens or ""), short_answer=short_answer)
         if (budget or "").strip():
             config = replace(config, budget=Budget.parse(budget))
         return (opened,), text, config, (cells(region or "", opened.size),)
@@ -109,15 +182,25 @@ class Endpoints:
             raise gr.Error(BROKEN, print_exception=False) from None
 
 
+def explanation_json(explanation: Explanation | None) -> dict[str, Any] | None:
+    """How a region came about; None where it was given."""
+    return None if explanation is None else explanation.to_json()
+
+
+def unmeasured(request: EngineRequest[R]) -> EngineRequest[R]:
+    """The request for the answer alone."""
+    return replace(request, config=replace(request.config, repeats=1), memory=False)
+
+
 def cells(text: str, size: tuple[int, int]) -> Region | None:
     """A drawn region from "x0,y0,x1,y1"; None when empty. RegionError for anything else."""
     if not text.strip():
         return None
     try:
-        x0, y0, x1, y1 = (int(part) for part in text.split(","))
+        x0, y0, x1, y1 = map(int, numbers_in(text))
     except ValueError:
         raise RegionError(
-            f"The region {truncated_repr(text)} is not four grid cells; write them like 2,2,5,5."
+            f"The region {truncated_repr(text)} is not four grid cells x0,y0,x1,y1 from 0 to 7; write it like 2,2,5,5."
         ) from None
     return Region(x0, y0, x1, y1, *size, "drawn")
 
@@ -125,11 +208,14 @@ def cells(text: str, size: tuple[int, int]) -> Region | None:
 def endpoints(engine: Engine, model: dict[str, Any]) -> None:
     """Add the endpoints to the app that is being built, on hidden widgets."""
     own = Endpoints(engine)
+    _, about, _ = get_function_description(own.ask)
     with gr.Column(visible=False):
-        image, question = ImageInput(label="image"), gr.Textbox(label="question")
-        method, budget = gr.Textbox("crop", label="method"), gr.Textbox("", label="budget")
-        region, answer = gr.Textbox("", label="region"), gr.JSON(label="result")
+        image = ApiImage(label="image")
+        question = ApiText(label="question").described(about["question"], "what is left of the dog?")
+        settings = [
+            kind(value, label=name).described(about[name], example) for name, kind, value, example in PARAMETERS
+        ]
+        answer = gr.JSON(label="result")
         trigger = gr.Button()
-    settings = [method, budget, region]
     for name, inputs in (("ask", settings), ("compare", settings), ("localize", [])):
         trigger.click(getattr(own, name), [image, question, *inputs], answer, api_name=name, **model)

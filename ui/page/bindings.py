@@ -7,26 +7,33 @@ from typing import Any
 import gradio as gr
 
 from ui.page.controls import ASK_PULL
-from ui.page.export_panel import opened, withdraw
-from ui.page.handlers import Handlers, stopping
+from ui.page.export_panel import opened
+from ui.page.handlers import Handlers
+from ui.page.prepared import PreparedRuns
 from ui.page.tabs.learn import bind_lesson
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
 STOP = "(...inputs) => { window.cropExplorer?.stop(); return inputs; }"
+# Clicks come one by one, however fast: the page sends no second run once it knows of the first, which takes a task.
+STOPPABLE = "async () => { await new Promise(setTimeout); return { __type__: 'update', interactive: true }; }"
 Parts = dict[str, Any]
 
 
 def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     """Connect everything; inputs and outputs: as the layout's columns return them."""
+    leave(handlers, inputs, outputs)  # first: the page runs what an event is bound to in this order
     preview(handlers, inputs, outputs)
-    runs = [*ask(handlers, inputs, outputs), *ask_prepared(handlers, inputs, outputs)]
-    stop(handlers, inputs, outputs, runs)
+    runs = [*ask(handlers, inputs, outputs), ask_prepared(handlers, inputs, outputs)]
+    measuring = measure(handlers, inputs, outputs, runs)
+    stopped = stop(handlers, inputs, outputs, [*runs, *measuring])
     outputs["publish"].wire(outputs["history"])
-    for run in [*runs, *show_again(handlers, outputs)]:
-        beside = [outputs["runs"], outputs["link"], outputs["follow"].box]
+    again = show_again(handlers, outputs)
+    beside = [outputs["runs"], outputs["link"], outputs["follow"].box]
+    for run in [*runs, *again]:
         run.then(handlers.beside, outputs["history"], beside, **PRIVATE)
-        outputs["publish"].after(run, outputs["history"])
+    for end in [*measuring, *again, stopped]:  # not before: files of figures would take time from what is measured
+        outputs["publish"].after(end, outputs["history"])
     inputs["panel"].follow(outputs["explorer"], inputs["more"].drawn)
 
 
@@ -34,13 +41,19 @@ def preview(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     """Show an image as soon as it is given."""
     image, more, mode = inputs["image"], inputs["more"], inputs["panel"].mode
     gr.on(
-        [image.upload, more.files.upload, more.files.delete, more.files.clear],
+        new_images(inputs),
         handlers.preview,
         [image, more.files, mode],
         [outputs["explorer"], inputs["note"], mode, more.drawn, outputs["follow"].box],
         trigger_mode="always_last",  # an image that comes while another is processed is processed next
         **PRIVATE,
     )
+
+
+def new_images(inputs: Parts) -> list[Any]:
+    """Events of another image."""
+    files = inputs["more"].files
+    return [inputs["image"].upload, files.upload, files.delete, files.clear]
 
 
 def asking(inputs: Parts, outputs: Parts) -> Parts:
@@ -55,22 +68,23 @@ def asking(inputs: Parts, outputs: Parts) -> Parts:
     }
 
 
-def begun(inputs: Parts, outputs: Parts) -> list[Any]:
-    """Outputs of `begin`."""
-    return [*outputs["publish"].files, inputs["stop"]]
+def begin(inputs: Parts, outputs: Parts, *events: Any) -> None:
+    """Bind the start of a run, in the browser: no download until the new result's files are made; it can be stopped."""
+    gr.on(events, None, None, inputs["stop"], js=STOPPABLE, **PRIVATE)
+    outputs["publish"].files.withdrawn_by(*events)
 
 
-def begin() -> list[Any]:
-    """Start of a run: no download until the new result's files are made; the run can be stopped."""
-    return [*withdraw(), stopping(True)]
+def asked_by(inputs: Parts, outputs: Parts) -> list[Any]:
+    """Events that ask: the typed question, a run with another region, a follow-up."""
+    typed = [inputs["run"].click, inputs["question"].submit]
+    return [*typed, outputs["explorer"].submit, *outputs["follow"].events]
 
 
 def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
     """Bind the typed question, a run with another region, and a follow-up; returns the events."""
     typed = [inputs["run"].click, inputs["question"].submit]
     explorer, follow, options = outputs["explorer"], outputs["follow"], asking(inputs, outputs)
-    triggers = [*typed, explorer.submit, *follow.events]
-    gr.on(triggers, begin, None, begun(inputs, outputs), queue=False, **PRIVATE)
+    begin(inputs, outputs, *asked_by(inputs, outputs))
     settings = [*inputs["panel"].values, inputs["more"].drawn]
     onward = {
         "inputs": [outputs["history"], follow.question, *settings],
@@ -83,33 +97,51 @@ def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
     ]
 
 
-def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
-    """Bind examples, failures and the steps of the lesson, each with one image; returns the events."""
-    panel, strip, failures = inputs["panel"], inputs["strip"], outputs["failures"]
-    fields = [inputs["image"], inputs["question"]]
-    chosen = bind_lesson(outputs["bar"], outputs["start"], panel, fields, outputs["tabs"], handlers.examples)
-    if strip is not None:
-        chosen.append(strip.select(handlers.show_example, panel.mode, [*fields, panel.mode], **PRIVATE))
-    if failures is not None:
-        changed = [*fields, panel.mode, panel.budget, outputs["tabs"]]
-        chosen.append(failures.select(handlers.show_failure, panel.mode, changed, **PRIVATE))
-    alone = [*inputs["more"].values, *begun(inputs, outputs)]
-    ready = [each.then(lambda: (None, "", *begin()), None, alone, queue=False, **PRIVATE) for each in chosen]
-    return [each.then(handlers.ask, **asking(inputs, outputs)) for each in ready]
+def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
+    """Bind examples, failures and the steps of the lesson, each with one image; returns the event of their runs."""
+    panel, line, due = inputs["panel"], outputs["line"], outputs["due"]
+    prepared = PreparedRuns(handlers.examples, panel.usual)
+    read = [due, line.brought, *panel.values]
+    changed = [due, line.brought, inputs["image"], inputs["question"], *panel.values]
+    for strip in filter(None, (inputs["strip"], outputs["failures"])):
+        strip.select(prepared.example, read, changed, **PRIVATE)
+    if outputs["failures"] is not None:
+        outputs["failures"].select(lambda: gr.Tabs(selected="explore"), None, outputs["tabs"], **PRIVATE)
+    for move in bind_lesson(outputs["bar"], [outputs["start"], outputs["lesson"]], outputs["tabs"]):
+        move.then(prepared.step, [outputs["bar"].step, *read], changed, **PRIVATE)
+    line.follow(panel, prepared.reset)
+    begin(inputs, outputs, due.change)
+    ready = due.change(lambda: (None, ""), None, inputs["more"].values, queue=False, **PRIVATE)
+    return ready.then(handlers.ask, **asking(inputs, outputs))
 
 
-def stop(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> None:
-    """Bind the Stop button to all runs."""
+def measure(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> list[Any]:
+    """Bind the measurement of every new answer, and of the one on screen again; returns the events."""
+    changed = [outputs["explorer"], inputs["note"], inputs["stop"]]
+    options: Parts = {"inputs": outputs["history"], "outputs": changed, "api_visibility": "private", **MODEL}
+    retry = outputs["explorer"].retry
+    begin(inputs, outputs, retry)
+    again = retry(handlers.measure, **options)
+    return [*(run.then(handlers.measure_new, trigger_mode="multiple", **options) for run in runs), again]
+
+
+def leave(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
+    """End a measurement when other images or another run come on screen; a new question ends it by itself."""
+    shown = [*new_images(inputs), outputs["runs"].select, outputs["open"][0].upload]
+    gr.on(shown, handlers.leave, outputs["history"], inputs["stop"], **PRIVATE)
+
+
+def stop(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> Any:
+    """Bind the Stop button to all runs; returns the event."""
     read = [outputs["history"], inputs["image"], inputs["more"].files]
     changed = [outputs["explorer"], inputs["note"], inputs["stop"]]
-    inputs["stop"].click(handlers.stop, read, changed, cancels=runs, js=STOP, **PRIVATE)
+    return inputs["stop"].click(handlers.stop, read, changed, cancels=runs, js=STOP, **PRIVATE)
 
 
 def show_again(handlers: Handlers, outputs: Parts) -> list[Any]:
     """Bind earlier runs and runs from files; returns the events after which one is on screen."""
     history, explorer, runs, (button, note) = (outputs[name] for name in ("history", "explorer", "runs", "open"))
-    files = outputs["publish"].files  # those of the run on screen so far
-    gr.on([runs.select, button.upload], withdraw, None, files, queue=False, **PRIVATE)
+    outputs["publish"].files.withdrawn_by(runs.select, button.upload)
     return [
         runs.select(handlers.show_run, history, [explorer, history], **PRIVATE),
         button.upload(opened, [history, button], [explorer, history, note], **PRIVATE),

@@ -16,11 +16,13 @@ from crop_core.records.region import Region, RegionError
 
 BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("None: ratios as given", "ratios")]
 MODES = [("Predicted", "predicted"), ("Drawn", "drawn"), ("Whole", "whole")]
-RINGS_HELP = "Cells : of how many tokens one is left, from near to far; “rest” is everything beyond."
+RINGS_HELP = "Width in cells : number of tokens pooled into one, from near to far; “rest” is everything beyond."
 SCHEDULE_HELP = (
     "Layer : share of tokens alive from it on. Empty: one early and one late cut. A budget scales the shares."
 )
-EVICT_HELP = "Dropped tokens leave the KV cache of the layers before the last cut too, once the prompt is read."
+EVICT_HELP = "Pruned tokens leave the KV cache of the layers before the last cut too, once the prompt is read."
+SHORT_HELP = "Adds below the question, as in benchmarks: “{}”"
+LONGEST_HELP = "max_new_tokens: tokens of the answer at most; empty for the model's own limit."
 PULL = "(...region) => window.cropExplorer?.pull(region) ?? region"
 ASK_PULL = f"(...values) => [...values.slice(0, -6), ...({PULL})(...values.slice(-6))]"
 PUSH = "(...region) => { window.cropExplorer?.push(region); }"
@@ -102,6 +104,17 @@ def parse_budget(choice: str, custom: str) -> Budget | None:
     return Budget.parse(custom)
 
 
+def parse_longest(text: str) -> int | None:
+    """max_new_tokens, None where it is left empty."""
+    if not text.strip():
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        message = f"The longest answer {truncated_repr(text)} is not a number of tokens; give one such as 64, or none."
+        raise ConfigError(message) from None
+
+
 def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Region | None:
     """The drawn or whole region of an image of `size` (width, height), or None where it is predicted."""
     if mode == "predicted":
@@ -125,19 +138,29 @@ def without_drawn(mode: str) -> Any:
 
 def parse_settings(values: Sequence[Any], size: tuple[int, int]) -> ParsedSettings:
     """Parse all settings, in the order of `SettingsPanel.values`; ConfigError or RegionError for an invalid one."""
-    method, budget, custom, rings, schedule, evict, mode, *cells = values
-    for each in (method, budget, custom, rings, schedule, mode):
+    method, budget, custom, rings, schedule, evict, longest, short, mode, *cells = values
+    for each in (method, budget, custom, rings, schedule, longest, mode):
         if not isinstance(each, str | None):
             raise ConfigError(f"A setting is a text, not {truncated_repr(each)}.")
     plc, ilp = parse_rings(rings or ""), replace(parse_schedule(schedule or ""), evict=bool(evict))
-    config = CropConfig(method=method or "", budget=parse_budget(budget, custom), plc=plc, ilp=ilp)
+    config = CropConfig(
+        method=method or "",
+        budget=parse_budget(budget, custom),
+        plc=plc,
+        ilp=ilp,
+        max_new_tokens=parse_longest(longest or ""),
+        short_answer=bool(short),
+    )
     return ParsedSettings(config, parse_region(mode, cells, size), mode)
 
 
 class SettingsPanel:
-    """The widgets of the settings; `values` are the inputs of `parse_settings`."""
+    """The widgets of the settings; `values` are the inputs of `parse_settings`, `usual` those as the page opens.
 
-    def __init__(self) -> None:
+    short_request: the sentence that asks the model for a short answer; without one there is nothing to choose.
+    """
+
+    def __init__(self, short_request: str = "") -> None:
         methods = [(one.label, name) for name, one in METHODS.items()]
         with gr.Accordion("Settings", open=False, elem_id="settings"):
             budget = gr.Radio(
@@ -156,6 +179,9 @@ class SettingsPanel:
                 "", label="ILP schedule", info=SCHEDULE_HELP, placeholder="2:0.5, 6:0.2", elem_id="schedule"
             )
             evict = gr.Checkbox(False, label="Evict from early layers", info=EVICT_HELP, elem_id="evict")
+            longest = gr.Textbox("", label="Longest answer", info=LONGEST_HELP, placeholder="64", elem_id="longest")
+            how = SHORT_HELP.format(short_request)
+            short = gr.Checkbox(False, label="Short answer", info=how, visible=bool(short_request), elem_id="short")
         self.mode = gr.Radio(MODES, value="predicted", label="Region", elem_id="mode")
         with gr.Row(visible=False, elem_id="cells") as row:
             names = ("Left column", "Top row", "Right column", "Bottom row")
@@ -163,9 +189,10 @@ class SettingsPanel:
                 gr.Number(value, label=name, precision=0, min_width=70)
                 for name, value in zip(names, (2, 2, 5, 5), strict=True)
             ]
-        budget.input(lambda choice: gr.Textbox(visible=choice == "custom"), budget, custom, **QUIET)
-        self.row, self.method, self.budget = row, method, budget
-        self.values = [method, budget, custom, rings, schedule, evict, self.mode, *self.cells]
+        budget.change(lambda choice: gr.Textbox(visible=choice == "custom"), budget, custom, **QUIET)
+        self.row, self.method = row, method
+        self.values = [method, budget, custom, rings, schedule, evict, longest, short, self.mode, *self.cells]
+        self.usual = [widget.value for widget in self.values]
 
     def follow(self, explorer: gr.HTML, others: gr.Textbox) -> None:
         """Keep the widgets and the regions drawn in the explorer in sync, in the browser; others: the regions of the

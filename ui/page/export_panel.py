@@ -7,86 +7,116 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from crop_core.io.data_url import data_url
-from ui.export.figure import FIGURES, FigureError, FigureOptions, figure
-from ui.export.figure_files import format_and_width, offered, written
+from crop_core.records.latex import escaped
+from crop_core.records.tables import csv_text, token_rows
+from ui.export.figure import FIGURES, FigureError, FigureOptions, caption, figure
+from ui.export.figure_files import DPI, preview, written
 from ui.export.load_runs import open_files
 from ui.export.report import page
-from ui.page.save_figure import QUIET, LatestOnly, value_event
+from ui.page.save_figure import (
+    FIGURE,
+    QUIET,
+    FilesOnRequest,
+    caption_field,
+    figure_label,
+    figure_options,
+    offered,
+    parse_letters,
+    value_event,
+    withdrawn,
+)
 from ui.views import figures
+from ui.views.chart_data import ALIVE_TITLE, TIMES_TITLE
 from ui.views.history import FinishedRun, History
-from ui.views.rendering import message
+from ui.views.rendering import message, render
+
+if TYPE_CHECKING:
+    from ui.export.page_layout import RunFigure
 
 OPEN_HELP = (
     "Files written by “Run and trace (JSON)” above, or by `python -m crop_core ask … --json run.json --with-image`, "
     "here or on another machine, or zips of them. They open without a model; images that a file does not contain can "
     "be chosen together with it."
 )
-NOW = """(history, open, ...options) =>
-  [history, open && document.querySelector('.cx').dataset.stage === 'done', ...options]"""  # not during another run
+NOW = """(history, open, ...options) => [
+  history,
+  open && !!document.querySelector('.cx').dataset.drawn, // not during another run
+  ...options.map((option) => option === 'screen' ? document.querySelector('.cx-pruning').dataset.layer ?? '' : option),
+]"""
+FILES = {
+    "save-figure": FIGURE,
+    "save-page": "Report (HTML)",
+    "save-record": "Run and trace (JSON)",
+    "save-tokens": "Tokens (CSV)",
+}
+LAYERS = [("the layer on screen", "screen"), ("the last layer", "")]
 
 
 @dataclass(frozen=True)
 class ExportPanel:
     """Widgets of *Figures and downloads*. charts: times, tokens alive. options: inputs of the figure's handler.
 
-    files: downloads (figure, report, record). note: a line. latest: the job that makes them.
+    files: downloads (figure, report, record, tokens). notes: preview or message, and caption. moved: pressed by the
+    page when another layer is on screen.
     """
 
     accordion: gr.Accordion
     is_open: gr.Checkbox
     charts: list[gr.Plot]
     options: list[Any]
-    files: list[Any]
-    note: gr.HTML
-    latest: LatestOnly
+    files: FilesOnRequest
+    notes: list[Any]
+    moved: gr.Button
 
     def wire(self, history: gr.State) -> None:
         """Make everything when it is opened, and the files again when an option changes."""
         read = [history, self.is_open, *self.options]
-        self.latest.runs(publish, read, [*self.files, self.note], js=NOW)
+        self.files.made_by(publish, read, self.notes, NOW)
         self.after(self.accordion.expand(None, None, self.is_open, js="() => true", **QUIET), history)
         self.accordion.collapse(None, None, self.is_open, js="() => false", **QUIET)
-        self.latest.requested_by(*map(value_event, self.options))
+        self.files.requested_by(*map(value_event, self.options), self.moved.click)
 
     def after(self, event: Any, history: gr.State) -> None:
         """Update at an event after which another run is on screen."""
         event.then(charts, [history, self.is_open], self.charts, js=NOW, **QUIET)
-        self.latest.requested_by(event.then)
+        self.files.requested_by(event.then)
 
 
 def publish_part() -> ExportPanel:
-    """Build two charts of the costs, a figure with its options, and three downloads."""
+    """Build two charts of the costs, a figure with its options, and the downloads."""
     is_open = gr.Checkbox(False, visible=False)
     with gr.Accordion("Figures and downloads", open=False, elem_id="extras") as accordion:
         with gr.Row():
-            times = gr.Plot(label="Where the time goes", show_label=False, elem_id="times")
-            alive = gr.Plot(label="Visual tokens alive per layer", show_label=False, elem_id="alive")
-        options, files, note = figure_part()
-    return ExportPanel(accordion, is_open, [times, alive], options, files, note, LatestOnly())
+            times = gr.Plot(label=TIMES_TITLE, show_label=False, elem_id="times")
+            alive = gr.Plot(label=ALIVE_TITLE, show_label=False, elem_id="alive")
+        options, files, notes = figure_part()
+        moved = gr.Button(visible="hidden", elem_id="figure-layer-moved")
+    return ExportPanel(accordion, is_open, [times, alive], options, FilesOnRequest("run", files), notes, moved)
 
 
-def figure_part() -> tuple[list[Any], list[Any], gr.HTML]:
-    """Build the figure's options, three downloads, and a line for messages."""
+def figure_part() -> tuple[list[Any], list[Any], list[Any]]:
+    """Build the figure's options, the downloads, and what is shown of the figure: preview or message, and caption."""
     with gr.Row(elem_id="figure-options"):
         choices = [(kind.label, key) for key, kind in FIGURES.items()]
-        name = gr.Dropdown(choices, value="row", label="Figure", elem_id="figure-name", min_width=220)
-        kind, width = format_and_width("figure")
-        dpi = gr.Number(300, label="PNG: dpi", precision=0, elem_id="figure-dpi", min_width=90)
-        image = gr.Number(1, label="Image number", precision=0, elem_id="figure-image", min_width=90)
-        layer = gr.Textbox("", label="Layer", placeholder="last", elem_id="figure-layer", min_width=110)
+        name = gr.Dropdown(choices, value="row", label="Figure shows", elem_id="figure-name", min_width=220)
+        layer = gr.Dropdown(
+            LAYERS, value="screen", label="Layer", allow_custom_value=True, elem_id="figure-layer", min_width=180
+        )
+        image = gr.Number(1, label="Image no.", precision=0, elem_id="figure-image", min_width=90)
+    general = figure_options("figure", 17.5)
+    dpi = gr.Number(DPI, label="Resolution (PNG), dpi", precision=0, elem_id="figure-dpi", min_width=90)
     with gr.Row():
-        captioned = gr.Checkbox(False, label="Caption under the figure", elem_id="figure-caption")
+        captioned = gr.Checkbox(False, label="Caption under the figure", elem_id="figure-captioned")
         inside = gr.Checkbox(True, label="Include images in the trace file", elem_id="trace-images")
     note = gr.HTML("", elem_id="figure-message", apply_default_css=False)
     with gr.Row():
-        labels = {"save-figure": "Figure", "save-page": "Report (HTML)", "save-record": "Run and trace (JSON)"}
-        files = [gr.DownloadButton(label, interactive=False, elem_id=key) for key, label in labels.items()]
-    return [name, kind, width, dpi, layer, image, captioned, inside], files, note
+        files = [gr.DownloadButton(label, interactive=False, elem_id=key) for key, label in FILES.items()]
+    return [name, layer, image, *general, dpi, captioned, inside], files, [note, caption_field("figure")]
 
 
 def open_part() -> tuple[gr.UploadButton, gr.HTML]:
@@ -98,50 +128,57 @@ def open_part() -> tuple[gr.UploadButton, gr.HTML]:
     return button, note
 
 
-def withdraw() -> list[Any]:
-    """Disable the downloads until `publish` makes those of the new result."""
-    return [gr.DownloadButton(interactive=False)] * 3
-
-
 def charts(history: History, is_open: bool) -> tuple[Any, Any]:
     """Charts (times, tokens alive) of the run on screen."""
     run = history.shown
-    if run is None or not is_open:
+    if run is None or run.to_measure or not is_open:
         return gr.skip(), gr.skip()
     return figures.time_split(run.result), figures.alive_curve(run.result)
 
 
 def publish(history: History, is_open: bool, *options: Any) -> list[Any]:
-    """Downloads (figure, report, record) and message of the run on screen; no figure for invalid options."""
+    """Downloads, preview or message, and caption of the run on screen, not before it is measured; no figure for invalid
+    options.
+    """
     run = history.shown
-    if run is None or not is_open:
-        return [*withdraw(), ""]
+    if run is None or run.to_measure or not is_open:
+        return [withdrawn(), *[gr.DownloadButton(interactive=False)] * (len(FILES) - 1), "", ""]
     *of_figure, inside = options
+    text = ""
     try:
-        content, name = figure_file(run, *of_figure)
-        drawn, text = offered(content, name, f"Figure ({of_figure[1]}, {float(of_figure[2]):g} cm)"), ""
+        drawn, content, text = figure_file(run, *of_figure)
+        name, _, _, kind, width, *_ = of_figure
+        button = offered(content, f"crop-explorer-{name}.{kind.lower()}", figure_label(kind, float(width)))
+        note = render("preview", preview(drawn))
     except ValueError as error:
-        drawn, text = gr.DownloadButton(interactive=False), message(str(error))
+        button, note = withdrawn(), message(str(error))
     files = [
         offered(page(run.view, run.result), "crop-explorer.html"),
         offered(record(run, inside), "crop-explorer.json"),
+        offered(csv_text(token_rows(run.result.crop.traces)).encode(), "crop-explorer-tokens.csv"),
     ]
-    return [drawn, *files, text]
+    return [button, *files, note, text]
 
 
 def figure_file(
-    run: FinishedRun, name: str, kind: str, width: Any, dpi: Any, layer: str, image: Any, captioned: bool
-) -> tuple[bytes, str]:
-    """(content, file name) of the figure; FigureError with one sentence for invalid options (from the browser)."""
+    run: FinishedRun, name: str, layer: str | None, image: Any, kind: str, *others: Any
+) -> tuple[RunFigure, bytes, str]:
+    """(figure, its file, its caption as LaTeX); FigureError with one sentence for invalid options (from the browser).
+
+    others: width, font, size, outlines, dpi, captioned.
+    """
+    *of_letters, dpi, captioned = others
+    width, letters = parse_letters(*of_letters)
     try:
-        numbers = float(width), int(layer) if (layer or "").strip() else None
+        at = int(text) if (text := str(layer or "").strip()) else None
         dots, number = int(dpi), int(image)
-    except (TypeError, ValueError, OverflowError, AttributeError):
-        text = "Width, dpi, layer and image number of a figure are numbers; only the layer may be empty."
-        raise FigureError(text) from None
-    options = FigureOptions(name, *numbers, bool(captioned), number)
-    content = written(figure(run.images, run.result, options), kind, dots)
-    return content, f"crop-explorer-{name}.{kind.lower()}"
+    except (TypeError, ValueError, OverflowError):
+        raise FigureError(
+            "Resolution, layer and image number of a figure are whole numbers; only the layer may be empty."
+        ) from None
+    options = FigureOptions(name, width, at, bool(captioned), number, letters)
+    drawn = figure(run.images, run.result, options)
+    return drawn, written(drawn, kind, dots), escaped(caption(run.result, options))
 
 
 def record(run: FinishedRun, inside: bool) -> bytes:

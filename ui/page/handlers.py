@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import gradio as gr
 
 from crop_core.io.data_url import data_url
-from crop_core.io.images import open_image
-from crop_core.records.request import Engine, QueueStatus
+from crop_core.io.images import image_notices, open_image
+from crop_core.records.request import Engine, EngineRequest, QueueStatus
+from crop_core.records.results import StreamEvent
+from crop_core.records.timing import NOT_MEASURED
 from ui.page import controls
 from ui.page.images import open_all
 from ui.page.request import ComparisonRequest, link_query, read_link
@@ -26,8 +29,10 @@ from ui.views.texts import queue_message
 
 log = logging.getLogger(__name__)
 BROKEN = "The model could not answer because of an internal error; see the app's log. The view is unchanged."
+MEASURING_WAITS = "Measuring waits: questions go first."
 NO_ANSWER = "There is no answer to follow up yet; ask a first question above."
 Moment = tuple[Any, Any, Any, Any]  # explorer, message, history, Stop
+Measuring = tuple[Any, Any, Any]  # explorer, message, Stop
 
 
 class Handlers:
@@ -43,12 +48,13 @@ class Handlers:
         None, or an invalid one, changes the message only. A new image starts a new thread.
         """
         try:
-            view = ExplorerState.of(open_all(path, more)) if path or more else None
+            images = open_all(path, more) if path or more else ()
         except ValueError as error:
             return gr.skip(), message(str(error)), *(gr.skip(),) * 3
-        if view is None:  # removed
+        if not images:  # removed
             return gr.skip(), message(), *(gr.skip(),) * 3
-        return view.to_json(), message(), controls.without_drawn(mode), "", gr.Column(visible=False)
+        view, note = ExplorerState.of(images), message(*image_notices(images))
+        return view.to_json(), note, controls.without_drawn(mode), "", gr.Column(visible=False)
 
     def ask(
         self, history: History, path: str | None, question: str, more: list[str] | None, *settings: Any
@@ -76,7 +82,7 @@ class Handlers:
         """Stream (explorer, message, history, Stop, question) for a follow-up in the thread on screen."""
         run = history.shown
         if run is None or run.file:
-            yield gr.skip(), message(NO_ANSWER), gr.skip(), stopping(False), gr.skip()
+            yield gr.skip(), message(NO_ANSWER), gr.skip(), stop_button(), gr.skip()
             return
         for moment in self._stream(
             history, lambda: ComparisonRequest.of(run.images, question, settings, history.thread)
@@ -84,30 +90,79 @@ class Handlers:
             yield *moment, "" if isinstance(moment[2], History) else gr.skip()
 
     def _stream(self, history: History, request: Callable[[], ComparisonRequest]) -> Iterator[Moment]:
-        """Run a request. After invalid input or a failure the previous view comes back."""
-        view = None
+        """Run a request. After invalid input or a failure the previous view comes back; the images of a request that
+        was refused replace the run of other images, as they have in the inputs.
+        """
+        view, asked, left = None, None, history.leave()
         try:
-            for moment, done in self.comparison(request()):
+            asked = request()
+            for moment, done in self.comparison(asked):
                 if isinstance(moment, QueueStatus):
-                    yield gr.skip(), render("queue_status", queue_message(moment)), gr.skip(), stopping(True)
+                    yield gr.skip(), render("queue_status", queue_message(moment)), gr.skip(), gr.skip()
                     continue
                 view, kept = moment, history.add(done) if done else gr.skip()
-                yield view.to_json(), message(), kept, stopping(done is None)
+                yield (view.measured(None) if done else view).to_json(), message(), kept, gr.skip()
             return
         except ValueError as error:
             sentence = str(error)
         except Exception:
             log.exception("the engine failed")
             sentence = BROKEN
-        yield previous_view(history, view), message(sentence), gr.skip(), stopping(False)
+        if view is None and asked and history.shown and history.shown.view.images != asked.view().images:
+            view = asked.view()
+        yield previous_view(history, view, left), message(sentence), gr.skip(), stop_button()
 
-    def stop(self, history: History, path: str | None, more: list[str] | None) -> tuple[Any, Any, Any]:
+    def measure_new(self, history: History) -> Iterator[Measuring]:
+        """As `measure`, for a run that has just been answered; nothing otherwise."""
+        run = history.shown
+        yield from self._measure(run) if run and run.to_measure else [(gr.skip(),) * 3]
+
+    def measure(self, history: History) -> Iterator[Measuring]:
+        """Stream (explorer, message, Stop) while the run on screen is measured; opened runs are not.
+
+        What is measured so far stays, however it ends.
+        """
+        run = history.shown
+        if run is None or run.request is None:
+            yield (gr.skip(),) * 3
+            return
+        run.to_measure = True
+        yield from self._measure(run)
+
+    def _measure(self, run: FinishedRun) -> Iterator[Measuring]:
+        """Measure until there is enough, or the run is left: then what comes on screen instead has the say."""
+        note = gr.skip()
+        try:
+            yield run.view.measured(None).to_json(), note, gr.skip()
+            for event in self.engine.stream(measurement(run)):
+                if not run.to_measure:
+                    return
+                if isinstance(event, QueueStatus):
+                    yield run.view.measured(None, MEASURING_WAITS).to_json(), note, gr.skip()
+                elif event.measured is not None:
+                    yield run.measure(event.measured).to_json(), note, gr.skip()
+        except ValueError as error:
+            note = message(str(error))
+        except Exception:
+            log.exception("the engine failed")
+            note = message(BROKEN)
+        if run.to_measure:
+            run.to_measure = False
+            yield run.view.to_json(), note, stop_button()
+
+    def stop(self, history: History, path: str | None, more: list[str] | None) -> Measuring:
         """(explorer, message, Stop) after a run was stopped: the previous view."""
         try:
             before = previous_view(history, ExplorerState.of(open_all(path, more)) if path or more else None)
         except ValueError:
             before = gr.skip()
-        return before, message(), stopping(False)
+        history.leave()
+        return before, message(), stop_button()
+
+    def leave(self, history: History) -> Any:
+        """Stop, after something else than a new run came on screen while one was measured."""
+        history.leave()
+        return stop_button()
 
     def comparison(
         self, request: ComparisonRequest
@@ -124,23 +179,9 @@ class Handlers:
             view = view.event(event)
             yield view, None if event.comparison is None else request.finished(event.comparison, view)
 
-    def show_example(self, mode: str, event: gr.EventData) -> tuple[Any, Any, Any]:
-        """(image, question, region mode) of a clicked example; an invalid index changes nothing."""
-        index = index_of(event)
-        if not (type(index) is int and 0 <= index < len(self.examples)):
-            return gr.skip(), gr.skip(), gr.skip()
-        chosen = self.examples[index]
-        return str(chosen.image), chosen.question, controls.without_drawn(mode)
-
-    def show_failure(self, mode: str, event: gr.EventData) -> tuple[Any, ...]:
-        """(image, question, region mode, budget, tab) of a clicked example on which CROP fails at 64 tokens."""
-        shown = self.show_example(mode, event)
-        valid = isinstance(shown[0], str)
-        return *shown, "64" if valid else gr.skip(), gr.Tabs(selected="explore") if valid else gr.skip()
-
     def show_run(self, history: History, event: gr.EventData) -> tuple[Any, Any]:
         """(explorer, history) with the clicked run of the history on screen again."""
-        chosen = history.choose(index_of(event))
+        chosen = history.choose(event._data.get("index") if isinstance(event._data, dict) else None)
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
     def beside(self, history: History) -> tuple[Any, Any, Any]:
@@ -172,22 +213,25 @@ class Handlers:
         return message(), *(restored or (gr.skip(),) * (2 + len(settings)))
 
 
-def stopping(possible: bool) -> Any:
-    """Stop button, enabled or not."""
-    return gr.Button(interactive=possible)
+def measurement(run: FinishedRun) -> EngineRequest[StreamEvent]:
+    """Request that measures a run; its memory only once, which does not vary."""
+    assert run.request is not None  # noqa: S101  the caller looked
+    memory = run.result.crop.cost.peak_method == NOT_MEASURED
+    return replace(run.request, kind="measure", memory=memory)
 
 
-def previous_view(history: History, view: ExplorerState | None) -> Any:
+def stop_button() -> Any:
+    """Stop, at the end of what it could stop; the page enables it at the start."""
+    return gr.Button(interactive=False)
+
+
+def previous_view(history: History, view: ExplorerState | None, measured: bool = False) -> Any:
     """View after a run without a result.
 
-    view: the last one of that run. The previous run on its images comes back, or only the images.
+    view: the last one of that run. The previous run on its images comes back, or only the images. measured: whether
+    the previous run was being measured, which has ended.
     """
-    if view is None:
-        return gr.skip()
     run = history.shown
+    if view is None:
+        return run.view.to_json() if run and measured else gr.skip()
     return (run.view if run and run.view.images == view.images else ExplorerState(view.images)).to_json()
-
-
-def index_of(event: gr.EventData) -> object:
-    """Index in a strip's event; untrusted, any type."""
-    return event._data.get("index") if isinstance(event._data, dict) else None

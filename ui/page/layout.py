@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from crop_core.records.request import Engine
+from ui.export.load_runs import opening_view
 from ui.page.api import endpoints
 from ui.page.bindings import MODEL, PRIVATE, wire
 from ui.page.components import ImageInput, Strip
@@ -15,13 +16,15 @@ from ui.page.controls import SettingsPanel
 from ui.page.handlers import Handlers
 from ui.page.hardened_blocks import HardenedBlocks
 from ui.page.images import MoreImages
+from ui.page.settings_line import SettingsLine
 from ui.page.sweeps import SweepHandlers
 from ui.page.tabs import TabContext, tab_modules
 from ui.page.tabs.learn import lesson_bar
 from ui.views import scripts, texts
 from ui.views.examples import Example, strip_html
 from ui.views.rendering import message, render
-from ui.views.theme import css, theme
+from ui.views.style_sheets import css
+from ui.views.theme import theme
 
 CLEAN_UP_EVERY = 3600  # seconds between two deletions of old uploads
 BACKLOG = 500  # small events that may wait; requests to the model wait in the engine's own queue
@@ -31,7 +34,13 @@ RUN_LINKED = """(image) => {
 }"""
 
 
-def build(engine: Engine, examples: list[Example], bundled: bool = True, keep_hours: int = 24) -> gr.Blocks:
+def build(
+    engine: Engine,
+    examples: list[Example],
+    bundled: bool = True,
+    keep_hours: int = 24,
+    operator: str | None = None,
+) -> gr.Blocks:
     """The app over an engine.
 
     Args:
@@ -39,16 +48,20 @@ def build(engine: Engine, examples: list[Example], bundled: bool = True, keep_ho
         examples: one-click examples, shown in this order.
         bundled: whether the engine's model is the bundled one, whose scenes are then described.
         keep_hours: how long uploads and downloads are kept.
+        operator: the login that may check the model, "" for everybody, None to offer no check.
     """
     handlers = Handlers(engine, examples)
     kept = (CLEAN_UP_EVERY, keep_hours * 3600)
     with HardenedBlocks(title="CROP Explorer", analytics_enabled=False, fill_width=True, delete_cache=kept) as app:
-        gr.HTML(render("heading", texts.INTRO), elem_id="heading", apply_default_css=False)
+        with gr.Row(elem_id="top"):
+            gr.HTML(render("heading", texts.INTRO), elem_id="heading", apply_default_css=False)
+            lesson = gr.Button("Take the 10-minute lesson", size="sm", elem_id="take-lesson", scale=0, min_width=220)
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):
-                inputs = input_column(examples, bundled)
+                inputs = input_column(engine, examples, bundled)
             with gr.Column(scale=1, min_width=340, elem_id="outputs"):
-                outputs = {"bar": lesson_bar(), **output_tabs(engine, inputs, examples)}
+                outputs: dict[str, Any] = {"bar": lesson_bar(), "line": SettingsLine(inputs["panel"].usual)}
+                outputs |= {"due": gr.State(0), "lesson": lesson, **output_tabs(engine, inputs, examples, operator)}
         endpoints(engine, MODEL)  # first, so that no other event takes their names
         wire(handlers, inputs, outputs)
         restored = [inputs["note"], inputs["image"], inputs["question"], *inputs["panel"].values]
@@ -58,7 +71,7 @@ def build(engine: Engine, examples: list[Example], bundled: bool = True, keep_ho
     return app
 
 
-def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
+def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict[str, Any]:
     """Images, question, Run and Stop, message, settings, examples."""
     image = ImageInput(
         label="Image", sources=["upload", "clipboard", "webcam"], height=230, elem_id="image", buttons=[]
@@ -71,7 +84,7 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
         run = gr.Button("Run", variant="primary", elem_id="run", scale=3, min_width=160)
         stop = gr.Button("Stop", elem_id="stop", scale=1, min_width=90, interactive=False)
     note = gr.HTML(message(), elem_id="message", apply_default_css=False)
-    panel = SettingsPanel()
+    panel = SettingsPanel(engine.short_answer_request)
     strip = None
     if examples:
         gr.HTML(render("title", "Examples"), elem_id="examples-title", apply_default_css=False)
@@ -82,13 +95,17 @@ def input_column(examples: list[Example], bundled: bool) -> dict[str, Any]:
     return {**fields, "run": run, "stop": stop, "note": note, "strip": strip}
 
 
-def output_tabs(engine: Engine, inputs: dict[str, Any], examples: list[Example]) -> dict[str, Any]:
+def output_tabs(
+    engine: Engine, inputs: dict[str, Any], examples: list[Example], operator: str | None
+) -> dict[str, Any]:
     """The tabs, from the modules of `ui/page/tabs/`; returns the widgets that the handlers change."""
     fields = [inputs["image"], inputs["question"], *inputs["panel"].values]
-    page = TabContext(SweepHandlers(engine), fields, inputs["note"], MODEL, examples)
+    view = opening_view(examples)
+    opening = None if view is None else view.to_json()
+    page = TabContext(SweepHandlers(engine), fields, inputs["note"], MODEL, examples, operator, opening)
     outputs: dict[str, Any] = {}
     with gr.Tabs(elem_id="tabs") as outputs["tabs"]:
-        for module in tab_modules():
+        for module in tab_modules(page):
             with gr.Tab(module.TITLE, id=module.__name__.rpartition(".")[2]):
                 outputs |= module.build(page) or {}
     return outputs

@@ -18,7 +18,6 @@ from crop_core.records.region import GRID
 from crop_core.records.request import EngineRequest
 from ui.page import controls
 from ui.page.images import other_regions
-from ui.views import texts
 from ui.views.explorer_state import ExplorerState
 from ui.views.history import FinishedRun
 
@@ -38,6 +37,8 @@ KEYS = (
     "rings",
     "schedule",
     "evict",
+    "max_new_tokens",
+    "short_answer",
     "mode",
     "x0",
     "y0",
@@ -79,17 +80,20 @@ class ComparisonRequest:
 
     def view(self) -> ExplorerState:
         """State before the run."""
-        return ExplorerState.of(self.images, self.question, texts.method_name(self.config.method))
+        return ExplorerState.of(self.images, self.question, self.config.method)
 
     def finished(self, result: Comparison, view: ExplorerState) -> FinishedRun:
         """Finished run of this request."""
-        return FinishedRun(self.images, result, view, self.settings)
+        return FinishedRun(self.images, result, view, self.settings, request=self.engine_request, to_measure=True)
+
+    @property
+    def engine_request(self) -> EngineRequest[StreamEvent]:
+        """The request to the engine."""
+        return EngineRequest("stream", self.images, self.question, self.config, self.regions, history=self.history)
 
     def events(self, engine: Engine) -> ResultStream[StreamEvent]:
         """Stream of the engine."""
-        return engine.stream(
-            EngineRequest("stream", self.images, self.question, self.config, self.regions, history=self.history)
-        )
+        return engine.stream(self.engine_request)
 
 
 def link_query(example: Example, question: str, settings: Sequence[Any]) -> str:
@@ -113,6 +117,8 @@ def read_link(
     """
     chosen = next((one for one in examples if one.image.name == params.get("example")), None)
     if chosen is None:
+        if params.get("example"):
+            raise ConfigError(f"There is no example {truncated_repr(params['example'])}; choose one on the page.")
         return None
     if sum(len(value) for value in params.values()) > MAX_QUERY:
         raise ConfigError(f"The link is longer than {MAX_QUERY} characters; shorten the question.")

@@ -9,13 +9,14 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from crop_core.io.images import check_question, open_image
+from crop_core.io.images import check_question, image_notices, open_image
 from crop_core.records.config import Budget, ConfigError, CropConfig
-from crop_core.records.methods import METHODS, pruning_methods
+from crop_core.records.methods import METHODS, method_of, pruning_methods
 from crop_core.records.region import GRID, Region
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus, ResultStream
 from crop_core.records.results import RunError, RunResult, RunSpec
@@ -34,29 +35,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SHARES = (1 / 36, 1 / 18, 1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 3 / 4)  # of the visual tokens
-STAGES = {"plc": "PLC", "ilp": "ILP"}  # which share the title CROP elsewhere
+MAX_NEW_TOKENS = 32  # of each answer where the settings name none: many runs shall not take minutes
 REGION_ONLY = CropConfig(method="region", budget=None)  # only the region's tokens
 WHOLE = "The region is the whole image and cannot be moved; draw a smaller one, then slide it."
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """Image, question and settings, validated."""
+    """Image, question and settings, validated. name: of the image's file."""
 
     image: Image.Image
     question: str
     settings: controls.ParsedSettings
+    name: str = ""
 
     @classmethod
     def of(cls, path: str | None, question: str, settings: Sequence[Any]) -> SweepRequest:
         """Validate the inputs; ValueError with one sentence for invalid ones."""
         image, text = open_image(path), check_question(question)
-        return cls(image, text, controls.parse_settings(settings, image.size))
+        return cls(image, text, controls.parse_settings(settings, image.size), Path(path or "").name)
 
     @cached_property
     def source(self) -> FigureSource:
         """The part that figures hold."""
-        return FigureSource(self.question, self.settings.config, pixels(self.image))
+        return FigureSource(self.question, self.settings.config, pixels(self.image), self.name)
 
 
 Shown = tuple[Any, ...]
@@ -69,11 +71,11 @@ class SweepHandlers:
         self.engine = engine
 
     def methods(self, path: str | None, question: str, names: list[str], *settings: Any) -> Iterator[Shown]:
-        """Stream (gallery, table, plate, message, status) of methods at the budget of the settings."""
+        """Stream (gallery, table, export figure, message, status) of methods at the budget of the settings."""
 
         def specs(request: SweepRequest) -> list[RunSpec]:
             return [
-                RunSpec(method_title(name), replace(request.settings.config, method=name))
+                RunSpec(method_of(name).title, replace(request.settings.config, method=name))
                 for name in valid_methods(names)
             ]
 
@@ -87,12 +89,12 @@ class SweepHandlers:
         yield from self._stream(path, question, settings, specs, show, 3)
 
     def budgets(self, path: str | None, question: str, names: list[str], *settings: Any) -> Iterator[Shown]:
-        """Stream (figure, plate, message, status) of methods at rising budgets."""
+        """Stream (figure, export figure, message, status) of methods at rising budgets."""
 
         def specs(request: SweepRequest) -> list[RunSpec]:
             config = request.settings.config
             return [
-                RunSpec(method_title(name), replace(config, method=name, budget=Budget(share=share)))
+                RunSpec(method_of(name).title, replace(config, method=name, budget=Budget(share=share)))
                 for share in SHARES
                 for name in valid_methods(names)
             ]
@@ -103,7 +105,7 @@ class SweepHandlers:
         yield from self._stream(path, question, settings, specs, show, 2)
 
     def places(self, path: str | None, question: str, *settings: Any) -> Iterator[Shown]:
-        """Stream (figure, plate, message, status) of the region alone, in its size, over all 64 cells."""
+        """Stream (figure, export figure, message, status) of the region alone, in its size, over all 64 cells."""
 
         def specs(request: SweepRequest) -> list[RunSpec]:
             width, height = self._size(request)
@@ -131,9 +133,10 @@ class SweepHandlers:
         return region.x1 - region.x0 + 1, region.y1 - region.y0 + 1
 
     def _ask(self, request: SweepRequest, specs: list[RunSpec]) -> ResultStream[ManyResult]:
-        images, regions = (request.image,), (request.settings.region,)
+        images, regions, config = (request.image,), (request.settings.region,), request.settings.config
+        config = replace(config, max_new_tokens=config.max_new_tokens or MAX_NEW_TOKENS)
         return self.engine.stream(
-            EngineRequest("run_many", images, request.question, regions=regions, specs=tuple(specs))
+            EngineRequest("run_many", images, request.question, config, regions, specs=tuple(specs))
         )
 
     def _stream(
@@ -149,20 +152,21 @@ class SweepHandlers:
         shown: Shown = (gr.skip(),) * outputs
         try:
             request = SweepRequest.of(path, question, settings)
-            yield *shown, message(), "Starting …"
+            note = message(*image_notices([request.image]))
+            yield *shown, note, "Starting …"
             requested = specs(request)
             results: list[RunResult] = []
             errors: list[RunError] = []
             for result in self._ask(request, requested):
                 if isinstance(result, QueueStatus):
-                    yield *shown, message(), queue_message(result)
+                    yield *shown, note, queue_message(result)
                     continue
                 if isinstance(result, RunResult):
                     results.append(result)
                 else:
                     errors.append(result)
                 shown = show(request, results, errors)
-                yield *shown, message(), progress(len(results) + len(errors) - 1, len(requested), errors)
+                yield *shown, note, progress(len(results) + len(errors) - 1, len(requested), errors)
         except ValueError as error:
             yield *shown, message(str(error)), ""
         except Exception:
@@ -171,16 +175,11 @@ class SweepHandlers:
 
 
 def valid_methods(names: list[str]) -> list[str]:
-    """Methods by name (from the browser); ConfigError for an unknown one, or for an empty list."""
-    chosen = [name for name in pruning_methods() if name in (names or [])]
+    """Methods by name (from the browser), in their order; ConfigError for an unknown one, or for an empty list."""
+    chosen = [name for name in dict.fromkeys(names or []) if name in pruning_methods()]
     if not chosen or set(names) - set(METHODS):
         raise ConfigError("No valid method is chosen; choose at least one.")
     return chosen
-
-
-def method_title(name: str) -> str:
-    """Title of a method where CROP's stages are listed beside it."""
-    return STAGES.get(name, METHODS[name].title)
 
 
 def centred_region(x: int, y: int, width: int, height: int, size: tuple[int, int]) -> Region:
@@ -199,7 +198,7 @@ def progress(done: int, total: int, errors: list[RunError]) -> str:
 
 def method_choice(methods: list[str], elem_id: str) -> gr.Dropdown:
     """Dropdown of the methods of a sweep; `methods` are the default."""
-    choices = [(method_title(name), name) for name in pruning_methods()]
+    choices = [(method_of(name).title, name) for name in pruning_methods()]
     return gr.Dropdown(choices, value=methods, multiselect=True, label="Methods", elem_id=elem_id)
 
 
@@ -222,9 +221,9 @@ def run(
     model: dict[str, Any],
 ) -> None:
     """Bind one stream, its end, and the figure file of its results so far."""
-    save.withdraw(start.click)
+    save.files.withdrawn_by(start.click)
     running = start.click(handler, inputs, outputs, api_visibility="private", **model)
     stopped = {"fn": lambda: "Stopped.", "outputs": outputs[-1], "queue": False, "api_visibility": "private"}
     ended = stop.click(**stopped, cancels=[running]).then(**stopped)  # again, after a result that was under way
     for end in (running, ended):
-        save.latest.requested_by(end.then)
+        save.files.requested_by(end.then)

@@ -6,6 +6,7 @@ is "not found". Knows nothing of what the endpoints do.
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 
@@ -13,14 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.server.rate_limit import RateError, RateLimit
+from ui.page.api_inputs import MALFORMED_CALL, NO_ROOM
 
 log = logging.getLogger(__name__)
 MB = 2**20
-JSON_BYTES = MB  # of a request other than an upload; the page's largest are some kB
+JSON_BYTES = MB  # of a request without a file; the page's largest are some kB
 FILES = 6  # of the largest size in one upload: as many images as one question may have
 ENDPOINTS = "ask|compare|localize"  # `ui.page.api.NAMES`
 MALFORMED = "The request cannot be read: this app's page does not send such requests."
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)  # not what a name can cause
 PAGES = re.compile(
     r"/|/(config|login|logout|healthz|readyz|metrics|theme\.css|favicon\.ico|robots\.txt|manifest\.json)/?"
     r"|/(assets|static|svelte)/.+|/pwa_icon(/\d+)?"
@@ -36,22 +38,25 @@ API = re.compile(
     re.DOTALL,
 )
 DIRECT = re.compile(r"/gradio_api/run/\w+/?")
-UPLOAD = re.compile(r"/gradio_api/(upload|mcp(/.*)?)/?")  # an MCP client sends its images inside JSON
+UPLOAD = re.compile(r"/gradio_api/upload/?")
+STOP = re.compile(r"/gradio_api/(cancel|reset)/?")
+MCP = re.compile(r"/gradio_api/mcp(/.*)?")
+CALL = re.compile(rf"/gradio_api/call/(v2/)?({ENDPOINTS})/?")
+WITH_IMAGE = re.compile(rf"/gradio_api/queue/join/?|{CALL.pattern}|{MCP.pattern}")  # inside its JSON, in base64
 
 
 class RequestAllowlist:
-    """Middleware: 404 for what is not listed, 413 for too large a body, 400 for what Gradio cannot read, 429 for too
-    many failed logins; each with one sentence.
+    """Middleware: 404 for what is not listed, 413 for too large a body, 400 for what Gradio cannot read, 507 for what
+    the disk does not take; each with one sentence.
 
     Args:
         app: the wrapped app.
         max_upload_mb: the largest file.
-        wrong_logins: failed logins by address; None without a login.
     """
 
-    def __init__(self, app: ASGIApp, max_upload_mb: int, wrong_logins: RateLimit | None = None) -> None:
-        self.app, self._wrong = app, wrong_logins
-        self._upload_bytes = (FILES * max_upload_mb + 1) * MB
+    def __init__(self, app: ASGIApp, max_upload_mb: int) -> None:
+        self.app = app
+        self._limits = {UPLOAD: (FILES * max_upload_mb + 1) * MB, WITH_IMAGE: max_upload_mb * MB * 4 // 3 + MB}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
@@ -63,14 +68,14 @@ class RequestAllowlist:
             return self.app
         path = scope["path"]
         if not (PAGES.fullmatch(path) or API.fullmatch(path)):
-            return _refusal(404, "There is nothing here.")
-        limit = self._upload_bytes if UPLOAD.fullmatch(path) else JSON_BYTES
+            return refusal(404, "There is nothing here.")
+        limit = next((limit for pattern, limit in self._limits.items() if pattern.fullmatch(path)), JSON_BYTES)
         if _announced(scope) > limit:
-            return _refusal(413, _too_large(limit))
-        behind = self._login if path.rstrip("/") == "/login" else self._guarded
+            return refusal(413, _too_large(limit))
 
         async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
-            await behind(scope, _bounded(receive, limit), send)
+            known = _forwarded(scope) if MCP.fullmatch(path) else scope
+            await self._guarded(known, _bounded(receive, limit), send)
 
         return bounded
 
@@ -80,6 +85,8 @@ class RequestAllowlist:
 
         async def noted(message: Message) -> None:
             nonlocal started
+            if message.get("status") == 422:
+                raise ValueError("a list of complaints of Gradio's framework")
             started = True
             if message.get("status") == 500 and DIRECT.fullmatch(scope["path"]):
                 message["status"] = 400  # Gradio's status for a refusal there
@@ -92,30 +99,28 @@ class RequestAllowlist:
             if started:
                 await send({"type": "http.response.body", "body": b""})
             else:
-                await _refusal(400, MALFORMED)(scope, receive, send)
-
-    async def _login(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a login on, unless too many failed from the same address; count one that fails."""
-        who, wrong = (scope.get("client") or [""])[0], self._wrong
-        if wrong is None:
-            await self._guarded(scope, receive, send)
-            return
-
-        async def counted(message: Message) -> None:
-            if message.get("status", 200) >= 400:
-                wrong.count(who)
-            await send(message)
-
-        try:
-            wrong.check(who)
-        except RateError as error:
-            await _refusal(429, str(error))(scope, receive, send)
-        else:
-            await self._guarded(scope, receive, counted)
+                await _answer(error, scope["path"])(scope, receive, send)
 
 
-def _refusal(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"detail": sentence}, status)
+def refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Response with one sentence."""
+    return JSONResponse({"detail": sentence}, status, headers)
+
+
+def _answer(error: Exception, path: str) -> JSONResponse:
+    """Response to a request that Gradio could not answer."""
+    if isinstance(error, OSError) and error.errno in DISK and UPLOAD.fullmatch(path):
+        return refusal(507, NO_ROOM)
+    if STOP.fullmatch(path):  # Gradio's page stops what has no id yet, or none any more: nothing runs by it
+        return JSONResponse({"success": True})
+    return refusal(400, MALFORMED_CALL if CALL.fullmatch(path) else MALFORMED)
+
+
+def _forwarded(scope: Scope) -> Scope:
+    """Scope whose X-Forwarded-For is the visitor's address: the MCP server calls the app with the headers it got."""
+    others = [(name, value) for name, value in scope["headers"] if name != b"x-forwarded-for"]
+    address = (scope.get("client") or [""])[0]
+    return {**scope, "headers": [*others, (b"x-forwarded-for", address.encode())]}
 
 
 def _too_large(limit: int) -> str:

@@ -7,6 +7,8 @@ except the hub on a Space, whose page shows its owner and polls its state.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,9 +29,10 @@ POLICY = {
 HUB = " https://huggingface.co https://*.huggingface.co"
 
 
-def headers(on_space: bool = False) -> dict[str, str]:
-    """Name -> value of each header."""
+def headers(on_space: bool = False, frames: Sequence[str] = ()) -> dict[str, str]:
+    """Name -> value of each header. frames: origins of further pages that may show the app in a frame."""
     more = {name: POLICY[name] + HUB for name in ("img-src", "connect-src")} if on_space else {}
+    more["frame-ancestors"] = " ".join([POLICY["frame-ancestors"], *frames])
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in {**POLICY, **more}.items()),
         "X-Content-Type-Options": "nosniff",
@@ -41,8 +44,8 @@ def headers(on_space: bool = False) -> dict[str, str]:
 class SecurityHeaders:
     """Middleware that sets `headers`, and changes nothing else; a stream stays one."""
 
-    def __init__(self, app: ASGIApp, on_space: bool = False) -> None:
-        self.app, self._headers = app, headers(on_space)
+    def __init__(self, app: ASGIApp, on_space: bool = False, frames: Sequence[str] = ()) -> None:
+        self.app, self._headers = app, headers(on_space, frames)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with the headers put into the response's first message."""

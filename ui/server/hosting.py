@@ -1,7 +1,7 @@
 """Hosting: from the settings to the engine's wrappers, the options of `launch()`, and the process's memory limits.
 
-`launch()` with `app_kwargs`, not a mount under uvicorn: ZeroGPU starts by wrapping `launch`, and Gradio's search for a
-free port, its login and its MCP server stay as they are.
+`launch()` with `app_kwargs`, not a mount under uvicorn: ZeroGPU starts by wrapping `launch`, and Gradio's login and its
+MCP server stay as they are.
 """
 
 from __future__ import annotations
@@ -12,26 +12,31 @@ from importlib.util import find_spec
 from typing import Any
 
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
 from crop_core.records.request import Engine
 from ui.server.allowlist import RequestAllowlist
 from ui.server.headers import SecurityHeaders
 from ui.server.health import Metrics, health_routes
-from ui.server.monitoring import ActiveRequests, MonitoredEngine, RequestLog
-from ui.server.queued_engine import QueuedEngine
-from ui.server.rate_limit import RateLimit, RateLimitedEngine
-from ui.server.request_queue import RequestQueue
+from ui.server.login_limit import LoginLimit
+from ui.server.login_page import LoginPage
+from ui.server.monitoring import ActiveRequests, MonitoredEngine, RefusalMonitor, Reporter
+from ui.server.queued_engine import PAUSE, QueuedEngine
+from ui.server.rate_limit import RateError, RateLimit, RateLimitedEngine
+from ui.server.request_log import Log, RequestLog
+from ui.server.request_queue import QueueFullError, RequestQueue
 from ui.server.settings import Settings
+from ui.server.space import on_space
 
+COMPRESSION = 5  # of 9, which makes the page smaller by less than 1 %, and takes half as long again
 GRACE = 60  # seconds without progress beyond the time limit after which the model counts as stuck
 THREADS = 40  # Gradio's default, beside one for each queued request
-WRONG_LOGINS = 30  # a minute from one address, which many visitors may share
+WRONG_LOGINS = 10  # a minute from one address
 MALLOC_LIMITS = {  # of mallopt: number in malloc.h, bytes
     "MALLOC_MMAP_THRESHOLD_": (-3, 1_000_000),  # from which a block is mapped by itself, and unmapped when freed
     "MALLOC_TRIM_THRESHOLD_": (-1, 16_000_000),  # of free memory at a heap's end, from which it is given back
 }
-LOGIN_MESSAGE = "Please log in to use CROP Explorer."
 
 
 class Hosting:
@@ -40,39 +45,43 @@ class Hosting:
     def __init__(self, settings: Settings) -> None:
         if settings.mcp and find_spec("mcp") is None:
             raise ValueError("CROP_MCP needs a package that is missing; install it: pip install 'mcp>=1.21,<2'.")
-        self._settings = settings
+        self._settings, self._log = settings, Log(settings.log)
         self.active = ActiveRequests(settings.time_limit + GRACE)
         self._metrics = Metrics(self.active) if settings.metrics else None
 
-    def wrap_engine(self, engine: Engine, width: int = 1) -> Engine:
-        """Engine with monitoring, a queue and a rate limit. width: requests that it may run at once."""
-        log = RequestLog(self._settings.log_questions)
-        monitored = MonitoredEngine(engine, self.active, [log, self._metrics] if self._metrics else [log])
-        queued = QueuedEngine(monitored, RequestQueue(self._settings.max_queue, width))
-        return RateLimitedEngine(queued, RateLimit(self._settings.rate)) if self._settings.rate else queued
+    def wrap_engine(self, engine: Engine, width: int = 1, pause: float = PAUSE) -> Engine:
+        """Engine with monitoring, a queue and a rate limit. width: requests that it may run at once. pause: as
+        `QueuedEngine`'s.
+        """
+        settings = self._settings
+        log = RequestLog(self._log, settings.log_questions)
+        reporters: list[Reporter] = [log, self._metrics] if self._metrics else [log]
+        monitored = MonitoredEngine(engine, self.active, reporters)
+        limited: Engine = QueuedEngine(monitored, RequestQueue(settings.max_queue, width), pause)
+        if settings.rate:
+            limited = RateLimitedEngine(limited, RateLimit(settings.rate))
+        return RefusalMonitor(limited, (RateError, QueueFullError), reporters)
 
     def launch_options(self) -> dict[str, Any]:
-        """Options of `launch()`: address, login, proxy path, middleware, further routes."""
+        """Options of `launch()` besides the address: login, proxy path, middleware, further routes."""
         routes = health_routes(self.active)
         if self._metrics:
             routes.append(Route("/metrics", self._metrics.page))
         settings = self._settings
-        wrong = RateLimit(WRONG_LOGINS, "wrong logins") if settings.logins else None
+        middleware = [
+            Middleware(GZipMiddleware, minimum_size=1000, compresslevel=COMPRESSION),  # passes streams of events on
+            Middleware(SecurityHeaders, on_space=on_space(), frames=settings.frame_ancestors),
+            Middleware(RequestAllowlist, max_upload_mb=settings.max_upload_mb),
+        ]
+        if settings.logins:
+            limit = Middleware(LoginLimit, wrong=RateLimit(WRONG_LOGINS, "wrong login"), log=self._log)
+            middleware += [limit, Middleware(LoginPage)]
         return {
-            "server_name": settings.host,
-            "server_port": settings.port,
-            "root_path": settings.root_path,
+            "root_path": settings.root_path or "",
             "auth": settings.logins,
-            "auth_message": LOGIN_MESSAGE if settings.logins else None,
             "mcp_server": settings.mcp,
             "max_threads": settings.max_queue + THREADS,
-            "app_kwargs": {
-                "routes": routes,
-                "middleware": [
-                    Middleware(SecurityHeaders, on_space="SPACE_ID" in os.environ),
-                    Middleware(RequestAllowlist, max_upload_mb=settings.max_upload_mb, wrong_logins=wrong),
-                ],
-            },
+            "app_kwargs": {"routes": routes, "middleware": middleware},
         }
 
 

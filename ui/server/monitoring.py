@@ -1,4 +1,4 @@
-"""Monitoring: one `Report` for every request to an engine, the active requests, and the request log.
+"""Monitoring: one `Report` for every request to an engine, and the active requests.
 
 Requests and results pass unchanged. Input that never reaches an engine, such as a file that is not an image, is not
 reported.
@@ -6,16 +6,12 @@ reported.
 
 from __future__ import annotations
 
-import json
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any, TextIO
 
 from crop_core.records.request import Engine, EngineRequest, EngineWrapper, Kind, R, ResultStream
 from crop_core.records.results import Answer, Comparison, RunResult, StreamEvent
@@ -25,7 +21,9 @@ ENDPOINTS: dict[Kind, str] = {
     "compare": "compare",
     "localize": "localize",
     "stream": "page",
+    "measure": "measure",
     "run_many": "many",
+    "check": "check",
 }
 STAGES = ("localizer", "encode", "compression", "scoring", "prefill", "decode")  # of `Cost`, each with its seconds
 
@@ -73,13 +71,19 @@ class Report:
             self._cost("crop", result.crop)
         elif isinstance(result, RunResult):
             self.tokens = max(self.tokens, result.trace.visual_tokens)
-        elif isinstance(result, StreamEvent) and result.comparison is not None:
-            self.read(result.comparison)
-            self.outcome = "answered"
+        elif isinstance(result, StreamEvent):
+            if result.comparison is not None:
+                self.read(result.comparison)
+            if result.comparison or result.measured:
+                self.outcome = "answered"
 
     def _cost(self, run: str, answer: Answer) -> None:
         self.stages[run] = {name: getattr(answer.cost, f"{name}_s") for name in STAGES}
         self.tokens, self.kept = int(answer.total("visual_tokens")), answer.total("mean_tokens")
+
+
+Reporter = Callable[[Report], None]
+Reporters = Sequence[Reporter]
 
 
 class ActiveRequests:
@@ -115,7 +119,7 @@ class ActiveRequests:
 class MonitoredEngine(EngineWrapper):
     """Engine that reports every finished request to all `reporters`."""
 
-    def __init__(self, engine: Engine, active: ActiveRequests, reporters: Sequence[Callable[[Report], None]]) -> None:
+    def __init__(self, engine: Engine, active: ActiveRequests, reporters: Reporters) -> None:
         super().__init__(engine)
         self._active, self._reporters = active, reporters
 
@@ -158,37 +162,38 @@ class MonitoredEngine(EngineWrapper):
                 reporter(report)
 
 
-@dataclass(frozen=True)
-class RequestLog:
-    """Log of requests: one JSON object a line, without images. questions: whether with the question.
+class RefusalMonitor(EngineWrapper):
+    """Engine that reports what queue and rate limit refuse; what passes them, the `MonitoredEngine` inside reports.
 
-    out: standard error when None.
+    refusals: exceptions of these limits.
     """
 
-    questions: bool = False
-    out: TextIO | None = None
+    def __init__(self, engine: Engine, refusals: tuple[type[Exception], ...], reporters: Reporters) -> None:
+        super().__init__(engine)
+        self._refusals, self._reporters = refusals, reporters
 
-    def __call__(self, report: Report) -> None:
-        """Write the line of a finished request."""
-        out = self.out or sys.stderr
-        out.write(json.dumps(self.line(report)) + "\n")
-        out.flush()
+    def call(self, request: EngineRequest[R], /) -> R:
+        """As the engine's."""
+        with self._reported(request):
+            return super().call(request)
 
-    def line(self, report: Report) -> dict[str, Any]:
-        """Fields of the line: seconds to the tenth of a millisecond, tokens, sizes in pixels."""
-        fields = {
-            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            "request": report.id,
-            "endpoint": report.endpoint,
-            "outcome": report.outcome,
-            "error": report.error,
-            "seconds": round(report.seconds, 4),
-            "pictures": [list(size) for size in report.sizes],
-            "question_length": len(report.question),
-            "method": report.method,
-            "ways": report.ways,
-            "visual_tokens": report.tokens,
-            "mean_tokens": round(report.kept, 2),
-            "stages": {run: {name: round(s, 4) for name, s in stages.items()} for run, stages in report.stages.items()},
-        }
-        return {**fields, "question": report.question} if self.questions else fields
+    def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
+        """As the engine's; the rate limit refuses at once, the queue when the first result is read."""
+        with self._reported(request):
+            results = super().stream(request)
+        return self._read(request, results)
+
+    def _read(self, request: EngineRequest[R], results: ResultStream[R]) -> ResultStream[R]:
+        with self._reported(request):
+            yield from results
+
+    @contextmanager
+    def _reported(self, request: EngineRequest[R]) -> Iterator[None]:
+        try:
+            yield
+        except self._refusals as error:
+            report = Report.of(request)
+            report.outcome, report.error = "refused", type(error).__name__
+            for reporter in self._reporters:
+                reporter(report)
+            raise

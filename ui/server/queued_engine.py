@@ -3,7 +3,8 @@
 All requests run in the same few threads: libraries keep memory per thread, and Gradio has many.
 
 Closing a stream, queued or running, frees its place. A call cannot be closed: it keeps its place until it is answered
-or times out.
+or times out. A measurement lets other requests go first between two of its steps: a visitor never waits for more than
+one pair of somebody else's timed runs.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from crop_core.records.request import Engine, EngineRequest, EngineWrapper, R, R
 from ui.server.request_queue import RequestQueue, Ticket
 
 END = object()
+PAUSE = 60.0  # seconds that a measurement waits for others, before it ends with what is measured
 T = TypeVar("T")
 
 
 class QueuedEngine(EngineWrapper):
-    """Engine behind a queue; QueueFullError if the queue is full (of a stream, once it is read)."""
+    """Engine behind a queue; QueueFullError if the queue is full (of a stream, once it is read). pause: as PAUSE; 0 for
+    an engine that is paid for while it waits.
+    """
 
-    def __init__(self, engine: Engine, queue: RequestQueue) -> None:
+    def __init__(self, engine: Engine, queue: RequestQueue, pause: float = PAUSE) -> None:
         super().__init__(engine)
-        self._queue = queue
+        self._queue, self._pause = queue, pause
         self._threads = ThreadPoolExecutor(queue.width, "crop-model")
 
     def call(self, request: EngineRequest[R], /) -> R:
@@ -48,6 +52,9 @@ class QueuedEngine(EngineWrapper):
             yield from ticket.waits()
             while (result := self._submit(next, results, END).result()) is not END:
                 yield result
+                if ticket.make_way() and not (yield from ticket.waits(longest=self._pause)):
+                    self._submit(_close, results, ticket)
+                    return
             ticket.leave(answered=True)
         except GeneratorExit:
             self._submit(_close, results, ticket)  # without waiting: this is Gradio's event loop

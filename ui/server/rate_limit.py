@@ -1,4 +1,7 @@
-"""Rate limit: requests a minute for each login, or for each address without a login."""
+"""Rate limit: requests a minute for each login, or for each address without a login.
+
+A measurement is no request of its own: it follows an answer that counted, and makes way for others.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,27 @@ from collections.abc import Callable
 
 from gradio.context import LocalContext
 
+from crop_core.records.formatting import counted
 from crop_core.records.request import Engine, EngineRequest, EngineWrapper, R, ResultStream
 
 MINUTE = 60.0  # seconds
 
 
 class RateError(ValueError):
-    """Rate limit exceeded; the message is one sentence for the visitor."""
+    """Rate limit exceeded; the message is one sentence for the visitor. wait: seconds until the next may come."""
+
+    def __init__(self, message: str, wait: int) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 class RateLimit:
     """Counts the actions of each visitor within the last minute; others are forgotten.
 
-    max_per_minute: actions of one visitor. what: their name in the message, plural.
+    max_per_minute: actions of one visitor. what: one of them, in the message.
     """
 
-    def __init__(
-        self, max_per_minute: int, what: str = "requests", clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, max_per_minute: int, what: str = "request", clock: Callable[[], float] = time.monotonic) -> None:
         self._max, self._what, self._clock = max_per_minute, what, clock
         self._done: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
@@ -34,31 +40,26 @@ class RateLimit:
     def take(self, who: str) -> None:
         """Count an action; RateError, without counting it, if there are too many."""
         with self._lock:
-            self._check(who)
-            self._done.setdefault(who, deque()).append(self._clock())
+            now = self._clock()
+            for name in [name for name, times in self._done.items() if not times or times[-1] <= now - MINUTE]:
+                del self._done[name]
+            times = self._done.setdefault(who, deque())
+            while times and times[0] <= now - MINUTE:
+                times.popleft()
+            if len(times) >= self._max:
+                wait = max(1, round(times[0] + MINUTE - now))
+                raise RateError(
+                    f"This server allows {counted(self._max, self._what)} a minute for each visitor; try again in "
+                    f"{wait} s.",
+                    wait,
+                )
+            times.append(now)
 
-    def check(self, who: str) -> None:
-        """RateError if another action would be too many."""
+    def give_back(self, who: str) -> None:
+        """Count the newest action no longer."""
         with self._lock:
-            self._check(who)
-
-    def count(self, who: str) -> None:
-        """Count an action without a check."""
-        with self._lock:
-            self._done.setdefault(who, deque(maxlen=self._max)).append(self._clock())
-
-    def _check(self, who: str) -> None:
-        now = self._clock()
-        for name in [name for name, times in self._done.items() if times[-1] <= now - MINUTE]:
-            del self._done[name]
-        times = self._done.get(who, deque())
-        while times and times[0] <= now - MINUTE:
-            times.popleft()
-        if len(times) >= self._max:
-            wait = max(1, round(times[0] + MINUTE - now))
-            raise RateError(
-                f"This server allows {self._max} {self._what} a minute for each visitor; try again in {wait} s."
-            )
+            if times := self._done.get(who):
+                times.pop()
 
 
 class RateLimitedEngine(EngineWrapper):
@@ -75,7 +76,8 @@ class RateLimitedEngine(EngineWrapper):
 
     def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
         """As the engine's; counted when it is requested, not when it is read."""
-        self._rate.take(visitor())
+        if request.kind != "measure":
+            self._rate.take(visitor())
         return super().stream(request)
 
 

@@ -41,6 +41,10 @@ class EngineReplica:
         """As the engine's."""
         return self._engine.keeps_history
 
+    def short_answer_request(self) -> str:
+        """As the engine's."""
+        return self._engine.short_answer_request
+
     def call(self, request: EngineRequest[R]) -> R | RemoteError:
         """The result, or a RemoteError."""
         return remote_call(self._engine, request)
@@ -95,6 +99,7 @@ class ServedEngine:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
         self.keeps_history = bool(handle.keeps_history.remote().result())
+        self.short_answer_request = str(handle.short_answer_request.remote().result())
 
     def call(self, request: EngineRequest[R], /) -> R:
         """As `Engine`; WorkerError for what a worker raises."""

@@ -1,10 +1,12 @@
 """Request queue before the model: first in, first out, with a maximum length and an estimate of the waiting time.
 
-The time of a kind of request is estimated from those that were answered. Knows nothing of engines.
+Measurements come after everything else, and let it go first in their pauses. The time of a kind of request is estimated
+from those that were answered. Knows nothing of engines.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -13,6 +15,7 @@ from crop_core.records.request import QueueStatus
 from ui.views.texts import duration_in_words
 
 STATUS_EVERY = 1.0  # seconds between two statuses of one wait
+LAST = "measure"  # kind of requests that come after all others
 NEWEST = 0.3  # weight of the newest time in the running mean of its kind
 
 
@@ -41,12 +44,32 @@ class RequestQueue:
         return len(self._tickets)
 
     def join(self, kind: str, size: int = 1) -> Ticket:
-        """Ticket for a place at the end; QueueFullError if full. size: units of work, the unit of the estimates."""
+        """Ticket for a place at the end of its kind's; QueueFullError if full. size: units of work, the unit of the
+        estimates.
+        """
         with self._moved:
-            if len(self._tickets) >= self.width + self._waiting:
+            ticket = Ticket(self, kind, size)
+            if sum(each.is_last == ticket.is_last for each in self._tickets) >= self.width + self._waiting:
                 raise QueueFullError(self._waiting, self._before(self.width))
-            self._tickets.append(Ticket(self, kind, size))
-            return self._tickets[-1]
+            self._insert(ticket)
+            return ticket
+
+    def _insert(self, ticket: Ticket) -> None:
+        """Give a ticket its place: before the measurements that wait, or at the very end."""
+        waiting = range(self.width, len(self._tickets))
+        ahead = [at for at in waiting if self._tickets[at].is_last and not ticket.is_last]
+        self._tickets.insert(min(ahead, default=len(self._tickets)), ticket)
+
+    def make_way(self, ticket: Ticket) -> bool:
+        """Let others go first where a request waits that comes before this kind; whether the ticket waits again."""
+        with self._moved:
+            if not ticket.is_last or all(each.is_last for each in self._tickets[self.width :]):
+                return False
+            self._tickets.remove(ticket)
+            self._insert(ticket)
+            ticket.paused = True
+            self._moved.notify_all()
+            return True
 
     def wait(self, ticket: Ticket, seconds: float) -> bool:
         """Wait at most `seconds` until a ticket may run; whether it may."""
@@ -68,7 +91,7 @@ class RequestQueue:
             if ticket not in self._tickets:
                 return
             self._tickets.remove(ticket)
-            if answered and ticket.began is not None:
+            if answered and ticket.began is not None and not ticket.paused:
                 took = (self.clock() - ticket.began) / ticket.size
                 mean = self._means.get(ticket.kind, took)
                 self._means[ticket.kind] = mean + NEWEST * (took - mean)
@@ -87,19 +110,33 @@ class RequestQueue:
 
 
 class Ticket:
-    """Place in the queue, until `leave`. began: clock time when it could run."""
+    """Place in the queue, until `leave`. began: clock time when it could run. paused: whether it made way since."""
 
     def __init__(self, queue: RequestQueue, kind: str, size: int) -> None:
         self.kind, self.size = kind, size
         self.began: float | None = None
+        self.paused = False
         self._queue = queue
 
-    def waits(self, every: float = STATUS_EVERY) -> Generator[QueueStatus, None, None]:
-        """Yield a status at once and every so many seconds until it may run; nothing if it already may."""
+    @property
+    def is_last(self) -> bool:
+        """Whether it comes after all others."""
+        return self.kind == LAST
+
+    def make_way(self) -> bool:
+        """As `RequestQueue.make_way`."""
+        return self._queue.make_way(self)
+
+    def waits(self, every: float = STATUS_EVERY, longest: float = math.inf) -> Generator[QueueStatus, None, bool]:
+        """Yield a status at once and every so many seconds until it may run; nothing if it already may. Returns whether
+        it may, which it does not after `longest` seconds.
+        """
+        end = self._queue.clock() + longest
         ready = self._queue.wait(self, 0)
-        while not ready:
+        while not ready and self._queue.clock() < end:
             yield self._queue.status(self)
             ready = self._queue.wait(self, every)
+        return ready
 
     def leave(self, answered: bool = False) -> None:
         """Let the next one run. answered: whether its time counts for the estimates."""

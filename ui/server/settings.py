@@ -1,11 +1,15 @@
 """Settings of the app: CROP_* variables and `.env`, read once, typed, each explained in one line.
 
 A wrong value is one sentence (`SettingsError`); a secret is never shown. None leaves the choice to the code that reads
-it. Knows nothing of torch and Gradio.
+it. Knows nothing of torch, and of Gradio only the variables that stand in for ours.
 """
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
+from ipaddress import IPv6Address
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -13,11 +17,16 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from crop_core.records.localizers import NONE, localizer_help, named_localizers
+from ui.server.logins import parse_logins, parts
 
 PREFIX = "CROP_"
 BUNDLED = ("crop-tiny", "crop-tiny-locator")
 HIDDEN = "***"
-_LOGINS = "user:password, several of them separated by commas, with no user twice"
+GRADIO = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT", "root_path": "GRADIO_ROOT_PATH"}  # where unset
+_HOST = "a name or a number of this machine, such as 127.0.0.1, ::1 or 0.0.0.0, without a port"
+_ROOT_PATH = "a path that starts with /, or a whole address"
+_SITES = "schemes and hosts without a path, such as https://course.example.edu, separated by commas"
+_MODEL = "a bundled name, a local folder or a hub id; when empty the bundled one, on a Space's GPU one that fits it"
 
 
 class SettingsError(ValueError):
@@ -38,7 +47,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    model: str | None = Field(default=None, description="Answering model: a bundled name, a local folder or a hub id.")
+    model: str | None = Field(default=None, description=f"Answering model: {_MODEL}.")
     localizer: str | None = Field(
         default=None,
         description=f"Localizer: {localizer_help()}.",
@@ -62,6 +71,11 @@ class Settings(BaseSettings):
     root_path: str | None = Field(
         default=None,
         description="Path under which a reverse proxy serves the app, such as /crop; the whole host when empty.",
+    )
+    frame_ancestors: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Sites whose pages may show the app in a frame, such as https://course.example.edu, separated by "
+        "commas; the hub's may.",
     )
     max_upload_mb: int = Field(
         default=20, ge=1, le=1000, description="Largest image file that is accepted, in megabytes."
@@ -97,21 +111,47 @@ class Settings(BaseSettings):
     allowed_models: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Further models and localizers that a public server may load, separated by commas."
     )
+    log: Literal["short", "json"] | None = Field(
+        default=None,
+        description="Lines of the log: short or json; when empty short on a terminal and json elsewhere.",
+    )
     log_questions: bool = Field(default=False, description="1 to log the question of each request.")
     metrics: bool = Field(
         default=False, description="1 to offer metrics for Prometheus at /metrics; needs prometheus-client."
+    )
+    check: bool = Field(
+        default=False,
+        description="1 to offer a check of the model on the page, to the first login or, without CROP_LOGIN, to all.",
     )
     mcp: bool = Field(default=False, description="1 to offer ask, compare and localize as MCP tools too; needs mcp.")
 
     @classmethod
     def from_env(cls) -> Settings:
-        """Read the environment and `.env`. Raises SettingsError for the first value that is not allowed."""
+        """Read the environment and `.env`; Gradio's variables of address and path count where ours are not set.
+
+        Raises SettingsError for the first value that is not allowed.
+        """
+        own = cls._read({})
+        given = {name: value for name, other in GRADIO.items() if (value := os.environ.get(other, "").strip())}
+        return cls._read({name: value for name, value in given.items() if getattr(own, name) is None})
+
+    @classmethod
+    def from_variables(cls, variables: Mapping[str, str]) -> Settings:
+        """Settings of these variables alone; other names are ignored. SettingsError as `from_env`."""
+        given = {name: variables[variable(name)] for name in cls.model_fields if variable(name) in variables}
+        return cls._read({}, _env_prefix="=", _env_file=None, **given)  # "=" is in no name: nothing else is read
+
+    @classmethod
+    def _read(cls, given: dict[str, Any], **values: Any) -> Settings:
+        """given: fields that are Gradio's. values: further fields, and where not to read them from."""
         try:
-            return cls()
+            return cls(**given, **values)
         except ValidationError as error:
-            raise SettingsError(_sentence(error.errors(include_url=False)[0])) from None
+            raise SettingsError(_sentence(error.errors(include_url=False)[0], given)) from None
         except UnicodeDecodeError:
             raise SettingsError("The file .env is not a text in UTF-8; write it again as NAME=value lines.") from None
+        except OSError as error:
+            raise SettingsError(f"The file .env cannot be read ({error.strerror}); allow it, or remove it.") from None
 
     @model_validator(mode="before")
     @classmethod
@@ -119,25 +159,38 @@ class Settings(BaseSettings):
         stripped = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
         return {name: value for name, value in stripped.items() if value != ""}
 
+    @field_validator("host")
+    @classmethod
+    def _a_host(cls, value: str | None) -> str | None:
+        bare = re.sub(r"^\[(.*:.*)\]$", r"\1", value or "")
+        if not re.fullmatch(r"[\w.-]*", bare) and not _is_ipv6(bare):
+            raise ValueError(_HOST)
+        return bare or None
+
     @field_validator("root_path")
     @classmethod
     def _a_path(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("/", "http://", "https://")):
-            raise ValueError("a path that starts with /, or a whole address")
+        if value and not re.fullmatch(r"(https?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?)?(/[\w.~%-]+)*/?", value):
+            raise ValueError(_ROOT_PATH)
         return value.rstrip("/") if value else None
 
-    @field_validator("allowed_models", mode="before")
+    @field_validator("allowed_models", "frame_ancestors", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
-        return tuple(_parts(value)) if isinstance(value, str) else value
+        return tuple(parts(value)) if isinstance(value, str) else value
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _sites(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"https?://(\*\.)?[\w.-]+(:\d+)?/?", site) for site in value):
+            raise ValueError(_SITES)
+        return tuple(site.rstrip("/") for site in value)
 
     @field_validator("login")
     @classmethod
     def _pairs(cls, value: SecretStr | None) -> SecretStr | None:
-        pairs = [] if value is None else [part.partition(":") for part in _parts(value.get_secret_value())]
-        users = [user.strip() for user, _, password in pairs if user.strip() and password]
-        if len(users) != len(pairs) or len(set(users)) != len(users) or (value and not pairs):
-            raise ValueError(_LOGINS)
+        if value is not None:
+            parse_logins(value.get_secret_value())
         return value
 
     @model_validator(mode="after")
@@ -149,15 +202,21 @@ class Settings(BaseSettings):
                     f"{variable(name)} is {value!r}, which a public server may not load; put it into "
                     "CROP_ALLOWED_MODELS, or leave it empty."
                 )
+        if self.check and self.public and not self.login:
+            raise ValueError(
+                "CROP_CHECK on a public server needs CROP_LOGIN, since a check takes the model for minutes; set it, or "
+                "unset one of CROP_CHECK and CROP_PUBLIC."
+            )
+        if self.mcp and self.login:
+            raise ValueError(
+                "CROP_MCP cannot be used with CROP_LOGIN, since MCP clients cannot log in; unset one of them."
+            )
         return self
 
     @property
     def logins(self) -> list[tuple[str, str]] | None:
         """(user, password) of every login; None where no login is needed."""
-        if self.login is None:
-            return None
-        pairs = (part.partition(":") for part in _parts(self.login.get_secret_value()))
-        return [(user.strip(), password) for user, _, password in pairs]
+        return None if self.login is None else parse_logins(self.login.get_secret_value())
 
     def engine_options(self) -> dict[str, Any]:
         """Keyword arguments for CropEngine.from_pretrained: only what was set, so that its own defaults stand."""
@@ -173,6 +232,17 @@ class Settings(BaseSettings):
     def limits(self) -> dict[str, Any]:
         """Further keyword arguments, which a server sets and the engine's defaults leave out."""
         return {"time_limit": self.time_limit, "remember": self.cache_mb * 10**6}
+
+    def page(self) -> dict[str, Any]:
+        """Keyword arguments for the layout of the page."""
+        return {"keep_hours": self.keep_hours, "operator": self.operator}
+
+    @property
+    def operator(self) -> str | None:
+        """The login that may check the model, "" for everybody, None where it is not offered."""
+        if not self.check:
+            return None
+        return self.logins[0][0] if self.logins else ""
 
     def describe(self) -> list[str]:
         """NAME=value of every field that was set, in their order; secrets as ***."""
@@ -192,14 +262,6 @@ def explained() -> dict[str, tuple[str, str]]:
     }
 
 
-def manual() -> str:
-    """Every setting with its default and explanation, for a terminal."""
-    lines = [
-        f"  {name:<20} {text}{f' [{default}]' if default else ''}" for name, (default, text) in explained().items()
-    ]
-    return "\n".join(["settings, as environment variables or in the file .env of this directory:", *lines])
-
-
 def _text(value: object) -> str:
     """A value as it would be written into a variable."""
     if value is None or isinstance(value, SecretStr):
@@ -209,19 +271,24 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _is_ipv6(text: str) -> bool:
+    """Whether it is an IPv6 address, without a zone (%eth0), which no URL of the app could have."""
+    try:
+        return IPv6Address(text).scope_id is None
+    except ValueError:
+        return False
 
 
-def _sentence(error: Any) -> str:
-    """A pydantic error as one sentence: the variable, its value, what is allowed."""
+def _sentence(error: Any, given: dict[str, Any]) -> str:
+    """A pydantic error as one sentence: the variable, its value, what is allowed. given: fields that are Gradio's."""
     message = str(error["ctx"]["error"]) if error["type"] == "value_error" else None
     if not error["loc"]:  # about several settings at once
         return str(message)
     name = str(error["loc"][0])
     field = Settings.model_fields[name]
     value = repr(HIDDEN if SecretStr in get_args(field.annotation) else error["input"])
-    return f"{variable(name)} is {value}, and must be {message or _allowed_values(field)}."
+    own = GRADIO[name] if name in given else variable(name)
+    return f"{own} is {value}, and must be {message or _allowed_values(field)}."
 
 
 def _allowed_values(field: FieldInfo) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -27,6 +28,8 @@ from crop_core.records.request import (
     remote_stream,
     unwrap,
 )
+from ui.server.checking_engine import load_checking
+from ui.server.space import on_zero
 
 MIN_SECONDS, MAX_SECONDS = 15, 120  # maximum of ZeroGPU without a subscription
 MOVE = 10  # seconds for the transfer of the weights to the GPU, and the first run there
@@ -41,18 +44,16 @@ class ZeroError(ValueError):
     """Request refused by ZeroGPU; the message is one sentence for the visitor."""
 
 
-def on_zero(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether this is a Space on ZeroGPU."""
-    return (os.environ if environ is None else environ).get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
-
-
-def load_engine(options: dict[str, Any]) -> Engine:
+def load_engine(options: dict[str, Any], check: bool = False) -> Engine:
     """Load the engine by the arguments of `CropEngine.from_pretrained`; on ZeroGPU behind its decorator.
 
-    Raises ValueError with one sentence, also for settings that ZeroGPU does not support.
+    check: whether it can check its model. Raises ValueError with one sentence, also for settings that ZeroGPU does not
+    support.
     """
     if not on_zero():
-        return CropEngine.from_pretrained(**options)
+        return load_checking(**options) if check else CropEngine.from_pretrained(**options)
+    if check:
+        raise ZeroError("CROP_CHECK cannot be used on ZeroGPU, where a call ends long before a check; leave it empty.")
     for name, why in UNSUPPORTED.items():
         if options.get(name):
             raise ZeroError(f"CROP_{name.upper()} cannot be used on ZeroGPU, where {why}; leave it empty.")
@@ -77,8 +78,9 @@ class ZeroEngine(EngineWrapper):
         def stream(request: EngineRequest[R]) -> ResultStream[R | RemoteError]:
             yield from remote_stream(_warmed(engine), request)
 
-        self._call = gpu(call, duration=duration)
-        self._stream = gpu(stream, duration=duration)
+        seconds = partial(duration, longest=engine.adapter.max_new_tokens)
+        self._call = gpu(call, duration=seconds)
+        self._stream = gpu(stream, duration=seconds)
 
     def call(self, request: EngineRequest[R], /) -> R:
         """As the engine's."""
@@ -93,15 +95,18 @@ class ZeroEngine(EngineWrapper):
                 yield unwrap(result, ZeroError)
 
 
-def duration(request: EngineRequest[Any]) -> int:
-    """GPU seconds to reserve for a request: a rough estimate, not measured."""
+def duration(request: EngineRequest[Any], longest: int) -> int:
+    """GPU seconds to reserve for a request: a rough estimate, not measured. longest: answer where it names none."""
     repeats = request.config.repeats
-    answer = PREFILL * len(request.images) + TOKEN * request.config.max_new_tokens
+    answer = PREFILL * len(request.images) + TOKEN * (request.config.max_new_tokens or longest)
     runs = {
         "localize": 1,
         "answer": repeats + 2,  # the repetitions, one to measure memory, the localizer
+        "stream": 5,  # of both, two teacher-forced on the other's answer, the localizer
+        "measure": 2 * repeats + 1,  # of both, and of each one to measure memory, the localizer
+        "compare": 2 * repeats + 5,
         "run_many": 2 + len(request.specs),
-    }.get(request.kind, 2 * repeats + 5)  # of both, two teacher-forced on the other's answer, the localizer
+    }[request.kind]
     return round(min(MAX_SECONDS, max(MIN_SECONDS, MOVE + runs * answer)))
 
 

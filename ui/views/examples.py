@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-
-from PIL import Image
+from typing import Any
 
 from crop_core.io.data_url import data_url
+from crop_core.io.images import open_image
 from ui.views.rendering import Card, render
 
 KIND_NAMES = {
     "relation": "beside, above, below",
-    "color": "colour",
+    "color": "color",
     "text": "reading",
     "count": "counting",
     "exist": "is it there?",
@@ -23,7 +23,8 @@ KIND_NAMES = {
     "two_hop": "two steps",
     "whole": "the whole image",
 }
-FAILS = " · CROP fails at 64 tokens"
+FAILS_AT = "64"  # the budget of examples on which pruning fails
+FAILS = f" · CROP fails at {FAILS_AT} tokens"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Example:
     kind: str
     pruning_fails: bool = False
     pruned: str = ""
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """Settings that its run brings along; None for the visitor's own."""
+        return {"method": "crop", "budget": FAILS_AT} if self.pruning_fails else None
 
 
 def load_examples(folder: Path) -> list[Example]:
@@ -72,5 +78,4 @@ def strip_html(examples: list[Example]) -> str:
 
 def thumbnail(path: Path) -> str:
     """Image file as a small data URL: a JPEG, since every visitor's page loads dozens of them."""
-    with Image.open(path) as image:
-        return data_url(image.convert("RGB"), side=320, max_png_bytes=0)
+    return data_url(open_image(path), side=192, max_png_bytes=0)

@@ -9,36 +9,46 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from crop_core.io.data_url import data_url
+from crop_core.records.comparison_table import times_explained
+from crop_core.records.cost import gflop
+from crop_core.records.formatting import format_probability
+from crop_core.records.methods import method_of
+from crop_core.records.verdict import verdict_of_run
 from ui.views import texts
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from crop_core.records.results import RunResult
+from ui.views.readouts import readouts
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from crop_core.records.region import Region
-    from crop_core.records.results import Comparison, StreamEvent
+    from crop_core.records.results import Comparison, RunResult, StreamEvent
+    from crop_core.records.timing import Measured
+    from crop_core.records.trace import TokenTrace
 
 
 def result_json(result: Comparison) -> dict[str, Any]:
     """A finished comparison for the explorer: the pruned run's traces, texts and numbers."""
     name = texts.method_name(result.method)
     return {
-        "trace": result.trace.to_json(),
-        "others": [trace.to_json() for trace in result.others],
-        "verdict": texts.verdict(result),
+        "trace": trace_json(result.trace, result.method),
+        "others": [trace_json(trace, result.method) for trace in result.others],
+        "verdict": texts.verdict_lines(result),
         "notices": texts.notices(result),
         "notes": texts.run_notes(result),
         "tokens": {
             "baseline": texts.token_chips(result.baseline.tokens, "in the baseline", f"with {name}"),
             "crop": texts.token_chips(result.crop.tokens, f"with {name}", "in the baseline"),
         },
-        "readouts": texts.readouts(result),
+        "readouts": readouts(result),
+        "times": times_explained(result),
         "footer": texts.footer(result),
     }
+
+
+def trace_json(trace: TokenTrace, method: str) -> dict[str, Any]:
+    """A trace for the explorer: without a region where the method reads none."""
+    data = trace.to_json()
+    return data if method_of(method).needs_region else {**data, "region": None}
 
 
 @dataclass(frozen=True)
@@ -53,23 +63,25 @@ class ShownImage:
 class ExplorerState:
     """View of one visitor at one moment; `event` gives the next one. Immutable.
 
-    region: in the first image; those in the others are in the result. fixed: the region cannot be changed, since the
-    run was opened from a file.
+    method: of the pruned run, as `method_of` knows it. region: in the first image; those in the others are in the
+    result. measuring: progress of a measurement, in words. fixed: the region cannot be changed and nothing measured,
+    since the run was opened from a file.
     """
 
     images: tuple[ShownImage, ...]
     question: str = ""
-    method: str = "CROP"
+    method: str = "crop"
     stage: str = "idle"
     region: Region | None = None
     answers: dict[str, str] = field(default_factory=dict)
     result: Comparison | None = None
+    measuring: str = ""
     fixed: bool = False
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
-    def of(cls, images: Image.Image | Sequence[Image.Image], question: str = "", method: str = "CROP") -> ExplorerState:
-        """State before a run, of one image or several; method: display name of the pruned run."""
+    def of(cls, images: Image.Image | Sequence[Image.Image], question: str = "", method: str = "crop") -> ExplorerState:
+        """State before a run, of one image or several."""
         shown = images if isinstance(images, Sequence) else [images]
         return cls(tuple(ShownImage(data_url(image), image.size) for image in shown), question, method)
 
@@ -83,21 +95,43 @@ class ExplorerState:
         region = event.comparison.region if event.comparison is not None else event.region or self.region
         return replace(self, stage=event.stage, region=region, answers=answers, result=event.comparison or self.result)
 
+    @property
+    def is_guess(self) -> bool:
+        """Whether the answers, the region and its confidence are guesses."""
+        return self.result is not None and self.result.unfamiliar
+
+    def measured(self, measured: Measured | None, progress: str = "") -> ExplorerState:
+        """State while the runs are measured: with the new times where there are no more of the old. progress: in words,
+        by default how many runs are there.
+        """
+        result = self.result
+        if result and measured and len(measured.crop) >= len(result.crop.cost.runs):
+            result = result.measured(measured)
+        return replace(self, stage="measure", result=result, measuring=progress or texts.measuring(measured))
+
+    def ended(self) -> ExplorerState:
+        """State after the runs were measured, or as much as there was time for."""
+        return replace(self, stage="done", measuring="")
+
     def to_json(self) -> dict[str, Any]:
         """Payload of the explorer: {"image": data URL, "others": [data URL of each further image], "data": JSON
         text}.
         """
         first, *others = self.images
-        regions = () if self.result is None else self.result.regions[1:]
-        region_data = [region_json(region) for region in regions] if regions else [None] * len(others)
+        reads = method_of(self.method).needs_region
+        regions = () if self.result is None or not reads else self.result.regions[1:]
+        region_data = [region_json(each, self.is_guess) for each in regions] if regions else [None] * len(others)
         data = {
             "id": self.key,
             "stage": self.stage,
             "size": list(first.size),
             "question": self.question,
-            "method": self.method,
+            "method": texts.method_name(self.method),
+            "heading": texts.heading(self.result) if self.result else texts.run_name(self.method),
+            "no_region": method_of(self.method).no_region,
+            "measuring": self.measuring,
             "fixed": self.fixed,
-            "region": None if self.region is None else region_json(self.region),
+            "region": None if self.region is None or not reads else region_json(self.region, self.is_guess),
             "others": [
                 {"size": list(other.size), "region": region} for other, region in zip(others, region_data, strict=True)
             ],
@@ -108,60 +142,61 @@ class ExplorerState:
         return {"image": first.url, "others": urls, "data": json.dumps(data, allow_nan=False)}
 
 
-def region_json(region: Region) -> dict[str, Any]:
-    """JSON of a region for the explorer."""
-    return {"grid": list(region.grid), "source": region.source, "confidence": region.confidence}
+def region_json(region: Region, is_guess: bool) -> dict[str, Any]:
+    """JSON of a region for the explorer; a guess has no confidence."""
+    confidence = None if is_guess else region.confidence
+    return {"grid": list(region.grid), "source": region.source, "confidence": confidence}
 
 
-HEADERS = ["method", "answer", "same", "baseline answer", "KL, nats", "tokens", "first token ms", "KV MB", "GFLOP"]
-WIDTHS = [
-    "110px",
-    "90px",
-    "60px",
-    "90px",
-    "70px",
-    "75px",
-    "90px",
-    "75px",
-    "75px",
-]  # wide enough for each word of a header
-SHARED = ("boxes", "image_size", "visible", "view", "layers")  # of a trace, the same for every method
+COLUMNS = {  # of the table of methods, with widths that hold each word of the header
+    "method": "110px",
+    "answer": "90px",
+    "same": "60px",
+    "probability of baseline answer": "110px",
+    "KL, nats": "70px",
+    "tokens": "75px",
+    "first token, ms": "90px",
+    "KV cache, MiB": "80px",
+    "GFLOP": "75px",
+}
+SHARED = ("boxes", "image_size", "visible", "view", "layers", "padding")  # of a trace, the same for every method
 
 
 def gallery_json(image: Image.Image, results: list[RunResult]) -> dict[str, str]:
     """{"image": data URL, "data": JSON text}: what all traces share once, then each method's own, without scores."""
     first = results[0].trace.to_json()
-    data = {"shared": {key: first.get(key) for key in SHARED}, "rows": [_row(each) for each in results]}
+    rows = [_row(each, results[0]) for each in results]
+    data = {"shared": {key: first.get(key) for key in SHARED}, "rows": rows}
     return {"image": data_url(image), "data": json.dumps(data, allow_nan=False)}
 
 
-def _row(result: RunResult) -> dict[str, Any]:
-    trace = result.trace.to_json()
+def _row(result: RunResult, baseline: RunResult) -> dict[str, Any]:
+    trace = trace_json(result.trace, result.method)
     own = {key: value for key, value in trace.items() if key not in SHARED}
     own["steps"] = [{"layer": step["layer"], "kept": step["kept"]} for step in trace["steps"]]
     return {
         "name": result.name,
         "text": result.text,
-        "same": result.same,
-        "chance": result.chance,
+        "verdict": verdict_of_run(result, baseline),
+        "answer_probability": format_probability(result.answer_probability),
         "mean": result.trace.mean_tokens,
         "trace": own,
     }
 
 
 def table_rows(results: list[RunResult]) -> list[list[Any]]:
-    """Row of every method, columns as in HEADERS; numbers stay numbers, so that columns can be sorted."""
+    """Row of every method, columns as in COLUMNS; numbers stay numbers, so that columns can be sorted."""
     return [
         [
             each.name,
             each.text,
             "yes" if each.same else "no",
-            round(each.chance, 4),
+            round(each.answer_probability, 4),
             round(each.kl_first, 4),
             round(each.trace.mean_tokens, 1),
             round(1000 * (each.localizer_s + each.ttft_s), 1),
-            round(each.kv_bytes / 1e6, 2),
-            round((each.flops + each.localizer_flops) / 1e9, 2),
+            round(each.kv_bytes / 2**20, 2),
+            None if (work := gflop(each.flops, each.localizer_flops)) is None else round(work, 2),
         ]
         for each in results
     ]

@@ -12,20 +12,38 @@ from plotly.subplots import make_subplots
 from crop_core.io.data_url import data_url
 from crop_core.records.region import GRID
 from ui.views import palette, texts
+from ui.views.chart_data import (
+    ALIVE_TITLE,
+    STAGE_NAMES,
+    TIMES_TITLE,
+    Point,
+    curves,
+    milliseconds,
+    probabilities,
+    run_costs,
+    stages_taken,
+    work_title,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from crop_core.records.results import Comparison, RunResult
+    from crop_core.records.timing import Spread
 
 INK = "#7b8794"  # legible in the light and in the dark theme
-STAGE_NAMES = {
-    "localizer_s": "localizer",
-    "encode_s": "image encoder",
-    "compression_s": "compression",
-    "scoring_s": "scoring",
-    "prefill_s": "prefill",
-    "decode_s": "decode",
+
+
+BAR = {  # below the map, as in its file
+    "orientation": "h",
+    "y": 0,
+    "yanchor": "top",
+    "ypad": 6,
+    "thickness": 12,
+    "len": 0.6,
+    "tickvals": [0, 0.5, 1],
+    "ticktext": ["0 %", "50 %", "100 %"],
+    "title": {"text": "probability", "side": "bottom"},
 }
 
 
@@ -52,19 +70,41 @@ def styled(figure: go.Figure, title: str, height: int) -> go.Figure:
 
 
 def time_split(result: Comparison) -> go.Figure:
-    """Horizontal bars of milliseconds by stage, one bar a run."""
-    figure = go.Figure()
-    runs = [texts.method_name(result.method), texts.BASELINE]
-    costs = (result.crop.cost, result.baseline.cost)
-    for field, name in STAGE_NAMES.items():
-        values = [1000 * getattr(cost, field) for cost in costs]
-        if max(values) > 0:
-            hover = f"{name}: %{{x:.1f}} ms<extra></extra>"
-            bar = go.Bar(y=runs, x=values, name=name, orientation="h", hovertemplate=hover)
-            figure.add_trace(bar.update(marker_color=palette.STAGES[field]))
+    """Horizontal bars of milliseconds by stage, one bar a run, the baseline above."""
+    figure, costs = go.Figure(), run_costs(result)
+    for stage in stages_taken(costs.values()):
+        name, values = STAGE_NAMES[stage], [milliseconds(cost)[stage] for cost in costs.values()]
+        hover = f"{name}: %{{x:.1f}} ms<extra></extra>"
+        bar = go.Bar(y=[*costs], x=values, name=name, orientation="h", hovertemplate=hover)
+        figure.add_trace(bar.update(marker_color=palette.STAGES[stage]))
+    if ranges := {name: cost.ranges["total_s"] for name, cost in costs.items() if len(cost.runs) > 1}:
+        figure.add_trace(_whiskers(ranges))
     figure.update_layout(barmode="stack", bargap=0.35)
     figure.update_xaxes(title="milliseconds", rangemode="tozero")
-    return styled(figure, "Where the time goes", 320)
+    figure.update_yaxes(autorange="reversed", ticklabelstandoff=4)
+    return styled(figure, TIMES_TITLE, 320)
+
+
+def _whiskers(totals: dict[str, Spread]) -> go.Scatter:
+    """Ranges of total times, by the name of the run."""
+    spreads = totals.values()
+    error = {
+        "symmetric": False,
+        "array": [1000 * (each.high - each.median) for each in spreads],
+        "arrayminus": [1000 * (each.median - each.low) for each in spreads],
+        "color": INK,
+    }
+    hover = [f"total {each}" for each in spreads]
+    return go.Scatter(
+        y=[*totals],
+        x=[1000 * each.median for each in spreads],
+        error_x=error,
+        mode="markers",
+        marker={"size": 1, "color": INK},
+        name="range of the total",
+        text=hover,
+        hovertemplate="%{text}<extra></extra>",
+    )
 
 
 def alive_curve(result: Comparison) -> go.Figure:
@@ -80,9 +120,9 @@ def alive_curve(result: Comparison) -> go.Figure:
         hover = "layer %{x}: %{y} visual tokens<extra>" + name + "</extra>"
         figure.add_trace(go.Scatter(x=layers, y=list(counts), name=name, mode="lines", line=line, hovertemplate=hover))
     figure.add_hline(y=mean, line_dash="dot", line_color=INK, annotation_text=f"mean {mean:.1f}")
-    figure.update_xaxes(title="layer of the LLM", dtick=max(1, len(layers) // 12))
+    figure.update_xaxes(title="LLM layer", dtick=max(1, len(layers) // 7))
     figure.update_yaxes(title="visual tokens alive", rangemode="tozero")
-    return styled(figure, "Visual tokens alive per layer", 320)
+    return styled(figure, ALIVE_TITLE, 320)
 
 
 def budget_curves(results: list[RunResult]) -> go.Figure:
@@ -91,41 +131,39 @@ def budget_curves(results: list[RunResult]) -> go.Figure:
     One line a method; the first of `results` is the baseline.
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1, row_heights=[0.6, 0.4])
-    baseline, names = results[0], list(dict.fromkeys(each.name for each in results[1:]))
-    for place, name in enumerate(names):
-        points = sorted((each for each in results[1:] if each.name == name), key=lambda each: each.trace.mean_tokens)
-        for row, line in enumerate(_lines([*points, baseline], name, place), 1):
+    points = [Point.of(each) for each in results]
+    for place, (name, curve) in enumerate(curves(points).items()):
+        for row, line in enumerate(_lines(curve, name, place), 1):
             figure.add_trace(line, row=row, col=1)
     ticks = [16 * 2**k for k in range(12)]
     figure.update_xaxes(type="log", tickvals=ticks)
     figure.update_xaxes(title="mean visual tokens per layer", row=2, col=1)
     figure.update_yaxes(title="probability", range=[-0.03, 1.05], row=1, col=1)
-    figure.update_yaxes(title="GFLOP", rangemode="tozero", row=2, col=1)
-    return styled(figure, f"How likely “{literal(baseline.text)}” stays (× another answer)", 520)
+    figure.update_yaxes(title=work_title(points, "GFLOP"), rangemode="tozero", row=2, col=1)
+    return styled(figure, f"How likely “{literal(results[0].text)}” stays (× another answer)", 520)
 
 
-def _lines(points: list[RunResult], name: str, place: int) -> tuple[go.Scatter, go.Scatter]:
+def _lines(points: list[Point], name: str, place: int) -> tuple[go.Scatter, go.Scatter]:
     """Probability and work of one method, with a colour and a dash of its own."""
-    tokens = [each.trace.mean_tokens for each in points]
     look = {
         "name": name,
         "legendgroup": name,
         "mode": "lines+markers",
         "line": {"color": palette.method_colour(place), "dash": palette.method_dash(place), "width": 2.2},
-        "x": tokens,
+        "x": [each.tokens for each in points],
     }
     symbols = ["circle" if each.same else "x" for each in points]
     answers = [literal(each.text) for each in points]
     probability = go.Scatter(
         **look,
-        y=[each.chance for each in points],
+        y=[each.answer_probability for each in points],
         text=answers,
         marker={"symbol": symbols, "size": 9},
         hovertemplate="%{x:.0f} tokens: %{y:.1%}<br>answer “%{text}”<extra>" + name + "</extra>",
     )
     work = go.Scatter(
         **look,
-        y=[(each.flops + each.localizer_flops) / 1e9 for each in points],
+        y=[each.work for each in points],
         showlegend=False,
         marker={"size": 6},
         hovertemplate="%{x:.0f} tokens: %{y:.2f} GFLOP<extra>" + name + "</extra>",
@@ -136,23 +174,19 @@ def _lines(points: list[RunResult], name: str, place: int) -> tuple[go.Scatter, 
 def answer_map(image: Image.Image, results: list[RunResult]) -> go.Figure:
     """Over the image, cell by cell: the probability of the baseline's answer with the region around that cell.
 
-    Runs after the first are named "x,y" by their cell.
+    results: as for `chart_data.probabilities`.
     """
     width, height = image.size
-    z: list[list[float | None]] = [[None] * GRID for _ in range(GRID)]
-    for each in results[1:]:
-        x, y = (int(part) for part in each.name.split(","))
-        z[y][x] = each.chance
-    centres = [[side * (k + 0.5) / GRID for k in range(GRID)] for side in (width, height)]
+    middles = (np.arange(GRID) + 0.5) / GRID
     heat = go.Heatmap(
-        z=z,
-        x=centres[0],
-        y=centres[1],
+        z=[[None if np.isnan(cell) else cell for cell in row] for row in probabilities(results)],
+        x=width * middles,
+        y=height * middles,
         zmin=0,
         zmax=1,
         colorscale="Cividis",
         opacity=0.62,
-        colorbar={"title": {"text": "probability"}},
+        colorbar=BAR,
         hovertemplate="around this cell: %{z:.1%}<extra></extra>",
     )
     figure = go.Figure(heat)

@@ -6,13 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crop_core.records.formatting import format_number, format_probability
+from crop_core.records.methods import method_of
+from crop_core.records.verdict import joint
 from ui.views import texts
 from ui.views.rendering import Card, render
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from crop_core.records.results import Comparison
+    from crop_core.records.request import EngineRequest
+    from crop_core.records.results import Comparison, StreamEvent
+    from crop_core.records.timing import Measured
     from ui.views.explorer_state import ExplorerState
 
 MAX_RUNS = 12  # kept for a visitor; the oldest goes first
@@ -21,11 +25,12 @@ NOTHING = "(nothing)"  # stands for an empty answer
 Turns = tuple[tuple[str, str], ...]  # questions and their baseline answers, oldest first
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class FinishedRun:
-    """Finished run: images, result, view and settings.
+    """Finished run: images, result, view and settings; `measure` adds the times to result and view in place.
 
-    file: name of the file that it was opened from, if any.
+    request: what it was asked by, for measuring it again; None for an opened one. file: name of the file that it was
+    opened from, if any. to_measure: whether its runs are to be measured, or are being measured.
     """
 
     images: tuple[Image.Image, ...]
@@ -33,11 +38,23 @@ class FinishedRun:
     view: ExplorerState
     settings: tuple[Any, ...] = ()
     file: str = ""
+    request: EngineRequest[StreamEvent] | None = None
+    to_measure: bool = False
 
     @property
     def turns(self) -> Turns:
         """The thread up to this run: every question with its answer, as a follow-up's prompt has it."""
         return *self.result.history, (self.result.question, self.result.baseline.text)
+
+    def measure(self, measured: Measured) -> ExplorerState:
+        """Add what was measured, unless more was measured before; returns the view for as long as it goes on.
+
+        In place, so that it stays the run's whatever comes on screen meanwhile.
+        """
+        view = self.view.measured(measured)
+        assert view.result is not None  # noqa: S101  it is finished
+        self.result, self.view = view.result, view.ended()
+        return view
 
     def same_images(self, other: FinishedRun) -> bool:
         """Whether both have the same images, and both were run here or both opened from files."""
@@ -45,13 +62,14 @@ class FinishedRun:
 
     @property
     def regions(self) -> tuple[tuple[int, int, int, int], ...]:
-        """Region in every image, as inclusive grid cells."""
-        return tuple(trace.region.grid for trace in self.result.crop.traces)
+        """Region in every image, as inclusive grid cells; none where the method reads none."""
+        reads = method_of(self.result.method).needs_region
+        return tuple(trace.region.grid for trace in self.result.crop.traces) if reads else ()
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """runs: oldest first, at most MAX_RUNS. at: index of the one that is shown. Immutable."""
+    """runs: oldest first, at most MAX_RUNS. at: index of the one that is shown. Immutable, but for what is measured."""
 
     runs: tuple[FinishedRun, ...] = ()
     at: int = -1
@@ -74,15 +92,29 @@ class History:
         """History with one more run, which is shown; runs on the same images share them."""
         same = next((old for old in self.runs if old.same_images(run)), None)
         if same is not None:
-            run = replace(run, images=same.images, view=replace(run.view, images=same.view.images))
+            request = run.request and replace(run.request, images=same.images)
+            view = replace(run.view, images=same.view.images)
+            run = replace(run, images=same.images, view=view, request=request)
         runs = (*self.runs, run)[-MAX_RUNS:]
         while len(runs) > 1 and _pixels(runs) > MAX_PIXELS:
             runs = runs[1:]
         return History(runs, len(runs) - 1)
 
     def choose(self, index: object) -> History:
-        """History with another run shown; an invalid index (it comes from the browser) changes nothing."""
-        return History(self.runs, index) if type(index) is int and 0 <= index < len(self.runs) else self
+        """History with another run shown, which is not measured by itself; an invalid index (it comes from the browser)
+        changes nothing.
+        """
+        if type(index) is not int or not 0 <= index < len(self.runs):
+            return self
+        self.leave()
+        return History(self.runs, index)
+
+    def leave(self) -> bool:
+        """End the measurement of the run on screen, wherever it is; returns whether one was due or under way."""
+        due = any(run.to_measure for run in self.runs)
+        for run in self.runs:
+            run.to_measure = False
+        return due
 
 
 def _pixels(runs: tuple[FinishedRun, ...]) -> int:
@@ -119,11 +151,12 @@ def _belong(run: FinishedRun, other: FinishedRun) -> bool:
 
 def _run_card(history: History, at: int) -> Card:
     run, result = history.runs[at], history.runs[at].result
-    kept = texts.joint(result.baseline.tokens, "other_logprob")
+    kept = joint(result.baseline.tokens, "other_logprob")
     tokens = format_number(result.crop.total("mean_tokens"))
+    region = result.region.source if method_of(result.method).needs_region else "no region"
     lines = (
-        f"gives “{texts.quoted(result.baseline.text)}” {format_probability(kept)}",
-        f"{texts.method_name(result.method)} · {tokens} tokens · {run.file or result.region.source}",
+        f"“{texts.quoted(result.baseline.text)}” is {format_probability(kept)} likely",
+        f"{texts.method_name(result.method)} · {tokens} tokens · {run.file or region}",
     )
     title = texts.quoted(result.crop.text) or NOTHING
     return Card(at, title, lines, regions=run.regions, current=at == history.at)

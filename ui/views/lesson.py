@@ -26,6 +26,11 @@ class Step:
     method: str = "crop"
     budget: str = "192"
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """Settings that its run brings along."""
+        return {"method": self.method, "budget": self.budget}
+
     def verdict(self, chosen: str | None) -> str:
         """Response to a choice; empty for an invalid one."""
         if chosen not in self.choices:
@@ -40,14 +45,14 @@ STEPS = (
         "here. The language model then processes all of them in each of its layers, although the question is about a "
         "few.",
         "Compare the two answers, then the cards under *What it costs*. Two thirds of the tokens are gone on average.",
-        "What happened to the answer with two thirds of the visual tokens dropped?",
+        "What happened to the answer with two thirds of the visual tokens pruned?",
         (
             "It is another one",
             "It stayed, and is about as likely as before",
             "It stayed, but is hardly likely any more",
         ),
         1,
-        "Most of the image does not matter for this question. Below each token is its probability in both runs.",
+        "Most of the image does not matter for this question. Each token of an answer is shown with its probability.",
         "01.jpg",
     ),
     Step(
@@ -82,10 +87,10 @@ STEPS = (
     ),
     Step(
         "Inside the LLM",
-        "**Inner-LLM pruning (ILP)** lets all tokens into the first layers, and then drops those to which the question "
-        "pays least attention, outside the region first.",
+        "**Inner-LLM pruning (ILP)** lets all tokens into the first layers, and then prunes those to which the "
+        "question pays least attention, outside the region first.",
         "Press play in panel 3, then *Compare two layers*.",
-        "When are tokens of the region dropped?",
+        "When are tokens of the region pruned?",
         ("Never", "First of all", "Only when none is left outside it, to meet the budget"),
         2,
         "The budget is always met exactly. If the region alone is larger, its least attended tokens go as well.",
@@ -95,11 +100,11 @@ STEPS = (
     ),
     Step(
         "What it costs",
-        "Fewer tokens mean less work, a smaller **KV cache** and an earlier first token. But the localizer takes "
+        "Fewer tokens mean fewer FLOPs, a smaller **KV cache** and an earlier first token. But the localizer takes "
         "time and memory too, and the **weights** of the model never shrink.",
         "Read the eight cards. The light part of a bar is the localizer.",
         "Which of these can pruning never reduce?",
-        ("The KV cache", "The work up to the first token", "The weights"),
+        ("The KV cache", "The FLOPs up to the first token", "The weights"),
         2,
         "Reports of total memory hide this: with 7 billion parameters the weights are most of it.",
         "06.jpg",
@@ -124,9 +129,10 @@ GLOSSARY = {
     "Region": "The cells of an 8×8 grid over the image that hold the answer, by the localizer or drawn by you.",
     "Localizer": "A small model that predicts the region from image and question.",
     "PLC": "Pre-LLM compression: fewer tokens enter the language model; the region is kept, the rest is pooled.",
-    "Pooled": "Several tokens averaged into one, at the centre of their positions.",
+    "Pooled": "Several tokens averaged into one, at the center of their positions.",
     "Ring": "The tokens at a similar distance from the region; far rings are compressed more.",
-    "ILP": "Inner-LLM pruning: tokens are dropped in early layers of the language model, outside the region first.",
+    "Padding": "Tokens beside an image that is not square, for models that read squares: no pixel of it is in them.",
+    "ILP": "Inner-LLM pruning: tokens are pruned in early layers of the language model, outside the region first.",
     "Attention score": "How much the question's last tokens attend to a visual token in the layer before a cut.",
     "Budget": "The mean number of visual tokens per layer. Methods are compared at the same budget only.",
     "Prefill": "Processing image and question in the language model, before the first token of the answer.",
@@ -138,11 +144,11 @@ GLOSSARY = {
 }
 
 WHY_FAILED = {
-    "count": "A count needs every object, and neighbours that are pooled cannot be told apart.",
+    "count": "A count needs every object, and neighbors that are pooled cannot be told apart.",
     "whole": "A question about the whole image: the region is all of it, and every token matters.",
     "compare": "Several regions must be compared in detail, at a budget that is enough for one.",
     "value": "A small difference in height or in a digit decides, and few tokens carry it.",
-    "text": "Letters are the smallest details of an image: a few dropped tokens make another word.",
+    "text": "Letters are the smallest details of an image: a few pruned tokens make another word.",
     "relation": "How two objects are placed is lost when one of them lies outside the region.",
     "two_hop": "The object of the first step is outside the region, so that the second step starts wrong.",
     "place": "What is at a position can be outside the predicted region.",

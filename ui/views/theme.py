@@ -1,14 +1,9 @@
-"""Theme of the page on system fonts, and the style sheets. Nothing is fetched from other hosts."""
+"""Theme of the page on system fonts. Nothing is fetched from other hosts."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gradio as gr
 
-from ui.views import palette
-
-STATIC = Path(__file__).parents[1] / "static"
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Liberation Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
@@ -46,18 +41,3 @@ def theme() -> gr.themes.Base:
         button_primary_text_color="#ffffff",
         button_primary_text_color_dark="#ffffff",
     )
-
-
-def css() -> str:
-    """Style sheets of the explorer and of the page around it."""
-    return f"{explorer_css()}\n{read('page.css')}"
-
-
-def explorer_css() -> str:
-    """Style sheet of the explorer, with its colours."""
-    return f"{palette.as_css()}\n{read('explorer.css')}"
-
-
-def read(name: str) -> str:
-    """Text of a file in ui/static."""
-    return (STATIC / name).read_text(encoding="utf-8")

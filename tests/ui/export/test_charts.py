@@ -12,16 +12,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from tests.support.fake_records import comparison, cost, sample_image, told
-from tests.support.figures import check_apart, handles, labels, said, streams
+from tests.support.fake_records import comparison, cost, measured, run_result, sample_image
+from tests.support.figures import check_apart, check_inside, handles, labels, streams, texts_of
 from ui.export.curves import budgets
 from ui.export.figure import FigureOptions, figure
 from ui.export.figure_files import written
-from ui.export.figure_style import DASHES, MARKS, area, pen
-from ui.export.multi_run_figures import Point, curves, flip
+from ui.export.figure_style import DASHES, MARKS, area, pen, style
 from ui.export.page_layout import Page, Panel, lay_out, nice, quarters
 from ui.views import palette
-from ui.views.figures import STAGE_NAMES
+from ui.views.chart_data import STAGE_NAMES, Point, curves, flip
+from ui.views.figures import time_split
 
 
 def times(run, width=12):
@@ -30,10 +30,10 @@ def times(run, width=12):
 
 def bars(shown):
     """(stage, left, right, top) of every bar, in milliseconds and in points from the top."""
-    found = [patch for patch in shown.axes[0].patches if isinstance(patch, Rectangle)]
+    rows = [patch for patch in shown.axes[0].patches if isinstance(patch, Rectangle)]
     names = {palette.STAGES[stage]: name for stage, name in STAGE_NAMES.items()}
     return [
-        (names[to_hex(bar.get_edgecolor())], bar.get_x(), bar.get_x() + bar.get_width(), bar.get_y()) for bar in found
+        (names[to_hex(bar.get_edgecolor())], bar.get_x(), bar.get_x() + bar.get_width(), bar.get_y()) for bar in rows
     ]
 
 
@@ -53,10 +53,26 @@ def test_bars_are_as_long_as_the_stages_take_and_stand_end_to_end():
                 continue
             assert mine[name] == pytest.approx((at, at + milliseconds))
             at = mine[name][1]
-    assert said(axes) == ["Baseline: 147.0 ms", "CROP: 101.3 ms"]
+    assert texts_of(axes) == ["Baseline: 147.0 ms", "CROP: 101.3 ms"]
     assert axes.transData.transform((0, tops[0]))[1] > axes.transData.transform((0, tops[1]))[1]
     colours = {to_hex(bar.get_edgecolor()) for bar in axes.patches}
     assert colours == set(palette.STAGES.values())
+
+
+def test_a_whisker_spans_the_range_of_the_total_once_it_is_measured():
+    assert times(comparison()).axes[0].lines[:] == []
+    run = comparison().measured(measured())
+    shown = times(run)
+    lines = [line.get_xdata().tolist() for line in shown.axes[0].lines]
+    for answer, (low, high) in zip((run.baseline, run.crop), lines, strict=True):
+        spread = answer.cost.ranges["total_s"]
+        assert (low, high) == (1000 * spread.low, 1000 * spread.high)
+        assert low < 1000 * answer.cost.total_s < high
+    assert any("the range of the totals of 5 runs each" in text for text in texts_of(shown))
+    check_inside(shown)
+    on_page = time_split(run).data[-1]
+    assert on_page.error_x.array == pytest.approx([high - x for (_, high), x in zip(lines, on_page.x, strict=True)])
+    assert on_page.error_x.arrayminus == pytest.approx([x - low for (low, _), x in zip(lines, on_page.x, strict=True)])
 
 
 def test_the_legend_of_the_bars_has_the_milliseconds_and_no_stage_that_neither_run_has():
@@ -92,7 +108,7 @@ def test_the_alive_curve_steps_where_tokens_go():
     assert pruned.get_drawstyle() == "steps-post" and pruned.get_xdata().tolist() == list(range(13))
     assert pruned.get_ydata()[:-1].tolist() == list(alive) and pruned.get_ydata()[-1] == alive[-1]
     assert list(full.get_ydata()) == [576, 576] and full.is_dashed()
-    assert labels(shown) == [f"CROP: {run.crop.trace.mean_tokens:.1f} a layer", "Baseline: 576"]
+    assert labels(shown) == [f"CROP: {run.crop.trace.mean_tokens:.1f} per layer", "Baseline: 576"]
 
 
 POINTS = [
@@ -105,15 +121,15 @@ POINTS = [
 
 
 def test_a_curve_goes_by_rising_tokens_to_every_token_and_flips_at_the_most_with_another_answer():
-    found = curves(POINTS)
-    assert {name: [point.tokens for point in curve] for name, curve in found.items()} == {
+    rows = curves(POINTS)
+    assert {name: [point.tokens for point in curve] for name, curve in rows.items()} == {
         "CROP": [64, 128, 256, 512],
         "Random": [64, 512],
     }
-    assert flip(found["CROP"]).tokens == 128
-    assert flip(found["Random"]) is None
-    shown = Point.of(told("CROP", localizer_flops=2 * 10**9, chance=0.4))
-    assert (shown.work, shown.chance, shown.tokens) == (5.0, 0.4, told().trace.mean_tokens)
+    assert flip(rows["CROP"]).tokens == 128
+    assert flip(rows["Random"]) is None
+    shown = Point.of(run_result("CROP", localizer_flops=2 * 10**9, answer_probability=0.4))
+    assert (shown.work, shown.answer_probability, shown.tokens) == (5.0, 0.4, run_result().trace.mean_tokens)
 
 
 def budget(points=POINTS):
@@ -143,7 +159,7 @@ def test_curves_run_through_the_probabilities_and_the_work():
     (drop,) = [lines for lines in upper.collections if to_hex(lines.get_colors()[0]) == palette.method_colour(0)]
     assert drop.get_segments()[0].tolist() == [[128, 0], [128, 0.5]]
     assert {"64", "128", "256", "512"} <= {label.get_text() for label in upper.get_xticklabels()}
-    assert "probability of “dog”" in said(shown)
+    assert "probability of “dog”" in texts_of(shown)
     assert lower.get_position().y1 < upper.get_position().y0
 
 
@@ -211,8 +227,9 @@ def test_an_axis_ends_at_a_round_number(most, round_):
 
 
 def test_axes_place_their_ends_at_the_ends():
-    page = Page(138)
-    axes, bottom = page.chart(0, 6, 138, 100, "across")
+    with style():
+        page = Page(138)
+        axes, bottom = page.chart(0, 6, 138, 100, "across")
     axes.set(xlim=(0, 10), ylim=(0, 4))
     shown = page.finish(132)
     places = axes.transData.transform([(0, 0), (5, 1), (10, 4)]) * 72 / shown.dpi

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
+from crop_core.records.config import CropConfig
 from crop_core.records.region import Region
-from crop_core.records.trace import TokenTrace
-from tests.support.fake_records import boxes, comparison, sample_image, trace
+from crop_core.records.trace import PADDING, TokenTrace
+from tests.support.fake_records import boxes, comparison, padded_trace, run_result, sample_image, trace
 from tests.support.figures import (
     MADE,
     REGION,
@@ -37,6 +39,7 @@ from tests.support.figures import (
 from ui.export import figure_style, trace_panels
 from ui.export.figure import FIGURES, FigureError, FigureKind, FigureOptions, ShownRun, figure, pixels
 from ui.export.figure_files import written
+from ui.export.multi_run_figures import FigureSource, methods_figure
 from ui.export.page_layout import CM, Page, RunFigure
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -63,7 +66,7 @@ def test_every_image_stays_on_its_page_in_letters_that_can_be_read(name, width):
     check_inside(drawn(name, width=width))
 
 
-def test_facts_are_in_the_metadata_of_every_format_and_in_the_caption():
+def test_facts_are_in_the_metadata_of_every_format_and_the_caption_is_a_sentence():
     evil = "where's <b>“naïve” & 犬?\x08"
     shown = drawn(question=evil)
     root = ET.fromstring(written(shown, "SVG"))
@@ -77,14 +80,15 @@ def test_facts_are_in_the_metadata_of_every_format_and_in_the_caption():
     assert "mean 192 of 576" in root.find(f"{SVG}desc").text
     with Image.open(io.BytesIO(written(shown, "PNG", 72))) as image:
         assert {name: image.info[name] for name in facts} == facts
-    told = "".join("".join(element.itertext()) for element in root.iter(f"{SVG}text"))
-    assert "torch 2.13.0" in told and "<b>“naïve” & 犬?" in told
+    letters = "".join("".join(element.itertext()) for element in root.iter(f"{SVG}text"))
+    assert "<b>“naïve” & 犬?” is about" in letters, "a sentence"
+    assert "torch" not in letters, "provenance is in the metadata"
     content = written(shown, "PDF")
     for key, text in (("Title", evil), ("Subject", "crop-tiny"), ("Keywords", "torch 2.13.0")):
         assert text in information(content, key)
 
 
-def test_the_pdf_is_vectors_with_an_embedded_font_and_one_photo_a_image():
+def test_the_pdf_is_vectors_with_an_embedded_font_and_one_photo_an_image():
     content = written(drawn(), "PDF")
     assert content.startswith(b"%PDF-")
     assert content.rstrip().endswith(b"%%EOF")
@@ -98,14 +102,14 @@ def test_the_pdf_is_vectors_with_an_embedded_font_and_one_photo_a_image():
 
 
 def test_words_of_the_pdf_are_text_that_can_be_found():
-    found = list(streams(written(drawn("times"), "PDF")))
-    (page,) = (each for each in found if b"\nBT" in each)
+    parts = list(streams(written(drawn("times"), "PDF")))
+    (page,) = (each for each in parts if b"\nBT" in each)
     shown = [
         b"".join(re.findall(rb"\(((?:[^()\\]|\\.)*)\)", text)) for text in re.findall(rb"BT(.*?)ET", page, re.DOTALL)
     ]
     words = [text.replace(b"\x00", b"") for text in shown]
     assert b"Where the time goes" in words and b"CROP: 101.3 ms" in words
-    maps = b"".join(each for each in found if b"begincmap" in each)
+    maps = b"".join(each for each in parts if b"begincmap" in each)
     assert b"<0054>" in maps, "T is read as T"
 
 
@@ -279,11 +283,11 @@ def test_the_figure_is_one_of_matplotlib_that_can_be_changed_before_it_is_writte
 def test_a_photo_in_an_svg_is_a_jpeg_once_it_is_large():
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8))
     run = comparison(size=(700, 700))
-    found = re.findall(
+    parts = re.findall(
         rb"data:image/(\w+);base64,([\w+/=]+)", written(figure([noise], run, FigureOptions("region")), "SVG")
     )
-    assert [kind for kind, _ in found] == [b"jpeg"]
-    assert Image.open(io.BytesIO(base64.b64decode(found[0][1]))).size == (700, 700)
+    assert [kind for kind, _ in parts] == [b"jpeg"]
+    assert Image.open(io.BytesIO(base64.b64decode(parts[0][1]))).size == (700, 700)
     small = re.findall(rb"data:image/(\w+);base64", written(drawn("region"), "SVG"))
     assert small == [b"png"]
 
@@ -312,7 +316,7 @@ def test_a_figure_is_added_as_a_row_that_names_its_drawer(monkeypatch):
     monkeypatch.setattr(trace_panels, "dummy", lambda run: trace_panels.region(run), raising=False)
     monkeypatch.setitem(FIGURES, "dummy", FigureKind("A dummy", ("trace_panels:dummy", "time_bars:times")))
     shown = drawn("dummy")
-    assert shown.facts["picture"] == "dummy, times" and len(shown.axes) == 2
+    assert shown.facts["figure"] == "dummy, times" and len(shown.axes) == 2
     assert isinstance(ShownRun(pixels(sample_image()), trace(REGION), comparison(), 3).trace, TokenTrace)
 
 
@@ -343,3 +347,38 @@ def test_panels_that_would_be_too_narrow_stand_below_each_other():
     for width, rows in ((3, 3), (8.5, 1)):
         tops = {round(axes.get_position().y1, 3) for axes in drawn(width=width).axes}
         assert len(tops) == rows
+
+
+def test_padding_is_counted_by_itself_and_the_legend_adds_up():
+    how = padded_trace()
+    shown = figure([sample_image(336, 224)], comparison(size=(336, 224), region=how.region, trace=how),
+                   FigureOptions("compression"))  # fmt: skip
+    (padding,) = (label for label in labels(shown) if label.startswith("padding"))
+    alone = int((how.input_ring == PADDING).sum())
+    assert padding == f"padding: 192 to {alone}" and alone > 0
+    counts = [list(map(int, re.findall(r"\d+", label.split(": ")[1]))) for label in labels(shown)]
+    assert sum(each[0] for each in counts) == 576
+    assert sum(each[-1] for each in counts) == how.input_tokens, "a token that is retained stays one"
+    check_apart(handles(shown))
+    (axes,) = shown.axes
+    assert not any(patch.get_hatch() == figure_style.DOTTED for patch in axes.patches), "it is beside the image"
+
+
+def test_padding_alone_in_a_ring_brings_no_ring_into_a_legend():
+    how = padded_trace()
+    far = replace(how, ring=np.where(how.padding, 7, np.minimum(how.ring, 1)))
+    run = run_result(trace=far, region=far.region)
+    source = FigureSource("what?", CropConfig(), pixels(sample_image(336, 224)))
+    shown = methods_figure(source, [run_result("Baseline", "none"), run], []).figure(17.5)
+    assert any("ring 1" in label for label in labels(shown)) and not any("ring 7" in label for label in labels(shown))
+
+
+@pytest.mark.parametrize("name", ["row", "region", "compression", "pruning"])
+def test_a_method_that_reads_no_region_has_no_frame(name):
+    whole = Region.whole(336, 336)
+    framed = drawn(name)
+    shown = drawn(name, method="fastv", region=whole, trace=trace(whole, plc=False))
+    frames = [[patch for patch in axes.patches if isinstance(patch, Rectangle)] for axes in shown.axes]
+    assert not any(frames) and all(axes.patches for axes in framed.axes)
+    assert ("FastV reads no region." in labels(shown)) is (name in ("row", "region"))
+    assert shown.facts["region"] == "FastV reads no region."

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +15,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from crop_core.engine.engine import CropEngine
 from crop_core.io.data_url import data_url, image_from_data_url
 from crop_core.io.images import ImageError
+from crop_core.records.config import CropConfig
 from crop_core.records.region import Region
+from tests.support import ROOT
 from tests.support.fake_records import FakeEngine, about_several, comparison, sample_image
 from tests.support.panel import SETTINGS
 from ui.export import load_runs
-from ui.export.load_runs import TraceFileError, open_files, read
-from ui.export.report import caption, page
+from ui.export.figure import FigureOptions, caption
+from ui.export.load_runs import TraceFileError, open_files, opening_view, read
+from ui.export.report import page
 from ui.page import export_panel
 from ui.page.handlers import Handlers
+from ui.views.examples import load_examples
 from ui.views.explorer_state import ExplorerState
 from ui.views.figures import alive_curve
 from ui.views.history import MAX_RUNS, FinishedRun, History, strip_html
@@ -43,14 +49,42 @@ def write(folder, name, **changes):
 
 
 def test_a_file_opens_as_the_run_that_was_recorded(tmp_path):
-    found = open_files([write(tmp_path, "run.json")])
-    assert found.notices == []
-    (run,) = found.runs
+    loaded = open_files([write(tmp_path, "run.json")])
+    assert loaded.notices == []
+    (run,) = loaded.runs
     assert run.result.to_json() == json.loads(TEXT)
     assert np.array_equal(np.asarray(run.images[0]), np.asarray(sample_image()))
     shown = json.loads(run.view.to_json()["data"])
     assert (shown["stage"], shown["fixed"], shown["size"]) == ("done", True, [336, 336])
     assert shown["answers"] == {"baseline": "rabbit", "crop": "rabbit"}
+
+
+def test_the_page_opens_on_the_run_that_lies_beside_the_first_example(tmp_path):
+    examples = load_examples(ROOT / "assets" / "examples")
+    view = opening_view(examples)
+    assert view is not None and (view.stage, view.fixed, view.question) == ("recorded", True, examples[0].question)
+    assert view.answers == {"baseline": examples[0].answer, "crop": examples[0].answer}
+    assert json.loads(view.to_json()["data"])["result"]["verdict"]["title"] == "Same answer, about as sure"
+    assert opening_view([]) is None
+    copied = replace(examples[0], image=Path(shutil.copy(examples[0].image, tmp_path)))
+    assert opening_view([copied]) is None
+    (tmp_path / "01.json").write_text("{}")
+    with pytest.raises(TraceFileError, match=r"^'01\.json' is not a recorded run: "):
+        opening_view([copied])
+
+
+def test_the_opening_run_is_what_the_bundled_models_do():
+    example = load_examples(ROOT / "assets" / "examples")[0]
+    recorded, _ = read(example.image.with_suffix(".json").read_bytes())
+    engine = CropEngine.from_pretrained(device="cpu", warm_up=False)
+    again = engine.compare(example.image, example.question, CropConfig(repeats=1), memory=False)
+    assert again.baseline.text == recorded.baseline.text and again.crop.text == recorded.crop.text
+    assert again.region.grid == recorded.region.grid
+    own, kept = again.trace, recorded.trace
+    assert np.array_equal(own.group, kept.group) and np.array_equal(own.ring, kept.ring)
+    assert [(step.layer, list(step.kept)) for step in own.steps] == [
+        (step.layer, list(step.kept)) for step in kept.steps
+    ]
 
 
 def test_files_of_earlier_versions_open(tmp_path):
@@ -60,7 +94,7 @@ def test_files_of_earlier_versions_open(tmp_path):
     assert open_files([old]).runs[0].result.made == {}
 
 
-def test_a_image_is_found_inside_beside_or_not_at_all(tmp_path):
+def test_an_image_is_found_inside_beside_or_not_at_all(tmp_path):
     alone = write(tmp_path, "run.json", pictures=None)
     (run,), (notice,) = open_files([alone]).runs, open_files([alone]).notices
     assert run.images[0].size == (336, 336) and run.images[0].getcolors() == [(336 * 336, (200, 200, 200))]
@@ -84,14 +118,14 @@ def test_several_files_and_zips_become_a_strip_of_runs(tmp_path):
     assert [run.file for run in history.runs] == ["a.json", "b.json"]
     assert json.loads(explorer["data"])["question"] == RUN.question
     assert strip_html(history).count("run-card") == 2
-    asked = history.add(FinishedRun((sample_image(),), RUN, ExplorerState.of(sample_image())))
-    assert strip_html(asked) == "", "what was asked here is not mixed with what was opened"
+    after = history.add(FinishedRun((sample_image(),), RUN, ExplorerState.of(sample_image())))
+    assert strip_html(after) == "", "what was asked here is not mixed with what was opened"
 
 
 def test_no_more_are_opened_than_are_kept(tmp_path):
-    found = open_files([write(tmp_path, f"{k}.json") for k in range(MAX_RUNS + 1)])
-    assert len(found.runs) == MAX_RUNS
-    assert f"the first {MAX_RUNS}" in found.notices[0]
+    loaded = open_files([write(tmp_path, f"{k}.json") for k in range(MAX_RUNS + 1)])
+    assert len(loaded.runs) == MAX_RUNS
+    assert f"the first {MAX_RUNS}" in loaded.notices[0]
 
 
 def changed(*path, to, text=TEXT):
@@ -155,16 +189,16 @@ def test_what_is_no_recorded_run_is_one_sentence(content, tmp_path):
 def test_an_embedded_image_that_is_none_is_one_sentence(url, tmp_path):
     with pytest.raises(ImageError):
         image_from_data_url(url)
-    found = open_files([write(tmp_path, "run.json", pictures=[url])])
-    assert found.runs == [] and len(found.notices) == 1
+    loaded = open_files([write(tmp_path, "run.json", pictures=[url])])
+    assert loaded.runs == [] and len(loaded.notices) == 1
 
 
 def test_a_zip_is_never_unpacked_beyond_its_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(load_runs, "MAX_BYTES", 100_000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("a.json", b" " * 5_000_000)
-    found = open_files([str(tmp_path / "bomb.zip")])
-    assert found.runs == [] and "cannot be unpacked" in found.notices[0]
+    loaded = open_files([str(tmp_path / "bomb.zip")])
+    assert loaded.runs == [] and "cannot be unpacked" in loaded.notices[0]
     (tmp_path / "large.json").write_bytes(b" " * 100_001)
     assert "has more than" in open_files([str(tmp_path / "large.json")]).notices[0]
 
@@ -172,18 +206,18 @@ def test_a_zip_is_never_unpacked_beyond_its_limit(tmp_path, monkeypatch):
 def test_files_are_read_up_to_a_limit_together(tmp_path, monkeypatch):
     files = [write(tmp_path, "a.json"), write(tmp_path, "b.json")]
     monkeypatch.setattr(load_runs, "MAX_TOTAL_BYTES", Path(files[0]).stat().st_size + 10)
-    found = open_files(files)
-    assert [run.file for run in found.runs] == ["a.json"]
-    assert "the rest was skipped" in found.notices[0]
+    loaded = open_files(files)
+    assert [run.file for run in loaded.runs] == ["a.json"]
+    assert "the rest was skipped" in loaded.notices[0]
 
 
 def test_a_large_image_is_scaled_down_and_still_found_by_its_size(tmp_path):
     result = comparison(size=(4200, 2100), region=Region(2, 1, 4, 3, 4200, 2100))
     (tmp_path / "run.json").write_text(json.dumps(result.to_json()))
     Image.new("RGB", (4200, 2100), "#123456").save(tmp_path / "photo.png")
-    found = open_files([str(tmp_path / "run.json"), str(tmp_path / "photo.png")])
-    assert found.notices == []
-    assert max(found.runs[0].images[0].size) <= 2048
+    loaded = open_files([str(tmp_path / "run.json"), str(tmp_path / "photo.png")])
+    assert loaded.notices == []
+    assert max(loaded.runs[0].images[0].size) <= 2048
 
 
 @pytest.mark.parametrize("cut", [30, 200, 1000])
@@ -193,8 +227,8 @@ def test_a_broken_zip_is_one_sentence(cut, tmp_path):
     content = bytearray((tmp_path / "run.zip").read_bytes())
     content[cut : cut + 20] = b"\x00" * 20
     (tmp_path / "run.zip").write_bytes(content)
-    found = open_files([str(tmp_path / "run.zip")])
-    assert found.runs == [] and len(found.notices) == 1
+    loaded = open_files([str(tmp_path / "run.zip")])
+    assert loaded.runs == [] and len(loaded.notices) == 1
 
 
 def test_nothing_chosen_is_one_sentence():
@@ -228,7 +262,8 @@ def test_any_value_anywhere_is_either_a_run_that_can_be_drawn_or_one_sentence(pa
     view = replace(ExplorerState.of(images), stage="done", region=result.region, result=result)
     assert view.to_json()
     assert alive_curve(result).data
-    assert export_panel.figure_file(FinishedRun(images, result, view), "row", "SVG", 8, 72, "", 1, True)[0]
+    options = ("row", "", 1, "SVG", 8, "sans", 7, False, 72, True)
+    assert export_panel.figure_file(FinishedRun(images, result, view), *options)[1]
 
 
 @settings(max_examples=150, deadline=None)
@@ -254,7 +289,7 @@ def about_two(question="where?"):
     return History().add(FinishedRun(images, result, view))
 
 
-OPTIONS = ("row", "PNG", 17.5, 300, "", 1, False, True)
+OPTIONS = ("row", "", 1, "PNG", 17.5, "sans", 7, False, 300, False, True)
 
 
 def content(button):
@@ -262,16 +297,19 @@ def content(button):
 
 
 def test_figure_report_and_record_are_files_of_the_run_on_screen(tmp_path):
-    assert [button.interactive for button in export_panel.publish(History(), True, *OPTIONS)[:3]] == [False] * 3
-    figure, report, record, note = export_panel.publish(shown("is there a dog?"), True, *OPTIONS)
-    assert note == ""
+    assert [button.interactive for button in export_panel.publish(History(), True, *OPTIONS)[:4]] == [False] * 4
+    figure, report, record, tokens, note, caption = export_panel.publish(shown("is there a dog?"), True, *OPTIONS)
+    assert 'src="data:image/png;base64,' in note and "role=" not in note
+    assert figure.label == "Figure (PNG, 17.5 cm)" and caption.startswith("The region that the question ``is there a")
+    assert content(tokens).startswith(b"image,token,view,left,top,right,bottom,grid_column,grid_row,in_region,ring,")
+    assert content(tokens).count(b"\n") == 577
     with Image.open(io.BytesIO(content(figure))) as image:
         assert image.info["question"] == "is there a dog?"
     assert b"is there a dog?" in content(report)
     (tmp_path / "again.json").write_bytes(content(record))
-    found = open_files([str(tmp_path / "again.json")])
-    assert found.notices == [] and found.runs[0].result.question == "is there a dog?"
-    second = export_panel.publish(shown(), True, "pruning", "SVG", 8, 300, " 2 ", 1, True, True)[0]
+    loaded = open_files([str(tmp_path / "again.json")])
+    assert loaded.notices == [] and loaded.runs[0].result.question == "is there a dog?"
+    second = export_panel.publish(shown(), True, "pruning", " 2 ", 1, "SVG", *OPTIONS[4:])[0]
     assert b'"layer": "2"' in content(second).replace(b"&quot;", b'"')
     without = export_panel.publish(shown(), True, *OPTIONS[:-1], False)[2]
     assert "pictures" not in json.loads(content(without))
@@ -281,33 +319,36 @@ def test_figure_report_and_record_are_files_of_the_run_on_screen(tmp_path):
     "change",
     [
         {0: "none"},
-        {1: "EPS"},
+        {1: "99"},
+        {1: "last"},
+        {2: 0},
+        {2: 2},
         {2: None},
-        {2: "x"},
-        {2: 1000},
-        {3: None},
-        {3: 5},
-        {4: "99"},
-        {4: "last"},
-        {4: 3},
-        {5: 0},
-        {5: 2},
-        {5: None},
-        {2: 40, 3: 1200},
-        {3: 1e400},
+        {3: "EPS"},
+        {4: None},
+        {4: "x"},
+        {4: 1000},
+        {5: "comic"},
+        {6: 5},
+        {6: None},
+        {6: float("nan")},
+        {8: None},
+        {8: 5},
+        {8: 1e400},
+        {4: 40, 8: 1200},
     ],
 )
 def test_options_that_cannot_be_are_one_sentence(change):
-    figure, report, record, note = export_panel.publish(
+    figure, *others, note, caption = export_panel.publish(
         shown(), True, *(change.get(k, value) for k, value in enumerate(OPTIONS))
     )
-    assert not figure.interactive
-    assert report.interactive and record.interactive
+    assert (figure.interactive, figure.label, caption) == (False, "Figure", ""), "no label of another figure"
+    assert all(button.interactive for button in others) and len(others) == 3
     assert note.count("<p") == 1
 
 
 def test_nothing_is_made_while_nobody_looks():
-    assert [button.interactive for button in export_panel.publish(shown(), False, *OPTIONS)[:3]] == [False] * 3
+    assert [button.interactive for button in export_panel.publish(shown(), False, *OPTIONS)[:4]] == [False] * 4
     assert export_panel.charts(shown(), False) == export_panel.charts(History(), True) == (gr.skip(), gr.skip())
     assert all(figure.data for figure in export_panel.charts(shown(), True))
 
@@ -337,9 +378,9 @@ def test_a_whole_region_and_a_tall_image_open(tmp_path):
 def test_a_run_about_several_images_comes_back_with_all_of_them(tmp_path):
     run = about_two().shown
     (tmp_path / "two.json").write_bytes(export_panel.record(run, True))
-    found = open_files([str(tmp_path / "two.json")])
-    assert found.notices == []
-    (back,) = found.runs
+    loaded = open_files([str(tmp_path / "two.json")])
+    assert loaded.notices == []
+    (back,) = loaded.runs
     assert [image.size for image in back.images] == [(336, 336), (90, 120)]
     assert back.view.images == run.view.images
     data = json.loads(back.view.to_json()["data"])
@@ -348,8 +389,8 @@ def test_a_run_about_several_images_comes_back_with_all_of_them(tmp_path):
         "region": {"grid": [5, 5, 6, 7], "source": "drawn", "confidence": None},
     }
     assert back.result.history == [("what?", "cat")]
-    told = strip_html(History().add(back))
-    assert "This conversation" in told and "not in the opened files" in told
+    html = strip_html(History().add(back))
+    assert "This conversation" in html and "not in the opened files" in html
 
 
 def test_several_images_are_found_beside_a_run_one_each(tmp_path):
@@ -358,16 +399,16 @@ def test_several_images_are_found_beside_a_run_one_each(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(result.to_json()))
     for name, size, colour in (("run", (168, 168), 1), ("a", (90, 120), 2), ("b", (90, 120), 3)):
         Image.new("RGB", size, (colour,) * 3).save(tmp_path / f"{name}.png")
-    found = open_files([str(tmp_path / name) for name in ("run.json", "a.png", "b.png", "run.png")])
-    assert [image.getpixel((0, 0))[0] for image in found.runs[0].images] == [1, 2, 3, 200]
-    assert len(found.notices) == 1 and "'run.json' contains no image" in found.notices[0]
+    loaded = open_files([str(tmp_path / name) for name in ("run.json", "a.png", "b.png", "run.png")])
+    assert [image.getpixel((0, 0))[0] for image in loaded.runs[0].images] == [1, 2, 3, 200]
+    assert len(loaded.notices) == 1 and "'run.json' contains no image" in loaded.notices[0]
 
 
 def test_embedded_images_have_a_largest_size_together(tmp_path, monkeypatch):
     monkeypatch.setattr(load_runs, "MAX_PIXELS", 336 * 336 + 90 * 120 - 1)
     (tmp_path / "two.json").write_bytes(export_panel.record(about_two().shown, True))
-    found = open_files([str(tmp_path / "two.json")])
-    assert found.runs == [] and "together" in found.notices[0]
+    loaded = open_files([str(tmp_path / "two.json")])
+    assert loaded.runs == [] and "together" in loaded.notices[0]
 
 
 def test_the_report_holds_every_image_and_turn_and_the_figure_says_which_it_is_of():
@@ -378,13 +419,13 @@ def test_the_report_holds_every_image_and_turn_and_the_figure_says_which_it_is_o
     assert json.loads(payload["data"])["result"]["others"] == [trace.to_json() for trace in run.result.others]
     assert "<dt>earlier turns</dt><dd>what? cat</dd>" in text
     assert "columns 5-6, rows 5-7 of 8x8, drawn" in text
-    assert "image 2 of 2" in caption(run.result, 2)
-    assert "image 1" not in caption(RUN)
+    assert "(image 2 of 2)" in caption(run.result, FigureOptions(image=2))
+    assert "image 1" not in caption(RUN, FigureOptions())
     figures = [
-        content(export_panel.publish(about_two(), True, "region", "SVG", 8, 72, "", k, True, True)[0]) for k in (1, 2)
+        content(export_panel.publish(about_two(), True, "region", "", k, "SVG", *OPTIONS[4:])[0]) for k in (1, 2)
     ]
     assert figures[0] != figures[1]
-    assert b"image 2 of 2" in figures[1] and b"image 1 of 2" in figures[0]
+    assert b"image: 2 of 2" in figures[1] and b"image: 1 of 2" in figures[0]
 
 
 def test_an_opened_run_is_neither_followed_nor_part_of_a_conversation_held_here(tmp_path):
@@ -394,7 +435,7 @@ def test_an_opened_run_is_neither_followed_nor_part_of_a_conversation_held_here(
     (moment,) = handlers.follow(opened, "where?", *SETTINGS, "")
     assert "first question" in moment[1] and moment[2] == gr.skip()
     sample_image().save(tmp_path / "scene.png")
-    *_, (_, _, asked, _) = handlers.again(opened, str(tmp_path / "scene.png"), RUN.question, None, *SETTINGS, "")
-    assert not asked.shown.same_images(opened.shown), "though the images look alike"
-    assert handlers.beside(asked)[2].visible
-    assert strip_html(asked) == ""
+    *_, (_, _, after, _) = handlers.again(opened, str(tmp_path / "scene.png"), RUN.question, None, *SETTINGS, "")
+    assert not after.shown.same_images(opened.shown), "though the images look alike"
+    assert handlers.beside(after)[2].visible
+    assert strip_html(after) == ""

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from crop_core.records.region import Region
-from tests.support.fake_records import FakeEngine, sample_image, told, trace
+from tests.support.fake_records import FakeEngine, run_result, sample_image, trace
 from tests.support.figures import (
     area,
     boxes_of,
@@ -26,7 +26,7 @@ from tests.support.figures import (
     information,
     labels,
     ringed,
-    said,
+    texts_of,
 )
 from tests.support.panel import SETTINGS
 from ui.export import answer_map, figure_style
@@ -41,6 +41,7 @@ from ui.views import palette
 
 SVG = "{http://www.w3.org/2000/svg}"
 MADE = {"date": "2026-11-26T20:00:00+00:00", "torch": "2.13.0"}
+LETTERS = ("sans", 7, False, False)  # font, size, outlines, caption
 RAN = {"model": "crop-tiny", "device": "cuda:0", "dtype": "bfloat16", "made": MADE}
 
 
@@ -53,68 +54,68 @@ class Recorded(FakeEngine):
 
 
 @pytest.fixture(scope="module")
-def plates(tmp_path_factory):
+def exports(tmp_path_factory):
     """Those of all three views, asked about a wide image."""
-    path = tmp_path_factory.mktemp("plates") / "scene.png"
+    path = tmp_path_factory.mktemp("exports") / "scene.png"
     sample_image(480, 320).save(path)
-    many, wide = SweepHandlers(Recorded()), (*SETTINGS[:6], "drawn", 2, 1, 4, 3)
+    many, wide = SweepHandlers(Recorded()), (*SETTINGS[:8], "drawn", 2, 1, 4, 3)
     names = ["crop", "random", "ilp", "divprune"]
     streams = (
         many.methods(str(path), "what?", names, *wide),
         many.budgets(str(path), "what?", names, *wide),
         many.places(str(path), "what?", *wide),
     )
-    found = [list(stream)[-1][-3] for stream in streams]
-    return {plate.name: plate for plate in found}
+    last = [list(stream)[-1][-3] for stream in streams]
+    return {export.name: export for export in last}
 
 
 @pytest.mark.parametrize("name", ["methods", "budget", "places"])
-def test_facts_are_in_every_format(plates, name):
-    drawing = plates[name].figure(8.5)
+def test_facts_are_in_every_format(exports, name):
+    drawing = exports[name].figure(8.5)
     root = ET.fromstring(written(drawing, "SVG"))
     facts = json.loads(root.findtext(f"{SVG}metadata"))
-    assert (facts["picture"], facts["question"], facts["baseline answer"]) == (name, "what?", "rabbit")
+    assert (facts["figure"], facts["question"], facts["baseline answer"]) == (name, "what?", "rabbit")
     assert (facts["model"], facts["device"], facts["dtype"]) == ("crop-tiny", "cuda:0", "bfloat16")
     assert (facts["date"], facts["versions"], facts["visual tokens"]) == (MADE["date"], "torch 2.13.0", "576")
     with Image.open(io.BytesIO(written(drawing, "PNG"))) as image:
         assert {key: image.info[key] for key in facts} == facts
         assert image.size[0] == round(8.5 / 2.54 * 300)
-    told_by_pdf = information(written(drawing, "PDF"), "Subject")
-    assert all(f"{key}: {text}" in told_by_pdf for key, text in facts.items())
+    subject = information(written(drawing, "PDF"), "Subject")
+    assert all(f"{key}: {text}" in subject for key, text in facts.items())
 
 
-def test_facts_tell_what_was_asked_of_the_methods(plates):
-    facts = plates["methods"].facts
-    assert (facts["methods"], facts["budget"], facts["seed"]) == ("crop, ilp, random, divprune", "33.3 %", "0")
+def test_facts_tell_what_was_asked_of_the_methods(exports):
+    facts = exports["methods"].facts
+    assert (facts["methods"], facts["budget"], facts["seed"]) == ("crop, random, ilp, divprune", "33.3 %", "0")
     assert (facts["answer with CROP"], facts["answer with Random"]) == ("rabbit", "turtle")
     assert facts["region"] == "columns 2-4, rows 1-3 of 8x8, drawn", "once, though several read it"
-    facts = plates["budget"].facts
+    facts = exports["budget"].facts
     assert facts["flips"] == "Random at 116.8"
     assert facts["budgets"].startswith("CROP 116.8, 116.8,")
-    assert plates["places"].facts["region"] == "3x3 cells, slid over 8x8"
-    assert "seed" not in plates["places"].facts, "nothing was drawn by lot"
+    assert exports["places"].facts["region"] == "3x3 cells, slid over 8x8"
+    assert "seed" not in exports["places"].facts, "nothing was drawn by lot"
 
 
 @pytest.mark.parametrize("width", [3, 8.5, 17.5, 40])
-def test_every_figure_stays_on_its_page_in_letters_that_can_be_read(plates, width):
-    for plate in plates.values():
-        check_inside(plate.figure(width))
+def test_every_figure_stays_on_its_page_in_letters_that_can_be_read(exports, width):
+    for export in exports.values():
+        check_inside(export.figure(width))
 
 
 def photos(shown):
     """The boxes (left, top, right, bottom) in points of all photos, row by row."""
     height = shown.get_figheight()
-    found = [axes.get_position() for axes in shown.axes if axes.images]
-    inches = [(box.x0 * shown.get_figwidth(), (1 - box.y1) * height, box.x1, (1 - box.y0) * height) for box in found]
+    parts = [axes.get_position() for axes in shown.axes if axes.images]
+    inches = [(box.x0 * shown.get_figwidth(), (1 - box.y1) * height, box.x1, (1 - box.y0) * height) for box in parts]
     return [(x0 * 72, y0 * 72, x1 * shown.get_figwidth() * 72, y1 * 72) for x0, y0, x1, y1 in inches]
 
 
-def test_a_panel_a_method_with_its_name_answer_and_probability(plates):
-    shown = plates["methods"].figure(17.5)
+def test_a_panel_a_method_with_its_name_answer_and_probability(exports):
+    shown = exports["methods"].figure(17.5)
     assert len(photos(shown)) == 5
     bold = [text.get_text() for text in shown.texts if text.get_fontweight() == "bold"]
-    assert bold == ["What each method keeps (budget: 33.3 %)", "Baseline", "CROP", "ILP", "Random", "DivPrune"]
-    below = said(shown)
+    assert bold == ["What each method keeps (budget: 33.3 %)", "Baseline", "CROP", "Random", "ILP", "DivPrune"]
+    below = texts_of(shown)
     assert below.count("“rabbit”") == 4 and below.count("× “turtle”") == 1
     assert "20.0 %, 116.8" in below and "99.0 %, 576" in below
 
@@ -126,7 +127,7 @@ def grid(how, photo, centimetres=8.5):
 
 @pytest.mark.parametrize(("count", "rows"), [(1, [1]), (3, [3]), (5, [3, 2]), (7, [3, 3, 1]), (8, [3, 3, 2])])
 def test_panels_stand_in_rows_that_do_not_meet(count, rows):
-    how = [told(f"way {k}", text="a very long answer " * k) for k in range(count)]
+    how = [run_result(f"way {k}", text="a very long answer " * k) for k in range(count)]
     shown = grid(how, sample_image(200, 300))
     boxes = photos(shown)
     tops = sorted({round(box[1], 3) for box in boxes})
@@ -149,7 +150,7 @@ def test_panels_stand_in_rows_that_do_not_meet(count, rows):
 
 def test_the_earlier_a_token_is_gone_the_paler_it_is():
     how = trace(Region(2, 1, 4, 3, 336, 336, "predicted"), plc=False)
-    shown = grid([told(trace=how)], sample_image())
+    shown = grid([run_result(trace=how)], sample_image())
     veils = filled(shown.axes[0], palette.VEIL)
     died = sorted(set(how.died_at.tolist()) - {how.layers})
     assert len(veils) == len(died) == 2
@@ -158,14 +159,14 @@ def test_the_earlier_a_token_is_gone_the_paler_it_is():
     assert veils[0].get_alpha() > veils[1].get_alpha()
     assert labels(shown) == [
         "read in every layer",
-        "dropped: the earlier, the paler",
+        "pruned: the earlier, the paler",
         "region (predicted)",
     ]
 
 
 def test_the_paints_of_the_panels_can_be_told_apart_in_grey():
     how = ringed(5)
-    shown = grid([told(trace=replace(how, ring=how.ring - 1))], sample_image())
+    shown = grid([run_result(trace=replace(how, ring=how.ring - 1))], sample_image())
     pooled = [label for label in labels(shown) if label.startswith("pooled")]
     assert pooled[:2] == ["pooled, in no ring", "pooled, ring 1"]
     check_apart([each for each, label in zip(handles(shown), labels(shown), strict=True) if label in pooled])
@@ -207,7 +208,7 @@ def test_each_cell_has_its_place_its_colour_and_its_number():
     numbers = {text.get_text(): text.get_position() for text in shown.axes[0].texts}
     assert numbers == {"25": (140, 30), "100": (300, 150)}
     assert [label.get_text() for label in shown.axes[1].get_xticklabels()] == ["0 %", "50 %", "100 %"]
-    assert said(shown) == ["probability of “dog”"]
+    assert texts_of(shown) == ["probability of “dog”"]
     assert not drawn_map(cells, 3.5)[0].axes[0].texts, "no numbers in narrow cells"
 
 
@@ -252,17 +253,19 @@ def test_in_the_png_a_cell_is_its_colour_over_the_grey_photo():
     assert np.ptp(at(at_corner, at_corner - 42).astype(int)) <= 2, "a cell that was not asked is grey"
 
 
-def test_what_is_kept_for_a_figure_is_small(plates):
-    assert len(pickle.dumps(plates["budget"])) < 10_000, "no trace"
-    assert len(pickle.dumps(plates["places"])) < 480 * 320 * 3 + 100_000, "the photo and one trace"
+def test_what_is_kept_for_a_figure_is_small(exports):
+    assert len(pickle.dumps(exports["budget"])) < 10_000, "no trace"
+    assert len(pickle.dumps(exports["places"])) < 480 * 320 * 3 + 100_000, "the photo and one trace"
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_the_fold_gives_the_file_that_was_chosen(plates, kind):
-    button, note = saved(plates["budget"], True, kind, 8.5)
-    assert note == "" and button.interactive
+def test_the_fold_gives_the_file_that_was_chosen(exports, kind):
+    button, table, latex, note, caption = saved(exports["budget"], True, kind, 8.5, *LETTERS)
+    assert 'src="data:image/png;base64,' in note and button.interactive
     assert button.label == f"Figure ({kind}, 8.5 cm)"
     assert button.value["path"].endswith(f"crop-explorer-budget.{kind.lower()}")
+    assert table.value["path"].endswith("crop-explorer-budget.csv") and not latex.interactive
+    assert caption.startswith("Probability of the answer ``rabbit'' that crop-tiny gives to ``what?''")
 
 
 @pytest.mark.parametrize(
@@ -278,16 +281,16 @@ def test_the_fold_gives_the_file_that_was_chosen(plates, kind):
         ({}, 8.5, "The format {} is not known"),
     ],
 )
-def test_options_that_cannot_be_are_one_sentence(plates, kind, width, sentence):
-    button, note = saved(plates["budget"], True, kind, width)
-    assert not button.interactive
+def test_options_that_cannot_be_are_one_sentence(exports, kind, width, sentence):
+    button, *_, note, _ = saved(exports["budget"], True, kind, width, *LETTERS)
+    assert (button.interactive, button.label) == (False, "Figure"), "no label of another figure"
     assert sentence in note and note.count("<p") == 1
 
 
 def test_nothing_is_made_while_nobody_looks_or_of_nothing():
-    assert saved(None, True, "PNG", 8.5)[1].count(NOTHING) == 1
-    button, note = saved(gr.State, False, "PNG", 8.5)  # type: ignore[arg-type]
-    assert (button.interactive, note) == (False, "")
+    assert saved(None, True, "PNG", 8.5, *LETTERS)[3].count(NOTHING) == 1
+    *buttons, note, caption = saved(gr.State, False, "PNG", 8.5, *LETTERS)  # type: ignore[arg-type]
+    assert ([button.interactive for button in buttons], note, caption) == ([False] * 3, "", "")
 
 
 def test_hidden_parts_are_hatched_in_a_map_and_the_region_is_not_drawn():

@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import gradio as gr
 import pytest
 
-from crop_core.records.config import Budget
-from tests.support.fake_records import FakeEngine, sample_image
+from crop_core.records.config import Budget, ConfigError
+from crop_core.records.request import QueueStatus
+from crop_core.records.results import StreamEvent
+from tests.support.fake_records import FakeEngine, explanation, measured, sample_image
 from ui.page.api import BROKEN, NAMES, Endpoints, cells
 from ui.page.layout import build
 
@@ -31,15 +35,90 @@ def test_what_is_asked_reaches_the_engine(scene):
     assert told["answer"] == "rabbit"
     assert told["region"]["grid"] == [2, 2, 5, 5]
     assert "trace" not in told
+    assert told["notices"] == ["A notice of the answer."]
+    assert {name: told[name] for name in ("method", "budget", "unknown_words")} == {
+        "method": "crop",
+        "budget": "mean 192 of 576 tokens",
+        "unknown_words": [],
+    }
+    assert Endpoints(engine).ask(scene, "a xylophone?", "ilp", "64", "")["unknown_words"] == ["xylophone"]
+    assert Endpoints(engine).ask(scene, "what?", "ilp", "64", "[2, 2, 5, 5]")["region"]["grid"] == [2, 2, 5, 5]
+
+
+def test_times_are_those_of_several_runs_measured_after_the_answer(scene):
+    engine = Answering()
+    told = Endpoints(engine).ask(scene, "what?", "crop", "", "")
+    assert (engine.request.config.repeats, engine.request.memory) == (1, False), "the answer itself is not held up"
+    assert told["cost"]["ranges"]["ttft_s"]["runs"] == len(told["cost"]["runs"]) == 5
+    both = Endpoints(engine).compare(scene, "what?", "crop", "", "")
+    assert [both[run]["cost"]["ranges"]["total_s"]["runs"] for run in ("baseline", "crop")] == [5, 5]
+    assert both["verdict"] == "same" and both["tokens"]["padding"] == 0
+
+
+def test_where_others_wait_the_times_are_those_measured_so_far(scene):
+    class Busy(Answering):
+        def stream(self, request):
+            first, second, *_ = super().stream(request)
+            yield from (first, second, QueueStatus(1))
+            pytest.fail("it was waited for")
+
+    class Full(Answering):
+        def stream(self, request):
+            raise ConfigError("The queue is full.")
+            yield
+
+    assert len(Endpoints(Busy()).ask(scene, "what?", "crop", "", "")["cost"]["runs"]) == 1
+    assert Endpoints(Full()).ask(scene, "what?", "crop", "", "")["cost"]["runs"] == []
+
+
+def test_the_longest_answer_reaches_the_engine_or_is_refused(scene):
+    engine = Answering()
+    Endpoints(engine).ask(scene, "what?", "crop", "", "", "48")
+    assert engine.request.config.max_new_tokens == 48
+    with pytest.raises(gr.Error, match="'long' is not a number of tokens"):
+        Endpoints(engine).compare(scene, "what?", "crop", "", "", "long")
+
+
+def test_a_short_answer_can_be_asked_for(scene):
+    engine = Answering()
+    Endpoints(engine).ask(scene, "what?", "crop", "", "", "", True)
+    assert engine.request.config.short_answer
 
 
 def test_what_is_left_out_is_the_default(scene):
     engine = Answering()
     told = Endpoints(engine).compare(scene, "what?", "", "", "")
+    assert not engine.request.config.short_answer
     assert engine.request.config.budget == Budget(share=192 / 576)
     assert engine.request.regions == (None,)
     assert {"baseline", "crop", "trace", "region"} <= set(told)
     assert Endpoints(engine).localize(scene, "what?")["grid"] == [1, 2, 3, 4]
+
+
+def test_how_a_region_came_about_is_told_with_what_localizing_cost(scene):
+    told = Endpoints(Answering()).localize(scene, "what?")
+    assert told["explanation"] == explanation().to_json()
+    assert told["cost"] == {"seconds": 0.2, "flops": None, "weights_bytes": 15} and told["notices"] == ["It read."]
+
+    class Explained(Answering):
+        def comparison(self, request):
+            result = super().comparison(request)
+            explained = replace(result.trace, explanation=explanation())
+            return replace(result, crop=replace(result.crop, traces=(explained,)))
+
+    assert Endpoints(Explained()).ask(scene, "what?", "", "", "")["explanation"] == explanation().to_json()
+    assert Endpoints(Explained()).compare(scene, "what?", "", "", "")["trace"]["explanation"]["localizer"] == "text"
+    assert Endpoints(Answering()).ask(scene, "what?", "", "", "2,2,5,5")["explanation"] is None
+
+
+def test_a_localizer_that_eats_the_saving_is_told_by_the_api(scene):
+    class Slow(Answering):
+        def _measured(self, request):
+            whole = measured()
+            slow = [replace(each, localizer_s=1.0, ttft_s=1.1, total_s=1.1) for each in whole.crop]
+            yield StreamEvent("measure", measured=replace(whole, crop=slow))
+
+    assert any("eats the saving" in each for each in Endpoints(Slow()).compare(scene, "what?", "", "", "")["notices"])
 
 
 @pytest.mark.parametrize(
@@ -51,7 +130,8 @@ def test_what_is_left_out_is_the_default(scene):
         (("scene", "what?", "magic", "", ""), "magic"),
         (("scene", "what?", "crop", "lots", ""), "lots"),
         (("scene", "what?", "crop", "", "1,2,3"), "1,2,3"),
-        (("scene", "what?", "crop", "", "5,5,2,2"), ""),
+        (("scene", "what?", "crop", "", "5,5,2,2"), "[5, 5, 2, 2] is reversed: give x0 <= x1 and y0 <= y1, such as"),
+        (("scene", "what?", "crop", "", "0,0,8,8"), "not on the grid"),
         (("/etc/hostname", "what?", "crop", "", ""), "not an image"),
     ],
 )
@@ -89,6 +169,6 @@ def test_of_figures_asked_for_in_a_row_the_last_one_stands():
     config = app.get_config_file()
     ids = {each["props"].get("elem_id"): each["id"] for each in config["components"]}
     for button in ("save-figure", "methods-file", "curves-file", "map-file"):
-        made = [each for each in config["dependencies"] if ids[button] in each["outputs"] and each["inputs"]]
+        made = [each for each in config["dependencies"] if ids[button] in each["outputs"] and len(each["inputs"]) > 1]
         assert [each["trigger_mode"] for each in made] == ["always_last"], button
         assert [app.fns[each["id"]].concurrency_limit for each in made] == [1], "two that are sent at once come in turn"

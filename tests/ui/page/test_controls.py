@@ -7,12 +7,13 @@ from crop_core.records.region import Region, RegionError
 from ui.page import controls
 
 SIZE = (640, 480)
-USUAL = ("crop", "192", "", controls.rings_text(PlcConfig()), "", False, "predicted", 2, 2, 5, 5)
+USUAL = ("crop", "192", "", controls.rings_text(PlcConfig()), "", False, "", False, "predicted", 2, 2, 5, 5)
 
 
 def changed(**values: object) -> tuple[object, ...]:
     """The usual values of the panel with some replaced, by name."""
-    names = ("method", "budget", "custom", "rings", "schedule", "evict", "mode", "x0", "y0", "x1", "y1")
+    names = ["method", "budget", "custom", "rings", "schedule", "evict", "longest", "short", "mode"]
+    names += ["x0", "y0", "x1", "y1"]
     return tuple(values.get(name, usual) for name, usual in zip(names, USUAL, strict=True))
 
 
@@ -21,6 +22,19 @@ def test_eviction_is_asked_for_by_its_box() -> None:
         ((2, 0.5),), evict=True
     )
     assert not controls.parse_settings(changed(evict=None), SIZE).config.ilp.evict
+
+
+def test_the_longest_answer_is_a_number_or_the_models_own() -> None:
+    assert controls.parse_settings(changed(longest=" 64 "), SIZE).config.max_new_tokens == 64
+    assert controls.parse_settings(changed(longest=None), SIZE).config.max_new_tokens is None
+    for text in ("many", "1.5", "0", "-3", "10001"):
+        with pytest.raises(ConfigError, match=text):
+            controls.parse_settings(changed(longest=text), SIZE)
+
+
+def test_a_short_answer_is_asked_for_only_if_it_is_chosen() -> None:
+    assert controls.parse_settings(changed(short=True), SIZE).config.short_answer
+    assert not controls.parse_settings(changed(short=None), SIZE).config.short_answer
 
 
 def test_the_usual_values_are_the_usual_config() -> None:

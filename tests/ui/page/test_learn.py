@@ -1,13 +1,12 @@
 import json
 from pathlib import Path
 
-import gradio as gr
 import pytest
 
 from crop_core.records.config import PRESETS
 from crop_core.records.methods import METHODS
 from crop_core.train.world.questions import KINDS
-from ui.page.tabs.learn import both_answers, failures_html, moment, prepared
+from ui.page.tabs.learn import both_answers, failures_html, moment
 from ui.views.examples import load_examples
 from ui.views.lesson import GLOSSARY, STEPS, WHY_FAILED
 from ui.views.rendering import render
@@ -47,14 +46,6 @@ def test_a_moment_is_a_step_or_the_end():
     for place in (-1, len(STEPS), None, "0", True):
         at, box, *_ = moment(place)
         assert (at, box.visible) == (-1, False)
-
-
-def test_a_step_sets_image_question_and_settings():
-    image, question, method, budget, mode = prepared(3, EXAMPLES)
-    assert Path(image).name == STEPS[3].image
-    assert (method, budget, mode) == ("ilp", "128", "predicted")
-    assert question
-    assert prepared(0, []) == prepared(-1, EXAMPLES) == (gr.skip(),) * 5, "without its example nothing changes"
 
 
 def test_failures_tell_both_answers_and_why():

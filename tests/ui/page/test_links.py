@@ -29,8 +29,8 @@ def back(query, defaults=SETTINGS):
     "settings",
     [
         SETTINGS,
-        ("ilp", "custom", "11.1%", "1:4, rest:36", "2:0.5, 6:0.2", True, "drawn", 0, 1, 2, 7),
-        ("plc", "64", "", SETTINGS[3], "", False, "whole", 2, 2, 5, 5),
+        ("ilp", "custom", "11.1%", "1:4, rest:36", "2:0.5, 6:0.2", True, "48", True, "drawn", 0, 1, 2, 7),
+        ("plc", "64", "", SETTINGS[3], "", False, "", False, "whole", 2, 2, 5, 5),
     ],
 )
 def test_a_link_brings_back_what_it_was_made_of(settings):
@@ -42,7 +42,7 @@ def test_a_link_without_settings_leaves_them_as_they_are():
     assert back("example=02.jpg") == ("02.jpg", "how?", *SETTINGS)
 
 
-@pytest.mark.parametrize("query", ["", "question=what", "example=99.jpg", "example=../../etc/passwd"])
+@pytest.mark.parametrize("query", ["", "question=what", "example="])
 def test_a_link_that_names_no_example_changes_nothing(query):
     assert back(query) is None
 
@@ -52,9 +52,15 @@ def test_a_link_that_names_no_example_changes_nothing(query):
     ["budget=custom&custom=lots", "method=magic", "mode=drawn&x0=9", "x0=zz", "rings=near:far", "schedule=a" * 300],
 )
 def test_a_link_with_values_that_cannot_be_is_refused_in_a_sentence(query):
-    with pytest.raises((ConfigError, RegionError)) as told:
+    with pytest.raises((ConfigError, RegionError)) as error:
         back("example=01.jpg&" + query)
-    assert str(told.value).endswith(".")
+    assert str(error.value).endswith(".")
+
+
+@pytest.mark.parametrize("name", ["99.jpg", "../../etc/passwd", "x" * 300])
+def test_a_link_to_an_example_that_is_not_there_says_so(name):
+    with pytest.raises(ConfigError, match=r"There is no example '.{,100}'; choose one on the page\.$"):
+        back(f"example={name}")
 
 
 @given(st.dictionaries(st.sampled_from([*KEYS, "example", "question"]), st.text(max_size=30)))

@@ -10,7 +10,8 @@ def test_time_bars_add_up_to_the_total() -> None:
     figure = figures.time_split(result)
     assert figure.layout.barmode == "stack"
     sums = np.sum([bar.x for bar in figure.data], axis=0)
-    assert sums == pytest.approx([1000 * result.crop.cost.total_s, 1000 * result.baseline.cost.total_s])
+    assert sums == pytest.approx([1000 * result.baseline.cost.total_s, 1000 * result.crop.cost.total_s])
+    assert list(figure.data[0].y) == ["Baseline", "CROP"] and figure.layout.yaxis.autorange == "reversed"
 
 
 def test_the_alive_curve_is_the_traces() -> None:

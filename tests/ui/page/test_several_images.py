@@ -88,7 +88,7 @@ def test_regions_that_cannot_be_are_one_sentence(text):
     assert "\n" not in str(raised.value)
 
 
-def test_a_region_of_a_image_that_is_not_there_is_told():
+def test_a_region_of_an_image_that_is_not_there_is_refused():
     with pytest.raises(RegionError, match="only one"):
         other_regions("2: 0 0 1 1", "predicted", [])
 
@@ -111,7 +111,7 @@ def test_images_together_have_a_largest_size(files, monkeypatch):
 
 def test_the_engine_gets_all_images_with_a_region_each(files):
     engine = Keeping()
-    ask(Handlers(engine, []), files, drawn="3: 2 2 5 5", settings=(*SETTINGS[:6], "drawn", 0, 0, 1, 1))
+    ask(Handlers(engine, []), files, drawn="3: 2 2 5 5", settings=(*SETTINGS[:8], "drawn", 0, 0, 1, 1))
     given = engine.given[0]
     assert [image.size for image in given.images] == [(336, 336), *SIZES]
     assert given.regions == (Region(0, 0, 1, 1, 336, 336, "drawn"), None, Region(2, 2, 5, 5, 90, 120, "drawn"))
@@ -252,6 +252,7 @@ def test_another_image_or_question_stands_alone(files):
 def test_a_bad_follow_up_is_one_sentence_and_stays_as_it_was_typed(files, question, drawn):
     handlers = Handlers(FakeEngine(), [])
     history = ask(handlers, files)
+    history.leave()  # of which nothing is being measured
     moments = list(handlers.follow(history, question, *SETTINGS, drawn))
     assert len(moments) == 1
     explorer, note, after, _, typed = moments[0]

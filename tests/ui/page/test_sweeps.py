@@ -4,13 +4,13 @@ import gradio as gr
 import pytest
 
 from crop_core.records.config import Budget
-from crop_core.records.methods import METHODS
+from crop_core.records.methods import METHODS, method_of
 from crop_core.records.region import Region
-from tests.support.fake_records import FakeEngine, sample_image, told
+from tests.support.fake_records import FakeEngine, run_result, sample_image
 from tests.support.panel import SETTINGS
 from ui.page.handlers import BROKEN
-from ui.page.sweeps import SHARES, WHOLE, SweepHandlers, centred_region, method_title, valid_methods
-from ui.views.explorer_state import HEADERS, gallery_json, table_rows
+from ui.page.sweeps import SHARES, WHOLE, SweepHandlers, centred_region, valid_methods
+from ui.views.explorer_state import COLUMNS, gallery_json, table_rows
 from ui.views.figures import answer_map, budget_curves
 
 KEPT = gr.skip()
@@ -27,7 +27,7 @@ def test_methods_come_one_by_one_at_the_budget_of_the_settings(scene):
     moments = list(SweepHandlers(engine).methods(scene, "what?", ["crop", "random"], *SETTINGS))
     assert [len(json.loads(gallery["data"])["rows"]) for gallery, *_ in moments[1:]] == [1, 2, 3]
     assert [status for *_, status in moments] == ["Starting …", "0 of 2.", "1 of 2.", "Done: 2 runs."]
-    assert [way.config.budget for way in engine.asked] == [Budget(share=192 / 576)] * 2
+    assert [way.config.budget for way in engine.requested] == [Budget(share=192 / 576)] * 2
     _, table, _, note, _ = moments[-1]
     assert note == ""
     assert [row[:3] for row in table] == [
@@ -48,35 +48,35 @@ def test_a_budget_that_a_method_cannot_meet_is_told_and_the_others_go_on(scene):
 def test_a_sweep_asks_every_method_at_every_budget(scene):
     engine = FakeEngine()
     figure, _, note, status = list(SweepHandlers(engine).budgets(scene, "what?", ["plc", "ilp"], *SETTINGS))[-1]
-    assert [way.config.budget.share for way in engine.asked] == [share for share in SHARES for _ in range(2)]
-    assert {way.name for way in engine.asked} == {"PLC", "ILP"}, "CROP's stages are told apart"
+    assert [way.config.budget.share for way in engine.requested] == [share for share in SHARES for _ in range(2)]
+    assert {way.name for way in engine.requested} == {"PLC", "ILP"}, "CROP's stages are told apart"
     assert (note, status) == ("", f"Done: {2 * len(SHARES)} runs.")
     assert [line.name for line in figure.data] == ["PLC", "PLC", "ILP", "ILP"]
 
 
 def test_the_region_that_was_drawn_is_slid_over_all_cells_alone(scene):
     engine = FakeEngine()
-    settings = (*SETTINGS[:6], "drawn", 0, 0, 1, 0)
+    settings = (*SETTINGS[:8], "drawn", 0, 0, 1, 0)
     figure, _, _, status = list(SweepHandlers(engine).places(scene, "what?", *settings))[-1]
     assert status == "Done: 64 runs."
-    assert {way.config.method for way in engine.asked} == {"region"}
-    assert {(w.region.x1 - w.region.x0, w.region.y1 - w.region.y0) for w in engine.asked} == {(1, 0)}
-    assert {(w.region.x0, w.region.y0) for w in engine.asked} == {(x, y) for x in range(7) for y in range(8)}
+    assert {way.config.method for way in engine.requested} == {"region"}
+    assert {(w.region.x1 - w.region.x0, w.region.y1 - w.region.y0) for w in engine.requested} == {(1, 0)}
+    assert {(w.region.x0, w.region.y0) for w in engine.requested} == {(x, y) for x in range(7) for y in range(8)}
     assert figure.data[0].z[7][7] == 0.9
 
 
 def test_without_a_drawn_region_the_size_is_the_localizers(scene):
     engine = FakeEngine()
     list(SweepHandlers(engine).places(scene, "what?", *SETTINGS))
-    assert engine.asked[0].region is None
-    assert {w.region.x1 - w.region.x0 for w in engine.asked[1:]} == {2}
+    assert engine.requested[0].region is None
+    assert {w.region.x1 - w.region.x0 for w in engine.requested[1:]} == {2}
 
 
 def test_the_whole_image_has_no_other_place(scene):
     engine = FakeEngine()
-    *_, last = SweepHandlers(engine).places(scene, "what?", *SETTINGS[:6], "drawn", 0, 0, 7, 7)
+    *_, last = SweepHandlers(engine).places(scene, "what?", *SETTINGS[:8], "drawn", 0, 0, 7, 7)
     assert last[:2] == (KEPT, KEPT) and WHOLE in last[2]
-    assert engine.asked == []
+    assert engine.requested == []
 
 
 @pytest.mark.parametrize(
@@ -107,29 +107,38 @@ def test_a_region_at_the_border_is_pushed_back_into_the_image():
     assert centred_region(5, 5, 8, 8, (80, 80)).grid == (0, 0, 7, 7)
 
 
-def test_only_methods_that_prune_are_taken_and_in_their_order():
-    assert valid_methods(["random", "crop", "none"]) == ["crop", "random"]
-    assert [method_title(name) for name in ("crop", "plc", "divprune")] == ["CROP", "PLC", "DivPrune"]
-    assert len({method_title(name) for name in METHODS}) == len(METHODS)
+def test_only_methods_that_prune_are_taken_and_in_the_order_of_the_choice():
+    assert valid_methods(["random", "crop", "none", "random"]) == ["random", "crop"]
+    assert [method_of(name).title for name in ("crop", "plc", "divprune", "plc+ilp")] == [
+        "CROP",
+        "PLC",
+        "DivPrune",
+        "PLC + ILP",
+    ]
+    assert len({method_of(name).title for name in METHODS}) == len(METHODS)
 
 
 def test_the_gallery_sends_what_all_share_once_and_no_scores():
-    payload = json.loads(gallery_json(sample_image(), [told(), told("Random")])["data"])
+    payload = json.loads(gallery_json(sample_image(), [run_result(), run_result("Random")])["data"])
     assert len(payload["shared"]["boxes"]) == 576
     assert [set(row["trace"]) & {"boxes", "layers"} for row in payload["rows"]] == [set(), set()]
     assert all(set(step) == {"layer", "kept"} for row in payload["rows"] for step in row["trace"]["steps"])
 
 
 def test_rows_of_the_table_hold_the_localizer_and_stay_numbers():
-    row = dict(zip(HEADERS, table_rows([told(localizer_s=0.01, localizer_flops=10**9)])[0], strict=True))
-    assert row["first token ms"] == 60.0
+    row = dict(zip(COLUMNS, table_rows([run_result(localizer_s=0.01, localizer_flops=10**9)])[0], strict=True))
+    assert row["first token, ms"] == 60.0
     assert row["GFLOP"] == 4.0
-    assert row["KV MB"] == 1.3
+    assert row["KV cache, MiB"] == 1.24
 
 
 def test_a_curve_marks_where_the_answer_flips_and_ends_at_every_token():
-    whole = told("Baseline", "none", chance=0.99)
-    points = [whole, told("CROP", chance=0.9), told("CROP", text="turtle", same=False, chance=0.1)]
+    whole = run_result("Baseline", "none", answer_probability=0.99)
+    points = [
+        whole,
+        run_result("CROP", answer_probability=0.9),
+        run_result("CROP", text="turtle", same=False, answer_probability=0.1),
+    ]
     chance, work = budget_curves(points).data
     assert sorted(chance.y) == [0.1, 0.9, 0.99]
     assert sorted(chance.marker.symbol) == ["circle", "circle", "x"]
@@ -138,7 +147,9 @@ def test_a_curve_marks_where_the_answer_flips_and_ends_at_every_token():
 
 def test_the_map_puts_each_probability_in_its_cell():
     region = Region(0, 0, 0, 0, 100, 50, "drawn")
-    figure = answer_map(sample_image(100, 50), [told("Baseline"), told("3,1", region=region, chance=0.25)])
+    figure = answer_map(
+        sample_image(100, 50), [run_result("Baseline"), run_result("3,1", region=region, answer_probability=0.25)]
+    )
     heat = figure.data[0]
     assert heat.z[1][3] == 0.25
     assert heat.z[0][0] is None

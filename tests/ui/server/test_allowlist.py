@@ -1,7 +1,8 @@
-"""What is let in: pages, endpoints, sizes of bodies, wrong logins; and how often one visitor may ask."""
+"""What is let in: pages, endpoints, sizes of bodies; and how often one visitor may ask."""
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -9,32 +10,36 @@ from gradio.context import LocalContext
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from tests.support.fake_records import request
 from ui.page.api import NAMES
+from ui.page.api_inputs import MALFORMED_CALL, NO_ROOM
 from ui.page.images import MAX_IMAGES
 from ui.server import allowlist
-from ui.server.allowlist import JSON_BYTES, MB, RequestAllowlist
+from ui.server.allowlist import MB, RequestAllowlist
 from ui.server.rate_limit import RateError, RateLimit, RateLimitedEngine, visitor
 
 API = "/gradio_api/"
 
 
 async def echo(request: Request) -> PlainTextResponse:
-    """The length of the body; "break" breaks, and a login as "ann" alone is right."""
+    """The length of the body; "break" breaks, "full" finds the disk full, "list" gets a list of complaints."""
     body = await request.body()
     if body == b"break":
         raise KeyError("/srv/secret")
-    return PlainTextResponse(str(len(body)), 400 if request.url.path == "/login" and body != b"ann" else 200)
+    if body == b"full":
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv/secret")
+    return JSONResponse([{"loc": ["body"]}], 422) if body == b"list" else PlainTextResponse(str(len(body)))
 
 
-def client(**options: Any) -> TestClient:
+def client(answer: Any = echo, **options: Any) -> TestClient:
     """An app in which every path exists, behind the gate."""
-    routes = [Route("/{path:path}", echo, methods=["GET", "POST"])]
-    return TestClient(Starlette(routes=routes, middleware=[Middleware(RequestAllowlist, max_upload_mb=1, **options)]))
+    routes = [Route("/{path:path}", answer, methods=["GET", "POST"])]
+    gate = Middleware(RequestAllowlist, max_upload_mb=1)
+    return TestClient(Starlette(routes=routes, middleware=[gate]), **options)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +73,19 @@ def test_the_endpoints_are_the_named_ones_and_uploads_are_one_questions_images()
     assert allowlist.FILES == MAX_IMAGES
 
 
-def test_a_body_has_a_largest_size_whatever_its_header_says() -> None:
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [("upload", 7 * MB), ("cancel", MB), ("run/begin", MB)]
+    + [(name, MB * 4 // 3 + MB) for name in ("queue/join", "call/ask", "call/v2/localize", "mcp/")],
+)
+def test_a_body_has_a_largest_size_whatever_its_header_says(path: str, limit: int) -> None:
     served = client()
-    assert served.post(API + "queue/join", content=bytes(JSON_BYTES)).text == str(JSON_BYTES)
-    refused = served.post(API + "queue/join", content=bytes(JSON_BYTES + 1))
-    assert (refused.status_code, refused.json()) == (413, {"detail": "The request is too large; the limit is 1 MB."})
-    pieces = (bytes(JSON_BYTES // 2) for _ in range(3))  # sent without a length
-    assert served.post(API + "queue/join", content=pieces).status_code == 413
-    assert served.post(API + "upload", content=bytes(7 * MB)).status_code == 200
-    assert served.post(API + "upload", content=bytes(7 * MB + 1)).status_code == 413
+    assert served.post(API + path, content=bytes(limit)).text == str(limit)
+    refused = served.post(API + path, content=bytes(limit + 1))
+    told = {"detail": f"The request is too large; the limit is {limit // MB} MB."}
+    assert (refused.status_code, refused.json()) == (413, told)
+    pieces = (bytes(limit // 2) for _ in range(3))  # sent without a length
+    assert served.post(API + path, content=pieces).status_code == 413
 
 
 def test_what_breaks_gradio_is_told_without_details(caplog: pytest.LogCaptureFixture) -> None:
@@ -88,17 +97,29 @@ def test_what_breaks_gradio_is_told_without_details(caplog: pytest.LogCaptureFix
     ]
 
 
-def test_guessing_passwords_is_slow() -> None:
-    now = [0.0]
-    served = client(wrong_logins=RateLimit(2, "wrong logins", lambda: now[0]))
-    assert [served.post("/login", content=name).status_code for name in (b"ann", b"bob", b"bob")] == [200, 400, 400]
-    refused = served.post("/login", content=b"ann")
-    assert refused.status_code == 429
-    limited = "This server allows 2 wrong logins a minute for each visitor; try again in 60 s."
-    assert refused.json() == {"detail": limited}
-    assert served.get("/").status_code == 200
-    now[0] = 61.0
-    assert served.post("/login", content=b"ann").status_code == 200
+@pytest.mark.parametrize("path", ["call/ask", "call/v2/compare", "call/localize/"])
+@pytest.mark.parametrize("content", [b"break", b"list"])
+def test_a_call_that_cannot_be_read_is_told_where_the_parameters_stand(path: str, content: bytes) -> None:
+    answer = client().post(API + path, content=content)
+    assert (answer.status_code, answer.json()) == (400, {"detail": MALFORMED_CALL})
+    assert "/gradio_api/info" in MALFORMED_CALL
+
+
+def test_a_full_disk_is_told_as_one() -> None:
+    answer = client().post(API + "upload", content=b"full")
+    assert (answer.status_code, answer.json()) == (507, {"detail": NO_ROOM})
+
+
+async def forwarded(request: Request) -> JSONResponse:
+    """The addresses that a request says it is forwarded for."""
+    return JSONResponse(request.headers.getlist("x-forwarded-for"))
+
+
+def test_a_tool_is_called_with_the_address_of_its_caller_alone() -> None:
+    """The MCP server passes the headers on, from this machine, whose word about addresses counts."""
+    served = client(forwarded, client=("10.0.0.7", 5))
+    for path, told in (("mcp/", ["10.0.0.7"]), ("call/ask", ["1.2.3.4"])):
+        assert served.post(API + path, headers={"X-Forwarded-For": "1.2.3.4"}).json() == told
 
 
 def test_a_minute_is_the_last_one_and_each_has_their_own() -> None:
@@ -123,6 +144,7 @@ class Engine:
     """Tells what was asked."""
 
     keeps_history = True
+    short_answer_request = ""
 
     def call(self, request: Any) -> Any:
         return "call", request
@@ -139,6 +161,13 @@ def test_every_request_counts_as_one_question(kind: Any) -> None:
     assert getattr(engine, entry)(asked) == (entry, asked)
     with pytest.raises(RateError):
         engine.call(request("localize"))
+
+
+def test_a_measurement_counts_as_none() -> None:
+    engine = RateLimitedEngine(Engine(), RateLimit(1))
+    for _ in range(3):
+        assert engine.stream(request("measure"))[0] == "stream"
+    engine.call(request("localize"))
 
 
 @pytest.mark.parametrize(("name", "who"), [("ann", "ann"), (None, "10.0.0.7")])

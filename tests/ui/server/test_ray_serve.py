@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from crop_core.records.config import Budget, CropConfig
 from crop_core.records.results import Comparison, RunSpec, StreamEvent
 from tests.support import ROOT
 from tests.support.fake_records import request as asked
+from ui.server import ray_serve
 from ui.server.ray_engine import ServedEngine, WorkerError, deployment
 
 pytest.importorskip("ray")
@@ -37,6 +40,39 @@ def load() -> CropEngine:
 
     torch.set_num_threads(1)
     return CropEngine.from_pretrained()
+
+
+def started(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
+    """What the command asks of Ray Serve, which is not started."""
+    from ray import serve
+
+    asked_for: dict[str, Any] = {}
+    monkeypatch.setattr(sys, "argv", ["ray_serve", *arguments])
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(serve, "start", asked_for.update)
+    monkeypatch.setattr(serve, "run", lambda app, **named: asked_for.update(named))
+    monkeypatch.setattr(ray_serve, "application", lambda *given: asked_for.update(workers=given[1:]))
+    ray_serve.main()
+    return asked_for
+
+
+def test_the_command_serves_at_the_address_of_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROP_HOST", "0.0.0.0")
+    asked_for = started(monkeypatch, "--min-workers", "2", "--max-workers", "3", "--gpus", "0.5")
+    assert asked_for["workers"] == (2, 3, 0.5) and asked_for["name"] == "crop"
+    http = asked_for["http_options"]
+    assert http["host"] == "0.0.0.0" and 7860 <= http["port"] < 7960
+
+
+def test_the_command_ends_with_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["--least", "0"], ["--least", "3"], ["--gpus", "-1"]):
+        with pytest.raises(SystemExit, match="2"):
+            started(monkeypatch, *arguments)
+    monkeypatch.setenv("CROP_HOST", "203.0.113.5")
+    with pytest.raises(SystemExit, match=r"^CROP Explorer: The app cannot listen at '203\.0\.113\.5' \(.*\.$"):
+        started(monkeypatch)
 
 
 def images(count: int) -> list[Image.Image]:
@@ -174,6 +210,8 @@ class Handle:
     @property
     def keeps_history(self) -> Any:
         return Handle([True])
+
+    short_answer_request = keeps_history
 
     def remote(self, *_: Any) -> Any:
         return self.answers.pop(0)

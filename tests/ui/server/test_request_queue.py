@@ -139,10 +139,13 @@ class Slow(FakeEngine):
             self.ended += 1
 
     def stream(self, request: Any) -> Iterator[StreamEvent]:
+        if request.kind == "measure":
+            yield from super().stream(request)
+            return
         with self.work(request.question):
             yield StreamEvent("localize")
             while not self.released.wait(0.02):
-                yield StreamEvent("measure")
+                yield StreamEvent("compare")
             yield from super().stream(request)
 
     def call(self, request: Any) -> Any:
@@ -177,6 +180,73 @@ def test_closing_a_stream_frees_its_place(waiting: bool) -> None:
     assert engine.at_work == 0 and engine.seen == ([] if waiting else ["what?"])
     engine.released.set()
     assert list(behind.stream(request(question="next")))[-1].comparison.question == "next"
+
+
+def test_a_measurement_comes_after_all_that_waits_and_takes_no_place_of_theirs(clock: Clock) -> None:
+    queue = RequestQueue(1, clock=clock)
+    first, last = queue.join("stream"), queue.join("measure")
+    second = queue.join("stream")  # the one that may wait
+    assert [next(each.waits()).ahead for each in (second, last)] == [1, 2]
+    with pytest.raises(QueueFullError):
+        queue.join("answer")
+    queue.join("measure").leave()
+    with pytest.raises(QueueFullError):
+        [queue.join("measure") for _ in range(2)]
+    first.leave(answered=True)
+    second.leave(answered=True)
+    assert list(last.waits()) == []
+
+
+def test_a_measurement_lets_others_go_first_in_its_pauses(clock: Clock) -> None:
+    queue = RequestQueue(3, clock=clock)
+    measuring, other = queue.join("measure"), queue.join("measure")
+    assert list(measuring.waits()) == []
+    assert not measuring.make_way(), "not to its like"
+    question = queue.join("stream")
+    assert next(question.waits()).ahead == 1
+    assert measuring.make_way()
+    assert list(question.waits()) == []
+    assert next(measuring.waits()).ahead == 2, "nor is it first among its like"
+    assert not question.make_way()
+    clock.now = 100.0
+    question.leave(answered=True)
+    assert list(other.waits()) == []
+    other.leave()
+    assert list(measuring.waits()) == []
+    clock.now = 110.0
+    measuring.leave(answered=True)
+    assert "measure" not in queue._means, "its time with that of others in between is no estimate"
+
+
+def test_a_wait_has_an_end_where_it_is_told_one(clock: Clock) -> None:
+    queue = RequestQueue(1, clock=clock)
+    queue.join("stream")
+    waits = queue.join("stream").waits(every=0, longest=5)
+    assert next(waits).ahead == 1
+    clock.now = 5.0
+    with pytest.raises(StopIteration) as ended:
+        next(waits)
+    assert ended.value.value is False
+
+
+@pytest.mark.parametrize("patience", [0.0, 60.0])
+def test_a_question_runs_between_two_pairs_of_a_measurement(patience: float) -> None:
+    turns = RequestQueue(2)
+    behind = QueuedEngine(FakeEngine(), turns, patience)
+    measuring = behind.stream(request("measure"))
+    seen = [event for event in (next(measuring) for _ in range(3)) if event.measured]
+    question = behind.stream(request(question="what else?"))
+    assert next(question) == QueueStatus(1, None)
+    paused = next(measuring, None)
+    if not patience:
+        assert paused is None, "it ends where it may not wait, and keeps what was measured"
+        until(lambda: turns.taken == 1)
+    else:
+        assert isinstance(paused, QueueStatus)
+    assert list(question)[-1].comparison.question == "what else?"
+    rest = [event for event in measuring if not isinstance(event, QueueStatus)]
+    assert len(seen) == 2 and len(rest) == (4 if patience else 0), "three pairs, and the memory"
+    until(lambda: turns.taken == 0)
 
 
 def test_closing_does_not_wait_for_the_model() -> None:
@@ -232,7 +302,7 @@ def test_the_page_tells_who_waits_and_refuses_who_may_not(scene: str) -> None:
     behind, held = QueuedEngine(FakeEngine(), turns), turns.join("page")
     ask = Handlers(behind, []).ask(History(), scene, "what?", None, *SETTINGS, "")
     explorer, note, history, stop = next(ask)
-    assert explorer == history == gr.skip() and stop.interactive
+    assert explorer == history == stop == gr.skip()
     assert 'class="waiting" role="status"' in note and "1 request is ahead of yours." in note
     methods = SweepHandlers(behind).methods(scene, "what?", ["crop"], *SETTINGS)
     *_, note, status = list(methods)[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ from ui.server import health
 from ui.server.headers import POLICY, SecurityHeaders, headers
 from ui.server.health import Metrics, health_routes
 from ui.server.hosting import GRACE, Hosting
-from ui.server.monitoring import ActiveRequests, MonitoredEngine, Report, RequestLog
+from ui.server.monitoring import ActiveRequests, MonitoredEngine, Report
+from ui.server.rate_limit import RateError
+from ui.server.request_log import JSON, SHORT, Log, RequestLog
+from ui.server.request_queue import QueueFullError
 from ui.server.settings import Settings
 
 IMAGE = sample_image(200, 100)
@@ -138,7 +142,7 @@ def test_answers_by_name_are_reported(monitored: MonitoredEngine, reports: list[
 def line_of(report: Report, questions: bool) -> dict[str, Any]:
     """The line of a report, as it is written."""
     out = io.StringIO()
-    RequestLog(questions, out)(report)
+    RequestLog(Log(JSON, out), questions)(report)
     (line,) = out.getvalue().splitlines()
     return json.loads(line)
 
@@ -152,6 +156,70 @@ def test_the_log_is_one_line_without_the_question(monitored: MonitoredEngine, re
     assert (line["endpoint"], line["outcome"], line["visual_tokens"]) == ("page", "answered", 576)
     assert set(line["stages"]) == {"baseline", "crop"}
     assert line_of(reports[0], questions=True)["question"] == SECRET + "\n\u2028"
+
+
+class Terminal(io.StringIO):
+    """A log that a person reads."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def short_line(report: Report, questions: bool = False) -> str:
+    """The line of a report on a terminal, without its time."""
+    out = Terminal()
+    RequestLog(Log(out=out), questions)(report)
+    result = re.fullmatch(r"\d\d:\d\d:\d\d (.*)\n", out.getvalue())
+    assert result
+    return result[1]
+
+
+def test_the_log_is_short_on_a_terminal(monitored: MonitoredEngine, reports: list[Report]) -> None:
+    list(monitored.stream(request("stream", SECRET + "\n\x1b", IMAGE, IMAGE)))
+    with pytest.raises(KeyError):
+        monitored.call(request("localize", "break", IMAGE))
+    answered, failed = reports
+    line = short_line(answered)
+    assert re.fullmatch(r"page answered in [\d.]+ m?s: 200x100 200x100, crop, [\d.]+ of 1152 tokens", line)
+    assert short_line(answered, questions=True) == f"{line}, 'what is on my passport?\\n\\x1b'"
+    assert re.fullmatch(r"localize failed \(KeyError\) in [\d.]+ m?s: 200x100", short_line(failed))
+
+
+@pytest.mark.parametrize(("style", "stream", "first"), [
+    (None, io.StringIO, "{"), (None, Terminal, "login"), (SHORT, io.StringIO, "login"), (JSON, Terminal, "{"),
+])  # fmt: skip
+def test_the_setting_goes_before_the_kind_of_stream(style: str | None, stream: type[io.StringIO], first: str) -> None:
+    out = stream()
+    Log(style, out).write({"endpoint": "login"}, "login failed: \x1b[2J")
+    line = out.getvalue()
+    assert line.endswith("\n") and "\x1b" not in line
+    assert (line if first == "{" else line[9:]).startswith(first)
+
+
+def test_the_setting_reaches_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROP_LOG", "short")
+    Hosting(Settings.from_env()).wrap_engine(FakeEngine()).call(request("localize", "what?", IMAGE))
+    assert " localize answered in " in capfd.readouterr().err
+
+
+def test_what_a_limit_refuses_is_in_the_log(settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
+    limited = settings.model_copy(update={"rate": 3, "max_queue": 1})
+    engine = Hosting(limited).wrap_engine(FakeEngine())
+    runs, waits, comes_too_late = (engine.stream(request("stream", SECRET, IMAGE)) for _ in range(3))
+    next(runs), next(waits)
+    with pytest.raises(QueueFullError):
+        next(comes_too_late)
+    for kind in ("call", "stream"):
+        with pytest.raises(RateError):
+            getattr(engine, kind)(request("answer" if kind == "call" else "run_many", SECRET, IMAGE))
+    waits.close(), runs.close()
+    text = capfd.readouterr().err
+    refused = [line for line in map(json.loads, text.splitlines()) if line["outcome"] == "refused"]
+    assert [(line["endpoint"], line["error"]) for line in refused] == [
+        ("page", "QueueFullError"), ("ask", "RateError"), ("many", "RateError"),
+    ]  # fmt: skip
+    assert refused[0]["pictures"] == [[200, 100]] and "passport" not in text
 
 
 def test_a_failure_tells_its_class_alone(monitored: MonitoredEngine, reports: list[Report]) -> None:
@@ -250,10 +318,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_the_settings_reach_the_launch(settings: Settings) -> None:
-    changed = settings.model_copy(update={"host": "0.0.0.0", "port": 80, "root_path": "/crop", "time_limit": 5})
-    hosting = Hosting(changed)
+    assert Hosting(settings).launch_options()["root_path"] == "", "Gradio's variable does not count beside ours"
+    hosting = Hosting(settings.model_copy(update={"root_path": "/crop", "time_limit": 5}))
     options = hosting.launch_options()
-    assert (options["server_name"], options["server_port"], options["root_path"]) == ("0.0.0.0", 80, "/crop")
+    assert options["root_path"] == "/crop"
     assert options["auth"] is None
     assert [route.path for route in options["app_kwargs"]["routes"]] == ["/healthz", "/readyz"]
     assert hosting.active._patience == 5 + GRACE
@@ -267,4 +335,3 @@ def test_what_is_switched_on_is_served_and_what_is_not_is_not(tmp_path: Path, mo
     options = Hosting(Settings.from_env()).launch_options()
     assert [route.path for route in options["app_kwargs"]["routes"]][-1] == "/metrics"
     assert options["auth"] == [("ann", "one")]
-    assert options["auth_message"]

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from crop_core.models.loading.registry import _BUNDLED
-from ui.server.settings import BUNDLED, PREFIX, Settings, SettingsError, explained, manual
+from ui.server.manual import manual, unknown_names, unknown_settings
+from ui.server.settings import BUNDLED, PREFIX, Settings, SettingsError, explained
+
+ROOT_PATH = "a path that starts with /, or a whole address"
+HOST = "a name or a number of this machine, such as 127.0.0.1, ::1 or 0.0.0.0, without a port"
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +54,11 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         RATE="9",
         PUBLIC="1",
         ALLOWED_MODELS="some/folder, other",
+        LOG="short",
         LOG_QUESTIONS="1",
         METRICS="1",
+        CHECK="1",
+        FRAME_ANCESTORS="https://a.example/, http://*.b.example:8080",
         MCP="0",
     )
     assert settings.model_dump(exclude={"login"}) == {
@@ -63,6 +71,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "host": "0.0.0.0",
         "port": 8080,
         "root_path": "/crop",
+        "frame_ancestors": ("https://a.example", "http://*.b.example:8080"),
         "max_upload_mb": 5,
         "max_queue": 3,
         "time_limit": 60,
@@ -71,8 +80,10 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "rate": 9,
         "public": True,
         "allowed_models": ("some/folder", "other"),
+        "log": "short",
         "log_questions": True,
         "metrics": True,
+        "check": True,
         "mcp": False,
     }
     assert settings.logins == [("ann", "one"), ("bob", "t:w")]
@@ -100,6 +111,16 @@ def test_a_file_env_in_another_coding_is_one_sentence() -> None:
         Settings.from_env()
 
 
+def test_a_file_env_that_cannot_be_read_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", ".env")
+
+    Path(".env").touch()
+    monkeypatch.setattr("dotenv.main.DotEnv._get_stream", locked)  # root reads it all the same
+    with pytest.raises(SettingsError, match=r"^The file \.env cannot be read \(Permission denied\); .*\.$"):
+        Settings.from_env()
+
+
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch, PORT="", MODEL="  ", LOGIN="", ALLOWED_MODELS="", COMPILED=" ")
     assert settings.describe() == []
@@ -121,8 +142,17 @@ def test_a_wrong_port_is_one_sentence(value: str, monkeypatch: pytest.MonkeyPatc
     [
         ("QUANTIZE", "2bit", "8bit or 4bit"),
         ("COMPILED", "perhaps", "0 or 1"),
+        ("LOG", "long", "short or json"),
         ("KEEP_HOURS", "0", "a whole number from 1 to 8760"),
-        ("ROOT_PATH", "crop", "a path that starts with /, or a whole address"),
+        *(
+            ("ROOT_PATH", value, ROOT_PATH)
+            for value in ("crop", "//a", "/a b", "/a?b", "http://", "http://a:b", "ftp://a")
+        ),
+        *(
+            ("HOST", value, HOST)
+            for value in ("http://localhost", "localhost:80", "127.0.0.1:80", "a b", "*", "[a]", ":")
+        ),
+        *(("HOST", value, HOST) for value in ("[::1", "::1]:80", "fe80::1%eth0", "1:2:3", "0.0.0.0/0")),
     ],
 )
 def test_a_wrong_value_is_one_sentence(name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,11 +161,91 @@ def test_a_wrong_value_is_one_sentence(name: str, value: str, allowed: str, monk
     assert str(told.value) == f"CROP_{name} is {value!r}, and must be {allowed}."
 
 
-@pytest.mark.parametrize("value", ["hunter2", "ann:", ":hunter2", "ann:hunter2,ann:hunter3", "ann:hunter2,bob", ","])
-def test_a_wrong_login_is_told_without_it(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError, match=r"^CROP_LOGIN is '\*\*\*', and must be user:password.*\.$") as told:
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [("[::1]", "::1"), *((host, host) for host in ("::1", "::", "localhost", "my-host.example", "::ffff:1.2.3.4"))],
+)
+def test_a_host_is_a_name_or_a_number_of_either_kind(value: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(monkeypatch, HOST=value).host == host
+
+
+@pytest.mark.parametrize("value", ["/crop", "/a/b-c/", "https://example.org/crop", "http://[::1]:80", "http://a:8080"])
+def test_a_path_or_a_whole_address(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(monkeypatch, ROOT_PATH=value).root_path == value.rstrip("/")
+
+
+@pytest.mark.parametrize("value", ["course.example.edu", "https://a.example/course", "*", "https://a b", "'none'"])
+def test_a_site_that_may_frame_the_app_is_a_scheme_and_a_host(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"^CROP_FRAME_ANCESTORS is .* must be schemes and hosts without .*\.$"):
+        read(monkeypatch, FRAME_ANCESTORS=value)
+
+
+def test_variables_of_gradio_count_where_ours_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("SERVER_NAME", "[::1]"), ("SERVER_PORT", " 8001 "), ("ROOT_PATH", "/a/")):
+        monkeypatch.setenv(f"GRADIO_{name}", value)
+    settings = Settings.from_env()
+    assert (settings.host, settings.port, settings.root_path) == ("::1", 8001, "/a")
+    Path(".env").write_text("CROP_PORT=9000\n", encoding="utf-8")
+    settings = read(monkeypatch, HOST="localhost", ROOT_PATH="/")
+    assert (settings.host, settings.port, settings.root_path) == ("localhost", 9000, "")
+    for name in ("SERVER_NAME", "SERVER_PORT", "ROOT_PATH"):
+        monkeypatch.setenv(f"GRADIO_{name}", " ")
+    assert Settings.from_env().port == 9000
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("SERVER_PORT", "http", "a whole number from 1 to 65535"),
+        ("SERVER_PORT", "0", "a whole number from 1 to 65535"),
+        ("SERVER_NAME", "http://localhost", HOST),
+        ("ROOT_PATH", "crop", ROOT_PATH),
+    ],
+)
+def test_a_wrong_value_of_gradios_is_named_as_such(
+    name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"GRADIO_{name}", value)
+    with pytest.raises(SettingsError) as told:
+        Settings.from_env()
+    assert str(told.value) == f"GRADIO_{name} is {value!r}, and must be {allowed}."
+
+
+def test_tools_behind_a_login_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"^CROP_MCP cannot be used with CROP_LOGIN, since .*\.$") as told:
+        read(monkeypatch, MCP="1", LOGIN="ann:hunter2")
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "mistake"),
+    [
+        ("hunter2", "entry 1 of 1 has no colon"),
+        ("ann:", "entry 1 of 1 has no password"),
+        (" :hunter2", "entry 1 of 1 has no user"),
+        ("ann:hunter2, ann:hunter3", "entry 2 of 2 has the user of entry 1"),
+        ("ann:hunter2,bob:hunter,3", "entry 3 of 3 has no colon (a comma ends a password)"),
+        (",", "there is no entry"),
+    ],
+)
+def test_a_wrong_login_is_told_by_its_shape(value: str, mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError) as told:
         read(monkeypatch, LOGIN=value)
-    assert "hunter" not in str(told.value)
+    form = "user:password, several of them separated by commas, with no user twice"
+    assert str(told.value) == f"CROP_LOGIN is '***', and must be {form}: {mistake}."
+
+
+def test_names_that_are_no_settings_are_told_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    Path(".env").write_text("CROP_RAET=3\nHF_HOME=/data\nCROP_PORT=9000\n", encoding="utf-8")
+    monkeypatch.setenv("CROP_PROT", "9000")
+    ignored = "is not a setting and is ignored"
+    assert unknown_settings() == [
+        f"CROP_PROT {ignored}; did you mean CROP_PORT?",
+        f"CROP_RAET {ignored}; did you mean CROP_RATE?",
+    ]
+    assert unknown_names(["CROPS", "PATH", *explained()]) == []
 
 
 def test_a_secret_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

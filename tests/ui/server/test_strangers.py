@@ -18,8 +18,9 @@ import pytest
 from tests.support import ROOT
 from tests.support.served import ask, png, served
 from ui.page import layout
-from ui.page.export_panel import offered
+from ui.page.api_inputs import TAKES
 from ui.page.hardened_blocks import MALFORMED, NO_URL, HardenedBlocks
+from ui.page.save_figure import offered
 
 FILE = {"_type": "gradio.FileData"}
 
@@ -63,12 +64,24 @@ def told(client: httpx.Client, path: str, name: str = "localize", **more: Any) -
     return client.get(f"gradio_api/call/{name}/{event}").text
 
 
+def previewed(client: httpx.Client, value: Any) -> str:
+    """What the page's own handler for a new image tells of this value."""
+    config = client.get("config").json()
+    ids = {each["props"].get("elem_id"): each["id"] for each in config["components"]}
+    bound = [each for each in config["dependencies"] if [ids["image"], "upload"] in each["targets"]]
+    fn = next(each for each in bound if ids["image"] in each["inputs"])
+    body = {"data": [value, None, ""], "fn_index": fn["id"], "session_hash": "preview"}
+    assert client.post("gradio_api/queue/join", json=body).status_code == 200
+    return client.get("gradio_api/queue/data", params={"session_hash": "preview"}).text
+
+
 def test_no_address_is_fetched(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradio refuses addresses inside by itself; here even one that it would fetch is not."""
     monkeypatch.setattr("gradio.processing_utils.PUBLIC_HOSTNAME_WHITELIST", ["127.0.0.1"])
     with elsewhere() as (address, asked), start() as app, httpx.Client(base_url=app) as client:
-        assert NO_URL in told(client, address)
-        assert NO_URL in told(client, address, url=address)
+        assert TAKES in told(client, address)
+        assert TAKES in told(client, address, url=address)
+        assert NO_URL in previewed(client, {"path": address, "meta": FILE})
         assert client.get(f"gradio_api/file={address}").status_code == 404
         assert client.get(f"gradio_api/proxy={address}").status_code == 404
     assert asked == []
@@ -77,8 +90,8 @@ def test_no_address_is_fetched(start: Callable[..., Any], monkeypatch: pytest.Mo
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../../../etc/passwd", str(Path(__file__).resolve())])
 def test_a_file_of_the_server_is_neither_read_nor_served(path: str, start: Callable[..., Any]) -> None:
     with start() as app, httpx.Client(base_url=app) as client:
-        said = told(client, path)
-        assert MALFORMED in said and path not in said
+        assert TAKES in told(client, path)
+        assert MALFORMED in previewed(client, {"path": path, "meta": FILE})
         assert client.get(f"gradio_api/file={path}").status_code in (403, 404)
         for folder in ("static", "assets"):
             assert client.get(f"{folder}/..%2f..%2f..%2f..%2f..%2f..%2fetc/passwd").status_code in (403, 404)
@@ -111,7 +124,7 @@ def test_a_file_that_is_too_large_is_not_taken(start: Callable[..., Any], tmp_pa
         assert client.post("gradio_api/upload", files={"files": ("a.png", large, "image/png")}).status_code == 413
         many = [("files", (f"{k}.png", large[:1_000_000], "image/png")) for k in range(9)]
         assert client.post("gradio_api/upload", files=many).status_code == 413
-        assert client.post("gradio_api/queue/join", content=bytes(1_100_000)).status_code == 413
+        assert client.post("gradio_api/queue/join", content=bytes(2_500_000)).status_code == 413
     assert not [file for file in (tmp_path / "files").rglob("*") if file.is_file()]
 
 
@@ -150,7 +163,7 @@ def test_what_is_offered_is_deleted_in_time(tmp_path: Path, monkeypatch: pytest.
         app.close()
 
 
-def test_a_image_is_judged_by_its_content(start: Callable[..., Any]) -> None:
+def test_an_image_is_judged_by_its_content(start: Callable[..., Any]) -> None:
     with start() as app, httpx.Client(base_url=app) as client:
         for content in (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg xmlns='x'/>", b"%PDF-1.4\n"):
             path = client.post("gradio_api/upload", files={"files": ("a.png", content, "image/png")}).json()[0]
@@ -184,16 +197,41 @@ def test_a_session_without_a_name_stops_nobody(start: Callable[..., Any], monkey
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Gradio's own use of pandas, in its statistics
-@pytest.mark.parametrize("value", [5, [[]], {"path": 5, "meta": FILE}, {"path": "a\0b", "meta": FILE}, {"meta": None}])
-def test_what_no_page_sends_is_one_sentence(
-    value: Any, start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_no_page_sends_is_one_sentence(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     printed: list[Any] = []
     monkeypatch.setattr("gradio.queueing.traceback.print_exc", lambda: printed.append(sys.exc_info()))
     with start() as app, httpx.Client(base_url=app) as client:
-        event = client.post("gradio_api/call/localize", json={"data": [value, "what?"]}).json()["event_id"]
-        assert MALFORMED in client.get(f"gradio_api/call/localize/{event}").text
+        for value in (5, [[]], {"path": 5, "meta": FILE}, {"path": "a\0b", "meta": FILE}, {"meta": None}):
+            assert MALFORMED in previewed(client, value), value
     assert printed == []
+
+
+def test_a_folder_among_the_uploads_is_no_file_and_others_are_still_deleted(
+    start: Callable[..., Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with start() as app, httpx.Client(base_url=app) as client:
+        path = Path(client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()[0])
+        for folder in (path.parent, path.parent.parent):
+            assert MALFORMED in previewed(client, {"path": str(folder), "meta": FILE})
+            assert MALFORMED in told(client, str(folder))
+        assert "complete" in told(client, str(path))
+    assert not path.exists()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_path_of_a_megabyte_is_not_resolved(start: Callable[..., Any]) -> None:
+    """It would take minutes, in the one thread that answers all."""
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
+        assert MALFORMED in previewed(client, {"path": "a/" * 400_000, "meta": FILE})
+        assert TAKES in told(client, "a/" * 400_001 + "!")
+
+
+def test_large_requests_do_not_wait_in_memory(start: Callable[..., Any]) -> None:
+    with start() as app, httpx.Client(base_url=app) as client:
+        fn = next(each for each in client.get("config").json()["dependencies"] if each["api_visibility"] == "private")
+        body = {"data": ["x" * 2**20], "fn_index": fn["id"], "session_hash": "a"}
+        refused = client.post("gradio_api/queue/join", json=body)
+        assert (refused.status_code, refused.json()) == (400, {"detail": MALFORMED})
 
 
 def test_nobody_asks_more_often_than_is_allowed(start: Callable[..., Any]) -> None:
@@ -207,7 +245,7 @@ def test_nobody_asks_more_often_than_is_allowed(start: Callable[..., Any]) -> No
         assert "rabbit" in ask(bob)
 
 
-def test_a_image_comes_back_to_nobody_else(start: Callable[..., Any]) -> None:
+def test_an_image_comes_back_to_nobody_else(start: Callable[..., Any]) -> None:
     """What a session is told is read with its name, which is a secret of its page."""
     with start() as app, httpx.Client(base_url=app) as client:
         assert "rabbit" in ask(client)

@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -21,7 +23,8 @@ from crop_core.records.results import RunSpec
 from tests.support import ROOT
 from tests.support.fake_records import request
 from ui.server import zerogpu
-from ui.server.zerogpu import ZeroEngine, ZeroError, duration, load_engine, on_zero
+from ui.server.space import on_zero
+from ui.server.zerogpu import ZeroEngine, ZeroError, duration, load_engine
 from ui.views.examples import load_examples
 
 IMAGE = Image.new("RGB", (40, 30))
@@ -51,6 +54,7 @@ def test_the_handlers_answer_as_without_it(told: dict[str, Any]) -> None:
         assert asked[field] == plain[field]
     assert asked["region"]["grid"] == plain["region"]["grid"] == told["localize"]["grid"]
     for run in ("baseline", "crop"):
+        assert len(asked[run]["cost"]["runs"]) == 5 and asked[run]["cost"]["peak_bytes"] > 0
         assert asked[run]["answer"] == plain[run]["answer"]
     assert told["answer"]["answer"] == plain["crop"]["answer"]
     assert [row[:2] for row in told["methods"]["table"][:2]] == [
@@ -62,14 +66,14 @@ def test_the_handlers_answer_as_without_it(told: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(not BUNDLED, reason="the bundled models are missing")
 def test_a_refusal_keeps_its_sentence_on_the_way_out(told: dict[str, Any]) -> None:
-    assert "100000" in told["refused"]["message"]
+    assert "A budget of 0.576 visual tokens" in told["refused"]["message"]
     assert told["refused"]["result"] is None
 
 
 @pytest.mark.skipif(not BUNDLED, reason="the bundled models are missing")
 def test_every_call_asks_for_its_own_time(told: dict[str, Any]) -> None:
     assert [entry for entry, _ in told["durations"]] == [
-        "stream", "stream", "stream", "run_many", "localize", "answer",
+        "stream", "stream", "measure", "stream", "run_many", "localize", "answer", "measure",
     ]  # fmt: skip
     assert all(zerogpu.MIN_SECONDS <= seconds <= zerogpu.MAX_SECONDS for _, seconds in told["durations"])
 
@@ -81,19 +85,24 @@ def test_the_time_grows_with_the_work() -> None:
     for asked, seconds in (
         (request("localize", "?", IMAGE), 15),  # the least
         (request("answer", "?", IMAGE, config=two), round(10 + 4 * 2.1)),
-        (request("stream", "?", IMAGE, config=two), round(10 + 9 * 2.1)),
-        (request("stream", "?", IMAGE, IMAGE, IMAGE, config=two), round(10 + 9 * 3.1)),
-        (request("compare", "?", IMAGE), duration(request("stream", "?", IMAGE))),
+        (request("stream", "?", IMAGE), round(10 + 5 * 2.1)),
+        (request("stream", "?", IMAGE, IMAGE, IMAGE), round(10 + 5 * 3.1)),
+        (request("measure", "?", IMAGE, config=two), round(10 + 5 * 2.1)),
+        (request("measure", "?", IMAGE), round(10 + 13 * 2.1)),
+        (request("compare", "?", IMAGE, config=two), round(10 + 9 * 2.1)),
         (request("run_many", "?", IMAGE, specs=specs), round(10 + 6 * 2.1)),
         (request("run_many", "?", IMAGE, specs=specs * 16), 120),  # the most
+        (request("answer", "?", IMAGE, config=replace(two, max_new_tokens=62)), round(10 + 4 * 3.6)),
     ):
-        assert duration(asked) == seconds
+        assert duration(asked, 32) == seconds
 
 
 class Refusing:
     """An engine without a model."""
 
     keeps_history = False
+    short_answer_request = ""
+    adapter = SimpleNamespace(max_new_tokens=8)
 
     def warm_up(self) -> None:
         pass

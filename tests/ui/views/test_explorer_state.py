@@ -48,7 +48,7 @@ def test_a_stream_becomes_ever_fuller_views() -> None:
 
 
 def test_the_explorer_is_told_what_the_pruned_run_is_called() -> None:
-    view = ExplorerState.of(sample_image(), "is there a dog?", "FastV").event(
+    view = ExplorerState.of(sample_image(), "is there a dog?", "fastv").event(
         StreamEvent("done", comparison=comparison(method="fastv"))
     )
     data = json.loads(view.to_json()["data"])

@@ -56,7 +56,7 @@ def test_cards_are_those_of_the_shown_image_and_question():
     assert html.count("run-card") == 2
     assert html.index('data-index="2"') < html.index('data-index="0"'), "newest first"
     assert html.index('aria-current="true"') < html.index('aria-current="false"')
-    assert "gives “rabbit” 11.0 %" in html
+    assert "“rabbit” is 11.0 % likely" in html
     assert "turtle" in html
     assert render("region_map", (0, 0, 1, 1)) in html
 

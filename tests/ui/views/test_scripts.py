@@ -12,7 +12,7 @@ from jinja2 import UndefinedError
 
 from ui.page import components
 from ui.page.layout import launch_options
-from ui.views import palette, scripts, theme
+from ui.views import palette, scripts, style_sheets
 from ui.views.rendering import TEMPLATES
 from ui.views.scripts import MODULES, bundle
 
@@ -105,11 +105,11 @@ def test_the_page_has_the_module_once_and_components_only_hand_themselves_over(t
 
 
 def test_the_modules_read_colours_that_the_style_sheet_has() -> None:
-    read = re.findall(r'variable\("(\w+)"\)', theme.read("js/palette.js"))
+    read = re.findall(r'variable\("(\w+)"\)', style_sheets.read("js/palette.js"))
     written = dict(re.findall(r"--cx-(\w+): ([^;]+);", palette.as_css()))
     assert {"region", "cut", "veil", "rings"} == set(read) <= set(written)
     assert written["rings"].split(" ") == list(palette.RINGS)
-    assert palette.as_css() in theme.css() and palette.as_css() in theme.explorer_css()
+    assert palette.as_css() in style_sheets.css() and palette.as_css() in style_sheets.explorer_css()
 
 
 def test_a_template_escapes_and_misses_nothing() -> None:

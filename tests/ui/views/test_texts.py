@@ -2,42 +2,73 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from crop_core.records.formatting import format_bytes, format_flops, format_number
 from crop_core.records.region import Region
 from crop_core.records.results import TokenProb
-from tests.support.fake_records import answer, comparison, trace
-from ui.views import texts
+from tests.support.fake_records import (
+    answer,
+    comparison,
+    measured,
+    padded_trace,
+    trace,
+    without_localizer,
+    without_peaks,
+)
+from ui.views import readouts, texts
 
 REGION = Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)
 
 
 @pytest.mark.parametrize(
-    ("base", "crop", "kind", "expected"),
+    ("base", "crop", "expected"),
     [
-        (576, 192, "amount", ("67 % less", "gain")),
-        (100, 150, "amount", ("50 % more", "loss")),
-        (100, 100, "amount", ("no change", "same")),
-        (0.2, 0.1, "time", ("2.00× faster", "gain")),
-        (0.1, 0.2, "time", ("2.00× slower", "loss")),
-        (0.100, 0.101, "time", ("about the same", "same")),
-        (0, 0, "amount", ("no change", "same")),
+        (576, 192, ("67 % less", "gain")),
+        (100, 150, ("50 % more", "loss")),
+        (100, 100, ("no change", "same")),
+        (0, 0, ("no change", "same")),
     ],
 )
-def test_change_says_loss_and_gain(base: float, crop: float, kind: str, expected: tuple[str, str]) -> None:
-    assert texts.change(base, crop, kind) == expected
+def test_change_says_loss_and_gain(base: float, crop: float, expected: tuple[str, str]) -> None:
+    assert readouts.change(base, crop) == expected
 
 
 def by_key(result) -> dict[str, dict]:
-    return {row["key"]: row for row in texts.readouts(result)}
+    return {row["key"]: row for row in readouts.readouts(result)}
 
 
 def test_every_asked_figure_is_there_with_an_explanation() -> None:
     rows = by_key(comparison())
-    assert list(rows) == ["mean_tokens", "final_tokens", "ttft", "total", "kv", "peak", "flops", "weights"]
+    assert list(rows) == ["mean_tokens", "final_tokens", "kv", "flops", "weights", "ttft", "total", "peak"]
+    assert [key for key, row in rows.items() if row["measured"]] == ["ttft", "total", "peak"]
     assert all(row["explain"].endswith(".") for row in rows.values())
+
+
+def test_times_have_whiskers_and_a_headline_once_they_are_measured() -> None:
+    rows = by_key(comparison())
+    assert rows["ttft"]["change"] == "" and rows["ttft"]["whiskers"] == rows["ttft"]["ranges"] == {}
+    rows = by_key(comparison().measured(measured()))
+    assert (rows["ttft"]["change"], rows["ttft"]["tone"]) == ("1.5× faster", "gain")
+    for run in ("baseline", "crop"):
+        low, high = rows["ttft"]["whiskers"][run]
+        assert 0 < low < rows["ttft"]["bars"][run] < high <= 1
+    assert rows["ttft"]["ranges"]["baseline"] == "128 ms to 134 ms"
+    noisy = by_key(comparison().measured(measured(crop=(1, 1.6, 0.98, 1.01, 0.99))))
+    assert (noisy["ttft"]["change"], noisy["ttft"]["tone"]) == ("no difference measurable here", "same")
+
+
+def test_peak_memory_is_told_once_it_is_measured() -> None:
+    fresh = without_peaks(comparison())
+    peak = by_key(fresh)["peak"]
+    assert (peak["baseline"], peak["crop"], peak["change"]) == ("–", "–", "") and "not measured" in peak["explain"]
+    assert by_key(fresh.measured(measured(peaks=())))["peak"]["crop"] == "–"
+    assert by_key(fresh.measured(measured()))["peak"]["change"] == "49 % less"
+
+
+def test_padding_is_told_where_there_is_any() -> None:
+    assert "padding" not in by_key(comparison())["mean_tokens"]["explain"]
+    assert "192 of the 576 tokens are padding" in by_key(comparison(trace=padded_trace()))["mean_tokens"]["explain"]
 
 
 def test_token_readouts_are_those_of_the_trace() -> None:
@@ -57,21 +88,16 @@ def test_the_localizer_is_in_every_total_that_it_has_a_part_in() -> None:
     assert rows["total"]["bars"]["localizer"] == pytest.approx(cost.localizer_s / result.baseline.cost.total_s)
 
 
-def test_a_slower_run_is_called_slower() -> None:
-    result = comparison(slower=True)
+def test_a_slower_run_is_called_slower_without_a_cause() -> None:
+    result = comparison(slower=True).measured(measured(crop=(3, 3.1, 2.9, 3, 3)))
     assert by_key(result)["total"]["tone"] == "loss"
-    assert any("slower" in line for line in texts.notices(result))
-
-
-def test_a_faster_run_has_no_such_notice() -> None:
-    assert texts.notices(comparison()) == []
+    assert texts.notices(result) == texts.notices(comparison()) == []
 
 
 def test_a_run_that_removes_nothing_claims_no_token_savings() -> None:
     whole = trace(REGION, plc=False, keep=())
     rows = by_key(comparison(trace=whole, slower=True))
     assert rows["mean_tokens"]["change"] == rows["final_tokens"]["change"] == "no change"
-    assert texts.reduces_nothing(comparison(trace=whole))
 
 
 def test_unknown_words_and_the_engines_notices_are_told_once() -> None:
@@ -81,35 +107,62 @@ def test_unknown_words_and_the_engines_notices_are_told_once() -> None:
 
 
 def test_verdict_of_the_same_answer() -> None:
-    said = texts.verdict(comparison())
-    assert (said["tone"], said["title"]) == ("same", "Same answer")
-    assert len(said["lines"]) == 2
-    assert "points less" in said["lines"][0]
-    assert "KL 0.0042 nats" in said["lines"][1]
+    verdict = texts.verdict_lines(comparison())
+    assert (verdict["tone"], verdict["title"]) == ("same", "Same answer, about as sure")
+    assert len(verdict["lines"]) == 2
+    assert "points less" in verdict["lines"][0]
+    assert "KL 0.0042 nats" in verdict["lines"][1]
 
 
 def test_a_method_that_is_not_crop_is_called_by_its_name() -> None:
     result = comparison(method="fastv", changed=True, slower=True)
-    said = [texts.verdict(result)["title"], *texts.verdict(result)["lines"], *texts.notices(result)]
-    assert said[0] == "FastV changed the answer"
-    assert "with FastV" in said[1]
-    assert not any("CROP" in line or "localizer" in line for line in said)
+    sentences = [texts.verdict_lines(result)["title"], *texts.verdict_lines(result)["lines"], *texts.notices(result)]
+    assert sentences[0] == "FastV changed the answer"
+    assert "with FastV" in sentences[1]
+    assert not any("CROP" in line or "localizer" in line for line in sentences)
     assert "localizer" not in texts.run_notes(result)["crop"]
     assert "with the localizer" in texts.run_notes(comparison())["crop"]
 
 
+@pytest.mark.parametrize(
+    ("method", "heading"),
+    [
+        ("crop", "With CROP, 128 of 576"),
+        ("ilp", "With ILP alone, 128 of 576"),
+        ("plc+fastv", "With PLC + FastV, 128 of 576"),
+        ("none", "The baseline again"),
+    ],
+)
+def test_a_heading_says_which_method_and_budget_ran(method: str, heading: str) -> None:
+    assert texts.heading(comparison(method=method, budget="128 of 576 visual tokens per layer")) == heading
+
+
 def test_two_methods_joined_are_called_by_both_names() -> None:
     result = comparison(method="random+dart", changed=True, slower=True)
-    assert texts.verdict(result)["title"] == "Random + DART changed the answer"
+    assert texts.verdict_lines(result)["title"] == "Random + DART changed the answer"
     assert "localizer" not in texts.run_notes(result)["crop"]
     assert "with the localizer" in texts.run_notes(comparison(method="plc+dart"))["crop"]
 
 
+def test_a_drawn_region_costs_no_localizer() -> None:
+    result = comparison(slower=True)
+    drawn = replace(result, crop=without_localizer(result.crop))
+    assert "localizer" not in texts.run_notes(drawn)["crop"]
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "change"),
+    [(0.99834, 0.99858, "99.8 % here, 99.9 % there (0.1 points more)"), (0.998, 0.99804, "99.8 % there.")],
+)
+def test_the_difference_is_that_of_the_numbers_shown(own: float, other: float, change: str) -> None:
+    assert change in texts.shift_line(answer("17", trace(REGION), True, own / 0.998, other / 0.997), "here", "there")
+
+
 def test_verdict_of_a_changed_answer_tells_both_ways() -> None:
-    said = texts.verdict(comparison(changed=True))
-    assert said["tone"] == "changed"
-    assert "“rabbit”" in said["lines"][0]
-    assert "“turtle”" in said["lines"][1]
+    verdict = texts.verdict_lines(comparison(changed=True))
+    assert verdict["tone"] == "changed"
+    assert "“rabbit”" in verdict["lines"][0]
+    assert "“turtle”" in verdict["lines"][1]
 
 
 def test_a_long_answer_is_judged_per_token_and_quoted_in_part() -> None:
@@ -128,24 +181,22 @@ def test_kl_in_words(value: float, word: str) -> None:
     assert word in texts.kl_line(value)
 
 
-def test_a_missing_probability_is_no_probability() -> None:
-    assert texts.joint([TokenProb("a", -0.1, None)], "other_logprob") == 0.0
-    assert texts.joint([], "logprob") == 0.0
-
-
 def test_the_end_of_the_answer_is_named() -> None:
     chips = texts.token_chips(comparison().baseline.tokens, "here", "there")
     assert [chip["text"] for chip in chips] == ["rabbit", "(end)"]
-    assert np.isclose(chips[0]["own"], 0.94)
+    assert (chips[0]["own"], chips[0]["other"]) == ("94.0 %", "91.0 %")
+    assert [chip["folded"] for chip in chips] == [False, True]
+    alike = texts.token_chips([TokenProb("a", math.log(0.9), math.log(0.9))], "here", "there")
+    assert (alike[0]["own"], alike[0]["other"]) == ("90.0 %", ""), "one number is not told twice"
 
 
 def test_a_localizer_without_weights_of_its_own_has_its_share_of_the_time() -> None:
     result = comparison()
     cost = replace(result.crop.cost, localizer_weights_bytes=0, localizer_s=0.25)
-    for flops, said in ((10**9, "250 ms of it is the localizer"), (0, "")):
-        told = replace(result.crop, cost=replace(cost, localizer_flops=flops))
-        rows = {row.key: row for row in texts.cost_readouts(replace(result, crop=told))}
-        assert rows["ttft"].localizer == rows["total"].localizer == said
+    for flops, share in ((10**9, "250 ms of it is the localizer"), (0, "")):
+        run = replace(result.crop, cost=replace(cost, localizer_flops=flops))
+        rows = {row.key: row for row in readouts.measured_readouts(replace(result, crop=run))}
+        assert rows["ttft"].localizer == rows["total"].localizer == share
 
 
 def test_the_page_and_the_readme_say_the_same_of_the_bundled_models() -> None:

@@ -15,14 +15,14 @@ import pytest
 from crop_core.records.config import Budget, ConfigError
 from crop_core.records.formatting import MAX_REPR, truncated_repr
 from crop_core.records.results import Comparison, RunError
-from tests.support.fake_records import FakeEngine, comparison, sample_image, told
+from tests.support.fake_records import FakeEngine, comparison, run_result, sample_image
 from ui.export import load_runs
 from ui.export.report import page
 from ui.page import controls
 from ui.page.layout import build
 from ui.page.sweeps import progress
 from ui.views import figures
-from ui.views.explorer_state import HEADERS, ExplorerState
+from ui.views.explorer_state import COLUMNS, ExplorerState
 from ui.views.history import FinishedRun, History, strip_html
 from ui.views.rendering import message
 
@@ -47,15 +47,15 @@ def strings(value: Any) -> list[str]:
 @pytest.mark.parametrize(
     "figure",
     [
-        lambda: figures.budget_curves([told(text=HOSTILE), told("CROP", text=HOSTILE)]),
-        lambda: figures.answer_map(sample_image(), [told(text=HOSTILE), told("0,0", text=HOSTILE)]),
+        lambda: figures.budget_curves([run_result(text=HOSTILE), run_result("CROP", text=HOSTILE)]),
+        lambda: figures.answer_map(sample_image(), [run_result(text=HOSTILE), run_result("0,0", text=HOSTILE)]),
     ],
 )
 def test_plotly_is_given_letters(figure: Any) -> None:
     """It reads <b>, <br> and <a href> in whatever it shows; its own entities alone it turns back into letters."""
-    found = strings(json.loads(figure().to_json()))
-    assert any("&lt;b&gt;bold" in text for text in found)
-    assert not [text for text in found if MARKUP.search(text)]
+    values = strings(json.loads(figure().to_json()))
+    assert any("&lt;b&gt;bold" in text for text in values)
+    assert not [text for text in values if MARKUP.search(text)]
 
 
 def test_messages_cards_and_lines_hold_letters() -> None:
@@ -85,7 +85,7 @@ def test_no_widget_that_reads_markdown_is_given_what_people_write() -> None:
     written = {output._id for fn in app.fns.values() for output in fn.outputs if isinstance(output, gr.Markdown)}
     assert {app.blocks[each].elem_id for each in written} == {"lesson-text", "lesson-verdict"}  # our own words
     (table,) = [each for each in app.blocks.values() if isinstance(each, gr.Dataframe)]
-    assert table.datatype in ("str", ["str"] * len(HEADERS))
+    assert table.datatype in ("str", ["str"] * len(COLUMNS))
 
 
 def test_a_file_is_named_in_printable_letters(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_wrong_value_is_repeated_in_part() -> None:
 @pytest.mark.parametrize("place", [0, 2, 3, 4, 6])
 @pytest.mark.parametrize("value", [5, 2.5, True, ["crop"], {}])
 def test_a_setting_that_is_no_text_is_one_sentence(place: int, value: Any) -> None:
-    values: list[Any] = ["crop", "192", "", "1:4, rest:36", "", False, "predicted", 2, 2, 5, 5]
+    values: list[Any] = ["crop", "192", "", "1:4, rest:36", "", False, "", False, "predicted", 2, 2, 5, 5]
     values[place] = value
     with pytest.raises(ConfigError, match=r"^A setting is a text, not .*\.$"):
         controls.parse_settings(values, (336, 336))

@@ -1,4 +1,7 @@
-"""The tabs beside the inputs, one file each: a module with TITLE, ORDER (from left to right) and `build(page)`."""
+"""The tabs beside the inputs, one file each: a module with TITLE, ORDER (from left to right) and `build(page)`.
+
+One with `offered(page)` too is left out where that is false.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from ui.views.examples import Example
 @dataclass(frozen=True)
 class TabContext:
     """What a tab may read of the page. sweeps: handlers of many runs, and the engine. inputs: image,
-    question and settings. note: the message under them. model: how events that need the model are queued.
+    question and settings. note: the message under them. model: how events that need the model are queued. operator: the
+    login that may check the model, "" for everybody, None where no check is offered. opening: payload of the explorer
+    when the page opens.
     """
 
     sweeps: SweepHandlers
@@ -23,13 +28,16 @@ class TabContext:
     note: Any
     model: dict[str, Any]
     examples: list[Example]
+    operator: str | None = None
+    opening: dict[str, Any] | None = None
 
     def inputs_with(self, names: Any) -> list[Any]:
         """Image, question, names of methods, settings."""
         return [*self.inputs[:2], names, *self.inputs[2:]]
 
 
-def tab_modules() -> list[ModuleType]:
-    """Every module of this folder, from left to right."""
+def tab_modules(page: TabContext) -> list[ModuleType]:
+    """Every module of this folder that is offered, from left to right."""
     modules = [import_module(f"{__name__}.{each.name}") for each in pkgutil.iter_modules(__path__)]
-    return sorted(modules, key=lambda module: module.ORDER)
+    shown = [module for module in modules if not hasattr(module, "offered") or module.offered(page)]
+    return sorted(shown, key=lambda module: module.ORDER)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import gradio as gr
 
 from ui.page.save_figure import SaveFigure
-from ui.page.sweeps import buttons, method_choice, run
+from ui.page.sweeps import MAX_NEW_TOKENS, buttons, method_choice, run
 from ui.page.tabs import TabContext
 
 TITLE, ORDER = "Budget", 30
 FIRST = ["crop", "divprune", "random"]
 INTRO = (
     "How likely the baseline's answer stays as the budget shrinks. The probability is that of "
-    "the baseline's whole answer; a cross marks a budget at which the method gives another one."
+    "the baseline's whole answer; a cross marks a budget at which the method gives another one. Answers "
+    f"end after {MAX_NEW_TOKENS} tokens where the settings name no other limit."
 )
 
 
@@ -28,7 +29,7 @@ def build(page: TabContext) -> None:
         stop,
         page.sweeps.budgets,
         page.inputs_with(names),
-        [figure, save.plate, page.note, status],
+        [figure, save.export, page.note, status],
         save,
         page.model,
     )

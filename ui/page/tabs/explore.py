@@ -24,7 +24,7 @@ PLACES_INTRO = (
 
 def build(page: TabContext) -> dict[str, Any]:
     """Build the tab; returns the widgets that the handlers change."""
-    explorer = ExplorerView(elem_id="explorer")
+    explorer = ExplorerView(value=page.opening, elem_id="explorer")
     runs = Strip("", elem_id="runs")
     link = gr.Textbox(
         "",
@@ -48,5 +48,5 @@ def _answer_map(page: TabContext) -> None:
         gr.Markdown(PLACES_INTRO)
         start, stop, status = buttons("Slide the region", "places")
         figure = gr.Plot(show_label=False, elem_id="answer-map")
-        save = SaveFigure("map")
-    run(start, stop, page.sweeps.places, [*page.inputs], [figure, save.plate, page.note, status], save, page.model)
+        save = SaveFigure("map", width=8.5)
+    run(start, stop, page.sweeps.places, [*page.inputs], [figure, save.export, page.note, status], save, page.model)

@@ -8,10 +8,9 @@ from typing import Any
 import gradio as gr
 
 from ui.page.components import Strip
-from ui.page.controls import SettingsPanel
 from ui.page.tabs import TabContext
 from ui.views import texts
-from ui.views.examples import Example, thumbnail
+from ui.views.examples import FAILS_AT, Example, thumbnail
 from ui.views.lesson import GLOSSARY, STEPS, WHY_FAILED
 from ui.views.rendering import Card, render
 
@@ -21,7 +20,7 @@ INTRO = (
     "Six short steps on prepared examples, about ten minutes in all. Each has one thing to try and one question to "
     "answer."
 )
-FAILURES_INTRO = "Right in the baseline, wrong with CROP at 64 tokens. A click runs an example again."
+FAILURES_INTRO = f"Right in the baseline, wrong with CROP at {FAILS_AT} tokens. A click runs an example so."
 
 
 @dataclass(frozen=True)
@@ -95,32 +94,18 @@ def moment(at: int) -> tuple[Any, ...]:
     )
 
 
-def prepared(at: int, examples: list[Example]) -> tuple[Any, ...]:
-    """(image, question, method, budget, region mode) of a step's example; nothing changes without one."""
-    if known(at):
-        step = STEPS[at]
-        for one in examples:
-            if one.image.name == step.image:
-                return str(one.image), one.question, step.method, step.budget, "predicted"
-    return (gr.skip(),) * 5
-
-
-def bind_lesson(
-    bar: Bar, start: gr.Button, panel: SettingsPanel, fields: list[Any], tabs: gr.Tabs, examples: list[Example]
-) -> Any:
-    """Bind start, next, back and end; returns the events after which the step's example is run."""
-    inputs = [*fields, panel.method, panel.budget, panel.mode]
+def bind_lesson(bar: Bar, starts: list[gr.Button], tabs: gr.Tabs) -> list[Any]:
+    """Bind starts, next, back and end; returns the events after which the step's example is run, if there is one."""
 
     def go(at: int) -> tuple[Any, ...]:
         return *moment(at), gr.Tabs(selected="explore") if known(at) else gr.skip()
 
-    moves = [
-        start.click(lambda: go(0), None, [*bar.outputs, tabs], **QUIET),
+    return [
+        gr.on([start.click for start in starts], lambda: go(0), None, [*bar.outputs, tabs], **QUIET),
         bar.on.click(lambda at: go(at + 1), bar.step, [*bar.outputs, tabs], **QUIET),
         bar.back.click(lambda at: go(at - 1), bar.step, [*bar.outputs, tabs], **QUIET),
+        bar.end.click(lambda: go(-1), None, [*bar.outputs, tabs], **QUIET),
     ]
-    bar.end.click(lambda: go(-1), None, [*bar.outputs, tabs], **QUIET)
-    return [move.then(lambda at: prepared(at, examples), bar.step, inputs, **QUIET) for move in moves]
 
 
 def failures_html(examples: list[Example], failures: list[int]) -> str:
@@ -135,4 +120,4 @@ def failures_html(examples: list[Example], failures: list[int]) -> str:
 
 def both_answers(example: Example) -> str:
     """Both answers of an example on which pruning fails."""
-    return f"“{texts.quoted(example.answer)}” in the baseline, “{texts.quoted(example.pruned)}” with CROP at 64"
+    return f"“{texts.quoted(example.answer)}” in the baseline, “{texts.quoted(example.pruned)}” with CROP at {FAILS_AT}"

@@ -8,16 +8,17 @@ import gradio as gr
 
 from ui.page.components import GalleryView
 from ui.page.save_figure import SaveFigure
-from ui.page.sweeps import buttons, method_choice, run
+from ui.page.sheet import sheet_part
+from ui.page.sweeps import MAX_NEW_TOKENS, buttons, method_choice, run
 from ui.page.tabs import TabContext
-from ui.views.explorer_state import HEADERS, WIDTHS
+from ui.views.explorer_state import COLUMNS
 
 TITLE, ORDER = "Methods", 20
 FIRST = ["crop", "divprune", "random", "fastv"]
 INTRO = (
     "Your question, answered with several methods at the same mean budget (Settings). Clear tokens are alive in every"
-    " layer; the earlier a token is dropped, the paler it is; outlined ones are pooled. A click on a column header "
-    "sorts."
+    " layer; the earlier a token is pruned, the paler it is; outlined ones are pooled. Answers end after "
+    f"{MAX_NEW_TOKENS} tokens where the settings name no other limit. A click on a column header sorts."
 )
 
 
@@ -27,8 +28,10 @@ def build(page: TabContext) -> None:
     names = method_choice(FIRST, "chosen-methods")
     start, stop, status = buttons("Compare methods", "methods")
     gallery = GalleryView(elem_id="gallery")
-    options: dict[str, Any] = {"interactive": False, "wrap": True, "show_label": False, "column_widths": WIDTHS}
-    table = gr.Dataframe(headers=HEADERS, elem_id="methods-table", **options)
+    options: dict[str, Any] = {"interactive": False, "wrap": True, "show_label": False}
+    columns: dict[str, Any] = {"headers": [*COLUMNS], "column_widths": [*COLUMNS.values()]}
+    table = gr.Dataframe(**columns, elem_id="methods-table", **options)
     save = SaveFigure("methods")
-    shown = [gallery, table, save.plate, page.note, status]
+    sheet_part(save)
+    shown = [gallery, table, save.export, page.note, status]
     run(start, stop, page.sweeps.methods, page.inputs_with(names), shown, save, page.model)

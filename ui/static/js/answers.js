@@ -1,7 +1,6 @@
 // Both answers, below them a hint, the progress or the verdict, and notices. All texts and numbers of a result come from
 // the Python side.
 import { h } from "./dom.js";
-import { probability } from "./format.js";
 
 const SHOWN_TOKENS = 8; // tokens of an answer before the others are folded
 const LONG = 60; // characters from which an answer is set smaller
@@ -9,17 +8,18 @@ const STAGES = [
   ["localize", "Localize"],
   ["baseline", "Answer in the baseline"],
   ["crop", ""],
-  ["measure", "Compare"],
+  ["compare", "Compare"],
 ];
 const HINTS = {
   empty:
     "Choose an example, or give an image and a question. You will see which region is selected, what happens to every visual token, and what that saves or costs.",
+  recorded: "A recorded run of the first example. Click any example to run it, or give an image and a question.",
   idle: "Ask a question about it, and press Run.",
 };
 
 const stageIndex = (stage) => STAGES.findIndex(([key]) => key === stage);
 
-// Whether a run is active in this stage.
+// Whether answers are under way in this stage; a run that is only measured has all of them.
 export const isRunning = (stage) => stageIndex(stage) >= 0;
 
 function answerCard(kind, title) {
@@ -31,18 +31,24 @@ function answerCard(kind, title) {
   return { root, heading, text, note, tokens };
 }
 
-// A generated token with its probability in its own run and in the other one.
+// A generated token with its probability in its own run, and in the other one where that is another.
 function tokenChip({ text, title, own, other }) {
-  const shares = [h("span", {}, probability(own)), h("span", { class: "cx-other" }, probability(other))];
+  const shares = [h("span", {}, own), other ? h("span", { class: "cx-other" }, other) : null];
   return h("span", { class: "cx-token", title }, h("b", {}, text), ...shares);
 }
 
-// A long answer shows its first tokens; the others unfold.
+// Which tokens are shown at once, and which unfold: those beyond the first few, and the end token.
+export function foldedTokens(tokens) {
+  const words = tokens.filter((token) => !token.folded);
+  const shown = words.slice(0, SHOWN_TOKENS);
+  return { shown, others: tokens.filter((token) => !shown.includes(token)) };
+}
+
 function tokenChips(tokens) {
-  const chips = tokens.map(tokenChip);
-  if (chips.length <= SHOWN_TOKENS) return chips;
-  const others = chips.slice(SHOWN_TOKENS);
-  return [...chips.slice(0, SHOWN_TOKENS), h("details", {}, h("summary", {}, `${others.length} more tokens`), others)];
+  const { shown, others } = foldedTokens(tokens);
+  if (!others.length) return shown.map(tokenChip);
+  const label = `${others.length} more ${others.length === 1 ? "token" : "tokens"}`;
+  return [...shown.map(tokenChip), h("details", {}, h("summary", {}, label), others.map(tokenChip))];
 }
 
 // Progress of a run.
@@ -83,7 +89,7 @@ export class Answers {
     this.hint.textContent = HINTS[state.stage] || "";
     this.hint.hidden = !this.hint.textContent;
     this.progress.update(state);
-    this.cards.crop.heading.textContent = `With ${state.method}`;
+    this.cards.crop.heading.textContent = state.heading;
     for (const kind of ["baseline", "crop"]) this.showAnswer(kind, state);
     this.showVerdict(state.result);
   }

@@ -1,6 +1,6 @@
 // Panel 2: the visual tokens after compression before the LLM (PLC: pooled in rings around the region).
 import { h } from "./dom.js";
-import { percent, ringName } from "./format.js";
+import { ringName } from "./format.js";
 import { ImageCanvas } from "./image.js";
 import { drawBorder, drawGrid, drawGroups, drawHover, drawPinned, drawRegion, fillTokens } from "./layers.js";
 import { palette, ringColour, withAlpha } from "./palette.js";
@@ -10,15 +10,16 @@ import { ViewSwitch } from "./views.js";
 
 export function compressionCaption({ inputs, total, group }) {
   if (inputs === total) return `Nothing is compressed before the LLM: all ${total} visual tokens enter it.`;
-  const dropped = group.filter((j) => j < 0).length;
-  const tail = dropped ? `, ${dropped} are dropped outright` : "";
-  return `${total} visual tokens become ${inputs} (${percent(inputs, total)})${tail}. Hover a cell for its group.`;
+  const pruned = group.filter((j) => j < 0).length;
+  const tail = pruned ? `, ${pruned} ${pruned === 1 ? "is" : "are"} pruned outright` : "";
+  return `${inputs} of ${total} visual tokens enter the LLM${tail}. Hover over or tap a cell for its group.`;
 }
 
 // Legend text of a row of `ringRows`.
 export function ringText({ before, after }) {
   if (before === after) return `${before} retained`;
-  return `${before} → ${after}, about ${Number((before / after).toPrecision(2))} to 1`;
+  if (!after) return `${before}, pooled with others`;
+  return `${before} → ${after}, ${(before / after).toPrecision(3)} to 1`;
 }
 
 export class CompressionPanel {
@@ -42,23 +43,25 @@ export class CompressionPanel {
     this.views.update(trace);
     this.caption.textContent = trace
       ? compressionCaption(trace)
-      : "Tokens outside the region are averaged in rings of growing windows.";
+      : "CROP averages tokens outside the region in rings of growing windows.";
     const pooled = trace?.members.some((list) => list.length > 1);
     this.legend.replaceChildren(...(pooled ? ringRows(trace).map((row) => this.legendItem(row)) : []));
     if (state.image) this.canvas.show(state.image, state.size);
   }
 
-  // A ring's line in the legend; pressed, only this ring is shown.
+  // A ring's line in the legend; pressed, only this ring is shown. What is beside the image cannot be shown on it.
   legendItem(row) {
+    const name = h("b", {}, ringName(row.ring, this.state.trace));
+    const counts = h("span", {}, ringText(row));
+    if (row.ring < 0) return h("li", { class: "cx-key" }, h("i", { class: "cx-hatched" }), name, counts);
     const pick = () => {
       this.ring = this.ring === row.ring ? null : row.ring;
       this.update(this.state);
     };
     const colour = h("i", { style: `background:${ringColour(row.ring)}` });
-    const name = h("b", {}, ringName(row.ring, this.state.trace.lastRing));
     const pressed = String(this.ring === row.ring);
     const props = { type: "button", class: "cx-key", "aria-pressed": pressed, onclick: pick };
-    return h("li", {}, h("button", props, colour, name, h("span", {}, ringText(row))));
+    return h("li", {}, h("button", props, colour, name, counts));
   }
 
   paint(ctx, { px, size, hover, pinned }) {
@@ -70,7 +73,7 @@ export class CompressionPanel {
       fillTokens(ctx, trace, others, withAlpha(palette.veil, 0.9));
     }
     drawBorder(ctx, px, size, trace.visible);
-    drawRegion(ctx, px, size, trace.region.grid);
+    if (trace.region) drawRegion(ctx, px, size, trace.region.grid);
     drawHover(ctx, px, trace, hover);
     drawPinned(ctx, px, trace, pinned);
   }

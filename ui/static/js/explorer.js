@@ -10,7 +10,7 @@ import { TokenTable } from "./table.js";
 import { parseTrace } from "./trace.js";
 
 const ENLARGE = "M1 1h5v2H3v3H1zM10 1h5v5h-2V3h-3zM1 10h2v3h3v2H1zM13 10h2v5h-5v-2h3z";
-const EMPTY = { stage: "empty", method: "CROP", regions: [], sizes: [], traces: [], images: [] };
+const EMPTY = { stage: "empty", method: "CROP", heading: "With CROP", regions: [], sizes: [], traces: [], images: [] };
 
 // A numbered panel with a button that enlarges it.
 function makePanel(number, title, body) {
@@ -21,8 +21,9 @@ function makePanel(number, title, body) {
 }
 
 export class Explorer {
-  // onDraw: called when the user changed a region; onAsk: when it shall be run. Neither in a recorded run.
-  constructor(root, onDraw = () => {}, onAsk = () => {}) {
+  // onDraw: called when the user changed a region; onAsk: when it shall be run; onMeasure: when the run on screen shall be
+  // measured again. None of them in a recorded run.
+  constructor(root, onDraw = () => {}, onAsk = () => {}, onMeasure = () => {}) {
     const pin = (token) => this.pin(token);
     this.region = new RegionPanel(onDraw, onAsk);
     this.compression = new CompressionPanel(pin);
@@ -30,7 +31,7 @@ export class Explorer {
     this.table = new TokenTable(pin);
     this.answers = new Answers();
     this.thumbs = new ImageSwitch(() => this.show());
-    this.readouts = new Readouts();
+    this.readouts = new Readouts(() => this.measure(onMeasure));
     this.question = h("p", { class: "cx-question" });
     this.panels = this.makePanels();
     this.root = root;
@@ -46,8 +47,8 @@ export class Explorer {
   makePanels() {
     const panels = [
       makePanel("1", "Localize", this.region.root),
-      makePanel("2", "Compress before the LLM", this.compression.root),
-      makePanel("3", "Prune inside the LLM", this.pruning.root),
+      makePanel("2", "Compress tokens", this.compression.root),
+      makePanel("3", "Prune in the LLM", this.pruning.root),
     ];
     for (const panel of panels) panel.grow.addEventListener("click", () => this.enlarge(panels, panel));
     const props = { class: "cx-panels", "aria-label": "What happens to the visual tokens" };
@@ -71,6 +72,7 @@ export class Explorer {
     const update = this.updates;
     const data = JSON.parse(payload.data);
     if (data.id === this.stopped && data.stage !== "done") return;
+    if (data.stage === "measure" && data.id !== this.state.id) return; // of a run that is no longer on screen
     const images = await this.load([payload.image, ...payload.others]);
     if (update !== this.updates) return;
     if (data.stage === "localize") this.reveal();
@@ -79,6 +81,11 @@ export class Explorer {
     this.state = { ...data, images, sizes, regions, traces: this.tracesOf(data) };
     this.thumbs.update(images);
     this.show();
+  }
+
+  measure(onMeasure) {
+    this.stopped = null;
+    onMeasure();
   }
 
   // Ignores further updates of the run on screen.

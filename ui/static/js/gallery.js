@@ -6,6 +6,8 @@ import { drawBorder, drawHover, drawLifetimes, drawRegion } from "./layers.js";
 import { tokenTip } from "./tooltip.js";
 import { inView, parseTrace } from "./trace.js";
 
+const VERDICTS = { same: "same answer", less_sure: "same answer, but much less sure", changed: "another answer" };
+
 class GalleryCard {
   // row: what is a method's own; shared: what the traces of all methods have in common.
   constructor(row, shared) {
@@ -13,22 +15,22 @@ class GalleryCard {
     this.shown = inView(this.trace, this.trace.views[this.trace.views.length - 1]);
     this.canvas = new ImageCanvas(`What ${row.name} keeps`, (ctx, p) => this.paint(ctx, p));
     this.canvas.tipAt = (x, y) => tokenTip(this.shown, x, y);
-    const verdict = row.same ? "same answer" : "another answer";
-    const chance = `baseline answer ${(100 * row.chance).toFixed(1)} %`;
+    const verdict = VERDICTS[row.verdict];
+    const probability = `baseline answer ${row.answer_probability} likely`;
     this.root = h(
       "article",
-      { class: `cx-card cx-method ${row.same ? "cx-kept" : "cx-lost"}` },
+      { class: `cx-card cx-method cx-${row.verdict}` },
       h("h3", {}, row.name),
       this.canvas.root,
       h("p", { class: "cx-answer" }, row.text || "—"),
-      h("p", { class: "cx-small" }, `${verdict} · ${chance} · ${oneDecimal(row.mean)} tokens per layer`),
+      h("p", { class: "cx-small" }, `${verdict} · ${probability} · ${oneDecimal(row.mean)} tokens per layer`),
     );
   }
 
   paint(ctx, { px, size, hover }) {
     drawLifetimes(ctx, px, this.shown);
     drawBorder(ctx, px, size, this.trace.visible);
-    if (this.trace.region.source !== "whole") drawRegion(ctx, px, size, this.trace.region.grid);
+    if (this.trace.region) drawRegion(ctx, px, size, this.trace.region.grid);
     drawHover(ctx, px, this.shown, hover);
   }
 }

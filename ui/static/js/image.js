@@ -69,18 +69,15 @@ export class ImageCanvas {
       this.hover = token;
       this.draw();
     }
-    this.showTip(lines, x, y);
+    this.showTip(lines);
   }
 
-  // The tooltip opens towards the middle of the image.
-  showTip(lines, x, y) {
+  // The tooltip stands below the image, or above it where the screen ends, so that it covers nothing of it.
+  showTip(lines) {
     this.tip.hidden = !lines.length;
     this.tip.replaceChildren(...lines.map((line, k) => h(k ? "span" : "strong", {}, line)));
-    const [across, down] = [(100 * x) / this.size[0], (100 * y) / this.size[1]];
-    this.tip.style.left = across > 50 ? "auto" : `${across}%`;
-    this.tip.style.right = across > 50 ? `${100 - across}%` : "auto";
-    this.tip.style.top = down > 50 ? "auto" : `${down}%`;
-    this.tip.style.bottom = down > 50 ? `${100 - down}%` : "auto";
+    const ends = this.root.getBoundingClientRect().bottom + this.tip.offsetHeight + 8;
+    this.tip.classList.toggle("cx-above", ends > window.innerHeight);
   }
 
   leave() {

@@ -1,4 +1,4 @@
-// Layers painted over the image: grid, region, hatched border, pooled groups, dropped tokens.
+// Layers painted over the image: grid, region, hatched border, pooled groups, pruned tokens.
 // Every function takes the canvas context in image pixels and `px`, one screen pixel in that unit.
 import { clamp } from "./format.js";
 import { CELLS, regionBox } from "./grid.js";
@@ -87,11 +87,46 @@ export function drawRegion(ctx, px, size, grid, dashed) {
   ctx.setLineDash([]);
 }
 
+function quadPath(ctx, [first, ...others]) {
+  ctx.beginPath();
+  ctx.moveTo(...first);
+  for (const corner of others) ctx.lineTo(...corner);
+  ctx.closePath();
+}
+
+// Lines of text or boxes: chosen ones filled and thick, the others thin and dashed.
+export function drawQuads(ctx, px, items) {
+  for (const { corners, chosen } of [...items].sort((a, b) => a.chosen - b.chosen)) {
+    const path = () => quadPath(ctx, corners);
+    if (chosen) {
+      ctx.fillStyle = withAlpha(palette.region, 0.22);
+      path();
+      ctx.fill();
+    }
+    ctx.setLineDash(chosen ? [] : [4 * px, 3 * px]);
+    strokeCased(ctx, px, chosen ? palette.region : "#475569", chosen ? 2 : 1, path);
+  }
+  ctx.setLineDash([]);
+}
+
+// A map over the image: the larger a value, the denser the colour.
+export function drawMap(ctx, [width, height], values) {
+  const most = Math.max(...values.flat(), 1e-12);
+  values.forEach((row, y) => {
+    row.forEach((value, x) => {
+      ctx.fillStyle = withAlpha(palette.region, 0.8 * (value / most));
+      const [across, down] = [width / row.length, height / values.length];
+      ctx.fillRect(x * across, y * down, across, down);
+    });
+  });
+}
+
+// A label above the region; below it at the top of the image, so that it hides nothing inside.
 export function drawTag(ctx, px, size, grid, text) {
-  const [l, t] = regionBox(size, grid);
+  const [l, t, , b] = regionBox(size, grid);
   ctx.font = `600 ${11 * px}px system-ui, sans-serif`;
   const [width, height] = [ctx.measureText(text).width + 12 * px, 18 * px];
-  const [x, y] = [clamp(l, 0, Math.max(0, size[0] - width)), t >= height ? t - height : t];
+  const [x, y] = [clamp(l, 0, Math.max(0, size[0] - width)), t >= height ? t - height : Math.min(b, size[1] - height)];
   ctx.fillStyle = palette.region;
   ctx.fillRect(x, y, width, height);
   ctx.fillStyle = "#fff";
@@ -130,24 +165,25 @@ function greyTokens(ctx, trace, tokens) {
   ctx.restore();
 }
 
-const droppedBefore = (trace) => trace.group.map((_, i) => i).filter((i) => trace.group[i] < 0);
+const prunedBefore = (trace) => trace.group.map((_, i) => i).filter((i) => trace.group[i] < 0);
 
 // PLC: retained tokens stay clear with a fine outline, every pooled group is one tinted cell.
 export function drawGroups(ctx, px, trace) {
   trace.members.forEach((list, j) => {
     if (!list.length) return;
-    const colour = ringColour(trace.ring[list[0]]);
-    const pooled = list.length > 1;
+    const ring = trace.inputRing[j];
+    if (ring < 0) return; // beside the image
+    const [colour, pooled] = [ringColour(ring), list.length > 1];
     if (pooled) {
       greyTokens(ctx, trace, list);
       fillTokens(ctx, trace, list, withAlpha(colour, 0.38));
     }
     strokeLines(ctx, px, withAlpha(colour, pooled ? 0.95 : 0.6), pooled ? 1.5 : 0.75, trace.outlines[j]);
   });
-  fillTokens(ctx, trace, droppedBefore(trace), withAlpha(palette.veil, 0.85));
+  fillTokens(ctx, trace, prunedBefore(trace), withAlpha(palette.veil, 0.85));
 }
 
-// ILP at one layer: dropped tokens are veiled, those that are dropped here are marked.
+// ILP at one layer: pruned tokens are veiled, those that are pruned here are marked.
 export function drawLayer(ctx, px, trace, layer) {
   trace.members.forEach((list, j) => {
     const at = trace.inputDropLayer[j];
@@ -156,21 +192,22 @@ export function drawLayer(ctx, px, trace, layer) {
       fillTokens(ctx, trace, list, at === layer ? withAlpha(palette.cut, 0.5) : withAlpha(palette.veil, 0.88));
       return;
     }
-    const colour = trace.inRegion[list[0]] ? withAlpha(palette.region, 0.6) : "rgba(15, 23, 42, .45)";
+    const inside = trace.region && trace.inRegion[list[0]];
+    const colour = inside ? withAlpha(palette.region, 0.6) : "rgba(15, 23, 42, .45)";
     strokeLines(ctx, px, colour, 0.75, trace.outlines[j]);
   });
-  fillTokens(ctx, trace, droppedBefore(trace), withAlpha(palette.veil, 0.88));
+  fillTokens(ctx, trace, prunedBefore(trace), withAlpha(palette.veil, 0.88));
 }
 
-// All layers in one: dropped early is veiled, alive to the end is clear; pooled groups have an outline.
+// All layers in one: pruned early is veiled, alive to the end is clear; pooled groups have an outline.
 export function drawLifetimes(ctx, px, trace) {
   for (const i of trace.drawOrder) {
     const share = trace.dropLayer[i] / trace.layers;
     if (share < 1) fillTokens(ctx, trace, [i], withAlpha(palette.veil, 0.92 * (1 - share)));
   }
   trace.members.forEach((list, j) => {
-    if (list.length < 2) return;
-    const colour = ringColour(trace.ring[list[0]]);
+    if (list.length < 2 || trace.inputRing[j] < 0) return;
+    const colour = ringColour(trace.inputRing[j]);
     fillTokens(ctx, trace, list, withAlpha(colour, 0.25));
     strokeLines(ctx, px, withAlpha(colour, 0.9), 1, trace.outlines[j]);
   });

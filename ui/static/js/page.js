@@ -4,8 +4,11 @@ import { Gallery } from "./gallery.js";
 import { fieldsToRegions, regionsToFields } from "./images.js";
 
 // Draws the component's value now and whenever it or the theme changes.
-function keepDrawn(name, view, { props, watch }) {
-  const update = () => view.update(props.value).catch((error) => console.error(`${name}: ${error.message}`));
+function keepDrawn(name, view, { props, watch }, also = () => {}) {
+  const update = () => {
+    view.update(props.value).catch((error) => console.error(`${name}: ${error.message}`));
+    also(props.value);
+  };
   watch("value", update);
   const theme = new MutationObserver(() => view.redraw());
   theme.observe(document.body, { attributes: true, attributeFilter: ["class"] });
@@ -14,15 +17,40 @@ function keepDrawn(name, view, { props, watch }) {
 
 const mountPoint = ({ element }) => element.querySelector(".cx-mount");
 
+// The image field draws the uploaded file, which a browser may turn or colour in another way than the model sees it, or
+// not know at all. A new image in the explorer is that file as the model sees it.
+export function showInField(payload, field = document.querySelector("#image img")) {
+  if (!payload?.image || !field) return;
+  const { stage, question, fixed } = JSON.parse(payload.data);
+  if (stage === "idle" && !question && !fixed) field.src = payload.image;
+}
+
+// Calls `moved` once the layer on screen has changed and stands still.
+export function watchLayer(root, moved, still = 400) {
+  let timer;
+  const wait = () => {
+    clearTimeout(timer);
+    timer = setTimeout(moved, still);
+  };
+  const changes = { subtree: true, attributes: true, attributeFilter: ["data-layer"] };
+  new MutationObserver(wait).observe(root, changes);
+}
+
+// A figure of the layer on screen is made again while its options are in view.
+function layerMoved() {
+  if (document.querySelector("#figure-layer")?.offsetParent) document.querySelector("#figure-layer-moved")?.click();
+}
+
 function mountExplorer(component) {
-  const [drawn, ask] = ["input", "submit"].map((event) => () => component.trigger(event));
-  const explorer = new Explorer(mountPoint(component), drawn, ask);
+  const [drawn, ask, measure] = ["input", "submit", "retry"].map((event) => () => component.trigger(event));
+  const explorer = new Explorer(mountPoint(component), drawn, ask, measure);
   window.cropExplorer = {
     pull: (fields) => regionsToFields(explorer.region.own, fields),
     push: (fields) => explorer.region.setOwn(fieldsToRegions(fields)),
     stop: () => explorer.stop(),
   };
-  keepDrawn("explorer", explorer, component);
+  watchLayer(mountPoint(component), layerMoved);
+  keepDrawn("explorer", explorer, component, showInField);
 }
 
 function mountGallery(component) {

@@ -10,7 +10,39 @@ import { ViewSwitch } from "./views.js";
 const PAUSE = "M4 2h3v12H4zM9 2h3v12H9z";
 const PLAY = "M4 2l10 6-10 6z";
 const PLAY_MS = 6000; // about the length of the animation over all layers
-const EMPTY = "Layer by layer, the tokens that the text attends to least are dropped, outside the region first.";
+const EMPTY = "Layer by layer, the tokens that the text attends to least are pruned, outside the region first.";
+
+// What the legend of a layer counts: LLM input tokens, but for those that no LLM ever saw.
+export function layerCounts({ members, inputDropLayer, inputRing, inRegion, region, group }, layer) {
+  const inputs = members.map((_, j) => j);
+  const alive = inputs.filter((j) => inputDropLayer[j] > layer);
+  const pooled = alive.filter((j) => members[j].length > 1);
+  const dropped = group.filter((j) => j < 0).length;
+  return {
+    alive: alive.length,
+    inside: region ? alive.filter((j) => inRegion[members[j][0]]).length : 0,
+    pooled: pooled.length,
+    members: pooled.reduce((sum, j) => sum + members[j].length, 0),
+    padding: alive.filter((j) => inputRing[j] < 0).length,
+    here: inputs.filter((j) => inputDropLayer[j] === layer).length,
+    before: inputs.filter((j) => inputDropLayer[j] < layer).length + dropped,
+  };
+}
+
+// Legend of a layer: a swatch, a name and a count each.
+function legendRows(trace, layer) {
+  const counts = layerCounts(trace, layer);
+  const rows = [["cx-alive", "alive", `${counts.alive}`]];
+  if (trace.region) rows.push(["cx-inside", "of these in the region", `${counts.inside}`]);
+  if (trace.members.some((list) => list.length > 1)) {
+    rows.push(["cx-pooled", "of these pooled", `${counts.pooled}, stand for ${counts.members}`]);
+  }
+  if (trace.ring.some((ring) => ring < 0)) rows.push(["cx-hatched", "of these padding", `${counts.padding}`]);
+  rows.push(["cx-here", "pruned at this layer", `${counts.here}`], ["cx-gone", "pruned earlier", `${counts.before}`]);
+  return rows.map(([kind, name, count]) =>
+    h("li", { class: "cx-key" }, h("i", { class: kind }), h("b", {}, name), h("span", {}, count)),
+  );
+}
 
 // The image at one layer, with its slider.
 class LayerView {
@@ -27,7 +59,9 @@ class LayerView {
     this.slider = h("input", { ...range, oninput: () => this.go(Number(this.slider.value)) });
     this.now = h("p", { class: "cx-caption cx-now" });
     this.controls = h("div", { class: "cx-controls" }, this.slider);
-    this.root = h("div", { class: "cx-layer" }, this.canvas.root, this.views.root, this.controls, this.now);
+    this.legend = h("ul", { class: "cx-legend", "aria-label": "Legend" });
+    const parts = [this.canvas.root, this.views.root, this.controls, this.now, this.legend];
+    this.root = h("div", { class: "cx-layer" }, parts);
   }
 
   update({ trace, image, size }, layer) {
@@ -36,6 +70,7 @@ class LayerView {
     this.controls.hidden = !trace;
     if (trace) this.slider.max = trace.layers - 1;
     if (image) this.canvas.show(image, size);
+    this.legend.hidden = !trace;
     if (trace) this.go(layer);
     else this.now.textContent = EMPTY;
   }
@@ -53,14 +88,13 @@ class LayerView {
   }
 
   describe(trace, alive) {
-    const here = trace.inputDropLayer.filter((at) => at === this.layer).length;
     this.now.replaceChildren(
       h("b", {}, `Layer ${this.layer}`),
-      ` of 0–${trace.layers - 1}: `,
+      ` (0–${trace.layers - 1}): `,
       h("b", {}, `${alive}`),
       ` of ${trace.total} alive (${percent(alive, trace.total)})`,
-      here ? h("span", { class: "cx-cut" }, `${here} dropped here`) : "",
     );
+    this.legend.replaceChildren(...legendRows(trace, this.layer));
   }
 
   paint(ctx, { px, size, hover, pinned }) {
@@ -68,7 +102,7 @@ class LayerView {
     if (!trace) return drawGrid(ctx, px, size);
     drawLayer(ctx, px, trace, this.layer);
     drawBorder(ctx, px, size, trace.visible);
-    drawRegion(ctx, px, size, trace.region.grid);
+    if (trace.region) drawRegion(ctx, px, size, trace.region.grid);
     drawHover(ctx, px, trace, hover);
     drawPinned(ctx, px, trace, pinned);
   }
@@ -97,7 +131,7 @@ export class PruningPanel {
     return [this.view.canvas, this.other.canvas];
   }
 
-  // A new trace opens at its last cut.
+  // A new trace opens at its last layer, where all that is pruned is gone.
   update(state) {
     const fresh = state.trace !== this.state.trace;
     this.state = state;
@@ -110,7 +144,7 @@ export class PruningPanel {
     }
     this.setPlaying(false);
     this.curve.show(trace);
-    this.view.update(state, Math.min(trace.cuts[trace.cuts.length - 1] ?? 0, trace.layers - 1));
+    this.view.update(state, trace.layers - 1);
     this.other.update(state, 0);
   }
 

@@ -1,5 +1,6 @@
 // Panel 1: the 8x8 grid, the region and its confidence. The region is moved, resized and drawn with pointer or keys.
 import { h } from "./dom.js";
+import { ExplanationView } from "./explanation.js";
 import { clamp } from "./format.js";
 import { cellAt, EDGES, isRegion, moved, regionBox, resized, sameRegion, spanned } from "./grid.js";
 import { ImageCanvas } from "./image.js";
@@ -37,8 +38,10 @@ export class RegionPanel {
     this.caption = h("p", { class: "cx-caption", "aria-live": "polite" });
     this.border = h("p", { class: "cx-caption cx-note" });
     this.confidence = h("div", { class: "cx-confidence", hidden: true });
-    const tools = this.makeTools();
-    this.root = h("div", {}, this.canvas.root, this.caption, this.confidence, this.border, ...tools);
+    this.explanation = new ExplanationView(() => this.update(this.state));
+    this.canvas.tipAt = (x, y) => this.explanation.tip(x, y);
+    const [tools, explained] = [this.makeTools(), this.explanation.root];
+    this.root = h("div", {}, this.canvas.root, this.caption, this.confidence, explained, this.border, ...tools);
     this.listen(this.canvas.element, this.box);
   }
 
@@ -75,7 +78,7 @@ export class RegionPanel {
 
   // The user's region in the shown image, or null; a recorded run has none.
   get drawn() {
-    return this.state.fixed ? null : this.own[this.state.at || 0] || null;
+    return this.state.fixed || this.state.no_region ? null : this.own[this.state.at || 0] || null;
   }
 
   set drawn(cells) {
@@ -177,10 +180,11 @@ export class RegionPanel {
     this.caption.textContent = this.words();
     this.border.textContent = (trace && size && borderCaption(size, trace.visible)) || "";
     this.showConfidence(this.drawn && !sameRegion(this.drawn, region?.grid) ? null : region);
-    const done = state.stage === "done";
+    const done = Boolean(state.result);
     this.ask.hidden = this.reset.hidden = !(done && this.edited) || state.fixed;
     this.autoLabel.hidden = !(done && region) || state.fixed;
-    this.draw.hidden = Boolean(state.fixed);
+    this.draw.hidden = Boolean(state.fixed || state.no_region);
+    this.explanation.update(state);
     if (state.image) this.canvas.show(state.image, size);
     this.placeBox();
   }
@@ -188,12 +192,13 @@ export class RegionPanel {
   // On a new answer or image, drops what the user drew for another one.
   dropAnswered(state) {
     if (this.dragged || this.drawing) return;
-    const stays = ([at]) => !state.regions[at] || (state.stage !== "done" && state.regions[at].source === "drawn");
+    const stays = ([at]) => !state.regions[at] || (!state.result && state.regions[at].source === "drawn");
     this.own = Object.fromEntries(Object.entries(this.own).filter(stays));
   }
 
   words() {
     const { region } = this.state;
+    if (this.state.no_region) return this.state.no_region;
     if (this.drawing)
       return "Drag over the cells that matter (arrow keys move, Shift + arrows resize), then press Run.";
     if (this.edited) return `${regionCaption({ grid: this.drawn, source: "drawn" })} Not run yet.`;
@@ -204,7 +209,7 @@ export class RegionPanel {
 
   placeBox() {
     const grid = this.state.image && this.state.region ? this.grid : null;
-    this.box.hidden = !grid || this.drawing || Boolean(this.state.fixed);
+    this.box.hidden = !grid || this.drawing || Boolean(this.state.fixed) || this.explanation.shown;
     if (!grid) return;
     const [left, top, right, bottom] = regionBox([100, 100], grid);
     const edges = { left, top, width: right - left, height: bottom - top };
@@ -226,8 +231,9 @@ export class RegionPanel {
     const { region, trace } = this.state;
     const grid = this.grid;
     if (trace) drawBorder(ctx, px, size, trace.visible);
-    if (grid) dimOutside(ctx, size, regionBox(size, grid), 0.32);
-    drawGrid(ctx, px, size);
+    if (grid && !this.explanation.shown) dimOutside(ctx, size, regionBox(size, grid), 0.32);
+    if (!this.state.no_region) drawGrid(ctx, px, size);
+    this.explanation.paint(ctx, px, size);
     if (!grid) return;
     const own = this.drawing || this.edited || !region;
     if (own && region) drawRegion(ctx, px, size, region.grid, true);

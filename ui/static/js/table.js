@@ -7,10 +7,19 @@ import { hasBox } from "./trace.js";
 const PAGE = 25; // rows
 const NO_SCORE = -Infinity;
 
-// Column (axis 0) or row (1) of the 8x8 grid that holds a token's centre, -1 for a token without a box.
-function gridCell({ boxes, size }, i, axis) {
-  const box = boxes[i];
-  return hasBox(box) ? cellAt((box[axis] + box[axis + 2]) / 2, size[axis]) : -1;
+const onImage = ({ ring, boxes }, i) => ring[i] >= 0 && hasBox(boxes[i]);
+const inRegion = (trace, i) => (trace.region ? Number(Boolean(trace.inRegion[i])) : -1);
+
+// Column (axis 0) or row (1) of the 8x8 grid that holds a token's centre, -1 for a token that is not on the image.
+function gridCell(trace, i, axis) {
+  const box = trace.boxes[i];
+  return onImage(trace, i) ? cellAt((box[axis] + box[axis + 2]) / 2, trace.size[axis]) : -1;
+}
+
+// "0–14, 28–42"
+function pixels([l, t, r, b]) {
+  const range = (from, to) => `${Math.round(from)}–${Math.round(to)}`;
+  return `${range(l, r)}, ${range(t, b)}`;
 }
 
 // The score of a token at the last cut that scored it.
@@ -27,11 +36,12 @@ export const COLUMNS = [
   { name: "token", value: (_, i) => i, text: (v) => v },
   { name: "column", value: (t, i) => gridCell(t, i, 0), text: cellText },
   { name: "row", value: (t, i) => gridCell(t, i, 1), text: cellText },
-  { name: "in region", value: (t, i) => Number(Boolean(t.inRegion[i])), text: (v) => (v ? "yes" : "no") },
-  { name: "ring", value: (t, i) => t.ring[i], text: (v, t) => ringName(v, t.lastRing) },
-  { name: "pooled with", value: pooledWith, text: (v) => (v < 0 ? "dropped before the LLM" : v || "–") },
+  { name: "x, y px", value: (t, i) => (onImage(t, i) ? i : -1), text: (v, t) => (v < 0 ? "–" : pixels(t.boxes[v])) },
+  { name: "in region", value: inRegion, text: (v) => ["no", "yes"][v] ?? "–" },
+  { name: "ring", value: (t, i) => t.ring[i], text: (v, t) => (v || t.lastRing ? ringName(v, t) : "–") },
+  { name: "pooled with", value: pooledWith, text: (v) => (v < 0 ? "pruned before the LLM" : v || "–") },
   { name: "last score", value: lastScore, text: (v) => (v === NO_SCORE ? "–" : v.toPrecision(3)) },
-  { name: "dropped at layer", value: (t, i) => t.dropLayer[i], text: (v, t) => (v >= t.layers ? "never" : v) },
+  { name: "pruned at layer", value: (t, i) => t.dropLayer[i], text: (v, t) => (v >= t.layers ? "never" : v) },
 ];
 
 // All tokens in the order of a column; equal ones stay in their own order.

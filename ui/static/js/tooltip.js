@@ -1,42 +1,50 @@
-// Tooltip of a visual token: position, group, ring, scores, and the layer that drops it.
+// Tooltip of a visual token in three lines: where it is, what became of it, how much attention it got. The table has more.
 import { ringName } from "./format.js";
 import { cellAt } from "./grid.js";
-import { tokenAt } from "./trace.js";
+import { hasBox, scoreRank, tokenAt } from "./trace.js";
 
-function scoreLines(trace, token) {
+function placeLine({ boxes, size, ring, region, inRegion, lastRing }, token) {
+  const name = `Visual token ${token}`;
+  if (ring[token] < 0) return `${name} · ${ringName(ring[token], { lastRing })}`;
+  const [l, t, r, b] = hasBox(boxes[token]) ? boxes[token] : [0, 0, 0, 0];
+  const place = `${name} · column ${cellAt((l + r) / 2, size[0])}, row ${cellAt((t + b) / 2, size[1])}`;
+  return region ? `${place} · ${inRegion[token] ? "in" : "outside"} the region` : place;
+}
+
+function compressionWords(trace, token) {
   const input = trace.group[token];
-  if (input < 0) return [];
-  return trace.steps
-    .filter((step) => step.scores && Number.isFinite(step.scores[input]))
-    .map((step) => `attention score ${step.scores[input].toPrecision(3)} at layer ${step.layer}`);
+  if (input < 0) return "pruned before the LLM";
+  const members = trace.members[input];
+  if (members.length === 1) return "kept as it is";
+  const beside = members.filter((i) => trace.ring[i] < 0).length;
+  const padding = beside ? `, ${beside} of them padding` : "";
+  return `one of ${members.length} pooled${padding}, ${ringName(trace.inputRing[input], trace)}`;
 }
 
-function positionLine({ boxes, size }, token) {
-  const [l, t, r, b] = boxes[token];
-  const range = (from, to) => `${Math.round(from)}–${Math.round(to)}`;
-  const [column, row] = [cellAt((l + r) / 2, size[0]), cellAt((t + b) / 2, size[1])];
-  return `x ${range(l, r)}, y ${range(t, b)} px · grid column ${column}, row ${row}`;
-}
-
-function compressionLine(trace, token) {
-  const input = trace.group[token];
-  if (input < 0) return "dropped before the LLM";
-  const name = ringName(trace.ring[token], trace.lastRing);
-  const pooled = trace.members[input].length;
-  if (pooled > 1) return `pooled: ${pooled} tokens became input token ${input} · ${name}`;
-  return `retained as input token ${input}${trace.lastRing ? ` · ${name}` : ""}`;
-}
-
-export function tokenLines(trace, token) {
-  const where = trace.inRegion[token] ? "inside the region" : "outside the region";
+function fateLine(trace, token) {
+  const words = compressionWords(trace, token);
+  if (trace.group[token] < 0) return words;
   const layer = trace.dropLayer[token];
-  const lines = [`Visual token ${token}, ${where}`, positionLine(trace, token), compressionLine(trace, token)];
-  lines.push(...scoreLines(trace, token));
-  if (trace.group[token] >= 0) {
-    lines.push(layer >= trace.layers ? "alive in every layer" : `dropped at layer ${layer}`);
-  }
-  return lines;
+  return `${words} · ${layer >= trace.layers ? "alive in every layer" : `pruned at layer ${layer}`}`;
 }
+
+// The rank at the last cut that scored the token; a score by itself says little.
+function attentionLine({ group, steps }, token) {
+  const ranks = steps.map((step) => ({
+    layer: step.layer,
+    rank: group[token] < 0 ? null : scoreRank(step, group[token]),
+  }));
+  const last = ranks.filter(({ rank }) => rank).pop();
+  if (!last) return [];
+  const { lower, of } = last.rank;
+  return [`attended to more than ${Math.floor((100 * lower) / of)} % of ${of} tokens at layer ${last.layer}`];
+}
+
+export const tokenLines = (trace, token) => [
+  placeLine(trace, token),
+  fateLine(trace, token),
+  ...attentionLine(trace, token),
+];
 
 // The token under a point in image pixels (-1 for none) and the lines of its tooltip.
 export function tokenTip(trace, x, y) {

@@ -1,13 +1,14 @@
 // What happened to every visual token, read from TokenTrace.to_json() of the Python side.
+import { PADDING, UNPLACED } from "./format.js";
 
-// Layer before which each LLM input token was dropped; `layers` when it survives.
+// Layer before which each LLM input token was pruned; `layers` when it survives.
 function dropLayers(count, layers, steps) {
-  const dropped = new Array(count).fill(layers);
+  const pruned = new Array(count).fill(layers);
   for (const step of steps) {
     const kept = new Set(step.kept);
-    for (let j = 0; j < count; j++) if (dropped[j] === layers && !kept.has(j)) dropped[j] = step.layer;
+    for (let j = 0; j < count; j++) if (pruned[j] === layers && !kept.has(j)) pruned[j] = step.layer;
   }
-  return dropped;
+  return pruned;
 }
 
 // The visual tokens that each LLM input token was made of.
@@ -41,6 +42,19 @@ export function outline(boxes, members) {
   return [...edges.values()];
 }
 
+// Ring of each token; those that show no part of the image are in a class of their own, whatever ring they were pooled in.
+function ringsOf({ ring, boxes, padding }) {
+  const beside = (i) => (hasBox(boxes[i]) ? PADDING : UNPLACED);
+  return ring.map((each, i) => (padding?.[i] || !hasBox(boxes[i]) ? beside(i) : each));
+}
+
+// Ring of an LLM input token: the nearest of its members that show part of the image, if any does.
+function groupRing(members, ring) {
+  const rings = members.map((i) => ring[i]);
+  const shown = rings.filter((each) => each >= 0);
+  return Math[shown.length ? "min" : "max"](...(shown.length ? shown : rings));
+}
+
 const largest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
 
 // The trace with what the panels look up. Lists are indexed by visual token, unless said otherwise.
@@ -54,11 +68,12 @@ export function parseTrace(json) {
   const withBox = boxes.map((_, i) => i).filter((i) => hasBox(boxes[i]));
   const drawOrder = withBox.sort((a, b) => area(b) - area(a));
   const view = json.view || group.map(() => 0);
+  const ring = ringsOf(json);
   return {
     total: group.length,
     inputs, // count of LLM input tokens
     boxes, // [left, top, right, bottom] in image pixels
-    group, // LLM input token that it became, -1 when it was dropped before the LLM
+    group, // LLM input token that it became, -1 when it was pruned before the LLM
     members, // by LLM input token
     inputDropLayer, // by LLM input token
     dropLayer: group.map((j) => (j < 0 ? 0 : inputDropLayer[j])),
@@ -66,10 +81,11 @@ export function parseTrace(json) {
     meanAlive: alive.reduce((sum, count) => sum + count, 0) / alive.length,
     drawOrder, // tokens with a box, largest first
     outlines: members.map((list) => outline(boxes, list)), // by LLM input token
-    ring: json.ring,
-    lastRing: largest(json.ring),
+    ring, // 0 the region, or PADDING or UNPLACED
+    inputRing: members.map((list) => groupRing(list, ring)), // by LLM input token
+    lastRing: largest(ring),
     inRegion: json.in_region,
-    region: json.region,
+    region: json.region, // null where the method reads none
     layers,
     steps,
     cuts: [...new Set(steps.map((step) => step.layer))],
@@ -77,6 +93,7 @@ export function parseTrace(json) {
     visible: json.visible, // box that the model sees
     view,
     views: [...new Set(view)].filter((v) => v >= 0).sort((a, b) => a - b),
+    explanation: json.explanation || null, // how the region came about
     byView: new Map(), // cache of `inView`
   };
 }
@@ -103,15 +120,23 @@ export function tokenAt(trace, x, y) {
   return -1;
 }
 
-// Per PLC ring: how many visual tokens it had, and how many LLM input tokens they became.
-export function ringRows(trace) {
-  const rows = new Map();
-  for (const list of trace.members.filter((each) => each.length)) {
-    const ring = trace.ring[list[0]];
-    const row = rows.get(ring) || { ring, before: 0, after: 0 };
-    row.before += list.length;
-    row.after += 1;
-    rows.set(ring, row);
-  }
-  return [...rows.values()].sort((a, b) => a.ring - b.ring);
+// Per ring, those beside the image last: how many visual tokens it had, and how many LLM input tokens they became.
+export function ringRows({ ring, group, inputRing }) {
+  const count = (rings, wanted) => rings.filter((each) => each === wanted).length;
+  const entered = ring.filter((_, i) => group[i] >= 0);
+  const rows = [...new Set(entered)].map((each) => ({
+    ring: each,
+    before: count(entered, each),
+    after: count(inputRing, each),
+  }));
+  return rows.sort((a, b) => (a.ring < 0) - (b.ring < 0) || Math.abs(a.ring) - Math.abs(b.ring));
+}
+
+// At a cut, how many of the tokens that had a score had a lower one than this LLM input token, and how many there were;
+// null where it had none.
+export function scoreRank({ scores }, input) {
+  const own = scores?.[input];
+  if (!Number.isFinite(own)) return null;
+  const all = scores.filter(Number.isFinite);
+  return { lower: all.filter((each) => each < own).length, of: all.length };
 }

@@ -1,0 +1,34 @@
+"""CROP_LOGIN: users and passwords out of one text. What is wrong with it is told by its shape alone."""
+
+from __future__ import annotations
+
+FORM = "user:password, several of them separated by commas, with no user twice"
+
+
+def parse_logins(text: str) -> list[tuple[str, str]]:
+    """(user, password) of every login; ValueError that names the first wrong entry, but nothing that stands in it."""
+    entries = parts(text)
+    if not entries:
+        raise ValueError(f"{FORM}: there is no entry")
+    logins: dict[str, str] = {}
+    for number, entry in enumerate(entries, 1):
+        user, colon, password = entry.partition(":")
+        if mistake := _mistake(user.strip(), colon, password, list(logins)):
+            comma = " (a comma ends a password)" if number > 1 and not colon else ""
+            raise ValueError(f"{FORM}: entry {number} of {len(entries)} {mistake}{comma}")
+        logins[user.strip()] = password
+    return list(logins.items())
+
+
+def parts(text: str) -> list[str]:
+    """The texts between commas that are not empty."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _mistake(user: str, colon: str, password: str, users: list[str]) -> str:
+    """What is wrong with an entry; empty for a right one. users: those of the entries before it."""
+    if not colon:
+        return "has no colon"
+    if not user or not password:
+        return f"has no {'password' if user else 'user'}"
+    return f"has the user of entry {users.index(user) + 1}" if user in users else ""
