@@ -29,5 +29,5 @@ ENV HOME=/home/crop HF_HOME=/home/crop/hub GRADIO_TEMP_DIR=/tmp/gradio CROP_HOST
 USER 1000
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=10s --start-period=15m \
-  CMD ["python", "-c", "import os, urllib.request as web; web.urlopen(f'http://127.0.0.1:{os.environ[\"CROP_PORT\"]}/readyz', timeout=8)"]
+  CMD ["python", "-c", "import os, urllib.request as web; web.build_opener(web.ProxyHandler({})).open(f'http://127.0.0.1:{os.environ[\"CROP_PORT\"]}/readyz', timeout=8)"]
 CMD ["python", "app.py"]

@@ -33,6 +33,7 @@ $(APP): requirements.txt constraints.txt | $(BIN)/python
 $(DEV): requirements.txt requirements-dev.txt constraints.txt | $(APP)
 	@echo "Installing what the tests need into $(VENV) (once)..."
 	@$(PIP) -r requirements-dev.txt
+	@$(PIP) --no-deps rapidocr-onnxruntime
 	@touch $@
 
 # Checks of the page's JavaScript; the app itself needs no Node.

@@ -18,17 +18,18 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks.app_process import app_process
 
 CHROMIUM = os.environ.get("CROP_CHROMIUM", "/usr/bin/chromium")
-# Timed inside the page, so that the test driver's own delays are not counted. The stage attribute is set after the last
-# canvas is painted; two animation frames later the screen shows it. An earlier answer must have been cleared first.
+# Timed inside the page, so that the test driver's own delays are not counted. The attribute is set after the last
+# canvas is painted, before anything is measured; two animation frames later the screen shows it. An earlier answer must
+# have been cleared first.
 CLOCK = """(index) => new Promise((resolve) => {
   const root = document.querySelector('.cx');
   const began = performance.now();
-  let answered = null, fresh = root.dataset.stage !== 'done';
+  let answered = null, fresh = !root.dataset.drawn;
   const check = () => {
-    if (root.dataset.stage !== 'done') fresh = true;
+    if (!root.dataset.drawn) fresh = true;
     const first = document.querySelector('.cx-card.cx-baseline .cx-answer').textContent;
     if (fresh && answered === null && first !== '—' && first !== '…') answered = performance.now() - began;
-    if (!fresh || root.dataset.stage !== 'done') return;
+    if (!fresh || !root.dataset.drawn) return;
     watcher.disconnect();
     requestAnimationFrame(() => requestAnimationFrame(() => resolve([answered, performance.now() - began])));
   };
@@ -44,7 +45,8 @@ def clicks(page: Page, rounds: int) -> list[tuple[float, float]]:
     page.evaluate(CLOCK, 0)
     times = []
     for click in range(rounds * count):
-        page.wait_for_timeout(300)  # figures and downloads of the previous click are made after its answer
+        page.locator(".cx[data-stage=done]").wait_for()  # the previous click's runs are measured
+        page.wait_for_timeout(300)  # and its figures and downloads made
         first, everything = page.evaluate(CLOCK, click % count)
         times.append((first / 1000, everything / 1000))
     return times
@@ -76,7 +78,11 @@ def table(times: list[tuple[float, float]]) -> str:
 
 def main() -> None:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.app_latency",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--rounds", type=int, default=3, help="clicks on every example (default: 3)")
     parser.add_argument("--url", help="an app that is already running (default: start one)")
     arguments = parser.parse_args()

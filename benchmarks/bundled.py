@@ -57,7 +57,7 @@ def _sweep(options: argparse.Namespace) -> str:
     )
     session = benchmark_environment("python -m benchmarks.bundled", f"cpu, {options.workers} processes of one thread")
     skipped = sweep(setup, data.examples, trials, options.out, pool_of(options.workers), session)
-    return write_outcome(options.out, data, trials, {each.example for each in skipped})
+    return write_outcome(options.out, data, trials, skipped)
 
 
 def _beside(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
@@ -16,7 +17,7 @@ from crop_core.localize.self_attention.attention_rule import AttentionRule
 from crop_core.measure.timing import now
 from crop_core.models import Adapter, load
 from crop_core.records.config import Budget, CropConfig
-from crop_core.records.results import Cost
+from crop_core.records.cost import Cost
 from crop_core.train.world.held_out import Item
 
 Figures = dict[str, list[float]]  # a value per run or item
@@ -41,7 +42,7 @@ def measure(
     """
     costs: dict[str, list[Cost]] = {ALL.name: []}
     for budget in budgets:
-        config = CropConfig(method=method, budget=Budget(mean_tokens=budget), max_new_tokens=MAX_NEW_TOKENS)
+        config = CropConfig(method, Budget(mean_tokens=budget), max_new_tokens=MAX_NEW_TOKENS, repeats=2)
         results = [
             engine.compare(item.scene.image, item.question.text, config)
             for item in tqdm(items, desc=f"cost {budget:g}", mininterval=5)
@@ -65,7 +66,7 @@ def ttft_ratio(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> float:
 
 
 def _value(cost: Cost, figure: str) -> float:
-    return float(getattr(cost, figure) + (cost.localizer_flops if figure == "flops" else 0))
+    return float(cost.work if figure == "flops" else getattr(cost, figure))
 
 
 def plain_rule_regions(model: str, items: Sequence[Item]) -> list[list[int]]:
@@ -94,7 +95,7 @@ def localizer_costs(model: str, localizer: str, items: Sequence[Item]) -> dict[s
             if number:  # the first one is a warm-up
                 figures = costs.setdefault(name, {"seconds": [], "flops": []})
                 figures["seconds"].append(seconds)
-                figures["flops"].append(result.flops)
+                figures["flops"].append(math.nan if result.flops is None else result.flops)
     return costs
 
 
@@ -106,5 +107,5 @@ def _localizers(
     return {
         "trained": lambda: trained.localize(image, text),
         "self": lambda: own.localize(image, text),
-        "self, image encoded": lambda: own.localize_from_features(encoded.prepared, encoded.features, image.size),
+        "self, image encoded": lambda: own.localize_from_features(encoded.prepared, encoded.features, image, text),
     }

@@ -41,7 +41,9 @@ def load() -> Any:
 
 def main() -> int:
     """Send requests, kill replicas, count, write; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--users", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=90)
     parser.add_argument("--kills", type=int, default=3)

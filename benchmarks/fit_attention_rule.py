@@ -56,13 +56,13 @@ def attention_shares(
     adapter: Adapter, items: list[Item], terms: list[AttentionTerm], side: int = GRID
 ) -> NDArray[np.float32]:
     """(Q, 64, T): the attention shares of every term on every item; see `region_scores.shares`."""
-    found = []
+    fitted = []
     for item in tqdm(items, mininterval=5):
         image = item.scene.image
         prepared = adapter.prepare(image, item.question.text)
         grid = PooledGrid.of(adapter.layout(image.size), side)
-        found.append(attention_features(adapter, prepared, adapter.encode(prepared), grid, terms).T)
-    return np.stack(found).astype(np.float32)
+        fitted.append(attention_features(adapter, prepared, adapter.encode(prepared), grid, terms).T)
+    return np.stack(fitted).astype(np.float32)
 
 
 def candidates(layers: int, heads: int) -> list[AttentionTerm]:
@@ -80,15 +80,15 @@ def fit(shares: NDArray[np.float32], true: ArrayLike, terms: list[AttentionTerm]
     standard = torch.from_numpy((shares - mean) / scale)
     index = torch.tensor([REGIONS.index(tuple(box)) for box in np.asarray(true).tolist()])
     left = torch.arange(len(terms))
-    found = _descend(standard, index, Weights(torch.zeros(len(terms)), torch.zeros(()), torch.zeros(())), 200, 0.05)
+    fitted = _descend(standard, index, Weights(torch.zeros(len(terms)), torch.zeros(()), torch.zeros(())), 200, 0.05)
     while len(left) > keep:
-        strongest = found.values.abs().topk(max(keep, int(len(left) * SHRINK))).indices.sort().values
+        strongest = fitted.values.abs().topk(max(keep, int(len(left) * SHRINK))).indices.sort().values
         left = left[strongest]
-        found = _descend(standard[:, :, left], index, replace(found, values=found.values[strongest]), 80, 0.03)
-    weights = found.values.double().numpy() / scale[left]
+        fitted = _descend(standard[:, :, left], index, replace(fitted, values=fitted.values[strongest]), 80, 0.03)
+    weights = fitted.values.double().numpy() / scale[left]
     chosen = [terms[number]._replace(weight=round(float(w), 4)) for number, w in zip(left, weights, strict=True)]
-    bias = float(found.bias) + sum(term.weight * mean[number] for number, term in zip(left, chosen, strict=True))
-    return AttentionRule(tuple(chosen), round(float(bias), 4), round(float(found.whole), 4))
+    bias = float(fitted.bias) + sum(term.weight * mean[number] for number, term in zip(left, chosen, strict=True))
+    return AttentionRule(tuple(chosen), round(float(bias), 4), round(float(fitted.whole), 4))
 
 
 def _descend(shares: torch.Tensor, true: torch.Tensor, start: Weights, steps: int, rate: float) -> Weights:
@@ -128,8 +128,8 @@ def calibrated(rule: AttentionRule, shares: NDArray[np.float32], true: ArrayLike
 
 def figures(rule: AttentionRule, shares: NDArray[np.float32], true: ArrayLike) -> str:
     """Mean IoU and coverage of a rule as text; shares: (Q, 64, T) of its terms."""
-    found = [rule.decode(each.T).numbers for each in shares]
-    return f"mean IoU {iou(found, true).mean():.3f}, covers all {covers(found, true).mean():.3f}"
+    fitted = [rule.decode(each.T).numbers for each in shares]
+    return f"mean IoU {iou(fitted, true).mean():.3f}, covers all {covers(fitted, true).mean():.3f}"
 
 
 def main() -> None:

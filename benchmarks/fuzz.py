@@ -66,7 +66,9 @@ def main() -> int:
 
 def arguments() -> Any:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", type=int, default=20261126)
     parser.add_argument("--inputs", type=int, default=120_000, help="in all parts, or in the chosen one")
     parser.add_argument("--first", type=int, default=0, help="number of the first input of a part")

@@ -87,7 +87,7 @@ def _options(parsed: argparse.Namespace, arguments: Sequence[str]) -> Options:
         methods=tuple(parsed.methods),
         localizers=tuple(parsed.localizers),
         rounds=parsed.rounds,
-        max_batch=parsed.most_batch,
+        max_batch=parsed.max_batch,
         compiled=parsed.compiled,
     )
 
@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--batches", action="store_true", help="also find the largest batch of every method, and its rates"
     )
-    parser.add_argument("--most-batch", type=_count, default=256, help="largest batch to try (default: 256)")
+    parser.add_argument("--max-batch", type=_count, default=256, help="largest batch to try (default: 256)")
     parser.add_argument(
         "--out", type=Path, default=OUT, help=f"JSON to merge into, a .md is written next to it (default: {OUT})"
     )

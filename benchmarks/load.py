@@ -224,7 +224,9 @@ def failed(result: dict[str, Any]) -> bool:
 
 def main() -> None:
     """Run the benchmark, write and print its report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.load", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--users", type=int, default=50, help="number of concurrent users (default: 50)")
     parser.add_argument("--minutes", type=float, default=10, help="duration (default: 10)")
     parser.add_argument("--pause", type=float, default=5, help="mean seconds between a user's requests (default: 5)")

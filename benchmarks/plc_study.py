@@ -83,7 +83,7 @@ def replies(items: Iterable[Item], model: str, localizer: str) -> dict[str, list
         session = Session(adapter, item.scene.image, item.question.text, MAX_NEW_TOKENS)
         regions = session.localize(region_localizer).regions
         full = adapter.decode(session.baseline.generated.ids)
-        replies_by_run.setdefault("all tokens", []).append(Reply(_right(full, item), 0.0))
+        replies_by_run.setdefault("baseline", []).append(Reply(_right(full, item), 0.0))
         for budget in BUDGETS:
             for variant in VARIANTS:
                 plc = PlcConfig(region_ratio=variant.region_ratio)
@@ -107,7 +107,7 @@ def figures(replies_by_run: dict[str, list[Reply]], scenes: Sequence[int]) -> di
     for name, own in replies_by_run.items():
         exact, kl = (statistics.fmean(values) for values in ([r.right for r in own], [r.kl for r in own]))
         table[name] = {"exact": exact, "interval": wilson(exact, len(own)), "kl": kl}
-        pooling = replies_by_run.get(f"{VARIANTS[0].title} {name.rsplit(' ', 1)[1]}")
+        pooling = replies_by_run.get(f"{VARIANTS[0].title} {name.rpartition(' ')[2]}")
         if pooling:
             more = paired([reply.right for reply in own], [reply.right for reply in pooling], scenes)
             table[name]["beyond_pooling"] = (more.value, more.low, more.high)

@@ -5,6 +5,7 @@ A text keeps the place of a list as `<!-- NAME -->...<!-- end -->`; what stands 
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Callable
@@ -70,11 +71,12 @@ def filled(text: str) -> str:
     """The text with every list anew."""
     tables = lists()
     place = re.compile(rf"(<!-- ({'|'.join(tables)}) -->).*?(<!-- end -->)", re.DOTALL)
-    return place.sub(lambda found: found[1] + tables[found[2]] + found[3], text)
+    return place.sub(lambda mark: mark[1] + tables[mark[2]] + mark[3], text)
 
 
 def main() -> None:
     """Fill every text."""
+    argparse.ArgumentParser(prog="python -m benchmarks.reference", description=__doc__).parse_args()
     for file in TEXTS:
         file.write_text(filled(file.read_text(encoding="utf-8")), encoding="utf-8")
     sys.stdout.write(f"filled {', '.join(map(str, TEXTS))}\n")

@@ -52,15 +52,15 @@ class Candidate:
         """The group it is ranked in: whether it pools, and whether ILP follows."""
         return self.config.parts.compressor == METHODS[POOLING].compressor, self.config.parts.pruner is not None
 
-    def region(self, found: Region) -> Region:
+    def region(self, predicted: Region) -> Region:
         """The predicted region, grown by the margin if its confidence is low."""
-        margin, last = self.margin if (found.confidence or 0) < self.unsure else 0, GRID - 1
+        margin, last = self.margin if (predicted.confidence or 0) < self.unsure else 0, GRID - 1
         return replace(
-            found,
-            x0=max(0, found.x0 - margin),
-            y0=max(0, found.y0 - margin),
-            x1=min(last, found.x1 + margin),
-            y1=min(last, found.y1 + margin),
+            predicted,
+            x0=max(0, predicted.x0 - margin),
+            y0=max(0, predicted.y0 - margin),
+            x1=min(last, predicted.x1 + margin),
+            y1=min(last, predicted.y1 + margin),
         )
 
 
@@ -106,7 +106,7 @@ MAX_KL = 5.0  # nats; larger divergences count as this
 
 @dataclass(frozen=True)
 class Score:
-    """kl: KL(all tokens || candidate) of the first token in nats, at most MAX_KL. exact: whether greedy decoding gives
+    """kl: KL(baseline || candidate) of the first token in nats, at most MAX_KL. exact: whether greedy decoding gives
     exactly the right answer.
     """
 
@@ -125,7 +125,7 @@ class CandidateRunner:
 
     def ask(self, items: Iterable[Item], candidates: Mapping[str, Candidate]) -> Scores:
         """Scores of every candidate at every budget."""
-        found: Scores = {name: {budget: [] for budget in self.budgets} for name in candidates}
+        result: Scores = {name: {budget: [] for budget in self.budgets} for name in candidates}
         for item in tqdm(items, f"{len(candidates)} candidates", mininterval=5):
             session = Session(self.adapter, item.scene.image, item.question.text, max_new_tokens=1)
             (region,) = session.localize(self.localizer).regions
@@ -134,8 +134,8 @@ class CandidateRunner:
                 for budget in self.budgets:
                     task = session.task(replace(candidate.config, budget=Budget(mean_tokens=budget)))
                     run = session.run(task, candidate.region(region), forced=gold)
-                    found[name][budget].append(score(logits_of(run), full, gold))
-        return found
+                    result[name][budget].append(score(logits_of(run), full, gold))
+        return result
 
     def _gold(self, answer: str) -> list[int]:
         """Token ids of an answer and its end."""
@@ -220,9 +220,9 @@ def short_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
     """Markdown: exact answers by budget, the mean KL over all, and by how much both are above the reference's."""
     head = ["settings", *(f"{budget:g} tokens" for budget in BUDGETS), "all three", "difference", "KL", "difference"]
     rows = []
-    for name, found in runs.items():
-        exact, nats = found["all"]["exact"], found["all"]["kl"]
-        shares = [f"{found[column]['exact']['mean']:.1%}" for column in (*(f"{each:g}" for each in BUDGETS), "all")]
+    for name, result in runs.items():
+        exact, nats = result["all"]["exact"], result["all"]["kl"]
+        shares = [f"{result[column]['exact']['mean']:.1%}" for column in (*(f"{each:g}" for each in BUDGETS), "all")]
         gain = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * each for each in exact["more"]))
         rows.append([name, *shares, gain, f"{nats['mean']:.3f}", "{:+.3f} ({:+.3f} to {:+.3f})".format(*nats["more"])])
     return markdown(head, rows)

@@ -1,4 +1,4 @@
-"""Crop the pictures of README and docs/tour.md from the screenshots that the browser tests save.
+"""Crop the images of README and docs/tour.md from the screenshots that the browser tests save.
 
 make test ARGS=tests/browser/test_looks.py
 .venv/bin/python docs/tour.py
@@ -14,15 +14,15 @@ DOCS = Path(__file__).resolve().parent
 SHOTS = DOCS.parent / "build" / "screenshots"
 MAX_WIDTH = 900  # pixels
 TOUR = {  # image: (screenshot, left, top, right, bottom), 0 for its edge
-    "explore": ("answered-desktop-light", 380, 100, 0, 1010),
-    "costs": ("answered-desktop-light", 380, 1090, 0, 1600),
-    "layers": ("two_layers-desktop-dark", 380, 1100, 0, 2150),
-    "places": ("places-desktop-light", 380, 1770, 0, 2420),
-    "methods": ("methods-desktop-light", 380, 100, 0, 0),
-    "budget": ("budget-desktop-dark", 380, 100, 0, 960),
-    "lesson": ("lesson-desktop-light", 380, 100, 0, 860),
-    "files": ("files-desktop-light", 380, 1790, 0, 2480),
-    "phone": ("answered-phone-dark", 0, 0, 0, 1500),
+    "explore": ("answered-desktop-light", 380, 100, 0, 1043),
+    "costs": ("answered-desktop-light", 380, 1106, 0, 1688),
+    "layers": ("two_layers-desktop-dark", 380, 1120, 0, 2896),
+    "places": ("places-desktop-light", 380, 1828, 0, 2690),
+    "methods": ("methods-desktop-light", 380, 100, 0, 708),
+    "budget": ("budget-desktop-dark", 380, 100, 0, 922),
+    "lesson": ("lesson-desktop-light", 380, 100, 0, 819),
+    "files": ("files-desktop-light", 380, 1885, 0, 2499),
+    "phone": ("answered-phone-dark", 0, 0, 0, 1619),
 }
 
 
@@ -33,7 +33,7 @@ def main() -> None:
         with Image.open(SHOTS / f"{shot}.png") as image:
             part = image.convert("RGB").crop((left, top, right or image.width, bottom or image.height))
         part.thumbnail((MAX_WIDTH, 10 * MAX_WIDTH))
-        part.save(DOCS / "tour" / f"{name}.webp", quality=62, method=6)
+        part.save(DOCS / "tour" / f"{name}.webp", quality=58, method=6)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from typing import Any
 
 from benchmarks.full_size.llm import Prefilled
 from benchmarks.full_size.variants import NEW_TOKENS
+from crop_core.engine.localized_regions import Encoded
 from crop_core.engine.out_of_memory import is_out_of_memory
-from crop_core.engine.run import Encoded, Task
+from crop_core.engine.run import Task
 from crop_core.measure.memory import free_memory
 from crop_core.models.generation import Generated
 from crop_core.records.region import Region

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from crop_core.compress.protocol import CompressionInput, Compressor
-from crop_core.engine.run import Encoded, Task
+from crop_core.engine.localized_regions import Encoded
+from crop_core.engine.run import Task
 from crop_core.measure.flops import prefill_flops
 from crop_core.models import PreparedInputs
 from crop_core.models.compressed_inputs import CompressedInputs, compress_inputs

@@ -56,8 +56,8 @@ def _top(profiled: Any, cuda: bool) -> list[dict[str, Any]]:
     operators = [
         each for each in profiled.key_averages() if each.device_type == DeviceType.CPU
     ]  # kernels are their parts
-    found = sorted(operators, key=lambda each: -getattr(each, own))[:TOP]
-    return [{"name": each.key, "calls": each.count, "ms": getattr(each, own) / 1000} for each in found]
+    slowest = sorted(operators, key=lambda each: -getattr(each, own))[:TOP]
+    return [{"name": each.key, "calls": each.count, "ms": getattr(each, own) / 1000} for each in slowest]
 
 
 def _places(work: Prefilled) -> dict[str, int]:

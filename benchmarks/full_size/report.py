@@ -100,17 +100,17 @@ def _localizers() -> str:
 
 
 def _model(model: Row) -> list[str]:
-    found = []
+    content = []
     if "runs" in model:
-        found += [_about(model["facts"]), _circumstances(model["runs"]), _runs(model["runs"]["variants"])]
-        found += [f"Refused, {name}: {why}" for name, why in model["runs"]["refused"].items()]
+        content += [_about(model["facts"]), _circumstances(model["runs"]), _runs(model["runs"]["variants"])]
+        content += [f"Refused, {name}: {why}" for name, why in model["runs"]["refused"].items()]
     if "questions" in model:
-        found += [_circumstances(model["questions"]), _questions(model["questions"]["asked"])]
+        content += [_circumstances(model["questions"]), _questions(model["questions"]["asked"])]
     if "batches" in model:
-        found += [_circumstances(model["batches"]), _batches(model["batches"])]
+        content += [_circumstances(model["batches"]), _batches(model["batches"])]
     if "profile" in model:
-        found += [_circumstances(model["profile"]), _profiles(model["profile"]["variants"])]
-    return found
+        content += [_circumstances(model["profile"]), _profiles(model["profile"]["variants"])]
+    return content
 
 
 def _about(facts: Row) -> str:
@@ -146,9 +146,9 @@ def _runs(variants: Row) -> str:
     return markdown(_HEAD, [cells(name, own) for name, own in variants.items()])
 
 
-def _questions(asked: Row) -> str:
-    rows = [[name, *(f"{own[each]:.2f}" for each in ("median", "min", "max"))] for name, own in asked.items()]
-    return f"Seconds that one question keeps a worker:\n\n{markdown(['asked', 'median', 'least', 'most'], rows)}"
+def _questions(seconds: Row) -> str:
+    rows = [[name, *(f"{own[each]:.2f}" for each in ("median", "min", "max"))] for name, own in seconds.items()]
+    return f"Seconds that one question keeps a worker:\n\n{markdown(['request', 'median', 'min', 'max'], rows)}"
 
 
 def _batches(section: Row) -> str:
@@ -207,12 +207,12 @@ class Results:
 
     def _read(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
+            content = json.loads(self.path.read_text(encoding="utf-8"))
         except json.JSONDecodeError:
-            found = None
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            content = None
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ConfigError(f"{self.path} is no result of this benchmark; move it away or give another --out.")
-        return found
+        return content
 
     def put(self, model: str, **sections: Any) -> None:
         """Replace sections of a model."""

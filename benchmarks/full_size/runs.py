@@ -171,7 +171,7 @@ def seconds_of_questions(adapter: Adapter, image: Image.Image, budget: Budget) -
     A comparison runs baseline and CROP several times: for times, peaks, and the probability of each other's answer.
     """
     engine = CropEngine(adapter, SelfLocalizer(adapter))
-    config = CropConfig("crop", budget, max_new_tokens=variants.NEW_TOKENS)
+    config = CropConfig("crop", budget, max_new_tokens=variants.NEW_TOKENS, repeats=2)
     entries: dict[str, Callable[..., object]] = {"compare": engine.compare, "answer": engine.answer}
     return {name: spread(_seconds(partial(ask, image, QUESTION, config))) for name, ask in entries.items()}
 

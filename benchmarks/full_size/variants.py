@@ -96,12 +96,12 @@ def variants(
     """The baseline first, then each of `methods` with each of `localizers`, for an image of `count` visual tokens.
     Raises ConfigError for a budget above that.
     """
-    found = [Variant(BASELINE, NO_LOCALIZER, CropConfig("none", max_new_tokens=NEW_TOKENS))]
+    result = [Variant(BASELINE, NO_LOCALIZER, CropConfig("none", max_new_tokens=NEW_TOKENS))]
     for method in (each for each in METHODS if each in methods and each != BASELINE):
         config = _config(adapter, count, budget, *METHODS[method])
         names = localizers if config.parts.needs_region else (NO_LOCALIZER,)
-        found += [Variant(method, name, config) for name in names]
-    return found
+        result += [Variant(method, name, config) for name in names]
+    return result
 
 
 def _config(adapter: Adapter, count: int, budget: Budget, method: str, evict: bool) -> CropConfig:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from random import Random
 
 import numpy as np
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from benchmarks.fuzzing.mutations import check_sentence, mutate
-from crop_core.io.images import FORMATS, MAX_PIXELS, MAX_SIDE, ImageError, open_image
+from crop_core.io.decoding import FORMATS, upright_size
+from crop_core.io.images import MAX_PIXELS, MAX_SIDE, ImageError, open_image
 
 MODES = ("RGB", "L", "P", "RGBA", "1", "CMYK", "I;16", "F", "LA")
 SIDES = (0, 1, 7_999, 8_001, 16_384, 16_385, 65_535, 100_000, 2**31 - 1, 2**32 - 1)  # sides that headers declare
@@ -34,12 +37,16 @@ class Images:
             return "refused"
         assert image.mode == "RGB"
         assert image.width * image.height <= MAX_PIXELS and max(image.size) <= MAX_SIDE
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert upright_size(io.BytesIO(content), lambda *_: None) == image.size
         return "read"
 
 
 def _valid_files() -> list[bytes]:
     """Small images in every format and mode that Pillow can write, animations among them."""
     Image.init()
+    register_heif_opener()
     noise = np.random.default_rng(5).integers(0, 256, (18, 24, 3), dtype=np.uint8)
     image = Image.fromarray(noise)
     files = []

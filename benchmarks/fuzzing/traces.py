@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.fuzzing.mutations import check_sentence, mutate
+from ui.export.drawings import comparison_report
 from ui.export.load_runs import open_files
 from ui.page import export_panel
 
@@ -46,7 +47,8 @@ class Traces:
             check_sentence(each)
         if opened.runs and rng.random() < 0.05:
             try:
-                export_panel.figure_file(opened.runs[-1], "row", "SVG", 8, 72, "", 1, True)
+                export_panel.figure_file(opened.runs[-1], "row", "", 1, "SVG", 8, "sans", 7, False, 72, True)
+                comparison_report(opened.runs[-1].result)
                 export_panel.record(opened.runs[-1], True)
             except ValueError as error:
                 check_sentence(error)

@@ -25,7 +25,7 @@ from tests.support.other_device import OTHER, OtherDevice
 NEW_TOKENS = 4  # each answer has many more on a GPU
 CPU = torch.device("cpu")
 FINDERS = ("free", "grid", "written", "self")
-TINY = ["--tiny", "--device", "cpu", "--budget", "30%", "--localizers", *FINDERS, "--most-batch", "3"]
+TINY = ["--tiny", "--device", "cpu", "--budget", "30%", "--localizers", *FINDERS, "--max-batch", "3"]
 LLAMA = {"7b": (4096, 11008, 32), "13b": (5120, 13824, 40)}  # width, width of the MLP, layers
 PUBLISHED = {"qwen2.5-vl-7b": 8_292_166_656, LOCATOR: 2_208_985_600}  # of the checkpoints' safetensors
 TOKENS = {"llava-1.5": 576, "llava-next": 576 + 48 * 48 + 48, "qwen2.5-vl": 48 * 48, "qwen2-vl": 24 * 24}
@@ -52,8 +52,8 @@ def llava_parameters(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_full_size_is_the_published_size(name):
     adapter = build(name, torch.device("meta"), torch.bfloat16)
-    found = sum(weight.numel() for weight in adapter.model.parameters())
-    assert found == (PUBLISHED[name] if name in PUBLISHED else llava_parameters(name))
+    result = sum(weight.numel() for weight in adapter.model.parameters())
+    assert result == (PUBLISHED[name] if name in PUBLISHED else llava_parameters(name))
     assert {weight.dtype for weight in adapter.model.parameters()} == {torch.bfloat16}
     assert {weight.device.type for weight in adapter.model.parameters()} == {"meta"}
     assert adapter.layout(sample_image(name).size).count == TOKENS[name.rsplit("-", 1)[0]]
@@ -159,8 +159,8 @@ def test_no_host_reads_inside_the_pruned_prefill(out):
 
 
 def test_a_comparison_keeps_a_worker_longer_than_an_answer(out):
-    asked = out[1]["models"]["llava-next-7b"]["questions"]["asked"]
-    assert asked["compare"]["min"] > asked["answer"]["median"] > 0
+    question_times = out[1]["models"]["llava-next-7b"]["questions"]["asked"]
+    assert question_times["compare"]["min"] > question_times["answer"]["median"] > 0
 
 
 def test_batches_of_every_method_up_to_what_may_be_tried(out):
@@ -192,9 +192,9 @@ def test_copies_of_a_prompt_are_answered_as_the_engine_answers_one(name, method)
     task, region = Task(adapter, image, QUESTION, chosen[method].config), Region(2, 2, 5, 5, *image.size)
     run = task.crop(region)
     for copies in (1, 2):
-        found = Prefilled.of(task, task.encode(), region, copies).generate(NEW_TOKENS)
-        assert found.ids == [each for each in run.generated.ids for _ in range(copies)]
-        assert found.kv_bytes == copies * run.generated.kv_bytes
+        result = Prefilled.of(task, task.encode(), region, copies).generate(NEW_TOKENS)
+        assert result.ids == [each for each in run.generated.ids for _ in range(copies)]
+        assert result.kv_bytes == copies * run.generated.kv_bytes
     assert (
         not torch.equal(run.generated.logits, task.crop(Region(0, 6, 7, 7, *image.size)).generated.logits)
         or method == "none"
@@ -228,10 +228,10 @@ def test_the_largest_batch_is_found_within_a_step(limit):
         tried.append(copies)
         return copies <= limit
 
-    found = largest(fits, 256)
+    result = largest(fits, 256)
     wanted = min(limit, 256)
-    assert wanted - max(1, wanted * STEP) < found <= wanted
-    assert found == wanted or wanted > 1 / STEP
+    assert wanted - max(1, wanted * STEP) < result <= wanted
+    assert result == wanted or wanted > 1 / STEP
     assert max(tried) <= 256 and len(tried) == len(set(tried)) <= 14
 
 
@@ -266,8 +266,8 @@ def test_a_run_that_is_broken_off_keeps_the_rounds_before(tmp_path, monkeypatch)
     monkeypatch.setattr(Bench, "repeat", broken)
     with pytest.raises(KeyboardInterrupt):
         command.main([*ONE, "fastv", "--rounds", "5", "--out", str(path)])
-    found = json.loads(path.read_text())["models"]["llava-1.5-7b"]["runs"]["variants"]
-    assert {name: own["rounds"] for name, own in found.items()} == {"none": 2, "fastv": 2}
+    result = json.loads(path.read_text())["models"]["llava-1.5-7b"]["runs"]["variants"]
+    assert {name: own["rounds"] for name, own in result.items()} == {"none": 2, "fastv": 2}
     assert not list(path.parent.glob("*.part"))
 
 
@@ -296,12 +296,12 @@ def test_a_section_that_fails_does_not_end_the_others(tmp_path, monkeypatch, cap
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [(["--budget", "much"], "The budget 'much' is neither"), (["--device", "abacus"], "The device 'abacus' cannot")],
 )
-def test_bad_input_is_one_sentence(arguments, told, tmp_path, capsys):
+def test_bad_input_is_one_sentence(arguments, message, tmp_path, capsys):
     assert command.main([*TINY, *arguments, "--out", str(tmp_path / "gpu.json")]) == 2
-    assert capsys.readouterr().err.startswith(told)
+    assert capsys.readouterr().err.startswith(message)
 
 
 def test_other_files_are_not_overwritten(tmp_path, capsys):
@@ -324,10 +324,10 @@ def test_ratios_by_hand():
         "ilp", ttft_s=0.4, total_s=1.0, prefill_s=0.194, scoring_s=0.006,
         peak_bytes=31, prefill_flops=160, localizer_flops=50, flops=250,
     )  # fmt: skip
-    found = ratios(own, base)
-    assert (found["ttft_ratio"], found["memory_ratio"], found["flops_ratio"]) == (0.4, 0.31, 0.3)
-    assert found["prefill_over_flops"] == pytest.approx(0.2425 / 0.2)
-    assert found["scoring_share"] == pytest.approx(0.03)
+    result = ratios(own, base)
+    assert (result["ttft_ratio"], result["memory_ratio"], result["flops_ratio"]) == (0.4, 0.31, 0.3)
+    assert result["prefill_over_flops"] == pytest.approx(0.2425 / 0.2)
+    assert result["scoring_share"] == pytest.approx(0.03)
     rates = [{"prefill_s": seconds, "prefill_flops": flops} for seconds, flops in ((0.5, 20), (2.0, 100))]
     assert over_flops(*rates) == 1.25
 
@@ -341,6 +341,6 @@ def test_rounds_are_summed_up_by_their_medians():
 
 def test_the_document_has_the_figures_that_were_measured():
     root = ROOT
-    found = json.loads((root / "benchmarks" / "results" / "gpu.json").read_text())
-    assert overview(found) in (root / "docs" / "full-size.md").read_text()
-    assert (root / "benchmarks" / "results" / "gpu.md").read_text() == report(found)
+    result = json.loads((root / "benchmarks" / "results" / "gpu.json").read_text())
+    assert overview(result) in (root / "docs" / "full-size.md").read_text()
+    assert (root / "benchmarks" / "results" / "gpu.md").read_text() == report(result)

@@ -71,10 +71,16 @@ def test_the_report_adds_up() -> None:
     for kind, result, seconds in (("ask", "answered", 1), ("compare", "answered", 3), ("ask", "refused", 0.1)):
         record.add(kind, result, seconds)
     options = SimpleNamespace(users=2, minutes=1.0, pause=5.0)
-    told = load.report(record, [100_000_000] * 50, 60, options)
-    assert (told["requests"], told["answered"], told["refused"], told["mixed_up"], told["lost"]) == (3, 2, 1, 0, 0)
-    assert told["seconds"]["answered"] == {"count": 2, "p50": 1, "p95": 3, "worst": 3}
-    assert told["answered_per_s"] == round(2 / 60, 3) and not load.failed(told)
+    figures = load.report(record, [100_000_000] * 50, 60, options)
+    assert (figures["requests"], figures["answered"], figures["refused"], figures["mixed_up"], figures["lost"]) == (
+        3,
+        2,
+        1,
+        0,
+        0,
+    )
+    assert figures["seconds"]["answered"] == {"count": 2, "p50": 1, "p95": 3, "worst": 3}
+    assert figures["answered_per_s"] == round(2 / 60, 3) and not load.failed(figures)
 
 
 def test_the_page_says_what_was_measured() -> None:

@@ -20,11 +20,11 @@ RIGHT, WRONG = Reply(True, 0.25), Reply(False, 0.75)
 def test_figures_by_hand():
     """One more of four than the other, in one of two scenes: of two scenes that are drawn both may have it, or none."""
     ours, other = [RIGHT, RIGHT, RIGHT, WRONG], [RIGHT, WRONG, RIGHT, WRONG]
-    found = {"all tokens": ours, "pooling PLC 64": other, "learned PLC 64": ours}
-    runs = plc_study.figures(found, [7, 7, 9, 9])
+    replies = {"baseline": ours, "pooling PLC 64": other, "learned PLC 64": ours}
+    runs = plc_study.figures(replies, [7, 7, 9, 9])
     assert runs["learned PLC 64"]["exact"] == 0.75 and runs["learned PLC 64"]["kl"] == pytest.approx(0.375)
     assert runs["learned PLC 64"]["beyond_pooling"] == (0.25, 0, 0.5)
-    assert "beyond_pooling" not in runs["all tokens"]
+    assert "beyond_pooling" not in runs["baseline"]
 
 
 def test_a_row_a_variant():

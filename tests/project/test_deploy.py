@@ -2,57 +2,72 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
-import itertools
 import re
-import subprocess
+import shlex
 import sys
+from typing import get_args
 
 import pytest
-import yaml
+from pydantic import SecretStr
 
+from crop_core.cli import space as space_command
+from crop_core.space.check import problems
+from crop_core.space.files import files_of
+from crop_core.space.front_matter import read_front_matter
+from crop_core.space.spacefile import SpaceDescription, read_spacefile
 from tests.support import ROOT
-from ui.server.settings import explained
+from ui.server.manual import variable_mistakes
+from ui.server.settings import Settings, explained, variable
 
 README, USAGE, HOSTING = (
     (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/usage.md", "docs/hosting.md")
 )
-SPACES_COLORS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
-SPACES_KEYS = {
-    "title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file", "pinned", "license",
-    "suggested_hardware", "short_description", "tags", "header", "startup_duration_timeout",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def front() -> dict[str, object]:
-    found = re.match(r"---\n(.*?)\n---\n", README, re.DOTALL)
-    assert found, "the README starts with the YAML block that Spaces reads"
-    return yaml.safe_load(found[1])
+    return read_front_matter(ROOT)
 
 
 @pytest.fixture(scope="module")
-def micro() -> dict[str, object]:
-    manifest = yaml.safe_load((ROOT / "Spacefile").read_text(encoding="utf-8"))
-    assert manifest["v"] == 0
-    (only,) = manifest["micros"]
-    return only
+def space() -> SpaceDescription:
+    return read_spacefile(ROOT)
 
 
 def versions(file: str) -> dict[str, str]:
     """Package -> the rest of its line, of a requirements file."""
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     names = [re.match(r"([A-Za-z0-9_.-]+)(.*)", line) for line in lines if line and not line.startswith(("#", "-"))]
-    return {found[1].lower(): found[2] for found in names if found}
+    return {match[1].lower(): match[2] for match in names if match}
 
 
-def test_front_matter_is_what_spaces_accepts(front: dict[str, object]) -> None:
-    assert set(front) <= SPACES_KEYS
-    assert front["sdk"] == "gradio"
-    assert {front["colorFrom"], front["colorTo"]} <= SPACES_COLORS
-    assert len(str(front["short_description"])) <= 60
-    assert (ROOT / str(front["app_file"])).is_file()
+def test_nothing_stands_between_this_repository_and_a_space(space: SpaceDescription) -> None:
+    assert problems(ROOT, space, variable_mistakes) == []
+
+
+def test_the_front_matter_suggests_the_gpu_that_spacefile_asks_for(
+    front: dict[str, object], space: SpaceDescription
+) -> None:
+    assert front["suggested_hardware"] == space.hardware == "zero-a10g"
     assert front["license"] == "apache-2.0"
+
+
+def test_secrets_of_spacefile_are_those_of_the_settings_and_no_variable_is_one(space: SpaceDescription) -> None:
+    secret = {
+        variable(name) for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)
+    }
+    assert secret == {name for name in space.secrets if name.startswith("CROP_")}
+    assert {name for name in space.secrets if not name.startswith("CROP_")} == {"HF_TOKEN"}
+    assert space.variables and set(space.variables) <= set(explained()) - secret
+
+
+def test_what_a_space_installs_is_what_the_container_copies(space: SpaceDescription) -> None:
+    """Beside its description; constraints.txt is for the torch that is tested, which a Space chooses itself."""
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    sent = {line[1:] for line in ignored if line.startswith("!")} - {"constraints.txt"}
+    assert {name.split("/")[0] for name in files_of(ROOT, space.files)} == sent | {"README.md", "Spacefile"}
 
 
 def test_spaces_installs_the_gradio_that_was_tested(front: dict[str, object]) -> None:
@@ -63,17 +78,6 @@ def test_python_versions_agree(front: dict[str, object]) -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert 'requires-python = ">=3.10,<3.13"' in project
     assert str(front["python_version"]) in {"3.10", "3.11", "3.12"}
-
-
-def test_the_micro_runs_the_same_file(front: dict[str, object], micro: dict[str, object]) -> None:
-    assert {"name", "src", "engine", "primary", "run"} <= set(micro)
-    assert str(front["app_file"]) in str(micro["run"])
-    assert (ROOT / str(micro["src"]) / str(front["app_file"])).is_file()
-
-
-def test_the_micro_presets_every_setting(micro: dict[str, dict[str, list[dict[str, str]]]]) -> None:
-    presets = {each["name"]: (each["default"], each["description"]) for each in micro["presets"]["env"]}
-    assert presets == explained()
 
 
 def test_the_documentation_explains_every_setting() -> None:
@@ -89,26 +93,28 @@ PACKAGES = {
     "cv2": "opencv-python-headless",
     "PIL": "pillow",
     "prometheus_client": "prometheus-client",
+    "pillow_heif": "pillow-heif",
     "pydantic_settings": "pydantic-settings",
     "huggingface_hub": "huggingface-hub",
     "lmms_eval": "lmms-eval",
     "typing_extensions": "typing-extensions",
+    "yaml": "pyyaml",
 }
 
 
 def imported(everywhere: bool = True) -> set[str]:
     """Packages that the app's own files import, or that merely importing these files imports."""
-    found: set[str] = set()
+    result: set[str] = set()
     for path in [ROOT / "app.py", *(ROOT / "crop_core").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]:
         if path == PLUG_IN and not everywhere:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree) if everywhere else tree.body:
             if isinstance(node, ast.Import):
-                found |= {alias.name.split(".")[0] for alias in node.names}
+                result |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.split(".")[0])
-    return {PACKAGES.get(name, name) for name in found}
+                result.add(node.module.split(".")[0])
+    return {PACKAGES.get(name, name) for name in result}
 
 
 def extras() -> dict[str, str]:
@@ -152,21 +158,14 @@ def test_every_file_that_is_no_python_is_installed_with_its_package() -> None:
     assert any(path.suffix == ".html" for path in others) and others <= installed
 
 
-def test_the_five_lines_that_make_a_space_are_commands_that_there_are() -> None:
-    found = re.search(r"## A Space on Hugging Face\n.*?```sh\n(.*?)```", HOSTING, re.DOTALL)
-    assert found
-    lines = found[1].splitlines()
-    assert len(lines) == 5
-    for line in lines:
-        words = line.split("#")[0].partition(".venv/bin/hf ")[2].split()
-        command = list(itertools.takewhile(lambda word: word.islower() and "/" not in word and word[0] != "-", words))
-        shown = subprocess.run(
-            [sys.executable, "-m", "huggingface_hub.cli.hf", *command, "--help"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert shown.returncode == 0, shown.stderr
-        assert f"hf {' '.join(command)} [OPTIONS]" in shown.stdout
-        assert [word for word in words if word.startswith("--") and word not in shown.stdout] == []
-        assert [word for word in words if word.startswith("zero-") and word not in shown.stdout] == []
+def test_the_lines_that_make_a_space_are_commands_that_there_are(space: SpaceDescription) -> None:
+    result = re.search(r"## A Space on Hugging Face\n.*?```sh\n(.*?)```", HOSTING, re.DOTALL)
+    assert result
+    lines = [shlex.split(line, comments=True) for line in result[1].splitlines()]
+    parser = argparse.ArgumentParser()
+    space_command.add_command(parser.add_subparsers(required=True))
+    ours = [words[words.index("space") :] for words in lines if "space" in words]
+    assert [words[1] for words in ours] == ["check", "push", "push"]
+    for words in ours:
+        parser.parse_args(words)
+    assert ["make", "setup"] in lines and [".venv/bin/hf", "auth", "login"] in lines

@@ -1,7 +1,8 @@
-"""A new method, localizer, family, dataset, metric, figure or tab is one file and one row, and shows wherever it must.
+"""A new method, localizer, family, dataset, metric or figure is one file and one row, a tab or command one file, and
+shows wherever it must.
 
-The README promises so. Each test adds a dummy in exactly those places: a file in a folder that its package reads too,
-and a row of its table.
+CONTRIBUTING.md promises so. Each test adds a dummy in exactly those places: a file in a folder that its package reads
+too, and a row of its table.
 """
 
 from __future__ import annotations
@@ -204,7 +205,7 @@ def test_a_family(new_file, monkeypatch, capsys, tmp_path):
     assert "| Dummy VL " in reference.family_list()
 
 
-def test_a_dataset(new_file, monkeypatch, tmp_path):
+def test_a_dataset(new_file, monkeypatch, tmp_path, capsys):
     sample_image().save(tmp_path / "scene.png")
     source = (
         "from crop_core.evaluate.datasets.protocol import Example\n\n\ndef load(copy):\n"
@@ -216,14 +217,16 @@ def test_a_dataset(new_file, monkeypatch, tmp_path):
     assert (read.name, len(read.examples), read.metric.name) == ("dummy", 1, "contains")
     with pytest.raises(DatasetError, match=r"choose one of .*dummy\."):
         dataset("moon")
+    assert "viscot, dummy (default: world)" in printed(capsys, "bench", "--help")
 
 
-def test_a_metric(new_file, monkeypatch):
+def test_a_metric(new_file, monkeypatch, capsys):
     source = "from crop_core.evaluate.metrics.text_match import Exact\n\nclass Dummy(Exact):\n    name = 'dummy'\n"
     monkeypatch.setitem(METRICS, "dummy", new_file("crop_core.evaluate.metrics", source).Dummy())
     assert dataset("world", limit=10, metric="dummy").metric.name == "dummy"
     with pytest.raises(DatasetError, match=r"choose one of .*dummy\."):
         dataset("world", limit=10, metric="bleu")
+    assert "gqa, dummy (default: the dataset's metric)" in printed(capsys, "bench", "--help")
 
 
 def test_every_dataset_and_metric_is_in_the_docs():
@@ -238,7 +241,7 @@ def test_a_figure(new_file, monkeypatch):
         publish_part()
     choices = [each for block in app.blocks.values() for each in getattr(block, "choices", None) or []]
     assert ("Dummy figure", "dummy") in choices
-    assert figure([sample_image()], comparison(), FigureOptions("dummy")).facts["picture"] == "dummy"
+    assert figure([sample_image()], comparison(), FigureOptions("dummy")).facts["figure"] == "dummy"
 
 
 def test_a_command(new_file, capsys):

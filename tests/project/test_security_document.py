@@ -19,13 +19,13 @@ TESTS = ROOT / "tests"
 
 def named() -> set[tuple[Path, str]]:
     """(file, test) of every test that the document names, wherever it lies; test "" where it names a file alone."""
-    found, file = set(), TESTS
+    result, file = set(), TESTS
     for browser, name, test in re.findall(r"(browser )?`(test_\w+\.py)?(?:::(test_\w+))?`", DOCUMENT):
         if name:
             file = next(each for each in TESTS.rglob(name) if ("browser" in each.parts) == bool(browser))
         if name or test:
-            found.add((file, test))
-    return found
+            result.add((file, test))
+    return result
 
 
 def test_every_test_that_is_named_is_there() -> None:
@@ -42,12 +42,12 @@ def test_every_file_that_is_named_is_there() -> None:
 
 
 def test_the_recorded_fuzz_run_is_large_enough_and_found_nothing() -> None:
-    told = json.loads((ROOT / "benchmarks" / "results" / "fuzz.json").read_text(encoding="utf-8"))
-    assert told["inputs"] >= 100_000 and told["findings"] == 0
-    assert told["inputs"] == sum(each["inputs"] for each in told["parts"].values())
-    assert set(told["parts"]) == {"images", "traces", "texts", "surface"}
+    report = json.loads((ROOT / "benchmarks" / "results" / "fuzz.json").read_text(encoding="utf-8"))
+    assert report["inputs"] >= 100_000 and report["findings"] == 0
+    assert report["inputs"] == sum(each["inputs"] for each in report["parts"].values())
+    assert set(report["parts"]) == {"images", "traces", "texts", "surface"}
     for part in ("images", "traces", "texts"):
-        assert min(told["parts"][part]["read"], told["parts"][part]["refused"]) > 1000  # both ends are reached
+        assert min(report["parts"][part]["read"], report["parts"][part]["refused"]) > 1000  # both ends are reached
 
 
 @pytest.mark.parametrize("part", ["images", "texts"])
@@ -55,17 +55,17 @@ def test_a_small_fuzz_run_finds_nothing(part: str, tmp_path: Path) -> None:
     out = tmp_path / "fuzz.json"
     command = ["-m", "benchmarks.fuzz", "--part", part, "--inputs", "300", "--seed", "1", "--results", str(out)]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    told = json.loads(out.read_text(encoding="utf-8"))
-    assert (done.returncode, told["findings"], told["inputs"]) == (0, 0, 300), done.stdout
-    assert told["parts"][part]["read"] and told["parts"][part]["refused"]
+    report = json.loads(out.read_text(encoding="utf-8"))
+    assert (done.returncode, report["findings"], report["inputs"]) == (0, 0, 300), done.stdout
+    assert report["parts"][part]["read"] and report["parts"][part]["refused"]
 
 
-def audit(folder: Path, told: str, status: int) -> tuple[str, int]:
-    """(what is said, exit status) of `make audit` where pip-audit says `told` and ends with `status`."""
-    told_by = folder / "bin" / "pip-audit"
-    told_by.parent.mkdir()
-    told_by.write_text(f"#!/bin/sh\ncat <<'END'\n{told}\nEND\nexit {status}\n", encoding="utf-8")
-    told_by.chmod(0o755)
+def audit(folder: Path, report: str, status: int) -> tuple[str, int]:
+    """(what is said, exit status) of `make audit` where pip-audit says `report` and ends with `status`."""
+    reported_by = folder / "bin" / "pip-audit"
+    reported_by.parent.mkdir()
+    reported_by.write_text(f"#!/bin/sh\ncat <<'END'\n{report}\nEND\nexit {status}\n", encoding="utf-8")
+    reported_by.chmod(0o755)
     for stamp in ("bin/python", ".app-installed", ".dev-installed"):
         (folder / stamp).touch()
     done = subprocess.run(["make", "-s", "audit", f"VENV={folder}"], cwd=ROOT, capture_output=True, text=True)
@@ -75,17 +75,17 @@ def audit(folder: Path, told: str, status: int) -> tuple[str, int]:
 SKIPPED = "No known vulnerabilities found\nnumpy  Dependency not found on PyPI and could not be audited: numpy (2.4.1)"
 
 
-@pytest.mark.parametrize(("told", "status"), [("", 1), ("HTTPError: 403", 1), ("[]", 0), (SKIPPED, 0)])
-def test_an_audit_without_an_index_is_one_sentence(told: str, status: int, tmp_path: Path) -> None:
-    said, ended = audit(tmp_path, told, status)
-    assert said.startswith("The packages were not audited: ") and "\n" not in said
+@pytest.mark.parametrize(("report", "status"), [("", 1), ("HTTPError: 403", 1), ("[]", 0), (SKIPPED, 0)])
+def test_an_audit_without_an_index_is_one_sentence(report: str, status: int, tmp_path: Path) -> None:
+    message, ended = audit(tmp_path, report, status)
+    assert message.startswith("The packages were not audited: ") and "\n" not in message
     assert ended == 0, "no network is no fault of the packages"
 
 
 def test_an_audit_tells_every_hole(tmp_path: Path) -> None:
     hole = "Found 1 known vulnerability in 1 package\nName Version ID         Fix Versions\na    1.0     CVE-2026-1 1.1"
-    said, ended = audit(tmp_path, hole, 1)
-    assert said == hole and ended != 0
+    message, ended = audit(tmp_path, hole, 1)
+    assert message == hole and ended != 0
 
 
 def test_an_audit_that_finds_nothing_says_so(tmp_path: Path) -> None:

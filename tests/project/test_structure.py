@@ -20,4 +20,4 @@ def test_no_file_imports_a_test_file() -> None:
     files = sorted((ROOT / "tests").rglob("*.py"))
     forbidden = {file.stem for file in files if file.stem.startswith("test_")} | {"conftest"}
     assert len(forbidden) > 90
-    assert {str(file): found for file in files if (found := imported(file) & forbidden)} == {}
+    assert {str(file): result for file in files if (result := imported(file) & forbidden)} == {}

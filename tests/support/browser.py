@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
 from PIL import Image
@@ -62,16 +63,21 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextmanager
 def running(
-    models: dict[str, str], folder: Path, command: Sequence[str] = (sys.executable, "app.py"), cwd: Path = ROOT
+    models: dict[str, str],
+    folder: Path,
+    command: Sequence[str] = (sys.executable, "app.py"),
+    cwd: Path = ROOT,
+    host: str = "127.0.0.1",
 ) -> Iterator[str]:
-    """Address of an app of its own, started with this environment; its log goes to `folder`."""
+    """Address of an app of its own, started with this environment; its log goes to `folder`. host: where it answers."""
     port, log = free_port(), folder / "log.txt"
-    environment = {**os.environ, **models, "CROP_PORT": str(port), "GRADIO_TEMP_DIR": str(folder)}
+    own = {name: value for name, value in os.environ.items() if name != "CROP_CHROMIUM"}  # which is no setting
+    environment = {**own, "GRADIO_TEMP_DIR": str(folder), **models, "CROP_PORT": str(port)}
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=out, stderr=out)
     try:
-        wait_for(f"http://127.0.0.1:{port}/", process, log)
-        yield f"http://127.0.0.1:{port}/"
+        wait_for(f"http://{host}:{port}/", process, log)
+        yield f"http://{host}:{port}/"
     finally:
         process.terminate()
         process.wait(timeout=20)
@@ -83,16 +89,27 @@ def failures(log: str) -> list[str]:
     return [trace for trace in log.split("Traceback")[1:] if "InvalidPathError" not in trace]
 
 
+LEFT = "AbortError: BodyStreamBuffer was aborted"  # such as a measurement that was still under way
+
+
+WATCHES: WeakKeyDictionary[Page, Watch] = WeakKeyDictionary()
+
+
 @dataclass
 class Watch:
-    """What a page asked for and complained about."""
+    """What a page asked for and complained about; `open` is what is still under way."""
 
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    open: set[Request] = field(default_factory=set)
+    latest: float = 0
 
     def attach(self, page: Page) -> None:
         """Listens from now on."""
+        WATCHES[page] = self
         page.on("request", self.request)
+        for end in ("requestfinished", "requestfailed"):
+            page.on(end, self.ended)
         page.on("console", self.console)
         page.on("pageerror", self.error)
 
@@ -100,10 +117,24 @@ class Watch:
         """Remembers what goes over a network, which blob: and data: do not."""
         if request.url.startswith(("http", "ws")):
             self.requests.append(request.url)
+            self.latest = time.monotonic()
+            if "/heartbeat/" not in request.url:  # which lasts as long as the page
+                self.open.add(request)
+
+    def ended(self, request: Request) -> None:
+        """Forgets a request that is no longer under way."""
+        self.open.discard(request)
+
+    def wait(self, page: Page, still: float = 0.8) -> None:
+        """Until nothing has been under way for some seconds; a page makes a figure anew once its layer stands still."""
+        end = time.monotonic() + PATIENCE / 1000
+        while self.open or time.monotonic() < self.latest + still:
+            assert time.monotonic() < end, [request.url for request in self.open]
+            page.wait_for_timeout(100)
 
     def console(self, message: ConsoleMessage) -> None:
-        """Remembers errors."""
-        if message.type == "error":
+        """Remembers errors, but that Gradio's own client was reading a stream when its page was left."""
+        if message.type == "error" and not message.text.startswith(LEFT):
             self.complaints.append(f"{message.text} {message.location}")
 
     def error(self, error: Error) -> None:
@@ -114,8 +145,8 @@ class Watch:
         """Nothing went wrong, and no request left this machine; what did is told once."""
         outside = [url for url in self.requests if "//127.0.0.1:" not in url]
         complaints, self.complaints, self.requests = self.complaints, [], []
-        assert complaints == []
-        assert outside == []
+        assert complaints == [], complaints
+        assert outside == [], outside
 
 
 @contextmanager
@@ -159,6 +190,7 @@ def settled(page: Page) -> None:
     result(page)
     for figure in ("#times", "#alive"):
         expect(page.locator(f"{figure} .main-svg").first).to_be_visible()
+    WATCHES[page].wait(page)
 
 
 def saved(page: Page, button: str) -> bytes:

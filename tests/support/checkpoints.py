@@ -84,6 +84,7 @@ def model(side: int, layers: int = 4, feature_layer: Any = -2, strategy: str = "
     for weight in built.parameters():
         if weight.dim() >= 2:
             torch.nn.init.normal_(weight, std=0.25)
+    built.generation_config.max_new_tokens = 32  # they seldom write an end token
     return built
 
 

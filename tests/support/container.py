@@ -37,14 +37,14 @@ def read(text: str) -> list[Step]:
 
 def stages(steps: list[Step]) -> dict[str, list[Step]]:
     """Name -> steps of every stage; those before the first FROM are left out."""
-    found: dict[str, list[Step]] = {}
+    result: dict[str, list[Step]] = {}
     name = ""
     for step in steps:
         if step.name == "FROM":
             name = step.text.split(" AS ")[1]
         if name:
-            found.setdefault(name, []).append(step)
-    return found
+            result.setdefault(name, []).append(step)
+    return result
 
 
 def environment(steps: list[Step]) -> dict[str, str]:

@@ -39,7 +39,7 @@ class RandomPruner:
         ]
 
 
-def told(inside):
+def visual_of(inside):
     return VisualTokens.of_one_image(torch.as_tensor(inside))
 
 
@@ -53,7 +53,7 @@ def stack_of(model):
 
 
 def ilp(visual, cuts=((1, 9), (3, 2)), every=5):
-    return IlpPruner(tuple(cuts), [told(torch.arange(int(row.sum())) % every == 0) for row in visual])
+    return IlpPruner(tuple(cuts), [visual_of(torch.arange(int(row.sum())) % every == 0) for row in visual])
 
 
 def hidden_by(pruning, visual):

@@ -11,9 +11,25 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from crop_core.records.check import (
+    PASSED,
+    AnswerRow,
+    CheckReport,
+    CostRow,
+    Proof,
+    RegionRow,
+    Repetition,
+    SceneResult,
+    Share,
+    Spread,
+)
+from crop_core.records.cost import Cost
+from crop_core.records.explanation import ExplainedItem, Explanation, ExplanationMap, Localization
+from crop_core.records.methods import method_of
 from crop_core.records.region import Region
 from crop_core.records.request import EngineRequest, Kind
-from crop_core.records.results import Answer, Comparison, Cost, RunError, RunResult, RunSpec, StreamEvent, TokenProb
+from crop_core.records.results import Answer, Comparison, RunError, RunResult, RunSpec, StreamEvent, TokenProb
+from crop_core.records.timing import NOT_MEASURED, Measured, Peak, RunTime
 from crop_core.records.trace import PruneStep, TokenTrace
 
 SIDE, LAYERS = 24, 12
@@ -70,6 +86,36 @@ def trace(region: Region, plc: bool = True, keep: tuple[int, ...] = (150, 100)) 
     return TokenTrace((region.width, region.height), placed, visible, region, inside, group, ring, LAYERS, steps)
 
 
+def explanation() -> Explanation:
+    """Two lines that were read, one of them chosen, and a map of 8x8 cells."""
+    items = [
+        ExplainedItem(((90.0, 60.0), (180.0, 66.0), (178.0, 96.0), (88.0, 90.0)), "EXIT", 0.97, True, "on red"),
+        ExplainedItem.of_box((220, 240, 300, 262), "TAXI", 0.88, chosen=False),
+    ]
+    cells = np.zeros((8, 8))
+    cells[1:4, 2:5] = 0.8
+    return Explanation("text", "2 lines of text read, 1 of them chosen.", items, [ExplanationMap("Probability", cells)])
+
+
+def padded_trace(
+    size: tuple[int, int] = (336, 224), region: Region | None = None, keep: tuple[int, ...] = ()
+) -> TokenTrace:
+    """576 tokens over the square around an image that is wider than high; those beside it are padding, in ring 2."""
+    width, height = size
+    own = trace(region or Region(2, 1, 4, 3, width, width, "predicted", 0.83), keep=keep)
+    top = (width - height) / 2
+    placed = own.boxes - (0, top, 0, top)
+    shown = Region(*own.region.grid, width, height, own.region.source, own.region.confidence)
+    return replace(
+        own,
+        image_size=size,
+        boxes=placed,
+        visible=(0.0, 0.0, float(width), float(height)),
+        region=shown,
+        in_region=shown.mask(placed),
+    )
+
+
 def cost(crop: bool = False, scale: float = 1.0) -> Cost:
     """Times, bytes and work as they were seen on two cores; `scale` stretches the times."""
     parts = (0.021, 0.031, 0.0009, 0.0024, 0.034, 0.012) if crop else (0, 0.030, 0, 0, 0.101, 0.016)
@@ -96,6 +142,22 @@ def cost(crop: bool = False, scale: float = 1.0) -> Cost:
         3_400_000_000 if crop else 8_900_000_000,
         610_000_000 if crop else 0,
     )
+
+
+def run_time(crop: bool = False, scale: float = 1.0) -> RunTime:
+    """The times of `cost` as those of a measured run."""
+    whole = vars(cost(crop, scale))
+    return RunTime(**{name: whole[name] for name in RunTime.__dataclass_fields__})
+
+
+def measured(
+    baseline: Sequence[float] = (1, 1.02, 0.98, 1.01, 0.99),
+    crop: Sequence[float] = (1, 1.02, 0.98, 1.01, 0.99),
+    peaks: tuple[int, ...] = (17_800_000, 9_100_000),
+) -> Measured:
+    """What is measured of runs whose times are those of `cost`, each scaled."""
+    times = [run_time(False, scale) for scale in baseline], [run_time(True, scale) for scale in crop]
+    return Measured(*times, 5, tuple(Peak(size, "largest tensors alive") for size in peaks))
 
 
 def answer(text: str, how: TokenTrace, crop: bool, own: float, other: float, scale: float = 1.0) -> Answer:
@@ -135,17 +197,33 @@ def comparison(
         "kl_first": 0.61 if changed else 0.0042,
         "method": "crop",
         "budget": "mean 192 of 576 tokens",
+        **fields,
     }
-    return Comparison(**{**values, **fields})
+    if not method_of(values["method"]).needs_region:
+        values["crop"] = without_localizer(values["crop"])
+    return Comparison(**values)
 
 
-def told(name: str = "CROP", method: str = "crop", region: Region | None = None, **fields: Any) -> RunResult:
+def without_peaks(result: Comparison) -> Comparison:
+    """The comparison before its memory is measured."""
+    runs = {}
+    for name, run in (("baseline", result.baseline), ("crop", result.crop)):
+        runs[name] = replace(run, cost=replace(run.cost, peak_bytes=0, peak_method=NOT_MEASURED))
+    return replace(result, **runs)
+
+
+def without_localizer(run: Answer) -> Answer:
+    """The run with no localizer in its cost."""
+    return replace(run, cost=replace(run.cost, localizer_s=0.0, localizer_flops=0, localizer_weights_bytes=0))
+
+
+def run_result(name: str = "CROP", method: str = "crop", region: Region | None = None, **fields: Any) -> RunResult:
     """What one way told; `fields` replace fields of the record."""
     region = region or Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)
     values = {
         "text": "rabbit",
         "same": True,
-        "chance": 0.9,
+        "answer_probability": 0.9,
         "kl_first": 0.01,
         "trace": trace(region),
         "ttft_s": 0.05,
@@ -163,6 +241,29 @@ def about_several(result: Comparison, regions: Sequence[Region]) -> Comparison:
     return replace(result, regions=(result.region, *regions), baseline=baseline, crop=crop)
 
 
+def check_report(scenes: int = 2, **fields: Any) -> CheckReport:
+    """A finished check; `fields` replace fields of the record."""
+    values = {
+        "environment": {"model": "crop-tiny", "revision": "files 0", "device": "cpu", "dtype": "float32"}
+        | {"scenes": scenes, "crop-explorer": "0.1.0", "transformers": "5", "torch": "2", "python": "3.11"},
+        "finished": True,
+        "proofs": [
+            Proof("baseline", PASSED, 1e-6, 1e-3, 0.5, "first-token logits"),
+            Proof("pruning", PASSED, 0, 1, 1, ""),
+        ],
+        "regions": [RegionRow("self", scenes, Share(0.5, 0.25, 0.75), Share(1.0, 0.5, 1.0), 0.125, 0.012)],
+        "answers": [
+            AnswerRow("baseline", "", scenes, None, Share(1.0, 0.5, 1.0), 576.0),
+            AnswerRow("crop", "33.3 %", scenes, Share(0.5, 0.1, 0.9), Share(0.5, 0.1, 0.9), 192.0),
+            AnswerRow("downsample", "33.3 %", 0, missing="missing in 2 of 2 scenes: no memory."),
+        ],
+        "costs": [CostRow("time to first token", "s", Spread(0.13, 0.1, 0.2), Spread(0.08, 0.07, 0.1))],
+        "scenes": [SceneResult(n, "count", "how many?", "two", (0, 0, 7, 7)) for n in range(scenes)],
+        "repetitions": [Repetition(cost(), cost(True))] * 5,
+    }
+    return CheckReport(**{**values, **fields})
+
+
 def request(kind: Kind = "stream", question: str = "what?", *images: Image.Image, **fields: Any) -> EngineRequest[Any]:
     """A request about the images, or else about `sample_image()`; `fields` replace fields of the request."""
     return EngineRequest(kind, images or (sample_image(),), question, **fields)
@@ -175,36 +276,62 @@ class FakeEngine:
     """
 
     keeps_history = True
+    short_answer_request = ""
 
     def __init__(self, delay: float = 0.0) -> None:
         self.delay = delay
-        self.asked: list[RunSpec] = []
+        self.requested: list[RunSpec] = []
 
     def call(self, request: EngineRequest[Any], /) -> Any:
         """Answer, comparison, or region."""
         if request.kind == "localize":
-            return Region(1, 2, 3, 4, *request.image.size, "predicted", 0.5)
+            region = Region(1, 2, 3, 4, *request.image.size, "predicted", 0.5)
+            return Localization(region, explanation(), ["It read."], 0.2, None, 15) if request.explain else region
         result = self.comparison(request)
-        return result.crop if request.kind == "answer" else result
+        told = {"method": result.method, "budget": result.budget, "unknown_words": result.unknown_words}
+        told["notices"] = ["A notice of the answer."]
+        return replace(result.crop, **told) if request.kind == "answer" else result
 
     def stream(self, request: EngineRequest[Any], /) -> Iterator[Any]:
-        """Every token, then each spec; or region, both answers as they grow, then everything."""
-        yield from self._specs(request) if request.kind == "run_many" else self._events(request)
+        """Every token, then each spec; what is measured, pair by pair; what a check finds; or region, both answers as
+        they grow, then everything.
+        """
+        kinds = {"run_many": self._specs, "measure": self._measured, "check": self._checks}
+        yield from kinds.get(request.kind, self._events)(request)
+
+    def _checks(self, request: EngineRequest[Any]) -> Iterator[CheckReport]:
+        whole = check_report(request.scenes)
+        for count in range(1, len(whole.proofs) + 1):
+            time.sleep(self.delay)
+            yield CheckReport(whole.environment, proofs=whole.proofs[:count])
+        yield whole
+
+    def _measured(self, request: EngineRequest[Any]) -> Iterator[StreamEvent]:
+        whole = measured()
+        yield StreamEvent("measure")
+        for count in range(1, 6):
+            time.sleep(self.delay)
+            so_far = replace(whole, baseline=whole.baseline[:count], crop=whole.crop[:count], peaks=())
+            yield StreamEvent("measure", measured=so_far)
+        if request.memory:
+            yield StreamEvent("measure", measured=whole)
 
     def _specs(self, request: EngineRequest[Any]) -> Iterator[RunResult | RunError]:
         whole = Region.whole(*request.image.size)
-        yield told("Baseline", "none", whole, chance=0.99, kl_first=0.0, trace=trace(whole, False, ()))
+        yield run_result(
+            "Baseline", "none", whole, answer_probability=0.99, kl_first=0.0, trace=trace(whole, False, ())
+        )
         for way in request.specs:
             time.sleep(self.delay)
-            self.asked.append(way)
+            self.requested.append(way)
             if way.config.budget is not None and way.config.budget.mean_tokens == 7:
                 yield RunError(way.name, way.config.method, "A budget of 7 tokens is too small.")
                 continue
             own = way.region or next(iter(request.regions), None)
             own = own or Region(2, 1, 4, 3, *request.image.size, "predicted", 0.83)
             other = way.config.method == "random"
-            said = {"text": "turtle", "same": False, "chance": 0.2} if other else {}
-            yield told(way.name, way.config.method, own, **said)
+            said = {"text": "turtle", "same": False, "answer_probability": 0.2} if other else {}
+            yield run_result(way.name, way.config.method, own, **said)
 
     def _events(self, request: EngineRequest[Any]) -> Iterator[StreamEvent]:
         result = self.comparison(request)
@@ -219,8 +346,8 @@ class FakeEngine:
         for stage, text in texts:
             time.sleep(self.delay)
             yield StreamEvent(stage, text, result.regions)
-        yield StreamEvent("measure", "", result.regions)
-        yield StreamEvent("done", "", result.regions, result)
+        yield StreamEvent("compare", "", result.regions)
+        yield StreamEvent("done", "", result.regions, without_peaks(result))
 
     def comparison(self, request: EngineRequest[Any]) -> Comparison:
         """What every kind of request but "localize" is answered with."""
@@ -229,7 +356,7 @@ class FakeEngine:
         sizes = [other.size for other in others]
         known = {word.strip("?,.") for word in request.question.split()}
         unknown = sorted(known & {"xylophone"})
-        told = {"changed": "sign" in known, "unknown_words": unknown, "history": list(request.history)}
-        result = comparison(request.question, first.size, own, **told)
+        options = {"changed": "sign" in known, "unknown_words": unknown, "history": list(request.history)}
+        result = comparison(request.question, first.size, own, **options)
         found = [each or Region(5, 5, 6, 7, *size, "predicted", 0.6) for each, size in zip(given, sizes, strict=True)]
         return about_several(result, found)

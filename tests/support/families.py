@@ -89,6 +89,7 @@ def lively(model: Any, seed: int = 0) -> Any:
     for weight in model.parameters():
         if weight.dim() >= 2:
             torch.nn.init.normal_(weight, std=0.25)
+    model.generation_config.max_new_tokens = 32  # random weights seldom write an end token
     return model.eval()
 
 

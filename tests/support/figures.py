@@ -12,6 +12,7 @@ from crop_core.records.region import Region
 from crop_core.records.trace import TokenTrace
 from tests.support.fake_records import boxes, comparison, sample_image
 from ui.export.figure import FigureOptions, figure
+from ui.export.figure_style import style
 
 MADE = {"date": "2026-11-26T20:00:00+00:00", "torch": "2.13.0"}
 REGION = Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)
@@ -53,7 +54,7 @@ def handles(shown, place=0):
     return shown.legends[place].legend_handles
 
 
-def said(artist):
+def texts_of(artist):
     """All texts of a figure or of axes, each on one line."""
     return [text.get_text().replace("\n", " ") for text in artist.texts]
 
@@ -62,7 +63,8 @@ def check_inside(shown):
     """Nothing reaches beyond the page, and every letter can be read."""
     width, height = shown.bbox.size
     for artist in [*shown.texts, *shown.legends, *shown.axes]:
-        box = artist.get_tightbbox(shown.canvas.get_renderer())
+        with style(letters=shown.letters):
+            box = artist.get_tightbbox(shown.canvas.get_renderer())
         assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1, artist
     for text in shown.findobj(lambda each: hasattr(each, "get_fontsize")):
         assert not text.get_text() or text.get_fontsize() >= 6

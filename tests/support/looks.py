@@ -36,8 +36,8 @@ def images(page: Page, name: str) -> list[str]:
             page.screenshot(path=FOLDER / f"{where}.png", full_page=True, clip=clip, animations="disabled")
             beyond = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             wrong += [f"{where}: {beyond} pixels wider than the screen"] if beyond > 0 else []
-            found = [line for line in violations(page) if not line.startswith(GRADIOS)]
-            wrong += [f"{where}: {line}" for line in found]
+            violated = [line for line in violations(page) if not line.startswith(GRADIOS)]
+            wrong += [f"{where}: {line}" for line in violated]
     page.set_viewport_size({"width": 1400, "height": 1000})
     page.evaluate("document.body.classList.remove('dark')")
     return wrong
@@ -45,10 +45,10 @@ def images(page: Page, name: str) -> list[str]:
 
 def violations(page: Page) -> list[str]:
     """What axe finds, "RULE at ELEMENT: WHY"."""
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    violated = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     return [
         f"{rule['id']} at {' '.join(map(str, node['target']))}: {_why(node)}"
-        for rule in found
+        for rule in violated
         for node in rule["nodes"]
     ]
 

@@ -53,13 +53,13 @@ def _run(func: Any, args: tuple, kwargs: dict) -> Any:
     name = func._schema.name
     if there and here and name not in _COPIES:
         raise RuntimeError(f"{name} on tensors of two devices")
-    found = func(*tree_map(_here, args), **tree_map(_here, kwargs))
+    result = func(*tree_map(_here, args), **tree_map(_here, kwargs))
     if name == "aten::copy_":
         return args[0]
     if not (there if kwargs.get("device") is None else torch.device(kwargs["device"]) == OTHER):
-        return found
-    found = tree_map(lambda x: There(x) if isinstance(x, torch.Tensor) else x, found)
-    return return_and_correct_aliasing(func, args, kwargs, found)
+        return result
+    result = tree_map(lambda x: There(x) if isinstance(x, torch.Tensor) else x, result)
+    return return_and_correct_aliasing(func, args, kwargs, result)
 
 
 def _here(x: Any) -> Any:
@@ -78,8 +78,8 @@ class OtherDevice(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         with self:
-            found = func.decompose(*args, **(kwargs or {}))  # in inference mode composite operators come in one piece
-        return _run(func, args, kwargs or {}) if found is NotImplemented else found
+            result = func.decompose(*args, **(kwargs or {}))  # in inference mode composite operators come in one piece
+        return _run(func, args, kwargs or {}) if result is NotImplemented else result
 
 
 def _made_on(data: Any, device: torch.device | None = None, **options: Any) -> torch.Tensor:

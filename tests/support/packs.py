@@ -29,13 +29,17 @@ def rows_of(pack, scene, number):
 
 def packed(recipe, tokenizer, monkeypatch, questions=6, batch=2):
     """A pack, its samples, and the questions of each."""
-    asked = []
+    samples_of = []
 
     def noting(*arguments):
-        asked.append(sample(*arguments))
-        return asked[-1]
+        samples_of.append(sample(*arguments))
+        return samples_of[-1]
 
     sample = packing.sample_questions
     monkeypatch.setattr(packing, "sample_questions", noting)
     samples, rng = TrainingBatches(recipe, batch=batch, fresh=1, memory=8)(0)
-    return Packer(recipe, tokenizer, questions, chunks=2)([sample.scene for sample in samples], rng), samples, asked
+    return (
+        Packer(recipe, tokenizer, questions, chunks=2)([sample.scene for sample in samples], rng),
+        samples,
+        samples_of,
+    )

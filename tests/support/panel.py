@@ -3,7 +3,7 @@
 from crop_core.records.config import PlcConfig
 from ui.page.controls import rings_text
 
-SETTINGS = ("crop", "192", "", rings_text(PlcConfig()), "", False, "predicted", 2, 2, 5, 5)
+SETTINGS = ("crop", "192", "", rings_text(PlcConfig()), "", False, "", False, "predicted", 2, 2, 5, 5)
 
 
 class Event:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -14,18 +14,21 @@ from tests.support.fake_records import FakeEngine, sample_image
 from ui.page.layout import build, launch_options
 from ui.server.hosting import Hosting
 from ui.server.settings import Settings
+from ui.views.examples import Example
 
 
 @contextmanager
-def served(folder: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of the app with these settings."""
+def served(
+    folder: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, examples: Sequence[Example] = ()
+) -> Iterator[str]:
+    """Address of the app with these settings and examples."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder / "files"))
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     read = Settings.from_env()
     hosting = Hosting(read)
-    app = build(hosting.wrap_engine(FakeEngine()), [])
+    app = build(hosting.wrap_engine(FakeEngine()), [*examples])
     options = launch_options(folder / "examples", read.max_upload_mb) | hosting.launch_options()
     app.launch(prevent_thread_lock=True, quiet=True, **options)
     try:

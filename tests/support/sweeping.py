@@ -21,7 +21,7 @@ from crop_core.evaluate.runner.work import Outcome, Record, Skipped
 TEXTS = ("what is left of the dog ?", "where is the red cat ?")
 SIZES = ((200, 120), (120, 200), (90, 90), (200, 120), (64, 48))
 RECORD = Record(
-    "toy", "0", "g", "place", "dog", "all tokens", "none", "", 0, "found", False, False, "dog", 1.0, True, 0.0, -0.5,
+    "toy", "0", "g", "place", "dog", "baseline", "none", "", 0, "predicted", False, False, "dog", 1.0, True, 0.0, -0.5,
     64, 64.0, 64, 4096, 0.0, 0.01, 0.0, 0.0, 0.1, 0.2, 10**9, 0, 0, 7, 7, float("nan"), 1, 1, 2, 2, False,
 )  # fmt: skip
 
@@ -33,13 +33,13 @@ def noise(size: tuple[int, int], sigma: float) -> Image.Image:
 
 def examples(folder: Path) -> list[Example]:
     """Five, with their images in a folder."""
-    found = []
+    result = []
     for number, size in enumerate(SIZES):
         file = folder / f"{number}.png"
         noise(size, 60 + number).save(file)
         needed = (0, 0, 1 + number, 1)
-        found.append(Example(f"{number} place", TEXTS[number % 2], ("dog",), file, "place", str(number), needed))
-    return found
+        result.append(Example(f"{number} place", TEXTS[number % 2], ("dog",), file, "place", str(number), needed))
+    return result
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def _asked(toy: Toy, example: Example, trials: Sequence[Trial]) -> Outcome:
 
 def record(example: Example, trial: Trial = ALL, **changed: object) -> Record:
     """What some model might have said."""
-    told = {name: getattr(trial, name) for name in ("method", "budget", "seed", "region", "evict", "blind")}
-    return replace(RECORD, **{"example": example.id, "kind": example.kind, "trial": trial.name, **told, **changed})
+    fields = {name: getattr(trial, name) for name in ("method", "budget", "seed", "region", "evict", "blind")}
+    return replace(RECORD, **{"example": example.id, "kind": example.kind, "trial": trial.name, **fields, **changed})
 
 
 def toys(count: int) -> list[Example]:

@@ -29,22 +29,24 @@ PATH, QUESTION = str(EXAMPLE.image), EXAMPLE.question
 
 def settings(budget: str = "64", mode: str = "predicted") -> list[Any]:
     """Values of the panel."""
-    return ["crop", "custom", budget, rings_text(PlcConfig()), "", False, mode, 2, 2, 5, 5]
+    return ["crop", "custom", budget, rings_text(PlcConfig()), "", False, "", False, mode, 2, 2, 5, 5]
 
 
-def asked(handlers: Handlers, budget: str = "64") -> dict[str, Any]:
-    """The last message and the finished comparison of a question."""
-    history, said = History(), ""
+def comparison(handlers: Handlers, budget: str = "64") -> dict[str, Any]:
+    """The last message and the finished comparison of a question, measured."""
+    history, message = History(), ""
     for _, note, new, _ in handlers.ask(history, PATH, QUESTION, None, *settings(budget), ""):
-        said, history = note, new if isinstance(new, History) else history
+        message, history = note, new if isinstance(new, History) else history
+    for _ in handlers.measure_new(history):
+        pass
     shown = history.shown
-    return {"message": said, "result": None if shown is None else shown.result.to_json()}
+    return {"message": message, "result": None if shown is None else shown.result.to_json()}
 
 
 def methods(many: SweepHandlers) -> dict[str, Any]:
     """The last moment of the methods' tab."""
-    *_, (_, table, _, said, status) = many.methods(PATH, QUESTION, ["crop", "random"], *settings())
-    return {"table": table, "message": said, "status": status}
+    *_, (_, table, _, message, status) = many.methods(PATH, QUESTION, ["crop", "random"], *settings())
+    return {"table": table, "message": message, "status": status}
 
 
 def left(handlers: Handlers) -> None:
@@ -59,15 +61,15 @@ def main() -> None:
     engine = load_engine({"dtype": "float32"})
     handlers, endpoints = Handlers(engine, []), Endpoints(engine)
     left(handlers)
-    told = {
-        "asked": asked(handlers),
-        "refused": asked(handlers, "100000"),
+    report = {
+        "asked": comparison(handlers),
+        "refused": comparison(handlers, "0.1%"),
         "methods": methods(SweepHandlers(engine)),
         "localize": endpoints.localize(PATH, QUESTION),
         "answer": endpoints.ask(PATH, QUESTION, "crop", "64", ""),
         "durations": spaces.durations,
     }
-    print(json.dumps(told))  # noqa: T201
+    print(json.dumps(report))  # noqa: T201
 
 
 if __name__ == "__main__":
