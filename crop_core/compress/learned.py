@@ -44,8 +44,8 @@ class LearnedCompressor(Compressor):
 
     def homes(self, image: CompressionInput, count: int | None) -> tuple[CompressionPlan, QueryWindows]:
         """The windows and their query geometry; features are not read."""
-        windows = PoolingCompressor(self.config, 1.0 if self.anchors else self.config.region_ratio)
-        plan = windows.plan(image, count)
+        pooling = PoolingCompressor(self.config, 1.0 if self.anchors else self.config.region_ratio)
+        plan = pooling.windows(image, count)
         return plan, QueryWindows.of(plan, image.layout, self.anchors)
 
 

@@ -1,6 +1,8 @@
 """Training-free pre-LLM compression: keep the region, average-pool the rest in windows that grow outwards.
 
 Differs from PLC in the paper (Guo et al., arXiv 2505.21233), where learnable queries, trained with the model, compress.
+Where the region is the whole image there is no rest to pool: its windows leave their most distinct tokens instead of
+the mean, in which small things blend with the background.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from crop_core.compress.protocol import CompressionInput, Compressor
+from crop_core.compress.protocol import CompressionInput, Compressor, directions
 from crop_core.records.compression_plan import CompressionError, CompressionPlan
 from crop_core.records.config import CropConfig, PlcConfig
 from crop_core.records.region import GRID, Region
@@ -32,7 +35,8 @@ class PoolingCompressor(Compressor):
     Every ring starts as one window over its view's token grid. Windows of the region are halved first, down to
     `region_ratio` tokens (1: all of them stay); then always the window with the most tokens for its ring's ratio, at
     the middle of its longer side. A split adds one token, so that a count is met exactly; rings are pooled together
-    only when there are fewer tokens than rings.
+    only when there are fewer tokens than rings. Windows leave the mean of their tokens, and their most distinct token
+    in a region that is the whole image.
     """
 
     config: PlcConfig = field(default_factory=PlcConfig)
@@ -44,8 +48,22 @@ class PoolingCompressor(Compressor):
         return cls(config.plc)
 
     def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
-        """Groups of the N tokens by position: exactly `count` (1..N), or, for None, windows of at most the rings'
-        ratios.
+        """The N tokens by `windows`; features are read only of a whole image whose tokens do not fit.
+
+        Raises CompressionError for a count outside 1..N.
+        """
+        plan = self.windows(image, count)
+        thinned = plan.inside(plan.ring == 0)[plan.group] & (np.bincount(plan.group)[plan.group] > 1)
+        if not (image.region.is_whole and thinned.any()):
+            return plan
+        by_window = np.lexsort((-distinctness(image), plan.group))
+        first = by_window[np.unique(plan.group[by_window], return_index=True)[1]]  # (M,) the most distinct of each
+        thinned[first] = False
+        return CompressionPlan.of(np.where(thinned, -1, plan.group), plan.ring)
+
+    def windows(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
+        """The windows by position alone, all pooled: exactly `count` (1..N), or, for None, as many as leave at most the
+        rings' ratios in each.
 
         Raises CompressionError for a count outside 1..N.
         """
@@ -91,6 +109,15 @@ def distance(layout: TokenLayout, region: Region) -> NDArray[np.float64]:
     box, cell = np.array(region.box), np.array([region.width, region.height]) / GRID
     away = np.maximum(box[:2] - centre, centre - box[2:]) / cell  # (N, 2) cells
     return np.where(layout.in_sight, away.max(axis=1, initial=0.0), np.inf)
+
+
+def distinctness(image: CompressionInput) -> NDArray[np.float32]:
+    """(N,) how far the direction of every token's features is from the median direction of those in sight: plain
+    background is near 0.
+    """
+    rows = directions(image.features())
+    typical = rows[torch.from_numpy(image.layout.in_sight).to(rows.device)].median(0).values
+    return (rows - typical).norm(dim=-1).cpu().numpy()
 
 
 class _Window(NamedTuple):

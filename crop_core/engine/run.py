@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -33,7 +33,7 @@ from crop_core.prune.protocol import CutSize
 from crop_core.prune.schedule import TokenBudgetPlan, plan_token_budget
 from crop_core.records.compression_plan import CompressionPlan
 from crop_core.records.config import CropConfig
-from crop_core.records.methods import load_class
+from crop_core.records.methods import load_class, with_nothing_outside
 from crop_core.records.region import Region
 from crop_core.records.trace import PruneStep, TokenTrace
 
@@ -147,12 +147,21 @@ class Task:
         return self._run(regions, None, None, **options)
 
     def crop(self, regions: Regions, located: LocalizedRegions | None = None, **options: Any) -> Run:
-        """Run with the config's compressor and pruner, or neither where the budget keeps every token. located: its
-        encoded images count in the run's time.
+        """Run with the config's compressor and pruner, with neither where the budget keeps every token, and without ILP
+        where nothing lies outside the regions. located: its encoded images count in the run's time.
         """
-        parts = self.config.parts
-        names = (None, None) if self.counts.keeps_all else (parts.compressor, parts.pruner)
-        return self._run(regions, *names, located, **options)
+        task = self._within(regions)
+        parts = task.config.parts
+        names = (None, None) if task.counts.keeps_all else (parts.compressor, parts.pruner)
+        return task._run(regions, *names, located, **options)
+
+    def _within(self, regions: Regions) -> Task:
+        """The task with the method that these regions leave; itself for cuts that the user has set, or no budget."""
+        config, own = self.config, [regions] if isinstance(regions, Region) else regions
+        if config.budget is None or config.ilp.schedule or not all(region.is_whole for region in own):
+            return self
+        method = with_nothing_outside(config.method)
+        return self if method == config.method else replace(self, config=replace(config, method=method))
 
     @torch.inference_mode()
     def _run(

@@ -47,7 +47,7 @@ class KnownRegion:
 
 @dataclass(frozen=True)
 class WholeImage:
-    """All 8x8 cells: no token is outside, so pruning uses attention only."""
+    """All 8x8 cells: no token is outside, so that CROP compresses without pruning, and ILP alone goes by attention."""
 
     weights_bytes: int = 0
 

@@ -73,7 +73,6 @@ _PLC = Method(
     "PLC",
     "PLC alone: pool outside the region before the LLM",
     f"{_COMPRESS}.pooling:PoolingCompressor",
-    positions_only=True,
 )
 _ILP = Method("ILP", "ILP alone: prune inside the LLM", None, f"{_PRUNE}.ilp:IlpPruner")
 
@@ -182,6 +181,16 @@ def method_of(name: str) -> Method:
             f"{', '.join(before)} and one of {', '.join(inside)} by {JOINT!r}."
         )
     return before[left].then(inside[right])
+
+
+def with_nothing_outside(name: str) -> str:
+    """The method for regions that are the whole image: ILP prunes what lies outside, which is nothing there, so that a
+    compressor before it meets the budget alone.
+    """
+    parts = method_of(name)
+    if not parts.compressor or parts.pruner != _ILP.pruner:
+        return name
+    return next(key for key, one in METHODS.items() if one.compressor == parts.compressor and not one.pruner)
 
 
 def pruning_methods() -> list[str]:

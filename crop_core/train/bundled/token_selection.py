@@ -45,7 +45,7 @@ class Selection:
         side = (recipe.side, recipe.side)
         framing = Framing(pad_square=recipe.pad, shortest_edge=None, resize=side, crop=None)
         images = [CompressionInput(grid_layout(size, framing, PATCH), _random_region(size, rng)) for size in sizes]
-        plans = [PoolingCompressor().plan(image, count) for image in images]
+        plans = [PoolingCompressor().windows(image, count) for image in images]
         return cls(torch.from_numpy(np.stack([plan.weights for plan in plans])).float())
 
     @property

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 BENCHMARK = range(70_000)  # of the README, and of `python -m crop_core bench`
 LOAD = range(70_000, 100_000)  # the images of `benchmarks.load`
-USER_QUESTIONS = range(100_000, 130_000)  # of `benchmarks.user_questions`
+USER_QUESTIONS = range(100_000, 130_000)  # of `python -m crop_core bench world_users`
 FAMILIAR_IMAGES = range(130_000, 160_000)  # of `benchmarks.fit_familiar_images`
 CHECK = range(160_000, 190_000)  # of `python -m crop_core check`
 TEXT_LOCALIZER = range(190_000, 220_000)  # for choosing rules of the text localizer; today's were: from 160 000 on
+COUNTS = range(220_000, 250_000)  # of `benchmarks.count_all`
 EXAMPLES = range(500_000, 550_000)  # of the app, chosen by seed
 FAILING_EXAMPLES = range(550_000, 600_000)  # searched; those in assets/examples are from 700 000 on
 CALIBRATION = range(600_000, 700_000)  # of the bundled localizer

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from crop_core.compress.pooling import PoolingCompressor, rings
 from crop_core.compress.protocol import CompressionInput
@@ -56,6 +57,45 @@ def test_one_token_pools_everything_and_is_no_region_token():
     assert plan.inside(plan.ring == 0).tolist() == [False]
     two = PoolingCompressor().plan(CompressionInput(grid(), REGION), 2)
     assert sorted(two.inside(two.ring == 0).tolist()) == [False, True]
+
+
+def small_things(layout, places):
+    """Plain tokens, each a little unlike the next, and very other ones at these places."""
+    rng = np.random.default_rng(0)
+    features = np.array([1.0, 0, 0]) + 0.05 * rng.standard_normal((len(layout.row), 3))
+    features[places] = (0, 1, 0)
+    return lambda: torch.from_numpy(features)
+
+
+@pytest.mark.parametrize("count", [1, 5, 64, 128, 575, 576])
+def test_a_whole_image_leaves_the_most_distinct_token_of_every_window(count):
+    layout, places = grid(), [25, 260, 500]
+    image = CompressionInput(layout, Region.whole(480, 480), small_things(layout, places))
+    plan, windows = PoolingCompressor().plan(image, count), PoolingCompressor().windows(image, count)
+    rows = image.features().numpy()
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    typical = np.sort(rows, axis=0)[(len(rows) - 1) // 2]
+    far = np.linalg.norm(rows - typical, axis=1)
+    most = {max(np.flatnonzero(windows.group == number), key=lambda token: far[token]) for number in range(count)}
+    assert set(np.flatnonzero(plan.group >= 0)) == most and len(most) == plan.count == count
+    assert count < 64 or set(places) <= most, "no small thing is blended with the background"
+
+
+def test_padding_of_a_whole_image_is_pooled_and_not_typical():
+    layout = grid(pad=0.25)
+    features = small_things(layout, [300])()
+    features[torch.from_numpy(~layout.in_sight)] = torch.tensor([0.0, 0, 1], dtype=torch.float64)
+    plan = PoolingCompressor().plan(CompressionInput(layout, Region.whole(480, 480), lambda: features), 64)
+    assert plan.group[300] >= 0 and plan.count == 64
+    assert (plan.group[~layout.in_sight] >= 0).all(), "what is no part of the region is pooled as around any other"
+
+
+def test_features_are_read_only_of_a_whole_image_that_does_not_fit():
+    layout = grid()
+    assert PoolingCompressor().plan(CompressionInput(layout, Region.whole(480, 480)), 576).count == 576
+    assert PoolingCompressor().plan(CompressionInput(layout, Region(0, 0, 7, 6, 480, 480)), 64).count == 64
+    with pytest.raises(CompressionError, match="reads more of an image"):
+        PoolingCompressor().plan(CompressionInput(layout, Region.whole(480, 480)), 575)
 
 
 def test_without_a_count_no_window_exceeds_its_ratio_and_far_windows_are_larger():

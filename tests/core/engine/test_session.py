@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from crop_core.engine.engine import CropEngine, EngineError
-from crop_core.records.config import Budget, CropConfig
+from crop_core.records.config import Budget, CropConfig, IlpConfig
 from crop_core.records.region import Region
 from crop_core.records.results import RunError, RunResult, RunSpec
 
@@ -50,6 +50,19 @@ def test_each_way_tells_what_the_engine_tells(engine, sample_image):
         assert (result.model, result.device, result.dtype) == (alone.model, alone.device, alone.dtype)
         assert result.made["torch"] == alone.made["torch"] and result.made["date"] <= alone.made["date"]
         assert (result.localizer_flops > 0) is (one.name == "crop 64")
+
+
+def test_where_nothing_lies_outside_the_region_the_compressor_meets_the_budget_alone(engine, sample_image):
+    whole = Region.whole(*sample_image.size)
+    almost = Region(0, 0, 7, 6, *sample_image.size, "drawn")
+    cuts = replace(spec("crop", 64, whole), config=CropConfig("crop", Budget(64), ilp=IlpConfig(((4, 0.1),))))
+    shares = replace(cuts, config=CropConfig("crop", None))
+    specs = [spec("crop", 64, whole), spec("plc", 64, whole), spec("crop", 64, almost), cuts, shares]
+    _, crop, plc, other, cut, shared = engine.run_many(sample_image, QUESTION, specs)
+    assert crop.trace.to_json() == plc.trace.to_json() and crop.text == plc.text and crop.flops == plc.flops
+    assert set(crop.trace.alive_counts) == {64}, "nothing is pruned inside"
+    assert [len(set(each.trace.alive_counts)) > 1 for each in (other, cut, shared)] == [True] * 3
+    assert all(each.trace.mean_tokens <= 64 for each in (other, cut))
 
 
 def test_a_way_that_cannot_be_asked_is_told_and_the_others_go_on(engine, sample_image):

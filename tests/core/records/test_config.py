@@ -9,7 +9,21 @@ import pytest
 from crop_core.compress.protocol import Compressor
 from crop_core.prune.protocol import ScheduledPruner
 from crop_core.records.config import PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
-from crop_core.records.methods import METHODS, load_class
+from crop_core.records.methods import METHODS, load_class, with_nothing_outside
+
+
+@pytest.mark.parametrize(
+    ("method", "left"),
+    [
+        ("crop", "plc"),
+        ("plc+ilp", "plc"),
+        ("distinct+ilp", "distinct"),
+        ("learned+ilp", "learned"),
+        *((name, name) for name in ("plc", "ilp", "plc+fastv", "fastv", "distinct", "none")),
+    ],
+)
+def test_ilp_has_nothing_to_prune_in_a_region_that_is_the_whole_image(method, left):
+    assert with_nothing_outside(method) == left
 
 
 @pytest.mark.parametrize(("name", "tokens"), [("192", 192), ("128", 128), ("64", 64)])
