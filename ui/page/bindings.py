@@ -17,6 +17,7 @@ MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "
 STOP = "(...inputs) => { window.cropExplorer?.stop(); return inputs; }"
 # Clicks come one by one, however fast: the page sends no second run once it knows of the first, which takes a task.
 STOPPABLE = "async () => { await new Promise(setTimeout); return { __type__: 'update', interactive: true }; }"
+EXPLORE = "() => ({ __type__: 'update', selected: 'explore' })"
 Parts = dict[str, Any]
 
 
@@ -24,7 +25,8 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     """Connect everything; inputs and outputs: as the layout's columns return them."""
     leave(handlers, inputs, outputs)  # first: the page runs what an event is bound to in this order
     preview(handlers, inputs, outputs)
-    runs = [*ask(handlers, inputs, outputs), ask_prepared(handlers, inputs, outputs)]
+    bound = (ask_prepared, ask_linked)
+    runs = [*ask(handlers, inputs, outputs), *(bind(handlers, inputs, outputs) for bind in bound)]
     measuring = measure(handlers, inputs, outputs, runs)
     stopped = stop(handlers, inputs, outputs, [*runs, *measuring])
     outputs["publish"].wire(outputs["history"])
@@ -84,7 +86,9 @@ def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
     """Bind the typed question, a run with another region, and a follow-up; returns the events."""
     typed = [inputs["run"].click, inputs["question"].submit]
     explorer, follow, options = outputs["explorer"], outputs["follow"], asking(inputs, outputs)
-    begin(inputs, outputs, *asked_by(inputs, outputs))
+    events = asked_by(inputs, outputs)
+    begin(inputs, outputs, *events)
+    gr.on(events, None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
     settings = [*inputs["panel"].values, inputs["more"].drawn]
     onward = {
         "inputs": [outputs["history"], follow.question, *settings],
@@ -105,14 +109,19 @@ def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
     changed = [due, line.brought, inputs["image"], inputs["question"], *panel.values]
     for strip in filter(None, (inputs["strip"], outputs["failures"])):
         strip.select(prepared.example, read, changed, **PRIVATE)
-    if outputs["failures"] is not None:
-        outputs["failures"].select(lambda: gr.Tabs(selected="explore"), None, outputs["tabs"], **PRIVATE)
-    for move in bind_lesson(outputs["bar"], [outputs["start"], outputs["lesson"]], outputs["tabs"]):
+    for move in bind_lesson(outputs["bar"], [outputs["start"], outputs["lesson"]]):
         move.then(prepared.step, [outputs["bar"].step, *read], changed, **PRIVATE)
     line.follow(panel, prepared.reset)
     begin(inputs, outputs, due.change)
+    due.change(None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
     ready = due.change(lambda: (None, ""), None, inputs["more"].values, queue=False, **PRIVATE)
     return ready.then(handlers.ask, **asking(inputs, outputs))
+
+
+def ask_linked(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
+    """Bind the run that the page's address names, whichever tab it names; returns the event."""
+    begin(inputs, outputs, outputs["linked"].change)
+    return outputs["linked"].change(handlers.ask, **asking(inputs, outputs))
 
 
 def measure(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> list[Any]:

@@ -41,7 +41,7 @@ class GalleryView(gr.HTML):
 
 class Strip(gr.HTML):
     """Buttons with a data-index each: examples (`ui.views.examples.strip_html`) or runs
-    (`ui.views.history.strip_html`).
+    (`ui.views.history.strip_html`). In a toolbar one of them is a Tab stop, and arrow keys move on.
 
     Its `select` event carries {"index": int}, which comes from the browser and is untrusted.
     """
@@ -50,6 +50,20 @@ class Strip(gr.HTML):
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-index]');
   if (button) trigger('select', { index: Number(button.dataset.index) });
+});
+element.addEventListener('focusin', ({ target }) => {
+  const strip = target.closest('[role="toolbar"]');
+  if (!strip || !target.matches('button')) return;
+  for (const each of strip.querySelectorAll('button')) each.tabIndex = each === target ? 0 : -1;
+});
+element.addEventListener('keydown', (event) => {
+  const all = [...(event.target.closest('[role="toolbar"]')?.querySelectorAll('button') ?? [])];
+  const at = all.indexOf(event.target);
+  const [on, last] = [at + 1, all.length - 1];
+  const to = { ArrowRight: on, ArrowDown: on, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last }[event.key];
+  if (at < 0 || to === undefined) return;
+  event.preventDefault();
+  all[Math.min(Math.max(to, 0), last)].focus();
 });
 """
 

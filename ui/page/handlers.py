@@ -205,12 +205,13 @@ class Handlers:
         return {data_url(open_image(one.image)): one for one in self.examples}
 
     def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
-        """(message, image, question, *settings) of the link that the page was opened with, if any."""
+        """(message, 1, image, question, *settings) of the link that the page was opened with, if any, to be run."""
+        unchanged = (gr.skip(),) * (3 + len(settings))
         try:
             restored = read_link(dict(request.query_params), self.examples, settings)
         except ValueError as error:
-            return message(str(error)), *(gr.skip(),) * (2 + len(settings))
-        return message(), *(restored or (gr.skip(),) * (2 + len(settings)))
+            return message(str(error)), *unchanged
+        return message(), *((1, *restored) if restored else unchanged)
 
 
 def measurement(run: FinishedRun) -> EngineRequest[StreamEvent]:

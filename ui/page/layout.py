@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,13 @@ from ui.views.theme import theme
 CLEAN_UP_EVERY = 3600  # seconds between two deletions of old uploads
 BACKLOG = 500  # small events that may wait; requests to the model wait in the engine's own queue
 VISITORS = 1000  # whose state is kept, about 0.4 MB each plus their runs; the oldest goes first
-RUN_LINKED = """(image) => {
-  if (image && new URLSearchParams(location.search).has('example')) document.querySelector('#run').click();
+
+# The open tab is in the page's address, beside the run (ui/static/js/address.js), once the one that it named is open.
+SHOW_TAB = "() => { if (window.cropTabNamed) window.cropExplorer?.showTab(%s, %s); }"
+TO_TAB = """() => {
+  window.cropTabNamed = true;
+  const [names, named] = [%s, new URLSearchParams(location.search).get('tab')];
+  return { __type__: 'update', selected: names.includes(named) ? named : names[0] };
 }"""
 
 
@@ -61,18 +67,23 @@ def build(
                 inputs = input_column(engine, examples, bundled)
             with gr.Column(scale=1, min_width=340, elem_id="outputs"):
                 outputs: dict[str, Any] = {"bar": lesson_bar(), "line": SettingsLine(inputs["panel"].usual)}
-                outputs |= {"due": gr.State(0), "lesson": lesson, **output_tabs(engine, inputs, examples, operator)}
+                outputs |= {"due": gr.State(0), "linked": gr.State(0), "lesson": lesson}
+                outputs |= output_tabs(engine, inputs, examples, operator)
         endpoints(engine, MODEL)  # first, so that no other event takes their names
         wire(handlers, inputs, outputs)
-        restored = [inputs["note"], inputs["image"], inputs["question"], *inputs["panel"].values]
-        linked = app.load(handlers.restore, inputs["panel"].values, restored, **PRIVATE)
-        linked.then(None, inputs["image"], None, js=RUN_LINKED, api_visibility="private")
+        restored = [inputs["note"], outputs["linked"], inputs["image"], inputs["question"], *inputs["panel"].values]
+        app.load(None, js="() => document.querySelector('#to-tab')?.click()", **PRIVATE)
+        app.load(handlers.restore, inputs["panel"].values, restored, **PRIVATE)
     app.queue(max_size=BACKLOG, default_concurrency_limit=4, api_open=False)  # no direct calls beside the queue
     return app
 
 
 def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict[str, Any]:
-    """Images, question, Run and Stop, message, settings, examples."""
+    """Examples, images, question, Run and Stop, message, settings."""
+    strip = None
+    if examples:
+        gr.HTML(render("title", "Examples"), elem_id="examples-title", apply_default_css=False)
+        strip = Strip(strip_html(examples), elem_id="examples")
     image = ImageInput(
         label="Image", sources=["upload", "clipboard", "webcam"], height=230, elem_id="image", buttons=[]
     )
@@ -85,10 +96,6 @@ def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict
         stop = gr.Button("Stop", elem_id="stop", scale=1, min_width=90, interactive=False)
     note = gr.HTML(message(), elem_id="message", apply_default_css=False)
     panel = SettingsPanel(engine.short_answer_request)
-    strip = None
-    if examples:
-        gr.HTML(render("title", "Examples"), elem_id="examples-title", apply_default_css=False)
-        strip = Strip(strip_html(examples), elem_id="examples")
     if bundled:
         gr.HTML(render("model_scope", texts.WORLD), elem_id="world", apply_default_css=False)
     fields = {"image": image, "more": more, "question": question, "panel": panel}
@@ -104,10 +111,14 @@ def output_tabs(
     opening = None if view is None else view.to_json()
     page = TabContext(SweepHandlers(engine), fields, inputs["note"], MODEL, examples, operator, opening)
     outputs: dict[str, Any] = {}
+    modules = {module.__name__.rpartition(".")[2]: module for module in tab_modules(page)}
     with gr.Tabs(elem_id="tabs") as outputs["tabs"]:
-        for module in tab_modules(page):
-            with gr.Tab(module.TITLE, id=module.__name__.rpartition(".")[2]):
+        for name, module in modules.items():
+            with gr.Tab(module.TITLE, id=name) as tab:
                 outputs |= module.build(page) or {}
+            tab.select(None, js=SHOW_TAB % (json.dumps(name), json.dumps(next(iter(modules)))), **PRIVATE)
+    outputs["to_tab"] = gr.Button(visible="hidden", elem_id="to-tab")
+    outputs["to_tab"].click(None, None, outputs["tabs"], js=TO_TAB % json.dumps([*modules]), **PRIVATE)
     return outputs
 
 

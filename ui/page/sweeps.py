@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SHARES = (1 / 36, 1 / 18, 1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 3 / 4)  # of the visual tokens
+OPEN_TAB = "starts-open-tab"  # class of the button that Run and Enter press while its tab is open
 MAX_NEW_TOKENS = 32  # of each answer where the settings name none: many runs shall not take minutes
 REGION_ONLY = CropConfig(method="region", budget=None)  # only the region's tokens
 WHOLE = "The region is the whole image and cannot be moved; draw a smaller one, then slide it."
@@ -202,10 +203,12 @@ def method_choice(methods: list[str], elem_id: str) -> gr.Dropdown:
     return gr.Dropdown(choices, value=methods, multiselect=True, label="Methods", elem_id=elem_id)
 
 
-def buttons(label: str, name: str) -> tuple[gr.Button, gr.Button, gr.HTML]:
-    """Build start, stop, and the progress line."""
+def buttons(label: str, name: str, *classes: str) -> tuple[gr.Button, gr.Button, gr.HTML]:
+    """Build start (with these CSS classes), stop, and the progress line."""
     with gr.Row(elem_classes="starter"):
-        start = gr.Button(label, variant="primary", elem_id=f"start-{name}", scale=0, min_width=190)
+        start = gr.Button(
+            label, variant="primary", elem_id=f"start-{name}", elem_classes=[*classes], scale=0, min_width=190
+        )
         stop = gr.Button("Stop", elem_id=f"stop-{name}", scale=0, min_width=90)
         status = gr.HTML("", elem_id=f"status-{name}", apply_default_css=False)
     return start, stop, status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from ui.page.save_figure import SaveFigure
-from ui.page.sweeps import MAX_NEW_TOKENS, buttons, method_choice, run
+from ui.page.sweeps import MAX_NEW_TOKENS, OPEN_TAB, buttons, method_choice, run
 from ui.page.tabs import TabContext
 
 TITLE, ORDER = "Budget", 30
@@ -21,7 +21,7 @@ def build(page: TabContext) -> None:
     """Build the tab; it reads the image, question and settings on the left."""
     gr.Markdown(INTRO)
     names = method_choice(FIRST, "swept-methods")
-    start, stop, status = buttons("Sweep the budget", "budgets")
+    start, stop, status = buttons("Sweep the budget", "budgets", OPEN_TAB)
     figure = gr.Plot(show_label=False, elem_id="budget-curves")
     save = SaveFigure("curves")
     run(

@@ -15,7 +15,11 @@ from ui.views.history import History
 
 TITLE, ORDER = "Explore", 10
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
-ABSOLUTE = "(query) => query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query"
+SHOWN = """(query) => {
+  if (query.startsWith('http')) return query;
+  window.cropExplorer?.showRun(query);
+  return query && location.origin + location.pathname + '?' + query;
+}"""  # in the page's address too
 PLACES_INTRO = (
     "Slides the region, in its predicted or drawn size, over all 64 cells, and keeps only the tokens inside: bright "
     "cells are where the model still gives the baseline's answer."
@@ -35,7 +39,7 @@ def build(page: TabContext) -> dict[str, Any]:
         buttons=["copy"],
         elem_id="link",
     )
-    link.change(None, link, link, js=ABSOLUTE, api_visibility="private")
+    link.change(None, link, link, js=SHOWN, api_visibility="private")
     history = gr.State(History(), time_to_live=FORGET_AFTER)
     follow = FollowUp(page.sweeps.engine.keeps_history)
     _answer_map(page)

@@ -94,17 +94,13 @@ def moment(at: int) -> tuple[Any, ...]:
     )
 
 
-def bind_lesson(bar: Bar, starts: list[gr.Button], tabs: gr.Tabs) -> list[Any]:
+def bind_lesson(bar: Bar, starts: list[gr.Button]) -> list[Any]:
     """Bind starts, next, back and end; returns the events after which the step's example is run, if there is one."""
-
-    def go(at: int) -> tuple[Any, ...]:
-        return *moment(at), gr.Tabs(selected="explore") if known(at) else gr.skip()
-
     return [
-        gr.on([start.click for start in starts], lambda: go(0), None, [*bar.outputs, tabs], **QUIET),
-        bar.on.click(lambda at: go(at + 1), bar.step, [*bar.outputs, tabs], **QUIET),
-        bar.back.click(lambda at: go(at - 1), bar.step, [*bar.outputs, tabs], **QUIET),
-        bar.end.click(lambda: go(-1), None, [*bar.outputs, tabs], **QUIET),
+        gr.on([start.click for start in starts], lambda: moment(0), None, bar.outputs, **QUIET),
+        bar.on.click(lambda at: moment(at + 1), bar.step, bar.outputs, **QUIET),
+        bar.back.click(lambda at: moment(at - 1), bar.step, bar.outputs, **QUIET),
+        bar.end.click(lambda: moment(-1), None, bar.outputs, **QUIET),
     ]
 
 

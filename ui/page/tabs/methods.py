@@ -9,7 +9,7 @@ import gradio as gr
 from ui.page.components import GalleryView
 from ui.page.save_figure import SaveFigure
 from ui.page.sheet import sheet_part
-from ui.page.sweeps import MAX_NEW_TOKENS, buttons, method_choice, run
+from ui.page.sweeps import MAX_NEW_TOKENS, OPEN_TAB, buttons, method_choice, run
 from ui.page.tabs import TabContext
 from ui.views.explorer_state import COLUMNS
 
@@ -26,7 +26,7 @@ def build(page: TabContext) -> None:
     """Build the tab; it reads the image, question and settings on the left."""
     gr.Markdown(INTRO)
     names = method_choice(FIRST, "chosen-methods")
-    start, stop, status = buttons("Compare methods", "methods")
+    start, stop, status = buttons("Compare methods", "methods", OPEN_TAB)
     gallery = GalleryView(elem_id="gallery")
     options: dict[str, Any] = {"interactive": False, "wrap": True, "show_label": False}
     columns: dict[str, Any] = {"headers": [*COLUMNS], "column_widths": [*COLUMNS.values()]}

@@ -22,8 +22,9 @@ function makePanel(number, title, body) {
 
 export class Explorer {
   // onDraw: called when the user changed a region; onAsk: when it shall be run; onMeasure: when the run on screen shall be
-  // measured again. None of them in a recorded run.
-  constructor(root, onDraw = () => {}, onAsk = () => {}, onMeasure = () => {}) {
+  // measured again. None of them in a recorded run. layerFor: called with the stage of a run that has a trace now, returns
+  // the layer to open it at, if not the last one.
+  constructor(root, onDraw = () => {}, onAsk = () => {}, onMeasure = () => {}, layerFor = () => undefined) {
     const pin = (token) => this.pin(token);
     this.region = new RegionPanel(onDraw, onAsk);
     this.compression = new CompressionPanel(pin);
@@ -38,6 +39,7 @@ export class Explorer {
     root.classList.add("cx");
     const parts = [this.answers, this.thumbs, { root: this.panels }, this.table, this.readouts];
     root.replaceChildren(this.question, ...parts.map((part) => part.root));
+    this.layerFor = layerFor;
     this.loaded = new Map(); // decoded images by data URL
     this.updates = 0;
     this.state = EMPTY;
@@ -78,7 +80,9 @@ export class Explorer {
     if (data.stage === "localize") this.reveal();
     const each = [data, ...data.others];
     const [sizes, regions] = [each.map(({ size }) => size), each.map(({ region }) => region)];
-    this.state = { ...data, images, sizes, regions, traces: this.tracesOf(data) };
+    const fresh = data.result && this.parsed?.id !== data.id;
+    const opensAt = fresh ? this.layerFor(data.stage) : undefined;
+    this.state = { ...data, images, sizes, regions, opensAt, traces: this.tracesOf(data) };
     this.thumbs.update(images);
     this.show();
   }

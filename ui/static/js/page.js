@@ -1,12 +1,16 @@
 // Entry module of the app's page: mounts the views of ui/page/components.py, and connects the explorer to the page's fields.
+import { Address } from "./address.js";
 import { Explorer } from "./explorer.js";
 import { Gallery } from "./gallery.js";
 import { fieldsToRegions, regionsToFields } from "./images.js";
 
-// Draws the component's value now and whenever it or the theme changes.
+// Draws the component's value now and whenever it or the theme changes. Until it is drawn, an empty place is kept for it, so
+// that nothing moves.
 function keepDrawn(name, view, { props, watch }, also = () => {}) {
+  view.root.classList.toggle("cx-awaited", Boolean(props.value));
   const update = () => {
-    view.update(props.value).catch((error) => console.error(`${name}: ${error.message}`));
+    const drawn = view.update(props.value).catch((error) => console.error(`${name}: ${error.message}`));
+    drawn.then(() => view.root.classList.remove("cx-awaited"));
     also(props.value);
   };
   watch("value", update);
@@ -37,19 +41,42 @@ export function watchLayer(root, moved, still = 400) {
 }
 
 // A figure of the layer on screen is made again while its options are in view.
-function layerMoved() {
+function remakeFigure() {
   if (document.querySelector("#figure-layer")?.offsetParent) document.querySelector("#figure-layer-moved")?.click();
+}
+
+// Run, and Enter in the question, start what the open tab has: a comparison of methods, or a sweep of the budget.
+export function runOpenTab(event) {
+  const typed =
+    event.type === "keypress" && event.key === "Enter" && !event.shiftKey && event.target.closest("#question");
+  if (!typed && !(event.type === "click" && event.target.closest("#run"))) return;
+  const own = [...document.querySelectorAll(".starts-open-tab")].find((button) => button.offsetParent);
+  if (!own) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  own.click();
 }
 
 function mountExplorer(component) {
   const [drawn, ask, measure] = ["input", "submit", "retry"].map((event) => () => component.trigger(event));
-  const explorer = new Explorer(mountPoint(component), drawn, ask, measure);
+  const address = new Address((layer) => {
+    document.querySelector("#to-tab")?.click();
+    explorer.pruning.open(layer);
+  });
+  const explorer = new Explorer(mountPoint(component), drawn, ask, measure, (stage) => address.layerFor(stage));
   window.cropExplorer = {
     pull: (fields) => regionsToFields(explorer.region.own, fields),
     push: (fields) => explorer.region.setOwn(fieldsToRegions(fields)),
     stop: () => explorer.stop(),
+    showRun: (query) => address.showRun(query),
+    showTab: (name, first) => address.showTab(name, first),
   };
-  watchLayer(mountPoint(component), layerMoved);
+  for (const kind of ["click", "keypress"]) document.addEventListener(kind, runOpenTab, true);
+  watchLayer(mountPoint(component), () => {
+    const { layer, trace } = explorer.pruning.view;
+    if (trace) address.showLayer(layer, trace.layers - 1);
+    remakeFigure();
+  });
   keepDrawn("explorer", explorer, component, showInField);
 }
 

@@ -131,11 +131,11 @@ export class PruningPanel {
     return [this.view.canvas, this.other.canvas];
   }
 
-  // A new trace opens at its last layer, where all that is pruned is gone.
+  // A new trace opens at `opensAt`, or at its last layer, where all that is pruned is gone.
   update(state) {
     const fresh = state.trace !== this.state.trace;
     this.state = state;
-    const { trace } = state;
+    const { trace, opensAt } = state;
     this.beside.hidden = this.curve.root.hidden = !trace;
     if (!trace) this.compare(false);
     if (!trace || !fresh) {
@@ -144,7 +144,7 @@ export class PruningPanel {
     }
     this.setPlaying(false);
     this.curve.show(trace);
-    this.view.update(state, trace.layers - 1);
+    this.view.update(state, opensAt ?? trace.layers - 1);
     this.other.update(state, 0);
   }
 
@@ -153,6 +153,12 @@ export class PruningPanel {
     this.layers.classList.toggle("cx-two", on);
     this.beside.setAttribute("aria-pressed", String(on));
     this.onWiden(on);
+  }
+
+  // Shows a layer, the last one for none.
+  open(layer) {
+    const { trace } = this.state;
+    if (trace) this.view.go(layer ?? trace.layers - 1);
   }
 
   // Shows the chosen layer on the curve and in data attributes.
