@@ -47,6 +47,7 @@ from crop_core.models import (
     as_list,
     keeps_history,
     load,
+    reads_several,
 )
 from crop_core.models.decoder import compile_layers
 from crop_core.records.config import CropConfig
@@ -122,6 +123,11 @@ class CropEngine(Sheets):
     def keeps_history(self) -> bool:
         """Whether the model reads earlier turns before a follow-up question."""
         return keeps_history(self.adapter)
+
+    @property
+    def reads_several(self) -> bool:
+        """Whether a question about two images fits into the model's context."""
+        return reads_several(self.adapter)
 
     @property
     def short_answer_request(self) -> str:

@@ -9,6 +9,7 @@ from crop_core.models.adapter import (
     Turn,
     as_list,
     keeps_history,
+    reads_several,
 )
 from crop_core.models.loading.placement import Device
 from crop_core.models.loading.registry import DEFAULT_LOCALIZER, DEFAULT_MODEL, ModelInfo, available, load
@@ -28,4 +29,5 @@ __all__ = [
     "available",
     "keeps_history",
     "load",
+    "reads_several",
 ]

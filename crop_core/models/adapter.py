@@ -6,6 +6,7 @@ Knows nothing of regions, pruning or costs.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from crop_core.models.decoder import DecoderStack
 
 Images = Image.Image | Sequence[Image.Image]  # RGB, one or several
 Turn = tuple[str, str]  # an earlier question about the same images and its answer
+SMALL_IMAGE = (336, 336)  # (width, height)
+SOME_WORDS = 16  # tokens of the shortest question
 
 
 class ModelError(ValueError):
@@ -104,6 +107,12 @@ def keeps_history(
 ) -> bool:
     """Whether the model's prompt includes earlier turns; otherwise each question is independent."""
     return adapter.prompt(question, images) != adapter.prompt(question, images, history)
+
+
+def reads_several(adapter: Adapter) -> bool:
+    """Whether two small images fit into the model's context, with some words about them."""
+    context = getattr(adapter.model.config.text_config, "max_position_embeddings", None) or math.inf
+    return 2 * adapter.layout(SMALL_IMAGE, 2).count + SOME_WORDS < context
 
 
 @dataclass(frozen=True, eq=False)

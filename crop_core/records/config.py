@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 
 from crop_core.records.formatting import truncated_repr
+from crop_core.records.methods import CHOSEN, Method, method_of
 from crop_core.records.methods import ConfigError as ConfigError
-from crop_core.records.methods import Method, method_of
 
 log = logging.getLogger(__name__)
 DEFAULT_NEW_TOKENS, MAX_NEW_TOKENS = 256, 10_000  # of an answer: where a checkpoint names none, and at most
@@ -168,12 +168,12 @@ class CropConfig:
     None lets the PLC ratios and ILP shares stand as they are.
 
     localizer: a key of REGION_SOURCES, used when no region is given and the method needs one; those of
-    DEPRECATED_SOURCES are replaced. seed: what the method "random" draws its tokens from. max_new_tokens: longest
-    answer, its end token included; None: as the model's generation_config.json says, else DEFAULT_NEW_TOKENS.
-    short_answer: whether the model is asked for a short answer, by the sentence that its family's evaluation puts below
-    a question. repeats: how often each run is done; the first gives the answer, and the others are timed. measure_s:
-    seconds of timing after which no further run begins, but for the first one. Raises ConfigError for values outside
-    these.
+    DEPRECATED_SOURCES are replaced. seed: what the method "random" draws its tokens from. tokens: indices of
+    the visual tokens that the method "chosen" keeps, which takes no budget. max_new_tokens: longest answer, its end
+    token included; None: as the model's generation_config.json says, else DEFAULT_NEW_TOKENS. short_answer: whether the
+    model is asked for a short answer, by the sentence that its family's evaluation puts below a question. repeats: how
+    often each run is done; the first gives the answer, and the others are timed. measure_s: seconds of timing after
+    which no further run begins, but for the first one. Raises ConfigError for values outside these.
     """
 
     method: str = "crop"
@@ -182,6 +182,7 @@ class CropConfig:
     ilp: IlpConfig = field(default_factory=IlpConfig)
     localizer: str = "predicted"
     seed: int = 0
+    tokens: tuple[int, ...] = ()
     max_new_tokens: int | None = None
     short_answer: bool = False
     repeats: int = 6
@@ -194,6 +195,12 @@ class CropConfig:
         if self.localizer in DEPRECATED_SOURCES:
             object.__setattr__(self, "localizer", _renamed_localizer(self.localizer))
         _one_of("localizer", self.localizer, REGION_SOURCES)
+        if self.method == CHOSEN and self.budget is not None:
+            raise ConfigError("Tokens that are chosen by hand take no budget; give none.")
+        if self.method == CHOSEN and not self.tokens:
+            raise ConfigError("No visual token is chosen; choose at least one.")
+        if self.tokens and self.method != CHOSEN:
+            raise ConfigError(f"The method {truncated_repr(self.method)} takes no tokens; only {CHOSEN!r} does.")
         if self.seed < 0:
             raise ConfigError(f"The seed is {self.seed}; give 0 or more.")
         if self.max_new_tokens is not None and not 1 <= self.max_new_tokens <= MAX_NEW_TOKENS:

@@ -28,6 +28,7 @@ class Method:
     uses_seed: whether the seed decides what is kept. overshoot: with a pruner after it, the compressor leaves this many
     times the budget. reads_tower: whether the compressor needs the vision tower's class token. needs_training: whether
     the model must have a learned PLC. positions_only: whether the compressor reads positions alone, at no FLOPs.
+    reads_rings: whether the compressor reads PLC's rings.
     """
 
     title: str
@@ -40,6 +41,12 @@ class Method:
     reads_tower: bool = False
     needs_training: bool = False
     positions_only: bool = False
+    reads_rings: bool = False
+
+    @property
+    def reads_schedule(self) -> bool:
+        """Whether the pruner makes ILP's cuts, not cuts of its own."""
+        return self.pruner == _ILP.pruner
 
     @property
     def no_region(self) -> str:
@@ -73,6 +80,7 @@ _PLC = Method(
     "PLC",
     "PLC alone: pool outside the region before the LLM",
     f"{_COMPRESS}.pooling:PoolingCompressor",
+    reads_rings=True,
 )
 _ILP = Method("ILP", "ILP alone: prune inside the LLM", None, f"{_PRUNE}.ilp:IlpPruner")
 
@@ -116,6 +124,7 @@ METHODS = {
         "Distinct",
         "Distinct: keep what differs, most of it in the region",
         f"{_COMPRESS}.distinct:DistinctCompressor",
+        reads_rings=True,
         overshoot=1.2,  # found by `benchmarks.search`, as that twice is right for pooling
     ),
     "learned": Method(
@@ -123,12 +132,14 @@ METHODS = {
         "Learned PLC: queries read the region and the rest apart, anchors stay",
         f"{_COMPRESS}.learned:LearnedCompressor",
         needs_training=True,
+        reads_rings=True,
     ),
     "queries": Method(
         "Queries alone",
         "Learned PLC without anchors: queries alone",
         f"{_COMPRESS}.learned:QueriesCompressor",
         needs_training=True,
+        reads_rings=True,
     ),
     "region": Method(
         "Region only",
@@ -166,12 +177,24 @@ METHODS = {
 }
 
 
+CHOSEN = "chosen"  # not in METHODS: what it keeps is no rule's choice, but the user's (`CropConfig.tokens`)
+_CHOSEN = Method(
+    "Tokens by hand",
+    "Tokens by hand: exactly those that you choose enter the LLM",
+    f"{_COMPRESS}.chosen:ChosenCompressor",
+    needs_region=False,
+    positions_only=True,
+)
+
+
 def method_of(name: str) -> Method:
     """The method of a key of METHODS, or of two joined as "plc+fastv": one that only compresses before the LLM, then
-    one that only prunes inside it. ConfigError for any other name.
+    one that only prunes inside it; or CHOSEN. ConfigError for any other name.
     """
     if name in METHODS:
         return METHODS[name]
+    if name == CHOSEN:
+        return _CHOSEN
     before = {key: one for key, one in METHODS.items() if one.compressor and not one.pruner}
     inside = {key: one for key, one in METHODS.items() if one.pruner and not one.compressor}
     left, _, right = name.partition(JOINT)
@@ -188,7 +211,7 @@ def with_nothing_outside(name: str) -> str:
     compressor before it meets the budget alone.
     """
     parts = method_of(name)
-    if not parts.compressor or parts.pruner != _ILP.pruner:
+    if not parts.compressor or not parts.reads_schedule:
         return name
     return next(key for key, one in METHODS.items() if one.compressor == parts.compressor and not one.pruner)
 

@@ -80,6 +80,10 @@ class Engine(Protocol):
         """Whether the model reads earlier turns."""
 
     @property
+    def reads_several(self) -> bool:
+        """Whether a question about two images fits into the model's context."""
+
+    @property
     def short_answer_request(self) -> str:
         """The sentence that asks the model for a short answer; "" where nothing has to."""
 
@@ -102,6 +106,11 @@ class EngineWrapper:
     def keeps_history(self) -> bool:
         """As `Engine`."""
         return self.engine.keeps_history
+
+    @property
+    def reads_several(self) -> bool:
+        """As `Engine`."""
+        return self.engine.reads_several
 
     @property
     def short_answer_request(self) -> str:

@@ -276,6 +276,7 @@ class FakeEngine:
     """
 
     keeps_history = True
+    reads_several = True
     short_answer_request = ""
 
     def __init__(self, delay: float = 0.0) -> None:

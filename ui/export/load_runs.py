@@ -37,6 +37,8 @@ IMAGES = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".mpo", ".heic", ".heif", ".hif", ".avif"),
     *(".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".ppm", ".ico", ".jp2"),
 )
+RECORDED = "A recorded run, from “{name}”{date}: made by {model}. "
+ASK_AGAIN = "Its image, question, method and budget are in the fields: Run asks again, with the model that runs here."
 STAND_IN = "{name} contains no image, and no image of its size was given with it; a grey placeholder is shown."
 
 
@@ -52,9 +54,10 @@ class EmbeddedImages(Record):
 
 @dataclass
 class LoadedRuns:
-    """Runs in the chosen files. notices: messages for the user."""
+    """Runs in the chosen files. notices: messages for the user. complete: whether the last run has its own images."""
 
     runs: list[FinishedRun] = field(default_factory=list)
+    complete: bool = False
     notices: list[str] = field(default_factory=list)
 
 
@@ -133,10 +136,13 @@ def _add(opened: LoadedRuns, name: str, content: bytes, separate: list[SeparateI
     result, embedded = read(content, f"'{name}'")
     traces = result.crop.traces
     matched = _images(name, traces, embedded, separate)
-    if None in matched:
+    opened.complete = None not in matched
+    if not opened.complete:
         opened.notices.append(STAND_IN.format(name=f"'{name}'"))
     images = tuple(image or stand_in(trace) for image, trace in zip(matched, traces, strict=True))
-    view = finished_view(images, result)
+    date = f" of {result.made['date'][:10]}" if result.made.get("date") else ""
+    hint = RECORDED.format(name=name, date=date, model=result.model) + (ASK_AGAIN if opened.complete else "")
+    view = replace(finished_view(images, result), hint=hint)
     view.to_json()  # fails here for what cannot be drawn
     opened.runs.append(FinishedRun(images, result, view, file=name))
 

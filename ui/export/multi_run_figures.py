@@ -23,7 +23,7 @@ from ui.export import captions
 from ui.export.figure import check_width, drawer
 from ui.export.letters import DEFAULT_LETTERS, Letters
 from ui.export.report import environment, facts_of_many, region_words
-from ui.views.chart_data import Point, curves, flip, probabilities
+from ui.views.chart_data import GAP, Point, curves, flip, probabilities
 
 if TYPE_CHECKING:
     from crop_core.records.results import RunError, RunResult
@@ -87,7 +87,8 @@ def budget_figure(source: FigureSource, results: Sequence[RunResult], errors: Se
     by_method = curves(points)
     flips = {name: flip(curve) for name, curve in by_method.items()}
     budgets = [
-        f"{name} {', '.join(format_number(point.tokens) for point in curve[:-1])}" for name, curve in by_method.items()
+        f"{name} {', '.join(format_number(point.tokens) for point in curve[:-1] if point is not GAP)}"
+        for name, curve in by_method.items()
     ]
     more = {
         "budgets": "; ".join(budgets),

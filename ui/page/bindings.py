@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.page.controls import ASK_PULL
+from ui.page.controls import ASK_PULL, STOPPABLE
 from ui.page.export_panel import opened
 from ui.page.handlers import Handlers
 from ui.page.prepared import PreparedRuns
@@ -15,8 +15,6 @@ from ui.page.tabs.learn import bind_lesson
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
 STOP = "(...inputs) => { window.cropExplorer?.stop(); return inputs; }"
-# Clicks come one by one, however fast: the page sends no second run once it knows of the first, which takes a task.
-STOPPABLE = "async () => { await new Promise(setTimeout); return { __type__: 'update', interactive: true }; }"
 EXPLORE = "() => ({ __type__: 'update', selected: 'explore' })"
 Parts = dict[str, Any]
 
@@ -30,8 +28,16 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     measuring = measure(handlers, inputs, outputs, runs)
     stopped = stop(handlers, inputs, outputs, [*runs, *measuring])
     outputs["publish"].wire(outputs["history"])
-    again = show_again(handlers, outputs)
-    beside = [outputs["runs"], outputs["link"], outputs["follow"].box]
+    again = show_again(handlers, inputs, outputs)
+    tried = outputs["explorer"].select(
+        handlers.choose_tokens,
+        outputs["history"],
+        [outputs["explorer"], inputs["note"]],
+        api_visibility="private",
+        **MODEL,
+    )
+    tried.then(handlers.leave, outputs["history"], inputs["stop"], **PRIVATE)
+    beside = [outputs["runs"], outputs["link"], outputs["no_link"], outputs["follow"].box]
     for run in [*runs, *again]:
         run.then(handlers.beside, outputs["history"], beside, **PRIVATE)
     for end in [*measuring, *again, stopped]:  # not before: files of figures would take time from what is measured
@@ -147,11 +153,18 @@ def stop(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> 
     return inputs["stop"].click(handlers.stop, read, changed, cancels=runs, js=STOP, **PRIVATE)
 
 
-def show_again(handlers: Handlers, outputs: Parts) -> list[Any]:
+def show_again(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
     """Bind earlier runs and runs from files; returns the events after which one is on screen."""
     history, explorer, runs, (button, note) = (outputs[name] for name in ("history", "explorer", "runs", "open"))
     outputs["publish"].files.withdrawn_by(runs.select, button.upload)
+    panel = inputs["panel"]
+    fields = [inputs["image"], inputs["question"], inputs["more"].files, *panel.values]
     return [
         runs.select(handlers.show_run, history, [explorer, history], **PRIVATE),
-        button.upload(opened, [history, button], [explorer, history, note], **PRIVATE),
+        button.upload(
+            lambda before, files: opened(before, files, panel.usual),
+            [history, button],
+            [explorer, history, note, *fields],
+            **PRIVATE,
+        ),
     ]

@@ -11,7 +11,7 @@ import gradio as gr
 
 from crop_core.records.config import PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
 from crop_core.records.formatting import truncated_repr
-from crop_core.records.methods import METHODS
+from crop_core.records.methods import METHODS, method_of
 from crop_core.records.region import Region, RegionError
 
 BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("None: ratios as given", "ratios")]
@@ -20,6 +20,7 @@ RINGS_HELP = "Width in cells : number of tokens pooled into one, from near to fa
 SCHEDULE_HELP = (
     "Layer : share of tokens alive from it on. Empty: one early and one late cut. A budget scales the shares."
 )
+JOINED_HELP = "Two can be joined by typing, one before the LLM and one inside it: plc+fastv."
 EVICT_HELP = "Pruned tokens leave the KV cache of the layers before the last cut too, once the prompt is read."
 SHORT_HELP = "Adds below the question, as in benchmarks: “{}”"
 LONGEST_HELP = "max_new_tokens: tokens of the answer at most; empty for the model's own limit."
@@ -27,6 +28,9 @@ PULL = "(...region) => window.cropExplorer?.pull(region) ?? region"
 ASK_PULL = f"(...values) => [...values.slice(0, -6), ...({PULL})(...values.slice(-6))]"
 PUSH = "(...region) => { window.cropExplorer?.push(region); }"
 FORGET = "(mode, others) => mode === 'drawn' ? others : ''"
+# Enables a Stop button. Clicks come one by one, however fast: the page sends no second run once it knows of the first,
+# which takes a task.
+STOPPABLE = "async () => { await new Promise(setTimeout); return { __type__: 'update', interactive: true }; }"
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -154,6 +158,22 @@ def parse_settings(values: Sequence[Any], size: tuple[int, int]) -> ParsedSettin
     return ParsedSettings(config, parse_region(mode, cells, size), mode)
 
 
+def shown_custom(choice: str) -> tuple[Any, Any]:
+    """Slider and text of a custom budget, where it is chosen."""
+    chosen = choice == "custom"
+    return gr.Slider(visible=chosen), gr.Textbox(visible=chosen)
+
+
+def shown_stages(name: str) -> tuple[Any, Any, Any]:
+    """PLC rings, ILP schedule and eviction, where the method (untrusted) reads them."""
+    try:
+        method = method_of(name)
+    except (ConfigError, AttributeError, TypeError):
+        return (gr.skip(),) * 3
+    shown = method.reads_rings, method.reads_schedule, bool(method.pruner)
+    return gr.Textbox(visible=shown[0]), gr.Textbox(visible=shown[1]), gr.Checkbox(visible=shown[2])
+
+
 class SettingsPanel:
     """The widgets of the settings; `values` are the inputs of `parse_settings`, `usual` those as the page opens.
 
@@ -170,10 +190,15 @@ class SettingsPanel:
                 info="Mean number of visual tokens per LLM layer.",
                 elem_id="budget",
             )
+            share = gr.Slider(
+                1, 100, 11, step=1, label="Custom budget, % of the tokens", visible=False, elem_id="share"
+            )
             custom = gr.Textbox(
                 "", label="Custom budget", info="Tokens (64) or a share (11.1%).", visible=False, elem_id="custom"
             )
-            method = gr.Dropdown(methods, value="crop", label="Method", elem_id="method")
+            method = gr.Dropdown(
+                methods, value="crop", label="Method", info=JOINED_HELP, allow_custom_value=True, elem_id="method"
+            )
             rings = gr.Textbox(rings_text(PlcConfig()), label="PLC rings", info=RINGS_HELP, elem_id="rings")
             schedule = gr.Textbox(
                 "", label="ILP schedule", info=SCHEDULE_HELP, placeholder="2:0.5, 6:0.2", elem_id="schedule"
@@ -189,7 +214,9 @@ class SettingsPanel:
                 gr.Number(value, label=name, precision=0, min_width=70)
                 for name, value in zip(names, (2, 2, 5, 5), strict=True)
             ]
-        budget.change(lambda choice: gr.Textbox(visible=choice == "custom"), budget, custom, **QUIET)
+        budget.change(shown_custom, budget, [share, custom], **QUIET)
+        share.input(None, share, custom, js="(share) => `${share}%`", api_visibility="private")
+        method.change(shown_stages, method, [rings, schedule, evict], **QUIET)
         self.row, self.method = row, method
         self.values = [method, budget, custom, rings, schedule, evict, longest, short, self.mode, *self.cells]
         self.usual = [widget.value for widget in self.values]

@@ -5,19 +5,25 @@ Figures and files are made only while the first is open.
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 
 from crop_core.io.data_url import data_url
+from crop_core.records.config import PRESETS
 from crop_core.records.latex import escaped
 from crop_core.records.tables import csv_text, token_rows
 from ui.export.figure import FIGURES, FigureError, FigureOptions, caption, figure
 from ui.export.figure_files import DPI, preview, written
 from ui.export.load_runs import open_files
 from ui.export.report import page
+from ui.page.request import KEYS
 from ui.page.save_figure import (
     FIGURE,
     QUIET,
@@ -36,6 +42,8 @@ from ui.views.history import FinishedRun, History
 from ui.views.rendering import message, render
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ui.export.page_layout import RunFigure
 
 OPEN_HELP = (
@@ -187,11 +195,34 @@ def record(run: FinishedRun, inside: bool) -> bytes:
     return json.dumps({**run.result.to_json(), **images}, allow_nan=False).encode()
 
 
-def opened(history: History, paths: list[str] | None) -> tuple[Any, Any, str]:
-    """(explorer, history, message) with the files' runs in the history and the last of them on screen."""
+def opened(history: History, paths: list[str] | None, usual: Sequence[Any]) -> list[Any]:
+    """[explorer, history, message, image, question, further images, *settings] with the files' runs in the history, the
+    last of them on screen, and in the fields what it was about; usual: the settings as the page opens.
+    """
     loaded = open_files(paths or [])
+    unchanged = [gr.skip()] * (3 + len(usual))
+    if not loaded.runs:
+        return [gr.skip(), gr.skip(), message(*loaded.notices), *unchanged]
     for run in loaded.runs:
         history = history.add(run)
-    if not loaded.runs:
-        return gr.skip(), gr.skip(), message(*loaded.notices)
-    return loaded.runs[-1].view.to_json(), history, message(*loaded.notices)
+    shown = [run.view.to_json(), history, message(*loaded.notices)]
+    if not loaded.complete:
+        return [*shown, *unchanged]
+    files = [save_bytes_to_cache(png(image), "image.png", get_upload_folder()) for image in run.images]
+    settings = settings_of(run.result.method, run.result.budget, usual)
+    return [*shown, files[0], run.result.question, files[1:] or None, *settings]
+
+
+def settings_of(method: str, budget: str, usual: Sequence[Any]) -> list[Any]:
+    """The usual settings with a recorded run's method, and its budget where it was met in tokens."""
+    tokens = budget.partition(" of ")[0]
+    known = {"budget": tokens} if tokens in PRESETS else {"budget": "custom", "custom": tokens}
+    brought = {"method": method, **(known if tokens.replace(".", "", 1).isdecimal() else {})}
+    return [brought.get(key, value) for key, value in zip(KEYS, usual, strict=True)]
+
+
+def png(image: Image.Image) -> bytes:
+    """PNG file of an image, pixel by pixel."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

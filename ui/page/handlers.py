@@ -15,8 +15,10 @@ import gradio as gr
 
 from crop_core.io.data_url import data_url
 from crop_core.io.images import image_notices, open_image
-from crop_core.records.request import Engine, EngineRequest, QueueStatus
-from crop_core.records.results import StreamEvent
+from crop_core.records.config import ConfigError
+from crop_core.records.methods import CHOSEN
+from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus
+from crop_core.records.results import RunError, RunSpec, StreamEvent
 from crop_core.records.timing import NOT_MEASURED
 from ui.page import controls
 from ui.page.images import open_all
@@ -150,6 +152,31 @@ class Handlers:
             run.to_measure = False
             yield run.view.to_json(), note, stop_button()
 
+    def choose_tokens(self, history: History, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+        """Stream (explorer, message) while the question on screen is asked with chosen visual tokens alone, which come
+        from the browser; its measurement ends.
+        """
+        run = history.shown
+        if run is None or run.request is None:
+            yield gr.skip(), message(NO_ANSWER)
+            return
+        history.leave()
+        note = message()
+        try:
+            for result in self.engine.stream(with_tokens(run, event._data)):
+                if isinstance(result, QueueStatus):
+                    yield gr.skip(), render("queue_status", queue_message(result))
+                elif isinstance(result, RunError):
+                    note = message(result.why)
+                elif result.method == CHOSEN:
+                    run.tried(result)
+        except ValueError as error:
+            note = message(str(error))
+        except Exception:
+            log.exception("the engine failed")
+            note = message(BROKEN)
+        yield run.view.to_json(), note
+
     def stop(self, history: History, path: str | None, more: list[str] | None) -> Measuring:
         """(explorer, message, Stop) after a run was stopped: the previous view."""
         try:
@@ -157,7 +184,7 @@ class Handlers:
         except ValueError:
             before = gr.skip()
         history.leave()
-        return before, message(), stop_button()
+        return before, render("queue_status", "Stopped."), stop_button()
 
     def leave(self, history: History) -> Any:
         """Stop, after something else than a new run came on screen while one was measured."""
@@ -184,20 +211,22 @@ class Handlers:
         chosen = history.choose(event._data.get("index") if isinstance(event._data, dict) else None)
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
-    def beside(self, history: History) -> tuple[Any, Any, Any]:
-        """(runs so far, link, follow-up) of the run on screen; no follow-up to an opened run."""
+    def beside(self, history: History) -> tuple[Any, ...]:
+        """(runs so far, link, why there is none, follow-up) of the run on screen; no follow-up to an opened run."""
         run = history.shown
         if run is None:
-            return (gr.skip(),) * 3
-        return strip_html(history), self.link(run), gr.Column(visible=not run.file)
+            return (gr.skip(),) * 4
+        link = self.link(run)
+        no_link = gr.Markdown(visible=not (link or run.file))
+        return strip_html(history), gr.Textbox(link, visible=bool(link)), no_link, gr.Column(visible=not run.file)
 
-    def link(self, run: FinishedRun) -> Any:
-        """Link of a run, if it is a first question about a single example."""
+    def link(self, run: FinishedRun) -> str:
+        """Query of a run; "" unless it is a first question about a single example."""
         first, *others = run.view.images
         example = self._images.get(first.url)
         if example is None or others or run.result.history or run.file:
-            return gr.Textbox("", visible=False)
-        return gr.Textbox(link_query(example, run.result.question, run.settings), visible=True)
+            return ""
+        return link_query(example, run.result.question, run.settings)
 
     @cached_property
     def _images(self) -> dict[str, Example]:
@@ -219,6 +248,19 @@ def measurement(run: FinishedRun) -> EngineRequest[StreamEvent]:
     assert run.request is not None  # noqa: S101  the caller looked
     memory = run.result.crop.cost.peak_method == NOT_MEASURED
     return replace(run.request, kind="measure", memory=memory)
+
+
+def with_tokens(run: FinishedRun, data: Any) -> EngineRequest[ManyResult]:
+    """Request of a run's question with chosen visual tokens alone; ValueError for (untrusted) data without any."""
+    assert run.request is not None  # noqa: S101  the caller looked
+    tokens = data.get("tokens") if isinstance(data, dict) else None
+    if len(run.images) > 1 or run.result.history:
+        raise ConfigError("Tokens by hand are for a first question about one image; ask one.")
+    if not isinstance(tokens, list) or not all(type(each) is int for each in tokens):
+        raise ConfigError("No visual token is chosen; choose at least one.")
+    config = replace(run.request.config, method=CHOSEN, budget=None, tokens=tuple(tokens))
+    specs = (RunSpec(CHOSEN, config),)
+    return EngineRequest("run_many", run.request.images, run.request.question, config, (None,), specs=specs)
 
 
 def stop_button() -> Any:

@@ -18,14 +18,19 @@ REGIONS_HELP = (
     "under Region applies."
 )
 FIRST_ONLY = "Methods, Budget and “Where does the answer live?” use the first image only."
+ONE_IMAGE = "One image at a time: two do not fit into this model's context."
 EXAMPLE = "2: 0 1 3 4, 3: 2 2 5 5"
 
 
 class MoreImages:
-    """Accordion for further images and the regions drawn in them."""
+    """Accordion for further images and the regions drawn in them.
 
-    def __init__(self) -> None:
-        with gr.Accordion("More images", open=False, elem_id="more"):
+    reads_several: whether the model has room for them; if not, a note stands in its place.
+    """
+
+    def __init__(self, reads_several: bool) -> None:
+        gr.Markdown(ONE_IMAGE, visible=not reads_several, elem_id="more-note")
+        with gr.Accordion("More images", open=False, elem_id="more", visible=reads_several):
             self.files = gr.File(
                 label="Images after the first", file_count="multiple", height=130, elem_id="more-files"
             )

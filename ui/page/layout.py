@@ -84,10 +84,12 @@ def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict
     if examples:
         gr.HTML(render("title", "Examples"), elem_id="examples-title", apply_default_css=False)
         strip = Strip(strip_html(examples), elem_id="examples")
+    if bundled:
+        gr.HTML(render("model_scope", texts.WORLD), elem_id="world", apply_default_css=False)
     image = ImageInput(
         label="Image", sources=["upload", "clipboard", "webcam"], height=230, elem_id="image", buttons=[]
     )
-    more = MoreImages()
+    more = MoreImages(engine.reads_several)
     question = gr.Textbox(
         label="Question", placeholder="what is left of the dog?", lines=1, max_lines=4, elem_id="question"
     )
@@ -96,8 +98,6 @@ def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict
         stop = gr.Button("Stop", elem_id="stop", scale=1, min_width=90, interactive=False)
     note = gr.HTML(message(), elem_id="message", apply_default_css=False)
     panel = SettingsPanel(engine.short_answer_request)
-    if bundled:
-        gr.HTML(render("model_scope", texts.WORLD), elem_id="world", apply_default_css=False)
     fields = {"image": image, "more": more, "question": question, "panel": panel}
     return {**fields, "run": run, "stop": stop, "note": note, "strip": strip}
 

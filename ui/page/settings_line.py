@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from crop_core.records.config import PAPER_TOKENS
-from crop_core.records.methods import METHODS
+from crop_core.records.config import PAPER_TOKENS, ConfigError
+from crop_core.records.methods import Method, method_of
 from ui.page.controls import MODES, SettingsPanel
 from ui.page.prepared import BroughtSettings
 from ui.page.request import KEYS
@@ -46,7 +46,7 @@ def chips(usual: Sequence[Any], brought: BroughtSettings | None, *values: Any) -
 def chips_html(usual: Sequence[Any], brought: BroughtSettings | None, *values: Any) -> str:
     """The chips of the (untrusted) values of the panel."""
     given = dict(zip(KEYS, values, strict=True))
-    method = METHODS.get(str(given["method"]))
+    method = _known(given["method"])
     further = sum(value != plain for key, value, plain in zip(KEYS, values, usual, strict=True) if key not in SHOWN)
     texts = [
         method.title + (" alone" if method.is_stage else "") if method else str(given["method"]),
@@ -56,6 +56,13 @@ def chips_html(usual: Sequence[Any], brought: BroughtSettings | None, *values: A
         *(["for this example only"] if brought else []),
     ]
     return render("chips", texts)
+
+
+def _known(name: Any) -> Method | None:
+    try:
+        return method_of(str(name))
+    except ConfigError:
+        return None
 
 
 def _budget(choice: str, custom: str) -> str:

@@ -23,6 +23,7 @@ from crop_core.records.results import RunError, RunResult, RunSpec
 from ui.export.figure import pixels
 from ui.export.multi_run_figures import FigureSource, budget_figure, methods_figure, places_figure
 from ui.page import controls
+from ui.page.controls import STOPPABLE
 from ui.page.handlers import BROKEN
 from ui.page.save_figure import SaveFigure
 from ui.views import figures
@@ -38,6 +39,9 @@ SHARES = (1 / 36, 1 / 18, 1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 3 / 4)  # of the vi
 OPEN_TAB = "starts-open-tab"  # class of the button that Run and Enter press while its tab is open
 MAX_NEW_TOKENS = 32  # of each answer where the settings name none: many runs shall not take minutes
 REGION_ONLY = CropConfig(method="region", budget=None)  # only the region's tokens
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+OUTDATED = """(status) => !/^(Done|Stopped)/.test(status ?? "") ? status :
+  '<span class="outdated">These results are of other inputs: another image, question or setting.</span>'"""
 WHOLE = "The region is the whole image and cannot be moved; draw a smaller one, then slide it."
 
 
@@ -169,10 +173,10 @@ class SweepHandlers:
                 shown = show(request, results, errors)
                 yield *shown, note, progress(len(results) + len(errors) - 1, len(requested), errors)
         except ValueError as error:
-            yield *shown, message(str(error)), ""
+            yield *shown, message(), message(str(error))
         except Exception:
             log.exception("the engine failed")
-            yield *shown, message(BROKEN), ""
+            yield *shown, message(), message(BROKEN)
 
 
 def valid_methods(names: list[str]) -> list[str]:
@@ -209,7 +213,7 @@ def buttons(label: str, name: str, *classes: str) -> tuple[gr.Button, gr.Button,
         start = gr.Button(
             label, variant="primary", elem_id=f"start-{name}", elem_classes=[*classes], scale=0, min_width=190
         )
-        stop = gr.Button("Stop", elem_id=f"stop-{name}", scale=0, min_width=90)
+        stop = gr.Button("Stop", elem_id=f"stop-{name}", scale=0, min_width=90, interactive=False)
         status = gr.HTML("", elem_id=f"status-{name}", apply_default_css=False)
     return start, stop, status
 
@@ -223,10 +227,20 @@ def run(
     save: SaveFigure,
     model: dict[str, Any],
 ) -> None:
-    """Bind one stream, its end, and the figure file of its results so far."""
+    """Bind one stream, its end, and the figure file of its results so far; results of other inputs are marked."""
+    status = outputs[-1]
     save.files.withdrawn_by(start.click)
     running = start.click(handler, inputs, outputs, api_visibility="private", **model)
-    stopped = {"fn": lambda: "Stopped.", "outputs": outputs[-1], "queue": False, "api_visibility": "private"}
+    for end in (running, stoppable(start, stop, running, status)):
+        save.files.requested_by(end.then)
+    gr.on([each.change for each in inputs], None, status, status, js=OUTDATED, **PRIVATE)
+
+
+def stoppable(start: gr.Button, stop: gr.Button, running: Any, status: gr.HTML) -> Any:
+    """Bind Stop, enabled while what `start` has started is running; returns the event of its end by Stop."""
+    start.click(None, None, stop, js=STOPPABLE, **PRIVATE)
+    stopped = {"fn": lambda: "Stopped.", "outputs": status, "queue": False, **PRIVATE}
     ended = stop.click(**stopped, cancels=[running]).then(**stopped)  # again, after a result that was under way
     for end in (running, ended):
-        save.files.requested_by(end.then)
+        end.then(lambda: gr.Button(interactive=False), None, stop, queue=False, **PRIVATE)
+    return ended

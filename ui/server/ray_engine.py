@@ -41,6 +41,10 @@ class EngineReplica:
         """As the engine's."""
         return self._engine.keeps_history
 
+    def reads_several(self) -> bool:
+        """As the engine's."""
+        return self._engine.reads_several
+
     def short_answer_request(self) -> str:
         """As the engine's."""
         return self._engine.short_answer_request
@@ -99,6 +103,7 @@ class ServedEngine:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
         self.keeps_history = bool(handle.keeps_history.remote().result())
+        self.reads_several = bool(handle.reads_several.remote().result())
         self.short_answer_request = str(handle.short_answer_request.remote().result())
 
     def call(self, request: EngineRequest[R], /) -> R:

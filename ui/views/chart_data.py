@@ -76,14 +76,20 @@ def work_title(points: Iterable[Point], title: str) -> str:
     return f"{title}; not counted with a localizer outside PyTorch" if missing else title
 
 
+GAP = Point("", math.nan, math.nan, True, math.nan)  # where a line breaks
+
+
 def curves(points: list[Point]) -> dict[str, list[Point]]:
-    """Points of every method by rising tokens, each ending in the first of `points`, the baseline."""
+    """Points of every method by rising tokens, each ending in the first of `points`, the baseline; with a GAP before it
+    where nothing was measured at half of its tokens or more, as in a sweep that was stopped.
+    """
     baseline, *others = points
-    names = dict.fromkeys(point.name for point in others)
-    return {
-        name: [*sorted((point for point in others if point.name == name), key=lambda point: point.tokens), baseline]
-        for name in names
-    }
+    by_method = {}
+    for name in dict.fromkeys(point.name for point in others):
+        own = sorted((point for point in others if point.name == name), key=lambda point: point.tokens)
+        near = own[-1].tokens >= baseline.tokens / 2
+        by_method[name] = [*own, *([] if near else [GAP]), baseline]
+    return by_method
 
 
 def flip(curve: list[Point]) -> Point | None:

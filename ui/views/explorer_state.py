@@ -65,7 +65,8 @@ class ExplorerState:
 
     method: of the pruned run, as `method_of` knows it. region: in the first image; those in the others are in the
     result. measuring: progress of a measurement, in words. fixed: the region cannot be changed and nothing measured,
-    since the run was opened from a file.
+    since the run was opened from a file. hint: a sentence of its own below the answers. tried: what came of tokens that
+    were chosen by hand, the latest first.
     """
 
     images: tuple[ShownImage, ...]
@@ -77,6 +78,8 @@ class ExplorerState:
     result: Comparison | None = None
     measuring: str = ""
     fixed: bool = False
+    hint: str = ""
+    tried: tuple[RunResult, ...] = ()
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
@@ -131,6 +134,8 @@ class ExplorerState:
             "no_region": method_of(self.method).no_region,
             "measuring": self.measuring,
             "fixed": self.fixed,
+            "hint": self.hint,
+            "tried": [tried_json(each) for each in self.tried],
             "region": None if self.region is None or not reads else region_json(self.region, self.is_guess),
             "others": [
                 {"size": list(other.size), "region": region} for other, region in zip(others, region_data, strict=True)
@@ -146,6 +151,16 @@ def region_json(region: Region, is_guess: bool) -> dict[str, Any]:
     """JSON of a region for the explorer; a guess has no confidence."""
     confidence = None if is_guess else region.confidence
     return {"grid": list(region.grid), "source": region.source, "confidence": confidence}
+
+
+def tried_json(result: RunResult) -> dict[str, Any]:
+    """What came of tokens that were chosen by hand."""
+    return {
+        "tokens": result.trace.input_tokens,
+        "text": texts.quoted(result.text),
+        "same": result.same,
+        "probability": format_probability(result.answer_probability),
+    }
 
 
 COLUMNS = {  # of the table of methods, with widths that hold each word of the header

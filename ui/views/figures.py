@@ -18,6 +18,8 @@ from ui.views.chart_data import (
     TIMES_TITLE,
     Point,
     curves,
+    flip,
+    flip_label,
     milliseconds,
     probabilities,
     run_costs,
@@ -133,8 +135,12 @@ def budget_curves(results: list[RunResult]) -> go.Figure:
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1, row_heights=[0.6, 0.4])
     points = [Point.of(each) for each in results]
     for place, (name, curve) in enumerate(curves(points).items()):
-        for row, line in enumerate(_lines(curve, name, place), 1):
+        for row, line in enumerate(_lines(curve, flip_label(name, curve), place), 1):
             figure.add_trace(line, row=row, col=1)
+        if at := flip(curve):
+            drop = {"color": palette.method_colour(place), "width": 1, "dash": "dot"}
+            ends = {"x0": at.tokens, "x1": at.tokens, "y0": 0, "y1": at.answer_probability}
+            figure.add_shape(type="line", **ends, line=drop, row=1, col=1)
     ticks = [16 * 2**k for k in range(12)]
     figure.update_xaxes(type="log", tickvals=ticks)
     figure.update_xaxes(title="mean visual tokens per layer", row=2, col=1)

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from crop_core.records.request import EngineRequest
-    from crop_core.records.results import Comparison, StreamEvent
+    from crop_core.records.results import Comparison, RunResult, StreamEvent
     from crop_core.records.timing import Measured
     from ui.views.explorer_state import ExplorerState
 
 MAX_RUNS = 12  # kept for a visitor; the oldest goes first
 MAX_PIXELS = 64_000_000  # of all their images
+MAX_TRIED = 8  # choices of tokens that are shown with a run
 NOTHING = "(nothing)"  # stands for an empty answer
 Turns = tuple[tuple[str, str], ...]  # questions and their baseline answers, oldest first
 
@@ -56,9 +57,19 @@ class FinishedRun:
         self.result, self.view = view.result, view.ended()
         return view
 
+    def tried(self, result: RunResult) -> ExplorerState:
+        """Add what came of tokens that were chosen by hand, in place; returns the view."""
+        self.view = replace(self.view, tried=(result, *self.view.tried)[:MAX_TRIED])
+        return self.view
+
     def same_images(self, other: FinishedRun) -> bool:
         """Whether both have the same images, and both were run here or both opened from files."""
         return bool(self.file) == bool(other.file) and self.view.images == other.view.images
+
+    def repeated_by(self, other: FinishedRun) -> bool:
+        """Whether the other run asked the same of the same images, with the same settings and answers."""
+        same = [(each.turns, each.settings, each.regions, each.result.crop.text) for each in (self, other)]
+        return not self.file and self.same_images(other) and same[0] == same[1]
 
     @property
     def regions(self) -> tuple[tuple[int, int, int, int], ...]:
@@ -89,13 +100,15 @@ class History:
         return max((turns for turns in onward if turns[: len(shown.turns)] == shown.turns), key=len)
 
     def add(self, run: FinishedRun) -> History:
-        """History with one more run, which is shown; runs on the same images share them."""
+        """History with one more run, which is shown, in place of one that asked the very same and has the same answers;
+        runs on the same images share them.
+        """
         same = next((old for old in self.runs if old.same_images(run)), None)
         if same is not None:
             request = run.request and replace(run.request, images=same.images)
             view = replace(run.view, images=same.view.images)
             run = replace(run, images=same.images, view=view, request=request)
-        runs = (*self.runs, run)[-MAX_RUNS:]
+        runs = (*(old for old in self.runs if not old.repeated_by(run)), run)[-MAX_RUNS:]
         while len(runs) > 1 and _pixels(runs) > MAX_PIXELS:
             runs = runs[1:]
         return History(runs, len(runs) - 1)

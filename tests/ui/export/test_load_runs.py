@@ -113,13 +113,41 @@ def test_several_files_and_zips_become_a_strip_of_runs(tmp_path):
     with zipfile.ZipFile(tmp_path / "more.zip", "w") as packed:
         packed.write(write(tmp_path, "b.json"), "folder/b.json")
         packed.writestr("__MACOSX/notes.txt", "nothing")
-    explorer, history, note = export_panel.opened(History(), [first, str(tmp_path / "more.zip")])
+    explorer, history, note, *_ = export_panel.opened(History(), [first, str(tmp_path / "more.zip")], SETTINGS)
     assert note == ""
     assert [run.file for run in history.runs] == ["a.json", "b.json"]
     assert json.loads(explorer["data"])["question"] == RUN.question
     assert strip_html(history).count("run-card") == 2
     after = history.add(FinishedRun((sample_image(),), RUN, ExplorerState.of(sample_image())))
     assert strip_html(after) == "", "what was asked here is not mixed with what was opened"
+
+
+@pytest.mark.parametrize(
+    ("budget", "wanted"),
+    [
+        ("64 of 576 visual tokens per layer", ("64", "")),
+        ("57.6 of 576 visual tokens per layer", ("custom", "57.6")),
+        ("the ratios and shares as given", (SETTINGS[1], SETTINGS[2])),
+    ],
+)
+def test_an_opened_run_can_be_asked_again(tmp_path, budget, wanted):
+    path = write(tmp_path, "run.json", method="ilp", budget=budget)
+    explorer, history, _, image, question, more, *settings = export_panel.opened(History(), [path], SETTINGS)
+    assert (question, more) == (RUN.question, None)
+    with Image.open(image) as saved:
+        assert np.array_equal(np.asarray(saved), np.asarray(sample_image())), "pixel by pixel"
+    assert settings == ["ilp", *wanted, *SETTINGS[3:]]
+    hint = json.loads(explorer["data"])["hint"]
+    assert "run.json" in hint and RUN.model in hint and "Run asks again" in hint
+    (moment, *_) = Handlers(FakeEngine(), []).again(history, image, question, more, *settings, "")
+    assert json.loads(moment[0]["data"])["question"] == RUN.question
+
+
+def test_a_run_without_its_image_leaves_the_fields_as_they_are(tmp_path):
+    path = write(tmp_path, "run.json", pictures=None)
+    explorer, _, note, *fields = export_panel.opened(History(), [path], SETTINGS)
+    assert fields == [gr.skip()] * (3 + len(SETTINGS)) and "grey placeholder" in note
+    assert "Run asks again" not in json.loads(explorer["data"])["hint"]
 
 
 def test_no_more_are_opened_than_are_kept(tmp_path):
@@ -176,8 +204,8 @@ BAD = {
 @pytest.mark.parametrize("content", BAD.values(), ids=BAD)
 def test_what_is_no_recorded_run_is_one_sentence(content, tmp_path):
     (tmp_path / "bad.json").write_bytes(content)
-    explorer, history, note = export_panel.opened(History(), [str(tmp_path / "bad.json")])
-    assert explorer == history == gr.skip()
+    explorer, history, note, *fields = export_panel.opened(History(), [str(tmp_path / "bad.json")], SETTINGS)
+    assert explorer == history == gr.skip() and fields == [gr.skip()] * (3 + len(SETTINGS))
     assert note.count("<p") == 1
     assert "bad.json" in note and len(note) < 600 and "\n" not in note
     assert "Traceback" not in note and "pydantic" not in note
@@ -431,11 +459,11 @@ def test_the_report_holds_every_image_and_turn_and_the_figure_says_which_it_is_o
 def test_an_opened_run_is_neither_followed_nor_part_of_a_conversation_held_here(tmp_path):
     handlers = Handlers(FakeEngine(), [])
     opened = History().add(open_files([write(tmp_path, "run.json")]).runs[0])
-    assert not handlers.beside(opened)[2].visible
+    assert not handlers.beside(opened)[3].visible
     (moment,) = handlers.follow(opened, "where?", *SETTINGS, "")
     assert "first question" in moment[1] and moment[2] == gr.skip()
     sample_image().save(tmp_path / "scene.png")
     *_, (_, _, after, _) = handlers.again(opened, str(tmp_path / "scene.png"), RUN.question, None, *SETTINGS, "")
     assert not after.shown.same_images(opened.shown), "though the images look alike"
-    assert handlers.beside(after)[2].visible
+    assert handlers.beside(after)[3].visible
     assert strip_html(after) == ""

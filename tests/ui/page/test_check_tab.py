@@ -79,4 +79,4 @@ def test_a_failure_keeps_what_is_shown(error: Exception, message: str) -> None:
             raise error
 
     *_, last = moments(Dying())
-    assert last[0] == KEPT and message in last[3] and "secret" not in last[3]
+    assert last[0] == KEPT and message in last[4] and "secret" not in last[4]

@@ -256,7 +256,9 @@ def test_a_run_that_is_none_changes_nothing(scene: str, data: object) -> None:
 def test_an_earlier_run_is_shown_again(scene: str) -> None:
     handlers = Handlers(FakeEngine(), [])
     first = moments_of(FakeEngine(), scene, "what?")[-1][2]
-    *_, (_, _, both, _) = handlers.ask(first, scene, "what?", None, *SETTINGS, "")
+    *_, (_, _, again, _) = handlers.ask(first, scene, "what?", None, *SETTINGS, "")
+    assert len(again.runs) == 1, "the very same again replaces the one before"
+    *_, (_, _, both, _) = handlers.ask(first, scene, "what?", None, "ilp", *SETTINGS[1:], "")
     assert [run.result.question for run in both.runs] == ["what?", "what?"]
     explorer, history = handlers.show_run(both, Event({"index": 0}))
     assert explorer == first.shown.view.to_json()
@@ -265,7 +267,7 @@ def test_an_earlier_run_is_shown_again(scene: str) -> None:
 
 
 def test_what_stands_beside_a_run_needs_one() -> None:
-    assert Handlers(FakeEngine(), []).beside(History()) == (KEPT,) * 3
+    assert Handlers(FakeEngine(), []).beside(History()) == (KEPT,) * 4
 
 
 def test_stopping_brings_back_what_stood_there(scene: str, tmp_path: Path) -> None:

@@ -78,8 +78,11 @@ def test_a_run_of_an_example_has_a_link_and_one_of_another_image_has_none(tmp_pa
         for path in (EXAMPLES[0].image, other)
     ]
     own, none = (handlers.link(history.shown) for history in linked)
-    assert back(own.value) == (str(EXAMPLES[0].image), "what?", *SETTINGS)
-    assert (none.value, none.visible) == ("", False)
+    assert back(own) == (str(EXAMPLES[0].image), "what?", *SETTINGS)
+    assert none == ""
+    for history, has_link in zip(linked, (True, False), strict=True):
+        _, link, no_link, _ = handlers.beside(history)
+        assert (link.visible, no_link.visible) == (has_link, not has_link), "what has no link says how to share it"
 
 
 def test_several_images_and_follow_ups_have_no_link(tmp_path):
@@ -89,7 +92,7 @@ def test_several_images_and_follow_ups_have_no_link(tmp_path):
     *_, (_, _, pair, _) = handlers.ask(History(), example, "what?", [str(other)], *SETTINGS, "")
     *_, (_, _, alone, _) = handlers.ask(History(), example, "what?", None, *SETTINGS, "")
     *_, (_, _, followed, *_) = handlers.follow(alone, "where?", *SETTINGS, "")
-    assert handlers.link(alone.shown).visible
-    assert not handlers.link(pair.shown).visible
-    assert not handlers.link(followed.shown).visible
+    assert handlers.link(alone.shown)
+    assert not handlers.link(pair.shown)
+    assert not handlers.link(followed.shown)
     assert followed.shown.settings == SETTINGS

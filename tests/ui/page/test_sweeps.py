@@ -86,7 +86,7 @@ def test_the_whole_image_has_no_other_place(scene):
 def test_bad_input_changes_the_message_alone(scene, path, question, names):
     *_, last = SweepHandlers(FakeEngine()).methods(scene if path else None, question, names, *SETTINGS)
     assert last[:3] == (KEPT, KEPT, KEPT)
-    assert 'role="alert"' in last[3]
+    assert 'role="alert"' in last[4] and last[3] == "", "beside the button, not under Run"
 
 
 def test_a_failure_inside_keeps_what_is_shown(scene):
@@ -97,8 +97,8 @@ def test_a_failure_inside_keeps_what_is_shown(scene):
 
     *_, before, last = SweepHandlers(Dying()).methods(scene, "what?", ["crop"], *SETTINGS)
     assert (last[0], last[2]) == (before[0], before[2])
-    assert BROKEN[:20] in last[3]
-    assert "secret" not in last[3]
+    assert BROKEN[:20] in last[4]
+    assert "secret" not in last[4]
 
 
 def test_a_region_at_the_border_is_pushed_back_into_the_image():

@@ -144,6 +144,7 @@ class Engine:
     """Tells what was asked."""
 
     keeps_history = True
+    reads_several = True
     short_answer_request = ""
 
     def call(self, request: Any) -> Any:

@@ -121,6 +121,7 @@ def test_a_worker_says_what_an_engine_here_says(engine: ServedEngine) -> None:
     assert [each.text for each in there_told] == [each.text for each in here_told]
     assert engine.call(asked("localize", "what?", image)) == here.localize(image, "what?")
     assert engine.keeps_history == here.keeps_history
+    assert engine.reads_several == here.reads_several
 
 
 def test_a_stream_comes_event_by_event_and_closing_it_frees_the_worker(engine: ServedEngine) -> None:
@@ -211,7 +212,7 @@ class Handle:
     def keeps_history(self) -> Any:
         return Handle([True])
 
-    short_answer_request = keeps_history
+    short_answer_request = reads_several = keeps_history
 
     def remote(self, *_: Any) -> Any:
         return self.answers.pop(0)

@@ -101,6 +101,7 @@ class Refusing:
     """An engine without a model."""
 
     keeps_history = False
+    reads_several = False
     short_answer_request = ""
     adapter = SimpleNamespace(max_new_tokens=8)
 

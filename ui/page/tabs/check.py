@@ -15,7 +15,7 @@ from crop_core.records.check_table import progress
 from crop_core.records.request import Engine, EngineRequest, QueueStatus
 from ui.page.handlers import BROKEN
 from ui.page.save_figure import offered as offered_file
-from ui.page.sweeps import buttons
+from ui.page.sweeps import buttons, stoppable
 from ui.page.tabs import TabContext
 from ui.views.rendering import message
 from ui.views.texts import queue_message
@@ -50,8 +50,7 @@ def build(page: TabContext) -> None:
     running = start.click(
         handler.check, scenes, [shown, *files, page.note, status], api_visibility="private", **page.model
     )
-    stopped = {"fn": lambda: "Stopped.", "outputs": status, "queue": False, "api_visibility": "private"}
-    stop.click(**stopped, cancels=[running]).then(**stopped)  # again, after a part that was under way
+    stoppable(start, stop, running, status)
 
 
 class CheckHandler:
@@ -75,10 +74,10 @@ class CheckHandler:
                     files = offered_files(report) if report.finished else (none, none)
                     yield check_body(report), *files, gr.skip(), "Done." if report.finished else f"{progress(report)}."
         except ValueError as error:
-            yield gr.skip(), none, none, message(str(error)), ""
+            yield gr.skip(), none, none, message(), message(str(error))
         except Exception:
             log.exception("the engine failed")
-            yield gr.skip(), none, none, message(BROKEN), ""
+            yield gr.skip(), none, none, message(), message(BROKEN)
 
 
 def offered_files(report: CheckReport) -> tuple[gr.DownloadButton, gr.DownloadButton]:

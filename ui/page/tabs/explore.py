@@ -20,6 +20,10 @@ SHOWN = """(query) => {
   window.cropExplorer?.showRun(query);
   return query && location.origin + location.pathname + '?' + query;
 }"""  # in the page's address too
+NO_LINK = (
+    "Only first questions about examples have a link. To share this run, download its report (HTML), or run and trace "
+    "(JSON), under *Figures and downloads*."
+)
 PLACES_INTRO = (
     "Slides the region, in its predicted or drawn size, over all 64 cells, and keeps only the tokens inside: bright "
     "cells are where the model still gives the baseline's answer."
@@ -40,10 +44,18 @@ def build(page: TabContext) -> dict[str, Any]:
         elem_id="link",
     )
     link.change(None, link, link, js=SHOWN, api_visibility="private")
+    no_link = gr.Markdown(NO_LINK, visible=False, elem_id="no-link")
     history = gr.State(History(), time_to_live=FORGET_AFTER)
     follow = FollowUp(page.sweeps.engine.keeps_history)
     _answer_map(page)
-    outputs = {"explorer": explorer, "runs": runs, "link": link, "history": history, "follow": follow}
+    outputs = {
+        "explorer": explorer,
+        "runs": runs,
+        "link": link,
+        "no_link": no_link,
+        "history": history,
+        "follow": follow,
+    }
     return {**outputs, "publish": publish_part(), "open": open_part()}
 
 

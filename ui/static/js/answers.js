@@ -86,7 +86,7 @@ export class Answers {
   // Keeps the previous height during a run, so that nothing below jumps.
   update(state) {
     this.root.style.minHeight = isRunning(state.stage) ? `${this.root.offsetHeight}px` : "";
-    this.hint.textContent = HINTS[state.stage] || "";
+    this.hint.textContent = state.hint || HINTS[state.stage] || "";
     this.hint.hidden = !this.hint.textContent;
     this.progress.update(state);
     this.cards.crop.heading.textContent = state.heading;

@@ -1,5 +1,6 @@
 // The explorer: all views of one run. Knows nothing of the server.
 import { Answers, isRunning } from "./answers.js";
+import { TokenBrush } from "./brush.js";
 import { CompressionPanel } from "./compression.js";
 import { decodeImage, h, icon, prefersReducedMotion } from "./dom.js";
 import { ImageSwitch } from "./images.js";
@@ -10,7 +11,19 @@ import { TokenTable } from "./table.js";
 import { parseTrace } from "./trace.js";
 
 const ENLARGE = "M1 1h5v2H3v3H1zM10 1h5v5h-2V3h-3zM1 10h2v3h3v2H1zM13 10h2v5h-5v-2h3z";
-const EMPTY = { stage: "empty", method: "CROP", heading: "With CROP", regions: [], sizes: [], traces: [], images: [] };
+const SHRINK = "M4 1h2v5H1V4h3zM10 1h2v3h3v2h-5zM1 10h5v5H4v-3H1zM10 10h5v2h-3v3h-2z";
+const isLarge = ({ root }) => root.classList.contains("cx-large");
+const EMPTY = {
+  stage: "empty",
+  method: "CROP",
+  heading: "With CROP",
+  regions: [],
+  sizes: [],
+  traces: [],
+  images: [],
+  others: [],
+  tried: [],
+};
 
 // A numbered panel with a button that enlarges it.
 function makePanel(number, title, body) {
@@ -23,13 +36,18 @@ function makePanel(number, title, body) {
 export class Explorer {
   // onDraw: called when the user changed a region; onAsk: when it shall be run; onMeasure: when the run on screen shall be
   // measured again. None of them in a recorded run. layerFor: called with the stage of a run that has a trace now, returns
-  // the layer to open it at, if not the last one.
-  constructor(root, onDraw = () => {}, onAsk = () => {}, onMeasure = () => {}, layerFor = () => undefined) {
+  // the layer to open it at, if not the last one. onChoose: called with the visual tokens that the question shall be asked
+  // with alone.
+  constructor(
+    root,
+    { onDraw = () => {}, onAsk = () => {}, onMeasure = () => {}, onChoose = () => {}, layerFor = () => undefined } = {},
+  ) {
     const pin = (token) => this.pin(token);
     this.region = new RegionPanel(onDraw, onAsk);
     this.compression = new CompressionPanel(pin);
     this.pruning = new PruningPanel(pin, (on) => this.panels.classList.toggle("cx-wide", on));
     this.table = new TokenTable(pin);
+    this.brush = new TokenBrush(onChoose);
     this.answers = new Answers();
     this.thumbs = new ImageSwitch(() => this.show());
     this.readouts = new Readouts(() => this.measure(onMeasure));
@@ -37,7 +55,7 @@ export class Explorer {
     this.panels = this.makePanels();
     this.root = root;
     root.classList.add("cx");
-    const parts = [this.answers, this.thumbs, { root: this.panels }, this.table, this.readouts];
+    const parts = [this.answers, this.thumbs, { root: this.panels }, this.brush, this.table, this.readouts];
     root.replaceChildren(this.question, ...parts.map((part) => part.root));
     this.layerFor = layerFor;
     this.loaded = new Map(); // decoded images by data URL
@@ -53,18 +71,24 @@ export class Explorer {
       makePanel("3", "Prune in the LLM", this.pruning.root),
     ];
     for (const panel of panels) panel.grow.addEventListener("click", () => this.enlarge(panels, panel));
-    const props = { class: "cx-panels", "aria-label": "What happens to the visual tokens" };
+    const onkeydown = ({ key }) => {
+      const large = panels.find(isLarge);
+      if (key === "Escape" && large) this.enlarge(panels, large);
+    };
+    const props = { class: "cx-panels", onkeydown, "aria-label": "What happens to the visual tokens" };
     return h("section", props, ...panels.map((panel) => panel.root));
   }
 
+  // Lets a panel fill the window, or gives it its place back; Escape does so too.
   enlarge(panels, chosen) {
-    const on = !chosen.root.classList.contains("cx-large");
+    const on = !isLarge(chosen);
     for (const panel of panels) {
       const large = on && panel === chosen;
       panel.root.classList.toggle("cx-large", large);
+      panel.grow.replaceChildren(icon(large ? SHRINK : ENLARGE));
       panel.grow.setAttribute("aria-pressed", String(large));
     }
-    this.panels.classList.toggle("cx-focus", on);
+    chosen.grow.focus();
   }
 
   // payload: {image: data URL, others: [data URL], data: JSON text}; the latest one wins.
@@ -140,7 +164,7 @@ export class Explorer {
     this.answers.update(state);
     if (state.trace !== this.shownTrace) this.pin(-1);
     this.shownTrace = state.trace;
-    for (const part of [this.region, this.compression, this.pruning, this.table]) part.update(state);
+    for (const part of [this.region, this.compression, this.pruning, this.brush, this.table]) part.update(state);
     this.readouts.update(state);
     this.root.dataset.drawn = state.result ? state.id : "";
   }
@@ -157,6 +181,6 @@ export class Explorer {
   }
 
   redraw() {
-    for (const canvas of [this.region.canvas, ...this.tokenCanvases]) canvas.draw();
+    for (const canvas of [this.region.canvas, this.brush.canvas, ...this.tokenCanvases]) canvas.draw();
   }
 }

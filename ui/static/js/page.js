@@ -58,12 +58,14 @@ export function runOpenTab(event) {
 }
 
 function mountExplorer(component) {
-  const [drawn, ask, measure] = ["input", "submit", "retry"].map((event) => () => component.trigger(event));
+  const [onDraw, onAsk, onMeasure] = ["input", "submit", "retry"].map((event) => () => component.trigger(event));
+  const onChoose = (tokens) => component.trigger("select", { tokens });
   const address = new Address((layer) => {
     document.querySelector("#to-tab")?.click();
     explorer.pruning.open(layer);
   });
-  const explorer = new Explorer(mountPoint(component), drawn, ask, measure, (stage) => address.layerFor(stage));
+  const layerFor = (stage) => address.layerFor(stage);
+  const explorer = new Explorer(mountPoint(component), { onDraw, onAsk, onMeasure, onChoose, layerFor });
   window.cropExplorer = {
     pull: (fields) => regionsToFields(explorer.region.own, fields),
     push: (fields) => explorer.region.setOwn(fieldsToRegions(fields)),
