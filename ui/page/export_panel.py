@@ -85,14 +85,16 @@ class ExportPanel:
         """Make everything when it is opened, and the files again when an option changes."""
         read = [history, self.is_open, *self.options]
         self.files.made_by(publish, read, self.notes, NOW)
-        self.after(self.accordion.expand(None, None, self.is_open, js="() => true", **QUIET), history)
+        opened = self.accordion.expand(None, None, self.is_open, js="() => true", **QUIET)
+        opened.then(charts, [history, self.is_open], self.charts, js=NOW, **QUIET)
+        self.files.requested_by(opened.then)
         self.accordion.collapse(None, None, self.is_open, js="() => false", **QUIET)
         self.files.requested_by(*map(value_event, self.options), self.moved.click)
 
     def after(self, event: Any, history: gr.State) -> None:
         """Update at an event after which another run is on screen."""
         event.then(charts, [history, self.is_open], self.charts, js=NOW, **QUIET)
-        self.files.requested_by(event.then)
+        self.files.at_end(event.then)
 
 
 def publish_part() -> ExportPanel:

@@ -160,10 +160,11 @@ class Handlers:
         if run is None or run.request is None:
             yield gr.skip(), message(NO_ANSWER)
             return
-        history.leave()
         note = message()
         try:
-            for result in self.engine.stream(with_tokens(run, event._data)):
+            request = with_tokens(run, event._data)
+            history.leave()
+            for result in self.engine.stream(request):
                 if isinstance(result, QueueStatus):
                     yield gr.skip(), render("queue_status", queue_message(result))
                 elif isinstance(result, RunError):
@@ -212,13 +213,18 @@ class Handlers:
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
     def beside(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, link, why there is none, follow-up) of the run on screen; no follow-up to an opened run."""
+        """(runs so far, link, code, why there is no link, follow-up) of the run on screen; none to an opened run."""
         run = history.shown
         if run is None:
-            return (gr.skip(),) * 4
+            return (gr.skip(),) * 5
         link = self.link(run)
-        no_link = gr.Markdown(visible=not (link or run.file))
-        return strip_html(history), gr.Textbox(link, visible=bool(link)), no_link, gr.Column(visible=not run.file)
+        fields = gr.Textbox(link, visible=bool(link)), gr.Textbox(visible=bool(link))
+        return (
+            strip_html(history),
+            *fields,
+            gr.Markdown(visible=not (link or run.file)),
+            gr.Column(visible=not run.file),
+        )
 
     def link(self, run: FinishedRun) -> str:
         """Query of a run; "" unless it is a first question about a single example."""

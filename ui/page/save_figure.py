@@ -34,7 +34,8 @@ OUTLINES = "SVG: text as outlines"
 
 class FilesOnRequest:
     """Downloads that a job makes, once at a time, the latest request last. They are enabled only while they are those
-    of the latest request: `name`'s hidden number on the page changes with every request, and a job returns its own.
+    of the latest request: `name`'s hidden number on the page changes with every request, and a job returns its own. From
+    an event that withdraws them, such as a run, they stay disabled until the request at its end.
 
     Handlers of separate events would run concurrently, and an earlier request could finish last. Gradio's page holds
     a request back only once it knows of the one before, and sends two that come at once; so the server runs them one
@@ -43,7 +44,7 @@ class FilesOnRequest:
 
     def __init__(self, name: str, files: Sequence[gr.DownloadButton]) -> None:
         self.files = [*files]
-        self._count = f"(window.cropFiles ??= {{}})[{name!r}]"
+        self._count, self._held = (f"(window.{table} ??= {{}})[{name!r}]" for table in ("cropFiles", "cropFilesHeld"))
         self._due, self._made = (gr.Number(visible="hidden", container=False) for _ in range(2))
 
     def requested_by(self, *listeners: Callable[..., Any]) -> None:
@@ -52,8 +53,14 @@ class FilesOnRequest:
             listen(None, None, self._due, js=f"() => {self._next}", **QUIET)
 
     def withdrawn_by(self, *listeners: Callable[..., Any]) -> None:
-        """Disable the files at each of these events, until those of the next request are made."""
-        gr.on(listeners, None, None, self.files, js=f"() => {{ {self._next}; return {self._off}; }}", **QUIET)
+        """Disable the files at each of these events, until those of the end are made."""
+        held = f"() => {{ {self._next}; {self._held} = true; return {self._off}; }}"
+        gr.on(listeners, None, None, self.files, js=held, **QUIET)
+
+    def at_end(self, *listeners: Callable[..., Any]) -> None:
+        """Make the files at each of these events, which end what has withdrawn them."""
+        for listen in listeners:
+            listen(None, None, self._due, js=f"() => {{ {self._held} = false; return {self._next}; }}", **QUIET)
 
     def made_by(
         self,
@@ -70,7 +77,8 @@ class FilesOnRequest:
 
         outputs = [*self.files, *others, self._made]
         ready = self._due.change(made, [*inputs, self._due], outputs, js=js, **ONE_AT_A_TIME, **QUIET)
-        ready.then(None, self._made, self.files, js=f"(made) => made === {self._count} ? [] : {self._off}", **QUIET)
+        latest = f"made === {self._count} && !{self._held}"
+        ready.then(None, self._made, self.files, js=f"(made) => {latest} ? [] : {self._off}", **QUIET)
 
     @property
     def _next(self) -> str:

@@ -232,7 +232,7 @@ def run(
     save.files.withdrawn_by(start.click)
     running = start.click(handler, inputs, outputs, api_visibility="private", **model)
     for end in (running, stoppable(start, stop, running, status)):
-        save.files.requested_by(end.then)
+        save.files.at_end(end.then)
     gr.on([each.change for each in inputs], None, status, status, js=OUTDATED, **PRIVATE)
 
 

@@ -459,11 +459,11 @@ def test_the_report_holds_every_image_and_turn_and_the_figure_says_which_it_is_o
 def test_an_opened_run_is_neither_followed_nor_part_of_a_conversation_held_here(tmp_path):
     handlers = Handlers(FakeEngine(), [])
     opened = History().add(open_files([write(tmp_path, "run.json")]).runs[0])
-    assert not handlers.beside(opened)[3].visible
+    assert not handlers.beside(opened)[4].visible
     (moment,) = handlers.follow(opened, "where?", *SETTINGS, "")
     assert "first question" in moment[1] and moment[2] == gr.skip()
     sample_image().save(tmp_path / "scene.png")
     *_, (_, _, after, _) = handlers.again(opened, str(tmp_path / "scene.png"), RUN.question, None, *SETTINGS, "")
     assert not after.shown.same_images(opened.shown), "though the images look alike"
-    assert handlers.beside(after)[3].visible
+    assert handlers.beside(after)[4].visible
     assert strip_html(after) == ""

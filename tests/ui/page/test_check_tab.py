@@ -59,14 +59,14 @@ def test_only_the_operator_may(username: str | None) -> None:
             raise AssertionError
 
     (only,) = moments(Untouched(), operator="ann", username=username)
-    assert NOT_OPERATOR in only[3] and only[4] == ""
+    assert NOT_OPERATOR in only[4] and only[3] == ""
     assert moments(FakeEngine(), operator="ann", username="ann")[-1][4] == "Done."
 
 
 @pytest.mark.parametrize("scenes", [0, None, 5000, "2", 1.5])
 def test_a_number_of_scenes_that_cannot_be_is_one_sentence(scenes: Any) -> None:
     (only,) = moments(FakeEngine(), scenes)
-    assert "scenes is not possible; give 1 to 1000." in only[3] and only[0] == KEPT
+    assert "scenes is not possible; give 1 to 1000." in only[4] and only[0] == KEPT
 
 
 @pytest.mark.parametrize(

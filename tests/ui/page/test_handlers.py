@@ -267,7 +267,7 @@ def test_an_earlier_run_is_shown_again(scene: str) -> None:
 
 
 def test_what_stands_beside_a_run_needs_one() -> None:
-    assert Handlers(FakeEngine(), []).beside(History()) == (KEPT,) * 4
+    assert Handlers(FakeEngine(), []).beside(History()) == (KEPT,) * 5
 
 
 def test_stopping_brings_back_what_stood_there(scene: str, tmp_path: Path) -> None:
@@ -306,3 +306,38 @@ def test_no_style_or_font_comes_from_elsewhere(tmp_path: Path) -> None:
     options = launch_options(tmp_path)
     assert "http" not in options["css"]
     assert options["theme"]._stylesheets == []
+
+
+def chosen(engine: FakeEngine, history: History, data: Any) -> list[tuple[Any, Any]]:
+    return list(Handlers(engine, []).choose_tokens(history, Event(data)))
+
+
+def test_the_question_is_asked_with_the_tokens_that_were_chosen_and_each_try_stays_with_the_run(scene: str) -> None:
+    engine = FakeEngine()
+    history = moments_of(engine, scene, "what?")[-1][2]
+    assert history.shown.to_measure
+    *_, (explorer, note) = chosen(engine, history, {"tokens": [1, 5, 6]})
+    *_, (explorer, note) = chosen(engine, history, {"tokens": [0]})
+    assert [(each.config.method, each.config.tokens) for each in engine.requested] == [
+        ("chosen", (1, 5, 6)), ("chosen", (0,)),
+    ]  # fmt: skip
+    assert engine.requested[0].config.budget is None and not history.shown.to_measure, "which has ended"
+    tried = data_of(explorer)["tried"]
+    assert len(tried) == 2 and set(tried[0]) == {"tokens", "text", "same", "probability"} and note == ""
+    assert data_of(explorer)["id"] == data_of(history.shown.view.to_json())["id"]
+
+
+@pytest.mark.parametrize("data", [None, {}, {"tokens": []}, {"tokens": "all"}, {"tokens": [1.5]}, {"tokens": [True]}])
+def test_tokens_that_are_none_change_the_message_alone(scene: str, data: Any) -> None:
+    history = moments_of(FakeEngine(), scene, "what?")[-1][2]
+    before = history.shown.view
+    ((explorer, note),) = chosen(FakeEngine(), history, data)
+    assert 'role="alert"' in note and "choose at least one" in note
+    assert explorer == before.to_json()
+
+
+def test_tokens_need_an_answer_on_screen(scene: str) -> None:
+    assert 'role="alert"' in chosen(FakeEngine(), History(), {"tokens": [1]})[0][1]
+    history = moments_of(FakeEngine(), scene, "what?")[-1][2]
+    assert BROKEN[:20] in chosen(FailingEngine(KeyError("secret")), history, {"tokens": [1]})[-1][1]
+    assert "At most" in chosen(FailingEngine(RateError("At most 2.", 1.0)), history, {"tokens": [1]})[-1][1]

@@ -81,8 +81,10 @@ def test_a_run_of_an_example_has_a_link_and_one_of_another_image_has_none(tmp_pa
     assert back(own) == (str(EXAMPLES[0].image), "what?", *SETTINGS)
     assert none == ""
     for history, has_link in zip(linked, (True, False), strict=True):
-        _, link, no_link, _ = handlers.beside(history)
-        assert (link.visible, no_link.visible) == (has_link, not has_link), "what has no link says how to share it"
+        _, link, code, no_link, _ = handlers.beside(history)
+        assert (link.visible, code.visible, no_link.visible) == (has_link, has_link, not has_link), (
+            "what has no link says how to share it"
+        )
 
 
 def test_several_images_and_follow_ups_have_no_link(tmp_path):

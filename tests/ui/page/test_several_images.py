@@ -215,7 +215,7 @@ def test_a_turn_that_is_asked_again_leaves_the_thread_as_it_is(files):
     again = ask(handlers, files, history=history)
     html = thread_html(again)
     assert html.count("<li>") == 2
-    assert 'data-index="2" aria-current="true"' in html, "the run on screen stands for its turn"
+    assert 'data-index="1" aria-current="true"' in html, "the run on screen stands for its turn, in place of the same"
 
 
 def test_a_turn_that_is_no_longer_kept_is_still_told(files, monkeypatch):
@@ -232,7 +232,7 @@ def test_the_question_on_screen_is_asked_again_as_the_follow_up_that_it_is(files
     engine = Keeping()
     handlers = Handlers(engine, [])
     history = follow(handlers, ask(handlers, files), "and the sign?")
-    *_, (_, _, after, _) = handlers.again(history, files[2], "something else?", None, *SETTINGS, "")
+    *_, (_, _, after, _) = handlers.again(history, files[2], "something else?", None, "ilp", *SETTINGS[1:], "")
     assert engine.given[-1].question == "and the sign?"
     assert engine.given[-1].history == (("what?", "rabbit"),)
     assert strip_html(after).count('aria-current="true"') == 2, "in the thread, and among the runs of this question"

@@ -51,7 +51,7 @@ def test_a_sweep_asks_every_method_at_every_budget(scene):
     assert [way.config.budget.share for way in engine.requested] == [share for share in SHARES for _ in range(2)]
     assert {way.name for way in engine.requested} == {"PLC", "ILP"}, "CROP's stages are told apart"
     assert (note, status) == ("", f"Done: {2 * len(SHARES)} runs.")
-    assert [line.name for line in figure.data] == ["PLC", "PLC", "ILP", "ILP"]
+    assert [line.name for line in figure.data] == [f"{name}: never flips" for name in ("PLC", "PLC", "ILP", "ILP")]
 
 
 def test_the_region_that_was_drawn_is_slid_over_all_cells_alone(scene):
@@ -75,7 +75,7 @@ def test_without_a_drawn_region_the_size_is_the_localizers(scene):
 def test_the_whole_image_has_no_other_place(scene):
     engine = FakeEngine()
     *_, last = SweepHandlers(engine).places(scene, "what?", *SETTINGS[:8], "drawn", 0, 0, 7, 7)
-    assert last[:2] == (KEPT, KEPT) and WHOLE in last[2]
+    assert last[:2] == (KEPT, KEPT) and WHOLE in last[3]
     assert engine.requested == []
 
 

@@ -306,8 +306,8 @@ def test_the_page_tells_who_waits_and_refuses_who_may_not(scene: str) -> None:
     assert 'class="waiting" role="status"' in note and "1 request is ahead of yours." in note
     methods = SweepHandlers(behind).methods(scene, "what?", ["crop"], *SETTINGS)
     *_, note, status = list(methods)[-1]
-    assert "The queue is full (1 request is waiting); please try again soon." in note
-    assert 'class="message" role="alert"' in note and status == ""
+    assert "The queue is full (1 request is waiting); please try again soon." in status
+    assert 'class="message" role="alert"' in status and note == ""
     held.leave()
     assert [note for _, note, *_ in ask][-1] == ""
     held = turns.join("stream")

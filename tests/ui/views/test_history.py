@@ -33,18 +33,19 @@ def test_the_newest_run_is_shown_and_the_oldest_goes_first():
 
 
 def test_runs_about_one_image_share_it_and_large_images_push_older_ones_out(monkeypatch):
-    history = of(run(), run())
+    other = run(grid=(0, 0, 1, 1))
+    history = of(run(), other)
     assert history.runs[0].images is history.runs[1].images
     assert history.runs[0].view.images is history.runs[1].view.images
     monkeypatch.setattr("ui.views.history.MAX_PIXELS", 336 * 336 + 100 * 100)
-    assert len(of(run(), run(), run(size=(100, 100))).runs) == 3
+    assert len(of(run(), other, run(size=(100, 100))).runs) == 3
     assert [each.images[0].size for each in of(run(), run(size=(110, 110))).runs] == [(110, 110)]
     assert MAX_PIXELS >= 64_000_000, "one image of the largest size is always kept"
 
 
 @pytest.mark.parametrize("index", [None, -1, 2, "0", True, 1.0, [0]])
 def test_an_index_that_is_none_changes_nothing(index):
-    history = of(run(), run())
+    history = of(run(), run(grid=(0, 0, 1, 1)))
     assert history.choose(index) is history
 
 

@@ -15,11 +15,15 @@ from ui.views.history import History
 
 TITLE, ORDER = "Explore", 10
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
-SHOWN = """(query) => {
-  if (query.startsWith('http')) return query;
+SHOWN = """(query, code) => {
+  if (query.startsWith('http')) return [query, code];
   window.cropExplorer?.showRun(query);
-  return query && location.origin + location.pathname + '?' + query;
+  const link = query && location.origin + location.pathname + '?' + query;
+  const source = `${link.replaceAll("&", "&amp;")}&amp;embed=1`;
+  const frame = `<iframe src="${source}" width="100%" height="1700" title="CROP Explorer"></iframe>`;
+  return [link, query && frame];
 }"""  # in the page's address too
+EMBED_HELP = "For a web page on this host, or on one that the operator allows. It shows the run alone."
 NO_LINK = (
     "Only first questions about examples have a link. To share this run, download its report (HTML), or run and trace "
     "(JSON), under *Figures and downloads*."
@@ -43,7 +47,17 @@ def build(page: TabContext) -> dict[str, Any]:
         buttons=["copy"],
         elem_id="link",
     )
-    link.change(None, link, link, js=SHOWN, api_visibility="private")
+    embed = gr.Textbox(
+        "",
+        label="Code that embeds it",
+        info=EMBED_HELP,
+        visible=False,
+        interactive=False,
+        max_lines=2,
+        buttons=["copy"],
+        elem_id="embed",
+    )
+    link.change(None, [link, embed], [link, embed], js=SHOWN, api_visibility="private")
     no_link = gr.Markdown(NO_LINK, visible=False, elem_id="no-link")
     history = gr.State(History(), time_to_live=FORGET_AFTER)
     follow = FollowUp(page.sweeps.engine.keeps_history)
@@ -52,6 +66,7 @@ def build(page: TabContext) -> dict[str, Any]:
         "explorer": explorer,
         "runs": runs,
         "link": link,
+        "embed": embed,
         "no_link": no_link,
         "history": history,
         "follow": follow,

@@ -1,6 +1,6 @@
 // The page's address: tab and layer, and the run on screen where it can be linked (ui/page/request.py). Back, Forward and
 // reload bring them back.
-const BESIDE = ["tab", "layer", "__theme", "view"]; // of a query; the rest is the run's
+const BESIDE = ["tab", "layer", "embed", "__theme", "view"]; // of a query; the rest is the run's
 
 const entries = (params, which) => [...params].filter(([name]) => which(name)).sort();
 

@@ -57,6 +57,14 @@ export function runOpenTab(event) {
   own.click();
 }
 
+// In a frame of another page, with embed=1 in the address: the run alone; the page around is told the height that it takes.
+export function embed(scope = window) {
+  if (new URLSearchParams(scope.location.search).get("embed") !== "1") return;
+  scope.document.body.classList.add("embedded");
+  const tell = ({ height }) => scope.parent.postMessage({ cropExplorerHeight: Math.ceil(height) }, "*");
+  new scope.ResizeObserver(([{ contentRect }]) => tell(contentRect)).observe(scope.document.body);
+}
+
 function mountExplorer(component) {
   const [onDraw, onAsk, onMeasure] = ["input", "submit", "retry"].map((event) => () => component.trigger(event));
   const onChoose = (tokens) => component.trigger("select", { tokens });
@@ -94,4 +102,5 @@ export function takeOver(scope, mounts) {
   for (const view of waiting) scope.cropViews.push(view);
 }
 
+if (globalThis.document) embed();
 takeOver(globalThis, { explorer: mountExplorer, gallery: mountGallery });

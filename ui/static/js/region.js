@@ -21,6 +21,9 @@ export function borderCaption(size, visible) {
   return `Hatched: the model cannot see this border (${Math.round(100 * share)} % of the image); its image processor cuts it off.`;
 }
 
+// What a run has answered so far; not that it is measured.
+const answered = ({ id, result, regions }) => JSON.stringify([id, Boolean(result), regions]);
+
 const button = (props, text) => h("button", { type: "button", class: "cx-button", ...props }, text);
 
 export class RegionPanel {
@@ -173,7 +176,7 @@ export class RegionPanel {
   }
 
   update(state) {
-    if (state.regions !== this.state.regions) this.dropAnswered(state);
+    if (answered(state) !== answered(this.state)) this.dropAnswered(state);
     if (state.at !== this.state.at && this.drawing) this.setDrawing(false);
     this.state = state;
     const { region, trace, size } = state;
