@@ -208,13 +208,16 @@ def method_choice(methods: list[str], elem_id: str) -> gr.Dropdown:
 
 
 def buttons(label: str, name: str, *classes: str) -> tuple[gr.Button, gr.Button, gr.HTML]:
-    """Build start (with these CSS classes), stop, and the progress line."""
+    """Build start (with these CSS classes), Stop, which it enables, and the progress line."""
     with gr.Row(elem_classes="starter"):
         start = gr.Button(
             label, variant="primary", elem_id=f"start-{name}", elem_classes=[*classes], scale=0, min_width=190
         )
         stop = gr.Button("Stop", elem_id=f"stop-{name}", scale=0, min_width=90, interactive=False)
         status = gr.HTML("", elem_id=f"status-{name}", apply_default_css=False)
+    start.click(
+        None, None, stop, js=STOPPABLE, **PRIVATE
+    )  # first: the page runs what is bound to a click in this order
     return start, stop, status
 
 
@@ -231,14 +234,13 @@ def run(
     status = outputs[-1]
     save.files.withdrawn_by(start.click)
     running = start.click(handler, inputs, outputs, api_visibility="private", **model)
-    for end in (running, stoppable(start, stop, running, status)):
+    for end in (running, stoppable(stop, running, status)):
         save.files.at_end(end.then)
     gr.on([each.change for each in inputs], None, status, status, js=OUTDATED, **PRIVATE)
 
 
-def stoppable(start: gr.Button, stop: gr.Button, running: Any, status: gr.HTML) -> Any:
-    """Bind Stop, enabled while what `start` has started is running; returns the event of its end by Stop."""
-    start.click(None, None, stop, js=STOPPABLE, **PRIVATE)
+def stoppable(stop: gr.Button, running: Any, status: gr.HTML) -> Any:
+    """Bind Stop to what is running, of which it is disabled at the end; returns the event of its end by Stop."""
     stopped = {"fn": lambda: "Stopped.", "outputs": status, "queue": False, **PRIVATE}
     ended = stop.click(**stopped, cancels=[running]).then(**stopped)  # again, after a result that was under way
     for end in (running, ended):

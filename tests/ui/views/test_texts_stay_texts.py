@@ -83,7 +83,11 @@ def test_the_report_holds_letters_outside_its_data() -> None:
 def test_no_widget_that_reads_markdown_is_given_what_people_write() -> None:
     app = build(FakeEngine(), [])
     written = {output._id for fn in app.fns.values() for output in fn.outputs if isinstance(output, gr.Markdown)}
-    assert {app.blocks[each].elem_id for each in written} == {"lesson-text", "lesson-verdict", "no-link"}  # our own words
+    assert {app.blocks[each].elem_id for each in written} == {
+        "lesson-text",
+        "lesson-verdict",
+        "no-link",
+    }  # our own words
     (table,) = [each for each in app.blocks.values() if isinstance(each, gr.Dataframe)]
     assert table.datatype in ("str", ["str"] * len(COLUMNS))
 

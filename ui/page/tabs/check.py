@@ -50,7 +50,7 @@ def build(page: TabContext) -> None:
     running = start.click(
         handler.check, scenes, [shown, *files, page.note, status], api_visibility="private", **page.model
     )
-    stoppable(start, stop, running, status)
+    stoppable(stop, running, status)
 
 
 class CheckHandler:
