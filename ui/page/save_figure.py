@@ -34,8 +34,8 @@ OUTLINES = "SVG: text as outlines"
 
 class FilesOnRequest:
     """Downloads that a job makes, once at a time, the latest request last. They are enabled only while they are those
-    of the latest request: `name`'s hidden number on the page changes with every request, and a job returns its own. From
-    an event that withdraws them, such as a run, they stay disabled until the request at its end.
+    of the latest request: `name`'s hidden number on the page changes with every request, and a job returns its own.
+    After an event that withdraws them, such as the start of a run, they are disabled until the request at its end.
 
     Handlers of separate events would run concurrently, and an earlier request could finish last. Gradio's page holds
     a request back only once it knows of the one before, and sends two that come at once; so the server runs them one
