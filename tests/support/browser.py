@@ -89,7 +89,7 @@ def failures(log: str) -> list[str]:
     return [trace for trace in log.split("Traceback")[1:] if "InvalidPathError" not in trace]
 
 
-LEFT = "AbortError: BodyStreamBuffer was aborted"  # such as a measurement that was still under way
+LEFT = ("AbortError: BodyStreamBuffer was aborted", "AbortError: signal is aborted")  # what was still under way
 
 
 WATCHES: WeakKeyDictionary[Page, Watch] = WeakKeyDictionary()

@@ -16,6 +16,7 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
 STOP = "(...inputs) => { window.cropExplorer?.stop(); return inputs; }"
 EXPLORE = "() => ({ __type__: 'update', selected: 'explore' })"
+BEGIN = f"() => {{ window.cropExplorer?.begin(); return ({STOPPABLE})(); }}"
 Parts = dict[str, Any]
 
 
@@ -78,7 +79,7 @@ def asking(inputs: Parts, outputs: Parts) -> Parts:
 
 def begin(inputs: Parts, outputs: Parts, *events: Any) -> None:
     """Bind the start of a run, in the browser: no download until the new result's files are made; it can be stopped."""
-    gr.on(events, None, None, inputs["stop"], js=STOPPABLE, **PRIVATE)
+    gr.on(events, None, None, inputs["stop"], js=BEGIN, **PRIVATE)
     outputs["publish"].files.withdrawn_by(*events)
 
 

@@ -15,13 +15,12 @@ from ui.views.history import History
 
 TITLE, ORDER = "Explore", 10
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
-SHOWN = """(query, code) => {
-  if (query.startsWith('http')) return [query, code];
+SHOWN = """(query) => {
+  const link = query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query;
+  if (link === query && query) return [link, { __type__: 'update' }];
   window.cropExplorer?.showRun(query);
-  const link = query && location.origin + location.pathname + '?' + query;
-  const source = `${link.replaceAll("&", "&amp;")}&amp;embed=1`;
-  const frame = `<iframe src="${source}" width="100%" height="1700" title="CROP Explorer"></iframe>`;
-  return [link, query && frame];
+  const source = `${link.replaceAll('&', '&amp;')}&amp;embed=1`;
+  return [link, link && `<iframe src="${source}" width="100%" height="1700" title="CROP Explorer"></iframe>`];
 }"""  # in the page's address too
 EMBED_HELP = "For a web page on this host, or on one that the operator allows. It shows the run alone."
 NO_LINK = (

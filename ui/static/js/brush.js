@@ -64,7 +64,7 @@ export class TokenBrush {
     );
     const body = h("div", { class: "cx-brush" }, h("div", {}, this.canvas.root, this.views.root), side);
     const summary = h("summary", {}, "Tokens by hand: what does the answer need?");
-    const toggle = { class: "cx-table cx-card", hidden: true, ontoggle: () => this.canvas.draw() };
+    const toggle = { class: "cx-byhand cx-card", hidden: true, ontoggle: () => this.canvas.draw() };
     this.root = h("details", toggle, summary, body);
     this.listen(this.canvas.element);
   }

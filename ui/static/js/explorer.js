@@ -50,7 +50,7 @@ export class Explorer {
     this.brush = new TokenBrush(onChoose);
     this.answers = new Answers();
     this.thumbs = new ImageSwitch(() => this.show());
-    this.readouts = new Readouts(() => this.measure(onMeasure));
+    this.readouts = new Readouts(onMeasure);
     this.question = h("p", { class: "cx-question" });
     this.panels = this.makePanels();
     this.root = root;
@@ -60,6 +60,7 @@ export class Explorer {
     this.layerFor = layerFor;
     this.loaded = new Map(); // decoded images by data URL
     this.updates = 0;
+    this.stopped = false;
     this.state = EMPTY;
     this.show();
   }
@@ -97,7 +98,7 @@ export class Explorer {
     this.updates += 1;
     const update = this.updates;
     const data = JSON.parse(payload.data);
-    if (data.id === this.stopped && data.stage !== "done") return;
+    if (this.stopped && (isRunning(data.stage) || data.stage === "measure")) return;
     if (data.stage === "measure" && data.id !== this.state.id) return; // of a run that is no longer on screen
     const images = await this.load([payload.image, ...payload.others]);
     if (update !== this.updates) return;
@@ -111,14 +112,14 @@ export class Explorer {
     this.show();
   }
 
-  measure(onMeasure) {
-    this.stopped = null;
-    onMeasure();
+  // A run, or a measurement, begins.
+  begin() {
+    this.stopped = false;
   }
 
-  // Ignores further updates of the run on screen.
+  // Ignores what is still under way, until another run begins.
   stop() {
-    this.stopped = this.state.id;
+    this.stopped = true;
   }
 
   // On a narrow screen the answer would appear below the visible part.

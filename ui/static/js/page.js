@@ -77,6 +77,7 @@ function mountExplorer(component) {
   window.cropExplorer = {
     pull: (fields) => regionsToFields(explorer.region.own, fields),
     push: (fields) => explorer.region.setOwn(fieldsToRegions(fields)),
+    begin: () => explorer.begin(),
     stop: () => explorer.stop(),
     showRun: (query) => address.showRun(query),
     showTab: (name, first) => address.showTab(name, first),

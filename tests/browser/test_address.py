@@ -1,0 +1,120 @@
+"""Tab, layer and run in the page's address; nothing moves by itself; a run in the frame of another page."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import EXAMPLES, SQUARE, Watch, ask_example, done, opened
+
+SHIFTS = """() => {
+  window.shifts = [];
+  const keep = (list) => window.shifts.push(...list.getEntries().filter((each) => !each.hadRecentInput));
+  new PerformanceObserver(keep).observe({ type: 'layout-shift', buffered: true });
+}"""
+
+
+def query(page: Page) -> dict[str, str]:
+    """The query of the page's address."""
+    return {name: value for name, (value,) in parse_qs(urlsplit(page.url).query).items()}
+
+
+def shown_tab(page: Page, name: str) -> None:
+    """Waits until a tab is open."""
+    expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+
+
+def test_back_forward_and_reload_bring_back_tab_layer_and_run(page: Page) -> None:
+    ask_example(page, SQUARE)
+    expect(page.locator("#link")).to_be_visible()
+    page.wait_for_url(f"**/*example={EXAMPLES[SQUARE]['image']}*")
+    page.get_by_role("tab", name="Budget").click()
+    page.wait_for_url("**/*tab=budget*")
+    page.go_back()
+    shown_tab(page, "Explore")
+    page.go_forward()
+    shown_tab(page, "Budget")
+    page.get_by_role("tab", name="Explore").click()
+    page.get_by_label("LLM layer", exact=True).fill("4")
+    page.wait_for_url("**/*layer=4*")
+    page.reload()
+    done(page)
+    expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[SQUARE]['question']}”")
+    expect(page.locator(".cx-pruning")).to_have_attribute("data-layer", "4")
+    assert (query(page)["example"], query(page)["layer"]) == (EXAMPLES[SQUARE]["image"], "4")
+    ask_example(page, 0)
+    page.wait_for_url(f"**/*example={EXAMPLES[0]['image']}*")
+    page.go_back()
+    expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[SQUARE]['question']}”")
+    done(page)
+
+
+def test_an_address_with_a_tab_opens_on_it_and_runs_its_example_behind_it(
+    app: str, browser: Browser, watch: Watch
+) -> None:
+    with opened(browser, f"{app}?example={EXAMPLES[SQUARE]['image']}&tab=methods", watch) as page:
+        shown_tab(page, "Methods")
+        page.get_by_role("tab", name="Explore").click()
+        expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[SQUARE]['question']}”")
+        expect(page.locator("#explorer .cx")).to_have_attribute("data-stage", "done")
+    with opened(browser, f"{app}?tab=nonsense&layer=banana", watch) as page:
+        shown_tab(page, "Explore")
+        expect(page.locator(".cx")).to_have_attribute("data-stage", "recorded")
+
+
+def test_nothing_moves_by_itself(app: str, browser: Browser) -> None:
+    """Layout shift while the page opens, and during a run: the limit of web.dev for a good page is 0.1."""
+    for width, height in ((1440, 900), (390, 844)):
+        context = browser.new_context(viewport={"width": width, "height": height})
+        context.add_init_script(f"({SHIFTS})()")
+        page = context.new_page()
+        page.goto(app)
+        expect(page.locator(".cx")).to_have_attribute("data-stage", "recorded")
+        ask_example(page, SQUARE)
+        page.wait_for_timeout(500)
+        moved = page.evaluate("window.shifts.map((each) => each.value)")
+        context.close()
+        assert sum(moved) < 0.2, (width, moved)  # of opening and of a run together
+        assert max(moved, default=0) < 0.1, (width, moved)
+
+
+def test_a_run_in_a_frame_is_alone_and_tells_its_height(app: str, browser: Browser, watch: Watch) -> None:
+    with opened(browser, app, watch) as page:
+        ask_example(page, SQUARE)
+        code = page.locator("#embed textarea, #embed input")
+        expect(code).to_have_value(re.compile('^<iframe src="http.*&amp;embed=1".*</iframe>$'))
+    context = browser.new_context()
+    outer = context.new_page()
+    outer.goto(f"{app}healthz")  # a page of the same host, which may frame the app
+    source = f"{app}?example={EXAMPLES[SQUARE]['image']}&embed=1"
+    outer.evaluate(
+        """(source) => {
+          addEventListener('message', ({ data }) => { window.told = data?.cropExplorerHeight ?? window.told; });
+          document.body.innerHTML = `<iframe src="${source}" width="1000" height="900"></iframe>`;
+        }""",
+        source,
+    )
+    frame = outer.frame_locator("iframe")
+    expect(frame.locator(".cx")).to_have_attribute("data-stage", "done")
+    expect(frame.locator(".cx-question")).to_be_visible()
+    for hidden in ("#inputs", "#top", "#settings-line", "footer"):
+        expect(frame.locator(hidden)).to_be_hidden()
+    expect(frame.get_by_role("tab", name="Methods")).to_be_hidden()
+    assert outer.evaluate("window.told") > 900
+    context.close()
+
+
+def test_the_examples_are_one_tab_stop_that_arrow_keys_move_in(page: Page) -> None:
+    page.locator(".ex-button").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".ex-button").nth(2)).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.locator(".ex-button").last).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.evaluate("!document.activeElement.closest('.ex-strip')")
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator(".ex-button").last).to_be_focused()
+    assert page.locator(".ex-button[tabindex='0']").count() == 1
