@@ -15,12 +15,10 @@ from typing import Any
 
 import gradio.mcp
 from gradio.mcp import GradioMCPServer
-from mcp import types
-from mcp.server import Server
-from mcp.server.sse import SseServerTransport
 
 from crop_core.records.formatting import truncated_repr
 
+types = GradioMCPServer.types  # of the package mcp, as the bases below
 LOGGERS = ("mcp.server.streamable_http", "mcp.server.lowlevel.server", "mcp.server.sse", None)  # and the root
 NOT_OFFERED = (
     types.ListPromptsRequest,
@@ -31,7 +29,7 @@ NOT_OFFERED = (
 )
 
 
-class _Unvalidated(Server[Any, Any]):
+class _Unvalidated(GradioMCPServer.Server[Any, Any]):
     """MCP server whose tools check their arguments themselves."""
 
     def call_tool(self, *, validate_input: bool = True) -> Any:
@@ -39,7 +37,7 @@ class _Unvalidated(Server[Any, Any]):
         return super().call_tool(validate_input=False)
 
 
-class _Sse(SseServerTransport):
+class _Sse(GradioMCPServer.SseServerTransport):
     """The older transport; the size of a message is limited by the allow-list of requests."""
 
     def __init__(self, *options: Any, **named: Any) -> None:
