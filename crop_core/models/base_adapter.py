@@ -30,6 +30,7 @@ from crop_core.models.chat_template import PublishedChat
 from crop_core.models.decoder import DecoderStack
 from crop_core.models.finite import check_features
 from crop_core.models.text_adapter import TextAdapter
+from crop_core.records.formatting import first_line
 
 LAYOUT = {"input_data_format": "channels_last"}  # of every image; at 1 or 3 px a side a processor would have to guess
 
@@ -120,6 +121,7 @@ class BaseAdapter(TextAdapter):
                 f"The processor of {self.name} makes {placeholders} placeholders for {expected} visual tokens of "
                 f"{len(images)} image(s); correct its processor_config.json, or image_token_id in its config.json."
             )
+        self._check_rows(ids, visual)
         max_length = getattr(self.model.config.text_config, "max_position_embeddings", None)
         if max_length and ids.shape[1] > max_length:
             raise ModelError(
@@ -130,6 +132,16 @@ class BaseAdapter(TextAdapter):
         ids, mask, visual = (each.to(self.device) for each in (ids, torch.ones_like(ids), visual))
         positions = None if positions is None else positions.to(self.device)
         return PreparedInputs(ids, mask, visual, vision, sizes, tokens, positions)
+
+    def _check_rows(self, ids: torch.Tensor, visual: torch.Tensor) -> None:
+        """ModelError for a token (1, L) that the model has no embedding of: a tokenizer that was given more tokens."""
+        rows, highest = self.model.get_input_embeddings().num_embeddings, int(ids.masked_fill(visual, 0).max())
+        if highest >= rows:
+            raise ModelError(
+                f"The tokenizer of {self.name} knows the token {self.tokenizer.convert_ids_to_tokens(highest)!r} "
+                f"({highest}), and the model's embedding ends before it ({rows} rows); resize the embedding "
+                "(resize_token_embeddings) and train it, or take the tokenizer of the model that it was made from."
+            )
 
     def _positions(self, ids: torch.Tensor, vision: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """(4, 1, L) positions of a prompt, on the host; None where they are sequence indices."""
@@ -166,8 +178,14 @@ class BaseAdapter(TextAdapter):
         """Run vision tower and projector; pooler_output is a list of one (N, D) tensor, or (1, N, D), of all images.
         NotFiniteError for features that are no numbers.
         """
-        with torch.no_grad():
-            out = self.model.model.get_image_features(**inputs.vision, return_dict=True)
+        try:
+            with torch.no_grad():
+                out = self.model.model.get_image_features(**inputs.vision, return_dict=True)
+        except (ValueError, IndexError) as error:  # of transformers: another size of images, a layer that is not there
+            raise ModelError(
+                f"The vision tower of {self.name} does not take what its processor makes ({first_line(error)}); take "
+                "config.json, processor_config.json and preprocessor_config.json from the same model."
+            ) from error
         features = out.pooler_output  # the rows of a tensor may be tiles
         out.pooler_output = (
             features.reshape(1, -1, features.shape[-1]) if torch.is_tensor(features) else [_one(features)]

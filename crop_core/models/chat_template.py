@@ -125,7 +125,7 @@ def _default(name: str, own: Any) -> str:
     """The template to use of one or several named ones."""
     named = {each["name"]: each["template"] for each in own} if isinstance(own, list) else own
     if not isinstance(named, dict):
-        return str(named)
+        return str(named).lstrip("\ufeff")  # a byte order mark would begin the prompt
     if DEFAULT not in named and len(named) != 1:
         raise ModelError(
             f"{name} has the chat templates {', '.join(sorted(named))}, and none is called {DEFAULT!r}; call the one "

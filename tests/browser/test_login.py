@@ -74,6 +74,26 @@ def test_after_a_refusal_both_columns_show_the_same_image(visitor: Page) -> None
     expect(visitor.locator(".run-card")).to_have_count(0)
 
 
+def test_a_visitor_who_is_no_longer_logged_in_is_told_and_loses_nothing(visitor: Page) -> None:
+    """As after the app was started again: the page was dead without a word."""
+    log_in(visitor, "one two")
+    expect(visitor.get_by_role("heading", name="What it costs")).to_be_visible()
+    answers = visitor.locator(".cx article").all_inner_texts()
+    assert answers
+    visitor.context.clear_cookies()
+    visitor.locator("#run").click()
+    expect(visitor.get_by_role("alert")).to_have_text(
+        "You are no longer logged in: log in in another tab, then ask again; this page stays as it is."
+    )
+    assert visitor.locator(".cx article").all_inner_texts() == answers
+    with visitor.context.expect_page() as opened:
+        visitor.get_by_role("link", name="log in").click()
+    log_in(opened.value, "one two")
+    expect(opened.value.locator("#run")).to_be_visible()
+    visitor.locator("#run").click()
+    expect(visitor.locator(".logged-out")).to_have_count(0)
+
+
 def test_too_many_wrong_passwords_are_told_with_the_time_to_wait(visitor: Page) -> None:
     """The last one: nobody at this address can log in for a minute."""
     for _ in range(11):

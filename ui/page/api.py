@@ -25,16 +25,16 @@ from crop_core.records.request import Engine, EngineRequest, QueueStatus, R, Res
 from crop_core.records.results import Answer, Comparison, StreamEvent
 from crop_core.records.saving import localizer_notices
 from crop_core.records.timing import Measured
-from ui.page.api_inputs import ApiFlag, ApiImage, ApiRegion, ApiText
+from ui.page.api_inputs import ApiFlag, ApiImage, ApiNumber, ApiRegion, ApiText
 from ui.page.controls import parse_longest
 
 log = logging.getLogger(__name__)
 NAMES = ("ask", "compare", "localize")
 PARAMETERS: tuple[tuple[str, Any, Any, Any], ...] = (  # after image and question: name, component, default, example
     ("method", ApiText, "crop", "crop"),
-    ("budget", ApiText, "", "64"),
+    ("budget", ApiNumber, "", "64"),
     ("region", ApiRegion, "", "2,2,5,5"),
-    ("max_new_tokens", ApiText, "", "32"),
+    ("max_new_tokens", ApiNumber, "", "32"),
     ("short_answer", ApiFlag, False, False),
 )
 BROKEN = "The model could not answer: something went wrong inside; the app's log says what."

@@ -7,6 +7,7 @@ fetched. Knows nothing of what is in the image.
 from __future__ import annotations
 
 import logging
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -50,9 +51,13 @@ def check_call(inputs: list[Any], blocks: list[Any], max_bytes: float) -> None:
 
 
 class Described:
-    """Component of an endpoint that says what it is for. about: a sentence. example: a value that is taken."""
+    """Component of an endpoint that says what it is for. about: a sentence. example: a value that is taken. types: JSON
+    schemas of what it takes where it has a default, besides null.
+    """
 
     about, example = "", ""
+    types: tuple[dict[str, Any], ...] = ({"type": "string"},)
+    value: Any
 
     def described(self, about: str, example: Any) -> Any:
         """This component, with both."""
@@ -61,8 +66,8 @@ class Described:
 
     def api_info(self) -> dict[str, Any]:
         """JSON schema, with the sentence where the page that explains the API and MCP read it."""
-        schema: dict[str, Any] = super().api_info()  # type: ignore[misc]
-        return {**schema, "description": self.about, "additional_description": self.about}
+        own: dict[str, Any] = {"type": "string"} if self.value is None else {"anyOf": [*self.types, {"type": "null"}]}
+        return {**own, "description": self.about, "additional_description": self.about}
 
     def example_inputs(self) -> Any:
         """A value that is taken."""
@@ -71,6 +76,10 @@ class Described:
 
 class ApiText(Described, gr.Textbox):
     """Text of an endpoint."""
+
+    def plain(self, value: Any) -> Any:
+        """An untrusted value as a text, number, boolean or None; ValueError for anything else."""
+        return self.checked(value, inf)
 
     def get_block_name(self) -> str:
         """Name of the component at its front end, and for programs."""
@@ -85,8 +94,21 @@ class ApiText(Described, gr.Textbox):
         return value
 
 
+class ApiNumber(ApiText):
+    """Text of an endpoint that may be a number."""
+
+    types = ({"type": "string"}, {"type": "number"})
+
+    def checked(self, value: Any, max_bytes: float) -> Any:
+        """As of a text; a float without a fraction is a whole number."""
+        value = super().checked(value, max_bytes)
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class ApiRegion(ApiText):
     """Region of an endpoint: a text of four grid cells, or a list of them."""
+
+    types = ({"type": "string"}, {"type": "array", "items": {"type": "number"}})
 
     def checked(self, value: Any, max_bytes: float) -> Any:
         """An untrusted value as a text; ConfigError for one that is neither."""
@@ -102,6 +124,12 @@ class ApiRegion(ApiText):
 
 class ApiFlag(Described, gr.Checkbox):
     """Switch of an endpoint: a boolean, or a text for one."""
+
+    types = ({"type": "boolean"}, {"type": "string"})
+
+    def plain(self, value: Any) -> bool:
+        """As `checked`."""
+        return self.checked(value, inf)
 
     def get_block_name(self) -> str:
         """Name of the component at its front end, and for programs."""
@@ -119,9 +147,13 @@ class ApiFlag(Described, gr.Checkbox):
 
 
 class ApiImage(ApiText):
-    """Image of an endpoint: a text, or an object with a "path" or a data URL as its "url"."""
+    """Image of an endpoint: a text, or an object with a "path", a data URL as its "url" or base64 as its "data"."""
 
     about, example = DESCRIPTION, EXAMPLE
+
+    def plain(self, value: Any) -> str:
+        """The text of an untrusted value, which is still to be checked; ImageError for one that has none."""
+        return _text(value)
 
     def preprocess(self, payload: Any) -> str:
         """Path of the file of `checked`."""
@@ -155,10 +187,10 @@ class ApiImage(ApiText):
 
 
 def _text(value: Any) -> str:
-    """Text of a value: itself, or an object's data URL or path."""
+    """Text of a value: itself, or an object's data URL or path, or its base64 as in MCP's own images."""
     if isinstance(value, dict):
-        given = [value.get(key) for key in ("url", "path")]
-        value = next((each for each in given if str(each)[:5].lower() == "data:"), given[1] or given[0])
+        given = [value.get(key) for key in ("url", "path", "data")]
+        value = next((each for each in given if str(each)[:5].lower() == "data:"), given[1] or given[0] or given[2])
     if value is None:
         return ""
     if not isinstance(value, str):

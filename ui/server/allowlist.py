@@ -41,6 +41,7 @@ DIRECT = re.compile(r"/gradio_api/run/\w+/?")
 UPLOAD = re.compile(r"/gradio_api/upload/?")
 STOP = re.compile(r"/gradio_api/(cancel|reset)/?")
 MCP = re.compile(r"/gradio_api/mcp(/.*)?")
+NOT_FORWARDED = (b"x-forwarded-for", b"transfer-encoding", b"expect", b"connection", b"range")
 CALL = re.compile(rf"/gradio_api/call/(v2/)?({ENDPOINTS})/?")
 WITH_IMAGE = re.compile(rf"/gradio_api/queue/join/?|{CALL.pattern}|{MCP.pattern}")  # inside its JSON, in base64
 
@@ -88,8 +89,8 @@ class RequestAllowlist:
             if message.get("status") == 422:
                 raise ValueError("a list of complaints of Gradio's framework")
             started = True
-            if message.get("status") == 500 and DIRECT.fullmatch(scope["path"]):
-                message["status"] = 400  # Gradio's status for a refusal there
+            if message.get("status") == 500 and (DIRECT.fullmatch(scope["path"]) or MCP.fullmatch(scope["path"])):
+                message["status"] = 400  # Gradio's status for a refusal, and that of mcp for what is no JSON
             await send(message)
 
         try:
@@ -117,8 +118,10 @@ def _answer(error: Exception, path: str) -> JSONResponse:
 
 
 def _forwarded(scope: Scope) -> Scope:
-    """Scope whose X-Forwarded-For is the visitor's address: the MCP server calls the app with the headers it got."""
-    others = [(name, value) for name, value in scope["headers"] if name != b"x-forwarded-for"]
+    """Scope whose X-Forwarded-For is the visitor's address, and without headers about this one body: the MCP server
+    calls the app with the headers it got.
+    """
+    others = [(name, value) for name, value in scope["headers"] if name not in NOT_FORWARDED]
     address = (scope.get("client") or [""])[0]
     return {**scope, "headers": [*others, (b"x-forwarded-for", address.encode())]}
 

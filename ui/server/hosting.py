@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -45,6 +46,8 @@ class Hosting:
     def __init__(self, settings: Settings) -> None:
         if settings.mcp and find_spec("mcp") is None:
             raise ValueError("CROP_MCP needs a package that is missing; install it: pip install 'mcp>=1.21,<2'.")
+        if settings.mcp:
+            import_module("ui.server.mcp_server").install()
         self._settings, self._log = settings, Log(settings.log)
         self.active = ActiveRequests(settings.time_limit + GRACE)
         self._metrics = Metrics(self.active) if settings.metrics else None

@@ -1,4 +1,4 @@
-"""Failed logins: logged, and limited for each address. Knows nothing of names and passwords.
+"""Failed logins: logged, and limited for each address (of IPv6 each /64). Knows nothing of names and passwords.
 
 The address is the one that the proxies of FORWARDED_ALLOW_IPS tell (uvicorn), as for the rate limit of questions.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.server.allowlist import refusal
-from ui.server.rate_limit import RateError, RateLimit
+from ui.server.rate_limit import RateError, RateLimit, network
 from ui.server.request_log import Log
 
 
@@ -26,7 +26,7 @@ class LoginLimit:
         if scope["type"] != "http" or (scope["method"], scope["path"].rstrip("/")) != ("POST", "/login"):
             await self.app(scope, receive, send)
             return
-        who = (scope.get("client") or [""])[0]
+        who = network((scope.get("client") or [""])[0])
 
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < 400:

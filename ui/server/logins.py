@@ -6,17 +6,19 @@ FORM = "user:password, several of them separated by commas, with no user twice"
 
 
 def parse_logins(text: str) -> list[tuple[str, str]]:
-    """(user, password) of every login; ValueError that names the first wrong entry, but nothing that stands in it."""
+    """(user, password) of every login, without spaces around either; ValueError that names the first wrong entry, but
+    nothing that stands in it.
+    """
     entries = parts(text)
     if not entries:
         raise ValueError(f"{FORM}: there is no entry")
     logins: dict[str, str] = {}
     for number, entry in enumerate(entries, 1):
-        user, colon, password = entry.partition(":")
-        if mistake := _mistake(user.strip(), colon, password, list(logins)):
+        user, colon, password = map(str.strip, entry.partition(":"))
+        if mistake := _mistake(user, colon, password, list(logins)):
             comma = " (a comma ends a password)" if number > 1 and not colon else ""
             raise ValueError(f"{FORM}: entry {number} of {len(entries)} {mistake}{comma}")
-        logins[user.strip()] = password
+        logins[user] = password
     return list(logins.items())
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network
 
 from gradio.context import LocalContext
 
@@ -82,8 +83,17 @@ class RateLimitedEngine(EngineWrapper):
 
 
 def visitor() -> str:
-    """Login of the current request, or else its address."""
+    """Login of the current request, or else its network."""
     request = LocalContext.request.get(None)
     if request is None:
         return ""
-    return str(request.username or getattr(request.client, "host", ""))
+    return str(request.username or network(getattr(request.client, "host", "")))
+
+
+def network(address: str) -> str:
+    """What of an address stands for one visitor: of IPv6 the /64, which is handed out as one; else all of it."""
+    try:
+        number = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(number.ipv4_mapped or IPv6Network((int(number) >> 64 << 64, 64)))

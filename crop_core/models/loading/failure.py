@@ -16,6 +16,7 @@ import torch
 from crop_core.models.adapter import ModelError
 from crop_core.records.formatting import first_line
 
+MAX_REASON = 240  # characters
 _PACKAGE = re.compile(r"pip install|No module named")
 _GPU = re.compile(r"\b(GPUs?|CUDA|XPU|MPS|compute capability)\b", re.IGNORECASE)
 _PIP = {"sentencepiece": "sentencepiece protobuf", "tiktoken": "tiktoken"}
@@ -32,7 +33,7 @@ def load_error(name: str, what: str, folder: Path, error: Exception) -> ModelErr
             "device 'auto', or use a smaller model."
         )
     missing = "there is no " if isinstance(error, KeyError) else ""
-    reason = missing + first_line(error).replace(str(folder), name)
+    reason = _shortened(missing + first_line(error).replace(str(folder), name))
     method = quantized_by(folder) if what == "model" else None
     if method:
         advice = f"{_advice(error)}, or use the checkpoint that is not quantized"
@@ -44,6 +45,11 @@ def load_error(name: str, what: str, folder: Path, error: Exception) -> ModelErr
         )
     advice = _advice(error) if isinstance(error, ImportError) else "download or save it again"
     return ModelError(f"The {what} of {name} cannot be loaded ({reason}); {advice}.")
+
+
+def _shortened(reason: str) -> str:
+    """Without the end of a long one: transformers lists all that it knows."""
+    return reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON].rsplit(' ', 1)[0]} …"
 
 
 def quantized_by(folder: Path) -> str | None:

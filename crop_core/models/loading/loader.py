@@ -7,6 +7,7 @@ without torchvision and without video processors. Knows nothing of names and of 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from PIL import Image
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, AutoProcessor
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
@@ -28,8 +30,10 @@ from crop_core.models.loading.checkpoint import read_generation, read_images
 from crop_core.models.loading.failure import load_error, quantized_by
 from crop_core.models.loading.placement import Placement
 from crop_core.models.loading.quantization import quantization
+from crop_core.records.formatting import first_line
 
 VIDEO = "video_processor"
+_DECODER_LAYER = re.compile(r"(?:language_model|text_model)\.(?:model\.)?layers\.(\d+)\.")  # in a tensor's name
 
 
 def load_config(name: str, folder: Path) -> Any:
@@ -57,8 +61,9 @@ def load_adapter(name: str, folder: Path, family: Family, place: Placement, attn
         ignore_mismatched_sizes=True,  # and told below
         output_loading_info=True,
     )
-    _check_weights(name, family, info)
+    _check_weights(name, family, config, info)
     adapter = family.adapter(name, model.eval(), processor, folder, notices)
+    _try_processor(name, family, adapter)
     for notice in notices:
         logging.getLogger(__name__).warning(notice)
     if attn == attention_backend.NAME:
@@ -100,12 +105,20 @@ def _names_own_images(name: str, folder: Path, family: Family) -> bool:
     return read_images(name, folder).get("image_processor_type") in (own, f"{own}Fast")
 
 
-def _check_weights(name: str, family: Family, info: dict[str, Any]) -> None:
+def _check_weights(name: str, family: Family, config: Any, info: dict[str, Any]) -> None:
     """ModelError for weights that are not those of the model that config.json describes."""
+    unexpected = sorted(info["unexpected_keys"])
+    lora = [each for each in unexpected if "lora_" in each or "modules_to_save" in each]
+    if lora:
+        raise ModelError(
+            f"{name} holds LoRA weights that are not merged, such as {lora[0]}; merge them into the model (peft's "
+            "merge_and_unload) and save it again."
+        )
     if info["missing_keys"]:
+        others = f", and hold others, such as {unexpected[0]}" if unexpected else ""
         raise ModelError(
             f"The weights of {name} lack {len(info['missing_keys'])} tensors of a {family.title} model, "
-            f"such as {sorted(info['missing_keys'])[0]}; save the whole model again."
+            f"such as {sorted(info['missing_keys'])[0]}{others}; save the whole model again."
         )
     if info["mismatched_keys"]:
         tensor, stored, expected = sorted(info["mismatched_keys"])[0]
@@ -113,12 +126,28 @@ def _check_weights(name: str, family: Family, info: dict[str, Any]) -> None:
             f"The weights of {name} do not fit its config.json: {tensor} has the shape {list(stored)} instead of "
             f"{list(expected)}; take both from the same model."
         )
-    lora = sorted(each for each in info["unexpected_keys"] if "lora_" in each)
-    if lora:
+    layers = config.get_text_config().num_hidden_layers
+    further = [each for each in unexpected if (found := _DECODER_LAYER.search(each)) and int(found[1]) >= layers]
+    if further:
         raise ModelError(
-            f"{name} holds LoRA weights that are not merged, such as {lora[0]}; merge them into the model (peft's "
-            "merge_and_unload) and save it again."
+            f"The weights of {name} do not fit its config.json: they hold {further[0]}, and the config has {layers} "
+            "decoder layers; take both from the same model."
         )
+
+
+def _try_processor(name: str, family: Family, adapter: Adapter) -> None:
+    """ModelError for a processor of another family, whose image processor lacks what this one's has. What it makes is
+    checked by each run.
+    """
+    try:
+        adapter.prepare(Image.new("RGB", (64, 48)), chat_template.TRIAL)
+    except ModelError:
+        return
+    except Exception as error:  # of any kind, as the processors are
+        raise ModelError(
+            f"The processor of {name} makes no input for {family.title} ({first_line(error)}); take "
+            "processor_config.json and preprocessor_config.json of the model that it was made from."
+        ) from error
 
 
 def _check_quantization(name: str, folder: Path, place: Placement) -> None:

@@ -5,27 +5,32 @@ The one place that knows the bundled names. Only safetensors weights are read an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from crop_core.io.assets import bundled
 from crop_core.models.adapter import Adapter, ModelError
 from crop_core.models.families.registry import FAMILIES, Family
 from crop_core.models.loading import hub
 from crop_core.models.loading.attention_backend import check_attention
-from crop_core.models.loading.checkpoint import check_merged, read_config, validate_checkpoint
+from crop_core.models.loading.checkpoint import check_merged, config_below, read_config, validate_checkpoint
 from crop_core.models.loading.loader import load_adapter, load_config, progress_bars
 from crop_core.models.loading.memory_check import check_memory
 from crop_core.models.loading.placement import Device, Placement
 from crop_core.models.loading.quantization import quantization
+from crop_core.records.formatting import first_line, truncated_repr
 
 DEFAULT_MODEL = "crop-tiny"
 DEFAULT_LOCALIZER = "crop-tiny-locator"
 LARGE = 2**30  # bytes of weights
+TEXT_MODELS = {*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *MODEL_FOR_MASKED_LM_MAPPING_NAMES}
+HUB_PAGE = re.compile(r"(?:https?://)?(?:huggingface\.co|hf\.co)/(?:models/)?([\w.-]+/[\w.-]+)")
 Kind = TypeVar("Kind")
 _FOLDER = bundled("models")
 _BUNDLED = {
@@ -95,11 +100,8 @@ def fetched(name: str, place: Placement, kind_of: Callable[[str, Path], Kind]) -
     """Folder and kind of a name; of a hub id only the config is downloaded before `kind_of(name, folder)` may refuse it
     by a ModelError, and before its weights are found too large.
     """
-    folder = _FOLDER / name if name in _BUNDLED else Path(name).expanduser()
-    if folder.is_dir():
-        return folder, kind_of(name, folder)
-    if name.startswith((".", "~", "/")) or name.count("/") != 1:
-        raise ModelError(f"There is no model {name!r}; {_supported()}.")
+    if (local := _local_folder(name)) is not None:
+        return local, kind_of(name, local)
     folder, files = hub.repository_files(name)
     kind = kind_of(name, folder)
     if files and not any(folder.glob("*.safetensors")):
@@ -112,11 +114,14 @@ def _family(name: str, folder: Path) -> Family:
     """Family of a checkpoint by config.model_type, with its parts checked."""
     check_merged(name, folder)
     if not (folder / "config.json").is_file():
-        raise ModelError(f"The folder {name} holds no model (no config.json); {_supported()}.")
+        below = config_below(folder)
+        advice = f"its folder {below} does: name that one" if below else _supported()
+        raise ModelError(f"The folder {name} holds no model (no config.json); {advice}.")
     config = read_config(name, folder)
-    kind = config.get("model_type")
+    kind = config["model_type"]
     if kind not in FAMILIES:
-        why = "is not supported" if "vision_config" in config else "has no part that reads images"
+        text_alone = kind in TEXT_MODELS and "vision_config" not in config
+        why = "has no part that reads images" if text_alone else "is not supported"
         raise ModelError(f"{name} is a {kind!r} model, which {why}; {_supported()}.")
     family = FAMILIES[kind]
     made_for = config.get("architectures") or [family.model_class.__name__]
@@ -130,22 +135,43 @@ def _family(name: str, folder: Path) -> Family:
 
 
 def model_type(name: str | Path) -> str | None:
-    """config.model_type of a bundled name, local folder or hub id, whose config is downloaded; None where it says none.
+    """config.model_type of a bundled name, local folder or hub id, whose config is downloaded; None for a folder
+    without one.
 
     Raises ModelError for a name that holds no config.
     """
     name = str(name)
-    folder = _FOLDER / name if name in _BUNDLED else Path(name).expanduser()
-    if not folder.is_dir() and not name.startswith((".", "~", "/")) and name.count("/") == 1:
-        folder, _ = hub.repository_files(name)
-    return read_config(name, folder).get("model_type") if (folder / "config.json").is_file() else None
+    local = _local_folder(name)
+    folder = hub.repository_files(name)[0] if local is None else local
+    return read_config(name, folder)["model_type"] if (folder / "config.json").is_file() else None
 
 
 def takes_long(name: str) -> bool:
     """Whether loading is worth a progress bar: a hub id, or a local folder with large weights."""
-    if name in _BUNDLED or not Path(name).expanduser().is_dir():
-        return name not in _BUNDLED
-    return sum(file.stat().st_size for file in Path(name).expanduser().glob("*.safetensors")) > LARGE
+    folder = _local_folder(name)
+    if folder is None or name in _BUNDLED:
+        return folder is None
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors") if file.is_file()) > LARGE
+
+
+def _local_folder(name: str) -> Path | None:
+    """The folder of a bundled name or of a path; None for a hub id. ModelError for what can be neither."""
+    if name in _BUNDLED:
+        return _FOLDER / name
+    reason = ""
+    try:
+        path = Path(name).expanduser()
+        if name and path.is_dir():
+            return path
+        if path.is_file():
+            raise ModelError(f"{name} is a file; name the folder that it is in, with config.json and all weights.")
+    except (OSError, RuntimeError) as error:  # such as a folder that is closed to this user, or an unknown ~user
+        reason = f" ({getattr(error, 'strerror', None) or first_line(error)})"
+    if page := HUB_PAGE.match(name):
+        raise ModelError(f"{name} is an address; give the name of the model alone, {page[1]}.")
+    if reason or name.startswith((".", "~", "/")) or name.count("/") != 1:
+        raise ModelError(f"There is no model {truncated_repr(name)}{reason}; {_supported()}.")
+    return None
 
 
 def _supported() -> str:

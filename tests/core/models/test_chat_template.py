@@ -222,7 +222,7 @@ BROKEN = {
     "several without a default": (in_tokenizer(named("chat")), r"has the chat templates chat, rag, and none is called"),
     "a legacy file without it": (
         lambda folder: edit(folder / "chat_template.json", template=take_template(folder)),
-        r"processor of .* cannot be loaded \(there is no 'chat_template'\)",
+        r"In chat_template\.json of .* chat_template is None, and must be a text, or a list of named ones",
     ),
 }
 

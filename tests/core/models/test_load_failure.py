@@ -183,7 +183,7 @@ UNFIT = {
     ),
     "adapter alone": (
         lambda folder: (edit(folder / "adapter_config.json"), (folder / "config.json").unlink()),
-        r"is an adapter of None \(adapter_config\.json\); merge it into that model",
+        r"is an adapter of another model \(adapter_config\.json\); merge it into that model",
     ),
     "class": (
         lambda folder: edit(folder / "config.json", architectures=["LlavaLlamaForCausalLM"]),

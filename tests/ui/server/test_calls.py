@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -164,12 +166,120 @@ def test_a_tool_tells_what_is_wrong(app: str) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({**good, "image": "https://example.org/a.png"}, TAKES),
         ({**good, "image": "/etc/passwd"}, TAKES),
-        ({**good, "image": 5}, "5 is not of type 'string'"),
-        ({**good, "budget": [64]}, "[64] is not of type 'string'"),
+        ({**good, "image": 5}, f"The image is 5, and must be {TAKES}."),
+        ({**good, "image": None}, "There is no image: give a data URL"),
+        (
+            {**good, "image": {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}},
+            "The image is '/etc/passwd', and",
+        ),
+        ({**good, "question": {"path": __file__, "meta": {"_type": "gradio.FileData"}}}, "and must be a text."),
+        ({**good, "budget": [64]}, "The budget is [64], and must be a text."),
         ({**good, "budget": "lots"}, "The budget 'lots' is neither"),
-        ({"question": "?"}, "'image' is a required property"),
-        ({**good, "zoom": 2}, "zoom"),
+        ({**good, "region": {"x0": 2}}, "The region is {'x0': 2}, and must be a text."),
+        (
+            {**good, "region": [1, 2, 3]},
+            "The region is [1, 2, 3], and must be four grid cells x0, y0, x1, y1 from 0 to 7",
+        ),
+        ({**good, "max_new_tokens": 1.5}, "The longest answer '1.5' is not a number of tokens"),
+        ({**good, "short_answer": "perhaps"}, "The short_answer is 'perhaps', and must be true or false."),
+        (
+            {"question": "?"},
+            "The tool ask needs image: it needs image and question, and takes image, question, method,",
+        ),
+        ({**good, "zoom": 2}, "The tool ask takes no 'zoom': it needs image and question, and takes image, question,"),
     ]
     _, results = call_tools(app, [("ask", arguments) for arguments, _ in wrong])
     for (arguments, said), (is_error, text) in zip(wrong, results, strict=True):
         assert is_error and said in text and "Traceback" not in text, arguments
+
+
+ASKED = {"image": URL, "question": "what is left of the dog?"}
+TAKEN: dict[str, list[Any]] = {  # what people and assistants send, and API and tools take alike
+    "image": [{"url": URL}, {"type": "image", "data": BARE, "mimeType": "image/png"}],
+    "method": [None, "", "plc+fastv"],
+    "budget": [64, 64.0, "64", "25%", None, ""],
+    "region": [[2, 0, 3, 1], [2.0, 0, 3, 1], ["2", "0", "3", "1"], "2,0,3,1", "[2, 0, 3, 1]", "2 0 3 1", None],
+    "max_new_tokens": [32, 32.0, "32", None],
+    "short_answer": [True, "true", 1, None],
+}
+
+
+def test_api_and_tools_take_the_same(app: str, client: httpx.Client) -> None:
+    calls = [{**ASKED, name: value} for name, values in TAKEN.items() for value in values]
+    for call in calls:
+        assert "event: complete" in told(client, call, "ask", "v2/"), call
+    pytest.importorskip("mcp")
+    tools, results = call_tools(app, [("ask", call) for call in calls])
+    assert [call for call, (wrong, _) in zip(calls, results, strict=True) if wrong] == []
+    answer = json.loads(results[0][1])
+    assert answer["answer"] == "rabbit" and answer["region"]["grid"] and answer["explanation"] is None, "it is JSON"
+    schema = next(tool.inputSchema["properties"] for tool in tools if tool.name == "ask")
+    kinds = {name: [each["type"] for each in schema[name].get("anyOf", [schema[name]])] for name in schema}
+    assert kinds == {
+        "image": ["string"],
+        "question": ["string"],
+        "method": ["string", "null"],
+        "budget": ["string", "number", "null"],
+        "region": ["string", "array", "null"],
+        "max_new_tokens": ["string", "number", "null"],
+        "short_answer": ["boolean", "string", "null"],
+    }
+
+
+def rpc(client: httpx.Client, method: str, params: Any = None, body: Any = None, **headers: str) -> httpx.Response:
+    """Answer to one message for the MCP server, or to a body as it is."""
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, **({} if params is None else {"params": params})}
+    kinds = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json", **headers}
+    return client.post("gradio_api/mcp/", content=json.dumps(message).encode() if body is None else body, headers=kinds)
+
+
+def test_an_unknown_tool_is_told_with_those_that_there_are(client: httpx.Client) -> None:
+    pytest.importorskip("mcp")
+    told = rpc(client, "tools/call", {"name": "answer", "arguments": ASKED}).text
+    assert "There is no tool 'answer'; the tools are ask, compare, localize." in told and '"isError":true' in told
+
+
+def test_nothing_is_offered_but_the_tools(client: httpx.Client) -> None:
+    """Gradio by itself ran /localize for any prompt that was asked for."""
+    pytest.importorskip("mcp")
+    start = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    assert '"capabilities":{"experimental":{},"tools":{"listChanged":false}}' in rpc(client, "initialize", start).text
+    for method, params in (
+        ("prompts/get", {"name": "x", "arguments": ASKED}),
+        ("resources/read", {"uri": "file:///a"}),
+    ):
+        assert "Method not found" in rpc(client, method, params).text
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Transfer-Encoding": "chunked"}, {"Expect": "100-continue"}, {"Range": "bytes=0-9"}]
+)
+def test_headers_about_the_body_are_not_passed_on(headers: dict[str, str], client: httpx.Client) -> None:
+    pytest.importorskip("mcp")
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "ask", "arguments": ASKED}}
+    body: Any = json.dumps(message).encode()
+    answer = rpc(client, "", body=iter([body]) if "Transfer-Encoding" in headers else body, **headers)
+    assert '"isError":false' in answer.text
+
+
+def test_a_tool_takes_a_photo_of_megabytes(client: httpx.Client) -> None:
+    """The package mcp stops at 4 MB by itself."""
+    pytest.importorskip("mcp")
+    photo = base64.b64encode(png() + random.Random(0).randbytes(5_000_000)).decode()
+    assert (
+        '"isError":false'
+        in rpc(client, "tools/call", {"name": "localize", "arguments": {**ASKED, "image": photo}}).text
+    )
+    large = rpc(client, "tools/call", {"name": "localize", "arguments": {**ASKED, "image": "A" * 29_100_000}})
+    assert (large.status_code, large.json()) == (413, {"detail": "The request is too large; the limit is 27 MB."})
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b'{"method": "\xff"}', b"[" * 100_000, b"\x1f\x8b\x08"])
+def test_what_is_no_message_is_refused_without_a_traceback(
+    body: bytes, client: httpx.Client, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("mcp")
+    assert rpc(client, "", body=body).status_code == 400
+    rpc(client, "tools/call", {"name": "ask", "arguments": "what is on my passport?"})
+    said = capfd.readouterr().err + caplog.text
+    assert "Traceback" not in said and "passport" not in said, "nor is a question in the log"

@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from tests.support.served import served
 from ui.server.hosting import WRONG_LOGINS
 from ui.server.login_limit import LoginLimit
-from ui.server.rate_limit import RateLimit
+from ui.server.rate_limit import RateLimit, network
 from ui.server.request_log import JSON, Log
 
 
@@ -112,3 +112,52 @@ def test_behind_a_proxy_the_forwarded_address_counts(app: str) -> None:
     assert attempt(app, "two", "203.0.113.2", "bob") == 200
     assert attempt(app, "two", "203.0.113.1, 203.0.113.2", "bob") == 200, "the last is what the proxy itself has seen"
     assert attempt(app, "one", "203.0.113.1") == 429
+
+
+@pytest.mark.parametrize(
+    ("address", "visitor"),
+    [
+        ("203.0.113.1", "203.0.113.1"),
+        ("::ffff:203.0.113.1", "203.0.113.1"),
+        ("2001:db8:1:2::5", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2:ffff:1:2:3", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_who_has_a_network_is_one_visitor(address: str, visitor: str) -> None:
+    assert network(address) == visitor
+
+
+def test_addresses_of_one_network_wait_together(app: str) -> None:
+    assert [attempt(app, "no", f"2001:db8:1:2::{k:x}") for k in range(1, 12)] == [400] * 10 + [429]
+    assert attempt(app, "two", "2001:db8:1:3::1", "bob") == 200, "the next network goes on"
+    mixed = [attempt(app, "no", f"{'::ffff:' * (k % 2)}203.0.113.7") for k in range(11)]
+    assert mixed == [400] * 10 + [429]
+
+
+ODD = {  # name and password that are none: none of them is a failure inside, or let in
+    "nothing": {},
+    "empty": {"username": "", "password": ""},
+    "no password": {"username": "ann"},
+    "SQL": {"username": "' OR 1=1 --", "password": "' OR 1=1 --"},
+    "HTML": {"username": "<script>alert(1)</script>", "password": "x"},
+    "lines": {"username": "ann\nbob", "password": "x\r\ny"},
+    "a NUL": {"username": "ann\0", "password": "one\0"},
+    "long": {"username": "ann", "password": "x" * 900_000},
+    "capitals": {"username": "ANN", "password": "one"},
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_is_no_login_is_refused_and_counted(case: str, app: str, capfd: pytest.CaptureFixture[str]) -> None:
+    told = [httpx.post(f"{app}login", data=ODD[case]) for _ in range(11)]
+    assert [each.status_code for each in told] == [400] * 10 + [429]
+    assert all(set(each.json()) == {"detail"} and not each.cookies for each in told)
+    said = capfd.readouterr().err
+    assert "Traceback" not in said and "script" not in said and "OR 1=1" not in said and "xxxx" not in said
+
+
+def test_a_login_of_megabytes_is_refused(app: str) -> None:
+    assert httpx.post(f"{app}login", data={"username": "ann", "password": "x" * 3_000_000}).status_code == 413

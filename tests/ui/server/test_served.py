@@ -15,6 +15,7 @@ import pytest
 from tests.support import ROOT
 from tests.support.served import ask, png, served
 from ui.server.headers import headers
+from ui.server.login_page import CLOSED
 from ui.views.examples import load_examples
 
 
@@ -62,12 +63,18 @@ def test_a_login_closes_all_but_the_health(start: Callable[..., Any]) -> None:
             assert client.get(page).status_code == 401
         assert client.post("gradio_api/call/ask", json={"data": []}).status_code == 401
         assert client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).status_code == 401
+        for stop in ("cancel", "reset"):
+            assert client.post(f"gradio_api/{stop}", json={"event_id": "x"}).status_code == 401
+        assert client.get("gradio_api/heartbeat/abc").json() == {"detail": CLOSED}, "else it is held open"
         assert [client.get(page).status_code for page in ("healthz", "readyz", "metrics")] == [200] * 3
         assert client.post("login", data={"username": "ann", "password": "one"}).status_code == 400
         token = client.post("login", data={"username": "ann", "password": "one two"})
         assert token.status_code == 200
         client.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in token.cookies.items())
         assert "rabbit" in ask(client)
+        assert client.post("gradio_api/reset", json={"event_id": "x"}).json() == {"success": True}
+        with client.stream("GET", "gradio_api/heartbeat/abc") as beats:
+            assert beats.status_code == 200
         assert 'crop_requests_total{endpoint="ask",outcome="answered"} 1.0' in client.get("metrics").text
 
 
@@ -76,6 +83,7 @@ def test_the_login_page_is_ours_until_the_visitor_is_logged_in(start: Callable[.
         page = client.get("")
         assert page.headers["content-type"].startswith("text/html")
         assert "Please log in." in page.text and "gradio_config" not in page.text
+        assert "<noscript>" in page.text, "without JavaScript the form would show what the server answers"
         assert all(page.headers[name] == value for name, value in headers().items())
         assert "--body-background-fill" in client.get("theme.css").text, "its colours"
         given = client.post("login", data={"username": "ann", "password": "one two"})

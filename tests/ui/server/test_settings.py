@@ -235,6 +235,20 @@ def test_a_wrong_login_is_told_by_its_shape(value: str, mistake: str, monkeypatc
     assert str(told.value) == f"CROP_LOGIN is '***', and must be {form}: {mistake}."
 
 
+@pytest.mark.parametrize(
+    ("value", "logins"),
+    [
+        ("ann: one two , bob:a:b:c,", [("ann", "one two"), ("bob", "a:b:c")]),
+        ("jörg:pässwört🔑", [("jörg", "pässwört🔑")]),
+        ("eve:100%25&=+#$ x", [("eve", "100%25&=+#$ x")]),
+    ],
+)
+def test_a_login_has_any_password_without_commas_and_spaces_around(
+    value: str, logins: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read(monkeypatch, LOGIN=value).logins == logins
+
+
 def test_names_that_are_no_settings_are_told_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)

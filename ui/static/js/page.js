@@ -3,6 +3,7 @@ import { Address } from "./address.js";
 import { Explorer } from "./explorer.js";
 import { Gallery } from "./gallery.js";
 import { fieldsToRegions, regionsToFields } from "./images.js";
+import { watchLogin } from "./session.js";
 
 // Draws the component's value now and whenever it or the theme changes. Until it is drawn, an empty place is kept for it, so
 // that nothing moves.
@@ -83,6 +84,7 @@ function mountExplorer(component) {
     showTab: (name, first) => address.showTab(name, first),
   };
   for (const kind of ["click", "keypress"]) document.addEventListener(kind, runOpenTab, true);
+  watchLogin(window);
   watchLayer(mountPoint(component), () => {
     const { layer, trace } = explorer.pruning.view;
     if (trace) address.showLayer(layer, trace.layers - 1);
