@@ -125,12 +125,15 @@ export function drawMap(ctx, [width, height], values) {
   });
 }
 
-// A label above the region; below it at the top of the image, so that it hides nothing inside.
-export function drawTag(ctx, px, size, grid, text) {
+// A label above the region; below it at the top of the image or with `below`, so that it hides nothing inside.
+export function drawTag(ctx, px, size, grid, text, below = false) {
   const [l, t, , b] = regionBox(size, grid);
   ctx.font = `600 ${11 * px}px system-ui, sans-serif`;
   const [width, height] = [ctx.measureText(text).width + 12 * px, 18 * px];
-  const [x, y] = [clamp(l, 0, Math.max(0, size[0] - width)), t >= height ? t - height : Math.min(b, size[1] - height)];
+  const [x, y] = [
+    clamp(l, 0, Math.max(0, size[0] - width)),
+    !below && t >= height ? t - height : Math.min(b, size[1] - height),
+  ];
   ctx.fillStyle = palette.region;
   ctx.fillRect(x, y, width, height);
   ctx.fillStyle = "#fff";
