@@ -36,11 +36,12 @@ class LessonBar:
             self.choice = gr.Radio([], label="", elem_id="lesson-choice")
             self.verdict = gr.Markdown(elem_id="lesson-verdict")
             self.summary = gr.HTML(visible=False, elem_id="lesson-summary", apply_default_css=False)
-            with gr.Row(elem_id="lesson-go"):
-                self.back = gr.Button("Back", elem_id="lesson-back", scale=0, min_width=70)
-                self.on = gr.Button("Reveal", variant="primary", elem_id="lesson-next", scale=1, min_width=90)
-                self.end = gr.Button("End", elem_id="lesson-end", scale=0, min_width=70)
-            self.to_step = gr.Button("Back to the step", elem_id="lesson-return")
+            with gr.Column(elem_id="lesson-go"):
+                with gr.Row():
+                    self.back = gr.Button("Back", elem_id="lesson-back", scale=0, min_width=70)
+                    self.on = gr.Button("Reveal", variant="primary", elem_id="lesson-next", scale=1, min_width=90)
+                    self.end = gr.Button("End", elem_id="lesson-end", scale=0, min_width=70)
+                self.to_step = gr.Button("Back to the step", elem_id="lesson-return")
         self.cue = gr.Textbox(visible="hidden", elem_id="lesson-cue")
         self.cue.change(None, self.cue, None, js=CUE, **QUIET)
 
