@@ -191,7 +191,7 @@ def test_class_mode_shows_no_inputs_and_a_code_and_starts_over(page: Page) -> No
     page.get_by_role("tab", name="Learn").click()
     page.locator("#class-mode").click()
     page.get_by_role("tab", name="Explore").click()
-    for hidden in ("#question", "#heading", "#settings-line"):
+    for hidden in ("#question", ".page-head p >> nth=0", "#settings-line"):
         expect(page.locator(hidden)).to_be_hidden()
     code = page.locator(".qr-code")
     expect(code).to_be_visible()

@@ -80,11 +80,11 @@ class LessonHandlers:
             over = progress.at == len(STEPS)
             hidden = gr.Radio(visible=False)
             shown = progress.summary if over else ""
-            texts = ("### What you predicted, and what came", hidden, "", gr.HTML(shown, visible=over))
+            texts = ("## What you predicted, and what came", hidden, "", gr.HTML(shown, visible=over))
             return progress, gr.Column(visible=over), *texts, gr.Button(interactive=over), gr.Button("Once more")
         example = self._examples.get(step.image)
         asked = [f"The image's question: “{example.question}”"] if example else []
-        title = f"### {progress.at + 1} of {len(STEPS)}. {step.title}"
+        title = f"## {progress.at + 1} of {len(STEPS)}. {step.title}"
         text = "\n\n".join([title, step.text, *asked, *([f"**{step.question}**"] if step.draws else [])])
         verdict = f"{outcome.verdict}\n\n**Look:** {step.look}" if outcome else note
         on = "Reveal" if progress.asks else "Done" if last else "Next"

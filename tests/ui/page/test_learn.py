@@ -51,7 +51,7 @@ def test_every_step_can_be_shown_and_run(at):
     assert step.right is None or 0 <= step.right < len(step.choices)
     _, box, text, choice, verdict, summary, back, on = lesson().moment(Progress(at))
     assert (box.visible, verdict, summary.visible, back.interactive, on.value) == (True, "", False, at > 0, "Reveal")
-    assert text.startswith(f"### {at + 1} of {len(STEPS)}. {step.title}")
+    assert text.startswith(f"## {at + 1} of {len(STEPS)}. {step.title}")
     assert f"“{example(at).question}”" in text
     assert (choice.visible, radio(choice)) == (not step.draws, ([*step.choices], None, True))
 
