@@ -20,7 +20,7 @@ TOUR = {  # image: (screenshot, left, top, right, bottom), 0 for its edge
     "places": ("places-desktop-light", 380, 1828, 0, 2690),
     "methods": ("methods-desktop-light", 380, 100, 0, 708),
     "budget": ("budget-desktop-dark", 380, 100, 0, 922),
-    "lesson": ("lesson-desktop-light", 380, 100, 0, 819),
+    "lesson": ("lesson-desktop-light", 0, 100, 0, 900),
     "files": ("files-desktop-light", 380, 1885, 0, 2499),
     "phone": ("answered-phone-dark", 0, 0, 0, 1619),
 }

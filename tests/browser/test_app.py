@@ -46,8 +46,8 @@ def test_the_page_opens_on_a_recorded_run_that_needs_no_model(page: Page, watch:
 
 def test_the_lesson_starts_at_the_top_of_the_page(page: Page) -> None:
     page.get_by_role("button", name="Take the 10-minute lesson").click()
-    expect(page.locator("#lesson-text")).to_contain_text("1 of 6")
-    done(page)
+    expect(page.locator("#lesson-text")).to_contain_text("1 of 7")
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "predict")
 
 
 def test_every_example_is_answered(page: Page) -> None:
@@ -128,7 +128,7 @@ def test_a_drawn_region_is_used(page: Page) -> None:
     expect(page.get_by_label("Bottom row")).to_have_value("3")
     page.get_by_role("button", name="Done drawing").click()
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator(".cx-panel").nth(0)).to_contain_text("Drawn by you: columns 2–5, rows 0–3")
+    expect(page.locator(".cx-panel").nth(0)).to_contain_text("Drawn by hand: columns 2–5, rows 0–3")
     expect(page.locator(".run-card")).to_have_count(2)
     region = result(page).region
     assert (region.grid, region.source, region.confidence) == ((2, 0, 5, 3), "drawn", None)

@@ -106,12 +106,36 @@ def lesson(page: Page) -> None:
     """A step of the lesson with its question answered."""
     learn(page)
     page.locator("#lesson-start").click()
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "predict")
+    page.locator("#lesson-choice label").nth(1).click()
+    page.locator("#lesson-next").click()
     done(page)
-    page.locator("#lesson-choice label").nth(0).click()
     expect(page.locator("#lesson-verdict")).not_to_have_text("")
 
 
-VIEWS = (nothing, answered, another_region, two_layers, places, files, folded, refused, methods, budget, learn, lesson)
+def class_mode(page: Page) -> None:
+    """A step of the lesson on a projector, and a QR code."""
+    learn(page)
+    page.locator("#class-mode").click()
+    lesson(page)
+    expect(page.locator(".qr-code")).to_be_visible()
+
+
+VIEWS = (
+    nothing,
+    answered,
+    another_region,
+    two_layers,
+    places,
+    files,
+    folded,
+    refused,
+    methods,
+    budget,
+    learn,
+    lesson,
+    class_mode,
+)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)

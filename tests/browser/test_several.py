@@ -68,7 +68,7 @@ def test_each_image_has_its_region_and_the_figures_are_of_all(pair: Page) -> Non
     expect(pair.locator("#more-regions textarea, #more-regions input")).to_have_value("2: 1 2 4 5")
     expect(pair.get_by_role("radio", name="Predicted")).to_be_checked()
     ask(pair)
-    expect(panel).to_contain_text("Drawn by you: columns 1–4, rows 2–5")
+    expect(panel).to_contain_text("Drawn by hand: columns 1–4, rows 2–5")
     comparison = result(pair)
     first, second = comparison.crop.traces
     assert (second.image_size, second.region.grid, second.region.source) == ((120, 120), (1, 2, 4, 5), "drawn")

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import EXAMPLES, Watch, ask_example, done, result, settled
+from tests.support.browser import EXAMPLES, WATCHES, Watch, ask_example, done, result, settled
 from ui.views.lesson import STEPS
 
 
@@ -95,25 +95,117 @@ def test_the_map_of_where_the_answer_lives(page: Page) -> None:
     expect(page.locator("#answer-map .main-svg").first).to_be_visible()
 
 
+def start_lesson(page: Page) -> None:
+    """The lesson's first step."""
+    page.locator("#take-lesson").click()
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "predict")
+
+
+def predict(page: Page, place: int) -> None:
+    """Predicts the right choice of the lesson's step on the page, or moves the region that is to be drawn; reveals."""
+    step = STEPS[place]
+    expect(page.locator("#lesson-text")).to_contain_text(f"{place + 1} of {len(STEPS)}. {step.title}")
+    question = next(row["question"] for row in EXAMPLES if row["image"] == step.image)
+    expect(page.locator(".cx-question")).to_have_text(f"“{question}”")
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "predict")
+    if step.draws:
+        expect(page.get_by_role("button", name="Done drawing")).to_be_visible()
+        page.locator(".cx-panel canvas").first.press("ArrowLeft")
+    else:
+        page.locator("#lesson-choice label").nth(RIGHT[place]).click()
+    page.locator("#lesson-next").click()
+    expect(page.locator("#lesson-verdict")).to_contain_text("in both." if step.draws else "Right.")
+
+
+RIGHT = [{"Why prune?": 0}.get(step.title, 2) for step in STEPS]  # of the choices, with the bundled models
+
+
 def test_the_lesson_leads_through_the_app(page: Page) -> None:
     page.get_by_role("button", name="Settings").click()
     page.get_by_role("radio", name="64 of 576").check()
-    page.get_by_role("tab", name="Learn").click()
-    page.locator("#lesson-start").click()
+    start_lesson(page)
+    expect(page.locator("#question")).to_be_hidden()
+    page.locator("#lesson-next").click()
+    expect(page.locator("#lesson-verdict")).to_contain_text("Predict first")
     for place, step in enumerate(STEPS):
-        expect(page.locator("#lesson-text")).to_contain_text(f"{place + 1} of {len(STEPS)}. {step.title}")
-        question = next(row["question"] for row in EXAMPLES if row["image"] == step.image)
-        expect(page.locator(".cx-question")).to_have_text(f"“{question}”")
-        done(page)
+        predict(page, place)
         expect(page.locator("#chips")).to_contain_text(f"{step.budget} of 576")
         expect(page.locator("#chips")).to_contain_text("for this example only")
-        page.locator("#lesson-choice label").nth(step.right).click()
-        expect(page.locator("#lesson-verdict")).to_contain_text("Right.")
         page.locator("#lesson-next").click()
-    expect(page.locator("#lesson")).to_be_hidden()
+    expect(page.locator("#lesson-summary li")).to_have_count(len(STEPS))
     expect(page.locator("#chips")).to_have_text("Next run:CROP64 of 576region predicted")
-    expect(page.locator(".cx")).to_have_attribute("data-stage", "done")
-    expect(page.locator(".cx-question")).to_have_text(f"“{question}”")  # and the last one is not asked once more
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "done")  # and the last one is not asked once more
+    page.locator("#lesson-end").click()
+    expect(page.locator("#lesson")).to_be_hidden()
+    expect(page.locator("#question")).to_be_visible()
+
+
+IN_VIEW = """(selector) => {
+  const lesson = document.querySelector('#lesson-text').getBoundingClientRect();
+  const part = document.querySelector(selector).getBoundingClientRect();
+  const bar = document.querySelector('#inputs').getBoundingClientRect();
+  const clear = part.top >= (bar.width > 500 || innerWidth < 500 ? bar.bottom : 0) - 1;
+  return lesson.top >= -1 && lesson.bottom > 0 && clear && part.bottom <= innerHeight + 1;
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
+def test_the_lesson_stays_in_sight_with_what_it_is_about(page: Page, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    start_lesson(page)
+    region = ".cx-panel .cx-stage"
+    page.wait_for_function(IN_VIEW, arg=region)
+    parts = {"answers": ".cx-answers .cx-card", "region": region, "compression": ".cx-panel:nth-child(2) .cx-stage"}
+    for place, step in enumerate(STEPS[:4]):
+        page.wait_for_function(IN_VIEW, arg=region)
+        predict(page, place)
+        page.wait_for_function(IN_VIEW, arg=parts[step.part])
+        page.locator("#lesson-next").click()
+
+
+def test_a_step_is_left_for_another_tab_and_come_back_to(page: Page) -> None:
+    start_lesson(page)
+    back = page.locator("#lesson-return")
+    expect(back).to_be_hidden()
+    page.get_by_role("tab", name="Budget").click()
+    expect(page.locator("#lesson-text")).to_be_in_viewport()
+    back.click()
+    expect(page.locator(".cx-question")).to_be_visible()
+    expect(back).to_be_hidden()
+
+
+def test_a_step_that_is_left_during_its_run_does_not_come_back(page: Page) -> None:
+    start_lesson(page)
+    page.locator("#lesson-choice label").nth(0).click()
+    page.locator("#lesson-next").click()
+    expect(page.locator("#lesson-next")).to_have_text("Next")
+    page.locator("#lesson-next").click()
+    expect(page.locator("#lesson-text")).to_contain_text("2 of 7")
+    expect(page.get_by_role("button", name="Done drawing")).to_be_visible()
+    page.wait_for_timeout(2500)
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "predict")
+
+
+def test_class_mode_shows_no_inputs_and_a_code_and_starts_over(page: Page) -> None:
+    ask_example(page, 2)
+    page.get_by_role("tab", name="Learn").click()
+    page.locator("#class-mode").click()
+    page.get_by_role("tab", name="Explore").click()
+    for hidden in ("#question", ".page-head p >> nth=0", "#settings-line"):
+        expect(page.locator(hidden)).to_be_hidden()
+    code = page.locator(".qr-code")
+    expect(code).to_be_visible()
+    assert code.evaluate("(image) => image.naturalWidth") > 20
+    assert "class=1" in page.url
+    settled_url = page.url
+    WATCHES[page].wait(page)
+    page.get_by_role("button", name="Start over").click()
+    expect(page.locator(".cx")).to_have_attribute("data-stage", "recorded")
+    assert page.url != settled_url and page.url.endswith("?class=1")
+    expect(page.locator("#question")).to_be_hidden()
+    page.get_by_role("button", name="Leave class mode").click()
+    expect(page.locator("#question")).to_be_visible()
+    assert "class" not in page.url
 
 
 def test_a_failure_is_asked_again_at_its_budget(page: Page) -> None:

@@ -4,8 +4,9 @@ import { foldedTokens, isRunning } from "../../ui/static/js/answers.js";
 import { compressionCaption, ringText } from "../../ui/static/js/compression.js";
 import { countY, layerAt, layerX, stepLine } from "../../ui/static/js/curve.js";
 import { clamp, oneDecimal, PADDING, percent, ringName, UNPLACED } from "../../ui/static/js/format.js";
+import { hatchLines } from "../../ui/static/js/layers.js";
 import { takeOver } from "../../ui/static/js/page.js";
-import { ringColour, withAlpha } from "../../ui/static/js/palette.js";
+import { ringColour, ringHatch, withAlpha } from "../../ui/static/js/palette.js";
 import { layerCounts } from "../../ui/static/js/pruning.js";
 import { COLUMNS, rowTexts, sortedTokens } from "../../ui/static/js/table.js";
 import { parseTrace } from "../../ui/static/js/trace.js";
@@ -87,6 +88,22 @@ test("rings beyond the palette share its last colour", () => {
   const found = [0, 1, 2, 9].map((ring) => ringColour(ring, colours));
   assert.deepEqual(found, ["#0072b2", "#009e73", "#e69f00", "#e69f00"]);
   assert.equal(withAlpha("#0072b2", 0.5), "rgba(0, 114, 178, 0.5)");
+});
+
+test("rings differ by their hatch too, and those beyond the list share its last", () => {
+  const kinds = { hatches: ["lying", "none", "rising", "falling", "crossed"] };
+  assert.deepEqual(
+    [0, 1, 2, 3, 4, 9].map((ring) => ringHatch(ring, kinds)),
+    ["lying", "none", "rising", "falling", "crossed", "crossed"],
+  );
+  const [rising, falling, crossed] = ["rising", "falling", "crossed"].map((kind) => hatchLines([40, 20], 10, kind));
+  assert.equal(crossed.length, rising.length + falling.length);
+  assert.ok(rising.every(([x0, y0, x1, y1]) => x1 > x0 && y1 < y0) && falling.every(([, y0, , y1]) => y1 > y0));
+  assert.deepEqual(hatchLines([40, 20], 10, "lying"), [
+    [0, 5, 40, 5],
+    [0, 15, 40, 15],
+  ]);
+  assert.deepEqual(hatchLines([40, 20], 10, "none"), []);
 });
 
 test("a run goes on until its answers are compared; then it is only measured", () => {

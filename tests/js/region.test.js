@@ -44,7 +44,7 @@ test("pixels become cells, and cells a box in pixels", () => {
 
 test("captions name source, place and hidden border", () => {
   const region = { grid: [0, 1, 1, 3], source: "drawn" };
-  assert.equal(regionCaption(region), "Drawn by you: columns 0–1, rows 1–3, 6 of 64 cells.");
+  assert.equal(regionCaption(region), "Drawn by hand: columns 0–1, rows 1–3, 6 of 64 cells.");
   assert.match(regionCaption({ ...region, source: "other" }), /^other: /);
   assert.equal(borderCaption([100, 100], [0, 0, 100, 100]), null);
   assert.equal(borderCaption([100, 100], null), null);

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crop_core.records.trace import TokenTrace
     from ui.export.figure import ShownRun
 
-HATCHES = (LYING, "", RISING, FALLING, CROSSED)  # of the region, and of rings from near to far
+PATTERNS = {"lying": LYING, "none": "", "rising": RISING, "falling": FALLING, "crossed": CROSSED}
 TINT, FADED = 0.38, 0.86  # opacity of a pooled group's colour, and of the veil over pruned tokens
 DENSE = 400 / 72  # pixels of an image to a point of the figure
 HIDDEN = Paint("not seen by the model", "#475569", hatch=RISING)
@@ -220,7 +220,7 @@ def ring_name(ring: int, last: int) -> str:
 
 def ring_paint(ring: int, label: str) -> Paint:
     """Paint of a ring, 0 being the region; rings beyond the list share its last hatch."""
-    return Paint(label, palette.ring_colour(ring), TINT, HATCHES[min(max(ring, 0), len(HATCHES) - 1)])
+    return Paint(label, palette.ring_colour(ring), TINT, PATTERNS[palette.ring_hatch(ring)])
 
 
 def gone(label: str) -> Paint:

@@ -9,8 +9,8 @@ import gradio as gr
 from ui.page.controls import ASK_PULL, STOPPABLE
 from ui.page.export_panel import opened
 from ui.page.handlers import Handlers
+from ui.page.lesson_bar import LessonHandlers, bind_lesson
 from ui.page.prepared import PreparedRuns
-from ui.page.tabs.learn import bind_lesson
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
@@ -28,6 +28,8 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     runs = [*ask(handlers, inputs, outputs), *(bind(handlers, inputs, outputs) for bind in bound)]
     measuring = measure(handlers, inputs, outputs, runs)
     stopped = stop(handlers, inputs, outputs, [*runs, *measuring])
+    moves = [button.click for button in outputs["bar"].buttons]
+    gr.on(moves, None, None, None, cancels=[*runs, *measuring], js=STOP, **PRIVATE)  # a step's run ends with the step
     outputs["publish"].wire(outputs["history"])
     again = show_again(handlers, inputs, outputs)
     tried = outputs["explorer"].select(
@@ -110,19 +112,27 @@ def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
 
 def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
     """Bind examples, failures and the steps of the lesson, each with one image; returns the event of their runs."""
+    bar, lesson = outputs["bar"], LessonHandlers(handlers)
     panel, line, due = inputs["panel"], outputs["line"], outputs["due"]
     prepared = PreparedRuns(handlers.examples, panel.usual)
     read = [due, line.brought, *panel.values]
     changed = [due, line.brought, inputs["image"], inputs["question"], *panel.values]
     for strip in filter(None, (inputs["strip"], outputs["failures"])):
         strip.select(prepared.example, read, changed, **PRIVATE)
-    for move in bind_lesson(outputs["bar"], [outputs["start"], outputs["lesson"]]):
-        move.then(prepared.step, [outputs["bar"].step, *read], changed, **PRIVATE)
+    shown = [bar.progress, outputs["history"], inputs["image"], inputs["more"].files]
+    showing = [outputs["explorer"], inputs["note"], inputs["stop"], bar.cue]
+    for move in bind_lesson(bar, lesson, [outputs["start"], outputs["lesson"]], panel):
+        move.then(None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
+        prepared_step = move.then(prepared.step, [bar.progress, *read], changed, **PRIVATE)
+        prepared_step.then(lesson.show, shown, showing, **PRIVATE)
+    bar.to_step.click(None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
     line.follow(panel, prepared.reset)
     begin(inputs, outputs, due.change)
     due.change(None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
     ready = due.change(lambda: (None, ""), None, inputs["more"].values, queue=False, **PRIVATE)
-    return ready.then(handlers.ask, **asking(inputs, outputs))
+    run = ready.then(handlers.ask, **asking(inputs, outputs))
+    run.then(lesson.tell, [bar.progress, outputs["history"]], [*bar.outputs, bar.cue], **PRIVATE)
+    return run
 
 
 def ask_linked(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import gradio as gr
@@ -70,6 +71,13 @@ element.addEventListener('keydown', (event) => {
 
     def __init__(self, value: str = "", **kwargs: Any) -> None:
         super().__init__(value, js_on_load=self.CLICK, apply_default_css=False, **kwargs)
+
+
+def class_mode_button(text: str, on: bool, **kwargs: Any) -> gr.Button:
+    """Button that turns class mode on or off, in the browser (ui/static/js/class_mode.js)."""
+    button = gr.Button(text, scale=0, min_width=180, **kwargs)
+    button.click(None, js=f"() => window.cropExplorer?.setClassMode({json.dumps(on)})", api_visibility="private")
+    return button
 
 
 class ImageInput(gr.Image):

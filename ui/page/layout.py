@@ -12,15 +12,15 @@ from crop_core.records.request import Engine
 from ui.export.load_runs import opening_view
 from ui.page.api import endpoints
 from ui.page.bindings import MODEL, PRIVATE, wire
-from ui.page.components import ImageInput, Strip
+from ui.page.components import ImageInput, Strip, class_mode_button
 from ui.page.controls import SettingsPanel
 from ui.page.handlers import Handlers
 from ui.page.hardened_blocks import HardenedBlocks
 from ui.page.images import MoreImages
+from ui.page.lesson_bar import LessonBar
 from ui.page.settings_line import SettingsLine
 from ui.page.sweeps import SweepHandlers
 from ui.page.tabs import TabContext, tab_modules
-from ui.page.tabs.learn import lesson_bar
 from ui.views import scripts, texts
 from ui.views.examples import Example, strip_html
 from ui.views.rendering import message, render
@@ -62,11 +62,15 @@ def build(
         with gr.Row(elem_id="top"):
             gr.HTML(render("heading", texts.INTRO), elem_id="heading", apply_default_css=False)
             lesson = gr.Button("Take the 10-minute lesson", size="sm", elem_id="take-lesson", scale=0, min_width=220)
+            over = gr.Button("Start over", size="sm", elem_id="start-over", scale=0, min_width=120)
+            over.click(None, js="() => window.cropExplorer?.startOver()", **PRIVATE)
+            class_mode_button("Leave class mode", False, size="sm", elem_id="leave-class-mode")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):
+                bar = LessonBar()
                 inputs = input_column(engine, examples, bundled)
             with gr.Column(scale=1, min_width=340, elem_id="outputs"):
-                outputs: dict[str, Any] = {"bar": lesson_bar(), "line": SettingsLine(inputs["panel"].usual)}
+                outputs: dict[str, Any] = {"bar": bar, "line": SettingsLine(inputs["panel"].usual)}
                 outputs |= {"due": gr.State(0), "linked": gr.State(0), "lesson": lesson}
                 outputs |= output_tabs(engine, inputs, examples, operator)
         endpoints(engine, MODEL)  # first, so that no other event takes their names

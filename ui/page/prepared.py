@@ -14,7 +14,7 @@ import gradio as gr
 
 from ui.page.request import KEYS
 from ui.views.examples import Example
-from ui.views.lesson import STEPS
+from ui.views.lesson_progress import Progress
 
 Values = Sequence[Any]  # of `SettingsPanel`, in the order of KEYS
 MODE = KEYS.index("mode")
@@ -71,15 +71,18 @@ class PreparedRuns:
         chosen = self._examples[index]
         return self._run(chosen, chosen.settings, number, before, present)
 
-    def step(self, at: Any, number: int, before: BroughtSettings | None, *present: Any) -> list[Any]:
-        """The example of the lesson's step at this index; outside the lesson, only the visitor's settings come back."""
-        if type(at) is int and 0 <= at < len(STEPS):
-            step = STEPS[at]
-            chosen = next((one for one in self._examples if one.image.name == step.image), None)
-            if chosen is not None:
-                return self._run(chosen, step.settings, number, before, present)
-        values = before.restored(present) if before else present
-        return [gr.skip(), None, gr.skip(), gr.skip(), *values]
+    def step(self, progress: Progress, number: int, before: BroughtSettings | None, *present: Any) -> list[Any]:
+        """The example of the lesson's step, run once there is a prediction; outside, the visitor's settings come back.
+
+        A region that was drawn meanwhile belongs to the step.
+        """
+        values = (*present[:MODE], *before.brought[MODE:]) if before else present
+        step = progress.step
+        chosen = next((one for one in self._examples if step and one.image.name == step.image), None)
+        if step and chosen:
+            changed = self._run(chosen, step.settings, number, before, values)
+            return changed if progress.runs else [gr.skip(), *changed[1:]]
+        return [gr.skip(), None, gr.skip(), gr.skip(), *(before.restored(values) if before else values)]
 
     def reset(self) -> list[Any]:
         """(what is brought along, *settings) as the page opens."""

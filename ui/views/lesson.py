@@ -1,125 +1,202 @@
-"""Guided lesson: its steps, each a prepared example with one thing to try and one question, and the glossary.
+"""Guided lesson: its steps, each a prepared example with a prediction that the visitor makes before its run; glossary.
 
-Texts and settings only; `ui.page.tabs.learn` puts them on the page.
+Texts, settings and how a prediction is judged; `ui.views.lesson_progress` leads through them, `ui.page.lesson_bar` puts
+them on the page.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crop_core.records.verdict import both_probabilities, is_less_sure
+from ui.views.texts import method_name, quoted
+
+if TYPE_CHECKING:
+    from crop_core.records.region import Region
+    from crop_core.records.results import Comparison
+
+OUTCOMES = ("The same answer, about as sure", "The same answer, but much less sure", "Another answer")
+HIT_IOU = 1 / 3  # from which on a drawn region agrees with the predicted one
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a prediction. predicted, came: in words. hit: whether it was right. verdict: Markdown, of ours.
+
+    right: the right choice, "" where a region was drawn.
+    """
+
+    predicted: str
+    came: str
+    hit: bool
+    verdict: str
+    right: str = ""
 
 
 @dataclass(frozen=True)
 class Step:
-    """Step of the lesson. image: the example's file name. method, budget: settings of its run.
+    """Step of the lesson. image: the example's file name. method, budget, region: settings of its run.
 
-    right: index of the right choice. why: explanation after a choice.
+    text: before the run. question, choices: the prediction; without choices a region is drawn. right: index of the
+    right choice, None where the run decides among OUTCOMES. why, look: after the run. part: of the explorer that it is
+    about (ui/static/js/explorer.js). region: four grid cells that are given, None where they are predicted.
     """
 
     title: str
     text: str
-    look: str
     question: str
-    choices: tuple[str, ...]
-    right: int
     why: str
+    look: str
     image: str
+    part: str
+    choices: tuple[str, ...] = OUTCOMES
+    right: int | None = None
     method: str = "crop"
     budget: str = "192"
+    region: tuple[int, int, int, int] | None = None
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         """Settings that its run brings along."""
-        return {"method": self.method, "budget": self.budget}
+        settings = {"method": self.method, "budget": self.budget}
+        if self.region is None:
+            return settings
+        return settings | {"mode": "drawn"} | dict(zip(("x0", "y0", "x1", "y1"), self.region, strict=True))
 
-    def verdict(self, chosen: str | None) -> str:
-        """Response to a choice; empty for an invalid one."""
-        if chosen not in self.choices:
-            return ""
-        return f"{'**Right.**' if self.choices.index(chosen) == self.right else '**Not quite.**'} {self.why}"
+    @property
+    def draws(self) -> bool:
+        """Whether the prediction is a region."""
+        return not self.choices
+
+    def judge(self, prediction: str | Region, result: Comparison) -> Outcome:
+        """What came of a prediction: one of the choices, or a drawn region (that of a step that `draws`)."""
+        if not isinstance(prediction, str):
+            return judge_region(prediction, result.region, self.why)
+        right = self.choices[outcome_of(result) if self.right is None else self.right]
+        hit, came = prediction == right, right if self.right is not None else f"{right}: {answers(result)}"
+        verdict = f"**Right.** {self.why}" if hit else f"**Not quite:** “{right}” is right. {self.why}"
+        return Outcome(prediction, came, hit, verdict, right)
+
+
+def outcome_of(result: Comparison) -> int:
+    """Index in OUTCOMES."""
+    return int(is_less_sure(*both_probabilities(result.baseline))) if result.same else 2
+
+
+def answers(result: Comparison) -> str:
+    """Both answers."""
+    name = method_name(result.method)
+    return f"“{quoted(result.baseline.text)}” in the baseline, “{quoted(result.crop.text)}” with {name}"
+
+
+def judge_region(drawn: Region, predicted: Region, why: str) -> Outcome:
+    """How far a drawn region agrees with the predicted one, in cells."""
+    own, other, both = cells(drawn.grid), cells(predicted.grid), cells(common(drawn.grid, predicted.grid))
+    iou = both / (own + other - both)
+    words = "They agree." if iou >= HIT_IOU else "They hardly agree." if both else "They do not meet."
+    counts = f"You drew {own} of 64 cells, the localizer predicted {other}; {both or 'none'} are in both."
+    came = f"{other} cells, {both or 'none'} of them yours"
+    return Outcome(f"{own} cells", came, iou >= HIT_IOU, f"**{words}** {counts} {why}")
+
+
+def common(one: Sequence[int], other: Sequence[int]) -> tuple[int, int, int, int]:
+    """Inclusive cells (x0, y0, x1, y1) that two regions share; reversed where there are none."""
+    return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
+
+
+def cells(grid: Sequence[int]) -> int:
+    """Number of cells of a region (x0, y0, x1, y1), all inclusive; 0 for a reversed one."""
+    return max(grid[2] - grid[0] + 1, 0) * max(grid[3] - grid[1] + 1, 0)
 
 
 STEPS = (
     Step(
         "Why prune?",
         "A vision-language model cuts an image into small squares and turns each into a **visual token**: 576 of them "
-        "here. The language model then processes all of them in each of its layers, although the question is about a "
-        "few.",
-        "Compare the two answers, then the cards under *What it costs*. Two thirds of the tokens are gone on average.",
-        "What happened to the answer with two thirds of the visual tokens pruned?",
-        (
-            "It is another one",
-            "It stayed, and is about as likely as before",
-            "It stayed, but is hardly likely any more",
-        ),
-        1,
-        "Most of the image does not matter for this question. Each token of an answer is shown with its probability.",
-        "01.jpg",
+        "here. The language model processes all of them in each of its layers, although the question is about a few. "
+        "The next run prunes two thirds of them, on average over the layers.",
+        "What happens to the answer?",
+        "Most of the image does not matter for this question.",
+        "Each token of an answer is shown with its probability, in this run and in the other one.",
+        "09.jpg",
+        "answers",
     ),
     Step(
         "Localize",
         "CROP first **localizes**: a small model reads image and question and predicts the cells of an 8×8 grid that "
         "hold the answer. Tokens inside are kept longest in the stages that follow.",
-        "Drag the box in panel 1 onto another part of the image, and press *Run with this region*.",
-        "The box is far from the sign that the question is about. What protects the sign now?",
-        ("Nothing: it is compressed and pruned like everything outside", "The localizer, which runs again", "The LLM"),
-        0,
-        "The region that you draw is used as it is. A wrong region is the first possible cause of a failure; both runs "
-        "are listed under *Runs so far*.",
+        "Which cells does this question need? Draw them in panel 1: drag over the image, or use the arrow keys.",
+        "A localizer is a trained model too: on images unlike those of its training it is often wrong.",
+        "Panel 1 has both regions: the predicted one, and yours dashed.",
         "03.jpg",
+        "region",
+        choices=(),
         budget="64",
     ),
     Step(
+        "A wrong region",
+        "The region may be wrong. Here we drew it at the right edge, far from the red sign: see panel 1. It is used as "
+        "it is, and everything outside it is compressed and pruned.",
+        "What happens to the answer with this region?",
+        "A wrong region is the first possible cause of a failure: what the question needs was pruned as unimportant.",
+        "Drag the region back over the red sign, and press *Run with this region*: both runs are listed under "
+        "*Runs so far*.",
+        "03.jpg",
+        "answers",
+        budget="64",
+        region=(6, 0, 7, 7),
+    ),
+    Step(
         "Before the LLM",
-        "**Pre-LLM compression (PLC)** keeps the region's tokens and pools those outside, more strongly "
-        "with the distance from the region.",
-        "Hover over the cells in panel 2, and click the rings in its legend.",
-        "Why is anything outside the region left at all?",
-        (
-            "The model would fail without a full row of tokens",
-            "The question may need a rough idea of the rest: where things are, how many there are",
-            "To save memory",
-        ),
-        1,
-        "A coarse view of the rest is cheap and covers what the localizer missed.",
-        "11.jpg",
+        "**Pre-LLM compression (PLC)** keeps the region's tokens and pools those outside: it averages neighbors into "
+        "one token.",
+        "Which tokens are pooled most strongly?",
+        "A coarse view of what is far is cheap, and covers what the localizer missed: where things are, how many.",
+        "Hover over or tap the cells in panel 2, and press the rings in its legend.",
+        "13.jpg",
+        "compression",
+        choices=("Those in the region", "Those next to the region", "Those far from the region"),
+        right=2,
         method="plc",
         budget="64",
     ),
     Step(
         "Inside the LLM",
         "**Inner-LLM pruning (ILP)** lets all tokens into the first layers, and then prunes those to which the "
-        "question pays least attention, outside the region first.",
-        "Press play in panel 3, then *Compare two layers*.",
+        "question pays least attention, outside the region first. The budget of 128 tokens is always met.",
         "When are tokens of the region pruned?",
-        ("Never", "First of all", "Only when none is left outside it, to meet the budget"),
-        2,
-        "The budget is always met exactly. If the region alone is larger, its least attended tokens go as well.",
+        "If the region alone is larger than the budget allows, its least attended tokens go as well.",
+        "Press play in panel 3, then *Compare two layers*.",
         "08.jpg",
+        "pruning",
+        choices=("Never", "First of all", "Only when none is left outside it"),
+        right=2,
         method="ilp",
         budget="128",
     ),
     Step(
         "What it costs",
-        "Fewer tokens mean fewer FLOPs, a smaller **KV cache** and an earlier first token. But the localizer takes "
-        "time and memory too, and the **weights** of the model never shrink.",
-        "Read the eight cards. The light part of a bar is the localizer.",
+        "Fewer tokens mean less to compute and less to remember. But the localizer takes time and memory too.",
         "Which of these can pruning never reduce?",
-        ("The KV cache", "The FLOPs up to the first token", "The weights"),
-        2,
         "Reports of total memory hide this: with 7 billion parameters the weights are most of it.",
+        "Read the eight cards. The light part of a bar is the localizer.",
         "06.jpg",
+        "costs",
+        choices=("The KV cache", "The FLOPs up to the first token", "The weights"),
+        right=2,
         budget="64",
     ),
     Step(
         "Where it fails",
-        "Pruning has a price. Questions about the whole image need all tokens, counts need every object, small text "
-        "needs fine detail.",
-        "The baseline counts right here. Open the tab *Budget* and sweep it: from which budget on is CROP right?",
-        "Which question is the safest to prune?",
-        ("How many things are there in all?", "Which color is the diamond?", "Is anything unusual in this image?"),
-        1,
-        "One small region holds its answer. The failure gallery in the tab *Learn* has more failures.",
-        "20.jpg",
+        "Pruning has a price. Small text needs fine detail, questions about the whole image need all tokens, and a "
+        "count needs every object. Here the signs are to be counted, with a ninth of the tokens.",
+        "What happens to the answer?",
+        "Neighbors that are pooled cannot be told apart. One small region holds the answer to most other questions.",
+        "Open the tab *Budget* and sweep it: from which budget on is CROP right? *Back to the step* leads back here.",
+        "22.jpg",
+        "answers",
         budget="64",
     ),
 )

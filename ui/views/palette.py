@@ -7,6 +7,7 @@ from __future__ import annotations
 
 REGION = "#0072b2"
 RINGS = ("#009e73", "#e69f00", "#cc79a7", "#8a6fb0")
+HATCHES = ("lying", "none", "rising", "falling", "crossed")  # of the region, and of rings from near to far
 CUT = "#d55e00"
 VEIL = "#e5e9ef"
 BASELINE = "#7b8794"
@@ -27,6 +28,11 @@ def ring_colour(ring: int) -> str:
     return REGION if ring == 0 else RINGS[min(ring, len(RINGS)) - 1]
 
 
+def ring_hatch(ring: int) -> str:
+    """Hatch of a PLC ring, one of HATCHES: 0 is the region; rings beyond the list share its last hatch."""
+    return HATCHES[min(max(ring, 0), len(HATCHES) - 1)]
+
+
 METHODS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b07d00", "#7b8794")
 DASHES = ("solid", "dash", "dot", "dashdot")
 
@@ -42,7 +48,9 @@ def method_dash(place: int) -> str:
 
 
 def as_css() -> str:
-    """The palette as CSS variables --cx-NAME, which static/js/palette.js reads too; --cx-rings holds all rings."""
-    named = {"region": REGION, "cut": CUT, "veil": VEIL, "rings": " ".join(RINGS)}
+    """The palette as CSS variables --cx-NAME, which static/js/palette.js reads too; --cx-rings and --cx-hatches are
+    lists.
+    """
+    named = {"region": REGION, "cut": CUT, "veil": VEIL, "rings": " ".join(RINGS), "hatches": " ".join(HATCHES)}
     bars = {"baseline": BASELINE, "crop": CROP, "localizer": LOCALIZER}
     return ":root {" + " ".join(f"--cx-{name}: {colour};" for name, colour in {**named, **bars}.items()) + "}"

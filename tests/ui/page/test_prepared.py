@@ -11,6 +11,7 @@ from ui.page.request import KEYS
 from ui.page.settings_line import SettingsLine, chips
 from ui.views.examples import FAILS, Example, load_examples, strip_html
 from ui.views.lesson import STEPS
+from ui.views.lesson_progress import Progress
 
 EXAMPLES = load_examples(Path("assets/examples"))
 OWN = ("fastv", "custom", "25%", SETTINGS[3], "", False, "48", False, "whole", 2, 2, 5, 5)
@@ -64,14 +65,19 @@ def test_what_the_visitor_changes_meanwhile_is_theirs():
 def test_every_step_brings_its_settings_and_the_end_brings_back_the_visitors():
     brought, present = None, OWN
     for at, step in enumerate(STEPS):
-        number, brought, image, _, *present = runs().step(at, at, brought, *present)
+        waiting = runs().step(Progress(at), at, brought, *present)
+        progress = Progress(at, {at: "predicted"})
+        drew = (*waiting[4:12], "drawn", 0, 0, 1, 1)
+        number, brought, image, _, *present = runs().step(progress, at, waiting[1], *drew)
         assert number == at + 1 and Path(image).name == step.image
-        assert named(present) == named(SETTINGS) | {"method": step.method, "budget": step.budget}
-    for end in (-1, None, len(STEPS), True):
-        number, after, image, question, *values = runs().step(end, 7, brought, *present)
+        assert waiting[0] == KEPT and waiting[4:] == present, "all but the run, before a prediction"
+        assert named(present) == named(SETTINGS) | step.settings
+    assert any(step.region for step in STEPS)
+    for end in (-1, len(STEPS)):
+        number, after, image, question, *values = runs().step(Progress(end), 7, brought, *drew)
         assert (number, after, image, question) == (KEPT, None, KEPT, KEPT), "and nothing is run"
         assert tuple(values) == OWN
-    assert PreparedRuns([], SETTINGS).step(0, 0, None, *OWN)[0] == KEPT, "without its example nothing is run"
+    assert PreparedRuns([], SETTINGS).step(Progress(0), 0, None, *OWN)[0] == KEPT, "without its example nothing is run"
 
 
 @pytest.mark.parametrize("data", [None, {}, {"index": len(EXAMPLES)}, {"index": -1}, {"index": "0"}, {"index": True}])

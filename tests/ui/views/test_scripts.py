@@ -107,8 +107,9 @@ def test_the_page_has_the_module_once_and_components_only_hand_themselves_over(t
 def test_the_modules_read_colours_that_the_style_sheet_has() -> None:
     read = re.findall(r'variable\("(\w+)"\)', style_sheets.read("js/palette.js"))
     written = dict(re.findall(r"--cx-(\w+): ([^;]+);", palette.as_css()))
-    assert {"region", "cut", "veil", "rings"} == set(read) <= set(written)
+    assert {"region", "cut", "veil", "rings", "hatches"} == set(read) <= set(written)
     assert written["rings"].split(" ") == list(palette.RINGS)
+    assert written["hatches"].split(" ") == list(palette.HATCHES)
     assert palette.as_css() in style_sheets.css() and palette.as_css() in style_sheets.explorer_css()
 
 

@@ -12,6 +12,7 @@ from ui.page.save_figure import SaveFigure
 from ui.page.sweeps import buttons, run
 from ui.page.tabs import TabContext
 from ui.views.history import History
+from ui.views.qr_code import qr_html
 
 TITLE, ORDER = "Explore", 10
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
@@ -58,6 +59,8 @@ def build(page: TabContext) -> dict[str, Any]:
     )
     link.change(None, [link, embed], [link, embed], js=SHOWN, api_visibility="private")
     no_link = gr.Markdown(NO_LINK, visible=False, elem_id="no-link")
+    code = gr.HTML("", elem_id="qr-code", apply_default_css=False)
+    link.change(qr_html, link, code, api_visibility="private", show_progress="hidden", queue=False)
     history = gr.State(History(), time_to_live=FORGET_AFTER)
     follow = FollowUp(page.sweeps.engine.keeps_history)
     _answer_map(page)

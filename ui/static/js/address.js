@@ -1,6 +1,6 @@
 // The page's address: tab and layer, and the run on screen where it can be linked (ui/page/request.py). Back, Forward and
 // reload bring them back.
-const BESIDE = ["tab", "layer", "embed", "__theme", "view"]; // of a query; the rest is the run's
+const BESIDE = ["tab", "layer", "embed", "class", "__theme", "view"]; // of a query; the rest is the run's
 
 const entries = (params, which) => [...params].filter(([name]) => which(name)).sort();
 
@@ -21,6 +21,10 @@ export function withValue(query, name, value) {
   else params.set(name, value);
   return params.toString();
 }
+
+// The part of a query that has these names.
+export const onlyOf = (query, names) =>
+  new URLSearchParams(entries(new URLSearchParams(query), (name) => names.includes(name))).toString();
 
 // A whole number in a query, undefined for none.
 export function numberIn(query, name) {

@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 import { ringName } from "./format.js";
 import { ImageCanvas } from "./image.js";
 import { drawBorder, drawGrid, drawGroups, drawHover, drawPinned, drawRegion, fillTokens } from "./layers.js";
-import { palette, ringColour, withAlpha } from "./palette.js";
+import { palette, ringColour, ringHatch, withAlpha } from "./palette.js";
 import { tokenTip } from "./tooltip.js";
 import { ringRows } from "./trace.js";
 import { ViewSwitch } from "./views.js";
@@ -58,10 +58,11 @@ export class CompressionPanel {
       this.ring = this.ring === row.ring ? null : row.ring;
       this.update(this.state);
     };
-    const colour = h("i", { style: `background:${ringColour(row.ring)}` });
+    const hatch = row.before === row.after ? "retained" : ringHatch(row.ring);
+    const swatch = h("i", { class: `cx-ring cx-${hatch}`, style: `--ring:${ringColour(row.ring)}` });
     const pressed = String(this.ring === row.ring);
     const props = { type: "button", class: "cx-key", "aria-pressed": pressed, onclick: pick };
-    return h("li", {}, h("button", props, colour, name, counts));
+    return h("li", {}, h("button", props, swatch, name, counts));
   }
 
   paint(ctx, { px, size, hover, pinned }) {

@@ -33,6 +33,16 @@ function makePanel(number, title, body) {
   return { grow, root: h("article", { class: "cx-card cx-panel" }, heading, body) };
 }
 
+const scrollTo = (element) =>
+  element.scrollIntoView({ behavior: prefersReducedMotion() ? "auto" : "smooth", block: "start" });
+
+// Scrolls an element to the top if not all of it is in view, below what sticks there (its scroll margin).
+function bringIntoView(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  const margin = Number.parseFloat(getComputedStyle(element).scrollMarginTop) || 0;
+  if (top < margin || bottom > window.innerHeight) scrollTo(element);
+}
+
 export class Explorer {
   // onDraw: called when the user changed a region; onAsk: when it shall be run; onMeasure: when the run on screen shall be
   // measured again. None of them in a recorded run. layerFor: called with the stage of a run that has a trace now, returns
@@ -72,6 +82,8 @@ export class Explorer {
       makePanel("3", "Prune in the LLM", this.pruning.root),
     ];
     for (const panel of panels) panel.grow.addEventListener("click", () => this.enlarge(panels, panel));
+    const [region, compression, pruning] = panels.map((panel) => panel.root);
+    this.parts = { answers: this.answers.root, region, compression, pruning, costs: this.readouts.root };
     const onkeydown = ({ key }) => {
       const large = panels.find(isLarge);
       if (key === "Escape" && large) this.enlarge(panels, large);
@@ -110,6 +122,7 @@ export class Explorer {
     this.state = { ...data, images, sizes, regions, opensAt, traces: this.tracesOf(data) };
     this.thumbs.update(images);
     this.show();
+    if (data.stage === "predict" && this.sought) bringIntoView(this.sought); // whichever comes first, this or the cue
   }
 
   // A run, or a measurement, begins.
@@ -124,9 +137,14 @@ export class Explorer {
 
   // On a narrow screen the answer would appear below the visible part.
   reveal() {
-    const behavior = prefersReducedMotion() ? "auto" : "smooth";
-    const below = this.root.getBoundingClientRect().top > 0.7 * window.innerHeight;
-    if (below) this.root.scrollIntoView({ behavior, block: "start" });
+    if (this.root.getBoundingClientRect().top > 0.7 * window.innerHeight) scrollTo(this.root);
+  }
+
+  // What a step of the lesson is about: a region to draw, or the one that was drawn; and the part to bring into view.
+  followLesson({ draw = false, guess = null, part }) {
+    this.region.predict(draw, guess, part ? "Reveal" : "Run");
+    this.sought = this.parts[part];
+    if (part) bringIntoView(this.sought);
   }
 
   // Traces are parsed once per result.

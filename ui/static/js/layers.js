@@ -2,7 +2,7 @@
 // Every function takes the canvas context in image pixels and `px`, one screen pixel in that unit.
 import { clamp } from "./format.js";
 import { CELLS, regionBox } from "./grid.js";
-import { palette, ringColour, withAlpha } from "./palette.js";
+import { palette, ringColour, ringHatch, withAlpha } from "./palette.js";
 import { hasBox, outline } from "./trace.js";
 
 function strokeCased(ctx, px, colour, width, path) {
@@ -39,19 +39,23 @@ export function dimOutside(ctx, size, box, alpha) {
   ctx.restore();
 }
 
+// Parallel lines over an image, `gap` apart. kind: as in ui/views/palette.py.
+export function hatchLines([width, height], gap, kind) {
+  const lines = [];
+  if (kind === "lying") for (let y = gap / 2; y < height; y += gap) lines.push([0, y, width, y]);
+  for (let x = -height; x < width; x += gap) {
+    if (kind === "rising" || kind === "crossed") lines.push([x, height, x + height, 0]);
+    if (kind === "falling" || kind === "crossed") lines.push([x, 0, x + height, height]);
+  }
+  return lines;
+}
+
 function hatch(ctx, px, size, box) {
   ctx.save();
   frameClip(ctx, size, box);
   ctx.fillStyle = "rgba(248, 250, 252, .72)";
   ctx.fillRect(0, 0, size[0], size[1]);
-  ctx.strokeStyle = "rgba(30, 41, 59, .55)";
-  ctx.lineWidth = px;
-  ctx.beginPath();
-  for (let x = -size[1]; x < size[0]; x += 7 * px) {
-    ctx.moveTo(x, size[1]);
-    ctx.lineTo(x + size[1], 0);
-  }
-  ctx.stroke();
+  strokeLines(ctx, px, "rgba(30, 41, 59, .55)", 1, hatchLines(size, 7 * px, "rising"));
   ctx.restore();
 }
 
@@ -121,12 +125,15 @@ export function drawMap(ctx, [width, height], values) {
   });
 }
 
-// A label above the region; below it at the top of the image, so that it hides nothing inside.
-export function drawTag(ctx, px, size, grid, text) {
+// A label above the region; below it at the top of the image or with `below`, so that it hides nothing inside.
+export function drawTag(ctx, px, size, grid, text, below = false) {
   const [l, t, , b] = regionBox(size, grid);
   ctx.font = `600 ${11 * px}px system-ui, sans-serif`;
   const [width, height] = [ctx.measureText(text).width + 12 * px, 18 * px];
-  const [x, y] = [clamp(l, 0, Math.max(0, size[0] - width)), t >= height ? t - height : Math.min(b, size[1] - height)];
+  const [x, y] = [
+    clamp(l, 0, Math.max(0, size[0] - width)),
+    !below && t >= height ? t - height : Math.min(b, size[1] - height),
+  ];
   ctx.fillStyle = palette.region;
   ctx.fillRect(x, y, width, height);
   ctx.fillStyle = "#fff";
@@ -149,12 +156,27 @@ function strokeLines(ctx, px, colour, width, lines) {
   ctx.stroke();
 }
 
-export function fillTokens(ctx, trace, tokens, paint) {
-  ctx.fillStyle = paint;
+function tokensPath(ctx, trace, tokens) {
+  ctx.beginPath();
   for (const i of tokens.filter((each) => hasBox(trace.boxes[each]))) {
     const [l, t, r, b] = trace.boxes[i];
-    ctx.fillRect(l, t, r - l, b - t);
+    ctx.rect(l, t, r - l, b - t);
   }
+}
+
+export function fillTokens(ctx, trace, tokens, paint) {
+  ctx.fillStyle = paint;
+  tokensPath(ctx, trace, tokens);
+  ctx.fill();
+}
+
+// Hatches tokens as their ring is, whose colour may not be seen.
+function hatchTokens(ctx, px, trace, tokens, ring) {
+  ctx.save();
+  tokensPath(ctx, trace, tokens);
+  ctx.clip();
+  strokeLines(ctx, px, ringColour(ring), 1, hatchLines(trace.size, 7 * px, ringHatch(ring)));
+  ctx.restore();
 }
 
 // Takes the colour out of what is not retained, so that a tint reads the same on every image.
@@ -167,8 +189,9 @@ function greyTokens(ctx, trace, tokens) {
 
 const prunedBefore = (trace) => trace.group.map((_, i) => i).filter((i) => trace.group[i] < 0);
 
-// PLC: retained tokens stay clear with a fine outline, every pooled group is one tinted cell.
+// PLC: retained tokens stay clear with a fine outline, every pooled group is one tinted cell, hatched as its ring is.
 export function drawGroups(ctx, px, trace) {
+  const pooledIn = new Map(); // tokens by ring
   trace.members.forEach((list, j) => {
     if (!list.length) return;
     const ring = trace.inputRing[j];
@@ -177,9 +200,11 @@ export function drawGroups(ctx, px, trace) {
     if (pooled) {
       greyTokens(ctx, trace, list);
       fillTokens(ctx, trace, list, withAlpha(colour, 0.38));
+      pooledIn.set(ring, [...(pooledIn.get(ring) ?? []), ...list]);
     }
     strokeLines(ctx, px, withAlpha(colour, pooled ? 0.95 : 0.6), pooled ? 1.5 : 0.75, trace.outlines[j]);
   });
+  for (const [ring, tokens] of pooledIn) hatchTokens(ctx, px, trace, tokens, ring);
   fillTokens(ctx, trace, prunedBefore(trace), withAlpha(palette.veil, 0.85));
 }
 

@@ -1,5 +1,6 @@
 // Entry module of the app's page: mounts the views of ui/page/components.py, and connects the explorer to the page's fields.
 import { Address } from "./address.js";
+import { setClassMode, showClassMode, startOver } from "./class_mode.js";
 import { Explorer } from "./explorer.js";
 import { Gallery } from "./gallery.js";
 import { fieldsToRegions, regionsToFields } from "./images.js";
@@ -80,9 +81,13 @@ function mountExplorer(component) {
     push: (fields) => explorer.region.setOwn(fieldsToRegions(fields)),
     begin: () => explorer.begin(),
     stop: () => explorer.stop(),
+    followLesson: (cue) => explorer.followLesson(cue),
+    setClassMode,
+    startOver,
     showRun: (query) => address.showRun(query),
     showTab: (name, first) => address.showTab(name, first),
   };
+  showClassMode();
   for (const kind of ["click", "keypress"]) document.addEventListener(kind, runOpenTab, true);
   watchLogin(window);
   watchLayer(mountPoint(component), () => {

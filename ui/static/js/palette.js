@@ -23,11 +23,19 @@ export const palette = {
   get rings() {
     return variable("rings").split(" ");
   },
+  get hatches() {
+    return variable("hatches").split(" ");
+  },
 };
 
 // Colour of a PLC ring: 0 is the region; rings beyond the palette share its last colour.
 export function ringColour(ring, { region, rings } = palette) {
   return ring === 0 ? region : rings[Math.min(ring, rings.length) - 1];
+}
+
+// Hatch of a PLC ring, so that rings differ without colour too; rings beyond the list share its last one.
+export function ringHatch(ring, { hatches } = palette) {
+  return hatches[Math.min(ring, hatches.length - 1)];
 }
 
 // "#rrggbb" with an opacity from 0 to 1.

@@ -6,8 +6,10 @@ import { cellAt, EDGES, isRegion, moved, regionBox, resized, sameRegion, spanned
 import { ImageCanvas } from "./image.js";
 import { borderHidden, dimOutside, drawBorder, drawGrid, drawRegion, drawTag } from "./layers.js";
 
-const SOURCES = { predicted: "Predicted by the localizer", drawn: "Drawn by you", whole: "The whole image" };
+const SOURCES = { predicted: "Predicted by the localizer", drawn: "Drawn by hand", whole: "The whole image" };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+const START = [2, 2, 5, 5]; // of drawing
 
 export function regionCaption({ grid: [x0, y0, x1, y1], source }) {
   const cells = (x1 - x0 + 1) * (y1 - y0 + 1);
@@ -34,6 +36,8 @@ export class RegionPanel {
     this.state = {};
     this.own = {}; // the user's regions until they are run, by image
     this.drawing = false;
+    this.guess = null; // the region that was drawn before the run of a lesson's step
+    this.starter = "Run"; // what starts a run of the drawn region
     this.dragged = null; // {cell, grid, how} where a drag began
     this.canvas = new ImageCanvas("The image with its 8 by 8 grid and the region", (ctx, p) => this.paint(ctx, p));
     this.box = this.makeBox();
@@ -56,7 +60,11 @@ export class RegionPanel {
   }
 
   makeTools() {
-    const draw = { "aria-pressed": "false", onclick: () => this.setDrawing(!this.drawing) };
+    const toggle = () => {
+      this.setDrawing(!this.drawing);
+      if (this.drawing) this.canvas.element.focus({ preventScroll: true });
+    };
+    const draw = { "aria-pressed": "false", onclick: toggle };
     this.draw = button(draw, "Draw a region");
     this.ask = button({ class: "cx-button cx-primary", onclick: () => this.onAsk() }, "Run with this region");
     this.reset = button({ onclick: () => this.finishRegion(this.state.region.grid) }, "Reset the region");
@@ -112,10 +120,17 @@ export class RegionPanel {
     canvas.classList.toggle("cx-drawing", on);
     if (on) {
       canvas.tabIndex = 0;
-      this.setDrawn(this.grid || [2, 2, 5, 5], true);
-      canvas.focus({ preventScroll: true });
+      this.setDrawn(this.grid || START, true);
     } else canvas.removeAttribute("tabindex");
     this.update(this.state);
+  }
+
+  // A step of the lesson has a region drawn before its run (`draw`), and shows the drawn one beside the result (`guess`).
+  // starter: what starts the run.
+  predict(draw, guess, starter) {
+    Object.assign(this, { guess, starter });
+    if (draw) this.drawn = START; // whatever region of the run before is still on screen
+    this.setDrawing(draw);
   }
 
   // The user's region, or null; with `report`, the page is notified.
@@ -177,6 +192,7 @@ export class RegionPanel {
 
   update(state) {
     if (answered(state) !== answered(this.state)) this.dropAnswered(state);
+    if (state.image !== this.state.image) this.guess = null;
     if (state.at !== this.state.at && this.drawing) this.setDrawing(false);
     this.state = state;
     const { region, trace, size } = state;
@@ -203,10 +219,11 @@ export class RegionPanel {
     const { region } = this.state;
     if (this.state.no_region) return this.state.no_region;
     if (this.drawing)
-      return "Drag over the cells that matter (arrow keys move, Shift + arrows resize), then press Run.";
-    if (this.edited) return `${regionCaption({ grid: this.drawn, source: "drawn" })} Not run yet.`;
+      return `Drag over the cells that matter (arrow keys move, Shift + arrows resize), then press ${this.starter}.`;
+    if (this.drawn && !sameRegion(this.drawn, region?.grid))
+      return `${regionCaption({ grid: this.drawn, source: "drawn" })} Not run yet.`;
     if (this.state.fixed) return regionCaption(region);
-    if (!region) return "The region appears here when you press Run.";
+    if (!region) return `The region appears here when you press ${this.starter}.`;
     return `${regionCaption(region)} Drag it or its edges to change it.`;
   }
 
@@ -237,6 +254,10 @@ export class RegionPanel {
     if (grid && !this.explanation.shown) dimOutside(ctx, size, regionBox(size, grid), 0.32);
     if (!this.state.no_region) drawGrid(ctx, px, size);
     this.explanation.paint(ctx, px, size);
+    if (this.guess) {
+      drawRegion(ctx, px, size, this.guess, true);
+      drawTag(ctx, px, size, this.guess, "yours", true);
+    }
     if (!grid) return;
     const own = this.drawing || this.edited || !region;
     if (own && region) drawRegion(ctx, px, size, region.grid, true);
