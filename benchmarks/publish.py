@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import cost, plc_study, reference, region_quality, search, tables, text_localizer
+from benchmarks import cost, count_all, plc_study, reference, region_quality, search, tables, text_localizer
 from crop_core.evaluate.report.summary import RunSummary, Summary, summarise
 from crop_core.evaluate.report.table import methods_table
 from crop_core.evaluate.runner import store
@@ -32,7 +32,7 @@ TEXTS = (
     Path("assets/models/crop-tiny/README.md"),
     Path("assets/models/crop-tiny-locator/README.md"),
 )
-SEPARATE = Path("docs/methods.md")  # filled from the results of plc_study and search
+SEPARATE = Path("docs/methods.md")  # filled from the results of plc_study, search and count_all
 LOCALIZERS = Path("docs/localizers.md")  # filled from those of text_localizer
 SHOWN = ("ilp", "plc", "crop", "random", "fastv")  # by kind of question; all methods are in a table of their own
 PREDICTED = Trial("crop", "64")  # its regions are the localizer's
@@ -87,9 +87,10 @@ def measured(folder: Path = RESULTS) -> dict[str, str]:
 
 
 def measured_separately(folder: Path = RESULTS) -> dict[str, str]:
-    """The tables of `benchmarks.plc_study` and `benchmarks.search`, by name: those of SEPARATE."""
+    """The tables of `benchmarks.plc_study`, `search` and `count_all`, by name: those of SEPARATE."""
     tables_by_name = {
         "plc": plc_study.table(_json(folder / PLC)["runs"]),
+        "counts": count_all.table(_json(count_all.RESULTS)["parts"]),
         "search": search.short_table(_json(folder / SEARCH)["held_out"]["runs"]),
     }
     return {name: f"\n\n{table}\n\n" for name, table in tables_by_name.items()}

@@ -171,19 +171,12 @@ def test_a_view_of_two_images_is_readable_at_every_width_in_both_themes(
     assert wrong == [], "\n".join(wrong)
 
 
-def test_the_bundled_model_refuses_two_and_keeps_what_is_on_screen(page: Page) -> None:
+def test_the_bundled_model_says_what_it_has_no_room_for(page: Page) -> None:
     ask_example(page, 0)
     expect(page.locator("#follow-question, #follow-ask")).to_have_count(0)
     expect(page.locator("#follow")).to_contain_text("reads each question without earlier turns")
-    upload(page, png(200, 100))
-    add(page, png(120, 120))
-    expect(thumbs(page)).to_have_count(2)
-    page.locator("#run").click()
-    expect(page.locator("#message [role=alert]")).to_contain_text("2 image(s)")
-    expect(page.locator(".cx")).to_have_attribute("data-stage", "idle")
-    expect(thumbs(page)).to_have_count(2)
-    ask_example(page, 1)
-    expect(page.locator(".cx-thumbs")).to_be_hidden()
+    expect(page.get_by_role("button", name="More images")).to_be_hidden()
+    expect(page.locator("#more-note")).to_contain_text("two do not fit into this model's context")
 
 
 def test_the_pictures_show_the_view_that_is_picked(tiled_app: str, browser: Browser, watch: Watch) -> None:

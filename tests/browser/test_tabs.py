@@ -78,10 +78,16 @@ def test_methods_stand_side_by_side_at_one_budget(page: Page) -> None:
 def test_a_budget_is_swept_and_a_sweep_is_stopped(page: Page) -> None:
     ask_example(page, 0)
     page.get_by_role("tab", name="Budget").click()
+    expect(page.locator("#stop-budgets")).to_be_disabled()
     page.locator("#start-budgets").click()
     expect(page.locator("#budget-curves .main-svg").first).to_be_visible()
+    expect(page.locator("#status-budgets")).to_contain_text("Done: 24 runs")
+    expect(page.locator("#budget-curves")).to_contain_text(re.compile("CROP: (never flips|flips at)"))
+    page.locator("#start-budgets").click()
+    expect(page.locator("#status-budgets")).to_contain_text(re.compile("Starting|of 24"))
     page.locator("#stop-budgets").click()
     expect(page.locator("#status-budgets")).to_contain_text("Stopped")
+    expect(page.locator("#stop-budgets")).to_be_disabled()
     page.get_by_role("tab", name="Explore").click()
     page.get_by_role("button", name="Run", exact=True).click()
     done(page)  # the model is free again

@@ -26,7 +26,7 @@ SHOWN = """(query) => {
 EMBED_HELP = "For a web page on this host, or on one that the operator allows. It shows the run alone."
 NO_LINK = (
     "Only first questions about examples have a link. To share this run, download its report (HTML), or run and trace "
-    "(JSON), under *Figures and downloads*."
+    "(JSON), below."
 )
 PLACES_INTRO = (
     "Slides the region, in its predicted or drawn size, over all 64 cells, and keeps only the tokens inside: bright "
