@@ -67,7 +67,7 @@ def folded(page: Page) -> None:
     for name in ("More images", "Settings"):
         page.get_by_role("button", name=name).click()
     page.get_by_role("radio", name="Drawn").check()
-    page.get_by_text("What the bundled models know").click()
+    page.get_by_text("Demo model: drawn scenes only").click()
     expect(page.get_by_role("spinbutton", name="Left column")).to_be_visible()
 
 

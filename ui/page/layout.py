@@ -91,7 +91,7 @@ def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict
     if bundled:
         gr.HTML(render("model_scope", texts.WORLD), elem_id="world", apply_default_css=False)
     image = ImageInput(
-        label="Image", sources=["upload", "clipboard", "webcam"], height=230, elem_id="image", buttons=[]
+        label="Image", sources=["upload", "clipboard", "webcam"], height=190, elem_id="image", buttons=[]
     )
     more = MoreImages(engine.reads_several)
     question = gr.Textbox(
