@@ -36,7 +36,7 @@ def test_the_operator_checks_the_model_and_keeps_both_files(operated: str, brows
         (tmp_path / "check.html").write_bytes(saved(page, "#check-html"))
         page.locator("#check-scenes input").fill("0")
         page.locator("#start-check").click()
-        expect(page.locator("#message [role=alert]")).to_contain_text("give 1 to 1000")
+        expect(page.locator("#status-check [role=alert]")).to_contain_text("give 1 to 1000")
     readable_on_a_phone(browser, tmp_path / "check.html")
 
 

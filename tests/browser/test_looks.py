@@ -64,8 +64,7 @@ def files(page: Page) -> None:
 
 def folded(page: Page) -> None:
     """All that is folded on the left."""
-    for name in ("More images", "Settings"):
-        page.get_by_role("button", name=name).click()
+    page.get_by_role("button", name="Settings").click()
     page.get_by_role("radio", name="Drawn").check()
     page.get_by_text("Demo model: drawn scenes only").click()
     expect(page.get_by_role("spinbutton", name="Left column")).to_be_visible()

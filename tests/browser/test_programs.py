@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,4 +81,4 @@ def test_the_tools_of_the_mcp_server_are_the_same(address: str) -> None:
     with ThreadPoolExecutor(1) as other:  # the browser's loop runs in this thread
         names, text = other.submit(asyncio.run, use()).result()
     assert sorted(names) == sorted(NAMES)
-    assert "'source': 'predicted'" in text
+    assert json.loads(text)["source"] == "predicted"

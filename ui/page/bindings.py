@@ -81,8 +81,8 @@ def asking(inputs: Parts, outputs: Parts) -> Parts:
 
 def begin(inputs: Parts, outputs: Parts, *events: Any) -> None:
     """Bind the start of a run, in the browser: no download until the new result's files are made; it can be stopped."""
-    gr.on(events, None, None, inputs["stop"], js=BEGIN, **PRIVATE)
     outputs["publish"].files.withdrawn_by(*events)
+    gr.on(events, None, None, inputs["stop"], js=BEGIN, **PRIVATE)  # last: what is not under way yet cannot be stopped
 
 
 def asked_by(inputs: Parts, outputs: Parts) -> list[Any]:
@@ -96,8 +96,8 @@ def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
     typed = [inputs["run"].click, inputs["question"].submit]
     explorer, follow, options = outputs["explorer"], outputs["follow"], asking(inputs, outputs)
     events = asked_by(inputs, outputs)
-    begin(inputs, outputs, *events)
     gr.on(events, None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
+    begin(inputs, outputs, *events)
     settings = [*inputs["panel"].values, inputs["more"].drawn]
     onward = {
         "inputs": [outputs["history"], follow.question, *settings],
@@ -127,9 +127,9 @@ def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
         prepared_step.then(lesson.show, shown, showing, **PRIVATE)
     bar.to_step.click(None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
     line.follow(panel, prepared.reset)
-    begin(inputs, outputs, due.change)
     due.change(None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
     ready = due.change(lambda: (None, ""), None, inputs["more"].values, queue=False, **PRIVATE)
+    begin(inputs, outputs, ready.then)
     run = ready.then(handlers.ask, **asking(inputs, outputs))
     run.then(lesson.tell, [bar.progress, outputs["history"]], [*bar.outputs, bar.cue], **PRIVATE)
     return run

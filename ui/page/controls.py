@@ -190,9 +190,7 @@ class SettingsPanel:
                 info="Mean number of visual tokens per LLM layer.",
                 elem_id="budget",
             )
-            share = gr.Slider(
-                1, 100, 11, step=1, label="Custom budget, % of the tokens", visible=False, elem_id="share"
-            )
+            share = gr.Slider(1, 100, 11, step=1, label="Share of the tokens, %", visible=False, elem_id="share")
             custom = gr.Textbox(
                 "", label="Custom budget", info="Tokens (64) or a share (11.1%).", visible=False, elem_id="custom"
             )

@@ -244,5 +244,5 @@ def stoppable(stop: gr.Button, running: Any, status: gr.HTML) -> Any:
     stopped = {"fn": lambda: "Stopped.", "outputs": status, "queue": False, **PRIVATE}
     ended = stop.click(**stopped, cancels=[running]).then(**stopped)  # again, after a result that was under way
     for end in (running, ended):
-        end.then(lambda: gr.Button(interactive=False), None, stop, queue=False, **PRIVATE)
+        end.then(None, None, stop, js="() => ({ __type__: 'update', interactive: false })", **PRIVATE)
     return ended
