@@ -129,8 +129,9 @@ def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
     line.follow(panel, prepared.reset)
     due.change(None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
     ready = due.change(lambda: (None, ""), None, inputs["more"].values, queue=False, **PRIVATE)
-    begin(inputs, outputs, ready.then)
-    run = ready.then(handlers.ask, **asking(inputs, outputs))
+    outputs["publish"].files.withdrawn_by(due.change)
+    begun = ready.then(None, None, inputs["stop"], js=BEGIN, **PRIVATE)
+    run = begun.then(handlers.ask, **asking(inputs, outputs))
     run.then(lesson.tell, [bar.progress, outputs["history"]], [*bar.outputs, bar.cue], **PRIVATE)
     return run
 
