@@ -14,14 +14,14 @@ DOCS = Path(__file__).resolve().parent
 SHOTS = DOCS.parent / "build" / "screenshots"
 MAX_WIDTH = 900  # pixels
 TOUR = {  # image: (screenshot, left, top, right, bottom), 0 for its edge
-    "explore": ("answered-desktop-light", 380, 100, 0, 1043),
-    "costs": ("answered-desktop-light", 380, 1106, 0, 1688),
-    "layers": ("two_layers-desktop-dark", 380, 1120, 0, 2896),
-    "places": ("places-desktop-light", 380, 1828, 0, 2690),
-    "methods": ("methods-desktop-light", 380, 100, 0, 708),
-    "budget": ("budget-desktop-dark", 380, 100, 0, 922),
-    "lesson": ("lesson-desktop-light", 0, 100, 0, 900),
-    "files": ("files-desktop-light", 380, 1885, 0, 2499),
+    "explore": ("answered-desktop-light", 380, 122, 0, 1232),
+    "costs": ("places-desktop-light", 380, 1365, 0, 2270),
+    "layers": ("two_layers-desktop-dark", 380, 1250, 0, 3185),
+    "places": ("places-desktop-light", 380, 2590, 0, 3190),
+    "methods": ("methods-desktop-light", 380, 122, 0, 730),
+    "budget": ("budget-desktop-dark", 380, 122, 0, 950),
+    "lesson": ("lesson-desktop-light", 0, 122, 0, 920),
+    "files": ("files-desktop-light", 380, 2645, 0, 3640),
     "phone": ("answered-phone-dark", 0, 0, 0, 1619),
 }
 
