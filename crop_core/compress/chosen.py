@@ -12,6 +12,7 @@ import numpy as np
 from crop_core.compress.protocol import CompressionInput, Compressor, kept
 from crop_core.records.compression_plan import CompressionError, CompressionPlan
 from crop_core.records.config import CropConfig
+from crop_core.records.formatting import truncated_repr
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class ChosenCompressor(Compressor):
 
         Raises CompressionError for none, for one outside 0..N-1, and for another count.
         """
-        total, places = len(image.layout.row), np.unique(np.array(self.tokens, dtype=np.int64))
-        if not len(places):
+        total = len(image.layout.row)
+        if not self.tokens:
             raise CompressionError("No visual token is chosen; choose at least one.")
-        if places[0] < 0 or places[-1] >= total:
-            wrong = places[0] if places[0] < 0 else places[-1]
-            raise CompressionError(f"There is no visual token {wrong}; choose from 0 to {total - 1}.")
+        for token in (min(self.tokens), max(self.tokens)):
+            if not 0 <= token < total:
+                wrong = truncated_repr(token)
+                raise CompressionError(f"There is no visual token {wrong}; choose from 0 to {total - 1}.")
+        places = np.unique(np.array(self.tokens, dtype=np.int64))
         if count not in (None, len(places)):
             raise CompressionError(f"{len(places)} visual tokens are chosen, not {count}; give no budget with them.")
         return kept(places, total)

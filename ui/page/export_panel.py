@@ -16,7 +16,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from crop_core.io.data_url import data_url
-from crop_core.records.config import PRESETS
+from crop_core.records.config import PAPER_TOKENS, PRESETS
 from crop_core.records.latex import escaped
 from crop_core.records.tables import csv_text, token_rows
 from ui.export.figure import FIGURES, FigureError, FigureOptions, caption, figure
@@ -216,9 +216,12 @@ def opened(history: History, paths: list[str] | None, usual: Sequence[Any]) -> l
 
 
 def settings_of(method: str, budget: str, usual: Sequence[Any]) -> list[Any]:
-    """The usual settings with a recorded run's method, and its budget where it was met in tokens."""
-    tokens = budget.partition(" of ")[0]
-    known = {"budget": tokens} if tokens in PRESETS else {"budget": "custom", "custom": tokens}
+    """The usual settings with a recorded run's method, and its budget where it was met in tokens: a preset only where it
+    was of the paper's number, since presets are shares.
+    """
+    tokens, _, total = budget.partition(" of ")
+    preset = tokens in PRESETS and total.split(" ")[0] == str(PAPER_TOKENS)
+    known = {"budget": tokens} if preset else {"budget": "custom", "custom": tokens}
     brought = {"method": method, **(known if tokens.replace(".", "", 1).isdecimal() else {})}
     return [brought.get(key, value) for key, value in zip(KEYS, usual, strict=True)]
 

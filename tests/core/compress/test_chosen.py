@@ -36,6 +36,7 @@ def test_the_chosen_tokens_stay_in_their_order_and_nothing_is_pooled():
     [
         ((), None, "No visual token is chosen"),
         ((3, 16), None, "no visual token 16; choose from 0 to 15"),
+        ((3, 10**30), None, "no visual token 1000.*0; choose from 0 to 15"),
         ((-1, 3), None, "no visual token -1; choose from 0 to 15"),
         ((1, 2), 3, "2 visual tokens are chosen, not 3"),
     ],
