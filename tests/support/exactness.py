@@ -113,3 +113,14 @@ def plain(inputs):
 
 def labelled(*labels):
     return CompressionPlan.of(np.array(labels), np.zeros(len(labels), dtype=np.int64))
+
+
+def from_masking(model, plan):
+    """How far generating with a plan that drops tokens of one image, and pools none, is from masking them everywhere."""
+    inputs = tiny_inputs(model)
+    packed = compressed(model, inputs, [plan])
+    ours = run(model, packed.kwargs)
+    hidden = inputs["visual"].clone()
+    hidden[0, inputs["visual"][0].nonzero()[:, 0][torch.from_numpy(plan.group >= 0)]] = False
+    with Masked(model, {0: hidden}):
+        return difference(ours, run(model, plain(inputs), forced=new_tokens(ours, packed.kwargs)))

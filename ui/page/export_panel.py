@@ -216,8 +216,8 @@ def opened(history: History, paths: list[str] | None, usual: Sequence[Any]) -> l
 
 
 def settings_of(method: str, budget: str, usual: Sequence[Any]) -> list[Any]:
-    """The usual settings with a recorded run's method, and its budget where it was met in tokens: a preset only where it
-    was of the paper's number, since presets are shares.
+    """The usual settings with a recorded run's method, and its budget where it was met in tokens: as a preset only
+    where it was of the paper's number, since presets are shares.
     """
     tokens, _, total = budget.partition(" of ")
     preset = tokens in PRESETS and total.split(" ")[0] == str(PAPER_TOKENS)

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from crop_core.compress.chosen import ChosenCompressor
 from crop_core.compress.protocol import CompressionInput
@@ -13,10 +12,9 @@ from crop_core.models import load
 from crop_core.records.compression_plan import CompressionError
 from crop_core.records.config import Budget, ConfigError, CropConfig
 from crop_core.records.region import Region
-from tests.support.exactness import EXACT, compressed, plain
+from tests.support.exactness import EXACT, from_masking
 from tests.support.fake_records import sample_image
-from tests.support.oracle import Masked, difference, new_tokens, run
-from tests.support.tiny_models import tiny_inputs, tiny_llava
+from tests.support.tiny_models import tiny_llava
 
 TOKENS = 16
 
@@ -62,15 +60,7 @@ def test_a_config_with_tokens_is_that_of_the_method_alone(config, sentence):
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("tokens", [(0,), (3, 7, 8, 15), tuple(range(1, TOKENS))])
 def test_choosing_is_masking_the_others_everywhere(attention, tokens):
-    model = tiny_llava(attention)
-    inputs, chosen = tiny_inputs(model), plan(*tokens)
-    packed = compressed(model, inputs, [chosen])
-    ours = run(model, packed.kwargs)
-    hidden = inputs["visual"].clone()
-    hidden[0, inputs["visual"][0].nonzero()[:, 0][torch.from_numpy(chosen.group >= 0)]] = False
-    with Masked(model, {0: hidden}):
-        masked = run(model, plain(inputs), forced=new_tokens(ours, packed.kwargs))
-    assert difference(ours, masked) <= EXACT
+    assert from_masking(tiny_llava(attention), plan(*tokens)) <= EXACT
 
 
 def test_all_tokens_are_the_baseline_and_few_are_not():

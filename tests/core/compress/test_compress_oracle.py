@@ -17,7 +17,7 @@ from crop_core.prune.ilp import IlpPruner
 from crop_core.records.compression_plan import CompressionError, CompressionPlan
 from crop_core.records.config import ConfigError, CropConfig
 from crop_core.records.methods import METHODS, load_class
-from tests.support.exactness import BATCHES, EXACT, compressed, labelled, plain
+from tests.support.exactness import BATCHES, EXACT, compressed, from_masking, labelled, plain
 from tests.support.oracle import Masked, difference, new_tokens, run
 from tests.support.tiny_models import tiny_inputs, tiny_llava
 
@@ -96,15 +96,7 @@ def test_random_refuses_a_count_that_cannot_be(count):
 
 @pytest.mark.parametrize("count", [1, 5, 12])
 def test_random_is_masking_everywhere(model, count):
-    inputs = tiny_inputs(model)
-    plan = random_subset(count)
-    packed = compressed(model, inputs, [plan])
-    ours = run(model, packed.kwargs)
-    hidden = inputs["visual"].clone()
-    hidden[0, inputs["visual"][0].nonzero()[:, 0][torch.from_numpy(plan.group >= 0)]] = False
-    with Masked(model, {0: hidden}):
-        masked = run(model, plain(inputs), forced=new_tokens(ours, packed.kwargs))
-    assert difference(ours, masked) <= EXACT
+    assert from_masking(model, random_subset(count)) <= EXACT
 
 
 def by_hand(model, inputs, plans):
