@@ -116,7 +116,7 @@ def labelled(*labels):
 
 
 def from_masking(model, plan):
-    """How far generating with a plan that drops tokens of one image, and pools none, is from masking them everywhere."""
+    """How far generating with a plan that drops tokens of one image, and pools none, is from masking them."""
     inputs = tiny_inputs(model)
     packed = compressed(model, inputs, [plan])
     ours = run(model, packed.kwargs)
