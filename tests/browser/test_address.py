@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import EXAMPLES, SQUARE, Watch, ask_example, done, opened
+from tests.support.browser import EXAMPLES, SQUARE, Watch, ask_example, done, opened, settled
 
 SHIFTS = """() => {
   window.shifts = [];
@@ -39,6 +39,7 @@ def test_back_forward_and_reload_bring_back_tab_layer_and_run(page: Page) -> Non
     page.get_by_role("tab", name="Explore").click()
     page.get_by_label("LLM layer", exact=True).fill("4")
     page.wait_for_url("**/*layer=4*")
+    settled(page)  # nothing is under way that leaving would break off
     page.reload()
     done(page)
     expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[SQUARE]['question']}”")
