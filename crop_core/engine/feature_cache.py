@@ -3,15 +3,11 @@
 Entries hold the seconds that they took: costs shown are always those of the work, never those of a cache hit.
 Comparisons measure every run and do not read the cache.
 
-A key is a hash of the pixels and all other parts, keyed with a secret of this process: nobody can make the key of an
-image that is not theirs, and no key leaves the process. A user who asks the same about the same image as another one is
-answered a little sooner; no figure shows it.
+A user who asks the same about the same image as another one is answered a little sooner; no figure shows it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -20,6 +16,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from crop_core.io.digest import SecretDigest
 from crop_core.models import Images, as_list
 
 Entry = TypeVar("Entry")
@@ -32,13 +29,13 @@ class FeatureCache:
     """Thread-safe LRU cache. limit: bytes of all tensors in it, 0 for no cache."""
 
     limit: int = DEFAULT_LIMIT_BYTES
-    _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), init=False, repr=False)
+    _key: SecretDigest = field(default_factory=SecretDigest, init=False, repr=False)
     _entries: OrderedDict[bytes, tuple[Any, int]] = field(default_factory=OrderedDict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def get_or_compute(self, images: Images, *parts: object, compute: Callable[[], Entry]) -> Entry:
         """The entry of these images and the texts of `parts`; computed and stored where there is none."""
-        key = self._key(images, *parts)
+        key = self._key(as_list(images), *parts)
         with self._lock:
             if key in self._entries:
                 self._entries.move_to_end(key)
@@ -65,15 +62,6 @@ class FeatureCache:
             self._entries[key] = entry, size
             while self.size > self.limit:
                 self._entries.popitem(last=False)
-
-    def _key(self, images: Images, *parts: object) -> bytes:
-        """Hash of the parts, each with its length before it, so that no two lists of parts collide."""
-        digest = hashlib.blake2b(key=self._secret, digest_size=32)
-        images = as_list(images)
-        pixels = [part for image in images for part in (f"{image.mode} {image.size}".encode(), image.tobytes())]
-        for part in (str(len(images)).encode(), *pixels, *(str(each).encode() for each in parts)):
-            digest.update(len(part).to_bytes(8, "big") + part)
-        return digest.digest()
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:

@@ -23,7 +23,7 @@ def run_environment() -> dict[str, str]:
     """Provenance of an answer: date (UTC, ISO 8601, to the second), and versions of crop-explorer, python, torch,
     transformers.
     """
-    return {"date": _now(), "crop-explorer": VERSION, **versions()}
+    return {"date": now(), "crop-explorer": VERSION, **versions()}
 
 
 def benchmark_environment(
@@ -38,12 +38,13 @@ def benchmark_environment(
     """
     return {
         "command": " ".join([program, *(sys.argv[1:] if arguments is None else arguments)]),
-        "date": _now(),
+        "date": now(),
         "device": device,
         "dtype": dtype,
         "versions": versions(packages),
     }
 
 
-def _now() -> str:
+def now() -> str:
+    """Date and time in UTC, ISO 8601, to the second; later ones sort after earlier ones."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -57,6 +57,7 @@ class EngineRequest(Generic[R]):
     specs: tuple[RunSpec, ...] = ()
     scenes: int = 0
     explain: bool = False
+    fresh: bool = False
 
     @property
     def arguments(self) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ import gradio as gr
 from crop_core.io.data_url import data_url
 from crop_core.io.images import image_notices, open_image
 from crop_core.records.config import ConfigError
+from crop_core.records.environment import now
 from crop_core.records.methods import CHOSEN
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus
 from crop_core.records.results import RunError, RunSpec, StreamEvent
@@ -23,6 +24,7 @@ from crop_core.records.timing import NOT_MEASURED
 from ui.page import controls
 from ui.page.images import open_all
 from ui.page.request import ComparisonRequest, link_query, read_link
+from ui.views import texts
 from ui.views.examples import Example
 from ui.views.explorer_state import ExplorerState
 from ui.views.history import FinishedRun, History, strip_html
@@ -129,6 +131,8 @@ class Handlers:
             yield (gr.skip(),) * 3
             return
         run.to_measure = True
+        run.request = replace(run.request, fresh=True)
+        run.view = replace(run.view, hint="")
         yield from self._measure(run)
 
     def _measure(self, run: FinishedRun) -> Iterator[Measuring]:
@@ -199,13 +203,16 @@ class Handlers:
 
         Nothing is shown before the engine's first event, so that a budget or box that it refuses changes nothing.
         """
-        view = request.view()
+        view, began = request.view(), now()
         for event in request.events(self.engine):
             if isinstance(event, QueueStatus):
                 yield event, None
                 continue
             view = view.event(event)
-            yield view, None if event.comparison is None else request.finished(event.comparison, view)
+            result = event.comparison
+            if result and result.made.get("date", began) < began:
+                view = replace(view, hint=texts.answered_before(result))
+            yield view, None if result is None else request.finished(result, view)
 
     def show_run(self, history: History, event: gr.EventData) -> tuple[Any, Any]:
         """(explorer, history) with the clicked run of the history on screen again."""

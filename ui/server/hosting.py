@@ -20,6 +20,7 @@ from crop_core.records.request import Engine
 from ui.server.allowlist import RequestAllowlist
 from ui.server.headers import SecurityHeaders
 from ui.server.health import Metrics, health_routes
+from ui.server.kept_results import KeepingEngine
 from ui.server.login_limit import LoginLimit
 from ui.server.login_page import LoginPage
 from ui.server.monitoring import ActiveRequests, MonitoredEngine, RefusalMonitor, Reporter
@@ -53,8 +54,8 @@ class Hosting:
         self._metrics = Metrics(self.active) if settings.metrics else None
 
     def wrap_engine(self, engine: Engine, width: int = 1, pause: float = PAUSE) -> Engine:
-        """Engine with monitoring, a queue and a rate limit. width: requests that it may run at once. pause: as
-        `QueuedEngine`'s.
+        """Engine with monitoring, a queue, a rate limit, and results that are kept for the next who asks the same.
+        width: requests that it may run at once. pause: as `QueuedEngine`'s.
         """
         settings = self._settings
         log = RequestLog(self._log, settings.log_questions)
@@ -63,7 +64,8 @@ class Hosting:
         limited: Engine = QueuedEngine(monitored, RequestQueue(settings.max_queue, width), pause)
         if settings.rate:
             limited = RateLimitedEngine(limited, RateLimit(settings.rate))
-        return RefusalMonitor(limited, (RateError, QueueFullError), reporters)
+        reported = RefusalMonitor(limited, (RateError, QueueFullError), reporters)
+        return KeepingEngine(reported, settings.results_mb * 10**6)
 
     def launch_options(self) -> dict[str, Any]:
         """Options of `launch()` besides the address: login, proxy path, middleware, further routes."""

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from crop_core.records.request import Engine, EngineRequest, EngineWrapper, R, ResultStream
+from ui.server.rate_limit import tab_or_visitor
 from ui.server.request_queue import RequestQueue, Ticket
 
 END = object()
@@ -34,7 +35,7 @@ class QueuedEngine(EngineWrapper):
 
     def call(self, request: EngineRequest[R], /) -> R:
         """As the engine's, after waiting in the queue."""
-        ticket = self._queue.join(request.kind)
+        ticket = self._queue.join(request.kind, visitor=tab_or_visitor())
         try:
             for _ in ticket.waits():
                 pass
@@ -46,7 +47,7 @@ class QueuedEngine(EngineWrapper):
 
     def stream(self, request: EngineRequest[R], /) -> ResultStream[R]:
         """As the engine's, after a QueueStatus every second."""
-        ticket = self._queue.join(request.kind, 1 + len(request.specs))
+        ticket = self._queue.join(request.kind, 1 + len(request.specs), tab_or_visitor())
         try:
             results = self.engine.stream(request)
             yield from ticket.waits()

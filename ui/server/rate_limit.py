@@ -90,6 +90,13 @@ def visitor() -> str:
     return str(request.username or network(getattr(request.client, "host", "")))
 
 
+def tab_or_visitor() -> str:
+    """Login of the current request, or else its tab of the page, or else its network: a class may share one address."""
+    request = LocalContext.request.get(None)
+    own = request and (request.username or getattr(request, "session_hash", None))
+    return str(own) if own else visitor()
+
+
 def network(address: str) -> str:
     """What of an address stands for one visitor: of IPv6 the /64, which is handed out as one; else all of it."""
     try:

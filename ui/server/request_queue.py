@@ -1,7 +1,9 @@
-"""Request queue before the model: first in, first out, with a maximum length and an estimate of the waiting time.
+"""Request queue before the model, fair to its visitors, with a maximum length and an estimate of the waiting time.
 
-Measurements come after everything else, and let it go first in their pauses. The time of a kind of request is estimated
-from those that were answered. Knows nothing of engines.
+Whoever has asked for less comes first: one visitor's ten requests and another's single one take turns (fair queueing by
+start time, with the virtual time of weighted fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996); among equals, who came
+first. Measurements come after everything else, and let it go first in their pauses. The time of a kind of request is
+estimated from those that were answered. Knows nothing of engines.
 """
 
 from __future__ import annotations
@@ -29,13 +31,15 @@ class QueueFullError(ValueError):
 
 
 class RequestQueue:
-    """FIFO queue. waiting: maximum that wait. width: maximum that run at once. Thread-safe."""
+    """Fair queue. waiting: maximum that wait. width: maximum that run at once. Thread-safe."""
 
     def __init__(self, waiting: int, width: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self.width, self.clock = width, clock
         self._waiting = waiting
         self._tickets: list[Ticket] = []  # those that run come first
         self._means: dict[str, float] = {}  # seconds of one unit of work, by kind
+        self._served = 0.0  # units of work that a visitor has had who is always waiting
+        self._asked: dict[str, float] = {}  # due of each visitor's next request, where it is ahead of `_served`
         self._moved = threading.Condition()
 
     @property
@@ -43,22 +47,24 @@ class RequestQueue:
         """Number of requests, running ones included."""
         return len(self._tickets)
 
-    def join(self, kind: str, size: int = 1) -> Ticket:
-        """Ticket for a place at the end of its kind's; QueueFullError if full. size: units of work, the unit of the
-        estimates.
+    def join(self, kind: str, size: int = 1, visitor: str = "") -> Ticket:
+        """Ticket for a visitor's place; QueueFullError if full. size: units of work, the unit of the estimates and of
+        what a visitor has asked for.
         """
         with self._moved:
-            ticket = Ticket(self, kind, size)
+            ticket = Ticket(self, kind, size, visitor, max(self._served, self._asked.get(visitor, 0.0)))
             if sum(each.is_last == ticket.is_last for each in self._tickets) >= self.width + self._waiting:
                 raise QueueFullError(self._waiting, self._before(self.width))
+            if not ticket.is_last:
+                self._asked[visitor] = ticket.due + size
             self._insert(ticket)
             return ticket
 
     def _insert(self, ticket: Ticket) -> None:
-        """Give a ticket its place: before the measurements that wait, or at the very end."""
+        """Give a ticket its place: before those that wait and are due later, or that are measurements."""
         waiting = range(self.width, len(self._tickets))
-        ahead = [at for at in waiting if self._tickets[at].is_last and not ticket.is_last]
-        self._tickets.insert(min(ahead, default=len(self._tickets)), ticket)
+        later = [at for at in waiting if self._tickets[at].order > ticket.order]
+        self._tickets.insert(min(later, default=len(self._tickets)), ticket)
 
     def make_way(self, ticket: Ticket) -> bool:
         """Let others go first where a request waits that comes before this kind; whether the ticket waits again."""
@@ -77,7 +83,13 @@ class RequestQueue:
             ready = self._moved.wait_for(lambda: self._tickets.index(ticket) < self.width, seconds)
             if ready and ticket.began is None:
                 ticket.began = self.clock()
+                self._serve(ticket.due if not ticket.is_last else 0.0)
             return ready
+
+    def _serve(self, served: float) -> None:
+        """Every visitor who waits has had so much; who has not had more is as good as new."""
+        self._served = max(self._served, served)
+        self._asked = {name: due for name, due in self._asked.items() if due > self._served}
 
     def status(self, ticket: Ticket) -> QueueStatus:
         """Status of a waiting ticket."""
@@ -90,6 +102,9 @@ class RequestQueue:
         with self._moved:
             if ticket not in self._tickets:
                 return
+            if ticket.began is not None and not ticket.is_last:
+                visitors = len({each.visitor for each in self._tickets if not each.is_last})
+                self._serve(self._served + ticket.size / visitors)
             self._tickets.remove(ticket)
             if answered and ticket.began is not None and not ticket.paused:
                 took = (self.clock() - ticket.began) / ticket.size
@@ -110,10 +125,12 @@ class RequestQueue:
 
 
 class Ticket:
-    """Place in the queue, until `leave`. began: clock time when it could run. paused: whether it made way since."""
+    """Place in the queue, until `leave`. due: units of work that its visitor has asked for before. began: clock time
+    when it could run. paused: whether it made way since.
+    """
 
-    def __init__(self, queue: RequestQueue, kind: str, size: int) -> None:
-        self.kind, self.size = kind, size
+    def __init__(self, queue: RequestQueue, kind: str, size: int, visitor: str, due: float) -> None:
+        self.kind, self.size, self.visitor, self.due = kind, size, visitor, due
         self.began: float | None = None
         self.paused = False
         self._queue = queue
@@ -122,6 +139,11 @@ class Ticket:
     def is_last(self) -> bool:
         """Whether it comes after all others."""
         return self.kind == LAST
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """The smaller it is, the earlier the ticket comes."""
+        return self.is_last, 0.0 if self.is_last else self.due
 
     def make_way(self) -> bool:
         """As `RequestQueue.make_way`."""

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         default=20, ge=1, le=1000, description="Largest image file that is accepted, in megabytes."
     )
     max_queue: int = Field(
-        default=16, ge=1, le=10000, description="Requests that may wait for the model before new ones are rejected."
+        default=64, ge=1, le=10000, description="Requests that may wait for the model before new ones are rejected."
     )
     time_limit: int = Field(
         default=300,
@@ -94,6 +94,12 @@ class Settings(BaseSettings):
         ge=0,
         le=1_000_000,
         description="Megabytes of images' features kept for the next question about them; 0 keeps none.",
+    )
+    results_mb: int = Field(
+        default=64,
+        ge=0,
+        le=1_000_000,
+        description="Megabytes of results kept for whoever asks the same about the same image; 0 keeps none.",
     )
     keep_hours: int = Field(
         default=24, ge=1, le=8760, description="Hours after which uploaded images and offered files are deleted."

@@ -116,6 +116,12 @@ def footer(result: Comparison) -> str:
     return f"Model {result.model}, {settings}; run on {result.device} in {result.dtype}."
 
 
+def answered_before(result: Comparison) -> str:
+    """When and where a result was made that was kept, to be shown in place of a run."""
+    time = result.made["date"][11:19]
+    return f"The same was asked here before: these answers are of {time} UTC. Measure again times them now."
+
+
 def measuring(measured: Measured | None) -> str:
     """Progress of a measurement; None before its first pair of runs."""
     done = len(measured.crop) if measured else 0

@@ -55,7 +55,7 @@ def test_what_was_not_used_for_longest_goes_first_and_the_bound_holds() -> None:
 
 def test_keys_are_of_this_process_alone_and_are_not_shown() -> None:
     one, two = FeatureCache(), FeatureCache()
-    assert one._key(IMAGE, "what?") == one._key(IMAGE, "what?") != two._key(IMAGE, "what?")
+    assert one._key([IMAGE], "what?") == one._key([IMAGE], "what?") != two._key([IMAGE], "what?")
     assert repr(one) == "FeatureCache(limit=268435456)"
 
 

@@ -23,7 +23,7 @@ from ui.page.handlers import Handlers
 from ui.page.layout import build, launch_options
 from ui.page.sweeps import SweepHandlers
 from ui.server.queued_engine import QueuedEngine
-from ui.server.request_queue import QueueFullError, RequestQueue, duration_in_words
+from ui.server.request_queue import QueueFullError, RequestQueue, Ticket, duration_in_words
 from ui.views.history import History
 
 PATIENCE = 20  # seconds; nothing takes as long
@@ -92,6 +92,64 @@ def test_the_expected_wait_is_what_those_before_still_need(clock: Clock) -> None
     turns.join("page").leave()
     at_work, waiting = turns.join("page"), turns.join("page")
     assert next(waiting.waits()).seconds == pytest.approx(13)
+
+
+def order(queue: RequestQueue, tickets: dict[str, Ticket]) -> list[str]:
+    """Names of the tickets as they are served; each ends before the next begins."""
+    served = []
+    while tickets:
+        name = next(name for name, ticket in tickets.items() if queue.wait(ticket, 0))
+        tickets.pop(name).leave()
+        served.append(name)
+    return served
+
+
+def test_visitors_take_turns_however_much_each_asks(clock: Clock) -> None:
+    queue = RequestQueue(20, clock=clock)
+    tickets = {f"a{at}": queue.join("stream", visitor="a") for at in range(4)}
+    assert list(tickets["a0"].waits()) == []
+    tickets |= {f"b{at}": queue.join("stream", visitor="b") for at in range(2)}
+    tickets["c0"] = queue.join("stream", visitor="c")
+    assert order(queue, tickets) == ["a0", "b0", "c0", "a1", "b1", "a2", "a3"]
+
+
+def test_a_sweep_counts_as_its_runs(clock: Clock) -> None:
+    queue = RequestQueue(20, clock=clock)
+    sweep = queue.join("run_many", 25, "a")
+    assert list(sweep.waits()) == []
+    later = queue.join("stream", visitor="a")
+    tickets = {"a": later, **{f"b{at}": queue.join("stream", visitor="b") for at in range(3)}}
+    sweep.leave(answered=True)
+    assert order(queue, tickets) == ["b0", "b1", "b2", "a"]
+
+
+def test_who_waits_is_served_though_newcomers_never_cease(clock: Clock) -> None:
+    queue = RequestQueue(20, clock=clock)
+    first, second = queue.join("stream", visitor="a"), queue.join("stream", visitor="a")
+    assert list(first.waits()) == []
+    newcomers = [queue.join("stream", visitor="0")]
+    first.leave()
+    for name in range(1, 5):
+        newcomers.append(queue.join("stream", visitor=str(name)))
+        if queue.wait(second, 0):
+            break
+        assert queue.wait(newcomers[0], 0)
+        newcomers.pop(0).leave()
+    assert second.began is not None and len(newcomers) <= 3
+
+
+def test_nobody_is_remembered_who_has_no_more_than_others(clock: Clock) -> None:
+    queue = RequestQueue(20, clock=clock)
+    for name in range(100):
+        ticket = queue.join("stream", visitor=str(name))
+        assert list(ticket.waits()) == []
+        ticket.leave()
+    assert len(queue._asked) <= 100
+    tickets = [queue.join("stream", visitor="0") for _ in range(3)]
+    for ticket in tickets:
+        assert list(ticket.waits()) == []
+        ticket.leave()
+    assert len(queue._asked) <= 1
 
 
 def test_two_may_work_at_once(clock: Clock) -> None:

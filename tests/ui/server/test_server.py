@@ -206,7 +206,7 @@ def test_the_setting_reaches_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_what_a_limit_refuses_is_in_the_log(settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
     limited = settings.model_copy(update={"rate": 3, "max_queue": 1})
     engine = Hosting(limited).wrap_engine(FakeEngine())
-    runs, waits, comes_too_late = (engine.stream(request("stream", SECRET, IMAGE)) for _ in range(3))
+    runs, waits, comes_too_late = (engine.stream(request("stream", f"{SECRET} {at}", IMAGE)) for at in range(3))
     next(runs), next(waits)
     with pytest.raises(QueueFullError):
         next(comes_too_late)
