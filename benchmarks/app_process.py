@@ -1,4 +1,4 @@
-"""Start app.py for a benchmark, wait deadline it serves, and stop it."""
+"""Start app.py for a benchmark, wait until its model is loaded, and stop it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
         if process.poll() is not None:
             raise RuntimeError(f"The app ended with code {process.returncode} before it served: {_tail(log)}")
         try:
-            urllib.request.urlopen(address, timeout=5).close()
+            urllib.request.urlopen(f"{address}readyz", timeout=5).close()
             return
         except OSError:
             time.sleep(0.2)

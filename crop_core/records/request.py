@@ -19,8 +19,8 @@ R = TypeVar("R")  # type of a request's result, or of each result of its stream
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """Yielded by a stream while its request is queued. ahead: requests before it. seconds: until it starts, None if
-    unknown.
+    """Yielded by a stream while its request waits. ahead: requests before it, 0 where it waits for the model to be
+    loaded. seconds: until it starts, None if unknown.
     """
 
     ahead: int

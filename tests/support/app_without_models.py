@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from tests.support.fake_records import FakeEngine
 
 
+def load_engine(options: Any, check: bool) -> FakeEngine:
+    """A stand-in, once the file exists that LOADED names, if any; ValueError where that file says why not."""
+    if file := os.environ.get("LOADED"):
+        while not Path(file).exists():
+            time.sleep(0.05)
+        if why := Path(file).read_text():
+            raise ValueError(why)
+    return FakeEngine()
+
+
 def main() -> None:
-    """Put stand-ins into the place of what brings torch, and start the app."""
-    models, zerogpu = ModuleType("crop_core.models"), ModuleType("ui.server.zerogpu")
-    models.DEFAULT_MODEL = "crop-tiny"  # type: ignore[attr-defined]
-    zerogpu.load_engine = lambda options, check: FakeEngine()  # type: ignore[attr-defined]
-    sys.modules.update({"crop_core.models": models, "ui.server.zerogpu": zerogpu})
+    """Put a stand-in into the place of what brings torch, and start the app."""
+    zerogpu = ModuleType("ui.server.zerogpu")
+    zerogpu.load_engine = load_engine  # type: ignore[attr-defined]
+    sys.modules["ui.server.zerogpu"] = zerogpu
     import app
 
     app.main()

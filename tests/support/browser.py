@@ -50,11 +50,11 @@ def free_port() -> int:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until the app serves; fails with its log when it ends or takes too long."""
+    """Until the app serves and its model is loaded; fails with its log when it ends or takes too long."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=5).close()
+            urllib.request.urlopen(f"{url}readyz", timeout=5).close()
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)

@@ -1,11 +1,12 @@
-"""Pages for the host: /healthz (the process answers), /readyz (its model is not stuck either), /metrics (Prometheus).
+"""Pages for the host: /healthz (the process answers), /readyz (its model is loaded and not stuck), /metrics
+(Prometheus).
 
-The app listens only once its models are loaded, so that an answer at all says that they are. /metrics needs the
-optional package prometheus-client.
+With the bundled model the app listens before it is loaded. /metrics needs the optional package prometheus-client.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,15 +20,15 @@ SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 STAGE_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60)
 
 
-def health_routes(active: ActiveRequests) -> list[Route]:
+def health_routes(active: ActiveRequests, is_loaded: Callable[[], bool] = lambda: True) -> list[Route]:
     """Routes of both; open without a login, and without details of any request."""
 
     def alive(request: Request) -> JSONResponse:
         return JSONResponse({"alive": True})
 
     def ready(request: Request) -> JSONResponse:
-        stuck = active.stuck
-        return JSONResponse({"ready": not stuck, "under_way": active.busy}, 503 if stuck else 200)
+        is_ready = is_loaded() and not active.stuck
+        return JSONResponse({"ready": is_ready, "under_way": active.busy}, 200 if is_ready else 503)
 
     return [Route("/healthz", alive), Route("/readyz", ready)]
 

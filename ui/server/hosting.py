@@ -21,6 +21,7 @@ from ui.server.allowlist import RequestAllowlist
 from ui.server.headers import SecurityHeaders
 from ui.server.health import Metrics, health_routes
 from ui.server.kept_results import KeepingEngine
+from ui.server.loading_engine import LoadingEngine
 from ui.server.login_limit import LoginLimit
 from ui.server.login_page import LoginPage
 from ui.server.monitoring import ActiveRequests, MonitoredEngine, RefusalMonitor, Reporter
@@ -67,9 +68,11 @@ class Hosting:
         reported = RefusalMonitor(limited, (RateError, QueueFullError), reporters)
         return KeepingEngine(reported, settings.results_mb * 10**6)
 
-    def launch_options(self) -> dict[str, Any]:
-        """Options of `launch()` besides the address: login, proxy path, middleware, further routes."""
-        routes = health_routes(self.active)
+    def launch_options(self, engine: LoadingEngine | None = None) -> dict[str, Any]:
+        """Options of `launch()` besides the address: login, proxy path, middleware, further routes. engine: one that
+        may not be loaded yet.
+        """
+        routes = health_routes(self.active, lambda: engine is None or engine.is_loaded)
         if self._metrics:
             routes.append(Route("/metrics", self._metrics.page))
         settings = self._settings

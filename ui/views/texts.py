@@ -146,6 +146,8 @@ def token_chips(tokens: list[TokenProb], own: str, other: str) -> list[dict]:
 
 def queue_message(status: QueueStatus) -> str:
     """Queue status in one sentence."""
+    if not status.ahead:
+        return "The model is being loaded; then your question runs."
     first = "1 request is ahead of yours" if status.ahead == 1 else f"{status.ahead} requests are ahead of yours"
     return f"{first}." if status.seconds is None else f"{first}; about {duration_in_words(status.seconds)} to wait."
 
