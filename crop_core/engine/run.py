@@ -201,9 +201,7 @@ class Task:
         times = (out.first_token - start, out.finished - start)
         return Run(out, traces, dict(timer.seconds), *times, flops, rows.shares if rows else None)
 
-    def _attention_rows(
-        self, visual: torch.Tensor, pruning: LayerPruning | None, steps: int
-    ) -> AttentionRows | None:
+    def _attention_rows(self, visual: torch.Tensor, pruning: LayerPruning | None, steps: int) -> AttentionRows | None:
         """What reads the attention of the first answer tokens, if asked for any; see `Run.attention`."""
         columns = pruning.columns if pruning else lambda number: None
         return AttentionRows(self.adapter.stack, visual, columns, steps) if steps else None

@@ -36,9 +36,7 @@ class LayerAttention(Record, error=AttentionError, eq=False):
 
     largest: list[Share]
     on_image: list[Share]
-    levels: Annotated[
-        NDArray[np.int64], Array(np.int64, Annotated[list[int], Field(max_length=MAX_TOKENS)], 0, LEVELS)
-    ]
+    levels: Annotated[NDArray[np.int64], Array(np.int64, Annotated[list[int], Field(max_length=MAX_TOKENS)], 0, LEVELS)]
 
     def __post_init__(self) -> None:
         if self.levels.ndim != 2 or not len(self.largest) == len(self.on_image) == len(self.levels):
@@ -72,9 +70,7 @@ class Attention(Record, error=AttentionError, eq=False):
     seconds: Annotated[float, limit(1e6)]
 
     @classmethod
-    def of(
-        cls, method: str, image: int, words: list[str], shares: NDArray[np.floating[Any]], seconds: float
-    ) -> Self:
+    def of(cls, method: str, image: int, words: list[str], shares: NDArray[np.floating[Any]], seconds: float) -> Self:
         """From (S, L, M) shares of all attention."""
         layers = [LayerAttention.of(shares[:, layer]) for layer in range(shares.shape[1])]
         return cls(method, image, words, layers, seconds)

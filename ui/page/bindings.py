@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui.page.attention import AttentionHandler
 from ui.page.controls import ASK_PULL, STOPPABLE
 from ui.page.export_panel import opened
 from ui.page.handlers import Handlers
@@ -39,11 +40,24 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
         api_visibility="private",
         **MODEL,
     )
-    tried.then(handlers.leave, outputs["history"], inputs["stop"], **PRIVATE)
+    looked = outputs["explorer"].apply(
+        AttentionHandler(handlers.engine).look,
+        outputs["history"],
+        [outputs["explorer"], inputs["note"]],
+        api_visibility="private",
+        **MODEL,
+    )
+    for ended in (tried, looked):  # with the measurement
+        ended.then(handlers.leave, outputs["history"], inputs["stop"], **PRIVATE)
     beside = [outputs["runs"], outputs["link"], outputs["embed"], outputs["no_link"], outputs["follow"].box]
     for run in [*runs, *again]:
         run.then(handlers.beside, outputs["history"], beside, **PRIVATE)
-    for end in [*measuring, *again, stopped]:  # not before: files of figures would take time from what is measured
+    for end in [
+        *measuring,
+        *again,
+        looked,
+        stopped,
+    ]:  # not before: files of figures would take time from what is measured
         outputs["publish"].after(end, outputs["history"])
     inputs["panel"].follow(outputs["explorer"], inputs["more"].drawn)
 

@@ -126,5 +126,6 @@ def test_it_comes_as_a_stream_too_and_is_json_and_back(tmp_path):
     assert len(found.words) <= MAX_STEPS
     again = Attention.from_json(found.to_json())
     assert again.words == found.words and (again.layers[1].levels == found.layers[1].levels).all()
+    trace = engine.compare(image, QUESTION, region=REGION, memory=False).crop.trace
     with pytest.raises(AttentionError, match="the run 2 layers"):
-        again.check_fits(replace(engine.compare(image, QUESTION, region=REGION, memory=False).crop.trace, layers=2, steps=[]))
+        again.check_fits(replace(trace, layers=2, steps=[]))

@@ -3,7 +3,7 @@
 import { clamp } from "./format.js";
 import { CELLS, regionBox } from "./grid.js";
 import { palette, ringColour, ringHatch, withAlpha } from "./palette.js";
-import { hasBox, outline } from "./trace.js";
+import { hasBox, largest, outline } from "./trace.js";
 
 function strokeCased(ctx, px, colour, width, path) {
   ctx.lineJoin = "round";
@@ -236,6 +236,13 @@ export function drawLifetimes(ctx, px, trace) {
     fillTokens(ctx, trace, list, withAlpha(colour, 0.25));
     strokeLines(ctx, px, withAlpha(colour, 0.9), 1, trace.outlines[j]);
   });
+}
+
+// A value on each visual token: the larger, the denser the colour, over the image without its own.
+export function drawHeat(ctx, trace, values) {
+  const most = Math.max(largest(values), 1e-12);
+  greyTokens(ctx, trace, trace.drawOrder);
+  for (const i of trace.drawOrder) fillTokens(ctx, trace, [i], withAlpha(palette.cut, (0.85 * values[i]) / most));
 }
 
 // The group of the token under the pointer.

@@ -70,12 +70,13 @@ export function embed(scope = window) {
 function mountExplorer(component) {
   const [onDraw, onAsk, onMeasure] = ["input", "submit", "retry"].map((event) => () => component.trigger(event));
   const onChoose = (tokens) => component.trigger("select", { tokens });
+  const onLook = (run) => component.trigger("apply", { run });
   const address = new Address((layer) => {
     document.querySelector("#to-tab")?.click();
     explorer.pruning.open(layer);
   });
   const layerFor = (stage) => address.layerFor(stage);
-  const explorer = new Explorer(mountPoint(component), { onDraw, onAsk, onMeasure, onChoose, layerFor });
+  const explorer = new Explorer(mountPoint(component), { onDraw, onAsk, onMeasure, onChoose, onLook, layerFor });
   window.cropExplorer = {
     pull: (fields) => regionsToFields(explorer.region.own, fields),
     push: (fields) => explorer.region.setOwn(fieldsToRegions(fields)),
