@@ -52,12 +52,7 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     beside = [outputs["runs"], outputs["link"], outputs["embed"], outputs["no_link"], outputs["follow"].box]
     for run in [*runs, *again]:
         run.then(handlers.beside, outputs["history"], beside, **PRIVATE)
-    for end in [
-        *measuring,
-        *again,
-        looked,
-        stopped,
-    ]:  # not before: files of figures would take time from what is measured
+    for end in [*measuring, *again, looked, stopped]:  # not before: figures would take time from what is measured
         outputs["publish"].after(end, outputs["history"])
     inputs["panel"].follow(outputs["explorer"], inputs["more"].drawn)
 
