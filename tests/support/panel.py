@@ -5,7 +5,7 @@ import re
 from crop_core.records.config import PlcConfig
 from ui.page.controls import rings_text
 
-SETTINGS = ("crop", "192", "", rings_text(PlcConfig()), "", False, "", False, "predicted", 2, 2, 5, 5)
+SETTINGS = ("crop", "192", "", rings_text(PlcConfig()), "", False, "", False, "", "predicted", 2, 2, 5, 5)
 
 
 def shown_status(html):

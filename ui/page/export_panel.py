@@ -130,13 +130,16 @@ def figure_part() -> tuple[list[Any], list[Any], list[Any]]:
     return [name, layer, image, *general, dpi, word, captioned, inside], files, [note, caption_field("figure")]
 
 
-def open_part() -> tuple[gr.UploadButton, gr.HTML]:
-    """Build the button that opens recorded runs, and its messages."""
+def open_part() -> tuple[gr.UploadButton, gr.HTML, gr.UploadButton]:
+    """Build the button that opens recorded runs, its messages, and the hidden one into which the page puts a linked
+    run (ui/static/js/linked_run.js).
+    """
     with gr.Accordion("Open recorded runs", open=False, elem_id="open"):
         gr.Markdown(OPEN_HELP)
         button = gr.UploadButton("Choose files", file_count="multiple", elem_id="open-files")
         note = gr.HTML("", elem_id="open-message", apply_default_css=False)
-    return button, note
+    linked = gr.UploadButton(visible="hidden", file_count="multiple", elem_id="open-linked")
+    return button, note, linked
 
 
 def charts(history: History, is_open: bool) -> tuple[Any, Any]:

@@ -73,7 +73,9 @@ class Hosting:
         settings = self._settings
         middleware = [
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=COMPRESSION),  # passes streams of events on
-            Middleware(SecurityHeaders, on_space=on_space(), frames=settings.frame_ancestors),
+            Middleware(
+                SecurityHeaders, on_space=on_space(), frames=settings.frame_ancestors, runs=settings.run_origins
+            ),
             Middleware(RequestAllowlist, max_upload_mb=settings.max_upload_mb),
         ]
         if settings.logins:

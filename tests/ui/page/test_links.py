@@ -30,7 +30,7 @@ def back(query, defaults=SETTINGS):
     [
         SETTINGS,
         ("ilp", "custom", "11.1%", "1:4, rest:36", "2:0.5, 6:0.2", True, "48", True, "drawn", 0, 1, 2, 7),
-        ("plc", "64", "", SETTINGS[3], "", False, "", False, "whole", 2, 2, 5, 5),
+        ("plc", "64", "", SETTINGS[3], "", False, "", False, "", "whole", 2, 2, 5, 5),
     ],
 )
 def test_a_link_brings_back_what_it_was_made_of(settings):

@@ -58,7 +58,7 @@ def test_a_sweep_asks_every_method_at_every_budget(scene):
 
 def test_the_region_that_was_drawn_is_slid_over_all_cells_alone(scene):
     engine = FakeEngine()
-    settings = (*SETTINGS[:8], "drawn", 0, 0, 1, 0)
+    settings = (*SETTINGS[:9], "drawn", 0, 0, 1, 0)
     figure, _, _, status = list(SweepHandlers(engine).places(scene, "what?", *settings))[-1]
     assert shown_status(status) == "Done: 64 runs."
     assert {way.config.method for way in engine.requested} == {"region"}
@@ -76,7 +76,7 @@ def test_without_a_drawn_region_the_size_is_the_localizers(scene):
 
 def test_the_whole_image_has_no_other_place(scene):
     engine = FakeEngine()
-    *_, last = SweepHandlers(engine).places(scene, "what?", *SETTINGS[:8], "drawn", 0, 0, 7, 7)
+    *_, last = SweepHandlers(engine).places(scene, "what?", *SETTINGS[:9], "drawn", 0, 0, 7, 7)
     assert last[:2] == (KEPT, KEPT) and WHOLE in last[3]
     assert engine.requested == []
 

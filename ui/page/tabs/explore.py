@@ -25,8 +25,8 @@ SHOWN = """(query) => {
 }"""  # in the page's address too
 EMBED_HELP = "For a web page on this host, or on one that the operator allows. It shows the run alone."
 NO_LINK = (
-    "Only first questions about examples have a link. To share this run, download its report (HTML), or run and trace "
-    "(JSON), below."
+    "Only first questions about examples have a link by themselves. To share this run, download its report (HTML), or "
+    "run and trace (JSON), below; put on the web, that file opens by this page's address with ?run= and the file's."
 )
 PLACES_INTRO = (
     "Slides the region, in its predicted or drawn size, over all 64 cells, and keeps only the tokens inside: bright "

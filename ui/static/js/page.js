@@ -4,6 +4,7 @@ import { setClassMode, showClassMode, startOver } from "./class_mode.js";
 import { Explorer } from "./explorer.js";
 import { Gallery } from "./gallery.js";
 import { fieldsToRegions, regionsToFields } from "./images.js";
+import { openLinked } from "./linked_run.js";
 import { watchLogin } from "./session.js";
 
 // Draws the component's value now and whenever it or the theme changes. Until it is drawn, an empty place is kept for it, so
@@ -97,6 +98,10 @@ function mountExplorer(component) {
     remakeFigure();
   });
   keepDrawn("explorer", explorer, component, showInField);
+  openLinked((sentence) => {
+    window.cropExplorer.notOpened = sentence;
+    document.querySelector("#linked-failed")?.click();
+  });
 }
 
 function mountGallery(component) {
