@@ -49,8 +49,9 @@ def test_nothing_moves_when_it_is_read(page: Page) -> None:
     ask_example(page, SQUARE)
     settled(page)
     page.get_by_text("Where did the model look?").click()
-    places = "() => ['.cx-table', '.cx-bill', '.cx-panels'].map((one) => document.querySelector(one).getBoundingClientRect().top)"
-    before = page.evaluate(places)
+    top = "(one) => document.querySelector(one).getBoundingClientRect().top"
+    parts = (".cx-panels", ".cx-table", ".cx-bill")
+    before = [page.evaluate(top, part) for part in parts]
     page.get_by_role("button", name="Show (one more run)").click()
     expect(page.locator(".cx-looked")).to_contain_text("of the attention is on the image")
-    assert page.evaluate(places) == before
+    assert [page.evaluate(top, part) for part in parts] == before

@@ -17,13 +17,15 @@ MARK = """() => {
   let count = 0;
   const groups = new Map();
   for (const each of document.querySelectorAll(wanted)) {
-    if (each.disabled || each.tabIndex < 0 && !inOneStop(each) || !each.checkVisibility({ visibilityProperty: true })) continue;
+    if (each.disabled || !each.checkVisibility({ visibilityProperty: true })) continue;
+    if (each.tabIndex < 0 && !inOneStop(each)) continue;
     if (each.closest('[aria-hidden="true"], [inert]') || each.type === 'file') continue;
     const group = inOneStop(each);
     if (group && !groups.has(group)) groups.set(group, count++);
     each.dataset.walk = group ? groups.get(group) : count++;
   }
-  const name = (each) => `${each.tagName} ${each.id || each.getAttribute('aria-label') || each.textContent.trim().slice(0, 40)}`;
+  const text = (each) => each.id || each.getAttribute('aria-label') || each.textContent.trim().slice(0, 40);
+  const name = (each) => `${each.tagName} ${text(each)}`;
   window.walkNames = {};
   for (const each of document.querySelectorAll('[data-walk]')) window.walkNames[each.dataset.walk] ??= name(each);
   window.walkLook = (each) => {  // the control and what stands around it, as far as a mark of the focus may be

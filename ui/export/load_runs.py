@@ -39,7 +39,10 @@ IMAGES = (
 )
 RECORDED = "A recorded run, from “{name}”{date}: made by {model}. "
 ASK_AGAIN = "Its image, question, method and budget are in the fields: Run asks again, with the model that runs here."
-OPENING = "A recorded run of the first example, made by {model}. Click any example to run it, or give an image and a question."
+OPENING = (
+    "A recorded run of the first example, made by {model}. Click any example to run it, or give an image and a "
+    "question."
+)
 STAND_IN = "{name} contains no image, and no image of its size was given with it; a grey placeholder is shown."
 
 
