@@ -51,7 +51,7 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     )
     for ended in (tried, looked):  # with the measurement
         ended.then(handlers.leave, outputs["history"], inputs["stop"], **PRIVATE)
-    beside = [outputs["runs"], outputs["link"], outputs["embed"], outputs["no_link"], outputs["follow"].box]
+    beside = [outputs["runs"], outputs["link"], *outputs["embed"], outputs["no_link"], outputs["follow"].box]
     for run in [*runs, *again]:
         run.then(handlers.beside, outputs["history"], beside, **PRIVATE)
     for end in [*measuring, *again, looked, stopped]:  # not before: figures would take time from what is measured

@@ -213,12 +213,14 @@ class Handlers:
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
     def beside(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, link, code, why there is no link, follow-up) of the run on screen; none to an opened run."""
+        """(runs so far, link, two codes, why there is no link, follow-up) of the run on screen; none to an opened
+        run.
+        """
         run = history.shown
         if run is None:
-            return (gr.skip(),) * 5
+            return (gr.skip(),) * 6
         link = self.link(run)
-        fields = gr.Textbox(link, visible=bool(link)), gr.Textbox(visible=bool(link))
+        fields = gr.Textbox(link, visible=bool(link)), *[gr.Textbox(visible=bool(link))] * 2
         return (
             strip_html(history),
             *fields,

@@ -10,10 +10,14 @@ import ctypes
 import os
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import gradio
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from crop_core.records.request import Engine
@@ -30,6 +34,7 @@ from ui.server.request_queue import QueueFullError, RequestQueue
 from ui.server.settings import Settings
 from ui.server.space import on_space
 
+WEB_COMPONENT = Path(gradio.__file__).parent / "templates" / "frontend" / "gradio.js"
 COMPRESSION = 5  # of 9, which makes the page smaller by less than 1 %, and takes half as long again
 GRACE = 60  # seconds without progress beyond the time limit after which the model counts as stuck
 THREADS = 40  # Gradio's default, beside one for each queued request
@@ -67,7 +72,7 @@ class Hosting:
 
     def launch_options(self) -> dict[str, Any]:
         """Options of `launch()` besides the address: login, proxy path, middleware, further routes."""
-        routes = health_routes(self.active)
+        routes = [*health_routes(self.active), Route("/gradio.js", web_component)]
         if self._metrics:
             routes.append(Route("/metrics", self._metrics.page))
         settings = self._settings
@@ -88,6 +93,11 @@ class Hosting:
             "max_threads": settings.max_queue + THREADS,
             "app_kwargs": {"routes": routes, "middleware": middleware},
         }
+
+
+def web_component(request: Request) -> FileResponse:
+    """Gradio's module that defines the element <gradio-app>, which shows the app inside a page of any host."""
+    return FileResponse(WEB_COMPONENT, media_type="text/javascript")
 
 
 def limit_malloc() -> bool:

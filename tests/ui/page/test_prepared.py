@@ -67,7 +67,7 @@ def test_every_step_brings_its_settings_and_the_end_brings_back_the_visitors():
     for at, step in enumerate(STEPS):
         waiting = runs().step(Progress(at), at, brought, *present)
         progress = Progress(at, {at: "predicted"})
-        drew = (*waiting[4:12], "drawn", 0, 0, 1, 1)
+        drew = (*waiting[4:13], "drawn", 0, 0, 1, 1)
         number, brought, image, _, *present = runs().step(progress, at, waiting[1], *drew)
         assert number == at + 1 and Path(image).name == step.image
         assert waiting[0] == KEPT and waiting[4:] == present, "all but the run, before a prediction"
@@ -99,7 +99,7 @@ def test_a_run_of_a_visitor_who_is_lent_nothing_keeps_their_settings():
     [
         (SETTINGS, None, ["CROP", "192 of 576", "region predicted"], False),
         (("ilp", "128", *SETTINGS[2:]), None, ["ILP alone", "128 of 576", "region predicted"], True),
-        (OWN, None, ["FastV", "budget 25%", "no region", "1 more changed"], True),
+        (OWN, None, ["FastV", "budget 25%", "no region", "2 more changed"], True),
         (("none", *SETTINGS[1:]), None, ["Baseline", "nothing pruned", "no region"], True),
         (
             ("crop", "ratios", *SETTINGS[2:9], "drawn", 0, 0, 1, 1),

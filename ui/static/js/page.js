@@ -72,10 +72,11 @@ function mountExplorer(component) {
   const [onDraw, onAsk, onMeasure] = ["input", "submit", "retry"].map((event) => () => component.trigger(event));
   const onChoose = (tokens) => component.trigger("select", { tokens });
   const onLook = (run) => component.trigger("apply", { run });
+  const own = window.__gradio_mode__ === "app"; // not <gradio-app> in a page of somebody else
   const address = new Address((layer) => {
     document.querySelector("#to-tab")?.click();
     explorer.pruning.open(layer);
-  });
+  }, own);
   const layerFor = (stage) => address.layerFor(stage);
   const explorer = new Explorer(mountPoint(component), { onDraw, onAsk, onMeasure, onChoose, onLook, layerFor });
   window.cropExplorer = {
@@ -98,10 +99,11 @@ function mountExplorer(component) {
     remakeFigure();
   });
   keepDrawn("explorer", explorer, component, showInField);
-  openLinked((sentence) => {
+  const notOpened = (sentence) => {
     window.cropExplorer.notOpened = sentence;
     document.querySelector("#linked-failed")?.click();
-  });
+  };
+  if (own) openLinked(notOpened);
 }
 
 function mountGallery(component) {
