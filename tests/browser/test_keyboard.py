@@ -14,6 +14,7 @@ MARK = """() => {
     const group = each.closest('[role="toolbar"], [role="tablist"]');
     return group ? `group ${[...document.querySelectorAll('*')].indexOf(group)}` : null;
   };
+  for (const each of document.querySelectorAll('[data-walk]')) delete each.dataset.walk;
   let count = 0;
   const groups = new Map();
   for (const each of document.querySelectorAll(wanted)) {

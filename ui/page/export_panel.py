@@ -62,6 +62,7 @@ FILES = {
     "save-record": "Run and trace (JSON)",
     "save-tokens": "Tokens (CSV)",
 }
+LINKED = "Linked run"  # the page finds the field by this name
 LAYERS = [("the layer on screen", "screen"), ("the last layer", "")]
 
 
@@ -134,11 +135,11 @@ def open_part() -> tuple[gr.UploadButton, gr.HTML, gr.UploadButton]:
     """Build the button that opens recorded runs, its messages, and the hidden one into which the page puts a linked
     run (ui/static/js/linked_run.js).
     """
+    linked = gr.UploadButton(LINKED, visible="hidden", file_count="multiple")
     with gr.Accordion("Open recorded runs", open=False, elem_id="open"):
         gr.Markdown(OPEN_HELP)
         button = gr.UploadButton("Choose files", file_count="multiple", elem_id="open-files")
         note = gr.HTML("", elem_id="open-message", apply_default_css=False)
-    linked = gr.UploadButton(visible="hidden", file_count="multiple", elem_id="open-linked")
     return button, note, linked
 
 

@@ -242,13 +242,15 @@ class Handlers:
         return {data_url(open_image(one.image)): one for one in self.examples}
 
     def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
-        """(message, 1, image, question, *settings) of the link that the page was opened with, if any, to be run."""
+        """(message, 1, image, question, *settings) of the link that the page was opened with, to be run; nothing without
+        one, so that what the page says of a linked file stays.
+        """
         unchanged = (gr.skip(),) * (3 + len(settings))
         try:
             restored = read_link(dict(request.query_params), self.examples, settings)
         except ValueError as error:
             return message(str(error)), *unchanged
-        return message(), *((1, *restored) if restored else unchanged)
+        return (message(), 1, *restored) if restored else (gr.skip(), *unchanged)
 
 
 def measurement(run: FinishedRun) -> EngineRequest[StreamEvent]:

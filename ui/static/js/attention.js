@@ -45,7 +45,8 @@ export class AttentionView {
     this.most = h("span", {});
     this.scale = h("div", { class: "cx-scale" }, h("span", {}, "0 %"), h("i", {}), this.most);
     const chosen = h("div", { class: "cx-tools" }, this.run, this.word);
-    const side = [h("p", { class: "cx-caption" }, HELP), chosen, this.button, this.slider, this.scale, this.text];
+    const slide = h("label", { class: "cx-slide" }, "Layer", this.slider);
+    const side = [h("p", { class: "cx-caption" }, HELP), chosen, this.button, slide, this.scale, this.text];
     const left = h("div", {}, this.canvas.root, this.views.root);
     const body = h("div", { class: "cx-brush" }, left, h("div", { class: "cx-brushside" }, ...side));
     const toggle = { class: "cx-byhand cx-card", hidden: true, ontoggle: () => this.canvas.draw() };

@@ -39,10 +39,10 @@ export class MethodDifference {
 
   // rows: of the gallery, with a parsed `trace` each, the baseline first.
   update(rows, image, size) {
-    const [before, names] = [this.chosen, rows.map(({ name }) => name)];
-    this.rows = rows;
     this.root.hidden = rows.length < 3;
     if (this.root.hidden) return;
+    const [before, names] = [this.rows && this.chosen, rows.map(({ name }) => name)];
+    this.rows = rows;
     [this.first, this.second].forEach((select, k) => {
       select.replaceChildren(...names.map((name, at) => h("option", { value: at }, name)));
       const again = names.indexOf(before?.[k]?.name);
@@ -52,9 +52,9 @@ export class MethodDifference {
     this.show();
   }
 
-  // Both rows that are chosen, if any.
+  // Both rows that are chosen.
   get chosen() {
-    return this.rows && [this.first, this.second].map((select) => this.rows[Number(select.value)]);
+    return [this.first, this.second].map((select) => this.rows[Number(select.value)]);
   }
 
   show() {

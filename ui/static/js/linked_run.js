@@ -45,6 +45,7 @@ export async function fetchRun(url, { fetch, isRefused, signal }) {
   try {
     response = await fetch(url, { credentials: "omit", referrerPolicy: "no-referrer", signal });
   } catch {
+    await pause(100); // the page is told of what its policy refuses after the request has failed
     const why = isRefused()
       ? `this server does not open runs from ${url.origin}; its operator can allow it with CROP_RUN_ORIGINS`
       : `${url.host} does not answer, or does not let other sites read it (CORS)`;
@@ -54,18 +55,20 @@ export async function fetchRun(url, { fetch, isRefused, signal }) {
   return new File(await readLimited(response), fileName(url));
 }
 
-// The page's hidden upload, once it is there.
-async function uploadField(scope) {
-  for (let tries = 0; tries < 300; tries++) {
-    const field = scope.document.querySelector("#open-linked input[type=file], input#open-linked[type=file]");
-    if (field) return field;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+// A part of the page, once the page answers to events: it has opened a tab then (ui/page/layout.py).
+async function partOf(scope, selector) {
+  let part = null;
+  while (!(part && scope.cropTabNamed)) {
+    await pause(100);
+    part = scope.document.querySelector(selector);
   }
-  throw new Error("The linked run could not be opened: this page is not complete; load it again.");
+  return part;
 }
 
-// Opens the run that the page's address names, if any; told: called with one sentence where it cannot be.
-export async function openLinked(told, scope = window) {
+// Opens the run that the page's address names, if any; where it cannot be, `#linked-failed` shows one sentence.
+export async function openLinked(scope = window) {
   try {
     const url = runUrl(scope.location.search, scope.location.href);
     if (!url) return;
@@ -75,12 +78,16 @@ export async function openLinked(told, scope = window) {
     });
     const signal = AbortSignal.timeout(PATIENCE);
     const file = await fetchRun(url, { fetch: scope.fetch.bind(scope), isRefused: () => refused, signal });
-    const [field, files] = [await uploadField(scope), new DataTransfer()];
+    const field = await partOf(scope, 'input[data-testid="Linked run-upload-button"]');
+    const files = new DataTransfer();
     files.items.add(file);
     field.files = files.files;
     field.dispatchEvent(new Event("change", { bubbles: true }));
   } catch (error) {
     const late = error.name === "TimeoutError";
-    told(late ? "The linked run could not be loaded: it took longer than 30 seconds." : error.message);
+    scope.cropExplorer.notOpened = late
+      ? "The linked run could not be loaded: it took longer than 30 seconds."
+      : error.message;
+    (await partOf(scope, "#linked-failed")).click();
   }
 }

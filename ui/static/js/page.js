@@ -99,11 +99,7 @@ function mountExplorer(component) {
     remakeFigure();
   });
   keepDrawn("explorer", explorer, component, showInField);
-  const notOpened = (sentence) => {
-    window.cropExplorer.notOpened = sentence;
-    document.querySelector("#linked-failed")?.click();
-  };
-  if (own) openLinked(notOpened);
+  if (own) openLinked();
 }
 
 function mountGallery(component) {
