@@ -15,6 +15,7 @@ from typing import Any, Literal, cast, overload
 import torch
 from PIL import Image
 
+from crop_core.engine.attention import attention
 from crop_core.engine.compare import RequestRuns
 from crop_core.engine.feature_cache import DEFAULT_LIMIT_BYTES, FeatureCache
 from crop_core.engine.localized_regions import localize_alone
@@ -50,6 +51,7 @@ from crop_core.models import (
     reads_several,
 )
 from crop_core.models.decoder import compile_layers
+from crop_core.records.attention import Attention
 from crop_core.records.config import CropConfig
 from crop_core.records.explanation import Localization
 from crop_core.records.localizers import AUTO, NONE, named_localizers
@@ -239,7 +241,7 @@ class CropEngine(Sheets):
         return streamed(measurements(runs, request.with_baseline, self._cache.clear), runs, self._lock)
 
     def _stream_request(self, request: EngineRequest[R]) -> ResultStream[R]:
-        results: Iterator[StreamEvent | RunResult | RunError]
+        results: Iterator[StreamEvent | RunResult | RunError | Attention]
         if request.kind == "stream":
             runs = self._request(*request.arguments)
             results = streamed(answers(runs, self._cache.clear), runs, self._lock)
@@ -249,11 +251,34 @@ class CropEngine(Sheets):
             region, *_ = request.regions or (None,)
             limits = request.config.max_new_tokens, request.config.short_answer
             results = self.run_many(request.image, request.question, request.specs, region, *limits)
+        elif request.kind == "attention":
+            results = iter(self._attention(self._request(*request.arguments)))
         elif request.kind == "check":
             raise EngineError("This engine does not check its model; start the app with CROP_CHECK=1.")
         else:
             raise EngineError(f"A request of kind {request.kind!r} has one result; use `call`.")
         yield from cast(ResultStream[R], results)
+
+    def attention(
+        self,
+        image: ImageInputs,
+        question: str,
+        config: CropConfig | None = None,
+        region: RequestRegions = None,
+        history: Sequence[Turn] = (),
+        **settings: Any,
+    ) -> list[Attention]:
+        """Where the model looked while it answered: one more run, whose attention to each image is read beside it.
+
+        Arguments as of `compare`; method="none" is the baseline.
+        """
+        return self._attention(
+            self._request(open_images(image), question, config_of(config, settings), region, False, history)
+        )
+
+    def _attention(self, runs: RequestRuns) -> list[Attention]:
+        with self._lock, translate_oom(self._cache.clear):
+            return attention(runs)
 
     @overload
     def localize(self, image: ImageLike, question: str, explain: Literal[False] = False) -> Region: ...

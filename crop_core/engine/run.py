@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from crop_core.compress.plc_checkpoint import PlcWeights, load_plc
 from crop_core.compress.protocol import CompressionInput, Compressor
@@ -26,6 +27,7 @@ from crop_core.measure.flops import counted, prefill_flops
 from crop_core.measure.timing import StageTimer, now
 from crop_core.models import Adapter, Images, TokenLayout, Turn, as_list
 from crop_core.models.adapter import TowerAttention
+from crop_core.models.attention_rows import AttentionRows
 from crop_core.models.compressed_inputs import compress_inputs
 from crop_core.models.generation import Generated, generate
 from crop_core.prune import LayerPruning, VisualTokens, schedule
@@ -42,7 +44,10 @@ Regions = Region | Sequence[Region]  # one, or one an image
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run. traces: one an image. stages: seconds by name; ttft_s and total_s are without the localizer."""
+    """One finished run. traces: one an image. stages: seconds by name; ttft_s and total_s are without the localizer.
+
+    attention: (S, L, M) of the first S answer tokens to the M visual tokens of the LLM's input, where it was asked for.
+    """
 
     generated: Generated
     traces: list[TokenTrace]
@@ -50,6 +55,7 @@ class Run:
     ttft_s: float
     total_s: float
     flops: int
+    attention: NDArray[np.float32] | None = None
 
     @property
     def mean_tokens(self) -> float:
@@ -148,7 +154,8 @@ class Task:
 
     def crop(self, regions: Regions, located: LocalizedRegions | None = None, **options: Any) -> Run:
         """Run with the config's compressor and pruner, with neither where the budget keeps every token, and without ILP
-        where nothing lies outside the regions. located: its encoded images count in the run's time.
+        where nothing lies outside the regions. located: its encoded images count in the run's time. options: as of
+        `baseline`, and attention_steps, as of `Run.attention`.
         """
         task = self._within(regions)
         parts = task.config.parts
@@ -170,6 +177,7 @@ class Task:
         compressor: str | None,
         pruner: str | None,
         located: LocalizedRegions | None = None,
+        attention_steps: int = 0,
         **options: Any,
     ) -> Run:
         regions = [regions] if isinstance(regions, Region) else list(regions)
@@ -184,21 +192,32 @@ class Task:
             plans = self._plans(compressor, images)
             inputs, visual = self._inputs(compressor, encoded, CompressionPlan.joined(plans))
         pruning = self._pruning(pruner, visual_tokens(layouts, regions, plans), visual)
+        rows = self._attention_rows(visual, pruning, attention_steps)
         with self.trained.applied() if self.trained and compressor else nullcontext():
-            out, steps = self._generate(inputs, pruning, timer, options)
+            out, steps = self._generate(inputs, pruning, timer, rows, options)
         traces = token_traces(layouts, regions, plans, steps, self.adapter.layers)
         flops = self._flops(pruner, traces, steps, visual, self.adapter.vision_flops(encoded.prepared))
         flops += self._plan_flops(compressor, images)
         times = (out.first_token - start, out.finished - start)
-        return Run(out, traces, dict(timer.seconds), *times, flops)
+        return Run(out, traces, dict(timer.seconds), *times, flops, rows.shares if rows else None)
+
+    def _attention_rows(self, visual: torch.Tensor, pruning: LayerPruning | None, steps: int) -> AttentionRows | None:
+        """What reads the attention of the first answer tokens, if asked for any; see `Run.attention`."""
+        columns = pruning.columns if pruning else lambda number: None
+        return AttentionRows(self.adapter.stack, visual, columns, steps) if steps else None
 
     def _generate(
-        self, inputs: dict[str, Any], pruning: LayerPruning | None, timer: StageTimer, options: dict[str, Any]
+        self,
+        inputs: dict[str, Any],
+        pruning: LayerPruning | None,
+        timer: StageTimer,
+        rows: AttentionRows | None,
+        options: dict[str, Any],
     ) -> tuple[Generated, list[PruneStep]]:
         """Generate with the pruning's hooks on; prefill is the time before the first token without the scoring."""
         steps: list[PruneStep] = []
         scoring = 0.0
-        with pruning or nullcontext():
+        with pruning or nullcontext(), rows or nullcontext():
             out = generate(self.adapter, inputs, self.max_new_tokens, **options)
             if pruning is not None:
                 steps, scoring = pruning.steps[0], pruning.scoring_s

@@ -155,6 +155,11 @@ class LayerPruning:
                 "chunked prefill and repeated prompts cannot be pruned."
             )
 
+    def columns(self, number: int) -> torch.Tensor | None:
+        """(K,) columns of a single prompt that layer `number` holds at this moment; None for all."""
+        kept = self._kept_at(number)
+        return None if kept is None else kept.index[0]
+
     def _kept_at(self, number: int) -> KeptTokens | None:
         """Tokens kept in a layer; after eviction, in every layer of decode steps."""
         if self.evict and not self._prefill:

@@ -12,7 +12,7 @@ from crop_core.records.config import CropConfig
 from crop_core.records.region import Region
 from crop_core.records.results import RunError, RunResult, RunSpec
 
-Kind = Literal["answer", "compare", "localize", "stream", "measure", "run_many", "check"]
+Kind = Literal["answer", "compare", "localize", "stream", "measure", "run_many", "attention", "check"]
 ManyResult = RunResult | RunError  # a result of "run_many"
 R = TypeVar("R")  # type of a request's result, or of each result of its stream
 
@@ -39,7 +39,8 @@ class EngineRequest(Generic[R]):
     """One request, the same for every engine; it can be pickled.
 
     kind: "answer" (Answer), "compare" (Comparison) and "localize" (Region, or Localization if `explain`) are for
-    `call`; "stream" and "measure" (StreamEvent), "run_many" (ManyResult) and "check" (CheckReport) for `stream`.
+    `call`; "stream" and "measure" (StreamEvent), "run_many" (ManyResult), "attention" (Attention, one an image) and
+    "check" (CheckReport) for `stream`.
     images: RGB; "localize" and "run_many" take one, "check" none. config: of "run_many" only max_new_tokens and
     short_answer are read. regions: one per image, None for those to localize; empty: localize all. memory: whether peak
     memory is measured. with_baseline: of "measure", whether the baseline runs too. history: earlier questions about the

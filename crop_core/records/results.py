@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Annotated, Any
 
 from PIL import Image
 from pydantic import BeforeValidator, Field, PlainValidator
 
+from crop_core.records.attention import Attention
 from crop_core.records.base import FINITE, Prose, Record, RecordError, Word, limit, null
 from crop_core.records.config import CropConfig
 from crop_core.records.cost import Cost
@@ -90,7 +92,7 @@ class Comparison(
     Record,
     ComparisonViews,
     keys="question history image model device dtype method budget region tokens:token_counts baseline crop same "
-    "verdict kl_first unknown_words unfamiliar notices made trace others",
+    "verdict kl_first unknown_words unfamiliar notices made trace others attention",
     eq=False,
 ):
     """One question answered by the baseline, with all visual tokens, and with CROP.
@@ -100,7 +102,8 @@ class Comparison(
     an image is unlike those that the model was trained on, where its checkpoint can tell. notices: for
     the user. history: earlier questions about the same images and their answers. made: date and versions
     (`run_environment`); empty in files of earlier versions. images: those that it is about, RGB, where
-    `CropEngine.compare` made it.
+    `CropEngine.compare` made it. attention: where the model looked, as far as it was asked for: at most one of each run
+    and image.
 
     JSON holds the traces of the CROP run, first and others, for both answers: the baseline's are the same with nothing
     pruned.
@@ -122,6 +125,7 @@ class Comparison(
     history: Annotated[list[tuple[Prose, Prose]], limit(100)] = field(default_factory=list)
     made: Annotated[dict[Word, Word], limit(20)] = field(default_factory=dict)
     images: Annotated[tuple[Image.Image, ...], PlainValidator(_opened), Field(exclude=True)] = ()
+    attention: Annotated[list[Attention], limit(2 * MAX_IMAGES)] = field(default_factory=list)
     first: InitVar[Annotated[TokenTrace | None, Field(validation_alias="trace")]] = None
     rest: InitVar[Annotated[list[TokenTrace], Field(validation_alias="others"), limit(MAX_IMAGES - 1)]] = ()
 
@@ -137,6 +141,10 @@ class Comparison(
             raise RecordError(
                 f"Every image needs a region and a trace of each run, not {counts[0]}, {counts[1]} and {counts[2]}."
             )
+        for looked in self.attention:
+            if looked.image >= counts[0]:
+                raise RecordError(f"There is attention to image {looked.image + 1}, but there are {counts[0]} images.")
+            looked.check_fits(self.crop.traces[looked.image])
 
     def __repr__(self) -> str:
         """The question and both answers; the whole takes pages."""
@@ -162,6 +170,15 @@ class Comparison(
         """With what was measured of both runs."""
         cost = self.baseline.cost.measured(measured.baseline, measured.peaks[:1])
         return replace(self, baseline=replace(self.baseline, cost=cost), crop=self.crop.measured(measured))
+
+    def looked(self, found: Sequence[Attention]) -> Comparison:
+        """With this attention, in place of the same run's; AttentionError where it is not of these runs."""
+        new = {(each.is_baseline, each.image): each for each in (*self.attention, *found)}
+        return replace(self, attention=[*new.values()])
+
+    def attention_to(self, image: int, baseline: bool) -> Attention | None:
+        """Attention of one of the two runs to an image, by its number from 0; None where it was not asked for."""
+        return next((each for each in self.attention if (each.is_baseline, each.image) == (baseline, image)), None)
 
     @property
     def same_words(self) -> tuple[int, int]:

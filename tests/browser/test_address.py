@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import EXAMPLES, SQUARE, Watch, ask_example, done, opened, settled
+from tests.support.browser import EXAMPLES, SQUARE, Watch, ask_example, done, free_port, opened, settled
 
 SHIFTS = """() => {
   window.shifts = [];
@@ -121,3 +125,43 @@ def test_the_examples_are_one_tab_stop_that_arrow_keys_move_in(page: Page) -> No
     page.keyboard.press("Shift+Tab")
     expect(page.locator(".ex-button").last).to_be_focused()
     assert page.locator(".ex-button[tabindex='0']").count() == 1
+
+
+def test_the_whole_app_stands_inside_a_page_of_another_host(app: str, browser: Browser, page: Page) -> None:
+    ask_example(page, SQUARE)
+    code = page.locator("#element textarea").input_value()
+    assert code == f'<script type="module" src="{app}gradio.js"></script>\n<gradio-app src="{app}"></gradio-app>'
+    with beside(f"<!doctype html><title>Course</title><h1>A course</h1>{code}") as address:
+        watch, context = Watch(), browser.new_context(viewport={"width": 1400, "height": 1000})
+        outer = context.new_page()
+        watch.attach(outer)
+        outer.goto(f"{address}?week=3")
+        expect(outer.locator(".cx")).to_have_attribute("data-stage", "recorded")
+        expect(outer.get_by_role("heading", name="A course")).to_be_visible()
+        outer.locator(".ex-button").nth(2).click()
+        done(outer)
+        expect(outer.locator(".cx-question")).to_have_text(f"“{EXAMPLES[2]['question']}”")
+        assert outer.url == f"{address}?week=3", "the address is the course's"
+        watch.wait(outer)
+        context.close()
+        watch.check()
+
+
+@contextmanager
+def beside(content: str) -> Iterator[str]:
+    """Address of a page with this content on another port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path.split("?")[0] == "/" else 204)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(content.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()

@@ -37,7 +37,7 @@ def test_the_page_opens_on_a_recorded_run_that_needs_no_model(page: Page, watch:
     expect(page.get_by_role("link", name="Skip to the answers")).to_be_in_viewport()
     expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[0]['question']}”")
     expect(page.locator(".cx-crop .cx-answer")).to_have_text(EXAMPLES[0]["answer"])
-    expect(page.locator(".cx-hint")).to_contain_text("A recorded run of the first example.")
+    expect(page.locator(".cx-hint")).to_contain_text("A recorded run of the first example, made by crop-tiny.")
     page.get_by_label("LLM layer", exact=True).fill("2")
     expect(page.locator(".cx-pruning")).to_have_attribute("data-layer", "2")
     assert not [url for url in watch.requests if "queue/join" in url and "run" in url]

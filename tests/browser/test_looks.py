@@ -35,8 +35,17 @@ def two_layers(page: Page) -> None:
     """Two layers and the table of tokens."""
     answered(page)
     page.get_by_role("button", name="Compare two layers").click()
+    page.get_by_role("button", name="Difference").click()
     page.get_by_text("Every visual token in a table").click()
     expect(page.locator(".cx-table tbody tr")).to_have_count(25)
+
+
+def looked(page: Page) -> None:
+    """Where the model looked."""
+    answered(page)
+    page.get_by_text("Where did the model look?").click()
+    page.get_by_role("button", name="Show (one more run)").click()
+    expect(page.locator(".cx-looked")).to_contain_text("of the attention is on the image")
 
 
 def places(page: Page) -> None:
@@ -83,6 +92,7 @@ def methods(page: Page) -> None:
     page.locator("#start-methods").click()
     expect(page.locator("#status-methods")).to_contain_text("Done: 4 runs")
     expect(page.locator("#methods-table")).to_contain_text("DivPrune")
+    page.get_by_text("Difference between two methods").click()
     saving(page, "methods")
 
 
@@ -125,6 +135,7 @@ VIEWS = (
     answered,
     another_region,
     two_layers,
+    looked,
     places,
     files,
     folded,

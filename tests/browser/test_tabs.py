@@ -13,15 +13,28 @@ from ui.views.lesson import STEPS
 
 @pytest.mark.answered
 def test_two_layers_stand_side_by_side(page: Page, watch: Watch) -> None:
+    trace = result(page).crop.trace
     settled(page)
     before = len(watch.requests)
     page.get_by_role("button", name="Compare two layers").click()
     second = page.get_by_label("Second LLM layer")
     expect(second).to_be_visible()
-    expect(page.locator(".cx-layer").nth(1)).to_contain_text("Layer 0")
+    one, other = (page.locator(".cx-layer").nth(k) for k in (0, 1))
+    last = int(second.get_attribute("max") or 0)
+    expect(one).to_contain_text("Layer 0 (")
+    expect(other).to_contain_text(f"Layer {last} (0–")
+    page.get_by_role("button", name="Difference").click()
+    expect(other).to_contain_text(f"Between layers 0 and {last}")
+    between = trace.input_tokens - trace.final_tokens
+    expect(other.locator(".cx-legend")).to_contain_text(f"pruned between{between}")
+    page.get_by_role("button", name="Difference").click()
+    page.get_by_role("button", name="Move both").click()
     second.focus()
-    second.press("End")
-    expect(page.locator(".cx-layer").nth(1)).to_contain_text(f"Layer {second.get_attribute('max')} (0–")
+    second.press("Home")
+    expect(other).to_contain_text("Layer 0 (")
+    page.get_by_label("LLM layer", exact=True).press("ArrowRight")
+    expect(one).to_contain_text("Layer 1 (")
+    expect(other).to_contain_text("Layer 1 (")
     page.get_by_role("button", name="Compare two layers").click()
     expect(second).to_be_hidden()
     assert watch.requests[before:] == []
@@ -73,6 +86,14 @@ def test_methods_stand_side_by_side_at_one_budget(page: Page) -> None:
     expect(page.locator(".cx-method")).to_have_count(5)
     expect(page.locator(".cx-method").nth(0)).to_contain_text("Baseline")
     expect(page.locator("#methods-table")).to_contain_text("DivPrune")
+    page.get_by_text("Difference between two methods").click()
+    difference = page.locator(".cx-methods-difference")
+    expect(difference.locator(".cx-caption b")).to_have_text(["CROP", "DivPrune"])
+    counts = [int(row.split("of")[0]) for row in difference.locator(".cx-legend span").all_inner_texts()]
+    assert sum(counts) == 576 and len(counts) == 4 and counts[3] > 0
+    page.get_by_label("Second method").select_option(label="Baseline")
+    expect(difference.locator(".cx-legend li").nth(1)).to_contain_text("only by CROP0 of 576")
+    expect(difference.locator(".cx-legend li").nth(3)).to_contain_text("by none0 of 576")
 
 
 def test_a_budget_is_swept_and_a_sweep_is_stopped(page: Page) -> None:

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { foldedTokens, isRunning } from "../../ui/static/js/answers.js";
 import { compressionCaption, ringText } from "../../ui/static/js/compression.js";
 import { countY, layerAt, layerX, stepLine } from "../../ui/static/js/curve.js";
+import { keptBy } from "../../ui/static/js/difference.js";
 import { clamp, oneDecimal, PADDING, percent, ringName, UNPLACED } from "../../ui/static/js/format.js";
 import { hatchLines } from "../../ui/static/js/layers.js";
 import { takeOver } from "../../ui/static/js/page.js";
@@ -132,6 +133,24 @@ test("the legend of a layer counts what is alive, pooled, padding, pruned here a
   assert.equal(count({ padding: [false, true, true, false] }, 0).padding, 1);
   assert.equal(count({ padding: [false, true, false, false] }, 0).padding, 0, "half of that group is on the image");
   assert.equal(count({ region: null }, 0).inside, 0);
+});
+
+test("between two layers, what was pruned after the first counts as pruned here", () => {
+  const between = (layer, from) => layerCounts(parseTrace(fourTokens()), layer, from);
+  assert.equal(between(3, 0).here, 1);
+  assert.equal(between(3, 0).before, 1, "the one that was pruned before the LLM");
+  assert.equal(between(3, 2).here, 0);
+  assert.equal(between(3, 2).before, 2);
+  assert.equal(between(1, 1).here, 0, "a layer and itself");
+});
+
+test("a token is kept by both methods, by one of them or by none", () => {
+  const first = parseTrace(fourTokens()); // keeps 0
+  const second = parseTrace({ ...fourTokens(), group: [0, 1, 2, 3], steps: [{ layer: 1, kept: [0, 2] }] });
+  assert.deepEqual(keptBy(first, second), { both: [0], first: [], second: [2], none: [1, 3] });
+  assert.deepEqual(keptBy(second, first), { both: [0], first: [2], second: [], none: [1, 3] });
+  const pooled = parseTrace({ ...fourTokens(), steps: [] });
+  assert.deepEqual(keptBy(pooled, first).first, [1, 2], "pooled tokens are kept");
 });
 
 test("components are mounted once, whether they come before the module or after it", () => {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from crop_core.records.attention import Attention
 from crop_core.records.check import (
     PASSED,
     AnswerRow,
@@ -95,6 +96,14 @@ def explanation() -> Explanation:
     cells = np.zeros((8, 8))
     cells[1:4, 2:5] = 0.8
     return Explanation("text", "2 lines of text read, 1 of them chosen.", items, [ExplanationMap("Probability", cells)])
+
+
+def attention(trace: TokenTrace, baseline: bool = True, image: int = 0) -> Attention:
+    """Of two answer tokens: at the first in layer n the token n has a quarter, the others share what is left."""
+    count = trace.visual_tokens if baseline else trace.input_tokens
+    shares = np.full((2, trace.layers, count), 0.25 / (count - 1))
+    shares[0, range(trace.layers), range(trace.layers)] = 0.25
+    return Attention.of("none" if baseline else "crop", image, ["rabbit", "</s>"], shares, 0.125)
 
 
 def padded_trace(
@@ -297,8 +306,13 @@ class FakeEngine:
         """Every token, then each spec; what is measured, pair by pair; what a check finds; or region, both answers as
         they grow, then everything.
         """
-        kinds = {"run_many": self._specs, "measure": self._measured, "check": self._checks}
+        kinds = {"run_many": self._specs, "measure": self._measured, "check": self._checks, "attention": self._looked}
         yield from kinds.get(request.kind, self._events)(request)
+
+    def _looked(self, request: EngineRequest[Any]) -> Iterator[Attention]:
+        traces = self.comparison(request).crop.traces
+        is_baseline = request.config.method == "none"
+        yield from (attention(each, is_baseline, number) for number, each in enumerate(traces))
 
     def _checks(self, request: EngineRequest[Any]) -> Iterator[CheckReport]:
         whole = check_report(request.scenes)

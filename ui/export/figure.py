@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from crop_core.records.trace import TokenTrace
     from ui.export.page_layout import RunFigure
 
+OF_A_WORD = frozenset({"baseline", "pruned"})  # panels
+OF_A_LAYER = OF_A_WORD | {"pruning"}
 MAX_SIDE = 1400  # pixels: 6 cm at 600 dpi
 MIN_WIDTH, MAX_WIDTH = 3.0, 40.0  # centimetres
 
@@ -68,6 +70,18 @@ FIGURES = {  # a new figure is a file beside this one, and a row here
         ("curves:alive",),
         "Visual tokens in each of the {layers} of {model} for the question {question}",
     ),
+    "attention": FigureKind(
+        "Where the baseline looked",
+        ("attention:baseline",),
+        "Attention to each visual token in layer {layer} of {model} (mean of the heads) in the baseline, for the "
+        "question {question}",
+    ),
+    "attention-pruned": FigureKind(
+        "Where the pruned run looked",
+        ("attention:pruned",),
+        "Attention to each visual token in layer {layer} of {model} (mean of the heads) in the pruned run, for the "
+        "question {question}",
+    ),
     "times": FigureKind(
         TIMES_TITLE,
         ("time_bars:times",),
@@ -78,20 +92,24 @@ FIGURES = {  # a new figure is a file beside this one, and a row here
 
 @dataclass(frozen=True, eq=False)
 class ShownRun:
-    """Input of a panel: an image (H, W, 3), its trace, the whole result, and a layer."""
+    """Input of a panel: an image (H, W, 3), its trace, the whole result, a layer; the image's number from 0, and that
+    of an answer token from 1.
+    """
 
     pixels: NDArray[np.uint8]
     trace: TokenTrace
     result: Comparison
     layer: int
+    image: int = 0
+    word: int = 1
 
 
 @dataclass(frozen=True)
 class FigureOptions:
     """name: one of FIGURES. width: centimetres. layer: of the pruning figure, None for the last one.
 
-    captioned: whether a caption stands under it. image: number of the image, from 1. letters: font and size. Raises
-    FigureError for invalid values.
+    captioned: whether a caption stands under it. image: number of the image, from 1. word: of the answer token whose
+    attention is shown, from 1. letters: font and size. Raises FigureError for invalid values.
     """
 
     name: str = "row"
@@ -99,6 +117,7 @@ class FigureOptions:
     layer: int | None = None
     captioned: bool = False
     image: int = 1
+    word: int = 1
     letters: Letters = DEFAULT_LETTERS
 
     def __post_init__(self) -> None:
@@ -147,12 +166,15 @@ def figure(images: Sequence[Image.Image], result: Comparison, options: FigureOpt
     from ui.export.page_layout import lay_out
 
     trace = options.of(result.crop.traces)
-    run = ShownRun(pixels(images[options.image - 1]), trace, result, options.at(trace.layers))
+    run = ShownRun(
+        pixels(images[options.image - 1]), trace, result, options.at(trace.layers), options.image - 1, options.word
+    )
     specs = FIGURES[options.name].drawers
     names = [spec.split(":")[1] for spec in specs]
-    layer = {"layer": str(run.layer)} if "pruning" in names else {}
+    layer = {"layer": str(run.layer)} if OF_A_LAYER.intersection(names) else {}
+    word = {"answer token": str(run.word)} if OF_A_WORD.intersection(names) else {}
     image = {"image": f"{options.image} of {len(result.crop.traces)}"} if len(result.regions) > 1 else {}
-    metadata = {"figure": ", ".join(names), **image, **layer, **facts(result)}
+    metadata = {"figure": ", ".join(names), **image, **layer, **word, **facts(result)}
     below = caption(result, options) if options.captioned else ""
     panels = [drawer(spec)(run) for spec in specs]
     return lay_out(panels, options.width, result.question, metadata, below, options.letters)

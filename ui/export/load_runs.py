@@ -39,6 +39,10 @@ IMAGES = (
 )
 RECORDED = "A recorded run, from “{name}”{date}: made by {model}. "
 ASK_AGAIN = "Its image, question, method and budget are in the fields: Run asks again, with the model that runs here."
+OPENING = (
+    "A recorded run of the first example, made by {model}. Click any example to run it, or give an image and a "
+    "question."
+)
 STAND_IN = "{name} contains no image, and no image of its size was given with it; a grey placeholder is shown."
 
 
@@ -186,7 +190,7 @@ def opening_view(examples: Sequence[Example]) -> ExplorerState | None:
         return None
     result, _ = read(path.read_bytes(), f"'{path.name}'")
     view = finished_view([open_image(examples[0].image)], result, max_png_bytes=0)  # small: in every visitor's page
-    return replace(view, stage="recorded")
+    return replace(view, stage="recorded", hint=OPENING.format(model=result.model))
 
 
 def _keep(opened: LoadedRuns, name: str, content: bytes, images: list[SeparateImage]) -> None:

@@ -6,12 +6,15 @@ from typing import Any
 
 import gradio as gr
 
+from ui.page.attention import AttentionHandler
 from ui.page.controls import ASK_PULL, STOPPABLE
 from ui.page.export_panel import opened
 from ui.page.handlers import Handlers
 from ui.page.lesson_bar import LessonHandlers, bind_lesson
 from ui.page.prepared import PreparedRuns
+from ui.views.rendering import message
 
+MAX_MESSAGE = 400  # characters of a sentence from the browser
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
 STOP = "(...inputs) => { window.cropExplorer?.stop(); return inputs; }"
@@ -39,11 +42,19 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
         api_visibility="private",
         **MODEL,
     )
-    tried.then(handlers.leave, outputs["history"], inputs["stop"], **PRIVATE)
-    beside = [outputs["runs"], outputs["link"], outputs["embed"], outputs["no_link"], outputs["follow"].box]
+    looked = outputs["explorer"].apply(
+        AttentionHandler(handlers.engine).look,
+        outputs["history"],
+        [outputs["explorer"], inputs["note"]],
+        api_visibility="private",
+        **MODEL,
+    )
+    for ended in (tried, looked):  # with the measurement
+        ended.then(handlers.leave, outputs["history"], inputs["stop"], **PRIVATE)
+    beside = [outputs["runs"], outputs["link"], *outputs["embed"], outputs["no_link"], outputs["follow"].box]
     for run in [*runs, *again]:
         run.then(handlers.beside, outputs["history"], beside, **PRIVATE)
-    for end in [*measuring, *again, stopped]:  # not before: files of figures would take time from what is measured
+    for end in [*measuring, *again, looked, stopped]:  # not before: figures would take time from what is measured
         outputs["publish"].after(end, outputs["history"])
     inputs["panel"].follow(outputs["explorer"], inputs["more"].drawn)
 
@@ -154,7 +165,8 @@ def measure(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) 
 
 def leave(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     """End a measurement when other images or another run come on screen; a new question ends it by itself."""
-    shown = [*new_images(inputs), outputs["runs"].select, outputs["open"][0].upload]
+    button, _, linked = outputs["open"]
+    shown = [*new_images(inputs), outputs["runs"].select, button.upload, linked.upload]
     gr.on(shown, handlers.leave, outputs["history"], inputs["stop"], **PRIVATE)
 
 
@@ -167,16 +179,23 @@ def stop(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> 
 
 def show_again(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
     """Bind earlier runs and runs from files; returns the events after which one is on screen."""
-    history, explorer, runs, (button, note) = (outputs[name] for name in ("history", "explorer", "runs", "open"))
-    outputs["publish"].files.withdrawn_by(runs.select, button.upload)
+    history, explorer, runs = (outputs[name] for name in ("history", "explorer", "runs"))
+    button, note, linked = outputs["open"]
+    outputs["publish"].files.withdrawn_by(runs.select, button.upload, linked.upload)
     panel = inputs["panel"]
     fields = [inputs["image"], inputs["question"], inputs["more"].files, *panel.values]
-    return [
-        runs.select(handlers.show_run, history, [explorer, history], **PRIVATE),
-        button.upload(
-            lambda before, files: opened(before, files, panel.usual),
-            [history, button],
-            [explorer, history, note, *fields],
-            **PRIVATE,
-        ),
-    ]
+
+    def upload(files: gr.UploadButton, messages: gr.HTML) -> Any:
+        options: Parts = {"outputs": [explorer, history, messages, *fields], **PRIVATE}
+        return files.upload(lambda before, paths: opened(before, paths, panel.usual), [history, files], **options)
+
+    not_linked(inputs["note"])
+    own = runs.select(handlers.show_run, history, [explorer, history], **PRIVATE)
+    return [own, upload(button, note), upload(linked, inputs["note"])]
+
+
+def not_linked(note: gr.HTML) -> None:
+    """Bind the sentence on a linked run that could not be loaded, which comes from the browser."""
+    failed, why = gr.Button(visible="hidden", elem_id="linked-failed"), gr.Textbox(visible="hidden")
+    told = "() => window.cropExplorer?.notOpened ?? ''"
+    failed.click(lambda text: message(str(text)[:MAX_MESSAGE]), why, note, js=told, queue=False, **PRIVATE)

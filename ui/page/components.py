@@ -18,8 +18,9 @@ class ExplorerView(gr.HTML):
     """Explorer: draws {"image": data URL, "others": [data URL], "data": JSON text} (`ui.views.explorer_state`).
 
     Its `input` event means that a region was drawn, `submit` that it is to be run, `select` with {"tokens": [int]} that
-    the question is to be asked with these visual tokens alone; `window.cropExplorer` copies regions
-    between the explorer and the page's fields, and stops a run.
+    the question is to be asked with these visual tokens alone, `apply` with {"run": "baseline" or "crop"} that the
+    attention of this run is to be read; `window.cropExplorer` copies regions between the explorer and the page's
+    fields, and stops a run.
     """
 
     def __init__(self, **kwargs: Any) -> None:

@@ -23,6 +23,7 @@ SCHEDULE_HELP = (
 JOINED_HELP = "Two can be joined by typing, one before the LLM and one inside it: plc+fastv."
 EVICT_HELP = "Pruned tokens leave the KV cache of the layers before the last cut too, once the prompt is read."
 SHORT_HELP = "Adds below the question, as in benchmarks: “{}”"
+SEED_HELP = "What {} is drawn from: a whole number, 0 when empty. The other methods read none."
 LONGEST_HELP = "max_new_tokens: tokens of the answer at most; empty for the model's own limit."
 PULL = "(...region) => window.cropExplorer?.pull(region) ?? region"
 ASK_PULL = f"(...values) => [...values.slice(0, -6), ...({PULL})(...values.slice(-6))]"
@@ -31,6 +32,7 @@ FORGET = "(mode, others) => mode === 'drawn' ? others : ''"
 # Enables a Stop button. Clicks come one by one, however fast: the page sends no second run once it knows of the first,
 # which takes a task.
 STOPPABLE = "async () => { await new Promise(setTimeout); return { __type__: 'update', interactive: true }; }"
+MAX_SEED = 2**32 - 1
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -119,6 +121,19 @@ def parse_longest(text: str) -> int | None:
         raise ConfigError(message) from None
 
 
+def parse_seed(text: str) -> int:
+    """The random seed, 0 where it is left empty; of numbers below 0 and above MAX_SEED none is one."""
+    try:
+        seed = int(text.strip() or "0")
+    except ValueError:
+        seed = -1
+    if not 0 <= seed <= MAX_SEED:
+        raise ConfigError(
+            f"The random seed {truncated_repr(text)} is not possible; give a whole number from 0 to {MAX_SEED}."
+        )
+    return seed
+
+
 def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Region | None:
     """The drawn or whole region of an image of `size` (width, height), or None where it is predicted."""
     if mode == "predicted":
@@ -142,8 +157,8 @@ def without_drawn(mode: str) -> Any:
 
 def parse_settings(values: Sequence[Any], size: tuple[int, int]) -> ParsedSettings:
     """Parse all settings, in the order of `SettingsPanel.values`; ConfigError or RegionError for an invalid one."""
-    method, budget, custom, rings, schedule, evict, longest, short, mode, *cells = values
-    for each in (method, budget, custom, rings, schedule, longest, mode):
+    method, budget, custom, rings, schedule, evict, longest, short, seed, mode, *cells = values
+    for each in (method, budget, custom, rings, schedule, longest, seed, mode):
         if not isinstance(each, str | None):
             raise ConfigError(f"A setting is a text, not {truncated_repr(each)}.")
     plc, ilp = parse_rings(rings or ""), replace(parse_schedule(schedule or ""), evict=bool(evict))
@@ -154,6 +169,7 @@ def parse_settings(values: Sequence[Any], size: tuple[int, int]) -> ParsedSettin
         ilp=ilp,
         max_new_tokens=parse_longest(longest or ""),
         short_answer=bool(short),
+        seed=parse_seed(seed or ""),
     )
     return ParsedSettings(config, parse_region(mode, cells, size), mode)
 
@@ -205,6 +221,9 @@ class SettingsPanel:
             longest = gr.Textbox("", label="Longest answer", info=LONGEST_HELP, placeholder="64", elem_id="longest")
             how = SHORT_HELP.format(short_request)
             short = gr.Checkbox(False, label="Short answer", info=how, visible=bool(short_request), elem_id="short")
+            seeded = ", ".join(one.title for one in METHODS.values() if one.uses_seed)
+            about = SEED_HELP.format(seeded)
+            seed = gr.Textbox("", label="Random seed", info=about, placeholder="0", elem_id="seed")
         self.mode = gr.Radio(MODES, value="predicted", label="Region", elem_id="mode")
         with gr.Row(visible=False, elem_id="cells") as row:
             names = ("Left column", "Top row", "Right column", "Bottom row")
@@ -216,7 +235,7 @@ class SettingsPanel:
         share.input(None, share, custom, js="(share) => `${share}%`", api_visibility="private")
         method.change(shown_stages, method, [rings, schedule, evict], **QUIET)
         self.row, self.method = row, method
-        self.values = [method, budget, custom, rings, schedule, evict, longest, short, self.mode, *self.cells]
+        self.values = [method, budget, custom, rings, schedule, evict, longest, short, seed, self.mode, *self.cells]
         self.usual = [widget.value for widget in self.values]
 
     def follow(self, explorer: gr.HTML, others: gr.Textbox) -> None:

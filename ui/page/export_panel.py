@@ -62,6 +62,7 @@ FILES = {
     "save-record": "Run and trace (JSON)",
     "save-tokens": "Tokens (CSV)",
 }
+LINKED = "Linked run"  # the page finds the field by this name
 LAYERS = [("the layer on screen", "screen"), ("the last layer", "")]
 
 
@@ -118,6 +119,7 @@ def figure_part() -> tuple[list[Any], list[Any], list[Any]]:
             LAYERS, value="screen", label="Layer", allow_custom_value=True, elem_id="figure-layer", min_width=180
         )
         image = gr.Number(1, label="Image no.", precision=0, elem_id="figure-image", min_width=90)
+        word = gr.Number(1, label="Answer token no.", precision=0, elem_id="figure-word", min_width=90)
     general = figure_options("figure", 17.5)
     dpi = gr.Number(DPI, label="Resolution (PNG), dpi", precision=0, elem_id="figure-dpi", min_width=90)
     with gr.Row():
@@ -126,16 +128,19 @@ def figure_part() -> tuple[list[Any], list[Any], list[Any]]:
     note = gr.HTML("", elem_id="figure-message", apply_default_css=False)
     with gr.Row():
         files = [gr.DownloadButton(label, interactive=False, elem_id=key) for key, label in FILES.items()]
-    return [name, layer, image, *general, dpi, captioned, inside], files, [note, caption_field("figure")]
+    return [name, layer, image, *general, dpi, word, captioned, inside], files, [note, caption_field("figure")]
 
 
-def open_part() -> tuple[gr.UploadButton, gr.HTML]:
-    """Build the button that opens recorded runs, and its messages."""
+def open_part() -> tuple[gr.UploadButton, gr.HTML, gr.UploadButton]:
+    """Build the button that opens recorded runs, its messages, and the hidden one into which the page puts a linked
+    run (ui/static/js/linked_run.js).
+    """
+    linked = gr.UploadButton(LINKED, visible="hidden", file_count="multiple")
     with gr.Accordion("Open recorded runs", open=False, elem_id="open"):
         gr.Markdown(OPEN_HELP)
         button = gr.UploadButton("Choose files", file_count="multiple", elem_id="open-files")
         note = gr.HTML("", elem_id="open-message", apply_default_css=False)
-    return button, note
+    return button, note, linked
 
 
 def charts(history: History, is_open: bool) -> tuple[Any, Any]:
@@ -175,18 +180,18 @@ def figure_file(
 ) -> tuple[RunFigure, bytes, str]:
     """(figure, its file, its caption as LaTeX); FigureError with one sentence for invalid options (from the browser).
 
-    others: width, font, size, outlines, dpi, captioned.
+    others: width, font, size, outlines, dpi, answer token, captioned.
     """
-    *of_letters, dpi, captioned = others
+    *of_letters, dpi, word, captioned = others
     width, letters = parse_letters(*of_letters)
     try:
         at = int(text) if (text := str(layer or "").strip()) else None
-        dots, number = int(dpi), int(image)
+        dots, number, token = int(dpi), int(image), int(word)
     except (TypeError, ValueError, OverflowError):
         raise FigureError(
-            "Resolution, layer and image number of a figure are whole numbers; only the layer may be empty."
+            "Resolution, layer, image and answer token of a figure are whole numbers; only the layer may be empty."
         ) from None
-    options = FigureOptions(name, width, at, bool(captioned), number, letters)
+    options = FigureOptions(name, width, at, bool(captioned), number, token, letters)
     drawn = figure(run.images, run.result, options)
     return drawn, written(drawn, kind, dots), escaped(caption(run.result, options))
 

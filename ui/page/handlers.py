@@ -220,12 +220,14 @@ class Handlers:
         return (chosen.shown.view.to_json(), chosen) if chosen.shown else (gr.skip(), gr.skip())
 
     def beside(self, history: History) -> tuple[Any, ...]:
-        """(runs so far, link, code, why there is no link, follow-up) of the run on screen; none to an opened run."""
+        """(runs so far, link, two codes, why there is no link, follow-up) of the run on screen; none to an opened
+        run.
+        """
         run = history.shown
         if run is None:
-            return (gr.skip(),) * 5
+            return (gr.skip(),) * 6
         link = self.link(run)
-        fields = gr.Textbox(link, visible=bool(link)), gr.Textbox(visible=bool(link))
+        fields = gr.Textbox(link, visible=bool(link)), *[gr.Textbox(visible=bool(link))] * 2
         return (
             strip_html(history),
             *fields,
@@ -247,13 +249,15 @@ class Handlers:
         return {data_url(open_image(one.image)): one for one in self.examples}
 
     def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
-        """(message, 1, image, question, *settings) of the link that the page was opened with, if any, to be run."""
+        """(message, 1, image, question, *settings) of the link that the page was opened with, to be run; nothing without
+        one, so that what the page says of a linked file stays.
+        """
         unchanged = (gr.skip(),) * (3 + len(settings))
         try:
             restored = read_link(dict(request.query_params), self.examples, settings)
         except ValueError as error:
             return message(str(error)), *unchanged
-        return message(), *((1, *restored) if restored else unchanged)
+        return (message(), 1, *restored) if restored else (gr.skip(), *unchanged)
 
 
 def measurement(run: FinishedRun) -> EngineRequest[StreamEvent]:

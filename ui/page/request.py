@@ -39,6 +39,7 @@ KEYS = (
     "evict",
     "max_new_tokens",
     "short_answer",
+    "seed",
     "mode",
     "x0",
     "y0",

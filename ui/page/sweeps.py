@@ -16,6 +16,8 @@ import gradio as gr
 
 from crop_core.io.images import check_question, image_notices, open_image
 from crop_core.records.config import Budget, ConfigError, CropConfig
+from crop_core.records.environment import now
+from crop_core.records.formatting import counted
 from crop_core.records.methods import METHODS, method_of, pruning_methods
 from crop_core.records.region import GRID, Region
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus, ResultStream
@@ -28,7 +30,8 @@ from ui.page.handlers import BROKEN
 from ui.page.save_figure import SaveFigure
 from ui.views import figures
 from ui.views.explorer_state import gallery_json, table_rows
-from ui.views.rendering import message, render
+from ui.views.progress import ProgressBar, status_line
+from ui.views.rendering import message
 from ui.views.texts import queue_message
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ OPEN_TAB = "starts-open-tab"  # class of the button that Run and Enter press whi
 MAX_NEW_TOKENS = 32  # of each answer where the settings name none: many runs shall not take minutes
 REGION_ONLY = CropConfig(method="region", budget=None)  # only the region's tokens
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-OUTDATED = """(status) => !/^(Done|Stopped)/.test(status ?? "") ? status :
+OUTDATED = """(status) => !/>(Done|Stopped)/.test(status ?? "") ? status :
   '<span class="outdated">These results are of other inputs: another image, question or setting.</span>'"""
 WHOLE = "The region is the whole image and cannot be moved; draw a smaller one, then slide it."
 
@@ -158,20 +161,22 @@ class SweepHandlers:
         try:
             request = SweepRequest.of(path, question, settings)
             note = message(*image_notices([request.image]))
-            yield *shown, note, "Starting …"
+            yield *shown, note, status_line("Starting …")
             requested = specs(request)
+            bar, began = ProgressBar(len(requested)), now()
             results: list[RunResult] = []
             errors: list[RunError] = []
             for result in self._ask(request, requested):
                 if isinstance(result, QueueStatus):
-                    yield *shown, note, queue_message(result)
+                    yield *shown, note, status_line(queue_message(result))
                     continue
                 if isinstance(result, RunResult):
                     results.append(result)
                 else:
                     errors.append(result)
                 shown = show(request, results, errors)
-                yield *shown, note, progress(len(results) + len(errors) - 1, len(requested), errors)
+                lines = [f"{each.name}: {each.why}" for each in errors] + made_before(results, began)
+                yield *shown, note, progress(bar, len(results) + len(errors) - 1, len(requested), lines)
         except ValueError as error:
             yield *shown, message(), message(str(error))
         except Exception:
@@ -194,11 +199,18 @@ def centred_region(x: int, y: int, width: int, height: int, size: tuple[int, int
     return Region(x0, y0, x0 + width - 1, y0 + height - 1, *size, "drawn")
 
 
-def progress(done: int, total: int, errors: list[RunError]) -> str:
-    """Progress of a stream, and the errors, each reason once, as HTML."""
-    reasons = list(dict.fromkeys(f"{each.name}: {each.why}" for each in errors))
-    state = f"{done} of {total}." if done < total else f"Done: {total} run{'s' * (total > 1)}."
-    return render("lines", [state, *reasons])
+def progress(bar: ProgressBar, done: int, total: int, lines: list[str]) -> str:
+    """Progress of a stream, and further lines, each once, as HTML."""
+    further = tuple(dict.fromkeys(lines))
+    if done < total:
+        return bar.at(done, further=further)
+    return status_line(f"Done: {counted(total, 'run')}.", *further)
+
+
+def made_before(results: list[RunResult], began: str) -> list[str]:
+    """A line that tells of runs that were kept from an earlier visitor, if there are any."""
+    dates = [date for each in results if (date := each.made.get("date", began)) < began]
+    return [f"The same was asked here before: these runs are of {min(dates)[11:19]} UTC."] if dates else []
 
 
 def method_choice(methods: list[str], elem_id: str) -> gr.Dropdown:
@@ -241,7 +253,7 @@ def run(
 
 def stoppable(stop: gr.Button, running: Any, status: gr.HTML) -> Any:
     """Bind Stop to what is running, of which it is disabled at the end; returns the event of its end by Stop."""
-    stopped = {"fn": lambda: "Stopped.", "outputs": status, "queue": False, **PRIVATE}
+    stopped = {"fn": lambda: status_line("Stopped."), "outputs": status, "queue": False, **PRIVATE}
     ended = stop.click(**stopped, cancels=[running]).then(**stopped)  # again, after a result that was under way
     for end in (running, ended):
         end.then(None, None, stop, js="() => ({ __type__: 'update', interactive: false })", **PRIVATE)

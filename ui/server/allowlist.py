@@ -24,7 +24,7 @@ ENDPOINTS = "ask|compare|localize"  # `ui.page.api.NAMES`
 MALFORMED = "The request cannot be read: this app's page does not send such requests."
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)  # not what a name can cause
 PAGES = re.compile(
-    r"/|/(config|login|logout|healthz|readyz|metrics|theme\.css|favicon\.ico|robots\.txt|manifest\.json)/?"
+    r"/|/gradio\.js|/(config|login|logout|healthz|readyz|metrics|theme\.css|favicon\.ico|robots\.txt|manifest\.json)/?"
     r"|/(assets|static|svelte)/.+|/pwa_icon(/\d+)?"
 )
 API = re.compile(

@@ -2,7 +2,7 @@
 
 As strict as Gradio 6 allows: its page has inline scripts and styles, and evaluates the JavaScript of components (such
 as our explorer), so 'unsafe-inline' and 'unsafe-eval' have to stay. Nothing is loaded from, or sent to, another host,
-except the hub on a Space, whose page shows its owner and polls its state.
+except the hub on a Space, whose page shows its owner and polls its state, and the hosts of runs that ?run= may open.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ POLICY = {
 HUB = " https://huggingface.co https://*.huggingface.co"
 
 
-def headers(on_space: bool = False, frames: Sequence[str] = ()) -> dict[str, str]:
-    """Name -> value of each header. frames: origins of further pages that may show the app in a frame."""
+def headers(on_space: bool = False, frames: Sequence[str] = (), runs: Sequence[str] = ()) -> dict[str, str]:
+    """Name -> value of each header. frames: origins of further pages that may show the app in a frame. runs: origins
+    from which the page may fetch.
+    """
     more = {name: POLICY[name] + HUB for name in ("img-src", "connect-src")} if on_space else {}
+    more["connect-src"] = " ".join([more.get("connect-src", POLICY["connect-src"]), *runs])
     more["frame-ancestors"] = " ".join([POLICY["frame-ancestors"], *frames])
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in {**POLICY, **more}.items()),
@@ -44,8 +47,10 @@ def headers(on_space: bool = False, frames: Sequence[str] = ()) -> dict[str, str
 class SecurityHeaders:
     """Middleware that sets `headers`, and changes nothing else; a stream stays one."""
 
-    def __init__(self, app: ASGIApp, on_space: bool = False, frames: Sequence[str] = ()) -> None:
-        self.app, self._headers = app, headers(on_space, frames)
+    def __init__(
+        self, app: ASGIApp, on_space: bool = False, frames: Sequence[str] = (), runs: Sequence[str] = ()
+    ) -> None:
+        self.app, self._headers = app, headers(on_space, frames, runs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with the headers put into the response's first message."""

@@ -10,10 +10,14 @@ import ctypes
 import os
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import gradio
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from crop_core.records.request import Engine
@@ -32,6 +36,7 @@ from ui.server.request_queue import QueueFullError, RequestQueue
 from ui.server.settings import Settings
 from ui.server.space import on_space
 
+WEB_COMPONENT = Path(gradio.__file__).parent / "templates" / "frontend" / "gradio.js"
 COMPRESSION = 5  # of 9, which makes the page smaller by less than 1 %, and takes half as long again
 GRACE = 60  # seconds without progress beyond the time limit after which the model counts as stuck
 THREADS = 40  # Gradio's default, beside one for each queued request
@@ -72,13 +77,16 @@ class Hosting:
         """Options of `launch()` besides the address: login, proxy path, middleware, further routes. engine: one that
         may not be loaded yet.
         """
-        routes = health_routes(self.active, lambda: engine is None or engine.is_loaded)
+        health = health_routes(self.active, lambda: engine is None or engine.is_loaded)
+        routes = [*health, Route("/gradio.js", web_component)]
         if self._metrics:
             routes.append(Route("/metrics", self._metrics.page))
         settings = self._settings
         middleware = [
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=COMPRESSION),  # passes streams of events on
-            Middleware(SecurityHeaders, on_space=on_space(), frames=settings.frame_ancestors),
+            Middleware(
+                SecurityHeaders, on_space=on_space(), frames=settings.frame_ancestors, runs=settings.run_origins
+            ),
             Middleware(RequestAllowlist, max_upload_mb=settings.max_upload_mb),
         ]
         if settings.logins:
@@ -91,6 +99,11 @@ class Hosting:
             "max_threads": settings.max_queue + THREADS,
             "app_kwargs": {"routes": routes, "middleware": middleware},
         }
+
+
+def web_component(request: Request) -> FileResponse:
+    """Gradio's module that defines the element <gradio-app>, which shows the app inside a page of any host."""
+    return FileResponse(WEB_COMPONENT, media_type="text/javascript")
 
 
 def limit_malloc() -> bool:

@@ -18,7 +18,7 @@ from crop_core.io.digest import SecretDigest
 from crop_core.records.request import Engine, EngineRequest, EngineWrapper, QueueStatus, R, ResultStream
 from crop_core.records.results import RunError, StreamEvent
 
-KEPT = ("stream", "measure", "run_many")  # kinds of requests
+KEPT = ("stream", "measure", "run_many", "attention")  # kinds of requests
 
 
 class KeepingEngine(EngineWrapper):
@@ -66,10 +66,10 @@ class KeepingEngine(EngineWrapper):
 
 
 def shown(request: EngineRequest[Any], results: Sequence[Any]) -> list[Any]:
-    """What is left to show of a request that was run: every run of many, else the last event; nothing of what failed or
-    was broken off.
+    """What is left to show of a request that was run: each of many results, else the last event; nothing of what failed
+    or was broken off.
     """
-    if request.kind == "run_many":
+    if request.kind in ("run_many", "attention"):
         return [] if any(isinstance(each, RunError) for each in results) else list(results)
     last = results[-1] if results else None
     if not isinstance(last, StreamEvent):

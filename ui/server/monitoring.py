@@ -23,6 +23,7 @@ ENDPOINTS: dict[Kind, str] = {
     "stream": "page",
     "measure": "measure",
     "run_many": "many",
+    "attention": "attention",
     "check": "check",
 }
 STAGES = ("localizer", "encode", "compression", "scoring", "prefill", "decode")  # of `Cost`, each with its seconds

@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         description="Sites whose pages may show the app in a frame, such as https://course.example.edu, separated by "
         "commas; the hub's may.",
     )
+    run_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Sites from which a visitor's browser may open recorded runs by ?run=, such as "
+        "https://course.example.edu, separated by commas; this app's own host may.",
+    )
     max_upload_mb: int = Field(
         default=20, ge=1, le=1000, description="Largest image file that is accepted, in megabytes."
     )
@@ -180,12 +185,12 @@ class Settings(BaseSettings):
             raise ValueError(_ROOT_PATH)
         return value.rstrip("/") if value else None
 
-    @field_validator("allowed_models", "frame_ancestors", mode="before")
+    @field_validator("allowed_models", "frame_ancestors", "run_origins", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(parts(value)) if isinstance(value, str) else value
 
-    @field_validator("frame_ancestors")
+    @field_validator("frame_ancestors", "run_origins")
     @classmethod
     def _sites(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.fullmatch(r"https?://(\*\.)?[\w.-]+(:\d+)?/?", site) for site in value):

@@ -106,6 +106,7 @@ def duration(request: EngineRequest[Any], longest: int) -> int:
         "measure": 2 * repeats + 1,  # of both, and of each one to measure memory, the localizer
         "compare": 2 * repeats + 5,
         "run_many": 2 + len(request.specs),
+        "attention": 2,  # the localizer, and the run
     }[request.kind]
     return round(min(MAX_SECONDS, max(MIN_SECONDS, MOVE + runs * answer)))
 

@@ -20,6 +20,7 @@ from ui.views.readouts import readouts
 if TYPE_CHECKING:
     from PIL import Image
 
+    from crop_core.records.attention import Attention
     from crop_core.records.region import Region
     from crop_core.records.results import Comparison, RunResult, StreamEvent
     from crop_core.records.timing import Measured
@@ -42,6 +43,7 @@ def result_json(result: Comparison) -> dict[str, Any]:
         "readouts": readouts(result),
         "times": times_explained(result),
         "footer": texts.footer(result),
+        "attention": [each.to_json() for each in result.attention],
     }
 
 
@@ -111,6 +113,10 @@ class ExplorerState:
         if result and measured and len(measured.crop) >= len(result.crop.cost.runs):
             result = result.measured(measured)
         return replace(self, stage="measure", result=result, measuring=progress or texts.measuring(measured))
+
+    def looked(self, found: Sequence[Attention]) -> ExplorerState:
+        """State of a finished run with the attention of one of its runs."""
+        return replace(self, result=self.result and self.result.looked(found))
 
     def ended(self) -> ExplorerState:
         """State after the runs were measured, or as much as there was time for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from ui.views.rendering import Card, render
 if TYPE_CHECKING:
     from PIL import Image
 
+    from crop_core.records.attention import Attention
     from crop_core.records.request import EngineRequest
     from crop_core.records.results import Comparison, RunResult, StreamEvent
     from crop_core.records.timing import Measured
@@ -56,6 +58,12 @@ class FinishedRun:
         assert view.result is not None  # noqa: S101  it is finished
         self.result, self.view = view.result, view.ended()
         return view
+
+    def looked(self, found: Sequence[Attention]) -> ExplorerState:
+        """Add where one of its runs looked, in place; returns the view."""
+        self.view = self.view.looked(found)
+        self.result = self.view.result or self.result
+        return self.view
 
     def tried(self, result: RunResult) -> ExplorerState:
         """Add what came of tokens that were chosen by hand, in place; returns the view."""

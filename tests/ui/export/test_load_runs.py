@@ -291,7 +291,7 @@ def test_any_value_anywhere_is_either_a_run_that_can_be_drawn_or_one_sentence(pa
     view = replace(ExplorerState.of(images), stage="done", region=result.region, result=result)
     assert view.to_json()
     assert alive_curve(result).data
-    options = ("row", "", 1, "SVG", 8, "sans", 7, False, 72, True)
+    options = ("row", "", 1, "SVG", 8, "sans", 7, False, 72, 1, True)
     assert export_panel.figure_file(FinishedRun(images, result, view), *options)[1]
 
 
@@ -318,7 +318,7 @@ def about_two(question="where?"):
     return History().add(FinishedRun(images, result, view))
 
 
-OPTIONS = ("row", "", 1, "PNG", 17.5, "sans", 7, False, 300, False, True)
+OPTIONS = ("row", "", 1, "PNG", 17.5, "sans", 7, False, 300, 1, False, True)
 
 
 def content(button):
@@ -364,6 +364,8 @@ def test_figure_report_and_record_are_files_of_the_run_on_screen(tmp_path):
         {8: None},
         {8: 5},
         {8: 1e400},
+        {9: None},
+        {9: "x"},
         {4: 40, 8: 1200},
     ],
 )

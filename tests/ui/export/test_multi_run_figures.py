@@ -58,7 +58,7 @@ def exports(tmp_path_factory):
     """Those of all three views, asked about a wide image."""
     path = tmp_path_factory.mktemp("exports") / "scene.png"
     sample_image(480, 320).save(path)
-    many, wide = SweepHandlers(Recorded()), (*SETTINGS[:8], "drawn", 2, 1, 4, 3)
+    many, wide = SweepHandlers(Recorded()), (*SETTINGS[:9], "drawn", 2, 1, 4, 3)
     names = ["crop", "random", "ilp", "divprune"]
     streams = (
         many.methods(str(path), "what?", names, *wide),

@@ -12,6 +12,7 @@ import pytest
 
 from crop_core.records.request import QueueStatus
 from tests.support.fake_records import FakeEngine, check_report
+from tests.support.panel import shown_status
 from ui.page.handlers import BROKEN
 from ui.page.layout import build
 from ui.page.tabs.check import NOT_OPERATOR, CheckHandler
@@ -34,12 +35,14 @@ def test_it_is_there_only_where_it_is_offered() -> None:
 
 def test_rows_come_one_by_one_and_two_files_at_the_end() -> None:
     first, *rows, last = moments(FakeEngine())
-    assert first[0] == KEPT and first[4] == "Starting …"
+    assert first[0] == KEPT and shown_status(first[4]) == "Starting …"
     assert [row[0].count("<td>passed</td>") for row in rows] == [1, 2]
-    assert [row[4] for row in rows] == [f"{n}, 0 of 2 scenes, 0 of 5 timed runs." for n in ("1 proof", "2 proofs")]
+    lines = [f"{n}, 0 of 2 scenes, 0 of 5 timed runs" for n in ("1 proof", "2 proofs")]
+    assert [shown_status(row[4]) for row in rows] == lines
+    assert all('<progress value="0" max="7"' in row[4] for row in rows)
     assert all(not file.interactive for row in (first, *rows) for file in row[1:3])
     page, data = (Path(file.value["path"] if isinstance(file.value, dict) else file.value) for file in last[1:3])
-    assert last[4] == "Done." and page.read_text(encoding="utf-8").lstrip().startswith("<!doctype html>")
+    assert shown_status(last[4]) == "Done." and page.read_text(encoding="utf-8").lstrip().startswith("<!doctype html>")
     assert json.loads(data.read_text()) == check_report().to_json()
 
 
@@ -49,7 +52,8 @@ def test_the_place_in_the_queue_is_told() -> None:
             yield QueueStatus(1)
             yield from super().stream(request)
 
-    assert moments(Busy())[1] == (KEPT, KEPT, KEPT, KEPT, "1 request is ahead of yours.")
+    *others, status = moments(Busy())[1]
+    assert others == [KEPT] * 4 and shown_status(status) == "1 request is ahead of yours."
 
 
 @pytest.mark.parametrize("username", [None, "bob", "Ann"])
@@ -60,7 +64,7 @@ def test_only_the_operator_may(username: str | None) -> None:
 
     (only,) = moments(Untouched(), operator="ann", username=username)
     assert NOT_OPERATOR in only[4] and only[3] == ""
-    assert moments(FakeEngine(), operator="ann", username="ann")[-1][4] == "Done."
+    assert shown_status(moments(FakeEngine(), operator="ann", username="ann")[-1][4]) == "Done."
 
 
 @pytest.mark.parametrize("scenes", [0, None, 5000, "2", 1.5])

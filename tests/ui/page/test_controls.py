@@ -1,5 +1,6 @@
 import math
 
+import gradio as gr
 import pytest
 
 from crop_core.records.config import PRESETS, Budget, ConfigError, IlpConfig, PlcConfig, Ring
@@ -7,12 +8,12 @@ from crop_core.records.region import Region, RegionError
 from ui.page import controls
 
 SIZE = (640, 480)
-USUAL = ("crop", "192", "", controls.rings_text(PlcConfig()), "", False, "", False, "predicted", 2, 2, 5, 5)
+USUAL = ("crop", "192", "", controls.rings_text(PlcConfig()), "", False, "", False, "", "predicted", 2, 2, 5, 5)
 
 
 def changed(**values: object) -> tuple[object, ...]:
     """The usual values of the panel with some replaced, by name."""
-    names = ["method", "budget", "custom", "rings", "schedule", "evict", "longest", "short", "mode"]
+    names = ["method", "budget", "custom", "rings", "schedule", "evict", "longest", "short", "seed", "mode"]
     names += ["x0", "y0", "x1", "y1"]
     return tuple(values.get(name, usual) for name, usual in zip(names, USUAL, strict=True))
 
@@ -30,6 +31,23 @@ def test_the_longest_answer_is_a_number_or_the_models_own() -> None:
     for text in ("many", "1.5", "0", "-3", "10001"):
         with pytest.raises(ConfigError, match=text):
             controls.parse_settings(changed(longest=text), SIZE)
+
+
+def test_the_random_seed_is_a_whole_number_and_0_without_one() -> None:
+    assert controls.parse_settings(changed(seed=" 7 "), SIZE).config.seed == 7
+    assert controls.parse_settings(changed(seed=None), SIZE).config.seed == 0
+    for text in ("many", "1.5", "-3", "4294967296"):
+        with pytest.raises(ConfigError, match=rf"The random seed '{text}' is not possible; give a whole number from 0"):
+            controls.parse_settings(changed(seed=text), SIZE)
+    with pytest.raises(ConfigError):
+        controls.parse_settings(changed(seed=["1"]), SIZE)
+
+
+def test_the_seed_says_which_methods_read_it() -> None:
+    with gr.Blocks():
+        panel = controls.SettingsPanel()
+    (seed,) = [each for each in panel.values if each.elem_id == "seed"]
+    assert seed.info.startswith("What Random is drawn from")
 
 
 def test_a_short_answer_is_asked_for_only_if_it_is_chosen() -> None:

@@ -267,7 +267,7 @@ def test_an_earlier_run_is_shown_again(scene: str) -> None:
 
 
 def test_what_stands_beside_a_run_needs_one() -> None:
-    assert Handlers(FakeEngine(), []).beside(History()) == (KEPT,) * 5
+    assert Handlers(FakeEngine(), []).beside(History()) == (KEPT,) * 6
 
 
 def test_stopping_brings_back_what_stood_there(scene: str, tmp_path: Path) -> None:

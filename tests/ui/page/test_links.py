@@ -29,8 +29,8 @@ def back(query, defaults=SETTINGS):
     "settings",
     [
         SETTINGS,
-        ("ilp", "custom", "11.1%", "1:4, rest:36", "2:0.5, 6:0.2", True, "48", True, "drawn", 0, 1, 2, 7),
-        ("plc", "64", "", SETTINGS[3], "", False, "", False, "whole", 2, 2, 5, 5),
+        ("ilp", "custom", "11.1%", "1:4, rest:36", "2:0.5, 6:0.2", True, "48", True, "7", "drawn", 0, 1, 2, 7),
+        ("plc", "64", "", SETTINGS[3], "", False, "", False, "", "whole", 2, 2, 5, 5),
     ],
 )
 def test_a_link_brings_back_what_it_was_made_of(settings):
@@ -81,8 +81,8 @@ def test_a_run_of_an_example_has_a_link_and_one_of_another_image_has_none(tmp_pa
     assert back(own) == (str(EXAMPLES[0].image), "what?", *SETTINGS)
     assert none == ""
     for history, has_link in zip(linked, (True, False), strict=True):
-        _, link, code, no_link, _ = handlers.beside(history)
-        assert (link.visible, code.visible, no_link.visible) == (has_link, has_link, not has_link), (
+        _, link, *codes, no_link, _ = handlers.beside(history)
+        assert [each.visible for each in (link, *codes, no_link)] == [has_link] * 3 + [not has_link], (
             "what has no link says how to share it"
         )
 

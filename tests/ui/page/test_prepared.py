@@ -14,7 +14,7 @@ from ui.views.lesson import STEPS
 from ui.views.lesson_progress import Progress
 
 EXAMPLES = load_examples(Path("assets/examples"))
-OWN = ("fastv", "custom", "25%", SETTINGS[3], "", False, "48", False, "whole", 2, 2, 5, 5)
+OWN = ("fastv", "custom", "25%", SETTINGS[3], "", False, "48", False, "7", "whole", 2, 2, 5, 5)
 KEPT = gr.skip()
 PLAIN = next(index for index, one in enumerate(EXAMPLES) if not one.pruning_fails)
 FAILING = next(index for index, one in enumerate(EXAMPLES) if one.pruning_fails)
@@ -37,7 +37,7 @@ def test_an_example_runs_with_the_visitors_settings():
     assert (number, brought, question) == (1, None, EXAMPLES[PLAIN].question)
     assert Path(image) == EXAMPLES[PLAIN].image
     assert tuple(values) == OWN
-    drawn = (*OWN[:8], "drawn", 0, 0, 1, 1)
+    drawn = (*OWN[:9], "drawn", 0, 0, 1, 1)
     assert named(clicked(PLAIN, present=drawn)[4:])["mode"] == "predicted", "that region is of the image before"
 
 
@@ -67,7 +67,7 @@ def test_every_step_brings_its_settings_and_the_end_brings_back_the_visitors():
     for at, step in enumerate(STEPS):
         waiting = runs().step(Progress(at), at, brought, *present)
         progress = Progress(at, {at: "predicted"})
-        drew = (*waiting[4:12], "drawn", 0, 0, 1, 1)
+        drew = (*waiting[4:13], "drawn", 0, 0, 1, 1)
         number, brought, image, _, *present = runs().step(progress, at, waiting[1], *drew)
         assert number == at + 1 and Path(image).name == step.image
         assert waiting[0] == KEPT and waiting[4:] == present, "all but the run, before a prediction"
@@ -99,10 +99,10 @@ def test_a_run_of_a_visitor_who_is_lent_nothing_keeps_their_settings():
     [
         (SETTINGS, None, ["CROP", "192 of 576", "region predicted"], False),
         (("ilp", "128", *SETTINGS[2:]), None, ["ILP alone", "128 of 576", "region predicted"], True),
-        (OWN, None, ["FastV", "budget 25%", "no region", "1 more changed"], True),
+        (OWN, None, ["FastV", "budget 25%", "no region", "2 more changed"], True),
         (("none", *SETTINGS[1:]), None, ["Baseline", "nothing pruned", "no region"], True),
         (
-            ("crop", "ratios", *SETTINGS[2:8], "drawn", 0, 0, 1, 1),
+            ("crop", "ratios", *SETTINGS[2:9], "drawn", 0, 0, 1, 1),
             None,
             ["CROP", "ratios as given", "region drawn"],
             True,
@@ -114,7 +114,7 @@ def test_a_run_of_a_visitor_who_is_lent_nothing_keeps_their_settings():
             True,
         ),
         (
-            ("<b>", None, None, *SETTINGS[3:8], "<i>", 0, 0, 0, 0),
+            ("<b>", None, None, *SETTINGS[3:9], "<i>", 0, 0, 0, 0),
             None,
             ["&lt;b&gt;", "nothing pruned", "no region"],
             True,

@@ -111,7 +111,7 @@ def test_images_together_have_a_largest_size(files, monkeypatch):
 
 def test_the_engine_gets_all_images_with_a_region_each(files):
     engine = Keeping()
-    ask(Handlers(engine, []), files, drawn="3: 2 2 5 5", settings=(*SETTINGS[:8], "drawn", 0, 0, 1, 1))
+    ask(Handlers(engine, []), files, drawn="3: 2 2 5 5", settings=(*SETTINGS[:9], "drawn", 0, 0, 1, 1))
     given = engine.given[0]
     assert [image.size for image in given.images] == [(336, 336), *SIZES]
     assert given.regions == (Region(0, 0, 1, 1, 336, 336, "drawn"), None, Region(2, 2, 5, 5, 90, 120, "drawn"))

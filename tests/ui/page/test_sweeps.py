@@ -7,7 +7,7 @@ from crop_core.records.config import Budget
 from crop_core.records.methods import METHODS, method_of
 from crop_core.records.region import Region
 from tests.support.fake_records import FakeEngine, run_result, sample_image
-from tests.support.panel import SETTINGS
+from tests.support.panel import SETTINGS, shown_status
 from ui.page.handlers import BROKEN
 from ui.page.sweeps import SHARES, WHOLE, SweepHandlers, centred_region, valid_methods
 from ui.views.explorer_state import COLUMNS, gallery_json, table_rows
@@ -26,7 +26,9 @@ def test_methods_come_one_by_one_at_the_budget_of_the_settings(scene):
     engine = FakeEngine()
     moments = list(SweepHandlers(engine).methods(scene, "what?", ["crop", "random"], *SETTINGS))
     assert [len(json.loads(gallery["data"])["rows"]) for gallery, *_ in moments[1:]] == [1, 2, 3]
-    assert [status for *_, status in moments] == ["Starting …", "0 of 2.", "1 of 2.", "Done: 2 runs."]
+    lines = [shown_status(status) for *_, status in moments]
+    assert [line.split(", about")[0] for line in lines] == ["Starting …", "0 of 2 runs", "1 of 2 runs", "Done: 2 runs."]
+    assert ["<progress" in status for *_, status in moments] == [False, True, True, False]
     assert [way.config.budget for way in engine.requested] == [Budget(share=192 / 576)] * 2
     _, table, _, note, _ = moments[-1]
     assert note == ""
@@ -40,7 +42,7 @@ def test_methods_come_one_by_one_at_the_budget_of_the_settings(scene):
 def test_a_budget_that_a_method_cannot_meet_is_told_and_the_others_go_on(scene):
     settings = (SETTINGS[0], "custom", "7", *SETTINGS[3:])
     moments = list(SweepHandlers(FakeEngine()).methods(scene, "what?", ["crop", "ilp"], *settings))
-    assert moments[-1][4].startswith("Done: 2 runs.")
+    assert shown_status(moments[-1][4]).startswith("Done: 2 runs.")
     assert "CROP: A budget of 7 tokens is too small." in moments[-1][4]
     assert "ILP: A budget of 7" in moments[-1][4]
 
@@ -50,15 +52,15 @@ def test_a_sweep_asks_every_method_at_every_budget(scene):
     figure, _, note, status = list(SweepHandlers(engine).budgets(scene, "what?", ["plc", "ilp"], *SETTINGS))[-1]
     assert [way.config.budget.share for way in engine.requested] == [share for share in SHARES for _ in range(2)]
     assert {way.name for way in engine.requested} == {"PLC", "ILP"}, "CROP's stages are told apart"
-    assert (note, status) == ("", f"Done: {2 * len(SHARES)} runs.")
+    assert (note, shown_status(status)) == ("", f"Done: {2 * len(SHARES)} runs.")
     assert [line.name for line in figure.data] == [f"{name}: never flips" for name in ("PLC", "PLC", "ILP", "ILP")]
 
 
 def test_the_region_that_was_drawn_is_slid_over_all_cells_alone(scene):
     engine = FakeEngine()
-    settings = (*SETTINGS[:8], "drawn", 0, 0, 1, 0)
+    settings = (*SETTINGS[:9], "drawn", 0, 0, 1, 0)
     figure, _, _, status = list(SweepHandlers(engine).places(scene, "what?", *settings))[-1]
-    assert status == "Done: 64 runs."
+    assert shown_status(status) == "Done: 64 runs."
     assert {way.config.method for way in engine.requested} == {"region"}
     assert {(w.region.x1 - w.region.x0, w.region.y1 - w.region.y0) for w in engine.requested} == {(1, 0)}
     assert {(w.region.x0, w.region.y0) for w in engine.requested} == {(x, y) for x in range(7) for y in range(8)}
@@ -74,7 +76,7 @@ def test_without_a_drawn_region_the_size_is_the_localizers(scene):
 
 def test_the_whole_image_has_no_other_place(scene):
     engine = FakeEngine()
-    *_, last = SweepHandlers(engine).places(scene, "what?", *SETTINGS[:8], "drawn", 0, 0, 7, 7)
+    *_, last = SweepHandlers(engine).places(scene, "what?", *SETTINGS[:9], "drawn", 0, 0, 7, 7)
     assert last[:2] == (KEPT, KEPT) and WHOLE in last[3]
     assert engine.requested == []
 

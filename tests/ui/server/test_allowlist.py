@@ -44,7 +44,17 @@ def client(answer: Any = echo, **options: Any) -> TestClient:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/config", "/healthz", "/metrics", "/theme.css", "/static/img/logo.svg", "/assets/index-1.js", "/login/"]
+    [
+        "/",
+        "/config",
+        "/healthz",
+        "/metrics",
+        "/theme.css",
+        "/static/img/logo.svg",
+        "/assets/index-1.js",
+        "/login/",
+        "/gradio.js",
+    ]
     + [API + name for name in ("info", "upload", "queue/join", "queue/data", "cancel", "heartbeat/abc", "run/begin")]
     + [
         API + name

@@ -13,10 +13,11 @@ from crop_core.records.config import Budget, CropConfig
 from crop_core.records.environment import now
 from crop_core.records.region import Region
 from crop_core.records.request import QueueStatus
-from crop_core.records.results import RunError, RunSpec, StreamEvent
+from crop_core.records.results import RunError, RunResult, RunSpec, StreamEvent
 from tests.support.fake_records import FakeEngine, request, sample_image
 from tests.support.panel import SETTINGS
 from ui.page.handlers import Handlers
+from ui.page.sweeps import SweepHandlers
 from ui.server.hosting import Hosting
 from ui.server.kept_results import KeepingEngine
 from ui.server.settings import Settings
@@ -211,9 +212,13 @@ def test_a_class_costs_no_more_than_its_questions(tmp_path: Any) -> None:
 
 
 class Dated(FakeEngine):
-    """Its answers are of a time that a test sets."""
+    """Its answers and runs are of a time that a test sets."""
 
     date = ""
+
+    def stream(self, request: Any) -> Iterator[Any]:
+        for each in super().stream(request):
+            yield replace(each, made={"date": self.date}) if isinstance(each, RunResult) else each
 
     def comparison(self, request: Any) -> Any:
         return replace(super().comparison(request), made={"date": self.date})
@@ -238,3 +243,15 @@ def test_the_page_says_of_when_an_answer_is_until_it_is_measured_again(tmp_path:
     list(handlers.measure(history))
     assert [each.fresh for each in asked] == [False, True]
     assert history.shown.view.hint == ""
+
+
+def test_a_sweep_says_of_when_its_runs_are(tmp_path: Any) -> None:
+    engine = Dated()
+    sample_image().save(tmp_path / "scene.png")
+    said = []
+    for date in ("2026-01-02T03:04:05+00:00", now()):
+        engine.date = date
+        *_, (*_, status) = SweepHandlers(engine).methods(str(tmp_path / "scene.png"), "what?", ["plc"], *SETTINGS)
+        said.append("The same was asked here before: these runs are of 03:04:05 UTC." in status)
+        assert "Done: 1 run." in status
+    assert said == [True, False]

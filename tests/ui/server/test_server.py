@@ -306,6 +306,14 @@ def test_nothing_may_come_from_elsewhere_and_the_hub_may_frame_us() -> None:
     assert "connect-src 'self' data: blob:;" in policy
 
 
+def test_the_page_may_fetch_from_the_hosts_of_linked_runs_alone() -> None:
+    policy = headers(runs=["https://course.example.edu"])["Content-Security-Policy"]
+    assert "connect-src 'self' data: blob: https://course.example.edu;" in policy
+    assert policy.count("course.example.edu") == 1
+    there = headers(on_space=True, runs=["https://a.example"])["Content-Security-Policy"]
+    assert "connect-src 'self' data: blob: https://huggingface.co https://*.huggingface.co https://a.example;" in there
+
+
 def test_on_a_space_the_page_may_ask_the_hub() -> None:
     there = headers(on_space=True)["Content-Security-Policy"]
     assert "connect-src 'self' data: blob: https://huggingface.co https://*.huggingface.co;" in there

@@ -60,6 +60,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         METRICS="1",
         CHECK="1",
         FRAME_ANCESTORS="https://a.example/, http://*.b.example:8080",
+        RUN_ORIGINS="https://c.example",
         MCP="0",
     )
     assert settings.model_dump(exclude={"login"}) == {
@@ -73,6 +74,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "port": 8080,
         "root_path": "/crop",
         "frame_ancestors": ("https://a.example", "http://*.b.example:8080"),
+        "run_origins": ("https://c.example",),
         "max_upload_mb": 5,
         "max_queue": 3,
         "time_limit": 60,
@@ -178,8 +180,9 @@ def test_a_path_or_a_whole_address(value: str, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("value", ["course.example.edu", "https://a.example/course", "*", "https://a b", "'none'"])
 def test_a_site_that_may_frame_the_app_is_a_scheme_and_a_host(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError, match=r"^CROP_FRAME_ANCESTORS is .* must be schemes and hosts without .*\.$"):
-        read(monkeypatch, FRAME_ANCESTORS=value)
+    for name in ("FRAME_ANCESTORS", "RUN_ORIGINS"):
+        with pytest.raises(SettingsError, match=rf"^CROP_{name} is .* must be schemes and hosts without .*\.$"):
+            read(monkeypatch, **{name: value})
 
 
 def test_variables_of_gradio_count_where_ours_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from ui.page.sweeps import progress
 from ui.views import figures
 from ui.views.explorer_state import COLUMNS, ExplorerState
 from ui.views.history import FinishedRun, History, strip_html
+from ui.views.progress import ProgressBar
 from ui.views.rendering import message
 
 HOSTILE = "<b>bold</b><img src=x onerror=alert(1)><a href='https://evil.example'>here</a>"
@@ -67,7 +68,7 @@ def test_messages_cards_and_lines_hold_letters() -> None:
         message(HOSTILE),
         message(HOSTILE, HOSTILE),
         strip_html(history),
-        progress(1, 2, [RunError(HOSTILE, "crop", HOSTILE)]),
+        progress(ProgressBar(2), 1, 2, [RunError(HOSTILE, "crop", HOSTILE)]),
     ):
         assert "&lt;img" in made and not MARKUP.search(made)
 

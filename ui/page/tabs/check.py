@@ -10,13 +10,14 @@ from typing import Any
 import gradio as gr
 
 from crop_core.io.check_page import check_body, check_page
-from crop_core.records.check import SCENES, CheckError, CheckReport, check_scenes
+from crop_core.records.check import REPETITIONS, SCENES, CheckError, CheckReport, check_scenes
 from crop_core.records.check_table import progress
 from crop_core.records.request import Engine, EngineRequest, QueueStatus
 from ui.page.handlers import BROKEN
 from ui.page.save_figure import offered as offered_file
 from ui.page.sweeps import buttons, stoppable
 from ui.page.tabs import TabContext
+from ui.views.progress import ProgressBar, status_line
 from ui.views.rendering import message
 from ui.views.texts import queue_message
 
@@ -66,13 +67,16 @@ class CheckHandler:
             if self.operator and request.username != self.operator:
                 raise CheckError(NOT_OPERATOR)
             asked: EngineRequest[CheckReport] = EngineRequest("check", (), "", scenes=check_scenes(scenes))
-            yield gr.skip(), none, none, message(), "Starting …"
+            bar = ProgressBar(asked.scenes + REPETITIONS)
+            yield gr.skip(), none, none, message(), status_line("Starting …")
             for report in self.engine.stream(asked):
                 if isinstance(report, QueueStatus):
-                    yield *(gr.skip(),) * 4, queue_message(report)
+                    yield *(gr.skip(),) * 4, status_line(queue_message(report))
                 else:
                     files = offered_files(report) if report.finished else (none, none)
-                    yield check_body(report), *files, gr.skip(), "Done." if report.finished else f"{progress(report)}."
+                    done = len(report.scenes) + len(report.repetitions)
+                    status = status_line("Done.") if report.finished else bar.at(done, progress(report))
+                    yield check_body(report), *files, gr.skip(), status
         except ValueError as error:
             yield gr.skip(), none, none, message(), message(str(error))
         except Exception:

@@ -17,16 +17,20 @@ from ui.views.qr_code import qr_html
 TITLE, ORDER = "Explore", 10
 FORGET_AFTER = 3600  # seconds for which a visitor's latest result can be downloaded
 SHOWN = """(query) => {
-  const link = query && !query.startsWith('http') ? location.origin + location.pathname + '?' + query : query;
-  if (link === query && query) return [link, { __type__: 'update' }];
+  const app = location.origin + location.pathname;
+  const link = query && !query.startsWith('http') ? `${app}?${query}` : query;
+  if (link === query && query) return [link, { __type__: 'update' }, { __type__: 'update' }];
   window.cropExplorer?.showRun(query);
   const source = `${link.replaceAll('&', '&amp;')}&amp;embed=1`;
-  return [link, link && `<iframe src="${source}" width="100%" height="1700" title="CROP Explorer"></iframe>`];
+  const frame = `<iframe src="${source}" width="100%" height="1700" title="CROP Explorer"></iframe>`;
+  const element = `<script type="module" src="${app}gradio.js"><\\/script>\n<gradio-app src="${app}"></gradio-app>`;
+  return [link, link && frame, link && element];
 }"""  # in the page's address too
 EMBED_HELP = "For a web page on this host, or on one that the operator allows. It shows the run alone."
+ELEMENT_HELP = "For a web page on any host: the whole app as it opens, inside the page, without a frame."
 NO_LINK = (
-    "Only first questions about examples have a link. To share this run, download its report (HTML), or run and trace "
-    "(JSON), below."
+    "Only first questions about examples have a link by themselves. To share this run, download its report (HTML), or "
+    "run and trace (JSON), below; put on the web, that file opens by this page's address with ?run= and the file's."
 )
 PLACES_INTRO = (
     "Slides the region, in its predicted or drawn size, over all 64 cells, and keeps only the tokens inside: bright "
@@ -57,7 +61,17 @@ def build(page: TabContext) -> dict[str, Any]:
         buttons=["copy"],
         elem_id="embed",
     )
-    link.change(None, [link, embed], [link, embed], js=SHOWN, api_visibility="private")
+    element = gr.Textbox(
+        "",
+        label="Code of the whole app",
+        info=ELEMENT_HELP,
+        visible=False,
+        interactive=False,
+        max_lines=2,
+        buttons=["copy"],
+        elem_id="element",
+    )
+    link.change(None, [link], [link, embed, element], js=SHOWN, api_visibility="private")
     no_link = gr.Markdown(NO_LINK, visible=False, elem_id="no-link")
     code = gr.HTML("", elem_id="qr-code", apply_default_css=False)
     link.change(qr_html, link, code, api_visibility="private", show_progress="hidden", queue=False)
@@ -68,7 +82,7 @@ def build(page: TabContext) -> dict[str, Any]:
         "explorer": explorer,
         "runs": runs,
         "link": link,
-        "embed": embed,
+        "embed": [embed, element],
         "no_link": no_link,
         "history": history,
         "follow": follow,

@@ -35,7 +35,9 @@ export function numberIn(query, name) {
 export class Address {
   // onMove: called with the layer (undefined: the last one) after Back or Forward to another tab or layer of the run on
   // screen; another run is loaded.
-  constructor(onMove) {
+  // own: whether the address is this app's; inside a page of somebody else it is left alone.
+  constructor(onMove, own = true) {
+    this.own = own;
     this.awaited = numberIn(location.search, "layer");
     this.linked = Boolean(runPart(location.search));
     this.run = runPart(location.search);
@@ -46,7 +48,7 @@ export class Address {
   }
 
   write(query, push) {
-    if (query === location.search.replace(/^\?/, "")) return;
+    if (!this.own || query === location.search.replace(/^\?/, "")) return;
     const url = `${location.pathname}${query ? `?${query}` : ""}`;
     if (push) history.pushState(null, "", url);
     else history.replaceState(null, "", url);

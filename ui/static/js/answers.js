@@ -13,7 +13,6 @@ const STAGES = [
 const HINTS = {
   empty:
     "Choose an example, or give an image and a question. You will see which region is selected, what happens to every visual token, and what that saves or costs.",
-  recorded: "A recorded run of the first example. Click any example to run it, or give an image and a question.",
   predict: "A step of the lesson: predict first, then press Reveal.",
   idle: "Ask a question about it, and press Run.",
 };

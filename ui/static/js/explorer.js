@@ -1,5 +1,6 @@
 // The explorer: all views of one run. Knows nothing of the server.
 import { Answers, isRunning } from "./answers.js";
+import { AttentionView } from "./attention.js";
 import { TokenBrush } from "./brush.js";
 import { CompressionPanel } from "./compression.js";
 import { decodeImage, h, icon, prefersReducedMotion } from "./dom.js";
@@ -47,17 +48,17 @@ export class Explorer {
   // onDraw: called when the user changed a region; onAsk: when it shall be run; onMeasure: when the run on screen shall be
   // measured again. None of them in a recorded run. layerFor: called with the stage of a run that has a trace now, returns
   // the layer to open it at, if not the last one. onChoose: called with the visual tokens that the question shall be asked
-  // with alone.
-  constructor(
-    root,
-    { onDraw = () => {}, onAsk = () => {}, onMeasure = () => {}, onChoose = () => {}, layerFor = () => undefined } = {},
-  ) {
+  // with alone. onLook: with the run whose attention shall be read, "baseline" or "crop".
+  constructor(root, { layerFor = () => undefined, ...events } = {}) {
+    const nothing = () => {};
+    const { onDraw = nothing, onAsk = nothing, onMeasure = nothing, onChoose = nothing, onLook = nothing } = events;
     const pin = (token) => this.pin(token);
     this.region = new RegionPanel(onDraw, onAsk);
     this.compression = new CompressionPanel(pin);
     this.pruning = new PruningPanel(pin, (on) => this.panels.classList.toggle("cx-wide", on));
     this.table = new TokenTable(pin);
     this.brush = new TokenBrush(onChoose);
+    this.attention = new AttentionView(onLook);
     this.answers = new Answers();
     this.thumbs = new ImageSwitch(() => this.show());
     this.readouts = new Readouts(onMeasure);
@@ -65,7 +66,8 @@ export class Explorer {
     this.panels = this.makePanels();
     this.root = root;
     root.classList.add("cx");
-    const parts = [this.answers, this.thumbs, { root: this.panels }, this.brush, this.table, this.readouts];
+    const below = [this.attention, this.brush, this.table, this.readouts];
+    const parts = [this.answers, this.thumbs, { root: this.panels }, ...below];
     root.replaceChildren(this.question, ...parts.map((part) => part.root));
     this.layerFor = layerFor;
     this.loaded = new Map(); // decoded images by data URL
@@ -163,10 +165,11 @@ export class Explorer {
   // Draws everything, with the chosen image.
   show() {
     const { at } = this.thumbs;
-    const { images, sizes, regions, traces } = this.state;
+    const { images, sizes, regions, traces, result } = this.state;
     this.draw({
       ...this.state,
       at,
+      found: (result?.attention ?? []).filter((each) => each.image === at),
       image: images[at],
       size: sizes[at],
       region: regions[at],
@@ -183,8 +186,8 @@ export class Explorer {
     this.answers.update(state);
     if (state.trace !== this.shownTrace) this.pin(-1);
     this.shownTrace = state.trace;
-    for (const part of [this.region, this.compression, this.pruning, this.brush, this.table]) part.update(state);
-    this.readouts.update(state);
+    const panels = [this.region, this.compression, this.pruning];
+    for (const part of [...panels, this.attention, this.brush, this.table, this.readouts]) part.update(state);
     this.root.dataset.drawn = state.result ? state.id : "";
   }
 
@@ -200,6 +203,7 @@ export class Explorer {
   }
 
   redraw() {
-    for (const canvas of [this.region.canvas, this.brush.canvas, ...this.tokenCanvases]) canvas.draw();
+    const others = [this.region, this.attention, this.brush].map((part) => part.canvas);
+    for (const canvas of [...others, ...this.tokenCanvases]) canvas.draw();
   }
 }

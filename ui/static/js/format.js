@@ -4,6 +4,9 @@ export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export const percent = (part, whole) => (whole ? `${Math.round((100 * part) / whole)} %` : "0 %");
 
+// A share from 0 to 1 as a percentage of two digits.
+export const share = (value) => `${Number((100 * value).toPrecision(2))} %`;
+
 // A number with at most one decimal.
 export const oneDecimal = (value) => Math.round(10 * value) / 10;
 

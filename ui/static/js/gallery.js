@@ -1,4 +1,5 @@
 // Methods side by side: for each a small view of how long every visual token stays.
+import { MethodDifference } from "./difference.js";
 import { decodeImage, h } from "./dom.js";
 import { oneDecimal } from "./format.js";
 import { ImageCanvas } from "./image.js";
@@ -39,7 +40,11 @@ export class Gallery {
   constructor(root) {
     this.root = root;
     this.cards = [];
-    root.classList.add("cx", "cx-gallery");
+    this.grid = h("div", { class: "cx-gallery" });
+    this.difference = new MethodDifference();
+    this.difference.root.hidden = true;
+    root.classList.add("cx");
+    root.replaceChildren(this.grid, this.difference.root);
   }
 
   // payload: {image: data URL, data: JSON text}.
@@ -48,12 +53,14 @@ export class Gallery {
     const data = JSON.parse(payload.data);
     const image = await decodeImage(payload.image);
     this.cards = data.rows.map((row) => new GalleryCard(row, data.shared));
-    this.root.replaceChildren(...this.cards.map((card) => card.root));
+    this.grid.replaceChildren(...this.cards.map((card) => card.root));
     for (const card of this.cards) card.canvas.show(image, data.shared.image_size);
+    const rows = data.rows.map((row, at) => ({ ...row, trace: this.cards[at].trace }));
+    this.difference.update(rows, image, data.shared.image_size);
     this.root.dataset.count = this.cards.length;
   }
 
   redraw() {
-    for (const card of this.cards) card.canvas.draw();
+    for (const { canvas } of [...this.cards, this.difference]) canvas.draw();
   }
 }

@@ -3,7 +3,7 @@
 import { clamp } from "./format.js";
 import { CELLS, regionBox } from "./grid.js";
 import { palette, ringColour, ringHatch, withAlpha } from "./palette.js";
-import { hasBox, outline } from "./trace.js";
+import { hasBox, largest, outline } from "./trace.js";
 
 function strokeCased(ctx, px, colour, width, path) {
   ctx.lineJoin = "round";
@@ -170,13 +170,20 @@ export function fillTokens(ctx, trace, tokens, paint) {
   ctx.fill();
 }
 
-// Hatches tokens as their ring is, whose colour may not be seen.
-function hatchTokens(ctx, px, trace, tokens, ring) {
+// Hatches tokens, whose colour may not be seen.
+function hatchTokens(ctx, px, trace, tokens, colour, kind) {
   ctx.save();
   tokensPath(ctx, trace, tokens);
   ctx.clip();
-  strokeLines(ctx, px, ringColour(ring), 1, hatchLines(trace.size, 7 * px, ringHatch(ring)));
+  strokeLines(ctx, px, colour, 1, hatchLines(trace.size, 7 * px, kind));
   ctx.restore();
+}
+
+// Tints tokens, and hatches them.
+export function drawHatched(ctx, px, trace, tokens, colour, kind) {
+  greyTokens(ctx, trace, tokens);
+  fillTokens(ctx, trace, tokens, withAlpha(colour, 0.4));
+  hatchTokens(ctx, px, trace, tokens, colour, kind);
 }
 
 // Takes the colour out of what is not retained, so that a tint reads the same on every image.
@@ -204,17 +211,17 @@ export function drawGroups(ctx, px, trace) {
     }
     strokeLines(ctx, px, withAlpha(colour, pooled ? 0.95 : 0.6), pooled ? 1.5 : 0.75, trace.outlines[j]);
   });
-  for (const [ring, tokens] of pooledIn) hatchTokens(ctx, px, trace, tokens, ring);
+  for (const [ring, tokens] of pooledIn) hatchTokens(ctx, px, trace, tokens, ringColour(ring), ringHatch(ring));
   fillTokens(ctx, trace, prunedBefore(trace), withAlpha(palette.veil, 0.85));
 }
 
-// ILP at one layer: pruned tokens are veiled, those that are pruned here are marked.
-export function drawLayer(ctx, px, trace, layer) {
+// ILP at one layer: pruned tokens are veiled, those that are pruned after layer `from` are marked.
+export function drawLayer(ctx, px, trace, layer, from = layer - 1) {
   trace.members.forEach((list, j) => {
     const at = trace.inputDropLayer[j];
     if (at <= layer) {
       greyTokens(ctx, trace, list);
-      fillTokens(ctx, trace, list, at === layer ? withAlpha(palette.cut, 0.5) : withAlpha(palette.veil, 0.88));
+      fillTokens(ctx, trace, list, at > from ? withAlpha(palette.cut, 0.5) : withAlpha(palette.veil, 0.88));
       return;
     }
     const inside = trace.region && trace.inRegion[list[0]];
@@ -236,6 +243,13 @@ export function drawLifetimes(ctx, px, trace) {
     fillTokens(ctx, trace, list, withAlpha(colour, 0.25));
     strokeLines(ctx, px, withAlpha(colour, 0.9), 1, trace.outlines[j]);
   });
+}
+
+// A value on each visual token: the larger, the denser the colour, over the image without its own.
+export function drawHeat(ctx, trace, values) {
+  const most = Math.max(largest(values), 1e-12);
+  greyTokens(ctx, trace, trace.drawOrder);
+  for (const i of trace.drawOrder) fillTokens(ctx, trace, [i], withAlpha(palette.cut, (0.85 * values[i]) / most));
 }
 
 // The group of the token under the pointer.

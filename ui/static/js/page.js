@@ -4,6 +4,7 @@ import { setClassMode, showClassMode, startOver } from "./class_mode.js";
 import { Explorer } from "./explorer.js";
 import { Gallery } from "./gallery.js";
 import { fieldsToRegions, regionsToFields } from "./images.js";
+import { openLinked } from "./linked_run.js";
 import { watchLogin } from "./session.js";
 
 // Draws the component's value now and whenever it or the theme changes. Until it is drawn, an empty place is kept for it, so
@@ -70,12 +71,14 @@ export function embed(scope = window) {
 function mountExplorer(component) {
   const [onDraw, onAsk, onMeasure] = ["input", "submit", "retry"].map((event) => () => component.trigger(event));
   const onChoose = (tokens) => component.trigger("select", { tokens });
+  const onLook = (run) => component.trigger("apply", { run });
+  const own = window.__gradio_mode__ === "app"; // not <gradio-app> in a page of somebody else
   const address = new Address((layer) => {
     document.querySelector("#to-tab")?.click();
     explorer.pruning.open(layer);
-  });
+  }, own);
   const layerFor = (stage) => address.layerFor(stage);
-  const explorer = new Explorer(mountPoint(component), { onDraw, onAsk, onMeasure, onChoose, layerFor });
+  const explorer = new Explorer(mountPoint(component), { onDraw, onAsk, onMeasure, onChoose, onLook, layerFor });
   window.cropExplorer = {
     pull: (fields) => regionsToFields(explorer.region.own, fields),
     push: (fields) => explorer.region.setOwn(fieldsToRegions(fields)),
@@ -96,6 +99,7 @@ function mountExplorer(component) {
     remakeFigure();
   });
   keepDrawn("explorer", explorer, component, showInField);
+  if (own) openLinked();
 }
 
 function mountGallery(component) {

@@ -12,8 +12,8 @@ const PLAY = "M4 2l10 6-10 6z";
 const PLAY_MS = 6000; // about the length of the animation over all layers
 const EMPTY = "Layer by layer, the tokens that the text attends to least are pruned, outside the region first.";
 
-// What the legend of a layer counts: LLM input tokens, but for those that no LLM ever saw.
-export function layerCounts({ members, inputDropLayer, inputRing, inRegion, region, group }, layer) {
+// What the legend of a layer counts: LLM input tokens, but for those that no LLM ever saw. here: pruned after layer `from`.
+export function layerCounts({ members, inputDropLayer, inputRing, inRegion, region, group }, layer, from = layer - 1) {
   const inputs = members.map((_, j) => j);
   const alive = inputs.filter((j) => inputDropLayer[j] > layer);
   const pooled = alive.filter((j) => members[j].length > 1);
@@ -24,21 +24,22 @@ export function layerCounts({ members, inputDropLayer, inputRing, inRegion, regi
     pooled: pooled.length,
     members: pooled.reduce((sum, j) => sum + members[j].length, 0),
     padding: alive.filter((j) => inputRing[j] < 0).length,
-    here: inputs.filter((j) => inputDropLayer[j] === layer).length,
-    before: inputs.filter((j) => inputDropLayer[j] < layer).length + dropped,
+    here: inputs.filter((j) => inputDropLayer[j] > from && inputDropLayer[j] <= layer).length,
+    before: inputs.filter((j) => inputDropLayer[j] <= from).length + dropped,
   };
 }
 
 // Legend of a layer: a swatch, a name and a count each.
-function legendRows(trace, layer) {
-  const counts = layerCounts(trace, layer);
+function legendRows(trace, layer, from) {
+  const counts = layerCounts(trace, layer, from);
   const rows = [["cx-alive", "alive", `${counts.alive}`]];
   if (trace.region) rows.push(["cx-inside", "of these in the region", `${counts.inside}`]);
   if (trace.members.some((list) => list.length > 1)) {
     rows.push(["cx-pooled", "of these pooled", `${counts.pooled}, stand for ${counts.members}`]);
   }
   if (trace.ring.some((ring) => ring < 0)) rows.push(["cx-hatched", "of these padding", `${counts.padding}`]);
-  rows.push(["cx-here", "pruned at this layer", `${counts.here}`], ["cx-gone", "pruned earlier", `${counts.before}`]);
+  const here = from === layer - 1 ? "pruned at this layer" : "pruned between";
+  rows.push(["cx-here", here, `${counts.here}`], ["cx-gone", "pruned earlier", `${counts.before}`]);
   return rows.map(([kind, name, count]) =>
     h("li", { class: "cx-key" }, h("i", { class: kind }), h("b", {}, name), h("span", {}, count)),
   );
@@ -50,6 +51,7 @@ class LayerView {
   constructor(label, onPick, onMove) {
     this.onMove = onMove;
     this.layer = 0;
+    this.against = null; // the view whose layer this one's is compared with
     const alt = "The visual tokens alive at the chosen layer";
     this.canvas = new ImageCanvas(alt, (ctx, p) => this.paint(ctx, p));
     this.views = new ViewSwitch(() => this.canvas.draw());
@@ -78,13 +80,29 @@ class LayerView {
   go(layer) {
     const { trace } = this;
     if (!trace) return;
+    const before = this.layer;
     this.layer = clamp(layer, 0, trace.layers - 1);
     this.slider.value = this.layer;
     const alive = trace.alive[this.layer];
     this.slider.setAttribute("aria-valuetext", `layer ${this.layer}, ${alive} visual tokens alive`);
-    this.describe(trace, alive);
+    this.redraw();
+    this.onMove(this.layer - before);
+  }
+
+  // The later of the layers that are shown, and the one after which a token counts as pruned here.
+  get span() {
+    const other = this.against?.layer ?? this.layer - 1;
+    return [Math.max(this.layer, other), Math.min(this.layer, other)];
+  }
+
+  redraw() {
+    const { trace } = this;
+    if (!trace) return;
+    const [layer, from] = this.span;
+    if (this.against) this.now.textContent = `Between layers ${from} and ${layer} (0–${trace.layers - 1})`;
+    else this.describe(trace, trace.alive[layer]);
+    this.legend.replaceChildren(...legendRows(trace, layer, from));
     this.canvas.draw();
-    this.onMove(this.layer);
   }
 
   describe(trace, alive) {
@@ -94,13 +112,12 @@ class LayerView {
       h("b", {}, `${alive}`),
       ` of ${trace.total} alive (${percent(alive, trace.total)})`,
     );
-    this.legend.replaceChildren(...legendRows(trace, this.layer));
   }
 
   paint(ctx, { px, size, hover, pinned }) {
     const trace = this.views.shown;
     if (!trace) return drawGrid(ctx, px, size);
-    drawLayer(ctx, px, trace, this.layer);
+    drawLayer(ctx, px, trace, ...this.span);
     drawBorder(ctx, px, size, trace.visible);
     if (trace.region) drawRegion(ctx, px, size, trace.region.grid);
     drawHover(ctx, px, trace, hover);
@@ -112,17 +129,22 @@ export class PruningPanel {
   // onPick: called with the token that is clicked; onWiden: with whether the panel needs room for two views.
   constructor(onPick, onWiden) {
     this.state = {};
+    this.moving = false; // whether a view is moved by the other one, or by a new trace
     this.onWiden = onWiden;
-    this.view = new LayerView("LLM layer", onPick, () => this.mark());
-    this.other = new LayerView("Second LLM layer", onPick, () => {});
+    this.view = new LayerView("LLM layer", onPick, (by) => this.moved(by, this.other));
+    this.other = new LayerView("Second LLM layer", onPick, (by) => this.moved(by, this.view));
     this.curve = new AliveCurve((layer) => this.view.go(layer));
     this.play = h("button", { type: "button", class: "cx-button cx-play", onclick: () => this.toggle() });
     const compare = { "aria-pressed": "false", hidden: true, onclick: () => this.compare(this.other.root.hidden) };
     this.beside = h("button", { type: "button", class: "cx-button", ...compare }, "Compare two layers");
+    const toggle = (text, onclick) =>
+      h("button", { type: "button", class: "cx-button", "aria-pressed": "false", hidden: true, onclick }, text);
+    this.lock = toggle("Move both", () => this.press(this.lock));
+    this.difference = toggle("Difference", () => this.differ(this.press(this.difference)));
     this.view.controls.prepend(this.play);
     this.other.root.hidden = true;
     this.layers = h("div", { class: "cx-layers" }, this.view.root, this.other.root);
-    const tools = h("div", { class: "cx-tools" }, this.beside);
+    const tools = h("div", { class: "cx-tools" }, this.beside, this.lock, this.difference);
     this.root = h("div", { class: "cx-pruning" }, this.layers, this.curve.root, tools);
     this.setPlaying(false);
   }
@@ -144,15 +166,45 @@ export class PruningPanel {
     }
     this.setPlaying(false);
     this.curve.show(trace);
+    this.moving = true; // neither moves the other
     this.view.update(state, opensAt ?? trace.layers - 1);
-    this.other.update(state, 0);
+    this.other.update(state, trace.layers - 1);
+    this.moving = false;
   }
 
   compare(on) {
-    this.other.root.hidden = !on;
+    for (const part of [this.other.root, this.lock, this.difference]) part.hidden = !on;
+    if (!on) for (const button of [this.lock, this.difference]) button.setAttribute("aria-pressed", "false");
+    if (!on) this.differ(false);
+    if (on && this.view.layer === this.other.layer) this.view.go(0); // the same layer twice tells nothing
     this.layers.classList.toggle("cx-two", on);
     this.beside.setAttribute("aria-pressed", String(on));
     this.onWiden(on);
+  }
+
+  // Presses a button, or releases it; returns whether it is pressed.
+  press(button) {
+    const on = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(on));
+    return on;
+  }
+
+  // Lets the second picture show what was pruned between the two layers, or its own layer.
+  differ(on) {
+    this.other.against = on ? this.view : null;
+    this.other.redraw();
+  }
+
+  // A view moved by some layers; locked, the other one moves with it, but not it in turn.
+  moved(by, other) {
+    const locked = this.lock.getAttribute("aria-pressed") === "true";
+    if (locked && by && !this.moving) {
+      this.moving = true;
+      other.go(other.layer + by);
+      this.moving = false;
+    }
+    this.mark();
+    if (this.other.against) this.other.redraw();
   }
 
   // Shows a layer, the last one for none.

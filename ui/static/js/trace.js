@@ -55,7 +55,7 @@ function groupRing(members, ring) {
   return Math[shown.length ? "min" : "max"](...(shown.length ? shown : rings));
 }
 
-const largest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
+export const largest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
 
 // The trace with what the panels look up. Lists are indexed by visual token, unless said otherwise.
 export function parseTrace(json) {
