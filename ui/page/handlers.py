@@ -249,8 +249,8 @@ class Handlers:
         return {data_url(open_image(one.image)): one for one in self.examples}
 
     def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
-        """(message, 1, image, question, *settings) of the link that the page was opened with, to be run; nothing without
-        one, so that what the page says of a linked file stays.
+        """(message, 1, image, question, *settings) of the link that the page was opened with, to be run. Without one
+        nothing changes, so that what the page says of a linked file stays.
         """
         unchanged = (gr.skip(),) * (3 + len(settings))
         try:
