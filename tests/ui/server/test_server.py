@@ -332,7 +332,7 @@ def test_the_settings_reach_the_launch(settings: Settings) -> None:
     options = hosting.launch_options()
     assert options["root_path"] == "/crop"
     assert options["auth"] is None
-    assert [route.path for route in options["app_kwargs"]["routes"]] == ["/healthz", "/readyz"]
+    assert [route.path for route in options["app_kwargs"]["routes"]] == ["/healthz", "/readyz", "/gradio.js"]
     assert hosting.active._patience == 5 + GRACE
 
 

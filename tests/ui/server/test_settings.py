@@ -183,6 +183,7 @@ def test_a_site_that_may_frame_the_app_is_a_scheme_and_a_host(value: str, monkey
     for name in ("FRAME_ANCESTORS", "RUN_ORIGINS"):
         with pytest.raises(SettingsError, match=rf"^CROP_{name} is .* must be schemes and hosts without .*\.$"):
             read(monkeypatch, **{name: value})
+        monkeypatch.delenv(f"CROP_{name}")
 
 
 def test_variables_of_gradio_count_where_ours_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
