@@ -14,30 +14,35 @@ from ui.views.lesson import STEPS
 @pytest.mark.answered
 def test_two_layers_stand_side_by_side(page: Page, watch: Watch) -> None:
     trace = result(page).crop.trace
-    settled(page)
+    one, other = (page.locator(".cx-layer").nth(k) for k in (0, 1))
+    first, second = page.get_by_label("LLM layer", exact=True), page.get_by_label("Second LLM layer")
+    first.fill("1")
+    settled(page)  # the figure of this layer is made
     before = len(watch.requests)
     page.get_by_role("button", name="Compare two layers").click()
-    second = page.get_by_label("Second LLM layer")
-    expect(second).to_be_visible()
-    one, other = (page.locator(".cx-layer").nth(k) for k in (0, 1))
-    last = int(second.get_attribute("max") or 0)
-    expect(one).to_contain_text("Layer 0 (")
+    last = trace.layers - 1
+    expect(one).to_contain_text("Layer 1 (")
     expect(other).to_contain_text(f"Layer {last} (0–")
     page.get_by_role("button", name="Difference").click()
-    expect(other).to_contain_text(f"Between layers 0 and {last}")
-    between = trace.input_tokens - trace.final_tokens
+    expect(other).to_contain_text(f"Between layers 1 and {last}")
+    between = int(trace.alive_counts[1]) - trace.final_tokens
     expect(other.locator(".cx-legend")).to_contain_text(f"pruned between{between}")
     page.get_by_role("button", name="Difference").click()
-    page.get_by_role("button", name="Move both").click()
     second.focus()
     second.press("Home")
     expect(other).to_contain_text("Layer 0 (")
-    page.get_by_label("LLM layer", exact=True).press("ArrowRight")
-    expect(one).to_contain_text("Layer 1 (")
+    assert watch.requests[before:] == []
+    page.get_by_role("button", name="Move both").click()
+    first.press("ArrowRight")
+    expect(one).to_contain_text("Layer 2 (")
     expect(other).to_contain_text("Layer 1 (")
     page.get_by_role("button", name="Compare two layers").click()
     expect(second).to_be_hidden()
-    assert watch.requests[before:] == []
+    first.press("End")
+    page.get_by_role("button", name="Compare two layers").click()
+    expect(one).to_contain_text("Layer 0 (")  # the same layer twice would tell nothing
+    expect(other).to_contain_text(f"Layer {last} (0–")
+    page.get_by_role("button", name="Compare two layers").click()
 
 
 @pytest.mark.answered
