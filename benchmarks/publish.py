@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import cost, count_all, plc_study, reference, region_quality, search, tables, text_localizer
 from crop_core.evaluate.report.summary import RunSummary, Summary, summarise
 from crop_core.evaluate.report.table import methods_table
+from crop_core.evaluate.report.texts import index
 from crop_core.evaluate.runner import store
 from crop_core.evaluate.runner.plan import ALL, BLIND, BUDGETS, Trial
 
@@ -71,6 +72,7 @@ def fragments(records: pd.DataFrame, costs: Mapping[str, Any], beside: Mapping[s
         "ratio": f"{cost.ttft_ratio(costs['answers']):.2f}",
         "ece": f"{trained['ece']:.3f}",
         "questions": str(summary.questions),
+        "contribution": index(summary),
         "overall": _overall(summary),
         "subset": f"{right} of {questions} right as the baseline, mean IoU {regions['iou']:.4f}",
     }

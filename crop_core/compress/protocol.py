@@ -72,6 +72,11 @@ def kept(places: NDArray[np.int64], total: int, ring: NDArray[np.int64] | None =
     return CompressionPlan.of(label, np.zeros(total, dtype=np.int64) if ring is None else ring)
 
 
+def saliency(attention: torch.Tensor) -> torch.Tensor:
+    """Attention (N,), in which a class token among the visual tokens, whose own is NaN, has the largest."""
+    return attention.nan_to_num(nan=float(attention.nan_to_num(nan=0.0).max()))
+
+
 def directions(rows: torch.Tensor) -> torch.Tensor:
     """(N, D) float32 rows of unit length, whose products are cosines; zero rows stay zero."""
     wide = rows.float()

@@ -16,7 +16,6 @@ PASSED, FAILED, NOT_APPLICABLE = "passed", "failed", "not applicable"
 SCENES, MAX_SCENES = 50, 1000  # that are drawn by default, and at most
 REPETITIONS = 5  # of the runs that are timed
 BASELINE = "baseline"  # the run of a scene that the others are compared with
-DOWNSAMPLE = "downsample"  # the token grid averaged evenly: the method "plc" with the whole image as its region
 Cells = tuple[int, int, int, int]  # inclusive grid cells x0, y0, x1, y1
 
 
@@ -68,8 +67,8 @@ class RegionRow(Record):
 
 
 class AnswerRow(Record):
-    """Answers at one budget. method: of METHODS, DOWNSAMPLE, or BASELINE. kept: share of answers that are the
-    baseline's. right: share that hold the right one. tokens: mean visual tokens per layer. missing: as in RegionRow.
+    """Answers at one budget. method: of METHODS, or BASELINE. kept: share of answers that are the baseline's.
+    right: share that hold the right one. tokens: mean visual tokens per layer. missing: as in RegionRow.
     """
 
     method: str

@@ -9,7 +9,6 @@ from textwrap import fill
 from crop_core.records import formatting
 from crop_core.records.check import (
     BASELINE,
-    DOWNSAMPLE,
     NOT_APPLICABLE,
     PASSED,
     REPETITIONS,
@@ -30,14 +29,13 @@ ANSWERS = ("method", "budget", "tokens", "scenes", "kept", "right", "")
 COSTS = ("", "baseline", METHODS["crop"].title)
 NONE = "-"
 WIDTH = 120  # characters of a line of a note
-TITLES = {BASELINE: METHODS["none"].title, DOWNSAMPLE: "Downsample"}
 INTERVALS = "In brackets 95 % intervals (Wilson's) over the scenes."
 REGION_NOTE = (
     f"IoU with the grid cells that hold the answer, and the share of regions that hold all of them. {INTERVALS}"
 )
 ANSWER_NOTE = (
     "Kept: the baseline's reply, to the letter. Right: the reply holds the answer that was drawn. Tokens: mean per "
-    f"layer. Downsample averages the token grid evenly (method plc, the whole image as its region). {INTERVALS}"
+    f"layer. {INTERVALS}"
 )
 COST_NOTE = "Medians of {count} runs each, in turn, with minimum and maximum in brackets; CROP's with its localizer."
 
@@ -138,7 +136,7 @@ def _region(row: RegionRow) -> Row:
 
 
 def _answer(row: AnswerRow) -> Row:
-    title = TITLES.get(row.method) or METHODS[row.method].title
+    title = METHODS["none" if row.method == BASELINE else row.method].title
     tokens = _or_none(row.tokens, formatting.format_number)
     return (title, row.budget or NONE, tokens, str(row.scenes), _share(row.kept), _share(row.right), row.missing)
 

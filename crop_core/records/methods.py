@@ -173,6 +173,33 @@ METHODS = {
         needs_region=False,
         reads_tower=True,
     ),
+    "scope": Method(
+        "SCOPE",
+        "SCOPE: keep attended tokens that cover the others, no region",
+        f"{_COMPRESS}.scope:ScopeCompressor",
+        needs_region=False,
+        reads_tower=True,
+    ),
+    "mmtok": Method(
+        "MMTok",
+        "MMTok: keep tokens that cover question and image, no region",
+        f"{_COMPRESS}.mmtok:MmTokCompressor",
+        needs_region=False,
+    ),
+    "holov": Method(
+        "HoloV",
+        "HoloV: keep attended tokens of every part of the image, no region",
+        f"{_COMPRESS}.holov:HoloVCompressor",
+        needs_region=False,
+        reads_tower=True,
+    ),
+    "downsample": Method(
+        "Downsample",
+        "Downsample: average the token grid evenly, no region",
+        f"{_COMPRESS}.downsample:DownsampleCompressor",
+        needs_region=False,
+        positions_only=True,
+    ),
     BASELINE: Method("Baseline", "Baseline: every visual token in every layer", needs_region=False),
 }
 

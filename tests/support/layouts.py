@@ -56,6 +56,18 @@ def random_image(seed, count=30, width=40):
     return CompressionInput(layout, Region(1, 1, 3, 3, 90, 90), lambda: features, lambda: tower, lambda: question)
 
 
+def seen(features=None, attention=None, keys=(), question=()):
+    """An image of as many tokens as there are features or attentions."""
+    count = len(attention if features is None else features)
+    return CompressionInput(
+        SimpleNamespace(row=np.zeros(count)),
+        None,
+        lambda: torch.tensor(features),
+        lambda: SimpleNamespace(attention=torch.tensor(attention), keys=torch.tensor(keys)),
+        lambda: torch.tensor(question),
+    )
+
+
 def left(plan):
     """Places of the tokens that enter the LLM, alone or pooled."""
     return np.flatnonzero(plan.group >= 0).tolist()

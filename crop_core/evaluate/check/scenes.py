@@ -19,7 +19,7 @@ from crop_core.evaluate.metrics.text_match import Contains
 from crop_core.localize import Localizer, WholeImage, localizer_for, named_localizer
 from crop_core.localize.decoding.answer_formats import format_of
 from crop_core.models import ModelError
-from crop_core.records.check import BASELINE, DOWNSAMPLE, LocatedScene, SceneReply, SceneResult, run_name
+from crop_core.records.check import BASELINE, LocatedScene, SceneReply, SceneResult, run_name
 from crop_core.records.config import PRESETS, Budget, CropConfig
 from crop_core.records.formatting import first_line
 from crop_core.records.localizers import named_localizers
@@ -29,8 +29,7 @@ from crop_core.train.world import splits
 from crop_core.train.world.held_out import Item, one_question_each
 
 MAX_NEW_TOKENS = 16  # of an answer
-WAYS = {"crop": "crop", "random": "random", DOWNSAMPLE: "plc"}  # -> method
-RUNS = [(way, budget) for budget in PRESETS.values() for way in WAYS]
+RUNS = [(method, budget) for budget in PRESETS.values() for method in ("crop", "random", "downsample")]
 
 
 class Scenes:
@@ -90,8 +89,8 @@ class _Scene:
         regions = {name: self._tried(name, partial(self._located, name)) for name in self.scenes.localizers}
         located = {name: each for name, each in regions.items() if each is not None}
         ways: dict[str, Callable[[], SceneReply]] = {BASELINE: lambda: self._reply(self.session.baseline)}
-        for way, budget in RUNS:
-            ways[run_name(way, str(budget))] = partial(self._pruned, way, budget, located)
+        for method, budget in RUNS:
+            ways[run_name(method, str(budget))] = partial(self._pruned, method, budget, located)
         replies = {name: self._tried(name, ask) for name, ask in ways.items()}
         return SceneResult(
             seed=self.item.seed,
@@ -121,11 +120,11 @@ class _Scene:
         found = self.session.localize(localizer)
         return LocatedScene(found.regions[0].grid, found.seconds)
 
-    def _pruned(self, way: str, budget: Budget, located: dict[str, LocatedScene]) -> SceneReply:
-        config = CropConfig(method=WAYS[way], budget=budget, seed=self.item.seed)
+    def _pruned(self, method: str, budget: Budget, located: dict[str, LocatedScene]) -> SceneReply:
+        config = CropConfig(method=method, budget=budget, seed=self.item.seed)
         task = self.session.task(config)
         region = Region.whole(*self.image.size)
-        if way == "crop":
+        if config.parts.needs_region:
             if self.scenes.loaded not in located:
                 raise ModelError(self.missing[self.scenes.loaded])
             region = Region(*located[self.scenes.loaded].grid, *self.image.size, "predicted")

@@ -70,7 +70,9 @@ class Summary:
     """A sweep. clusters: number of independent groups of questions. kinds: number of questions of each.
 
     rivals: by budget, pairs in which another method is above `OURS` on a kind. majority: accuracy of the most frequent
-    answer of a kind, overall under "", if known. hints: sentences for the reader.
+    answer of a kind, overall under "", if known. hints: sentences for the reader. contribution: the image-contribution
+    index, the share of questions that the baseline answers right with the image and wrong with a grey one (where scores
+    lie between: what is lost without the image, where any is); None without blind records.
     """
 
     dataset: str
@@ -83,6 +85,7 @@ class Summary:
     rivals: Mapping[str, list[Pair]]
     majority: Mapping[str, float]
     hints: tuple[str, ...] = ()
+    contribution: Estimate | None = None
 
     def of(self, run: Trial) -> RunSummary | None:
         """The summary of a run; None where it is not recorded."""
@@ -143,6 +146,7 @@ def summarise(
         rivals=kind_rivals(arrays, OURS),
         majority=_majority(records, majority or {}),
         hints=hints(records, metric),
+        contribution=_contribution(arrays),
     )
 
 
@@ -174,6 +178,14 @@ def _runs(arrays: Scores, official: Mapping[Trial, Mapping[str, float]]) -> tupl
         )
         for i, run in enumerate(arrays.runs)
     )
+
+
+def _contribution(arrays: Scores) -> Estimate | None:
+    """Mean of what each question's score loses without the image."""
+    if BLIND not in arrays.runs:
+        return None
+    full, blind = (arrays.columns["score"][:, arrays.runs.index(run)] for run in (ALL, BLIND))
+    return means(np.maximum(full - blind, 0)[:, None], arrays.clusters)[0]
 
 
 def _by_kind(arrays: Scores) -> dict[str, list[Estimate]]:

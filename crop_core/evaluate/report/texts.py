@@ -17,11 +17,17 @@ def headline(summary: Summary) -> list[str]:
     """The result in sentences: baseline, every budget, the kinds on which another method is better, and hints."""
     full, blind = summary.full, summary.blind
     first = f"Baseline {percent(full.accuracy.value)} ({interval(full.accuracy)})"
-    if blind:
-        first += f", with a grey image {percent(blind.accuracy.value)}"
+    if blind and summary.contribution:
+        first += f", with a grey image {percent(blind.accuracy.value)} (image-contribution index {index(summary)})"
     sentences = [f"{first}; {summary.dataset}, {_questions(summary)}."]
     sentences += [_first(summary, standing) for standing in summary.standings]
     return [*sentences, *(_rivals(budget, pairs) for budget, pairs in summary.rivals.items()), *summary.hints]
+
+
+def index(summary: Summary) -> str:
+    """The image-contribution index with its interval; "" without blind records."""
+    found = summary.contribution
+    return ", ".join(filter(None, (percent(found.value), interval(found)))) if found else ""
 
 
 def _questions(summary: Summary) -> str:
@@ -67,6 +73,11 @@ def definitions(summary: Summary) -> list[tuple[str, str]]:
     return [
         ("score", f"Mean {summary.metric} of all questions; the seeds of one question are averaged first."),
         ("95 %", _intervals(summary)),
+        (
+            "image-contribution index",
+            "Share of questions that the baseline answers right with the image and wrong with a grey one; of scores "
+            "between 0 and 1, what is lost without the image. The others do not show what pruning loses.",
+        ),
         ("kept", "The score as a share of the baseline's; its interval resamples both together (paired)."),
         ("agrees", "Share of questions with the baseline's reply, right or wrong."),
         ("KL", "Kullback-Leibler divergence of the first token's probabilities from the baseline's, nats."),

@@ -20,23 +20,12 @@ from crop_core.records.methods import METHODS, load_class
 from crop_core.records.region import Region
 from tests.support import checkpoints
 from tests.support.families import build
-from tests.support.layouts import IMAGE, QUESTION, REGION, cosine, grid, groups, left, random_image
+from tests.support.later_peers import LATER
+from tests.support.layouts import IMAGE, QUESTION, REGION, cosine, grid, groups, left, random_image, seen
 from tests.support.other_device import OTHER, OtherDevice
 
-PEERS = ("region", "visionzip", "divprune", "cdpruner", "vispruner")
+PEERS = ("region", "visionzip", "divprune", "cdpruner", "vispruner", *LATER)
 CORNER = Region(0, 0, 0, 0, 80, 80)
-
-
-def seen(features=None, attention=None, keys=None, question=None):
-    """An image of as many tokens as there are features or attentions."""
-    count = len(attention if features is None else features)
-    return CompressionInput(
-        SimpleNamespace(row=np.zeros(count)),
-        None,
-        lambda: torch.tensor(features),
-        lambda: SimpleNamespace(attention=torch.tensor(attention), keys=torch.tensor(keys)),
-        lambda: torch.tensor(question),
-    )
 
 
 @pytest.mark.parametrize(("count", "expected"), [(None, [0]), (1, [0]), (3, [0, 1, 8]), (5, [0, 1, 2, 8, 9])])
@@ -173,6 +162,7 @@ LITERAL = {
     "divprune": literal_divprune,
     "cdpruner": literal_cdpruner,
     "vispruner": literal_vispruner,
+    **LATER,
 }
 
 
@@ -190,7 +180,7 @@ def test_every_count_is_met_exactly_and_as_literally_read(name, seed):
         assert groups(plan) == LITERAL[name](image, count), count
 
 
-@pytest.mark.parametrize(("name", "expected"), [*zip(PEERS, (9, 3, 2, 3, 3), strict=True)])
+@pytest.mark.parametrize(("name", "expected"), [*zip(PEERS, (9, 3, 2, 3, 3, *[3] * len(LATER)), strict=True)])
 def test_counts_outside_are_refused_and_none_is_the_paper_s_share(name, expected):
     image, method = random_image(0), compressor(name)
     for count in (0, 31):
@@ -199,7 +189,7 @@ def test_counts_outside_are_refused_and_none_is_the_paper_s_share(name, expected
     assert method.plan(image, None).count == expected
 
 
-@pytest.mark.parametrize("name", sorted(set(PEERS) - {"region"}))
+@pytest.mark.parametrize("name", sorted(set(PEERS) - {"region", "downsample"}))
 def test_tokens_that_are_all_the_same_are_still_so_many(name):
     same = seen([[1.0, 2.0]] * 20, [0.5] * 20, [[0.0, 0.0]] * 20, [[1.0, 1.0]])
     for count in range(1, 21):

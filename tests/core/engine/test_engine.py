@@ -21,11 +21,12 @@ from crop_core.records.results import Comparison, RunSpec
 from tests.support import checkpoints
 from tests.support.small_engine import IMAGE, OTHER, QUESTION, REGION, SMALL, config, figures, save_models
 
-PEERS = ("distinct", "visionzip", "divprune", "cdpruner", "vispruner")  # which multiply while they plan
+LATER = ("scope", "mmtok", "holov")
+PEERS = ("distinct", "visionzip", "divprune", "cdpruner", "vispruner", *LATER)  # which multiply while they plan
 LEARNED = ("learned", "queries")  # which do so too, and change the model
-BEFORE = ("crop", "plc", "random", "region", *LEARNED, *PEERS)  # with a compressor
-METHODS = ("crop", "plc", "ilp", "fastv", "random", "region", *LEARNED, *PEERS, "none")
-NO_REGION = ("fastv", "random", *PEERS[1:], "none")
+BEFORE = ("crop", "plc", "random", "region", "downsample", *LEARNED, *PEERS)  # with a compressor
+METHODS = ("crop", "plc", "ilp", "fastv", "random", "region", "downsample", *LEARNED, *PEERS, "none")
+NO_REGION = ("fastv", "random", "downsample", *PEERS[1:], "none")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_both_answers_are_those_of_the_runs_alone(engine, compared, method):
 def test_the_budget_is_met(compared, method):
     trace = compared[method].crop.trace
     expected = {"crop": (48, 24), "plc": (24, 24), "ilp": (64, 24), "fastv": (64, 24), "random": (24, 24)}
-    expected |= dict.fromkeys(("region", *LEARNED, *PEERS), (24, 24))
+    expected |= dict.fromkeys(("region", "downsample", *LEARNED, *PEERS), (24, 24))
     expected = expected.get(method, (64, 64))
     assert trace.input_tokens == expected[0]
     assert trace.mean_tokens == pytest.approx(expected[1], abs=0.5)

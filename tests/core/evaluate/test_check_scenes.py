@@ -75,8 +75,8 @@ def test_a_localizer_that_knows_the_region_is_perfect_and_crop_reads_its_region(
     assert known.localizer == "KnownRegion"
     assert (known.iou.value, known.coverage.value) == (1.0, 1.0)
     assert {grid for method, grid in seen if method == "crop"} == {item.region.grid}
-    assert {grid for method, grid in seen if method in ("plc", "random")} == {(0, 0, 7, 7)}
-    assert [method for method, _ in seen[1:]] == ["crop", "random", "plc"] * 3
+    assert {grid for method, grid in seen if method in ("downsample", "random")} == {(0, 0, 7, 7)}
+    assert [method for method, _ in seen[1:]] == ["crop", "random", "downsample"] * 3
 
 
 def test_runs_meet_their_budgets(engine):

@@ -9,7 +9,7 @@ from crop_core.evaluate.report.html import differences
 from crop_core.evaluate.report.labels import method_label, run_label, style
 from crop_core.evaluate.report.scores import MissedBudget
 from crop_core.evaluate.report.significance import MCNEMAR, SIGN_FLIP
-from crop_core.evaluate.report.statistics import wilson
+from crop_core.evaluate.report.statistics import BOOTSTRAP, wilson
 from crop_core.evaluate.report.summary import summarise
 from crop_core.evaluate.report.table import full_table, kinds_table, methods_table, pairs_table, rivals_table
 from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
@@ -138,6 +138,19 @@ def test_where_another_method_wins_a_kind():
     assert (pair.kind, pair.first, pair.difference, pair.differs) == ("count", "fastv", 1, True)
     assert texts.headline(result)[-1] == "By kind, at 64 tokens, FastV on count (p <0.001) beat CROP."
     assert rivals_table(result).rows[0][:5] == ("64 tokens", "count", "FastV", "CROP", "+100.0")
+
+
+def test_the_image_contribution_index():
+    """Of four questions two need the image, one is right without it, and one wrong with it; of part scores the loss."""
+    rows = answers((ALL, [1, 1, 1, 0]), (BLIND, [0, 0, 1, 1]))
+    found = summarise(rows).contribution
+    assert (found.value, found.low, found.high) == (0.5, *wilson(0.5, 4))
+    assert "grey image 50.0% (image-contribution index 50.0%, 15.0% to 85.0%)" in texts.headline(summarise(rows))[0]
+    part = summarise(answers((ALL, [1, 0.6, 0.2]), (BLIND, [0.4, 0.6, 0.5]))).contribution
+    assert part.value == pytest.approx(0.2) and part.how == BOOTSTRAP
+    assert summarise(rows).to_json()["contribution"]["value"] == 0.5
+    without = summarise(answers((ALL, [1, 0]), (CROP, [1, 0])))
+    assert without.contribution is None and texts.index(without) == ""
 
 
 def test_the_most_frequent_answer():
