@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from crop_core.records.config import CropConfig
 from crop_core.records.environment import benchmark_environment
 from crop_core.records.methods import METHODS, Method
 from crop_core.train.world import splits
-from crop_core.train.world.held_out import held_out
+from crop_core.train.world.held_out import Item, held_out
 
 RESULTS = Path("benchmarks/results/peer_search.json")
 
@@ -206,32 +206,42 @@ def table(peers: Mapping[str, Mapping[str, Any]]) -> str:
     return markdown(head, rows)
 
 
+def compared(runner: CandidateRunner, peer: str, items: Sequence[Item]) -> dict[str, Any]:
+    """By setting the figures of `benchmarks.search`, compared with the peer's first."""
+    scores = runner.ask(items, {name: candidate(peer, setting) for name, setting in CANDIDATES[peer].items()})
+    first, scenes = next(iter(scores.values())), [item.seed for item in items]
+    return {name: figures(own, first, scenes) for name, own in scores.items()}
+
+
+def _report(out: Path, questions: int) -> dict[str, Any]:
+    """What is written, with the peers that were measured on as many questions before."""
+    before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    return {
+        **benchmark_environment("python -m benchmarks.peer_search", "cpu, one thread"),
+        "seed": splits.PEER_SEARCH.start,
+        "questions": questions,
+        "peers": before["peers"] if before.get("questions") == questions else {},
+    }
+
+
 def main() -> None:
-    """Search, print, write."""
+    """Search, print, write after every peer."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peer_search", description=__doc__)
     parser.add_argument("--per-kind", type=int, default=12, help="development questions of each kind")
-    parser.add_argument("--peers", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), metavar="METHOD")
+    again = "these only, and keep what was measured of the others on as many questions"
+    parser.add_argument(
+        "--peers", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), metavar="METHOD", help=again
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     runner = CandidateRunner(load(DEFAULT_MODEL, "cpu"), WholeImage())
     items = held_out(options.per_kind, splits.PEER_SEARCH)
-    names = {(peer, name): candidate(peer, each) for peer in options.peers for name, each in CANDIDATES[peer].items()}
-    scores = runner.ask(items, {f"{peer}: {name}": each for (peer, name), each in names.items()})
-    scenes = [item.seed for item in items]
-    report = {
-        **benchmark_environment("python -m benchmarks.peer_search", "cpu, one thread"),
-        "seed": splits.PEER_SEARCH.start,
-        "questions": len(items),
-        "peers": {
-            peer: {
-                name: figures(scores[f"{peer}: {name}"], scores[f"{peer}: {next(iter(CANDIDATES[peer]))}"], scenes)
-                for name in CANDIDATES[peer]
-            }
-            for peer in options.peers
-        },
-    }
-    options.out.write_text(json.dumps(report, indent=1) + "\n")
+    report = _report(options.out, len(items))
+    for peer in options.peers:
+        report["peers"][peer] = compared(runner, peer, items)
+        report["peers"] = {each: report["peers"][each] for each in CANDIDATES if each in report["peers"]}
+        options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{table(report['peers'])}\n\nwritten to {options.out}\n")
 
 

@@ -154,7 +154,8 @@ def literal_cdpruner(image, count, weight=CdPrunerCompressor.weight):
     chosen = []
     while len(chosen) < count:
         others = [place for place in range(len(rows)) if place not in chosen]
-        chosen.append(max(others, key=lambda one: np.linalg.slogdet(kernel[np.ix_([*chosen, one], [*chosen, one])])[1]))
+        volume = lambda one: round(np.linalg.slogdet(kernel[np.ix_([*chosen, one], [*chosen, one])])[1], 9)  # noqa: E731
+        chosen.append(max(others, key=volume))
     return {frozenset([place]) for place in chosen}
 
 
@@ -163,7 +164,9 @@ def literal_vispruner(image, count):
     important, others = order[: count // 2], order[count // 2 :]
     while len(others) > count - len(important):
         half, second = others[::2], others[1::2]
-        by_likeness = sorted(half, key=lambda one: -max(cosine(rows[one], rows[other]) for other in second))
+        by_likeness = sorted(
+            half, key=lambda one: -max(round(100 * cosine(rows[one], rows[other])) for other in second)
+        )
         others = by_likeness[min(8, len(others) - (count - len(important))) :] + second
     return {frozenset([place]) for place in important + others}
 
@@ -222,11 +225,12 @@ def test_of_very_few_tokens_the_literal_ones_stay(name, size):
             assert groups(plan) == LITERAL[name](image, count)
 
 
-def test_published_settings_read_the_class_token_and_relevance():
-    """Attention received and paid by a class token disagree; so do diversity and relevance."""
-    tower = SimpleNamespace(attention=torch.tensor([0.4, 0.3, 0.2]), published=torch.tensor([0.2, 0.3, 0.4]))
-    tower.keys = torch.eye(3)
-    image = CompressionInput(SimpleNamespace(row=np.zeros(3)), None, lambda: torch.eye(3), lambda: tower)
+def test_published_settings_read_the_class_token():
+    """Where attention received and that of a class token disagree."""
+    tower = SimpleNamespace(attention=torch.tensor([0.4, 0.3, 0.2, 0.1]))
+    tower.published = tower.attention.flip(0)
+    tower.keys = torch.eye(4)
+    image = CompressionInput(SimpleNamespace(row=np.zeros(4)), None, lambda: torch.eye(4), lambda: tower)
     for name in ("visionzip", "vispruner"):
         config = CropConfig(f"{name}@paper")
         own, paper = load_class(METHODS[name].compressor), load_class(config.parts.compressor)
