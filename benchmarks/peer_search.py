@@ -183,7 +183,7 @@ class PeerConfig(CropConfig):
     def parts(self) -> Method:
         """The method's row with this class."""
         row = METHODS[self.method]
-        return replace(row, **{"compressor" if row.compressor else "pruner": self.path})
+        return replace(row, compressor=self.path) if row.compressor else replace(row, pruner=self.path)
 
 
 def candidate(peer: str, setting: type) -> Candidate:

@@ -69,9 +69,9 @@ class Method:
     @property
     def in_paper(self) -> Method:
         """This method in its published setting."""
-        own = {"compressor": self.published} if self.compressor else {"pruner": self.published}
-        said = {"title": f"{self.title} as published", "label": f"{self.label}, as published"}
-        return replace(self, **said, **own, published=None)
+        title, label = f"{self.title} as published", f"{self.label}, as published"
+        row = replace(self, title=title, label=label, published=None)
+        return replace(row, compressor=self.published) if self.compressor else replace(row, pruner=self.published)
 
     def then(self, inside: Method) -> Method:
         """This one's compressor before the LLM, and the other's pruner inside it."""
