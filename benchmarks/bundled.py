@@ -1,7 +1,8 @@
 """Measure the bundled models into benchmarks/results (`make bench`): the sweep of
 `crop_core.evaluate.runner.plan.published`, and the costs of answers and regions.
 
-Existing records may be of other code; they are measured again unless --go-on is given. `python -m
+Existing records may be of other code; they are measured again unless --go-on is given, or --methods names those whose
+code changed: then only their records are dropped and measured. `python -m
 benchmarks.publish` puts the figures into the README and the model cards.
 """
 
@@ -27,6 +28,7 @@ from crop_core.evaluate.runner.run import sweep
 from crop_core.evaluate.runner.worker_config import WorkerConfig
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL
 from crop_core.records.environment import benchmark_environment
+from crop_core.records.methods import pruning_methods
 from crop_core.train.world.held_out import Item, held_out, majority_answers
 from crop_core.train.world.questions import KINDS
 
@@ -49,7 +51,9 @@ def main() -> None:
 def _sweep(options: argparse.Namespace) -> str:
     data, trials = world(options.per_kind * len(KINDS)), published()
     identity = {"model": options.model, "localizer": options.localizer, "dataset": data.name, "precision": "float32"}
-    if not options.go_on:
+    if options.methods:
+        sys.stdout.write(f"{store.drop(options.out, options.methods)} records dropped\n")
+    elif not options.go_on:
         store.clear(options.out)
     store.claim(options.out, identity)
     setup = WorkerConfig(
@@ -97,6 +101,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each that answer the questions")
     parser.add_argument("--threads", type=int, default=2, help="threads of the runs whose cost is measured")
     parser.add_argument("--go-on", action="store_true", help="resume a sweep that was stopped")
+    again = "measure these methods again, as published and joined ones too, and what is missing; keep all other records"
+    parser.add_argument("--methods", nargs="+", choices=pruning_methods(), metavar="METHOD", help=again)
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()

@@ -14,12 +14,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import cost, count_all, plc_study, reference, region_quality, search, tables, text_localizer
+from benchmarks import (
+    cost,
+    count_all,
+    peer_search,
+    plc_study,
+    reference,
+    region_quality,
+    search,
+    tables,
+    text_localizer,
+)
+from crop_core.evaluate.report import texts
 from crop_core.evaluate.report.summary import RunSummary, Summary, summarise
 from crop_core.evaluate.report.table import methods_table
 from crop_core.evaluate.report.texts import index
 from crop_core.evaluate.runner import store
 from crop_core.evaluate.runner.plan import ALL, BLIND, BUDGETS, Trial
+from crop_core.records.config import LEFT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +45,7 @@ TEXTS = (
     Path("assets/models/crop-tiny/README.md"),
     Path("assets/models/crop-tiny-locator/README.md"),
 )
-SEPARATE = Path("docs/methods.md")  # filled from the results of plc_study, search and count_all
+SEPARATE = Path("docs/methods.md")  # from plc_study, search, peer_search, count_all
 LOCALIZERS = Path("docs/localizers.md")  # filled from those of text_localizer
 SHOWN = ("ilp", "plc", "crop", "random", "fastv")  # by kind of question; all methods are in a table of their own
 PREDICTED = Trial("crop", "64")  # its regions are the localizer's
@@ -48,6 +60,9 @@ _MARK = re.compile(r"(<!-- ([a-z ]+) -->).*?(<!-- end -->)", re.DOTALL)
 
 def fragments(records: pd.DataFrame, costs: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, str]:
     """Every figure that a text may contain, by name. costs, beside: the contents of COST and BESIDE."""
+    at_end = records["budget"].astype(str).str.endswith(LEFT)
+    left = records[at_end | (records["trial"] == ALL.name)]
+    records = records[~at_end]
     summary = summarise(records, majority=beside["majority"])
     pruned = [Trial(method, budget) for method in SHOWN for budget in BUDGETS]
     trained = region_quality.summary(_rows(records, PREDICTED))
@@ -60,6 +75,8 @@ def fragments(records: pd.DataFrame, costs: Mapping[str, Any], beside: Mapping[s
             summary, {"baseline": ALL, "CROP at 192": Trial("crop", "192"), "CROP at 64": Trial("crop", "64")}
         ),
         "methods": methods_table(summary).markdown(),
+        "left": tables.left_table(summarise(left)),
+        "headline": " ".join(texts.headline(summary)[1:]),
         "localizer": tables.localizer_table(trained),
         "reliability": tables.reliability_table(trained),
         "self localizer": _self_localizer(records, beside, trained),
@@ -89,21 +106,23 @@ def measured(folder: Path = RESULTS) -> dict[str, str]:
 
 
 def measured_separately(folder: Path = RESULTS) -> dict[str, str]:
-    """The tables of `benchmarks.plc_study`, `search` and `count_all`, by name: those of SEPARATE."""
+    """The tables of `benchmarks.plc_study`, `search`, `peer_search` and `count_all`, by name: those of SEPARATE."""
     tables_by_name = {
         "plc": plc_study.table(_json(folder / PLC)["runs"]),
         "counts": count_all.table(_json(count_all.RESULTS)["parts"]),
+        "peers": peer_search.table(_json(peer_search.RESULTS)["peers"]),
         "search": search.short_table(_json(folder / SEARCH)["held_out"]["runs"]),
     }
-    return {name: f"\n\n{table}\n\n" for name, table in tables_by_name.items()}
+    blocks = {name: f"\n\n{table}\n\n" for name, table in tables_by_name.items()}
+    return blocks | {"peer questions": str(_json(peer_search.RESULTS)["questions"])}
 
 
 def filled() -> dict[Path, str]:
     """Every text with its current figures."""
     figures, separate = measured(), measured_separately()
     read, lists = text_localizer.fragments(_json(text_localizer.OUT)), reference.lists()
-    texts = dict.fromkeys(TEXTS, figures) | {SEPARATE: separate | lists, LOCALIZERS: read | lists}
-    return {file: fill(file.read_text(encoding="utf-8"), figures) for file, figures in texts.items()}
+    pages = dict.fromkeys(TEXTS, figures) | {SEPARATE: separate | lists, LOCALIZERS: read | lists}
+    return {file: fill(file.read_text(encoding="utf-8"), figures) for file, figures in pages.items()}
 
 
 def methods(folder: Path = RESULTS) -> dict[str, Any]:
@@ -156,11 +175,11 @@ def _json(file: Path) -> dict[str, Any]:
 def main() -> None:
     """Fill every text."""
     argparse.ArgumentParser(prog="python -m benchmarks.publish", description=__doc__).parse_args()
-    texts = filled()
-    for file, text in texts.items():
+    pages = filled()
+    for file, text in pages.items():
         file.write_text(text, encoding="utf-8")
     (RESULTS / METHODS).write_text(json.dumps(methods(), indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(f"filled {', '.join(map(str, texts))} and {RESULTS / METHODS} from {RESULTS}\n")
+    sys.stdout.write(f"filled {', '.join(map(str, pages))} and {RESULTS / METHODS} from {RESULTS}\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from crop_core.evaluate.report.table import markdown
 from crop_core.models.families.registry import FAMILIES
 from crop_core.records.localizers import LOCALIZERS
-from crop_core.records.methods import METHODS
+from crop_core.records.methods import METHODS, PAPER
 
 TEXTS = (Path("docs/methods.md"), Path("docs/localizers.md"))
 
@@ -30,13 +30,14 @@ def method_list() -> str:
     for name, method in METHODS.items():
         needs = {
             "a region": method.needs_region,
-            "a class token": method.reads_tower,
+            "the vision tower": method.reads_tower,
             "a learned PLC": method.needs_training,
             "the seed": method.uses_seed,
         }
         code = " ".join(filter(None, (_code(method.compressor), _code(method.pruner))))
         read = ", ".join(need for need, one in needs.items() if one)
-        rows.append([f"`{name}`", method.title, method.label, read, code])
+        own = f"`{name}`" + (f" `{name}{PAPER}`" if method.published else "")
+        rows.append([own, method.title, method.label, read, code])
     return markdown(["method", "title", "what it does", "reads", "code"], rows)
 
 

@@ -22,7 +22,7 @@ import torch
 from tqdm import tqdm
 
 from crop_core.engine.compare import first_token_kl, logits_of
-from crop_core.engine.session import Session
+from crop_core.engine.session import Session, watches
 from crop_core.evaluate.report.statistics import paired
 from crop_core.evaluate.report.table import markdown
 from crop_core.localize import Localizer, localizer_for
@@ -127,7 +127,8 @@ class CandidateRunner:
         """Scores of every candidate at every budget."""
         result: Scores = {name: {budget: [] for budget in self.budgets} for name in candidates}
         for item in tqdm(items, f"{len(candidates)} candidates", mininterval=5):
-            session = Session(self.adapter, item.scene.image, item.question.text, max_new_tokens=1)
+            watch = watches((candidate.config for candidate in candidates.values()), self.adapter)
+            session = Session(self.adapter, item.scene.image, item.question.text, max_new_tokens=1, watch=watch)
             (region,) = session.localize(self.localizer).regions
             gold, full = self._gold(item.question.answer), logits_of(session.baseline)
             for name, candidate in candidates.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from crop_core.evaluate.report.labels import budget_label, method_label
 from crop_core.evaluate.report.summary import Summary
 from crop_core.evaluate.report.table import markdown
 from crop_core.evaluate.runner.plan import Trial
@@ -56,6 +57,16 @@ def kinds_table(summary: Summary, columns: Mapping[str, Trial]) -> str:
     rows = [[kind, *(f"{run.by_kind[kind].value:.0%}" if run else "" for run in runs)] for kind in KINDS]
     rows.append(["all", *(f"{run.accuracy.value:.1%}" if run else "" for run in runs)])
     return markdown(["kind", *columns], rows)
+
+
+def left_table(summary: Summary) -> str:
+    """Exact-match accuracy of methods with equally many tokens left at the end, and their mean tokens per layer."""
+    rows = []
+    for method in summary.methods:
+        runs = [summary.of(Trial(method, budget)) for budget in summary.budgets]
+        cells = [f"{run.accuracy.value:.1%} ({run.mean_tokens:.0f} mean)" if run else "" for run in runs]
+        rows.append([method_label(method), *cells])
+    return markdown(["method", *map(budget_label, summary.budgets)], rows)
 
 
 def eviction_table(records: pd.DataFrame, trials: Iterable[Trial]) -> str:

@@ -31,8 +31,8 @@ def add_model_options(parser: argparse.ArgumentParser, otherwise: str = AUTO) ->
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """--budget, --evict, --max-new-tokens, --short-answer and --seed."""
     default = str(CropConfig().budget).replace("%", "%%")
-    budget = f"mean number of visual tokens per layer (64), or a share of all (25%%); default: {default}"
-    parser.add_argument("--budget", metavar="N|P%", help=budget)
+    budget = f"mean visual tokens per layer (64), share of all (25%%) or what is left at the end (64 left); {default}"
+    parser.add_argument("--budget", metavar="N|P%|'N left'", help=budget)
     evict = "free the dropped tokens' keys and values in the layers before the last cut too"
     parser.add_argument("--evict", action="store_true", help=evict)
     longest = "tokens of the answer at most (default: the model's own limit, else 256)"

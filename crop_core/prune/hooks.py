@@ -71,6 +71,7 @@ class LayerPruning:
         self._clock = Stopwatch()
         self._kept: dict[int, KeptTokens] = {}  # by the layer of the cut
         self._before: tuple[torch.Tensor, Arguments] | None = None  # input of the layer before a cut
+        self._first: torch.Tensor | None = None  # (B, P, D) input of the first layer, until the last cut
         self._mask: torch.Tensor | None = None  # of the first layer, which is never cut
         self._seen: torch.Tensor | None = None  # (B, K) slots that later tokens may attend to, after eviction
         self._prefill, self._generated = True, 0
@@ -108,7 +109,7 @@ class LayerPruning:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._kept, self._before, self._mask, self._seen, self._narrowed = {}, None, None, None, {}
+        self._kept, self._before, self._first, self._mask, self._seen, self._narrowed = {}, None, None, None, None, {}
 
     def _hook(self, number: int) -> Any:
         def before_layer(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Arguments) -> Any:
@@ -123,6 +124,7 @@ class LayerPruning:
         if number == 0:
             self._start(hidden, kwargs.get("past_key_values"))
             self._mask = kwargs.get("attention_mask")
+            self._first = hidden if self._prefill else None
         if self._prefill and number in self.cuts:
             hidden = self._cut(number, hidden, kwargs)
         kept = self._kept_at(number)
@@ -172,14 +174,27 @@ class LayerPruning:
         self._clock.start(hidden.device)
         decisions = self.pruner.decide(self._state(number, before, hidden, kwargs).context())
         self._clock.stop()
+        hidden = self._rewritten(hidden, before, decisions)
         self._decided.append((number, decisions))
         self._before = None
+        if number == self.cuts[-1]:
+            self._first = None
         kept = self.prompts.to(hidden.device).keeping([each.kept.to(hidden.device) for each in decisions])
         self._kept[number] = kept
         if self.evict and number == self.cuts[-1]:
             self._seen = open_columns(kwargs.get("attention_mask"), kept)
             self._evict(kept, kwargs["past_key_values"])
         return hidden.gather(1, before.slots_of(kept)[..., None].expand(-1, -1, hidden.shape[-1]))
+
+    def _rewritten(self, hidden: torch.Tensor, before: KeptTokens, decisions: list[Decision]) -> torch.Tensor:
+        """Hidden states (B, Q, D) over the tokens `before`, with the states that the decisions give to kept tokens."""
+        if all(each.states is None for each in decisions):
+            return hidden
+        hidden, slots, visual = hidden.clone(), before.slot_of_column, self.prompts.to(hidden.device).visual
+        for row, slot, columns, each in zip(hidden, slots, visual, decisions, strict=True):
+            if each.states is not None:
+                row.index_copy_(0, slot[columns[each.kept]], each.states.to(row.dtype))
+        return hidden
 
     def _evict(self, kept: KeptTokens, cache: Any) -> None:
         """Keep only the keys and values (B, H_kv, K, head_dim) of kept tokens in every layer that has run."""
@@ -195,7 +210,7 @@ class LayerPruning:
 
     def _state(self, number: int, kept: KeptTokens, hidden: torch.Tensor, kwargs: Arguments) -> PrefillState:
         """State before a cut; kept: tokens kept so far, on the device of hidden (B, Q, D)."""
-        assert self._before is not None  # noqa: S101 - the hook before every cut sets it
+        assert self._before is not None and self._first is not None  # noqa: S101 - earlier hooks set both
         prompts, device = self.prompts.to(hidden.device), hidden.device
         if self._decided:
             alive = [each.kept.to(device) for each in self._decided[-1][1]]
@@ -206,7 +221,7 @@ class LayerPruning:
             so_far = self._kept_at(number - 1)
             return hidden, kwargs if so_far is None else self._narrow(kwargs, so_far, hidden.shape[1])
 
-        return PrefillState(self.stack, number, prompts, kept, alive, self._before, here)
+        return PrefillState(self.stack, number, prompts, kept, alive, self._before, here, self._first)
 
     def _narrow(self, kwargs: Arguments, kept: KeptTokens, queries: int) -> Arguments:
         """Keyword arguments of a decoder layer for the kept tokens; layers that share a mask share the narrowed one.

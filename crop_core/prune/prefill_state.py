@@ -24,7 +24,7 @@ class PrefillState:
 
     prompts, kept: the batch and its tokens kept before the cut, on the device of the hidden states. alive: per
     sample (K,), indices into its visual tokens. before: the input of layer `layer` - 1. here: returns that of `layer`,
-    both over the kept tokens, Q = K of `kept`.
+    both over the kept tokens, Q = K of `kept`. first: (B, P, D) the input of the first layer.
     """
 
     stack: DecoderStack
@@ -34,10 +34,11 @@ class PrefillState:
     alive: list[torch.Tensor]
     before: LayerInput
     here: Callable[[], LayerInput]
+    first: torch.Tensor
 
     def context(self) -> PruneContext:
         """The context for the pruner."""
-        reads = (self.attention, self.ahead, self.text_attention, self.states, self.keys)
+        reads = (self.attention, self.ahead, self.text_attention, self.states, self.keys, self.embedded)
         return PruneContext(self.layer, self.alive, self.prompts.total, *reads)
 
     def attention(self, rows: int) -> list[torch.Tensor]:
@@ -65,6 +66,11 @@ class PrefillState:
         """As in PruneContext."""
         cached = self.before[1]["past_key_values"].layers[self.layer - 1].keys  # (B, H_kv, Q, head_dim)
         return self._split(cached.transpose(1, 2).flatten(2))
+
+    def embedded(self) -> Pairs:
+        """As in PruneContext."""
+        rows = zip(self.first.to(self.kept.index.device), self.prompts.visual, self.prompts.behind, strict=True)
+        return [(own[columns], own[len(own) - text :]) for own, columns, text in rows]
 
     def _text_rows(self, rows: int) -> int:
         """`rows`, at most the number of text tokens that end every prompt."""
@@ -99,7 +105,5 @@ class PrefillState:
 
     def _slots(self) -> list[torch.Tensor]:
         """Per sample (K,) the slots of `kept` that hold its alive visual tokens."""
-        slots = torch.arange(self.kept.index.shape[1], device=self.kept.index.device).expand_as(self.kept.index)
-        slot_of = self.kept.spread(slots, 0)  # (B, P)
-        rows = zip(slot_of, self.prompts.visual, self.alive, strict=True)
+        rows = zip(self.kept.slot_of_column, self.prompts.visual, self.alive, strict=True)
         return [slot[columns[alive]] for slot, columns, alive in rows]

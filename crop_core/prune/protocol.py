@@ -64,6 +64,7 @@ class PruneContext:
     states, keys: -> per sample the pair of its alive visual tokens (K, F), as in `alive`, and of the T text tokens (T,
     F): hidden states at the input of `layer`, and keys of layer layer - 1 as the cache holds them, all heads in one
     row.
+    embedded: -> per sample all M visual tokens (M, D) and the T text tokens (T, D), as they enter the first layer.
     Each is computed on call.
     """
 
@@ -75,28 +76,32 @@ class PruneContext:
     text_attention: Callable[[], list[torch.Tensor]] = _unavailable
     states: Callable[[], Pairs] = _unavailable
     keys: Callable[[], Pairs] = _unavailable
+    embedded: Callable[[], Pairs] = _unavailable
 
 
 @dataclass(frozen=True, eq=False)
 class Decision:
     """Tokens to keep of one sample: kept (K',) long, sorted, at least one and all of them alive; scores (M,) float, NaN
-    for pruned tokens, None for methods without scores.
+    for pruned tokens, None for methods without scores; states (K', D), with which they go on in place of their own
+    hidden states, None where they stay as they are.
     """
 
     kept: torch.Tensor
     scores: torch.Tensor | None = None
+    states: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
 class CutSize:
     """Token counts of one prompt at a cut: text after its last image, visual ones alive before the cut, all before the
-    cut, and visual ones kept.
+    cut, visual ones kept, and visual ones in the first layer.
     """
 
     text: int
     visual: int
     tokens: int
     kept: int
+    entered: int
 
 
 class Pruner(Protocol):

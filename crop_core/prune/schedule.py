@@ -26,15 +26,21 @@ class BudgetError(ConfigError):
     """A budget that a schedule cannot reach; the message names the minimum."""
 
 
+def early_cut(layers: int) -> int:
+    """The early cut of `layers` decoder layers: at 2 as in FastV (Chen et al., arXiv 2403.06764), at 1 in shallow
+    models, of which a layer is a larger part.
+    """
+    return 2 if layers >= DEEP else 1
+
+
 def default_schedule(layers: int, first_prunable_layer: int = 1) -> tuple[tuple[int, float], ...]:
     """(layer, share) of the default cuts of `layers` decoder layers, none before `first_prunable_layer`; one in shallow
     models.
 
-    The early cut is at layer 2 as in FastV (Chen et al., arXiv 2403.06764), at 1 in shallow models. OURS: a late one
-    after two thirds of the depth leaves a fifth of that. At the same mean, the layers between, in which the text
-    reads the image, hold nearly half as many tokens again.
+    The early cut is `early_cut`. OURS: a late one after two thirds of the depth leaves a fifth of that. At the same
+    mean, the layers between, in which the text reads the image, hold nearly half as many tokens again.
     """
-    early, late = max(first_prunable_layer, 2 if layers >= DEEP else 1), round(LATE * layers)
+    early, late = max(first_prunable_layer, early_cut(layers)), round(LATE * layers)
     return tuple(zip((early, late) if early < late else (early,), SHARES, strict=False))
 
 
@@ -50,6 +56,11 @@ def resolved(config: IlpConfig, layers: int, first_prunable_layer: int = 1) -> t
                 f"{first_prunable_layer} to {layers - 1}; cut there."
             )
     return schedule
+
+
+def ending(schedule: tuple[tuple[int, float], ...], share: float) -> tuple[tuple[int, float], ...]:
+    """The schedule with all shares scaled together, so that the last cut leaves `share`; at most everything."""
+    return tuple((layer, min(1.0, own * share / schedule[-1][1])) for layer, own in schedule)
 
 
 def allowance(budget: float, layers: int) -> int:
@@ -202,7 +213,7 @@ def _cost(alive: Sequence[int], lengths: Sequence[int]) -> int:
 @dataclass(frozen=True)
 class TokenBudgetPlan:
     """What a budget comes to. visual: tokens of every image. tokens: what PLC leaves of each, None where its ratios
-    decide. mean: per layer, of all. inner: how the pruner cuts and scores.
+    decide. mean: per layer, of all; None where the shares of `inner` stand. inner: how the pruner cuts and scores.
     """
 
     visual: list[int]
@@ -221,10 +232,12 @@ def plan_token_budget(config: CropConfig, visual: list[int], layers: int, first_
     BudgetError or ConfigError for what cannot be.
     """
     parts, total, images = config.parts, sum(visual), len(visual)
-    mean = config.budget.tokens(total, images) if config.budget and parts.prunes else None
+    goal = config.budget.tokens(total, images) if config.budget and parts.prunes else None
+    at_end = parts.pruner is not None and config.budget is not None and config.budget.left is not None
+    mean = None if at_end else goal
     inner, entering = config.ilp, total
-    if parts.compressor and mean is not None:
-        entering = plc_count(mean * config.overshoot, total, images)
+    if parts.compressor and goal is not None:
+        entering = plc_count(goal * config.overshoot, total, images)
     if parts.pruner:
         pruner: type[ScheduledPruner] = load_class(parts.pruner)
         if own := pruner.schedule(layers, entering, mean, first_prunable_layer, images):
@@ -232,6 +245,8 @@ def plan_token_budget(config: CropConfig, visual: list[int], layers: int, first_
         if parts.compressor and mean is not None:
             at = resolved(inner, layers, first_prunable_layer)[0][0]
             entering = plc_count_before_ilp(config.overshoot, mean, layers, total, at, images)
+        if at_end and goal is not None:
+            inner = replace(inner, schedule=ending(resolved(inner, layers, first_prunable_layer), goal / entering))
         cuts(inner, layers, entering, mean, first_prunable_layer, images)
-    left = split(entering, visual) if mean is not None or not parts.compressor else None
+    left = split(entering, visual) if goal is not None or not parts.compressor else None
     return TokenBudgetPlan(visual, left, mean, inner)

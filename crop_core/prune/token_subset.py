@@ -91,10 +91,15 @@ class KeptTokens:
         full = values.new_full((*values.shape[:-1], self.prompt + 1), missing)  # the last column takes the padding
         return full.scatter_(-1, index, values)[..., :-1]
 
+    @property
+    def slot_of_column(self) -> torch.Tensor:
+        """(B, P) slot of every column of the prompt; 0 for those that are gone."""
+        slots = torch.arange(self.index.shape[1], device=self.index.device).expand_as(self.index)
+        return self.spread(slots, 0)
+
     def slots_of(self, later: KeptTokens) -> torch.Tensor:
         """(B, K') slots here of the tokens kept later; any slot for padding."""
-        slots = torch.arange(self.index.shape[1], device=self.index.device).expand_as(self.index)
-        return self.spread(slots, 0).gather(1, later.index)
+        return self.slot_of_column.gather(1, later.index)
 
     def to(self, device: torch.device) -> KeptTokens:
         """Copy on another device; itself if it is there."""

@@ -14,6 +14,7 @@ from crop_core.records.methods import ConfigError as ConfigError
 
 log = logging.getLogger(__name__)
 DEFAULT_NEW_TOKENS, MAX_NEW_TOKENS = 256, 10_000  # of an answer: where a checkpoint names none, and at most
+LEFT = " left"  # behind a budget's number: of tokens after the last cut, not of their mean
 AS_GIVEN = "ratios and shares of the settings"  # what a run without a budget keeps
 PAPER_TOKENS = 576  # visual tokens of LLaVA-1.5, which the paper's budgets refer to
 REGION_SOURCES = {
@@ -26,18 +27,23 @@ DEPRECATED_SOURCES = {"grid": "predicted", "box": "drawn"}  # names of the previ
 
 @dataclass(frozen=True)
 class Budget:
-    """A mean number of visual tokens per decoder layer, or the share (0..1] of all N; exactly one of the two."""
+    """A mean number of visual tokens per decoder layer, the share (0..1] of all N, or the number that is left after
+    the last cut, as many papers count; exactly one of the three.
+    """
 
     mean_tokens: float | None = None
     share: float | None = None
+    left: float | None = None
 
     def __post_init__(self) -> None:
-        if (self.mean_tokens is None) == (self.share is None):
+        if [self.mean_tokens, self.share, self.left].count(None) != 2:
             raise ConfigError(
-                "A budget is either a mean number of tokens or a share of them; give exactly one of the two."
+                "A budget is a mean number of tokens, a share of them, or the tokens that are left; give exactly one "
+                "of the three."
             )
-        if self.mean_tokens is not None and not 1 <= self.mean_tokens < math.inf:
-            raise ConfigError(f"A budget of {self.mean_tokens:g} tokens is not possible; give at least 1.")
+        for tokens in (self.mean_tokens, self.left):
+            if tokens is not None and not 1 <= tokens < math.inf:
+                raise ConfigError(f"A budget of {tokens:g} tokens is not possible; give at least 1.")
         if self.share is not None and not 0 < self.share <= 1:
             raise ConfigError(
                 f"A budget of {100 * self.share:g} % is not possible; give more than 0 % and at most 100 %."
@@ -45,15 +51,18 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """A number of tokens ("64") or a share ("11.1%"); ConfigError for anything else."""
+        """A number of tokens ("64"), a share ("11.1%"), or what is left at the end ("64 left"); else ConfigError."""
         word = text.strip()
         try:
+            if word.endswith(LEFT):
+                return cls(left=float(word.removesuffix(LEFT)))
             return cls(share=float(word[:-1]) / 100) if word.endswith("%") else cls(mean_tokens=float(word))
         except ConfigError:
             raise
         except ValueError:
             raise ConfigError(
-                f"The budget {truncated_repr(text)} is neither a number of tokens (64) nor a share (11.1%)."
+                f"The budget {truncated_repr(text)} is neither a number of tokens (64) nor a share (11.1%) nor what is "
+                "left (64 left)."
             ) from None
 
     @classmethod
@@ -75,10 +84,10 @@ class Budget:
         return cls(mean_tokens=float(value))
 
     def tokens(self, count: int, images: int = 1) -> float:
-        """Mean tokens per layer for `count` visual tokens of so many images, all of them where the budget is larger;
-        ConfigError when that is less than one an image.
+        """Mean tokens per layer, or those that are left, for `count` visual tokens of so many images, all of them where
+        the budget is larger; ConfigError when that is less than one an image.
         """
-        mean = self.share * count if self.share is not None else self.mean_tokens or 0.0
+        mean = self.share * count if self.share is not None else self.mean_tokens or self.left or 0.0
         if mean < images:
             whose = "an image" if images == 1 else f"{images} images"
             raise ConfigError(
@@ -87,6 +96,8 @@ class Budget:
         return min(mean, count)
 
     def __str__(self) -> str:
+        if self.left is not None:
+            return f"{self.left:g} tokens left"
         return f"{100 * self.share:.3g} %" if self.share is not None else f"{self.mean_tokens:g} tokens"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from crop_core.records.formatting import truncated_repr
 
 JOINT = "+"
+PAPER = "@paper"  # behind a name: the method as published, where that differs from its best setting here
 BASELINE = "none"  # the method that prunes nothing
 
 
@@ -26,9 +27,10 @@ class Method:
     title: what its answers and figures are called. label: what it does. compressor, pruner: "module:Class" of a
     `Compressor` and of a `ScheduledPruner`. needs_region: False where no region is read, so that none is looked for.
     uses_seed: whether the seed decides what is kept. overshoot: with a pruner after it, the compressor leaves this many
-    times the budget. reads_tower: whether the compressor needs the vision tower's class token. needs_training: whether
+    times the budget. reads_tower: whether the compressor needs the vision tower's attention. needs_training: whether
     the model must have a learned PLC. positions_only: whether the compressor reads positions alone, at no FLOPs.
-    reads_rings: whether the compressor reads PLC's rings.
+    reads_rings: whether the compressor reads PLC's rings. published: "module:Class" of its compressor or pruner in the
+    published setting; None where that is the best one here too.
     """
 
     title: str
@@ -42,6 +44,7 @@ class Method:
     needs_training: bool = False
     positions_only: bool = False
     reads_rings: bool = False
+    published: str | None = None
 
     @property
     def reads_schedule(self) -> bool:
@@ -62,6 +65,13 @@ class Method:
     def prunes(self) -> bool:
         """False for the baseline."""
         return bool(self.compressor or self.pruner)
+
+    @property
+    def in_paper(self) -> Method:
+        """This method in its published setting."""
+        title, label = f"{self.title} as published", f"{self.label}, as published"
+        row = replace(self, title=title, label=label, published=None)
+        return replace(row, compressor=self.published) if self.compressor else replace(row, pruner=self.published)
 
     def then(self, inside: Method) -> Method:
         """This one's compressor before the LLM, and the other's pruner inside it."""
@@ -93,12 +103,14 @@ METHODS = {
         "FastV: prune inside the LLM by attention alone, no region",
         pruner=f"{_PRUNE}.fastv:FastvPruner",
         needs_region=False,
+        published=f"{_PRUNE}.fastv:PublishedFastv",
     ),
     "pyramiddrop": Method(
         "PyramidDrop",
-        "PyramidDrop: halve inside the LLM three times, no region",
+        "PyramidDrop: prune inside the LLM three times, no region",
         pruner=f"{_PRUNE}.pyramiddrop:PyramidDropPruner",
         needs_region=False,
+        published=f"{_PRUNE}.pyramiddrop:PublishedPyramidDrop",
     ),
     "sparsevlm": Method(
         "SparseVLM",
@@ -111,6 +123,7 @@ METHODS = {
         "DART: keep what is least alike inside the LLM, no region",
         pruner=f"{_PRUNE}.dart:DartPruner",
         needs_region=False,
+        published=f"{_PRUNE}.dart:PublishedDart",
     ),
     "random": Method(
         "Random",
@@ -149,10 +162,11 @@ METHODS = {
     ),
     "visionzip": Method(
         "VisionZip",
-        "VisionZip: pool what the class token ignores, no region",
+        "VisionZip: pool what the vision tower ignores, no region",
         f"{_COMPRESS}.visionzip:VisionZipCompressor",
         needs_region=False,
         reads_tower=True,
+        published=f"{_COMPRESS}.visionzip:PublishedVisionZip",
     ),
     "divprune": Method(
         "DivPrune",
@@ -165,6 +179,7 @@ METHODS = {
         "CDPruner: relevant, unlike tokens by LLM embeddings, no region",
         f"{_COMPRESS}.cdpruner:CdPrunerCompressor",
         needs_region=False,
+        published=f"{_COMPRESS}.cdpruner:PublishedCdPruner",
     ),
     "vispruner": Method(
         "VisPruner",
@@ -172,6 +187,7 @@ METHODS = {
         f"{_COMPRESS}.vispruner:VisPrunerCompressor",
         needs_region=False,
         reads_tower=True,
+        published=f"{_COMPRESS}.vispruner:PublishedVisPruner",
     ),
     "scope": Method(
         "SCOPE",
@@ -215,19 +231,20 @@ _CHOSEN = Method(
 
 
 def method_of(name: str) -> Method:
-    """The method of a key of METHODS, or of two joined as "plc+fastv": one that only compresses before the LLM, then
-    one that only prunes inside it; or CHOSEN. ConfigError for any other name.
+    """The method of a key of METHODS, with PAPER behind it as published; or of two joined as "plc+fastv": one that only
+    compresses before the LLM, then one that only prunes inside it; or CHOSEN. ConfigError for any other name.
     """
-    if name in METHODS:
-        return METHODS[name]
+    rows = METHODS | {key + PAPER: METHODS[key].in_paper for key in published_methods()}
+    if name in rows:
+        return rows[name]
     if name == CHOSEN:
         return _CHOSEN
-    before = {key: one for key, one in METHODS.items() if one.compressor and not one.pruner}
-    inside = {key: one for key, one in METHODS.items() if one.pruner and not one.compressor}
+    before = {key: one for key, one in rows.items() if one.compressor and not one.pruner}
+    inside = {key: one for key, one in rows.items() if one.pruner and not one.compressor}
     left, _, right = name.partition(JOINT)
     if left not in before or right not in inside:
         raise ConfigError(
-            f"The method {truncated_repr(name)} is not known; choose one of {', '.join(METHODS)}, or join one of "
+            f"The method {truncated_repr(name)} is not known; choose one of {', '.join(rows)}, or join one of "
             f"{', '.join(before)} and one of {', '.join(inside)} by {JOINT!r}."
         )
     return before[left].then(inside[right])
@@ -246,6 +263,16 @@ def with_nothing_outside(name: str) -> str:
 def pruning_methods() -> list[str]:
     """The names of METHODS without the baseline."""
     return [name for name in METHODS if name != BASELINE]
+
+
+def published_methods() -> list[str]:
+    """The names of METHODS that have a published setting of their own."""
+    return [name for name, one in METHODS.items() if one.published]
+
+
+def as_published(name: str) -> str:
+    """The name of a method, joined or not, with its parts in their published settings where they have one."""
+    return JOINT.join(part + PAPER if part in published_methods() else part for part in name.split(JOINT))
 
 
 def load_class(path: str) -> Any:

@@ -71,11 +71,39 @@ def assert_equals_oracle(model, inputs, visual, pruner, evict=False):
     with LayerPruning(stack_of(model), pruner, visual, evict) as pruning:
         pruned = run(model, inputs)
     hidden = hidden_by(pruning, visual)
-    with Masked(model, hidden, hidden[max(hidden)] if evict else None):
+    with Masked(model, hidden, hidden[max(hidden)] if evict else None), Rewritten(pruning, visual):
         masked = run(model, inputs, forced=new_tokens(pruned, inputs))
     assert difference(pruned, masked) <= EXACT
     assert float((plain.logits[0] - pruned.logits[0]).abs().max()) > 0.1, "the check has no power"
     return pruned, pruning
+
+
+class Rewritten:
+    """Context manager: in the prefill of the unpruned model, kept tokens go on with the states that were decided."""
+
+    def __init__(self, pruning, visual):
+        self.layers, self.decided, self.visual = pruning.stack.layers, pruning._decided, visual
+
+    def __enter__(self):
+        self.handles = [
+            self.layers[number].register_forward_pre_hook(self.hook(decisions)) for number, decisions in self.decided
+        ]
+
+    def __exit__(self, *error):
+        for handle in self.handles:
+            handle.remove()
+
+    def hook(self, decisions):
+        def rewrite(module, args):
+            if args[0].shape[1] != self.visual.shape[1]:
+                return None
+            hidden = args[0].clone()
+            for row, visual, each in zip(hidden, self.visual, decisions, strict=True):
+                if each.states is not None:
+                    row[visual.nonzero()[:, 0][each.kept]] = each.states.to(row.dtype)
+            return (hidden, *args[1:])
+
+        return rewrite
 
 
 class NoWaiting(TorchDispatchMode):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crop_core.evaluate.report.summary import Summary
 from crop_core.evaluate.runner.plan import Trial
 from crop_core.records.config import Budget
-from crop_core.records.methods import JOINT, METHODS
+from crop_core.records.methods import JOINT, METHODS, as_published, method_of, published_methods
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -38,7 +38,8 @@ def method_label(method: str) -> str:
 
 
 def _part(name: str) -> str:
-    return METHODS[name].title if name in METHODS else name
+    known = name in METHODS or name in map(as_published, published_methods())
+    return method_of(name).title if known else name
 
 
 def run_label(run: Trial) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
 from crop_core.records.config import Budget
-from crop_core.records.methods import METHODS
+from crop_core.records.methods import METHODS, PAPER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,14 +62,21 @@ class Scores:
 
 
 def competes(run: Trial) -> bool:
-    """Whether a run is compared at its budget: with predicted regions, as for users, and without eviction."""
+    """Whether a run is compared at its budget: a method in its best setting, with predicted regions, as for users, and
+    without eviction.
+    """
+    return is_plain(run) and PAPER not in run.method
+
+
+def is_plain(run: Trial) -> bool:
+    """Whether it is a method at a budget, with predicted regions and without eviction."""
     return bool(run.budget) and run.region == "predicted" and not run.evict
 
 
 def tokens_of(budget: str, visual: float) -> float:
-    """Mean tokens of a budget, as `Budget.parse` reads it, for a number of visual tokens."""
+    """Tokens of a budget, as `Budget.parse` reads it, for a number of visual tokens."""
     parsed = Budget.parse(budget)
-    return visual * parsed.share if parsed.share is not None else parsed.mean_tokens or 0.0
+    return visual * parsed.share if parsed.share is not None else parsed.mean_tokens or parsed.left or 0.0
 
 
 def scores(records: pd.DataFrame) -> Scores:
@@ -176,13 +183,14 @@ def _check_budgets(records: pd.DataFrame) -> None:
     """Every answer of a pruned trial used its budget or at most SLACK less."""
     for (trial, budget), rows in records.groupby(["trial", "budget"], observed=True, sort=False):
         if budget:
-            _check_budget(
-                str(trial), str(budget), rows["visual_tokens"].to_numpy(float), rows["mean_tokens"].to_numpy(float)
-            )
+            used = "mean_tokens" if Budget.parse(str(budget)).left is None else "final_tokens"
+            _check_budget(str(trial), str(budget), rows["visual_tokens"].to_numpy(float), rows[used].to_numpy(float))
 
 
 def _check_budget(trial: str, budget: str, visual: np.ndarray, mean: np.ndarray) -> None:
-    """visual, mean: tokens of every record; the budget of a share differs by image, and none is above its tokens."""
+    """visual, mean: tokens of every record, the latter as the budget counts them; the budget of a share differs by
+    image, and none is above its tokens.
+    """
     budgeted = np.array([min(tokens_of(budget, count), count) for count in visual])
     if ((budgeted < visual - ROUNDING) & (mean >= visual - ROUNDING)).any():
         raise MissedBudget(f"The trial {trial!r} pruned nothing of {visual.max():g} tokens for a budget of {budget}.")

@@ -19,12 +19,14 @@ from crop_core.evaluate.report.scores import (
     RecordsError,
     Scores,
     competes,
+    is_plain,
     scores,
     validate_records,
 )
 from crop_core.evaluate.report.statistics import Estimate, kept, means
 from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
 from crop_core.evaluate.runner.work import NOT_COUNTED
+from crop_core.records.methods import PAPER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,13 +105,14 @@ class Summary:
 
     @property
     def budgets(self) -> tuple[str, ...]:
-        """Budgets at which methods compete, large ones first."""
-        return tuple(dict.fromkeys(run.run.budget for run in sorted(self.competing, key=lambda run: -run.mean_tokens)))
+        """Budgets of methods, large ones first."""
+        plain = [run for run in self.runs if is_plain(run.run)]
+        return tuple(dict.fromkeys(run.run.budget for run in sorted(plain, key=lambda run: -run.mean_tokens)))
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Methods that compete."""
-        return tuple(dict.fromkeys(run.run.method for run in self.competing))
+        """Methods at a budget; one that ran as published counts under its own name."""
+        return tuple(dict.fromkeys(run.run.method.replace(PAPER, "") for run in self.runs if is_plain(run.run)))
 
     @property
     def competing(self) -> tuple[RunSummary, ...]:

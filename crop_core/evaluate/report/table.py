@@ -11,6 +11,7 @@ from crop_core.evaluate.report.ranking import Pair
 from crop_core.evaluate.report.statistics import Estimate
 from crop_core.evaluate.report.summary import RunSummary, Summary
 from crop_core.evaluate.runner.plan import Trial
+from crop_core.records.methods import as_published
 
 
 def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -44,17 +45,36 @@ class Table:
 
 
 def methods_table(summary: Summary) -> Table:
-    """Score of every method at every budget with its 95 % interval; * for those first or tied for first."""
+    """Score of every method at every budget with its 95 % interval; * for those first or tied for first. Then its
+    scores as published, where that is another setting, and its visual tokens after the last cut, budget by budget.
+    """
     tied = {(standing.budget, name) for standing in summary.standings for name in standing.tied}
     rows = []
     for method in summary.methods:
-        runs = [summary.of(Trial(method, budget)) for budget in summary.budgets]
+        runs, paper = _at_budgets(summary, method), as_published(method)
+        published = _at_budgets(summary, paper) if paper != method else []
         stars = ["*" if (budget, method) in tied else "" for budget in summary.budgets]
-        rows.append((method_label(method), *(_score(run, star) for run, star in zip(runs, stars, strict=True))))
+        marked = (_score(run, star) for run, star in zip(runs, stars, strict=True))
+        papers = _in_one(f"{100 * run.accuracy.value:.1f}" if run else "" for run in published)
+        left = _in_one(f"{run.final_tokens:.0f}" if run else "" for run in runs)
+        rows.append((method_label(method), *marked, papers, left))
     references = [
-        (run_label(run.run), *[_score(run)] * len(summary.budgets)) for run in (summary.full, summary.blind) if run
+        (run_label(run.run), *[_score(run)] * len(summary.budgets), "", "")
+        for run in (summary.full, summary.blind)
+        if run
     ]
-    return Table(("method", *map(budget_label, summary.budgets)), (*references, *rows))
+    budgets = map(budget_label, summary.budgets)
+    return Table(("method", *budgets, "as published, %", "tokens after the last cut"), (*references, *rows))
+
+
+def _at_budgets(summary: Summary, method: str) -> list[RunSummary | None]:
+    return [summary.of(Trial(method, budget)) for budget in summary.budgets]
+
+
+def _in_one(cells: Iterable[str]) -> str:
+    """The cells of all budgets as one; "" if all are empty."""
+    texts = list(cells)
+    return " / ".join(texts) if any(texts) else ""
 
 
 def full_table(summary: Summary) -> Table:

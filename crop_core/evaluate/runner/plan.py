@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from crop_core.records.config import Budget, ConfigError
-from crop_core.records.methods import method_of, pruning_methods
+from crop_core.records.config import LEFT, Budget, ConfigError
+from crop_core.records.methods import PAPER, method_of, pruning_methods, published_methods
 
 REGIONS = ("predicted", "self", "reference", "random", "whole")
 
@@ -68,11 +68,14 @@ def trials(methods: Iterable[str], budgets: Iterable[str] = BUDGETS, seeds: Sequ
 
 
 def published() -> list[Trial]:
-    """Trials of the README: methods and joined ones at BUDGETS; CROP with other regions; CROP and ILP evicting."""
+    """Trials of the README: methods and joined ones at BUDGETS, those with a published setting in it too, and those
+    that prune inside the LLM with as many tokens left at the end; CROP with other regions; CROP and ILP evicting.
+    """
     crop = [Trial("crop", budget) for budget in BUDGETS]
     ilp = [Trial("ilp", budget) for budget in BUDGETS]
     return [
-        *trials([EVERY, *JOINED]),
+        *trials([EVERY, *JOINED, *(name + PAPER for name in published_methods())]),
+        *(Trial(name, budget + LEFT) for name in _inside() for budget in BUDGETS),
         *(Trial(ABLATED.method, ABLATED.budget, region=region) for region in ("reference", "random")),
         *(Trial(each.method, each.budget, region="self") for each in crop),
         *(Trial(each.method, each.budget, evict=True) for each in (*ilp, *crop)),
@@ -82,6 +85,11 @@ def published() -> list[Trial]:
 def needs_localizer(plan: Iterable[Trial]) -> bool:
     """Whether any of these trials needs a predicted region."""
     return any(method_of(trial.method).needs_region and trial.region in ("predicted", "random") for trial in plan)
+
+
+def _inside() -> list[str]:
+    """Methods and joined ones that prune inside the LLM, whose tokens left at the end are not their mean."""
+    return [name for name in (*pruning_methods(), *JOINED) if method_of(name).pruner]
 
 
 def _names(methods: Sequence[str]) -> list[str]:
@@ -102,6 +110,8 @@ def _names(methods: Sequence[str]) -> list[str]:
 def _budget(text: str) -> str:
     """The budget in its one spelling, so that "64", "64.0" and " 64 " are equal."""
     budget = Budget.parse(text)
+    if budget.left is not None:
+        return f"{budget.left:g}{LEFT}"
     return f"{100 * budget.share:g}%" if budget.share is not None else f"{budget.mean_tokens:g}"
 
 

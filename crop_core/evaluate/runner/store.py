@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from crop_core.evaluate.runner.work import Record, SweepError
 from crop_core.io.output_files import replace_file
 from crop_core.records.formatting import first_line
+from crop_core.records.methods import JOINT, PAPER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,6 +127,19 @@ def clear(folder: Path) -> None:
     """Delete the sweep's records and facts; other files stay."""
     for file in (*_files(folder), *folder.glob(FACTS)):
         file.unlink()
+
+
+def drop(folder: Path, methods: Iterable[str]) -> int:
+    """Delete the records of these methods, as published and joined with others too; their number."""
+    import pyarrow as pa
+
+    frame, names = read(folder), set(methods)
+    parts = frame["method"].str.replace(PAPER, "", regex=False).str.split(JOINT)
+    gone = parts.map(lambda own: not names.isdisjoint(own)).astype(bool)
+    _write(pa.Table.from_pandas(frame[~gone], schema(), preserve_index=False), folder / WHOLE)
+    for part in folder.glob(PARTS):
+        part.unlink()
+    return int(gone.sum())
 
 
 def begin(folder: Path, session: Mapping[str, Any]) -> None:

@@ -9,11 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from crop_core.models.adapter import ModelError, TokenLayout
+from crop_core.models.adapter import ModelError, PreparedInputs, TokenLayout, TowerAttention
 from crop_core.models.base_adapter import BaseAdapter
 from crop_core.models.chat_template import PublishedChat
 from crop_core.models.families.published_chats import GEMMA
 from crop_core.models.geometry import Framing, grid_layout
+from crop_core.models.tower_attention import TowerRecorder
 
 
 class Gemma3Adapter(BaseAdapter):
@@ -53,6 +54,15 @@ class PaliGemmaAdapter(Gemma3Adapter):
     text_types = ("gemma", "gemma2")
     written_type = 1  # 0 is for the prompt, whose attention is bidirectional
     short_request = ""  # "answer en" asks for it
+
+    def record_tower(self) -> TowerRecorder:
+        """Context manager that records the SigLIP tower's attention in its last layer."""
+        return TowerRecorder(self.model.model.vision_tower, self.model.config)
+
+    def tower_attention(self, recorder: TowerRecorder, inputs: PreparedInputs) -> list[TowerAttention]:
+        """Per image, what its patches pay to each."""
+        read = recorder.read()
+        return [TowerAttention(own, keys, own) for own, keys in zip(read.attention, read.keys, strict=True)]
 
     @classmethod
     def published_chat(cls, config: Any, tokenizer: Any) -> None:

@@ -20,9 +20,9 @@ from crop_core.models.familiar_images import FamiliarImages
 from crop_core.models.families.published_chats import VICUNA, of_llava
 from crop_core.models.fast_preprocess import BYTES, normalized
 from crop_core.models.geometry import Framing, grid_layout
+from crop_core.models.tower_attention import TowerRecorder
 
 PADDED_SIDE = 4096  # pixels, far above a tower's input: a larger square takes seconds and gigabytes
-TOWER_LAYER = -2  # its output is the input of LLaVA's projectors
 
 
 class LlavaAdapter(BaseAdapter):
@@ -68,18 +68,17 @@ class LlavaAdapter(BaseAdapter):
         visible = torch.from_numpy(self.layout(image.size).in_sight)
         return [state[0, -len(visible) :][visible.to(state.device)] for state in states]
 
-    def record_tower(self) -> ClsAttentionRecorder:
-        """Context manager that records the CLIP tower's class-token attention."""
-        return ClsAttentionRecorder(self.model.model.vision_tower)
+    def record_tower(self) -> TowerRecorder:
+        """Context manager that records the CLIP tower's attention in the layer that the projector reads."""
+        return TowerRecorder(self.model.model.vision_tower, self.model.config)
 
-    def tower_attention(self, recorder: ClsAttentionRecorder, inputs: PreparedInputs) -> list[TowerAttention]:
+    def tower_attention(self, recorder: TowerRecorder, inputs: PreparedInputs) -> list[TowerAttention]:
         """Per image; NaN attention and zero keys for the class token where it is kept."""
-        attention, keys = recorder.cls_attention()
-        leading = self.layout(inputs.image_sizes[0]).count - attention.shape[1]
-        return [
-            TowerAttention(F.pad(own, (leading, 0), value=torch.nan), F.pad(key, (0, 0, leading, 0)))
-            for own, key in zip(attention, keys, strict=True)
-        ]
+        read = recorder.read()
+        leading = self.layout(inputs.image_sizes[0]).count - read.attention.shape[1]
+        attention, published = (F.pad(each, (leading, 0), value=torch.nan) for each in (read.attention, read.published))
+        keys = F.pad(read.keys, (0, 0, leading, 0))
+        return [TowerAttention(*each) for each in zip(attention, keys, published, strict=True)]
 
     def _placeholders(self, pixels: Sequence[int]) -> int:
         """Number of visual tokens of an image of pixels (3, H, W), by the processor's arithmetic."""
@@ -112,35 +111,3 @@ def fill_processor(processor: Any, config: Any) -> None:
             f"vision_feature_select_strategy is {processor.vision_feature_select_strategy!r} in the processor and "
             f"{config.vision_feature_select_strategy!r} in the model; correct processor_config.json."
         )
-
-
-class ClsAttentionRecorder:
-    """Context manager around one encoding of a CLIP tower: records the (B, 1 + P, W) input of one layer's attention.
-
-    The attention itself is computed on demand, beside the model (as in VisionZip, Yang et al., arXiv 2412.04467).
-    """
-
-    def __init__(self, tower: Any, layer: int = TOWER_LAYER) -> None:
-        self._attention = tower.encoder.layers[layer].self_attn
-        self.hidden: torch.Tensor | None = None
-
-    def __enter__(self) -> ClsAttentionRecorder:
-        self._handle = self._attention.register_forward_pre_hook(self._keep, with_kwargs=True)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._handle.remove()
-
-    def _keep(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.hidden = args[0] if args else kwargs["hidden_states"]
-
-    @torch.no_grad()
-    def cls_attention(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The class token's attention (B, P) float32, mean over heads, and the patches' keys (B, P, W)."""
-        assert self.hidden is not None  # noqa: S101  read after an encoding
-        attention, keys = self._attention, self._attention.k_proj(self.hidden)  # (B, 1 + P, W)
-        heads = (attention.num_heads, attention.head_dim)
-        query = attention.q_proj(self.hidden[:, :1]).unflatten(-1, heads).transpose(1, 2)  # (B, H, 1, d)
-        logits = query @ keys.unflatten(-1, heads).permute(0, 2, 3, 1)  # (B, H, 1, 1 + P)
-        weights = (logits.float() * attention.scale).softmax(-1).mean(1)[:, 0]
-        return weights[:, 1:], keys[:, 1:]

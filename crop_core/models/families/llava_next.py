@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from transformers.image_processing_utils import select_best_resolution
+from transformers.models.llava_next.modeling_llava_next import image_size_to_num_patches
 
-from crop_core.models.adapter import ModelError, TokenLayout
+from crop_core.models.adapter import ModelError, PreparedInputs, TokenLayout, TowerAttention
 from crop_core.models.chat_template import PublishedChat
 from crop_core.models.families.llava import fill_processor
 from crop_core.models.families.published_chats import MISTRAL, ONEVISION, VICUNA, of_llava
 from crop_core.models.fast_preprocess import FastPreprocessAdapter
 from crop_core.models.geometry import Framing, grid_layout
+from crop_core.models.tower_attention import TowerRecorder
 
 Floats = NDArray[np.float64]
 
@@ -60,6 +63,30 @@ class LlavaNextAdapter(FastPreprocessAdapter):
             )
         self.anyres = AnyRes(side, config.vision_config.patch_size, pinpoints, self._max_tiles(config))
 
+    def record_tower(self) -> TowerRecorder:
+        """Context manager that records the tower's attention in the layer that the projector reads."""
+        return TowerRecorder(self.model.model.vision_tower, self.model.config)
+
+    def tower_attention(self, recorder: TowerRecorder, inputs: PreparedInputs) -> list[TowerAttention]:
+        """Per image, each view's own attention; packed into tokens by the model, as the features are (tiles in place,
+        padding removed, shrunk where the canvas is), so that newlines have zeros.
+        """
+        read = recorder.read()
+        rows = torch.cat([read.attention[..., None], read.published[..., None], read.keys.float()], -1)  # (views, P, F)
+        sizes, newline = inputs.vision["image_sizes"], rows.new_zeros(rows.shape[-1])
+        views = rows.split(self._views(sizes))
+        packed, _ = self.model.model.pack_image_features(views, sizes, image_newline=newline, **self._packing())
+        return [TowerAttention(each[:, 0], each[:, 2:], each[:, 1]) for each in packed]
+
+    def _views(self, sizes: torch.Tensor) -> list[int]:
+        """Number of views of each image, of (height, width) sizes (images, 2)."""
+        config = self.model.config
+        return [image_size_to_num_patches(size, config.image_grid_pinpoints, self.anyres.side) for size in sizes]
+
+    def _packing(self) -> dict[str, Any]:
+        """The family's own argument of `pack_image_features`."""
+        return {"vision_feature_select_strategy": self.strategy}
+
     def _fill_processor(self, config: Any) -> None:
         fill_processor(self.processor, config)
 
@@ -88,6 +115,12 @@ class LlavaOnevisionAdapter(LlavaNextAdapter):
 
     def _fill_processor(self, config: Any) -> None:
         """The processor is complete."""
+
+    def _views(self, sizes: torch.Tensor) -> list[int]:
+        return super()._views(sizes) if len(sizes) == 1 else [1] * len(sizes)
+
+    def _packing(self) -> dict[str, Any]:
+        return {"vision_aspect_ratio": self.model.config.vision_aspect_ratio}
 
     def _layout_of_several(self, size: tuple[int, int]) -> TokenLayout:
         return self.anyres.padded(size)

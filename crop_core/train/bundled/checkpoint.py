@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerFast as Tokenizer
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from crop_core.localize.grid_vlm import SLOTS
+from crop_core.models.tower_attention import TRAINED
 from crop_core.train.world.phrasings import COMPARATIVES, CORNERS, SUPERLATIVES, TRAINING, WHERE
 from crop_core.train.world.user_words import RULES
 from crop_core.train.world.vocabulary import BACKGROUNDS, CATEGORIES, COLORS, TEXTS
@@ -147,6 +148,7 @@ def build_model(recipe: Recipe, tokenizer: Tokenizer) -> LlavaForConditionalGene
         vision_feature_select_strategy="default",
         image_seq_length=recipe.grid**2,
         tie_word_embeddings=True,
+        **{TRAINED: False},  # the projector reads no class token, so that nothing teaches it
     )
     model = LlavaForConditionalGeneration(config)
     model.tie_weights()

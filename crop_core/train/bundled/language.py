@@ -57,6 +57,12 @@ class LanguagePlan:
     look_share: float = 0.7
     rate: float = 2e-3
 
+    def unpruned(self, tokens: int) -> LanguagePlan:
+        """The same schedule with all `tokens` of every image in every step and layer: nothing pruned, pooled or left
+        out, and no layer taught what is worth keeping.
+        """
+        return replace(self, kept=2 * tokens, pooled=0.0, pruned=0.0, salience=0.0)
+
 
 @dataclass(frozen=True)
 class TokenDropout:

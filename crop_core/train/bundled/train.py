@@ -93,6 +93,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches ahead (default: none)")
     parser.add_argument("--vision-steps", type=int, help="number of steps; 0 keeps the tower of --start")
     parser.add_argument("--language-steps", type=int, help="number of steps")
+    unpruned = "train the language model on all visual tokens, without pruning, pooling or dropping any (slower)"
+    parser.add_argument("--unpruned", action="store_true", help=unpruned)
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda needs a GPU that torch can use, and there is none; --device cpu trains without")
@@ -104,7 +106,9 @@ def main(arguments: list[str] | None = None) -> None:
         out = options.out / name if options.out else None
         start = options.start / name if options.start else None
         steps = options.vision_steps, options.language_steps
-        train(name, options.work, out, start, options.threads, *steps, options.device, options.workers)
+        train(
+            name, options.work, out, start, options.threads, *steps, options.device, options.workers, options.unpruned
+        )
 
 
 def train(
@@ -117,18 +121,20 @@ def train(
     language_steps: int | None = None,
     device: str = "cpu",
     workers: int = 0,
+    unpruned: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Train the bundled model `name`, resuming from `work`; return each stage's last running averages.
 
     The model is written to `work / name`, and to `out` if given.
 
     `start` is an earlier checkpoint of it. Without one, the answerer starts from the localizer in `work`. Runs resume
-    on any device, and the number of worker processes does not change the result.
+    on any device, and the number of worker processes does not change the result. `unpruned`: see
+    `LanguagePlan.unpruned`; use a `work` of its own.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     recipe, tokenizer = RECIPES[name], build_tokenizer()
-    vision, language = VISION[name], LANGUAGE[name]
+    vision, language = VISION[name], LANGUAGE[name].unpruned(recipe.grid**2) if unpruned else LANGUAGE[name]
     model = build_model(recipe, tokenizer)
     if start:
         start_from(model, tokenizer, start)

@@ -1,12 +1,13 @@
 """Peer methods that act before the LLM: their rules by hand, against slow literal ones, and through the engine."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from crop_core.compress.cdpruner import CdPrunerCompressor, greedy_dpp, relevance
+from crop_core.compress.cdpruner import CdPrunerCompressor, PublishedCdPruner, greedy_dpp, relevance
 from crop_core.compress.divprune import DivPruneCompressor, max_min_diversity
 from crop_core.compress.protocol import CompressionInput
 from crop_core.compress.region_only import RegionCompressor
@@ -16,7 +17,7 @@ from crop_core.engine.engine import CropEngine
 from crop_core.models import ModelError
 from crop_core.records.compression_plan import CompressionError
 from crop_core.records.config import Budget, CropConfig
-from crop_core.records.methods import METHODS, load_class
+from crop_core.records.methods import METHODS, load_class, method_of
 from crop_core.records.region import Region
 from tests.support import checkpoints
 from tests.support.families import build
@@ -72,7 +73,7 @@ def test_divprune_starts_with_the_loneliest_and_goes_on_with_the_farthest():
 def test_cdpruner_takes_what_is_relevant_and_new():
     features = [[2.0, 0], [1, 1], [0, 3]]
     question = [[1.0, 0], [3, 0]]
-    assert left(CdPrunerCompressor().plan(seen(features, question=question), 2)) == [0, 1]
+    assert left(PublishedCdPruner().plan(seen(features, question=question), 2)) == [0, 1]
     relevant = relevance(torch.eye(2)[[0, 0, 1]], torch.eye(2)[:1])
     assert relevant.tolist() == [1, 1, 0]
     assert relevance(torch.eye(2), torch.tensor([[0.6, 0.8]])).tolist() == [0, 1], "scaled"
@@ -132,17 +133,18 @@ def literal_divprune(image, count):
     return {frozenset([place]) for place in chosen}
 
 
-def literal_cdpruner(image, count):
+def literal_cdpruner(image, count, weight=CdPrunerCompressor.weight):
     """By determinants."""
     rows, words = image.features().numpy(), image.question().numpy()
     mean = np.array([np.mean([cosine(row, word) for word in words]) for row in rows])
-    relevant = (mean - mean.min()) / (mean.max() - mean.min())
+    relevant = 1 - weight + weight * (mean - mean.min()) / max(mean.max() - mean.min(), 1e-9)
     kernel = np.array([[cosine(a, b) * r * s for b, s in zip(rows, relevant, strict=True)]
                        for a, r in zip(rows, relevant, strict=True)])  # fmt: skip
     chosen = []
     while len(chosen) < count:
         others = [place for place in range(len(rows)) if place not in chosen]
-        chosen.append(max(others, key=lambda one: np.linalg.slogdet(kernel[np.ix_([*chosen, one], [*chosen, one])])[1]))
+        volume = lambda one: round(np.linalg.slogdet(kernel[np.ix_([*chosen, one], [*chosen, one])])[1], 9)  # noqa: E731
+        chosen.append(max(others, key=volume))
     return {frozenset([place]) for place in chosen}
 
 
@@ -151,7 +153,9 @@ def literal_vispruner(image, count):
     important, others = order[: count // 2], order[count // 2 :]
     while len(others) > count - len(important):
         half, second = others[::2], others[1::2]
-        by_likeness = sorted(half, key=lambda one: -max(cosine(rows[one], rows[other]) for other in second))
+        by_likeness = sorted(
+            half, key=lambda one: -max(round(100 * cosine(rows[one], rows[other])) for other in second)
+        )
         others = by_likeness[min(8, len(others) - (count - len(important))) :] + second
     return {frozenset([place]) for place in important + others}
 
@@ -162,15 +166,16 @@ LITERAL = {
     "divprune": literal_divprune,
     "cdpruner": literal_cdpruner,
     "vispruner": literal_vispruner,
+    "cdpruner@paper": partial(literal_cdpruner, weight=1),
     **LATER,
 }
 
 
 def compressor(name, config=None):
-    return load_class(METHODS[name].compressor).from_config(config or CropConfig())
+    return load_class(method_of(name).compressor).from_config(config or CropConfig())
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", [*PEERS, "cdpruner@paper"])
 @pytest.mark.parametrize("seed", range(3))
 def test_every_count_is_met_exactly_and_as_literally_read(name, seed):
     image, method = random_image(seed), compressor(name)
@@ -178,6 +183,48 @@ def test_every_count_is_met_exactly_and_as_literally_read(name, seed):
         plan = method.plan(image, count)
         assert plan.count == count and not plan.ring.any()
         assert groups(plan) == LITERAL[name](image, count), count
+
+
+def tied(image):
+    """The image with every token twice, a place later, and attention of few values."""
+    twice = lambda rows: rows.reshape(-1, 2, *rows.shape[1:])[:, :1].expand(-1, 2, *rows.shape[1:]).reshape(rows.shape)  # noqa: E731
+    tower = image.tower()
+    same = SimpleNamespace(attention=(5 * tower.attention).round() / 5, keys=twice(tower.keys))
+    return CompressionInput(image.layout, image.region, lambda: twice(image.features()), lambda: same, image.question)
+
+
+@pytest.mark.parametrize("name", ["visionzip", "vispruner"])
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_tokens_are_taken_as_literally_read(name, seed):
+    """By falling attention, ties by index; DivPrune and CDPruner, which never keep both of two equal tokens unless they
+    have to, are held against theirs by `test_tokens_that_are_all_the_same_are_still_so_many`.
+    """
+    image, method = tied(random_image(seed)), compressor(name)
+    for count in (1, 2, 3, 8, 15, 22, 30):
+        assert groups(method.plan(image, count)) == LITERAL[name](image, count), count
+
+
+@pytest.mark.parametrize("name", sorted(set(PEERS) - {"region"}))
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_of_very_few_tokens_the_literal_ones_stay(name, size):
+    image = random_image(5, count=size)
+    for count in range(1, size + 1):
+        plan = compressor(name).plan(image, count)
+        assert plan.count == count
+        if size > 1:  # the literal rules need another token
+            assert groups(plan) == LITERAL[name](image, count)
+
+
+def test_published_settings_read_the_class_token():
+    """Where attention received and that of a class token disagree."""
+    tower = SimpleNamespace(attention=torch.tensor([0.4, 0.3, 0.2, 0.1]))
+    tower.published = tower.attention.flip(0)
+    tower.keys = torch.eye(4)
+    image = CompressionInput(SimpleNamespace(row=np.zeros(4)), None, lambda: torch.eye(4), lambda: tower)
+    for name in ("visionzip", "vispruner"):
+        config = CropConfig(f"{name}@paper")
+        own, paper = load_class(METHODS[name].compressor), load_class(config.parts.compressor)
+        assert left(own().plan(image, 2)) != left(paper.from_config(config).plan(image, 2))
 
 
 @pytest.mark.parametrize(("name", "expected"), [*zip(PEERS, (9, 3, 2, 3, 3, *[3] * len(LATER)), strict=True)])
@@ -238,15 +285,15 @@ def test_the_engine_meets_the_budget_with_the_rule_s_tokens(engine, name):
     assert (result.region == REGION) == METHODS[name].needs_region
 
 
-def test_a_model_without_a_class_token_says_so_before_it_runs(tmp_path):
-    build("llava_next", tmp_path)
+def test_a_model_that_merges_patches_says_so_before_it_runs(tmp_path):
+    build("qwen2_vl", tmp_path)
     engine = CropEngine.from_pretrained(tmp_path, None)
     for name in PEERS:
         config = CropConfig(method=name, budget=Budget(share=0.5), max_new_tokens=2, repeats=1)
         if METHODS[name].reads_tower:
-            with pytest.raises(ModelError, match="no class token that can be read; choose a method that reads none"):
+            with pytest.raises(ModelError, match="merges several patches into each visual token"):
                 next(engine.stream(IMAGE, QUESTION, config, REGION))
-            with pytest.raises(ModelError, match="no class token that can be read"):
+            with pytest.raises(ModelError, match="choose a method that does not read the tower"):
                 engine.compare(IMAGE, QUESTION, config, REGION)
         else:
             trace = engine.compare(IMAGE, QUESTION, config, REGION, memory=False).crop.trace

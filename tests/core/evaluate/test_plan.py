@@ -5,6 +5,8 @@ from crop_core.evaluate.runner.plan import ALL, BLIND, Trial
 from crop_core.records.config import ConfigError
 from crop_core.records.methods import METHODS
 
+PUBLISHED = [name for name, method in METHODS.items() if method.published]
+INSIDE = [*(name for name, method in METHODS.items() if method.pruner), *plan.JOINED]
 PRUNING = [name for name in METHODS if name != "none"]
 
 
@@ -68,9 +70,16 @@ def test_what_cannot_be_is_one_sentence(arguments, said):
 def test_the_published_plan_has_every_method_and_what_is_told_of_crop():
     found = plan.published()
     names = {each.name for each in found}
-    assert len(names) == len(found) == 2 + 3 * len((*PRUNING, *plan.JOINED)) + 2 + 3 + 6
+    assert len(names) == len(found) == 2 + 3 * len((*PRUNING, *plan.JOINED, *PUBLISHED, *INSIDE)) + 2 + 3 + 6
     assert {"baseline", "blind", "crop 64, reference region", "crop 64, random region"} <= names
-    assert {"crop 192, self region", "ilp 64, evicting", "crop 128, evicting", "random 128"} <= names
+    assert {
+        "crop 192, self region",
+        "ilp 64, evicting",
+        "crop 128, evicting",
+        "random 128",
+        "fastv@paper 64",
+        "ilp 64 left",
+    } <= names
 
 
 def test_a_localizer_is_needed_where_a_region_is_read():

@@ -168,7 +168,7 @@ def test_nothing_right_with_every_token_keeps_an_unknown_share():
 
 def test_questions_of_a_single_image_count_as_one():
     result = summarise(answers((ALL, [1, 0]), (CROP, [1, 0]), (FASTV, [0, 0]), kinds=("",), group="one"))
-    assert methods_table(result).rows[1] == ("CROP", "50.0%* (5% to 95%)")
+    assert methods_table(result).rows[1] == ("CROP", "50.0%* (5% to 95%)", "", "51")
     assert texts.headline(result)[0] == "Baseline 50.0% (5.5% to 94.5%); made up, 2 questions, groups: 1."
     assert kinds_table(result).head == ("run", "all", "no kind (2)")
     assert result.rivals == {}, "there is one kind"
@@ -190,7 +190,10 @@ def test_only_all_tokens_can_be_summed_up():
 def test_tables(large):
     lines = methods_table(large).markdown().splitlines()
     assert len(lines) == 2 + 2 + len(CHANCES)
-    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["method", "192 tokens", "128 tokens", "64 tokens"]
+    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == [
+        *("method", "192 tokens", "128 tokens", "64 tokens"),
+        *("as published, %", "tokens after the last cut"),
+    ]
     run = large.of(CROP)
     shown = f"{run.accuracy.value:.1%}{'*' if 'crop' in large.standings[2].tied else ''} ({run.accuracy.low:.0%} to"
     assert shown in lines[4]
@@ -198,6 +201,20 @@ def test_tables(large):
     assert len(pairs_table(large).rows) == 3 * 6
     for table in (full_table(large), kinds_table(large), pairs_table(large)):
         assert {len(row) for row in table.rows} == {len(table.head)}
+
+
+def test_a_method_as_published_is_a_column_and_does_not_compete():
+    paper = Trial("fastv@paper", "64")
+    rows = answers((ALL, [1, 1]), (CROP, [1, 0]), (FASTV, [0, 0]), (paper, [1, 1]))
+    result = summarise(rows)
+    assert result.methods == ("crop", "fastv") and {run.run.method for run in result.competing} == {"crop", "fastv"}
+    assert {name for pair in result.standings[0].pairs for name in (pair.first, pair.second)} == {"crop", "fastv"}
+    shown = methods_table(result).rows
+    assert [row[0] for row in shown] == ["Baseline", "CROP", "FastV"]
+    assert [row[-2] for row in shown] == ["", "", "100.0"]
+    assert "FastV as published 64" in [row[0] for row in full_table(result).rows]
+    alone = methods_table(summarise(answers((ALL, [1, 1]), (paper, [1, 0])))).rows[1]
+    assert (alone[:3], method_label("plc+fastv@paper")) == (("FastV", "", "50.0"), "PLC + FastV as published")
 
 
 def test_a_table_cannot_be_broken_by_a_kind():

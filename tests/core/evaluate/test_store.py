@@ -49,6 +49,15 @@ def test_compaction_keeps_every_record_once_and_in_order(tmp_path):
     assert "twice" not in set(frame["reply"])
 
 
+def test_methods_are_dropped_as_published_and_joined_and_all_others_stay(tmp_path):
+    (toy,) = toys(1)
+    names = ["crop", "fastv", "fastv@paper", "plc+fastv", "plc", "distinct+ilp"]
+    store.write_part(tmp_path, [record(toy), *(record(toy, Trial(name, "64")) for name in names)])
+    assert store.drop(tmp_path, ["fastv", "ilp", "dart"]) == 4
+    assert set(store.read(tmp_path)["trial"]) == {"baseline", "crop 64", "plc 64"}
+    assert [file.name for file in tmp_path.iterdir()] == [store.WHOLE]
+
+
 def test_a_crash_between_the_whole_file_and_its_parts_doubles_nothing(tmp_path, monkeypatch):
     store.write_part(tmp_path, [record(each) for each in toys(3)])
     monkeypatch.setattr("pathlib.Path.unlink", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))

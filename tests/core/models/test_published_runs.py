@@ -19,11 +19,12 @@ from tests.support.published import CHECKPOINTS, build
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")  # Mistral's template
 
 QUESTION = "What is it?"
+ONE_TOKEN_A_PATCH = ("llava", "llava_next", "llava_onevision", "paligemma")
 WIDE, TALL = (400, 100), (100, 300)  # of few tiles
 INSIDE, BEFORE = 0.8, 0.1  # budgets: inside the LLM the first three of four layers of Qwen3-VL stay whole
 REFUSALS = {  # by the flag of the method that needs what the checkpoint lacks
     "needs_training": "has no learned PLC",
-    "reads_tower": "no class token that can be read",
+    "reads_tower": "merges several patches into each visual token",
 }
 ASK = """
 import sys
@@ -60,7 +61,7 @@ def config(method="crop"):
 
 def refusal(checkpoint, method):
     """What a checkpoint says to a method that it cannot run; "" for one that runs."""
-    if checkpoint.model_type == "llava" and METHODS[method].reads_tower:
+    if checkpoint.model_type in ONE_TOKEN_A_PATCH and METHODS[method].reads_tower:
         return ""
     return next((sentence for flag, sentence in REFUSALS.items() if getattr(METHODS[method], flag)), "")
 

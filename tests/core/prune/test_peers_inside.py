@@ -27,13 +27,13 @@ from crop_core.records.methods import METHODS, load_class, method_of
 from crop_core.records.region import Region
 from crop_core.records.results import Comparison
 from tests.support import checkpoints
-from tests.support.exactness import BATCHES, NoWaiting, assert_equals_oracle, prepared, stack_of
+from tests.support.exactness import BATCHES, NoWaiting, Rewritten, assert_equals_oracle, prepared, stack_of
 from tests.support.families import FAMILIES, VARIANTS, assert_exact, build, hidden_by, plain, sample_image
 from tests.support.oracle import Masked, new_tokens, run
 from tests.support.tiny_models import tiny_inputs, tiny_llava
 
 PEERS = ("pyramiddrop", "sparsevlm", "dart")
-JOINT = ("plc+pyramiddrop", "random+dart")
+JOINT = ("plc+pyramiddrop", "random+dart", "plc+dart@paper")
 NAN = torch.nan
 
 
@@ -118,7 +118,7 @@ def test_sparsevlm_scores_are_the_raters_rows_of_the_layer_before(model):
     attention = eager_attention(inputs, 1)
     with torch.no_grad():
         place = (inputs["attention_mask"].cumsum(1) - 1).clamp(min=0)
-        states = model(**inputs, position_ids=place, output_hidden_states=True).hidden_states[2]
+        states = model(**inputs, position_ids=place, output_hidden_states=True).hidden_states[0]
     for sample, (step,) in enumerate(pruning.steps):
         text = BATCHES["padded"]["after"][sample]
         votes = sparsevlm.raters(states[sample][visual[sample]], states[sample, -text:])
@@ -166,9 +166,32 @@ def test_sparsevlm_by_hand():
     visual, text = torch.tensor([[1.0, 0], [1, 0]]), torch.tensor([[1.0, 0], [0, 1], [2, 0]])
     assert sparsevlm.raters(visual, text).tolist() == [False, False, True]  # e, 1 and e^2 of 11.1
     rows = torch.tensor([[0.9, NAN, 0, 0, 0, 0], [0.9, NAN, 0, 0, 0, 0], [0.1, NAN, 0.2, 0.3, 0.2, 0.2]])
-    read = {"text_attention": lambda: [rows], "states": lambda: [(visual, text)]}
+    states = torch.tensor([[0.0, 0], [2, 0], [9, 9], [4, 6], [5, 5]])  # of 0, 2, 3, 4, 5
+    read = {
+        "text_attention": lambda: [rows],
+        "embedded": lambda: [(visual, text)],
+        "states": lambda: [(states, text)],
+    }
     (decision,) = sparsevlm.SparseVlmPruner(((2, 2),), [visual_tokens(6)]).decide(given(2, [0, 2, 3, 4, 5], **read))
-    assert decision.kept.tolist() == [2, 3]
+    assert decision.kept.tolist() == [2, 3], (
+        "3 is rated best; of 2, 4, 5 and 0 the first two make one at the place of 2"
+    )
+    assert decision.states.tolist() == [[3, 3], [9, 9]]
+    (decision,) = NothingRecycled(((2, 2),), [visual_tokens(6)]).decide(given(2, [0, 2, 3, 4, 5], **read))
+    assert (decision.kept.tolist(), decision.states) == ([2, 3], None)
+
+
+class NothingRecycled(sparsevlm.SparseVlmPruner):
+    recycles = False
+
+
+def test_recycled_tokens_are_part_of_the_count_and_give_way_to_images():
+    for alive, count in itertools.product((1, 2, 5, 40, 576), range(1, 40)):
+        own = sparsevlm.selected(alive, count)
+        if own and count < alive:
+            assert own + sparsevlm.recycled(alive - own) // 10 + 1 == count
+    assert sparsevlm.selected(576, 300) == 300 - sparsevlm.recycled(576 - 291) // 10 - 1 == 291
+    assert sparsevlm.selected(576, 5) == 0, "clusters alone would be more"
 
 
 def test_sparsevlm_averages_several_raters_and_never_has_none():
@@ -251,17 +274,32 @@ def test_budgets_are_met_exactly_or_refused(name):
         (6, None, ((2, 288), (3, 144), (4, 72))),
     ],
 )
-def test_pyramiddrop_halves_earlier_where_a_budget_is_out_of_reach(layers, budget, at):
-    result = cuts(pyramiddrop.PyramidDropPruner.schedule(layers, 576, budget), layers, 576, budget)
+def test_published_pyramiddrop_halves_earlier_where_a_budget_is_out_of_reach(layers, budget, at):
+    schedule = pyramiddrop.PublishedPyramidDrop.schedule(layers, 576, budget)
+    result = cuts(schedule, layers, 576, budget)
     assert [layer for layer, _ in result] == [layer for layer, _ in at]
     assert [kept for _, kept in result] == pytest.approx([kept for _, kept in at], abs=1)
 
 
 @pytest.mark.parametrize(
     ("layers", "budget", "at"),
-    [(32, None, (2, 6, 15)), (32, 64, (2, 6, 15)), (32, 30, (1, 6, 15)), (12, 192, (1, 2, 6))],
+    [
+        (32, None, ((8, 288), (16, 144), (24, 72))),
+        (32, 192, ((8, 110), (16, 55), (24, 27))),
+        (14, 192, ((4, 70), (7, 35), (10, 17))),
+        (14, 128, ((3, 10), (7, 5), (10, 2))),
+        (14, 64, ((1, 37), (7, 20), (10, 9))),
+    ],
 )
-def test_sparsevlm_cuts_at_its_layers_scaled_to_the_depth(layers, budget, at):
+def test_pyramiddrop_scales_its_shares_and_moves_the_first_cut_only_where_it_must(layers, budget, at):
+    assert cuts(pyramiddrop.PyramidDropPruner.schedule(layers, 576, budget), layers, 576, budget) == at
+
+
+@pytest.mark.parametrize(
+    ("layers", "budget", "at"),
+    [(32, None, (3, 7, 16)), (32, 64, (3, 7, 16)), (32, 30, (1, 7, 16)), (14, 192, (2, 4, 8)), (14, 64, (1, 4, 8))],
+)
+def test_sparsevlm_cuts_behind_its_layers_scaled_to_the_depth(layers, budget, at):
     result = cuts(sparsevlm.SparseVlmPruner.schedule(layers, 576, budget), layers, 576, budget)
     assert tuple(layer for layer, _ in result) == at
     if budget is None:
@@ -298,7 +336,7 @@ def test_peers_are_exact_in_every_family(family, tmp_path):
         pruner = load_class(METHODS[name].pruner)(((first, 5), (first + 1, 2)), [tokens], 4)
         with LayerPruning(adapter.stack, pruner, inputs.visual) as pruning:
             pruned = run(adapter.model, plain(inputs), steps=2)
-        with Masked(adapter.model, hidden_by(pruning.steps[0], inputs.visual)):
+        with Masked(adapter.model, hidden_by(pruning.steps[0], inputs.visual)), Rewritten(pruning, inputs.visual):
             forced = new_tokens(pruned, plain(inputs))
             assert_exact(pruned, run(adapter.model, plain(inputs), steps=2, forced=forced))
         steps[name] = pruning.steps[0]
@@ -354,7 +392,7 @@ def test_flops_are_what_pytorch_counts(engine, name):
     assert result.flops == counter.get_total_flops()
 
 
-@pytest.mark.parametrize(("name", "at"), [("pyramiddrop", [1, 2, 3]), ("plc+pyramiddrop", [2, 3, 4])])
+@pytest.mark.parametrize(("name", "at"), [("pyramiddrop@paper", [1, 2, 3]), ("plc+pyramiddrop@paper", [2, 3, 4])])
 def test_a_pruner_behind_a_compressor_plans_for_what_enters_it(engine, name, at):
     """Halving 64 tokens of 6 layers at 2, 3 and 4 is a mean of 32 and at 1, 2 and 3 one of 22.7; of 48 it is 24."""
     config = CropConfig(method=name, budget=Budget(mean_tokens=24), max_new_tokens=1, repeats=1)
@@ -377,7 +415,7 @@ def test_a_joint_method_is_made_of_both():
 
 
 @pytest.mark.parametrize(
-    "name", ["fastv+plc", "plc+", "+fastv", "plc+random", "crop+fastv", "plc+fastv+dart", "none+dart"]
+    "name", ["fastv+plc", "plc+", "+fastv", "plc+random", "crop+fastv", "plc+fastv+dart", "none+dart", "plc@paper"]
 )
 def test_wrong_pairs_are_one_sentence(name):
     with pytest.raises(ConfigError, match=r"join one of plc, random, .* and one of ilp, fastv, .* by '\+'\.") as error:

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from crop_core.prune.fastv import FastvPruner
+from crop_core.prune.fastv import FastvPruner, PublishedFastv
 from crop_core.prune.schedule import (
     BudgetError,
     cuts,
@@ -131,8 +131,17 @@ def test_a_budget_that_reduces_nothing_cuts_nothing():
         (12, None, (2, 288)),
     ],
 )
-def test_fastv_cuts_once_at_layer_2_or_at_the_nearest_one_before_it(layers, budget, cut):
-    assert cuts(FastvPruner.schedule(layers, 576, budget), layers, 576, budget) == (cut,)
+def test_published_fastv_cuts_once_at_layer_2_or_at_the_nearest_one_before_it(layers, budget, cut):
+    assert cuts(PublishedFastv.schedule(layers, 576, budget), layers, 576, budget) == (cut,)
+
+
+@pytest.mark.parametrize("budget", [192, 128, 64, None])
+def test_fastv_cuts_where_ilp_s_early_cut_is(budget):
+    for layers in (12, 23, 24, 32):
+        (at, _) = default_schedule(layers)[0]
+        config = FastvPruner.schedule(layers, 576, budget)
+        assert config.schedule == ((at, 0.5),)
+        assert layers < 24 or config == PublishedFastv.schedule(layers, 576, budget)
 
 
 def test_fastv_refuses_what_not_even_layer_1_can_reach():
@@ -183,6 +192,25 @@ def test_layers_that_must_stay_whole_are_not_cut():
     assert FastvPruner.schedule(36, 576, 100, first_prunable_layer=3).schedule[0][0] == 3
     with pytest.raises(ConfigError, match="cuts at layer 2, but this model of 36 decoder layers allows 3 to 35"):
         cuts(IlpConfig(((2, 0.5),)), 36, 576, 100, first_prunable_layer=3)
+
+
+@pytest.mark.parametrize(
+    "method", ["ilp", "fastv", "fastv@paper", "pyramiddrop", "sparsevlm", "dart", "crop", "plc+dart"]
+)
+@pytest.mark.parametrize("left", [64, 1, 600])
+def test_a_budget_of_what_is_left_is_what_is_left(method, left):
+    """With the method's own layers, whatever the mean; a compressor leaves its multiple of it."""
+    planned = plan_token_budget(CropConfig(method, Budget(left=left)), [576], 14, 1)
+    entering = (planned.tokens or planned.visual)[0]
+    result = cuts(planned.inner, 14, entering, planned.mean)
+    assert (result[-1][1] if result else entering) == min(left, 576)
+    assert method not in ("crop", "plc+dart") or entering == min(576, 2 * left)
+    if method == "fastv@paper":
+        assert result in (((2, left),), ())
+
+
+def test_what_is_left_of_a_compressor_alone_is_its_mean():
+    assert plan_token_budget(CropConfig("plc", Budget(left=64)), [576], 14, 1).tokens == [64]
 
 
 def test_a_compressor_leaves_as_much_as_suits_it_or_as_it_is_told():

@@ -52,7 +52,7 @@ def test_the_text_holds_every_figure_with_its_interval() -> None:
 
 def test_the_last_line_says_what_failed_and_what_was_not_proved() -> None:
     report = check_report()
-    unproved = Proof("method visionzip", NOT_APPLICABLE, None, None, 0.0, "no class token")
+    unproved = Proof("method visionzip", NOT_APPLICABLE, None, None, 0.0, "merges patches")
     assert check_text(replace(report, proofs=[*report.proofs, BROKEN])).endswith("\n\nFailed: prompt.")
     text = check_text(replace(report, proofs=[*report.proofs, unproved], finished=False))
     assert text.endswith("Not finished: 2 of 3 proofs passed so far; 1 not applicable.")

@@ -32,12 +32,16 @@ def test_presets_are_the_paper_s_for_576_tokens_and_scale_with_others(name, toke
     assert PRESETS[name].tokens(2880) == pytest.approx(5 * tokens, abs=1e-9)
 
 
-@pytest.mark.parametrize(("text", "tokens"), [("64", 64), (" 12.5 ", 12.5), ("50%", 288), ("100 %", 576), ("1", 1)])
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("64", 64), (" 12.5 ", 12.5), ("50%", 288), ("100 %", 576), ("1", 1), ("64 left", 64)]
+)
 def test_budgets_are_read(text, tokens):
     assert Budget.parse(text).tokens(576) == pytest.approx(tokens)
 
 
-@pytest.mark.parametrize("text", ["0", "-3", "0%", "101%", "nan", "inf", "many", "", "%", "nan%", "1e999"])
+@pytest.mark.parametrize(
+    "text", ["0", "-3", "0%", "101%", "nan", "inf", "many", "", "%", "nan%", "1e999", "0 left", " left", "nan left"]
+)
 def test_impossible_budgets_are_refused(text):
     with pytest.raises(ConfigError, match=r"budget"):
         Budget.parse(text)
@@ -53,13 +57,14 @@ def test_a_budget_above_the_tokens_is_all_of_them():
     assert [Budget(tokens).tokens(35) for tokens in (34.5, 35, 35.5, 64, 1e9)] == [34.5, 35, 35, 35, 35]
 
 
-def test_a_budget_is_one_of_two():
-    for values in ((None, None), (64, 0.5)):
+def test_a_budget_is_one_of_three():
+    for values in ((None, None), (64, 0.5), (64, None, 64)):
         with pytest.raises(ConfigError, match="exactly one"):
             Budget(*values)
 
 
 def test_budgets_in_words():
+    assert str(Budget(left=64)) == "64 tokens left"
     assert [str(Budget(64)), str(Budget(12.5)), str(Budget(share=1 / 3))] == ["64 tokens", "12.5 tokens", "33.3 %"]
 
 

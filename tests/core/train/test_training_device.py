@@ -11,7 +11,7 @@ import torch
 from crop_core.train.bundled import train as training
 from crop_core.train.bundled.batches import TrainingBatches
 from crop_core.train.bundled.checkpoint import LOCATOR, build_model, build_tokenizer
-from crop_core.train.bundled.language import LanguagePlan, Packs, train_language
+from crop_core.train.bundled.language import LanguagePlan, Packs, TokenDropout, train_language
 from crop_core.train.bundled.packing import Look, Packer
 from crop_core.train.bundled.train import VisionPlan, train_vision
 from crop_core.train.bundled.warm_start import Imitation
@@ -55,6 +55,14 @@ def made(workers, steps):
     feed = TrainingBatches(LOCATOR, PLAN.batch, PLAN.fresh, memory=6, encode=encode, images=3, workers=workers)
     packs = Packs(feed, Packer(LOCATOR, build_tokenizer(), PLAN.questions, PLAN.chunks), PLAN)
     return [(feed(step)[0], *packs(step)) for step in steps], encoded
+
+
+def test_an_unpruned_plan_reads_every_token_in_every_step():
+    plan, count = training.LANGUAGE["crop-tiny"].unpruned(LOCATOR.grid**2), LOCATOR.grid**2
+    assert (plan.pruned, plan.pooled, plan.salience, plan.steps) == (0, 0, 0, training.LANGUAGE["crop-tiny"].steps)
+    feed = TrainingBatches(LOCATOR, plan.batch, plan.fresh, memory=6, images=count, workers=Workers())
+    dropouts = {Packs(feed, None, replace(plan, align=plan.steps))(step)[0] for step in (0, 500)}
+    assert dropouts == {TokenDropout(count)}
 
 
 def test_workers_make_the_same_and_tell_when_one_is_gone():
