@@ -36,6 +36,8 @@ def test_two_layers_stand_side_by_side(page: Page, watch: Watch) -> None:
     first.press("ArrowRight")
     expect(one).to_contain_text("Layer 2 (")
     expect(other).to_contain_text("Layer 1 (")
+    page.get_by_role("button", name="Move both").click()
+    second.press("End")
     page.get_by_role("button", name="Compare two layers").click()
     expect(second).to_be_hidden()
     first.press("End")
