@@ -17,7 +17,8 @@ def test_two_layers_stand_side_by_side(page: Page, watch: Watch) -> None:
     one, other = (page.locator(".cx-layer").nth(k) for k in (0, 1))
     first, second = page.get_by_label("LLM layer", exact=True), page.get_by_label("Second LLM layer")
     first.fill("1")
-    settled(page)  # the figure of this layer is made
+    page.wait_for_url("**/*layer=1*")  # which is written when the layer stands still, as its figure is begun
+    settled(page)
     before = len(watch.requests)
     page.get_by_role("button", name="Compare two layers").click()
     last = trace.layers - 1
@@ -36,6 +37,8 @@ def test_two_layers_stand_side_by_side(page: Page, watch: Watch) -> None:
     first.press("ArrowRight")
     expect(one).to_contain_text("Layer 2 (")
     expect(other).to_contain_text("Layer 1 (")
+    page.get_by_role("button", name="Move both").click()
+    second.press("End")
     page.get_by_role("button", name="Compare two layers").click()
     expect(second).to_be_hidden()
     first.press("End")

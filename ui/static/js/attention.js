@@ -108,7 +108,6 @@ export class AttentionView {
     this.scale.classList.toggle("cx-unread", !looked);
     this.most.textContent = looked ? shareText(most) : "";
     this.text.textContent = looked ? caption(looked, layer, step, most) : `Layer ${layer}: not read yet.`;
-    this.root.dataset.layer = layer;
     this.canvas.draw();
   }
 

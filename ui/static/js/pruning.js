@@ -203,7 +203,7 @@ export class PruningPanel {
       other.go(other.layer + by);
       this.moving = false;
     }
-    this.mark();
+    if (other === this.other) this.mark(); // the first view's layer is the page's
     if (this.other.against) this.other.redraw();
   }
 
