@@ -176,7 +176,7 @@ METHODS = {
     ),
     "cdpruner": Method(
         "CDPruner",
-        "CDPruner: keep the most unlike tokens (DPP), no region",
+        "CDPruner: relevant, unlike tokens by LLM embeddings, no region",
         f"{_COMPRESS}.cdpruner:CdPrunerCompressor",
         needs_region=False,
         published=f"{_COMPRESS}.cdpruner:PublishedCdPruner",
