@@ -130,10 +130,10 @@ class HalfRelevant(CdPrunerCompressor):
     weight = 0.5
 
 
-class QuarterRelevant(CdPrunerCompressor):
-    """A quarter of the weight of the relevance."""
+class Irrelevant(CdPrunerCompressor):
+    """Without relevance."""
 
-    weight = 0.25
+    weight = 0.0
 
 
 CANDIDATES: dict[str, dict[str, type]] = {
@@ -159,10 +159,10 @@ CANDIDATES: dict[str, dict[str, type]] = {
     },
     "divprune": {"published": DivPruneCompressor},
     "cdpruner": {
-        "no relevance": CdPrunerCompressor,
-        "relevance, published": PublishedCdPruner,
+        "1/4 of the relevance": CdPrunerCompressor,
+        "all of it, published": PublishedCdPruner,
         "half of it": HalfRelevant,
-        "a quarter of it": QuarterRelevant,
+        "none": Irrelevant,
     },
     "vispruner": {
         "attention received": VisPrunerCompressor,
