@@ -1,0 +1,44 @@
+"""The independent world beside the bundled one: columns for the tables of methods, and a table by kind.
+
+Reads the records of `python -m benchmarks.bundled --only independent`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from crop_core.evaluate.report.summary import Summary, summarise
+from crop_core.evaluate.report.table import kinds_table, markdown, methods_table
+from crop_core.evaluate.runner.plan import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEAD = "independent world"
+
+
+def beside_runs(table: str, other: Summary) -> str:
+    """A table of runs (the first column: their recorded names) with their accuracy in the independent world."""
+    cells = {run.name: [f"{run.accuracy.value:.1%}"] for run in other.runs}
+    return _joined(table, [HEAD], cells)
+
+
+def beside_methods(table: str, other: Summary) -> str:
+    """`methods_table` of the bundled world with the same columns for the independent one."""
+    theirs = methods_table(other)
+    return _joined(
+        table, [f"independent, {head}" for head in theirs.head[1:]], {row[0]: row[1:] for row in theirs.rows}
+    )
+
+
+def by_kind(records: pd.DataFrame, trials: Iterable[Trial]) -> str:
+    """Accuracy of these runs by kind of question, of those that are recorded."""
+    names = {trial.name for trial in trials}
+    return kinds_table(summarise(records[records["trial"].isin(names)])).markdown()
+
+
+def _joined(table: str, heads: list[str], cells: Mapping[str, Iterable[str]]) -> str:
+    """A Markdown table with more columns, by the text of its first one; empty where nothing was measured."""
+    head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    return markdown([*head, *heads], [[*row, *cells.get(row[0], [""] * len(heads))] for row in rows])
