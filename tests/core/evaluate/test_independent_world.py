@@ -20,7 +20,7 @@ from crop_core.train.world import phrasings, splits, vocabulary
 from crop_core.train.world.user_phrasings import USERS
 from tests.support import ROOT
 
-MIDDLE_OF_INK = 3  # pixels by which a box may be larger than what is seen of its thing
+FAINT = 3  # pixels at the edge of a box that may be too faint to change the image
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +39,15 @@ def test_the_same_seed_is_the_same_scene_on_every_machine():
     assert {scene.setting for scene in scenes} == set(SETTINGS)
     described = hashlib.sha256(repr([(each, questions.questions_of(each)) for each in scenes]).encode())
     drawn = hashlib.sha256(b"".join(scene.image().tobytes() for scene in scenes))
-    assert described.hexdigest()[:16] == "DESCRIBED"
-    assert drawn.hexdigest()[:16] == "DRAWN"
+    assert described.hexdigest()[:16] == "cacaf7421504e2b3"
+    assert drawn.hexdigest()[:16] == "7a1fde442acf678f"
 
 
 def test_a_thousand_questions_of_all_kinds_and_no_one_twice(asked):
     assert len(asked) == QUESTIONS == len(dataset("world_independent").examples)
     assert set(Counter(item.question.kind for item in asked).values()) == {QUESTIONS // len(KINDS)}
     assert len({(item.scene.seed, item.question.text) for item in asked}) == QUESTIONS
-    assert len({item.question.text for item in asked}) > QUESTIONS // 2
+    assert len({item.question.text for item in asked}) > QUESTIONS // 3
     assert {item.scene.setting for item in asked} == set(SETTINGS)
     answers = Counter(item.question.answer for item in asked if item.question.kind == "exist")
     assert set(answers) == {"yes", "no"} and min(answers.values()) > 50
@@ -69,7 +69,7 @@ def test_the_words_are_known_and_the_phrasings_are_others(asked):
     assert not {text for own in PHRASINGS.values() for text in own} & theirs
     assert {*PICTOGRAMS, *SHAPES} <= set(vocabulary.CATEGORIES) and set(tiles.INKS) == set(vocabulary.COLORS)
     tokenizer = AutoTokenizer.from_pretrained(ROOT / "assets" / "models" / "crop-tiny")
-    texts = [text for item in asked for text in (item.question.text, item.question.answer)]
+    texts = list({text for item in asked for text in (item.question.text, item.question.answer)})
     assert not any(tokenizer.unk_token_id in ids for ids in tokenizer(texts)["input_ids"])
 
 
@@ -109,7 +109,7 @@ def answer_of(scene, text):
             return str(rows[labels[0]])
         pick = min if words_in(text, ("shorter", "shortest", "cheaper", "cheapest")) else max
         return pick(labels or rows, key=rows.__getitem__)
-    if "how many" in text or "what number of" in text:
+    if "how many" in text or "number of" in text:
         return str(sum(each.tile.name == named[0] for each in things))
     if "color" in text:
         return next(each.tile.color for each in things if each.tile.name == named[0])
@@ -167,7 +167,7 @@ def test_regions_lie_inside_and_hold_what_is_drawn(some):
             changed = np.argwhere((whole != np.asarray(item.scene.image(without=[index]), int)).any(axis=2))
             (y0, x0), (y1, x1) = changed.min(axis=0), changed.max(axis=0) + 1
             assert left <= box[0] <= x0 < x1 <= box[2] <= right and top <= box[1] <= y0 < y1 <= box[3] <= bottom
-            assert max(x0 - box[0], y0 - box[1], box[2] - x1, box[3] - y1) <= MIDDLE_OF_INK
+            assert max(x0 - box[0], y0 - box[1], box[2] - x1, box[3] - y1) <= FAINT
 
 
 def test_nothing_else_covers_what_is_needed(asked):

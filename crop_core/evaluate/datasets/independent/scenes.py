@@ -127,12 +127,12 @@ def _free_scene(setting: str, manners: Sequence[str], plates: tuple[int, int], s
             letters = {"text": text, "size": unit * rng.randint(6, 8), "manner": rng.choice(list(FONTS))}
             tiles.append(Tile("plate", color=colors.pop(), hand=rng.randrange(1000), **letters))
         for name in rng.sample(list(SHAPES), rng.randint(*shapes)):
-            size = unit * rng.randint(12, 20)
+            size = unit * rng.randint(15, 24)
             tiles.append(Tile("shape", name, colors.pop(), size=size, manner=manner, hand=rng.randrange(1000), ink=ink))
-        names = rng.sample(list(PICTOGRAMS), rng.randint(3, 6))
+        names = rng.sample(list(PICTOGRAMS), rng.randint(2, 5))
         names += names[:1] * rng.choice((0, 1, 2, 3))
         for name in names:
-            size = unit * rng.randint(13, 20)
+            size = unit * rng.randint(17, 24)
             tiles.append(Tile("icon", name, size=size, manner=manner, hand=rng.randrange(1000), ink=ink))
         for tile in tiles:
             page.put_anywhere(tile)
@@ -145,7 +145,7 @@ def _screen(page: _Page) -> tuple[int, ...]:
     """A window: a menu that no question asks for, then pictograms, shapes and buttons."""
     left = page.free[0]
     for word in page.rng.sample(_MENU, 3):
-        tile = Tile("words", text=word, size=3 * page.unit, manner="slanted", ink=(90, 94, 104))
+        tile = Tile("words", text=word, size=3 * page.unit, manner="sans", ink=(90, 94, 104))
         left = page.put(tile, left, grounds.bar_height(page.size) // 2 * 3, -1, "menu")[2] + 3 * page.unit
     return _free_scene("screen", ("flat", "inked"), (2, 4), (0, 2))(page)
 
@@ -153,15 +153,19 @@ def _screen(page: _Page) -> tuple[int, ...]:
 def _table(page: _Page) -> tuple[int, ...]:
     """Rows of a name and its price, ruled, in one font."""
     rng, (left, top, right, bottom) = page.rng, page.free
-    n = rng.randint(3, 7)
+    n = rng.randint(3, 6)
     font, ink = rng.choice(list(FONTS)), rng.choice((DARK, (30, 50, 110), (90, 30, 30)))
     pitch = (bottom - top) // n
-    size = min(page.unit * rng.randint(7, 9), pitch * 6 // 10)
-    column = rng.randint((left + right) // 2, right - 3 * size)
-    for row, (name, price) in enumerate(_amounts(rng, n, 20)):
+    size = min(page.unit * rng.randint(9, 11), pitch * 7 // 10)
+    rows = [
+        [Tile("words", text=text, size=size, manner=font, ink=ink) for text in pair] for pair in _amounts(rng, n, 20)
+    ]
+    first, last = (max(draw(row[i]).width for row in rows) for i in (0, 1))
+    column = rng.randint(left + first + 2 * page.unit, right - last)
+    for row, (label, price) in enumerate(rows):
         middle = top + pitch * row + pitch // 2
-        page.put(Tile("words", text=name, size=size, manner=font, ink=ink), left, middle, row, "label")
-        page.put(Tile("words", text=price, size=size, manner=font, ink=ink), column, middle, row, "amount")
+        page.put(label, left, middle, row, "label")
+        page.put(price, column, middle, row, "amount")
     return tuple(top + pitch * row for row in range(n + 1))
 
 
@@ -173,9 +177,9 @@ def _amounts(rng: random.Random, n: int, most: int) -> list[tuple[str, str]]:
 def _chart(page: _Page) -> tuple[int, ...]:
     """Lying bars of one color each, a name before them and the value behind."""
     rng, (left, top, right, bottom) = page.rng, page.free
-    n, font = rng.randint(3, 6), rng.choice(list(FONTS))
+    n, font = rng.randint(3, 5), rng.choice(list(FONTS))
     pitch = (bottom - top) // n
-    size = min(5 * page.unit, pitch // 2)
+    size = min(7 * page.unit, pitch * 6 // 10)
     rows, colors = _amounts(rng, n, 10), rng.sample(_FITTING["screen"], n)
     labels = [Tile("words", text=name, size=size, manner=font) for name, _ in rows]
     start = left + max(draw(label).width for label in labels) + page.unit * 2

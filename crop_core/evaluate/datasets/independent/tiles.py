@@ -25,10 +25,7 @@ PAINTS: dict[str, Ink] = INKS | {
     "brown": (120, 72, 40), "tan": (218, 168, 106), "pink": (245, 150, 170), "rose": (222, 110, 140),
     "grey": (128, 132, 140), "pale": (236, 232, 226), "sky": (150, 205, 240), "cloud": (214, 226, 238),
 }  # fmt: skip
-FONTS = {
-    "serif": "DejaVuSerif-Bold", "mono": "DejaVuSansMono-Bold", "slanted": "DejaVuSans-BoldOblique",
-    "times": "STIXGeneralBol", "typewriter": "cmtt10",
-}  # fmt: skip
+FONTS = {"sans": "DejaVuSans-Bold", "serif": "DejaVuSerif-Bold", "roman": "STIXGeneralBol", "marker": "cmss10"}
 MANNERS = ("flat", "inked", "crayon")  # filled; filled with a wavering outline; hatched within such an outline
 DARK, LIGHT = (38, 36, 44), (248, 246, 240)
 _SCALE, _WAVER = 4, 2  # of the drawing before it is reduced; unsteadiness of a hand, in hundredths of the size
@@ -93,7 +90,7 @@ def _fill(image: Image.Image, points: list[tuple[int, int]], paint: Ink, tile: T
     if tile.manner == "crayon":
         mask = Image.new("L", image.size, 0)
         ImageDraw.Draw(mask).polygon(points, 255)
-        hatched = Image.new("RGBA", image.size, (*(value + (255 - value) * 2 // 5 for value in paint), 255))
+        hatched = Image.new("RGBA", image.size, (*(value + (255 - value) // 5 for value in paint), 255))
         strokes = ImageDraw.Draw(hatched)
         for x in range(-image.height, image.width, line * 2):
             strokes.line((x, image.height, x + image.height, 0), (*paint, 255), line)
@@ -114,10 +111,11 @@ def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
 def _words(tile: Tile, ink: Ink | None = None) -> Image.Image:
     """Letters in one line, without a plate."""
     font = _font(tile.manner, tile.size * _SCALE)
-    left, top, right, bottom = (round(edge) for edge in font.getbbox(tile.text))
+    stroke = tile.size // 8 if tile.manner == "marker" else 0
+    left, top, right, bottom = (round(edge) for edge in font.getbbox(tile.text, stroke_width=stroke))
     image = Image.new("RGBA", (right - left + 2 * _SCALE, bottom - top + 2 * _SCALE), (*(ink or tile.ink), 0))
     mask = Image.new("L", image.size, 0)
-    ImageDraw.Draw(mask).text((_SCALE - left, _SCALE - top), tile.text, 255, font)
+    ImageDraw.Draw(mask).text((_SCALE - left, _SCALE - top), tile.text, 255, font, stroke_width=stroke)
     image.putalpha(mask)
     return image.reduce(_SCALE)
 
@@ -126,8 +124,8 @@ def _plate(tile: Tile) -> Image.Image:
     """A button, a flag or a tag with letters: which, `hand` decides."""
     paint = INKS[tile.color]
     letters = _words(tile, DARK if tile.color in _LIGHT_FILLS else LIGHT)
-    pad = tile.size // 2
-    width, height = (letters.width + 2 * pad) * _SCALE, (letters.height + 2 * pad) * _SCALE
+    across, down = tile.size // 2, tile.size * 3 // 4
+    width, height = (letters.width + 2 * across) * _SCALE, (letters.height + 2 * down) * _SCALE
     point = height // 3 if tile.hand % 3 else 0
     image = Image.new("RGBA", (width + point, height), (0, 0, 0, 0))
     pen, edge = ImageDraw.Draw(image), DARK if tile.color in _LIGHT_FILLS else paint
@@ -138,7 +136,7 @@ def _plate(tile: Tile) -> Image.Image:
         ends = ((0, 0), (corner, 0), (tip, height // 2), (corner, height - 1), (0, height - 1))
         pen.polygon(ends, paint, edge, _SCALE)
     plate = image.reduce(_SCALE)
-    plate.alpha_composite(letters, (pad, pad))
+    plate.alpha_composite(letters, (across, down))
     return plate
 
 
