@@ -76,9 +76,13 @@ def _table(records: pd.DataFrame) -> str:
     for kind, rows in records.groupby("kind", sort=False):
         right = _replies(rows, ALL)["score"] == 1
         after = [_replies(rows, trial)["score"] == 1 for trial in trials]
-        cells = [f"{(~each[right]).mean():.0%}, {each[~right].mean():.0%}" for each in after]
+        cells = [f"{_share(~each[right])}, {_share(each[~right])}" for each in after]
         lines.append([str(kind), f"{right.sum()} of {len(right)}", *cells])
     return markdown(["kind", "baseline right", *map(run_label, trials)], lines) + "\n"
+
+
+def _share(values: pd.Series) -> str:
+    return f"{values.mean():.0%}" if len(values) else "–"
 
 
 def _section(kind: str, rows: pd.DataFrame) -> str:
