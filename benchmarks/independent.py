@@ -1,6 +1,7 @@
 """The independent world beside the bundled one: columns for the tables of methods, and a table by kind.
 
-Reads the records of `python -m benchmarks.bundled --only independent`.
+Reads the records of `python -m benchmarks.bundled --only independent`; a table has the columns once all of its runs
+are recorded.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEAD = "independent world"
+MAJORITY = "majority"  # row of a table, of no run
 
 
 def beside_runs(table: str, other: Summary) -> str:
@@ -39,6 +41,9 @@ def by_kind(records: pd.DataFrame, trials: Iterable[Trial]) -> str:
 
 
 def _joined(table: str, heads: list[str], cells: Mapping[str, Iterable[str]]) -> str:
-    """A Markdown table with more columns, by the text of its first one; empty where nothing was measured."""
+    """A Markdown table with more columns, by the text of its first one; as it was while a run is not yet measured."""
     head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
-    return markdown([*head, *heads], [[*row, *cells.get(row[0], [""] * len(heads))] for row in rows])
+    known = {MAJORITY: [""] * len(heads), **cells}
+    if any(row[0] not in known for row in rows):
+        return table
+    return markdown([*head, *heads], [[*row, *known[row[0]]] for row in rows])
