@@ -55,7 +55,8 @@ def write(records: pd.DataFrame, page_file: Path = PAGE, images: Path = IMAGES) 
     for _, rows in records.groupby("kind", sort=False):
         for example in _lost(rows):
             row = _replies(rows, SHOWN[0]).loc[example]
-            region = Region(*(int(row[name]) for name in ("x0", "y0", "x1", "y1")), *_item(example).scene.size)
+            x0, y0, x1, y1 = (int(row[name]) for name in ("x0", "y0", "x1", "y1"))
+            region = Region(x0, y0, x1, y1, *_item(example).scene.size)
             _picture(_item(example), region).save(images / _file(example), quality=QUALITY, method=6)
     page_file.write_text(page(records), encoding="utf-8")
 
@@ -72,6 +73,7 @@ def _lost(rows: pd.DataFrame) -> list[str]:
 
 
 def _table(records: pd.DataFrame) -> str:
+    """What each method loses and gains, by kind."""
     trials, lines = [trial for trial in SHOWN if len(_replies(records, trial))], []
     for kind, rows in records.groupby("kind", sort=False):
         right = _replies(rows, ALL)["score"] == 1
@@ -82,10 +84,12 @@ def _table(records: pd.DataFrame) -> str:
 
 
 def _share(values: pd.Series) -> str:
+    """The share that is true, in percent."""
     return f"{values.mean():.0%}" if len(values) else "–"
 
 
 def _section(kind: str, rows: pd.DataFrame) -> str:
+    """The examples of a kind."""
     lines = [f"## {kind}\n"]
     for example in _lost(rows):
         text, gold = _item(example).question.text, _item(example).question.answer
@@ -96,10 +100,12 @@ def _section(kind: str, rows: pd.DataFrame) -> str:
 
 
 def _file(example: str) -> str:
+    """The name of an example's image."""
     return f"{example.replace(' ', '-')}.webp"
 
 
 def _item(example: str) -> Item:
+    """The item of a recorded example."""
     seed, kind = example.split()
     scene = make_scene(int(seed))
     return Item(scene, questions_of(scene)[kind])

@@ -100,6 +100,7 @@ class Question:
 
 
 def _ask(rng: random.Random, form: str, **words: str) -> str:
+    """A question of this form in one of its phrasings."""
     return rng.choice(PHRASINGS[form]).format(**words)
 
 
@@ -116,12 +117,14 @@ def _single(scene: Scene) -> dict[int, str]:
 
 
 def _colors(rng: random.Random, scene: Scene) -> Iterator[Question]:
+    """The color of a shape."""
     for index, thing in enumerate(scene.things):
         if thing.tile.kind == "shape":
             yield Question("color", _ask(rng, "color", name=thing.tile.name), thing.tile.color, (index,))
 
 
 def _texts(rng: random.Random, scene: Scene) -> Iterator[Question]:
+    """The word or the number on a plate."""
     for index, thing in enumerate(scene.things):
         if thing.tile.kind == "plate":
             form = "number" if thing.tile.text.isdigit() else "word"
@@ -165,6 +168,7 @@ def _rows(scene: Scene) -> dict[str, tuple[int, tuple[int, ...]]]:
 
 
 def _comparisons(rng: random.Random, scene: Scene) -> Iterator[Question]:
+    """The extreme of two rows, or of all."""
     rows, chart = _rows(scene), scene.setting == "chart"
     one, other = rng.sample(list(rows), 2)
     pick, more, most = rng.choice(
@@ -181,6 +185,7 @@ def _comparisons(rng: random.Random, scene: Scene) -> Iterator[Question]:
 
 
 def _values(rng: random.Random, scene: Scene) -> Iterator[Question]:
+    """The amount of each row."""
     form = "value" if scene.setting == "chart" else "price"
     for name, (amount, indices) in _rows(scene).items():
         yield Question("value", _ask(rng, form, name=name), str(amount), indices)
@@ -204,6 +209,7 @@ def _is_in_ninth(thing: Thing, at: tuple[int, int], size: tuple[int, int]) -> bo
 
 
 def _middle(thing: Thing) -> tuple[float, float]:
+    """The middle of a thing's box."""
     left, top, right, bottom = thing.box
     return (left + right) / 2, (top + bottom) / 2
 
@@ -219,6 +225,7 @@ def _relations(rng: random.Random, scene: Scene) -> Iterator[Question]:
 
 
 def _relation(scene: Scene, index: int, found: int | None, text: str) -> Iterator[Question]:
+    """A question about two things, where the second was found and has a name."""
     if found is not None and scene.things[found].tile.name:
         yield Question("relation", text, scene.things[found].tile.name, (index, found))
 

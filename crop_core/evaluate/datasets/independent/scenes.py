@@ -110,6 +110,7 @@ class _Page:
 
 
 def _overlap(one: Box, other: Box) -> bool:
+    """Whether two boxes share a pixel."""
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
@@ -117,6 +118,7 @@ def _free_scene(setting: str, manners: Sequence[str], plates: tuple[int, int], s
     """A setting of things anywhere: pictograms of which one may repeat, shapes and plates of different colors."""
 
     def put_all(page: _Page) -> tuple[int, ...]:
+        """Place everything; no ruled lines."""
         rng, unit = page.rng, page.unit
         manner = rng.choice(manners)
         colors = rng.sample(_FITTING[setting], len(_FITTING[setting]))
@@ -124,8 +126,9 @@ def _free_scene(setting: str, manners: Sequence[str], plates: tuple[int, int], s
         tiles = []
         for _ in range(rng.randint(*plates)):
             text = rng.choice(NUMBERS if rng.random() < 0.35 else (*WORDS, *GOODS))
-            letters = {"text": text, "size": unit * rng.randint(6, 8), "manner": rng.choice(list(FONTS))}
-            tiles.append(Tile("plate", color=colors.pop(), hand=rng.randrange(1000), **letters))
+            size, font = unit * rng.randint(6, 8), rng.choice(list(FONTS))
+            hand = rng.randrange(1000)
+            tiles.append(Tile("plate", color=colors.pop(), text=text, size=size, manner=font, hand=hand))
         for name in rng.sample(list(SHAPES), rng.randint(*shapes)):
             size = unit * rng.randint(15, 24)
             tiles.append(Tile("shape", name, colors.pop(), size=size, manner=manner, hand=rng.randrange(1000), ink=ink))

@@ -22,6 +22,7 @@ class Part(NamedTuple):
 
 
 def _pairs(numbers: tuple[int, ...]) -> Points:
+    """Corners from x, y, x, y."""
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
@@ -49,6 +50,7 @@ def _box(ink: str, left: int, top: int, right: int, bottom: int) -> Part:
 
 
 def _eyes(ink: str, left: int, right: int, top: int, size: int = 9) -> tuple[Part, Part]:
+    """Two eyes: the outer edges of the left and the right one, and their top."""
     return _oval(ink, left, top, left + size, top + size + 2), _oval(ink, right - size, top, right, top + size + 2)
 
 

@@ -104,6 +104,7 @@ def _fill(image: Image.Image, points: list[tuple[int, int]], paint: Ink, tile: T
 
 @cache
 def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font of FONTS."""
     file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{FONTS[name]}.ttf"
     return ImageFont.truetype(str(file), size, layout_engine=ImageFont.Layout.BASIC)
 
