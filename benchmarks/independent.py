@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from crop_core.evaluate.report.summary import Summary, summarise
 from crop_core.evaluate.report.table import kinds_table, markdown, methods_table
-from crop_core.evaluate.runner.plan import Trial
+from crop_core.evaluate.runner.plan import ALL, BLIND, BUDGETS, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
 
+SHOWN = ("ilp", "plc", "crop", "random", "divprune", "fastv", "visionzip")
 HEAD = "independent world"
 MAJORITY = "majority"  # row of a table, of no run
 
@@ -34,9 +35,9 @@ def beside_methods(table: str, other: Summary) -> str:
     )
 
 
-def by_kind(records: pd.DataFrame, trials: Iterable[Trial]) -> str:
-    """Accuracy of these runs by kind of question, of those that are recorded."""
-    names = {trial.name for trial in trials}
+def by_kind(records: pd.DataFrame) -> str:
+    """Accuracy of the recorded runs of SHOWN by kind of question."""
+    names = {trial.name for trial in (ALL, BLIND, *(Trial(method, budget) for method in SHOWN for budget in BUDGETS))}
     return kinds_table(summarise(records[records["trial"].isin(names)])).markdown()
 
 

@@ -76,7 +76,7 @@ def fragments(
             summary, {"baseline": ALL, "CROP at 192": Trial("crop", "192"), "CROP at 64": Trial("crop", "64")}
         ),
         "methods": independent.beside_methods(methods_table(summary).markdown(), other),
-        "independent": independent.by_kind(others, [ALL, BLIND, *pruned, *OTHER]),
+        "independent": independent.by_kind(others),
         "localizer": tables.localizer_table(trained),
         "reliability": tables.reliability_table(trained),
         "self localizer": _self_localizer(records, beside, trained),
