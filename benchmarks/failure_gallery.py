@@ -1,7 +1,7 @@
 """Failure gallery of the independent world: docs/failures.md and its images, from the records of
 `python -m benchmarks.bundled --only independent`; `python -m benchmarks.publish` writes it.
 
-For each kind of question: how many right answers of the baseline each method loses, and examples that CROP loses.
+For each kind of question: how many right answers of the baseline each method loses, and examples.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _INTRODUCTION = """# Failure gallery
 
 Questions of the [independent world](benchmark.md#the-independent-world) that the bundled model answers right with
 every visual token and wrong once CROP has pruned to a mean of 64 tokens per layer: the first two of each kind,
-unchosen. Green: the smallest box around all that the question needs. Orange: the predicted region; where it leaves
-out a part of the green box, the region fails. `python -m benchmarks.publish` makes this page anew from
-`benchmarks/results/independent/`.
+unchosen. Where CROP lost less than two, those follow that other methods lost. Green: the smallest box around all that
+the question needs. Orange: the predicted region, which CROP alone uses; where it leaves out a part of the green box,
+the region fails. `python -m benchmarks.publish` makes this page anew from `benchmarks/results/independent/`.
 
 ## What is lost, by kind
 
@@ -67,9 +67,10 @@ def _replies(rows: pd.DataFrame, trial: Trial) -> pd.DataFrame:
 
 
 def _lost(rows: pd.DataFrame) -> list[str]:
-    """The first questions that CROP gets wrong and the baseline right."""
-    before, after = (_replies(rows, trial)["score"] for trial in (ALL, SHOWN[0]))
-    return [str(example) for example in before.index[(before == 1) & (after == 0)]][:PER_KIND]
+    """The first questions that the baseline gets right and CROP wrong; where these are few, other methods."""
+    right = _replies(rows, ALL)["score"] == 1
+    after = [_replies(rows, trial)["score"].reindex(right.index) == 0 for trial in SHOWN]
+    return list(dict.fromkeys(str(example) for wrong in after for example in right.index[right & wrong]))[:PER_KIND]
 
 
 def _table(records: pd.DataFrame) -> str:
@@ -96,7 +97,7 @@ def _section(kind: str, rows: pd.DataFrame) -> str:
         trials = [trial for trial in SHOWN if len(_replies(rows, trial))]
         replies = [f"{run_label(trial)} “{_replies(rows, trial).loc[example, 'reply']}”" for trial in trials]
         lines += [f"![{text}]({IMAGES.name}/{_file(example)})\n", f"{text} **{gold}**; {', '.join(replies)}.\n"]
-    return "\n".join(lines if len(lines) > 1 else [*lines, "CROP lost none.\n"])
+    return "\n".join(lines if len(lines) > 1 else [*lines, "No method lost any.\n"])
 
 
 def _file(example: str) -> str:
