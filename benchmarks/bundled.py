@@ -1,5 +1,6 @@
 """Measure the bundled models into benchmarks/results (`make bench`): the sweep of
-`crop_core.evaluate.runner.plan.published`, and the costs of answers and regions.
+`crop_core.evaluate.runner.plan.published`, the same on the independent world (without eviction), and the costs of
+answers and regions.
 
 Existing records may be of other code; they are measured again unless --go-on is given, or --methods names those whose
 code changed: then only their records are dropped and measured. `python -m
@@ -17,12 +18,14 @@ from typing import Any
 import torch
 
 from benchmarks import cost
-from benchmarks.publish import BESIDE, COST, RESULTS
+from benchmarks.publish import BESIDE, COST, INDEPENDENT, RESULTS
 from crop_core.engine.engine import CropEngine
 from crop_core.evaluate.datasets.bundled_world import world
+from crop_core.evaluate.datasets.independent_world import QUESTIONS, independent
+from crop_core.evaluate.datasets.protocol import Dataset
 from crop_core.evaluate.outcome import write_outcome
 from crop_core.evaluate.runner import store
-from crop_core.evaluate.runner.plan import BUDGETS, published
+from crop_core.evaluate.runner.plan import BUDGETS, Trial, published
 from crop_core.evaluate.runner.pool import pool_of
 from crop_core.evaluate.runner.run import sweep
 from crop_core.evaluate.runner.worker_config import WorkerConfig
@@ -32,7 +35,7 @@ from crop_core.records.methods import pruning_methods
 from crop_core.train.world.held_out import Item, held_out, majority_answers
 from crop_core.train.world.questions import KINDS
 
-PARTS = ("sweep", "beside", "cost")
+PARTS = ("sweep", "independent", "beside", "cost")
 
 
 def main() -> None:
@@ -41,27 +44,32 @@ def main() -> None:
     items = held_out(options.per_kind)
     for part in options.only or PARTS:
         if part == "sweep":
-            sys.stdout.write(f"{_sweep(options)}\n")
+            data = world(options.per_kind * len(KINDS))
+            sys.stdout.write(f"{_sweep(options, data, published(), options.out)}\n")
+        elif part == "independent":
+            trials = [trial for trial in published() if not trial.evict]
+            sys.stdout.write(
+                f"{_sweep(options, independent(options.independent), trials, options.out / INDEPENDENT)}\n"
+            )
         elif part == "beside":
             _write(options.out / BESIDE, _beside(options, items))
         else:
             _write(options.out / COST, _cost(options, items[: options.cost_items]))
 
 
-def _sweep(options: argparse.Namespace) -> str:
-    data, trials = world(options.per_kind * len(KINDS)), published()
+def _sweep(options: argparse.Namespace, data: Dataset, trials: list[Trial], out: Path) -> str:
     identity = {"model": options.model, "localizer": options.localizer, "dataset": data.name, "precision": "float32"}
     if options.methods:
-        sys.stdout.write(f"{store.drop(options.out, options.methods)} records dropped\n")
+        sys.stdout.write(f"{store.drop(out, options.methods)} records dropped\n")
     elif not options.go_on:
-        store.clear(options.out)
-    store.claim(options.out, identity)
+        store.clear(out)
+    store.claim(out, identity)
     setup = WorkerConfig(
         data.name, data.metric, data.max_new_tokens, options.model, options.localizer, "cpu", "float32", threads=1
     )
     session = benchmark_environment("python -m benchmarks.bundled", f"cpu, {options.workers} processes of one thread")
-    skipped = sweep(setup, data.examples, trials, options.out, pool_of(options.workers), session)
-    return write_outcome(options.out, data, trials, skipped)
+    skipped = sweep(setup, data.examples, trials, out, pool_of(options.workers), session)
+    return write_outcome(out, data, trials, skipped)
 
 
 def _beside(options: argparse.Namespace, items: list[Item]) -> dict[str, Any]:
@@ -95,6 +103,7 @@ def _write(out: Path, result: dict[str, Any]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bundled", description=__doc__)
     parser.add_argument("--per-kind", type=int, default=60, help="held-out questions of each kind")
+    parser.add_argument("--independent", type=int, default=QUESTIONS, help="questions of the independent world")
     parser.add_argument("--cost-items", type=int, default=20, help="questions whose cost is measured, per budget")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--localizer", default=DEFAULT_LOCALIZER)

@@ -1,5 +1,5 @@
 """`python -m benchmarks.publish`: fill every table and figure of the README, docs/ and the model cards from the
-records of `make bench` in benchmarks/results; writes benchmarks/results/methods.json too.
+records of `make bench` in benchmarks/results; writes benchmarks/results/methods.json and the failure gallery too.
 
 A text marks a figure as `<!-- NAME -->...<!-- end -->`; the text between the marks is replaced.
 """
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import (
     cost,
     count_all,
+    failure_gallery,
+    independent,
     peer_search,
     plc_study,
     reference,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path("benchmarks/results")
 COST, BESIDE, METHODS = "cost.json", "beside.json", "methods.json"
+INDEPENDENT = "independent"  # folder of the records of the independent world
 PLC, SEARCH = "plc.json", "search.json"
 TEXTS = (
     Path("README.md"),
@@ -58,8 +61,13 @@ SUBSET = 2  # questions of each kind for a quick check of the model cards
 _MARK = re.compile(r"(<!-- ([a-z ]+) -->).*?(<!-- end -->)", re.DOTALL)
 
 
-def fragments(records: pd.DataFrame, costs: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, str]:
-    """Every figure that a text may contain, by name. costs, beside: the contents of COST and BESIDE."""
+def fragments(
+    records: pd.DataFrame, costs: Mapping[str, Any], beside: Mapping[str, Any], others: pd.DataFrame
+) -> dict[str, str]:
+    """Every figure that a text may contain, by name. costs, beside: the contents of COST and BESIDE. others: the
+    records of the independent world.
+    """
+    other = summarise(others)
     at_end = records["budget"].astype(str).str.endswith(LEFT)
     left = records[at_end | (records["trial"] == ALL.name)]
     records = records[~at_end]
@@ -70,17 +78,18 @@ def fragments(records: pd.DataFrame, costs: Mapping[str, Any], beside: Mapping[s
     regions = region_quality.figures(_rows(first, PREDICTED))
     right, questions = int(_rows(first, ALL)["score"].sum()), len(_rows(first, ALL))
     blocks = {
-        "accuracy": tables.accuracy_table(summary, [ALL, BLIND, *pruned, *OTHER]),
+        "accuracy": independent.beside_runs(tables.accuracy_table(summary, [ALL, BLIND, *pruned, *OTHER]), other),
         "by kind": tables.kinds_table(
             summary, {"baseline": ALL, "CROP at 192": Trial("crop", "192"), "CROP at 64": Trial("crop", "64")}
         ),
-        "methods": methods_table(summary).markdown(),
+        "methods": independent.beside_methods(methods_table(summary).markdown(), other),
+        "independent": independent.by_kind(others),
         "left": tables.left_table(summarise(left)),
         "headline": " ".join(texts.headline(summary)[1:]),
         "localizer": tables.localizer_table(trained),
         "reliability": tables.reliability_table(trained),
         "self localizer": _self_localizer(records, beside, trained),
-        "self accuracy": tables.accuracy_table(summary, [ALL, *OWN], majority=False),
+        "self accuracy": independent.beside_runs(tables.accuracy_table(summary, [ALL, *OWN], majority=False), other),
         "self cost": tables.finding_table(cost.medians(costs["localizers"])),
         "cost": tables.cost_table(cost.medians(costs["answers"])),
         "eviction": tables.eviction_table(records, [ALL, *EVICTED]),
@@ -90,6 +99,8 @@ def fragments(records: pd.DataFrame, costs: Mapping[str, Any], beside: Mapping[s
         "ece": f"{trained['ece']:.3f}",
         "questions": str(summary.questions),
         "contribution": index(summary),
+        "independent questions": str(other.questions),
+        "independent baseline": f"{other.full.accuracy.value:.1%}",
         "overall": _overall(summary),
         "subset": f"{right} of {questions} right as the baseline, mean IoU {regions['iou']:.4f}",
     }
@@ -102,7 +113,8 @@ def fill(text: str, figures: Mapping[str, str]) -> str:
 
 def measured(folder: Path = RESULTS) -> dict[str, str]:
     """Every figure measured by `make bench`, by name: those of TEXTS."""
-    return fragments(store.read(folder), _json(folder / COST), _json(folder / BESIDE))
+    others = store.read(folder / INDEPENDENT)
+    return fragments(store.read(folder), _json(folder / COST), _json(folder / BESIDE), others)
 
 
 def measured_separately(folder: Path = RESULTS) -> dict[str, str]:
@@ -126,7 +138,11 @@ def filled() -> dict[Path, str]:
 
 
 def methods(folder: Path = RESULTS) -> dict[str, Any]:
-    """A row per method and budget, with the identity of the sweep."""
+    """A row per method and budget with the identity of the sweep, in the bundled and in the independent world."""
+    return {**_methods(folder), INDEPENDENT: _methods(folder / INDEPENDENT)}
+
+
+def _methods(folder: Path) -> dict[str, Any]:
     summary = summarise(store.read(folder))
     return {"sweep": store.facts(folder), "questions": summary.questions, "runs": [_row(run) for run in summary.runs]}
 
@@ -179,7 +195,10 @@ def main() -> None:
     for file, text in pages.items():
         file.write_text(text, encoding="utf-8")
     (RESULTS / METHODS).write_text(json.dumps(methods(), indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(f"filled {', '.join(map(str, pages))} and {RESULTS / METHODS} from {RESULTS}\n")
+    failure_gallery.write(store.read(RESULTS / INDEPENDENT))
+    sys.stdout.write(
+        f"filled {', '.join(map(str, pages))} and {RESULTS / METHODS}, made {failure_gallery.PAGE} from {RESULTS}\n"
+    )
 
 
 if __name__ == "__main__":

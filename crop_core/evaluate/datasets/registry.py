@@ -9,6 +9,7 @@ from pathlib import Path
 
 from crop_core.evaluate.datasets import files, mme, pope, published_json, scienceqa, viscot
 from crop_core.evaluate.datasets.bundled_world import users, world
+from crop_core.evaluate.datasets.independent_world import independent
 from crop_core.evaluate.datasets.local_copy import LocalCopy
 from crop_core.evaluate.datasets.protocol import Dataset, DatasetError, Example
 from crop_core.evaluate.metrics.registry import metric as metric_of
@@ -46,7 +47,8 @@ SOURCES = {
 }
 
 
-DRAWN = {"world": world, "world_users": users}  # of the bundled world, in its own and in users' words
+# Of the bundled world, in its own and in users' words; and of another one, which nothing was trained on.
+DRAWN = {"world": world, "world_users": users, "world_independent": independent}
 
 
 def dataset_names() -> list[str]:
@@ -71,7 +73,7 @@ def dataset(
         name: one of `dataset_names`. All but those of DRAWN need a path.
         path: the folder of the unpacked official download, or one file for "files" and "viscot".
         limit: this many questions at most, sampled at random but always the same, those of a smaller limit among them;
-            of those of DRAWN as many of each kind, where the limit is a multiple of ten.
+            of those of DRAWN as many of each kind, where the limit is a multiple of their number (8 or 10).
         split: the part of it, see the dataset's file; None for the default.
         images: the folder of the images, if not the default.
         metric: another metric than the dataset's own.
@@ -90,7 +92,9 @@ def dataset(
     other_metric = metric_of(metric) if metric else None if score else UNSCORED
     if name in DRAWN:
         if path is not None or images is not None or split is not None:
-            raise DatasetError("The bundled world is drawn, not read; leave out the path, the images and the split.")
+            raise DatasetError(
+                f"The dataset {name!r} is drawn, not read; leave out the path, the images and the split."
+            )
         data = DRAWN[name](limit)
     elif name not in SOURCES:
         raise DatasetError(f"The dataset {name!r} is not known; choose one of {', '.join(dataset_names())}.")

@@ -14,6 +14,7 @@ CHECK = range(160_000, 190_000)  # of `python -m crop_core check`
 TEXT_LOCALIZER = range(190_000, 220_000)  # for choosing rules of the text localizer; today's were: from 160 000 on
 COUNTS = range(220_000, 250_000)  # of `benchmarks.count_all`
 PEER_SEARCH = range(250_000, 280_000)  # of `benchmarks.peer_search`
+INDEPENDENT = range(280_000, 310_000)  # of `python -m crop_core bench world_independent`, other scenes altogether
 EXAMPLES = range(500_000, 550_000)  # of the app, chosen by seed
 FAILING_EXAMPLES = range(550_000, 600_000)  # searched; those in assets/examples are from 700 000 on
 CALIBRATION = range(600_000, 700_000)  # of the bundled localizer

@@ -142,7 +142,7 @@ def copies(tmp_path):
 
 
 def test_every_dataset_is_tested():
-    assert {"world", "world_users", "files", *MAKERS} == set(dataset_names())
+    assert {"world", "world_users", "world_independent", "files", *MAKERS} == set(dataset_names())
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -273,7 +273,8 @@ def test_files_in_another_layout_are_told_in_one_sentence(copies, name, content)
 
 def test_names_limits_and_metrics_that_cannot_be(copies):
     with pytest.raises(
-        DatasetError, match=r"dataset 'coco' is not known; choose one of world, world_users, files, gqa, .*viscot\."
+        DatasetError,
+        match=r"'coco' is not known; choose one of world, world_users, world_independent, files, .*viscot\.",
     ):
         dataset("coco", ".")
     with pytest.raises(DatasetError, match="limit of 0"):

@@ -33,7 +33,7 @@ def items():
 
 def test_no_scene_is_for_two_things():
     ranges = sorted((each for each in vars(splits).values() if isinstance(each, range)), key=lambda each: each.start)
-    assert len(ranges) == 16 and all(len(each) for each in ranges)
+    assert len(ranges) == 17 and all(len(each) for each in ranges)
     assert all(one.stop <= other.start for one, other in pairwise(ranges))
 
 
@@ -207,7 +207,7 @@ def test_the_command_measures_every_part_and_what_it_writes_can_be_published(tmp
     monkeypatch.setattr(command, "BUDGETS", ("64",))  # of the costs
     monkeypatch.setattr(command, "pool_of", answered)
     monkeypatch.setattr(command, "majority_answers", lambda: dict.fromkeys(KINDS, "2"))
-    options = f"bench --per-kind 1 --cost-items 1 --threads 1 --out {tmp_path}"
+    options = f"bench --per-kind 1 --independent 8 --cost-items 1 --threads 1 --out {tmp_path}"
     monkeypatch.setattr("sys.argv", options.split())
     command.main()
     known = publish.measured(tmp_path)
@@ -216,6 +216,7 @@ def test_the_command_measures_every_part_and_what_it_writes_can_be_published(tmp
     assert known["questions"] == "10"
     lines = {line.split("|")[1].strip(): line for line in known["accuracy"].splitlines() if "|" in line}
     assert [cell.strip() for cell in lines["crop 64"].split("|")[2:5]] == ["64", "90.0%", "90.0%"]
+    assert lines["crop 64"].split("|")[-2].strip() == "87.5%", "of the independent world, one of eight is a count"
     assert lines["majority"].split("|")[3].strip() in ("0.0%", "10.0%", "20.0%")
     monkeypatch.setattr("sys.argv", [*options.split(), "--only", "sweep"])
     command.main()
@@ -225,7 +226,9 @@ def test_the_command_measures_every_part_and_what_it_writes_can_be_published(tmp
     rows = {row["run"]: row for row in publish.methods(tmp_path)["runs"]}
     assert set(rows) == {trial.name for trial in trials} <= {trial.name for trial in plan.published()}
     assert rows["crop 64"]["accuracy"] == 0.9 and rows["crop 64"]["by_kind"]["count"] == 0
-    monkeypatch.setattr("sys.argv", [*options.split(), "--go-on", "--only", "sweep"])
+    other = publish.methods(tmp_path)["independent"]
+    assert other["questions"] == 8 and {row["run"] for row in other["runs"]} == {t.name for t in trials if not t.evict}
+    monkeypatch.setattr("sys.argv", [*options.split(), "--go-on", "--only", "sweep", "--only", "independent"])
     monkeypatch.setattr(command, "pool_of", lambda workers: None)  # nothing is missing, and nobody is asked
     command.main()
 
