@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import cast
 
 from crop_core.records.request import Engine, EngineRequest, EngineWrapper, QueueStatus, R, ResultStream
 
@@ -22,7 +23,7 @@ class LoadingEngine(EngineWrapper):
     """Engine that `load` makes. Until then a call waits, and a stream tells of no request before it (`QueueStatus`)."""
 
     def __init__(self, load: Callable[[], Engine]) -> None:
-        super().__init__(BundledTraits())  # type: ignore[arg-type]  which is asked for nothing else
+        super().__init__(cast(Engine, BundledTraits()))  # which is asked for nothing else
         self._load = load
         self._loaded = threading.Event()
 
