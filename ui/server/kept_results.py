@@ -47,8 +47,7 @@ class KeepingEngine(EngineWrapper):
             running = self._running.get(key)
             reader = running.join() if running else None
             if reader is None:
-                source: ResultStream[Any] = super().stream(request)
-                running = SharedStream(source, partial(self._ended, key, request))
+                running = SharedStream[Any](self.engine.stream(request), partial(self._ended, key, request))
                 self._running[key] = running
                 reader = running.join()
             return cast(ResultStream[R], reader)

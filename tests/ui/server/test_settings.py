@@ -179,18 +179,10 @@ def test_a_path_or_a_whole_address(value: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("value", ["course.example.edu", "https://a.example/course", "*", "https://a b", "'none'"])
-<<<<<<< HEAD
-def test_a_site_that_may_frame_the_app_is_a_scheme_and_a_host(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FRAME_ANCESTORS", "RUN_ORIGINS"):
-        with pytest.raises(SettingsError, match=rf"^CROP_{name} is .* must be schemes and hosts without .*\.$"):
-            read(monkeypatch, **{name: value})
-        monkeypatch.delenv(f"CROP_{name}")
-=======
 @pytest.mark.parametrize("name", ["FRAME_ANCESTORS", "RUN_ORIGINS"])
 def test_another_site_is_a_scheme_and_a_host(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=rf"^CROP_{name} is .* must be schemes and hosts without .*\.$"):
         read(monkeypatch, **{name: value})
->>>>>>> visitors
 
 
 def test_variables_of_gradio_count_where_ours_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
