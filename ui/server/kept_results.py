@@ -47,7 +47,8 @@ class KeepingEngine(EngineWrapper):
             running = self._running.get(key)
             reader = running.join() if running else None
             if reader is None:
-                running = SharedStream[Any](self.engine.stream(request), partial(self._ended, key, request))
+                source: ResultStream[Any] = super().stream(cast(EngineRequest[Any], request))
+                running = SharedStream(source, partial(self._ended, key, request))
                 self._running[key] = running
                 reader = running.join()
             return cast(ResultStream[R], reader)
