@@ -12,6 +12,7 @@ import numpy as np
 
 from crop_core.evaluate.metrics.text_match import normal
 from crop_core.evaluate.report.hints import hints
+from crop_core.evaluate.report.localizers import LocalizerSummary, localizer_summaries
 from crop_core.evaluate.report.ranking import BudgetRanking, Pair, kind_rivals, rank_budgets
 from crop_core.evaluate.report.scores import (
     AVERAGED,
@@ -70,7 +71,8 @@ class Summary:
     """A sweep. clusters: number of independent groups of questions. kinds: number of questions of each.
 
     rivals: by budget, pairs in which another method is above `OURS` on a kind. majority: accuracy of the most frequent
-    answer of a kind, overall under "", if known. hints: sentences for the reader.
+    answer of a kind, overall under "", if known. hints: sentences for the reader. localizers: of CROP, where
+    it ran by several.
     """
 
     dataset: str
@@ -83,6 +85,7 @@ class Summary:
     rivals: Mapping[str, list[Pair]]
     majority: Mapping[str, float]
     hints: tuple[str, ...] = ()
+    localizers: tuple[LocalizerSummary, ...] = ()
 
     def of(self, run: Trial) -> RunSummary | None:
         """The summary of a run; None where it is not recorded."""
@@ -143,6 +146,7 @@ def summarise(
         rivals=kind_rivals(arrays, OURS),
         majority=_majority(records, majority or {}),
         hints=hints(records, metric),
+        localizers=localizer_summaries(records),
     )
 
 

@@ -79,7 +79,7 @@ def fit(
             strongest = fitted.values.abs().topk(count).indices.sort().values
             left = left[strongest.numpy()]
             fitted = _descend(standard[:, :, left], index, replace(fitted, values=fitted.values[strongest]), 80, 0.03)
-        yield _rule(fitted, [terms[number] for number in left], mean[left], scale[left])
+        yield _rule(fitted, [terms[number] for number in left.tolist()], mean[left], scale[left])
 
 
 def _rule(fitted: Weights, terms: Sequence[AttentionTerm], mean: Shares, scale: Shares) -> AttentionRule:

@@ -69,7 +69,7 @@ def calibrate(
     skipped = Skipped()
     shares = read_attention(adapter, questions, terms, settings.side, readings, skipped)
     read = np.isfinite(shares).all((1, 2))
-    shares, questions = shares[read], [each for each, there in zip(questions, read, strict=True) if there]
+    shares, questions = shares[read], [questions[number] for number in np.flatnonzero(read)]
     true, part = np.array([each.grid for each in questions]), parts_of(questions)
     rule = _best(shares, true, part, terms, settings)
     held = part == MEASURE
@@ -85,8 +85,9 @@ def calibrate(
     profile = Profile(key, rule, source, best.questions, best.iou, best.coverage, facts)
     file = profile.save()
     readings.file.unlink()
-    held_out = [each for each, there in zip(questions, held, strict=True) if there]
-    measured = [MeasuredQuestion(each, values.T) for each, values in zip(held_out, own, strict=True)]
+    measured = [
+        MeasuredQuestion(questions[number], values.T) for number, values in zip(np.flatnonzero(held), own, strict=True)
+    ]
     return CalibrationResult(profile, file, compared, measured, skipped)
 
 
