@@ -14,11 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crop_core.localize.calibration import Calibration
-from crop_core.localize.self_attention.attention_rule import PLAIN_DOUBT, AttentionRule, AttentionTerm
+from crop_core.localize.self_attention.attention_rule import MAX_SIDE, PLAIN_DOUBT, AttentionRule, AttentionTerm
 from crop_core.models.adapter import Adapter
 
 PAPER = "Kang et al., CVPR 2025, arXiv 2503.06287"
-SIDE = 24  # LLaVA-1.5's own 24 x 24 tokens, on which the heads were found
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ class PublishedHeads:
 
     @property
     def rule(self) -> AttentionRule:
-        """The rule that reads them with equal weights; without a fitted confidence."""
+        """The rule that reads them with equal weights, on tokens that are not pooled; without a fitted confidence."""
         terms = tuple(AttentionTerm(layer, head, "last", 1 / len(self.heads)) for layer, head in self.heads)
-        return AttentionRule(terms, side=SIDE, calibration=Calibration(PLAIN_DOUBT))
+        return AttentionRule(terms, side=MAX_SIDE, calibration=Calibration(PLAIN_DOUBT))
 
 
 PUBLISHED = {

@@ -10,10 +10,12 @@ from PIL import Image, ImageDraw
 from crop_core.cli.main import main
 from crop_core.localize import SelfLocalizer
 from crop_core.localize.self_attention import published_heads as published
-from crop_core.localize.self_attention.attention_rule import KEY
+from crop_core.localize.self_attention.attention_rule import KEY, MAX_SIDE
+from crop_core.localize.self_attention.pooled_grid import PooledGrid
 from crop_core.localize.self_attention.profiles import ProfileKey, find_profile, profiles_digest
 from crop_core.localize.self_attention.rule_choice import choose_rule
 from crop_core.models import load
+from crop_core.models.geometry import Framing, grid_layout
 from crop_core.train.localizer import attention_readings as readings
 from crop_core.train.localizer.calibration_questions import (
     CALIBRATE,
@@ -255,11 +257,17 @@ def test_a_paper_s_heads_are_read_for_the_checkpoints_that_it_names():
             adapter.name = called
             rule, (notice,) = choose_rule(adapter)
             assert {(term.layer, term.head) for term in rule.terms} == {*found.heads}
-            assert rule.side == 24 and sum(term.weight for term in rule.terms) == pytest.approx(1)
+            assert rule.side == MAX_SIDE and sum(term.weight for term in rule.terms) == pytest.approx(1)
             assert "arXiv 2503.06287" in notice and "not measured here" in notice
         assert published.published_heads(named(name, found.layers, found.width - 1)) is None
     assert published.published_heads(named("llava-hf/other", 32, 32)) is None
     assert published.PUBLISHED["llava-hf/llava-1.5-7b-hf"].heads == ((14, 24), (14, 13))
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1200, 600), (336, 336)])
+def test_a_paper_s_heads_are_read_on_every_token_of_llava(size):
+    framing = Framing(pad_square=False, shortest_edge=336, resize=(0, 0), crop=(336, 336))
+    assert PooledGrid.of(grid_layout(size, framing, 14), MAX_SIDE).plan.count == 24 * 24
 
 
 def named(name, layers, heads):
