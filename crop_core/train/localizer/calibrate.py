@@ -69,7 +69,7 @@ def calibrate(
     skipped = Skipped()
     shares = read_attention(adapter, questions, terms, settings.side, readings, skipped)
     read = np.isfinite(shares).all((1, 2))
-    shares, questions = shares[read], [questions[number] for number in np.flatnonzero(read)]
+    shares, questions = shares[read], [questions[number] for number in np.flatnonzero(read).tolist()]
     true, part = np.array([each.grid for each in questions]), parts_of(questions)
     rule = _best(shares, true, part, terms, settings)
     held = part == MEASURE
@@ -85,9 +85,8 @@ def calibrate(
     profile = Profile(key, rule, source, best.questions, best.iou, best.coverage, facts)
     file = profile.save()
     readings.file.unlink()
-    measured = [
-        MeasuredQuestion(questions[number], values.T) for number, values in zip(np.flatnonzero(held), own, strict=True)
-    ]
+    held_out = [questions[number] for number in np.flatnonzero(held).tolist()]
+    measured = [MeasuredQuestion(each, values.T) for each, values in zip(held_out, own, strict=True)]
     return CalibrationResult(profile, file, compared, measured, skipped)
 
 
