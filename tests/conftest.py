@@ -16,6 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 for name in [name for name in os.environ if name.startswith("CROP_") and name != "CROP_CHROMIUM"]:
     del os.environ[name]  # the settings of whoever runs the tests are not what is tested
+os.environ["LOCALIZER_PROFILES"] = os.path.join(os.devnull, "profiles")  # nobody's own; tests name theirs
 
 import pytest  # noqa: E402  the environment has to be set before anything imports torch or gradio
 

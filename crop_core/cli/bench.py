@@ -24,7 +24,7 @@ from crop_core.evaluate.runner.work import Pool, Skipped, SweepError
 from crop_core.evaluate.runner.worker_config import WorkerConfig
 from crop_core.io import row_reader
 from crop_core.records.config import CropConfig
-from crop_core.records.localizers import NONE, SELF
+from crop_core.records.localizers import AUTO, NONE, SELF
 from crop_core.records.methods import method_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ where it was stopped, and other methods, budgets and seeds may be added to the s
 EXAMPLE = """examples:
   python -m crop_core bench                                            # the bundled world and model, every method
   python -m crop_core bench --methods crop,plc+fastv,random --budgets 128,25% --seeds 0,1,2 --limit 100
+  python -m crop_core bench --localizers crop-tiny-locator,self,text --limit 100  # where each looks, at which cost
   python -m crop_core bench files --path my-questions --model llava-hf/llava-1.5-7b-hf --metric contains
 """
 
@@ -78,7 +79,10 @@ def _plan_arguments(parser: argparse.ArgumentParser) -> None:
     methods = "comma-separated names, two joined as in plc+fastv, all, or all,-dart: all but that (default: all)"
     budgets = "mean visual tokens per layer or shares of all, such as 64,25%% (default: 192,128,64)"
     seeds = "of methods that sample at random, such as 0,1,2 (default: 0)"
-    parser.add_argument("--methods", metavar="NAMES", default=plan.EVERY, help=methods)
+    compared = "comma-separated localizers, as --localizer names them: CROP by the regions of each, the first of which"
+    compared += " is --localizer's, beside random regions and the whole image (methods then default to crop)"
+    parser.add_argument("--methods", metavar="NAMES", help=methods)
+    parser.add_argument("--localizers", metavar="NAMES", help=compared)
     parser.add_argument("--budgets", metavar="LIST", default=",".join(plan.BUDGETS), help=budgets)
     parser.add_argument("--seeds", metavar="LIST", default="0", help=seeds)
 
@@ -93,7 +97,7 @@ def _engine_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _bench(arguments: argparse.Namespace) -> None:
     """Cheap checks first, as in `ask`."""
-    trials = plan.trials(_list(arguments.methods), _list(arguments.budgets), _seeds(arguments.seeds))
+    trials = _trials(arguments)
     if arguments.workers < 1:
         raise SweepError(f"--workers is {arguments.workers}, and must be at least 1.")
     _check_localizer(arguments.localizer, trials)
@@ -113,6 +117,20 @@ def _bench(arguments: argparse.Namespace) -> None:
 
     write = write_outcome if data.scored else write_replies
     print(write(folder, data, trials, skipped))
+
+
+def _trials(arguments: argparse.Namespace) -> list[Trial]:
+    """Of the methods, and of the localizers to compare, the first of which becomes --localizer."""
+    compared = None if arguments.localizers is None else _list(arguments.localizers)
+    methods = arguments.methods or (plan.EVERY if compared is None else plan.ABLATED.method)
+    trials = plan.trials(_list(methods), _list(arguments.budgets), _seeds(arguments.seeds))
+    if compared is None:
+        return trials
+    names = list(dict.fromkeys([arguments.localizer, *compared] if arguments.localizer else compared))
+    if not names:
+        raise SweepError("--localizers names none; give some, such as self,text.")
+    arguments.localizer = names[0]
+    return list(dict.fromkeys([*trials, *plan.localizer_trials(names, _list(arguments.budgets))]))
 
 
 def _check_localizer(name: str | None, trials: Sequence[Trial]) -> None:
@@ -141,6 +159,7 @@ def _worker_config(
     arguments: argparse.Namespace, data: Dataset, trials: Sequence[Trial]
 ) -> tuple[WorkerConfig, dict[str, Any]]:
     """What workers load, and the identity that all sessions of one folder share."""
+    from crop_core.localize.self_attention.profiles import profiles_digest
     from crop_core.models import DEFAULT_MODEL
 
     model = arguments.model or DEFAULT_MODEL
@@ -148,11 +167,14 @@ def _worker_config(
     loaded = localizer if plan.needs_localizer(trials) else None
     threads = 1 if arguments.workers > 1 else None
     options = {name: getattr(arguments, name) for name in ("device", "dtype", "quantize")}
-    options |= {"threads": threads, "short_answer": data.short_answer}
+    others = plan.localizer_names(trials)
+    options |= {"threads": threads, "short_answer": data.short_answer, "localizers": others}
     config = WorkerConfig(data.name, data.metric, data.max_new_tokens, model, loaded, **options)
     paths = {name: str(each.resolve()) if (each := getattr(arguments, name)) else None for name in ("path", "images")}
     identity = {"model": model, "localizer": localizer, "dataset": data.name, **paths, "split": arguments.split}
     identity["boxes"] = arguments.boxes
+    read = {loaded, *others, *(trial.region for trial in trials)} & {AUTO, SELF}
+    identity["profile"] = profiles_digest(model) if read else None  # without one: as before there were any
     scoring = {"metric": data.metric.name, "longest": data.max_new_tokens, "short_answer": data.short_answer or None}
     return config, {**identity, **scoring, "precision": _precision(arguments)}
 

@@ -1,4 +1,4 @@
-"""`localizer train` and `localizer eval` of the command line. Errors as in main.py.
+"""`localizer train`, `eval` and `calibrate` of the command line. Errors as in main.py.
 
 torch is imported only once the arguments and the data make sense.
 """
@@ -6,21 +6,19 @@ torch is imported only once the arguments and the data make sense.
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from crop_core.cli.options import add_boxes_option
+from crop_core.cli.localizer_calibrate import add_calibrate
+from crop_core.cli.localizer_rows import add_data_arguments, load_adapter, print_skipped, usable_examples
 from crop_core.io.json_output import STDOUT, check_json_path, write_json
 from crop_core.io.row_reader import Skipped
 from crop_core.records.localizers import TEXT
-from crop_core.train.localizer.data import Example, read
-from crop_core.train.localizer.settings import Settings, TuneError
+from crop_core.train.localizer.settings import Settings
 
-DATA = "JSON, CSV or Parquet with image, question and boxes in each row, or a file of Visual-CoT"
 TRAIN = """Fine-tunes a vision-language model with LoRA so that it answers with a region of the 8x8 grid. Needs peft.
 The same command resumes a run that was stopped."""
 EXAMPLE = """examples:
@@ -29,41 +27,34 @@ EXAMPLE = """examples:
       --model Qwen/Qwen2-VL-2B-Instruct
   python -m crop_core localizer eval my-localizer rows.jsonl --json figures.json
   python -m crop_core localizer eval text pages.jsonl
+  python -m crop_core localizer calibrate --model llava-hf/llava-1.5-7b-hf
 A row: {"image": "street.jpg", "question": "what does the sign say?", "boxes": [[40, 30, 200, 180]]}
 """
 EVAL = "Predicts the region of every question, and prints its overlap (IoU) with the boxes and its coverage of them."
 
 
 def add_command(commands: Any) -> None:
-    """The command `localizer` with its two subcommands, on the subparsers of the command line."""
+    """The command `localizer` with its subcommands, on the subparsers of the command line."""
     parser = commands.add_parser(
         "localizer",
-        help="train a localizer on questions with boxes, or measure one",
+        help="train a localizer on questions with boxes, measure one, or calibrate a model's own attention",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     own = parser.add_subparsers(required=True, metavar="command", parser_class=type(parser))
     train = own.add_parser("train", help="fine-tune a model into a localizer", description=TRAIN)
-    _data_arguments(train)
+    add_data_arguments(train)
     train.add_argument("--model", metavar="NAME", required=True, help="model to fine-tune: folder or hub id")
     train.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="new folder for the trained model")
     _settings_arguments(train)
     train.set_defaults(run=_train)
     measure = own.add_parser("eval", help="measure a localizer", description=EVAL)
     measure.add_argument("model", metavar="MODEL", help=f"localizer: bundled name, folder, hub id, or {TEXT}")
-    _data_arguments(measure)
+    add_data_arguments(measure)
     measure.add_argument("--self", action="store_true", help="measure an answering model's own attention")
     measure.add_argument("--json", metavar="FILE|-", help="write the figures as JSON; -: print only that")
     measure.set_defaults(run=_eval)
-
-
-def _data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DATA", type=Path, help=DATA)
-    parser.add_argument("--images", metavar="FOLDER", type=Path, help="folder of the images (default: beside DATA)")
-    add_boxes_option(parser)
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N usable rows")
-    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: cuda when there is one)")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="default: what suits the device")
+    add_calibrate(own)
 
 
 def _settings_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,26 +87,26 @@ def _train(arguments: argparse.Namespace) -> None:
 
     lora.check_installed()
     finetune.check_output(arguments.out)
-    examples = _examples(arguments)
+    examples = usable_examples(arguments)
     try:
-        result = finetune.train(_adapter(arguments), examples, settings, arguments.out)
+        result = finetune.train(load_adapter(arguments), examples, settings, arguments.out)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Interrupted; {finetune.kept(arguments.out)}") from None
-    _print_skipped(result.skipped, "images")
+    print_skipped(result.skipped, "images")
     print(f"Saved as {arguments.out}; loss {result.losses[-1]:.3f} in the last of {len(result.losses)} steps.")
     print(f"Held-out questions, without those of the calibration:\n{evaluate.table(result.figures)}")
 
 
 def _eval(arguments: argparse.Namespace) -> None:
     check_json_path(arguments.json)
-    examples = _examples(arguments)
+    examples = usable_examples(arguments)
     from crop_core.train.localizer import evaluate
 
     localizer, device, facts = _localizer(arguments)
     localizer.localize(Image.new("RGB", (64, 48), "gray"), "?")  # warm-up: a first call is slower
     skipped = Skipped()
     figures = evaluate.by_kind(evaluate.localize_all(localizer, examples, device, skipped))
-    _print_skipped(skipped, "images")
+    print_skipped(skipped, "images")
     if arguments.json:
         facts = {"model": arguments.model, "data": str(arguments.data), **facts}
         write_json({**facts, "figures": evaluate.to_json(figures)}, arguments.json)
@@ -131,33 +122,6 @@ def _localizer(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, str]]
 
     if arguments.model == TEXT:
         return TextLocalizer(), torch.device("cpu"), {"device": "cpu", "dtype": "float32"}
-    adapter = _adapter(arguments)
+    adapter = load_adapter(arguments)
     localizer = SelfLocalizer(adapter) if arguments.self else localizer_for(adapter)
     return localizer, adapter.device, {"device": str(adapter.device), "dtype": str(adapter.dtype)}
-
-
-def _examples(arguments: argparse.Namespace) -> list[Example]:
-    """The usable rows; a summary of the skipped ones goes to stderr."""
-    if arguments.limit is not None and arguments.limit < 1:
-        raise TuneError(f"--limit is {arguments.limit}, and must be at least 1.")
-    if arguments.images is not None and not arguments.images.is_dir():
-        raise TuneError(f"There is no folder '{arguments.images}' for --images.")
-    examples, skipped = read(arguments.data, arguments.images, arguments.limit, arguments.boxes)
-    taken = skipped.taken(len(examples), len({each.image for each in examples}), arguments.data)
-    print(f"crop_core: {taken}", file=sys.stderr)
-    _print_skipped(skipped, "rows")
-    return examples
-
-
-def _print_skipped(skipped: Skipped, what: str) -> None:
-    if skipped.count:
-        print(f"crop_core: of the {what}, {skipped}.", file=sys.stderr)
-
-
-def _adapter(arguments: argparse.Namespace) -> Any:
-    from transformers.utils import logging
-
-    from crop_core.models import load
-
-    logging.disable_progress_bar()
-    return load(arguments.model, arguments.device, arguments.dtype)

@@ -37,7 +37,7 @@ from crop_core.engine.session import BASELINE, BASELINE_SPEC, Session, watches
 from crop_core.engine.sheets import Sheets
 from crop_core.engine.stream import answers, measurements, streamed
 from crop_core.io.images import ImageLike
-from crop_core.localize import Localizer, load_localizer, named_localizer
+from crop_core.localize import Localizer, localizer_called
 from crop_core.models import (
     DEFAULT_LOCALIZER,
     DEFAULT_MODEL,
@@ -54,7 +54,7 @@ from crop_core.models.decoder import compile_layers
 from crop_core.records.attention import Attention
 from crop_core.records.config import CropConfig
 from crop_core.records.explanation import Localization
-from crop_core.records.localizers import AUTO, NONE, named_localizers
+from crop_core.records.localizers import AUTO, NONE
 from crop_core.records.region import Region
 from crop_core.records.request import EngineRequest, R, ResultStream
 from crop_core.records.results import Answer, Comparison, RunError, RunResult, RunSpec, StreamEvent
@@ -114,11 +114,8 @@ class CropEngine(Sheets):
             compile_layers(adapter.stack.layers)
         if localizer == AUTO and str(model) == DEFAULT_MODEL:
             localizer = DEFAULT_LOCALIZER
-        if localizer is None or str(localizer) in named_localizers():
-            named = named_localizer(str(localizer or NONE), adapter)
-            return cls(adapter, named, warm_up, time_limit, remember)
         localizer_device = adapter.device if isinstance(device, Mapping) else device
-        loaded = load_localizer(localizer, localizer_device, dtype, attn, quantize)
+        loaded = localizer_called(localizer or NONE, adapter, localizer_device, dtype, attn, quantize)
         return cls(adapter, loaded, warm_up, time_limit, remember)
 
     @property

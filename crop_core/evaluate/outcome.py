@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crop_core.evaluate.datasets.protocol import Dataset
 from crop_core.evaluate.report.html import report
 from crop_core.evaluate.report.summary import summarise
-from crop_core.evaluate.report.table import full_table, methods_table
+from crop_core.evaluate.report.table import full_table, localizers_table, methods_table
 from crop_core.evaluate.report.texts import headline
 from crop_core.evaluate.runner import store
 from crop_core.evaluate.runner.plan import Trial
@@ -39,6 +39,7 @@ def write_outcome(folder: Path, data: Dataset, trials: Sequence[Trial], skipped:
         [
             "\n".join(headline(summary)),
             methods_table(summary).markdown(),
+            *([localizers_table(summary, str(facts.get("localizer"))).markdown()] if summary.localizers else []),
             full_table(summary).markdown(),
             f"Written to {folder / SUMMARY} and {folder / PAGE}.",
         ]

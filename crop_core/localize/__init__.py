@@ -2,7 +2,7 @@
 
 from crop_core.localize.fixed_regions import DrawnBox, KnownRegion, WholeImage
 from crop_core.localize.grid_vlm import GridVlmLocalizer
-from crop_core.localize.loading import load_localizer, localizer_for, named_localizer
+from crop_core.localize.loading import load_localizer, localizer_called, localizer_for, named_localizer
 from crop_core.localize.protocol import LocalizationResult, Localizer, SharedEncoderLocalizer, not_counted
 from crop_core.localize.self_attention.localizer import SelfLocalizer
 from crop_core.localize.text.localizer import TextLocalizer
@@ -20,6 +20,7 @@ __all__ = [
     "TextVlmLocalizer",
     "WholeImage",
     "load_localizer",
+    "localizer_called",
     "localizer_for",
     "named_localizer",
     "not_counted",

@@ -20,6 +20,20 @@ from crop_core.records.localizers import LOCALIZERS, SELF, named_localizers
 from crop_core.records.methods import load_class
 
 
+def localizer_called(
+    name: str | Path,
+    adapter: Adapter,
+    device: Device | None = None,
+    dtype: Any = None,
+    attn: str | None = None,
+    quantize: str | None = None,
+) -> Localizer | None:
+    """The localizer that a user calls so: by `named_localizer` for its own name, else by `load_localizer`."""
+    if str(name) in named_localizers():
+        return named_localizer(str(name), adapter)
+    return load_localizer(name, device, dtype, attn, quantize)
+
+
 def named_localizer(name: str, adapter: Adapter) -> Localizer | None:
     """The localizer of a name in `named_localizers`, for this answering model; None where it stands for none."""
     row = named_localizers()[name]

@@ -77,7 +77,7 @@ def report(summary: Summary, records: pd.DataFrame, facts: Mapping[str, Any]) ->
         headline=texts.headline(summary),
         methods=table.methods_table(summary),
         figures=_figures(summary, str(facts.get("model", ""))),
-        tables=_tables(summary),
+        tables=_tables(summary, str(facts.get("localizer") or "")),
         questions=[(budget_label(budget), differences(records, budget)) for budget in summary.budgets],
         shown=SHOWN,
         facts=_flat(facts),
@@ -104,13 +104,15 @@ def _plotly_html(figure: go.Figure) -> Markup:
     return Markup(to_html(figure, config=settings, include_plotlyjs=False, full_html=False, default_width="100%"))
 
 
-def _tables(summary: Summary) -> list[tuple[str, str, table.Table]]:
+def _tables(summary: Summary, localizer: str) -> list[tuple[str, str, table.Table]]:
     """(id, title, content) of each section after the figures."""
     tables = [
         ("tables", "Every run", table.full_table(summary)),
         ("kinds", "By kind of question", table.kinds_table(summary)),
         ("pairs", "Paired tests", table.pairs_table(summary)),
     ]
+    if summary.localizers:
+        tables.insert(0, ("localizers", "CROP by localizer", table.localizers_table(summary, localizer)))
     rivals = ("rivals", "Kinds on which others score higher than CROP", table.rivals_table(summary))
     return [*tables, rivals] if summary.rivals else tables
 

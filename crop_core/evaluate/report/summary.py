@@ -12,6 +12,7 @@ import numpy as np
 
 from crop_core.evaluate.metrics.text_match import normal
 from crop_core.evaluate.report.hints import hints
+from crop_core.evaluate.report.localizers import LocalizerSummary, localizer_summaries
 from crop_core.evaluate.report.ranking import BudgetRanking, Pair, kind_rivals, rank_budgets
 from crop_core.evaluate.report.scores import (
     AVERAGED,
@@ -74,7 +75,8 @@ class Summary:
     rivals: by budget, pairs in which another method is above `OURS` on a kind. majority: accuracy of the most frequent
     answer of a kind, overall under "", if known. hints: sentences for the reader. contribution: the image-contribution
     index, the share of questions that the baseline answers right with the image and wrong with a grey one (where scores
-    lie between: what is lost without the image, where any is); None without blind records.
+    lie between: what is lost without the image, where any is); None without blind records. localizers: of CROP,
+    where it ran by several.
     """
 
     dataset: str
@@ -88,6 +90,7 @@ class Summary:
     majority: Mapping[str, float]
     hints: tuple[str, ...] = ()
     contribution: Estimate | None = None
+    localizers: tuple[LocalizerSummary, ...] = ()
 
     def of(self, run: Trial) -> RunSummary | None:
         """The summary of a run; None where it is not recorded."""
@@ -150,6 +153,7 @@ def summarise(
         majority=_majority(records, majority or {}),
         hints=hints(records, metric),
         contribution=_contribution(arrays),
+        localizers=localizer_summaries(records),
     )
 
 

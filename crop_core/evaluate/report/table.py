@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crop_core.evaluate.report.labels import budget_label, method_label, run_label
+from crop_core.evaluate.report.localizers import LocalizerSummary
 from crop_core.evaluate.report.ranking import Pair
 from crop_core.evaluate.report.statistics import Estimate
 from crop_core.evaluate.report.summary import RunSummary, Summary
-from crop_core.evaluate.runner.plan import Trial
+from crop_core.evaluate.runner.plan import ABLATED, PREDICTED, RANDOM, REFERENCE, Trial
+from crop_core.records.localizers import WHOLE
 from crop_core.records.methods import as_published
 
 
@@ -83,6 +85,38 @@ def full_table(summary: Summary) -> Table:
     return Table((*COLUMNS, *official), tuple((*_figures(run), *_official(run, official)) for run in summary.runs))
 
 
+REGIONS = {RANDOM: "random region of the first one's size", WHOLE: "whole image", REFERENCE: "reference region"}
+
+
+def localizers_table(summary: Summary, first: str = "") -> Table:
+    """The baseline, then every localizer that CROP was run with. first: name of the sweep's own localizer.
+
+    kept: share of the baseline's replies, to the letter. The costs are those of an answer at the smallest budget, the
+    localizer's included.
+    """
+    budgets, full = summary.budgets, summary.full
+    per_budget = [f"{what} {budget_label(budget)}" for what in ("kept", "score") for budget in budgets]
+    head = ("localizer", "mean IoU", "covers all", "mean area", *per_budget, "region ms", "first token ms", "GFLOP")
+    shares = ["100.0%"] * len(budgets) + [percent(full.accuracy.value)] * len(budgets)
+    rows = [_localizer(summary, each, first) for each in summary.localizers]
+    return Table(head, (("Baseline", "", "", "", *shares, "", *_costs(full)), *rows))
+
+
+def _localizer(summary: Summary, each: LocalizerSummary, first: str) -> tuple[str, ...]:
+    title = first if each.region == PREDICTED and first else REGIONS.get(each.region, each.region)
+    runs = [summary.of(Trial(ABLATED.method, budget, region=each.region)) for budget in summary.budgets]
+    kept = [percent(run.agreement.value) if run else "" for run in runs]
+    score = [percent(run.accuracy.value) if run else "" for run in runs]
+    overlap = "" if math.isnan(each.iou) else f"{each.iou:.3f}"
+    costs = f"{1000 * each.localizer_s:.1f}", *(_costs(runs[-1]) if runs[-1] else ("", ""))
+    return title, overlap, percent(each.coverage), percent(each.area), *kept, *score, *costs
+
+
+def _costs(run: RunSummary) -> tuple[str, str]:
+    """Milliseconds to the first token, and GFLOP."""
+    return f"{1000 * run.ttft_s:.1f}", "not counted" if math.isnan(run.flops) else f"{run.flops / 1e9:.2f}"
+
+
 def kinds_table(summary: Summary) -> Table:
     """Score of every run on every kind of question, and of the most frequent answer if known."""
     kinds = tuple(summary.kinds)
@@ -142,6 +176,7 @@ def _score(run: RunSummary | None, star: str = "") -> str:
 
 
 def _figures(run: RunSummary) -> tuple[str, ...]:
+    first, flops = _costs(run)
     return (
         run_label(run.run),
         str(run.seeds),
@@ -155,10 +190,10 @@ def _figures(run: RunSummary) -> tuple[str, ...]:
         f"{run.logprob_change:+.3f}",
         f"{run.mean_tokens:.1f}",
         f"{run.final_tokens:.1f}",
-        f"{1000 * run.ttft_s:.1f}",
+        first,
         f"{1000 * run.total_s:.1f}",
         f"{run.kv_bytes / 1e6:.2f}",
-        "not counted" if math.isnan(run.flops) else f"{run.flops / 1e9:.2f}",
+        flops,
     )
 
 

@@ -12,6 +12,21 @@ from crop_core.evaluate.report.summary import OURS, Summary
 from crop_core.evaluate.report.table import UNNAMED, interval, p_value, percent
 from crop_core.evaluate.runner.plan import Trial
 
+LOCALIZERS = [
+    (
+        "mean IoU, covers all",
+        "Of a localizer's region with the needed one, in grid cells; share of regions that hold all.",
+    ),
+    (
+        "kept 64 tokens, score 64 tokens",
+        "Share of the baseline's replies, to the letter, and score, of CROP by a localizer.",
+    ),
+    (
+        "region ms",
+        "Median time of the region alone; first token ms and GFLOP are of the answer at the smallest budget.",
+    ),
+]
+
 
 def headline(summary: Summary) -> list[str]:
     """The result in sentences: baseline, every budget, the kinds on which another method is better, and hints."""
@@ -92,6 +107,7 @@ def definitions(summary: Summary) -> list[tuple[str, str]]:
         ("KV MB", "Mean size of the KV cache at the end of the answer."),
         ("GFLOP", "Mean FLOPs, including the localizer's; not counted for one outside PyTorch."),
         ("differ", _tests(summary)),
+        *(LOCALIZERS if summary.localizers else []),
     ]
 
 

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from crop_core.records.config import LEFT, Budget, ConfigError
+from crop_core.records.localizers import NONE, SELF, WHOLE
 from crop_core.records.methods import PAPER, method_of, pruning_methods, published_methods
 
-REGIONS = ("predicted", "self", "reference", "random", "whole")
+PREDICTED, REFERENCE, RANDOM = "predicted", "reference", "random"
+REGIONS = (PREDICTED, SELF, REFERENCE, RANDOM, WHOLE)
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,14 @@ class Trial:
     budget: as `Budget.parse` reads it, "" for none.
 
     region: "predicted" (by the localizer), "self" (predicted by the answering model itself), "reference" (the
-    example's), "random" (of the predicted size) or "whole" (the image). seed: of methods that sample. blind:
-    a grey image instead of the example's.
+    example's), "random" (of the predicted size), "whole" (the image), or the name of another localizer. seed: of
+    methods that sample. blind: a grey image instead of the example's.
     """
 
     method: str = "none"
     budget: str = ""
     seed: int = 0
-    region: str = "predicted"
+    region: str = PREDICTED
     evict: bool = False
     blind: bool = False
 
@@ -37,7 +39,7 @@ class Trial:
         if self.method == "none":
             return "blind" if self.blind else "baseline"
         parts = [f"{self.method} {self.budget}"]
-        parts += [f"{self.region} region"] if self.region != "predicted" else []
+        parts += [f"{self.region} region"] if self.region != PREDICTED else []
         parts += ["evicting"] if self.evict else []
         parts += [f"seed {self.seed}"] if self.seed else []
         return ", ".join(parts)
@@ -67,6 +69,26 @@ def trials(methods: Iterable[str], budgets: Iterable[str] = BUDGETS, seeds: Sequ
     return [ALL, BLIND, *(Trial(name, size, seed) for name in names for size in sizes for seed in _seeds(name, seeds))]
 
 
+def localizer_trials(names: Sequence[str], budgets: Iterable[str] = BUDGETS) -> list[Trial]:
+    """CROP at each budget by every localizer's regions, the first one's being those called "predicted"; then by random
+    ones of the first one's sizes, and by the whole image.
+
+    ConfigError for a name that is none of a localizer's.
+    """
+    for name in names:
+        if name in (NONE, PREDICTED, REFERENCE, RANDOM):
+            raise ConfigError(f"The localizer {name!r} finds no region that could be compared; leave it out.")
+    others = [name for name in names[1:] if name != WHOLE]
+    regions = list(dict.fromkeys([PREDICTED, *others, RANDOM, WHOLE]))
+    sizes = _unique([_budget(text) for text in budgets], "budget", "192")
+    return [Trial(ABLATED.method, size, region=region) for region in regions for size in sizes]
+
+
+def localizer_names(plan: Iterable[Trial]) -> tuple[str, ...]:
+    """The localizers of these trials besides the sweep's own and the answering model."""
+    return tuple(dict.fromkeys(trial.region for trial in plan if trial.region not in REGIONS))
+
+
 def published() -> list[Trial]:
     """Trials of the README: methods and joined ones at BUDGETS, those with a published setting in it too, and those
     that prune inside the LLM with as many tokens left at the end; CROP with other regions; CROP and ILP evicting.
@@ -84,7 +106,7 @@ def published() -> list[Trial]:
 
 def needs_localizer(plan: Iterable[Trial]) -> bool:
     """Whether any of these trials needs a predicted region."""
-    return any(method_of(trial.method).needs_region and trial.region in ("predicted", "random") for trial in plan)
+    return any(method_of(trial.method).needs_region and trial.region in (PREDICTED, RANDOM) for trial in plan)
 
 
 def _inside() -> list[str]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 
@@ -50,6 +50,7 @@ def example_seed(example: Example, seed: int) -> int:
 @dataclass(frozen=True)
 class TrialRunner:
     """adapter: the answering model. localizer: predicts the regions called "predicted", None where no trial reads one.
+    localizers: others, by the name of their regions.
 
     dataset, metric, max_new_tokens and short_answer: of the `Dataset`. An example that cannot be run in one of its
     trials (an image that cannot be read, a budget that is not possible, a prompt that is too long, no memory left) is
@@ -62,6 +63,7 @@ class TrialRunner:
     metric: Metric
     max_new_tokens: int
     short_answer: bool = False
+    localizers: Mapping[str, Localizer] = field(default_factory=dict)
 
     def __call__(self, example: Example, trials: Sequence[Trial]) -> Outcome:
         """A record for each trial, in their order, or the reason why the example is skipped."""
@@ -118,7 +120,8 @@ class ExampleTrials:
             (result,) = predicted.results
             region = random_region(result.region, random.Random(example_seed(self.example, 0)))
             return replace(predicted, results=[replace(result, region=region)])
-        localizer = SelfLocalizer(self.runner.adapter) if source == "self" else self.runner.localizer
+        others = {"self": SelfLocalizer(self.runner.adapter), **self.runner.localizers}
+        localizer = others.get(source, self.runner.localizer)
         if localizer is None:
             raise SweepError("There is no localizer to predict a region")
         return self._session.localize(localizer)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class WorkerConfig:
     """What every worker loads. model to quantize: as in `CropEngine.from_pretrained`, None for its default, but
     localizer None for none. dataset, metric, max_new_tokens and short_answer: of the `Dataset`. threads: of torch, None
-    for its default; small models on a CPU gain more from processes of one thread each.
+    for its default; small models on a CPU gain more from processes of one thread each. localizers: further ones.
     """
 
     dataset: str
@@ -28,6 +28,7 @@ class WorkerConfig:
     quantize: str | None = None
     threads: int | None = None
     short_answer: bool = False
+    localizers: tuple[str, ...] = ()
 
     def trial_runner(self) -> TrialRunner:
         """Load and warm up the models; ModelError with one sentence when that is not possible."""
@@ -35,9 +36,12 @@ class WorkerConfig:
 
         from crop_core.engine.engine import CropEngine
         from crop_core.evaluate.runner.trial_runner import TrialRunner
+        from crop_core.localize import localizer_called
 
         if self.threads:
             torch.set_num_threads(self.threads)
         engine = CropEngine.from_pretrained(self.model, self.localizer, self.device, self.dtype, quantize=self.quantize)
         data = (self.dataset, self.metric, self.max_new_tokens, self.short_answer)
-        return TrialRunner(engine.adapter, engine.localizer, *data)
+        placed = {"device": self.device, "dtype": self.dtype, "quantize": self.quantize}
+        others = {name: localizer_called(name, engine.adapter, **placed) for name in self.localizers}
+        return TrialRunner(engine.adapter, engine.localizer, *data, {k: v for k, v in others.items() if v is not None})

@@ -79,20 +79,25 @@ class AttentionRule:
 
         Raises ModelError for an invalid rule, and for layers or heads that the model does not have.
         """
-        text = config.text_config
-        layers, heads = text.num_hidden_layers, text.num_attention_heads
         stored = getattr(config, KEY, None)
+        if stored is None:
+            return cls.plain(config.text_config.num_hidden_layers, config.text_config.num_attention_heads)
+        return cls.read(stored, config, f"The {KEY} in the config of {name}")
+
+    @classmethod
+    def read(cls, stored: Any, config: Any, what: str) -> AttentionRule:
+        """The rule of a JSON value for the model of a config; ModelError as in `of`. what: begins the sentence."""
+        layers, heads = config.text_config.num_hidden_layers, config.text_config.num_attention_heads
         try:
-            rule = cls.plain(layers, heads) if stored is None else cls.from_json(stored)
+            rule = cls.from_json(stored)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise ModelError(
-                f"The {KEY} in the config of {name} cannot be read ({error}); it needs terms such as "
+                f"{what} cannot be read ({error}); it needs terms such as "
                 '"4.2 last": 0.5, and may have bias, whole, side, doubt, scale and shift.'
             ) from error
         if any(term.layer >= layers or term.head >= heads for term in rule.terms):
             raise ModelError(
-                f"The {KEY} in the config of {name} reads what the model does not have; it has layers 0 to "
-                f"{layers - 1} of heads 0 to {heads - 1}."
+                f"{what} reads what the model does not have; it has layers 0 to {layers - 1} of heads 0 to {heads - 1}."
             )
         return rule
 

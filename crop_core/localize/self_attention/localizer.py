@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crop_core.localize.protocol import LocalizationResult
-from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule, AttentionTerm, shares
+from crop_core.localize.self_attention.attention_rule import AttentionRule, AttentionTerm, shares
 from crop_core.localize.self_attention.explanation import explained
 from crop_core.localize.self_attention.pooled_grid import PooledGrid
+from crop_core.localize.self_attention.rule_choice import choose_rule
 from crop_core.measure.flops import keys_flops, layers_flops, scoring_flops
 from crop_core.models.adapter import Adapter, ModelError, PreparedInputs
 from crop_core.models.compressed_inputs import CompressedInputs, compress_inputs
@@ -26,17 +27,13 @@ from crop_core.models.decoder import DecoderStack, head_rows, layer_keys
 from crop_core.models.finite import check_values
 from crop_core.records.region import Region
 
-UNCALIBRATED = (
-    "The region is a guess: {name} localized it itself using uncalibrated attention heads; to be surer, draw the "
-    "region or choose another localizer."
-)
 Weights = NDArray[np.float32]
 
 
 @dataclass(eq=False)
 class SelfLocalizer:
-    """adapter: the answering model. rule: None for that of the checkpoint's config, else the plain rule. Raises
-    ModelError for an invalid rule in the config.
+    """adapter: the answering model. rule: None for the one of `choose_rule`. Raises ModelError for an invalid rule in
+    the config.
     """
 
     adapter: Adapter
@@ -44,10 +41,7 @@ class SelfLocalizer:
     weights_bytes: int = 0
 
     def __post_init__(self) -> None:
-        config, name = self.adapter.model.config, self.adapter.name
-        self._rule = self.rule or AttentionRule.of(config, name)
-        calibrated = self.rule is not None or getattr(config, KEY, None) is not None
-        self._notices = () if calibrated else (UNCALIBRATED.format(name=name),)
+        self._rule, self._notices = (self.rule, ()) if self.rule else choose_rule(self.adapter)
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image, source "predicted"; its confidence is None unless the rule is calibrated."""

@@ -1,4 +1,4 @@
-"""Settings of localizer training. Knows nothing of models and data."""
+"""Settings of localizer training and of calibration. Knows nothing of models and data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ class TuneError(ValueError):
     """Data or options that cannot be used; the message is one sentence for the user."""
 
 
+MAX_SIDE = 64  # as of `AttentionRule`
 _FREE = ("save_every", "eval_every", "checkpointing")  # may change when a run resumes
 
 
@@ -58,6 +59,25 @@ class Settings:
     def bound(self) -> dict[str, Any]:
         """Settings that a resumed run must share with its start."""
         return {name: value for name, value in asdict(self).items() if name not in _FREE}
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """Of a calibration. layers: the first ones to read, None for half of them. side: of the grid that the visual tokens
+    are pooled to. coverage: share of the regions to be covered. Raises TuneError.
+    """
+
+    layers: int | None = None
+    side: int = 8
+    coverage: float = 0.8
+
+    def __post_init__(self) -> None:
+        if self.layers is not None and self.layers < 1:
+            raise TuneError(f"--layers is {self.layers}, and must be at least 1.")
+        if not 1 <= self.side <= MAX_SIDE:
+            raise TuneError(f"--side is {self.side}, and must be from 1 to {MAX_SIDE}.")
+        if not 0 < self.coverage <= 1:
+            raise TuneError(f"--coverage is {self.coverage:g}, and must be a share above 0 and at most 1.")
 
 
 def _option(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from PIL import Image
 
 from crop_core.cli import bench as bench
 from crop_core.cli.main import main
+from crop_core.engine.engine import CropEngine
 from crop_core.evaluate.datasets.registry import SOURCES
 from crop_core.evaluate.runner import store
 from tests.support import checkpoints
@@ -97,6 +99,58 @@ def test_the_whole_image_can_be_the_region(command, tmp_path):
     assert store.facts(tmp_path)["localizer"] == "whole"
     row = store.read(tmp_path).set_index("trial").loc["region 24"]
     assert (row.x0, row.y0, row.x1, row.y1) == (0, 0, 7, 7) and row.mean_tokens <= 24
+
+
+def test_localizers_side_by_side(command, tmp_path, capsys):
+    (start, locator), out = (command[: command.index("--localizer")], command[-1]), tmp_path / "out"
+    options = ["--localizers", f"{locator},self,whole", "--budgets", "24,32", "--limit", "2", "--out", str(out)]
+    assert main([*start, *options]) == 0
+    facts, frame = store.facts(out), store.read(out)
+    assert (facts["localizer"], facts["profile"]) == (locator, None)
+    regions = ("", ", self region", ", random region", ", whole region")
+    assert set(frame["trial"]) == {"baseline", "blind", *(f"crop {n}{each}" for n in (24, 32) for each in regions)}
+    summary = json.loads((out / "summary.json").read_text())["localizers"]
+    assert [each["region"] for each in summary] == ["predicted", "self", "random", "whole"]
+    whole = summary[3]
+    assert (whole["area"], whole["localizer_s"], whole["iou"]) == (1, 0, None), "no boxes: nothing to compare with"
+    assert summary[0]["area"] == summary[2]["area"] < 1 and summary[1]["localizer_s"] > 0
+    printed = capsys.readouterr().out
+    assert (
+        "| localizer" in printed and f"| {locator}" in printed and "| random region of the first one's size" in printed
+    )
+    assert "CROP by localizer" in (out / "report.html").read_text()
+    assert main([*start, *options]) == 0, "nothing is asked twice"
+    assert len(store.facts(out)["sessions"]) == 1
+
+
+def test_a_third_localizer_is_another_checkpoint(command, tmp_path):
+    locator, out = command[-1], tmp_path / "out"
+    options = ["--localizers", f"self,{locator}", "--budgets", "24", "--limit", "1", "--out", str(out)]
+    assert main([*command[: command.index("--localizer")], *options]) == 0
+    frame = store.read(out).set_index("trial")
+    cells = ["x0", "y0", "x1", "y1"]
+    engine = CropEngine.from_pretrained(command[command.index("--model") + 1], locator, "cpu", warm_up=False)
+    row = frame.loc[f"crop 24, {locator} region"]
+    image = Image.open(Path(command[command.index("--path") + 1]).with_name(f"{frame['example'].iloc[0]}.png"))
+    question = QUESTIONS[int(frame["example"].iloc[0])]
+    assert row[cells].tolist() == list(engine.localize(image, question).grid)
+
+
+def test_a_profile_that_came_meanwhile_is_not_mixed_in(command, tmp_path, refused, monkeypatch, capsys):
+    model, out = command[command.index("--model") + 1], tmp_path / "out"
+    own = [*command[: command.index("--localizer")], "--localizer", "self", "--methods", "crop", "--budgets", "24"]
+    assert main([*own, "--limit", "1", "--out", str(out)]) == 0
+    capsys.readouterr()
+    monkeypatch.setenv("LOCALIZER_PROFILES", str(tmp_path))
+    (tmp_path / f"{Path(model).name}-01234567.json").write_text("{}")
+    assert "are of the profile None, not '" in refused(*own, "--limit", "1", "--out", str(out))
+
+
+def test_localizers_that_cannot_be_compared(command, refused):
+    start = command[: command.index("--localizer")]
+    assert "'none' finds no region" in refused(*start, "--localizers", "none")
+    assert "--localizers names none" in refused(*start, "--localizers", ",")
+    assert "no model 'nowhere'" in refused(*start, "--localizers", "self,nowhere", "--budgets", "24")
 
 
 def test_an_interrupt_says_how_to_go_on(command, tmp_path, monkeypatch, capsys):

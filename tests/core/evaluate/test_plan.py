@@ -32,6 +32,20 @@ def test_seeds_are_for_methods_that_draw():
     ]
 
 
+def test_localizers_are_compared_by_crop_beside_two_references():
+    found = plan.localizer_trials(["self", "text", "whole", "a/b", "text"], ["64", "25%"])
+    assert [(each.method, each.budget, each.region) for each in found] == [
+        ("crop", budget, region)
+        for region in ("predicted", "text", "a/b", "random", "whole")
+        for budget in ("64", "25%")
+    ]
+    assert len({each.name for each in found}) == len(found)
+    assert plan.localizer_names(found) == ("text", "a/b") and plan.needs_localizer(found)
+    for name in ("none", "random", "predicted"):
+        with pytest.raises(ConfigError, match=f"'{name}' finds no region that could be compared"):
+            plan.localizer_trials(["self", name])
+
+
 def test_what_a_model_cannot_run_is_taken_away():
     found = plan.trials(["all", "-visionzip", "plc+fastv", "-plc+fastv"], ["64"])
     assert [each.method for each in found[2:]] == [name for name in PRUNING if name != "visionzip"]

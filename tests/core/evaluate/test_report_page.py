@@ -2,12 +2,13 @@ import json
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from crop_core.evaluate.report import curves, heatmaps
 from crop_core.evaluate.report.html import report
 from crop_core.evaluate.report.summary import summarise
-from crop_core.evaluate.report.table import full_table
+from crop_core.evaluate.report.table import full_table, localizers_table
 from crop_core.evaluate.runner.plan import ALL, Trial
 from tests.support.bench_records import frame, record, records
 
@@ -44,6 +45,37 @@ class Reader(HTMLParser):
 @pytest.fixture(scope="module")
 def rows():
     return records(questions=36, per_image=3)
+
+
+def test_localizers_stand_side_by_side_where_there_are_several(rows):
+    assert summarise(rows).localizers == () and "CROP by localizer" not in report(summarise(rows), rows, FACTS)
+    more = []
+    for region, cells, seconds in (
+        ("text", (3, 3, 4, 4), 0.9),
+        ("whole", (0, 0, 7, 7), 0.0),
+        ("random", (0, 0, 1, 1), 0.1),
+    ):
+        trial = Trial("crop", "64", region=region)
+        places = dict(zip(("x0", "y0", "x1", "y1"), cells, strict=True))
+        more += [record(each, trial, localizer_s=seconds, **places) for each in sorted(set(rows["example"]))]
+    both = pd.concat([rows, frame(more)], ignore_index=True)
+    summary = summarise(both)
+    assert [each.region for each in summary.localizers] == ["predicted", "text", "random", "whole"]
+    own, text, random, whole = summary.localizers
+    assert (own.iou, own.coverage, own.area) == (1, 1, 1 / 64)
+    assert (text.iou, text.coverage, text.area) == (1 / 4, 1, 4 / 64)
+    assert (random.iou, random.coverage) == (0, 0) and (whole.iou, whole.area) == (1 / 64, 1)
+    assert (text.localizer_s, whole.localizer_s) == pytest.approx((0.9, 0.0))
+    table = localizers_table(summary, "my-locator")
+    assert [row[0] for row in table.rows] == [
+        "Baseline", "my-locator", "text", "random region of the first one's size", "whole image",
+    ]  # fmt: skip
+    assert table.head[4:7] == ("kept 192 tokens", "kept 128 tokens", "kept 64 tokens")
+    assert table.rows[2][1:7] == ("0.250", "100.0%", "6.2%", "", "", "100.0%"), "only at the budgets that were run"
+    page = report(summary, both, {**FACTS, "localizer": "my-locator"})
+    assert "CROP by localizer" in page and {"my-locator", "random region of the first one's size"} <= set(
+        Reader(page).cells
+    )
 
 
 @pytest.fixture(scope="module")
