@@ -46,8 +46,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def app(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the running app."""
-    with running(models, tmp_path_factory.mktemp("app")) as address:
+    """Address of the running app, which keeps no results: what a test asks is run, whatever others have asked."""
+    with running({**models, "CROP_RESULTS_MB": "0"}, tmp_path_factory.mktemp("app")) as address:
         yield address
 
 

@@ -26,7 +26,8 @@ def stroke(page: Page, canvas: Locator, *points: tuple[float, float]) -> None:
 def test_tokens_are_removed_and_restored_and_asked_without(page: Page) -> None:
     ask_example(page, SQUARE)
     page.get_by_text("Tokens by hand").click()
-    part, canvas = page.locator(".cx-brushside"), page.locator(".cx-brush canvas")
+    folded = page.locator("details", has_text="Tokens by hand")
+    part, canvas = folded.locator(".cx-brushside"), folded.locator(".cx-brush canvas")
     expect(part).to_contain_text("576 of 576 tokens are left, 0 removed.")
     stroke(page, canvas, (0.02, 0.02), (0.98, 0.02))
     expect(part).to_contain_text("552 of 576 tokens are left, 24 removed.")
