@@ -30,9 +30,9 @@ def beside_runs(table: str, other: Summary) -> str:
 def beside_methods(table: str, other: Summary) -> str:
     """`methods_table` of the bundled world with the same columns for the independent one."""
     theirs = methods_table(other)
-    return _joined(
-        table, [f"independent, {head}" for head in theirs.head[1:]], {row[0]: row[1:] for row in theirs.rows}
-    )
+    budgets = [at for at, head in enumerate(theirs.head) if head.endswith(" tokens")]
+    heads = [f"independent, {theirs.head[at]}" for at in budgets]
+    return _joined(table, heads, {row[0]: [row[at] for at in budgets] for row in theirs.rows})
 
 
 def by_kind(records: pd.DataFrame) -> str:

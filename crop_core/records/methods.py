@@ -244,8 +244,9 @@ def method_of(name: str) -> Method:
     left, _, right = name.partition(JOINT)
     if left not in before or right not in inside:
         raise ConfigError(
-            f"The method {truncated_repr(name)} is not known; choose one of {', '.join(rows)}, or join one of "
-            f"{', '.join(before)} and one of {', '.join(inside)} by {JOINT!r}."
+            f"The method {truncated_repr(name)} is not known; choose one of {', '.join(METHODS)} (as published: "
+            f"{', '.join(key + PAPER for key in published_methods())}), or join one before the LLM and one inside it, "
+            "as in plc+fastv."
         )
     return before[left].then(inside[right])
 

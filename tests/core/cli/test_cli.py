@@ -271,7 +271,7 @@ def test_a_method_that_reads_no_region_needs_no_localizer(
         (["--box", "[1, 2, 3]"], "four numbers"),
         (["--box", "nan,0,1,1"], "four numbers"),
         (["--method", "fastest"], "fastest"),
-        (["--method", "fastv+plc"], "or join one of plc, random"),
+        (["--method", "fastv+plc"], "or join one before the LLM and one inside it, as in plc+fastv"),
         (["--method", "none"], "prunes nothing"),
         (["--localizer", "gps"], "gps"),
         (["--quantize", "2bit"], "2bit"),

@@ -9,6 +9,7 @@ from crop_core.engine.engine import CropEngine
 from crop_core.engine.run import Task
 from crop_core.prune import PruneError
 from crop_core.prune.schedule import BudgetError, plan_token_budget
+from crop_core.prune.sparsevlm import SparseVlmPruner
 from crop_core.records.config import PRESETS, CropConfig
 from crop_core.records.methods import METHODS, pruning_methods
 from crop_core.records.region import Region
@@ -47,8 +48,11 @@ def engine(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", INSIDE)
-def test_gemma_is_cut_before_its_first_full_attention_and_equals_masking(engine, method):
-    """At 64 of 576 tokens; layers 0 to 4 slide, layer 5 is the first with full attention."""
+def test_gemma_is_cut_before_its_first_full_attention_and_equals_masking(engine, method, monkeypatch):
+    """At 64 of 576 tokens; layers 0 to 4 slide, layer 5 is the first with full attention. Nothing is recycled, which is
+    more than masking, and held against it in `test_peers_inside.py`.
+    """
+    monkeypatch.setattr(SparseVlmPruner, "recycles", False)
     config = CropConfig(method=method, budget=PRESETS["64"], max_new_tokens=4)
     task = Task(engine.adapter, sample_image((400, 300)), QUESTION, config)
     pruned = task.crop(Region(2, 2, 5, 5, 400, 300))

@@ -29,7 +29,7 @@ PATH, QUESTION = str(EXAMPLE.image), EXAMPLE.question
 
 def settings(budget: str = "64", mode: str = "predicted") -> list[Any]:
     """Values of the panel."""
-    return ["crop", "custom", budget, rings_text(PlcConfig()), "", False, "", False, mode, 2, 2, 5, 5]
+    return ["crop", "custom", budget, rings_text(PlcConfig()), "", False, "", False, "", mode, 2, 2, 5, 5]
 
 
 def comparison(handlers: Handlers, budget: str = "64") -> dict[str, Any]:

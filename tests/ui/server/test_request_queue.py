@@ -25,6 +25,7 @@ from ui.page.sweeps import SweepHandlers
 from ui.server.queued_engine import QueuedEngine
 from ui.server.request_queue import QueueFullError, RequestQueue, Ticket, duration_in_words
 from ui.views.history import History
+from ui.views.progress import status_line
 
 PATIENCE = 20  # seconds; nothing takes as long
 
@@ -371,9 +372,9 @@ def test_the_page_tells_who_waits_and_refuses_who_may_not(scene: str) -> None:
     held = turns.join("stream")
     methods = SweepHandlers(behind).methods(scene, "what?", ["crop"], *SETTINGS)
     waiting = "1 request is ahead of yours; about 1 second to wait."
-    assert [next(methods)[-1] for _ in range(2)] == ["Starting …", waiting]
+    assert [next(methods)[-1] for _ in range(2)] == [status_line("Starting …"), status_line(waiting)]
     held.leave()
-    assert list(methods)[-1][-1] == "Done: 1 run."
+    assert list(methods)[-1][-1] == status_line("Done: 1 run.")
 
 
 @pytest.fixture
