@@ -15,18 +15,15 @@ from pathlib import Path
 import httpx
 import pytest
 from gradio_client import Client, handle_file
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.support import ROOT
 from tests.support.browser import (
     BUNDLED,
     EXAMPLES,
     SQUARE,
-    Watch,
-    ask_example,
     done,
     free_port,
-    opened,
     png,
     result,
     running,
@@ -111,19 +108,6 @@ def test_an_example_is_answered_and_its_run_downloaded(page: Page) -> None:
     answered = result(page)
     assert answered.question == EXAMPLES[SQUARE]["question"]
     assert answered.crop.trace.visual_tokens > answered.crop.trace.final_tokens
-
-
-def test_who_asks_what_another_has_asked_gets_it_at_once(app: str, browser: Browser, watch: Watch) -> None:
-    with opened(browser, app, watch) as page:
-        ask_example(page, SQUARE)
-        settled(page)
-    with opened(browser, app, watch) as page:
-        ask_example(page, SQUARE)
-        hint = page.locator(".cx-hint")
-        expect(hint).to_contain_text("The same was asked here before: these answers are of ")
-        page.get_by_role("button", name="Measure again").click()
-        expect(hint).to_be_hidden()
-        settled(page)
 
 
 def test_the_figure_of_an_upload_is_downloaded(page: Page) -> None:
