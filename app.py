@@ -63,12 +63,13 @@ def serve(settings: Settings) -> None:
             app.launch(prevent_thread_lock=True, quiet=True, **options)  # quiet: Gradio gives advice to edit code
         except OSError as error:  # such as a port that was taken between the look and the launch
             raise ValueError(f"The app cannot listen at {address.host} ({error}); start it again.") from None
-        tell(f"running on {app.local_url} (Ctrl-C stops it)")
-        try:
-            engine.load()
+    tell(f"running on {app.local_url} (Ctrl-C stops it)")
+    try:
+        engine.load()  # by a proxy, where one is set: a localizer may have to be downloaded
+        with direct():
             app.block_thread()
-        finally:
-            app.close()
+    finally:
+        app.close()
 
 
 def load(settings: Settings, hosting: Hosting) -> Engine:

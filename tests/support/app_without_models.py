@@ -13,12 +13,14 @@ from tests.support.fake_records import FakeEngine
 
 
 def load_engine(options: Any, check: bool) -> FakeEngine:
-    """A stand-in, once the file exists that LOADED names, if any; ValueError where that file says why not."""
+    """A stand-in, once the file exists that LOADED names, if any; ValueError where that file says why not, in which
+    variables may stand, as {HOME}.
+    """
     if file := os.environ.get("LOADED"):
         while not Path(file).exists():
             time.sleep(0.05)
         if why := Path(file).read_text():
-            raise ValueError(why)
+            raise ValueError(why.format(**os.environ))
     return FakeEngine()
 
 

@@ -29,7 +29,6 @@ from ui.views.examples import Example
 from ui.views.explorer_state import ExplorerState
 from ui.views.history import FinishedRun, History, strip_html
 from ui.views.rendering import message, render
-from ui.views.texts import queue_message
 
 log = logging.getLogger(__name__)
 BROKEN = "The model could not answer because of an internal error; see the app's log. The view is unchanged."
@@ -102,7 +101,7 @@ class Handlers:
             asked = request()
             for moment, done in self.comparison(asked):
                 if isinstance(moment, QueueStatus):
-                    yield gr.skip(), render("queue_status", queue_message(moment)), gr.skip(), gr.skip()
+                    yield gr.skip(), render("queue_status", texts.queue_message(moment)), gr.skip(), gr.skip()
                     continue
                 view, kept = moment, history.add(done) if done else gr.skip()
                 yield (view.measured(None) if done else view).to_json(), message(), kept, gr.skip()
@@ -170,7 +169,7 @@ class Handlers:
             history.leave()
             for result in self.engine.stream(request):
                 if isinstance(result, QueueStatus):
-                    yield gr.skip(), render("queue_status", queue_message(result))
+                    yield gr.skip(), render("queue_status", texts.queue_message(result))
                 elif isinstance(result, RunError):
                     note = message(result.why)
                 elif result.method == CHOSEN:

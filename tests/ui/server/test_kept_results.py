@@ -202,7 +202,7 @@ def test_the_longest_unread_goes_first_and_nothing_is_kept_above_the_limit(engin
         assert engine.begun == 2
 
 
-def test_a_class_costs_no_more_than_its_questions(tmp_path: Any) -> None:
+def test_a_class_costs_no_more_than_its_questions() -> None:
     """Neither the rate nor a queue of one place refuses who asks what is run already."""
     engine = Counting()
     hosted = Hosting(Settings(_env_file=None, rate=2, max_queue=1)).wrap_engine(engine)

@@ -42,18 +42,19 @@ def test_who_asks_meanwhile_waits_for_the_model(monkeypatch: pytest.MonkeyPatch)
 def test_the_page_opens_before_its_model_is_there(tmp_path: Path) -> None:
     port, loaded = free_port(), tmp_path / "loaded"
     variables = os.environ | {"CROP_PORT": str(port), "LOADED": str(loaded), "GRADIO_TEMP_DIR": str(tmp_path)}
+    variables |= {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "a.example"}
     process = subprocess.Popen(STAND_IN, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True)
     try:
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}/", trust_env=False, timeout=PATIENCE)
         until_it_answers(client)
         assert client.get("readyz").status_code == 503 and client.get("healthz").status_code == 200
         assert "CROP Explorer" in client.get("").text
-        loaded.write_text("The folder of the model is empty; clone it again.")
+        loaded.write_text("It is not loaded; no proxy for {NO_PROXY}.")
         _, told = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 1
-    assert told.splitlines()[-1] == "CROP Explorer: The folder of the model is empty; clone it again."
+    assert told.splitlines()[-1] == "CROP Explorer: It is not loaded; no proxy for a.example.", "others by the proxy"
     assert "Traceback" not in told
 
 
