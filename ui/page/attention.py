@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,13 +11,10 @@ import gradio as gr
 from crop_core.records.attention import Attention
 from crop_core.records.config import ConfigError
 from crop_core.records.methods import BASELINE
-from crop_core.records.request import Engine, EngineRequest, QueueStatus
-from ui.page.handlers import BROKEN, NO_ANSWER
+from crop_core.records.request import Engine, EngineRequest
+from ui.page.one_more_run import one_more_run
 from ui.views.history import FinishedRun, History
-from ui.views.rendering import message, render
-from ui.views.texts import queue_message
 
-log = logging.getLogger(__name__)
 RUNS = ("baseline", "crop")
 
 
@@ -32,26 +28,14 @@ class AttentionHandler:
         """Stream (explorer, message) while the attention of one of the two runs on screen is read; their measurement
         ends. The event comes from the browser.
         """
-        run = history.shown
-        if run is None or run.request is None:
-            yield gr.skip(), message(NO_ANSWER)
-            return
-        note, found = message(), list[Attention]()
-        try:
-            request = with_attention(run, event._data)
-            history.leave()
-            for result in self._engine.stream(request):
-                if isinstance(result, QueueStatus):
-                    yield gr.skip(), render("queue_status", queue_message(result))
-                else:
-                    found.append(result)
+        found: list[Attention] = []
+
+        def take(run: FinishedRun, result: Attention) -> str:
+            found.append(result)
             run.looked(found)
-        except ValueError as error:
-            note = message(str(error))
-        except Exception:
-            log.exception("the engine failed")
-            note = message(BROKEN)
-        yield run.view.to_json(), note
+            return ""
+
+        yield from one_more_run(self._engine, history, event._data, with_attention, take)
 
 
 def with_attention(run: FinishedRun, data: Any) -> EngineRequest[Attention]:

@@ -15,14 +15,14 @@ import gradio as gr
 
 from crop_core.io.data_url import data_url
 from crop_core.io.images import image_notices, open_image
-from crop_core.records.config import ConfigError
 from crop_core.records.environment import now
 from crop_core.records.methods import CHOSEN
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus
-from crop_core.records.results import RunError, RunSpec, StreamEvent
+from crop_core.records.results import RunError, StreamEvent
 from crop_core.records.timing import NOT_MEASURED
 from ui.page import controls
 from ui.page.images import open_all
+from ui.page.one_more_run import BROKEN, NO_ANSWER, one_more_run, with_tokens
 from ui.page.request import ComparisonRequest, link_query, read_link
 from ui.views import texts
 from ui.views.examples import Example
@@ -31,9 +31,7 @@ from ui.views.history import FinishedRun, History, strip_html
 from ui.views.rendering import message, render
 
 log = logging.getLogger(__name__)
-BROKEN = "The model could not answer because of an internal error; see the app's log. The view is unchanged."
 MEASURING_WAITS = "Measuring waits: questions go first."
-NO_ANSWER = "There is no answer to follow up yet; ask a first question above."
 Moment = tuple[Any, Any, Any, Any]  # explorer, message, history, Stop
 Measuring = tuple[Any, Any, Any]  # explorer, message, Stop
 
@@ -159,27 +157,15 @@ class Handlers:
         """Stream (explorer, message) while the question on screen is asked with chosen visual tokens alone, which come
         from the browser; its measurement ends.
         """
-        run = history.shown
-        if run is None or run.request is None:
-            yield gr.skip(), message(NO_ANSWER)
-            return
-        note = message()
-        try:
-            request = with_tokens(run, event._data)
-            history.leave()
-            for result in self.engine.stream(request):
-                if isinstance(result, QueueStatus):
-                    yield gr.skip(), render("queue_status", texts.queue_message(result))
-                elif isinstance(result, RunError):
-                    note = message(result.why)
-                elif result.method == CHOSEN:
-                    run.tried(result)
-        except ValueError as error:
-            note = message(str(error))
-        except Exception:
-            log.exception("the engine failed")
-            note = message(BROKEN)
-        yield run.view.to_json(), note
+
+        def take(run: FinishedRun, result: ManyResult) -> str:
+            if isinstance(result, RunError):
+                return result.why
+            if result.method == CHOSEN:
+                run.tried(result)
+            return ""
+
+        yield from one_more_run(self.engine, history, event._data, with_tokens, take)
 
     def stop(self, history: History, path: str | None, more: list[str] | None) -> Measuring:
         """(explorer, message, Stop) after a run was stopped: the previous view."""
@@ -264,19 +250,6 @@ def measurement(run: FinishedRun) -> EngineRequest[StreamEvent]:
     assert run.request is not None  # noqa: S101  the caller looked
     memory = run.result.crop.cost.peak_method == NOT_MEASURED
     return replace(run.request, kind="measure", memory=memory)
-
-
-def with_tokens(run: FinishedRun, data: Any) -> EngineRequest[ManyResult]:
-    """Request of a run's question with chosen visual tokens alone; ValueError for (untrusted) data without any."""
-    assert run.request is not None  # noqa: S101  the caller looked
-    tokens = data.get("tokens") if isinstance(data, dict) else None
-    if len(run.images) > 1 or run.result.history:
-        raise ConfigError("Tokens by hand are for a first question about one image; ask one.")
-    if not isinstance(tokens, list) or not all(type(each) is int for each in tokens):
-        raise ConfigError("No visual token is chosen; choose at least one.")
-    config = replace(run.request.config, method=CHOSEN, budget=None, tokens=tuple(tokens))
-    specs = (RunSpec(CHOSEN, config),)
-    return EngineRequest("run_many", run.request.images, run.request.question, config, (None,), specs=specs)
 
 
 def stop_button() -> Any:

@@ -26,7 +26,7 @@ from ui.export.figure import pixels
 from ui.export.multi_run_figures import FigureSource, budget_figure, methods_figure, places_figure
 from ui.page import controls
 from ui.page.controls import STOPPABLE
-from ui.page.handlers import BROKEN
+from ui.page.one_more_run import BROKEN
 from ui.page.save_figure import SaveFigure
 from ui.views import figures
 from ui.views.explorer_state import gallery_json, table_rows

@@ -12,7 +12,8 @@ from ui.export.load_runs import read
 from ui.export.report import page
 from ui.page.attention import AttentionHandler
 from ui.page.export_panel import record
-from ui.page.handlers import BROKEN, NO_ANSWER, Handlers
+from ui.page.handlers import Handlers
+from ui.page.one_more_run import BROKEN, NO_ANSWER
 from ui.views.history import History
 
 

@@ -13,8 +13,8 @@ import pytest
 from crop_core.records.request import QueueStatus
 from tests.support.fake_records import FakeEngine, check_report
 from tests.support.panel import shown_status
-from ui.page.handlers import BROKEN
 from ui.page.layout import build
+from ui.page.one_more_run import BROKEN
 from ui.page.tabs.check import NOT_OPERATOR, CheckHandler
 
 KEPT = gr.skip()

@@ -14,8 +14,9 @@ from crop_core.records.results import StreamEvent
 from tests.support.fake_records import FakeEngine, measured, sample_image
 from tests.support.panel import SETTINGS, Event
 from ui.page.export_panel import publish
-from ui.page.handlers import BROKEN, Handlers
+from ui.page.handlers import Handlers
 from ui.page.layout import launch_options
+from ui.page.one_more_run import BROKEN
 from ui.server.rate_limit import RateError
 from ui.views.history import History
 

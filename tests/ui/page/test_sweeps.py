@@ -8,7 +8,7 @@ from crop_core.records.methods import METHODS, method_of
 from crop_core.records.region import Region
 from tests.support.fake_records import FakeEngine, run_result, sample_image
 from tests.support.panel import SETTINGS, shown_status
-from ui.page.handlers import BROKEN
+from ui.page.one_more_run import BROKEN
 from ui.page.sweeps import SHARES, WHOLE, SweepHandlers, centred_region, valid_methods
 from ui.views.explorer_state import COLUMNS, gallery_json, table_rows
 from ui.views.figures import answer_map, budget_curves

@@ -13,7 +13,7 @@ from crop_core.io.check_page import check_body, check_page
 from crop_core.records.check import REPETITIONS, SCENES, CheckError, CheckReport, check_scenes
 from crop_core.records.check_table import progress
 from crop_core.records.request import Engine, EngineRequest, QueueStatus
-from ui.page.handlers import BROKEN
+from ui.page.one_more_run import BROKEN
 from ui.page.save_figure import offered as offered_file
 from ui.page.sweeps import buttons, stoppable
 from ui.page.tabs import TabContext
