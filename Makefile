@@ -61,8 +61,8 @@ ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
 	npm test --silent
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser"
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --maxprocesses 4 tests/browser
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser" || failed=yes; \
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --maxprocesses 4 tests/browser && test -z "$$failed"
 endif
 
 test-fast: $(DEV)  ## run the tests without a browser, training or Ray

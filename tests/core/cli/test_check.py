@@ -68,7 +68,7 @@ def test_it_runs_whole_for_every_family(family: str, tmp_path: Path, capsys: pyt
     assert statuses(result, "failed") == []
     unproved = statuses(result, "not applicable")
     reading = [f"method {name}" for name, row in METHODS.items() if row.reads_tower]
-    one_each = ("llava", "llava_next", "llava_onevision", "paligemma2")  # whose towers can be read
+    one_each = ("llava", "llava_next", "llava_onevision", "paligemma", "paligemma2")  # whose towers can be read
     assert unproved == ([] if family in one_each else reading) and len(reading) >= 4
     assert all("merges several patches" in proofs[name]["detail"] for name in unproved)
     for name in EXACTNESS:
