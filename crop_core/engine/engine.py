@@ -20,6 +20,7 @@ from crop_core.engine.compare import RequestRuns
 from crop_core.engine.feature_cache import DEFAULT_LIMIT_BYTES, FeatureCache
 from crop_core.engine.localized_regions import localize_alone
 from crop_core.engine.measure import measured_answer, measured_comparison
+from crop_core.engine.other_localizers import OtherLocalizers
 from crop_core.engine.out_of_memory import compare_with_fallback, translate_oom
 from crop_core.engine.request_checks import (
     Deadline,
@@ -83,6 +84,7 @@ class CropEngine(Sheets):
         self.time_limit: float | None = None
         self._lock = threading.Lock()
         self._cache = FeatureCache(remember)
+        self._others = OtherLocalizers(adapter)
         if warm_up:
             self.warm_up()
         self.time_limit = time_limit
@@ -307,11 +309,12 @@ class CropEngine(Sheets):
     ) -> Iterator[RunResult | RunError]:
         """Run one question about an image as baseline, then under every spec; results come one by one.
 
-        region: for specs without one of their own; localized once where one of them reads it. max_new_tokens,
+        region: for specs without a region or localizer of their own; localized once where one of them reads it. max_new_tokens,
         short_answer: of every answer, as in CropConfig. Other requests may run between two specs; closing the iterator
         ends it there. Errors as `compare`, before the first result; a spec that cannot be run gives a RunError.
         """
-        needs = [spec for spec in specs if spec.config.parts.needs_region and spec.region is None]
+        shared = (spec for spec in specs if spec.region is None and not spec.localizer)
+        needs = [spec for spec in shared if spec.config.parts.needs_region]
         localizer = choose_localizer(needs[0].config, region, self.localizer) if needs else None
         (image,) = open_images([image])
         check_size(image, region)
@@ -332,7 +335,8 @@ class CropEngine(Sheets):
             deadline.check()
             try:
                 with self._lock, translate_oom(self._cache.clear):
-                    result: RunResult | RunError = session.run_spec(spec, located)
+                    own = session.localize(self._others[spec.localizer]) if spec.localizer else located
+                    result: RunResult | RunError = session.run_spec(spec, own)
             except ValueError as error:
                 result = RunError(spec.name, spec.config.method, str(error))
             yield result

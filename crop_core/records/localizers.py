@@ -80,6 +80,12 @@ def named_localizers() -> dict[str, LocalizerInfo]:
     return {name: row for name, row in LOCALIZERS.items() if not row.checkpoint}
 
 
+def comparable_localizers() -> dict[str, LocalizerInfo]:
+    """Those that can be tried beside another one at once: none that chooses among them, and none that downloads."""
+    rows = named_localizers().items()
+    return {name: row for name, row in rows if name != AUTO and row.factory and not row.downloads}
+
+
 def localizer_help() -> str:
     """The choices in one line, for a command line or a setting."""
     return "; ".join(

@@ -112,6 +112,11 @@ class Region(Record, error=RegionError, keys="grid box source confidence width h
         """Whether it covers every cell, whatever its source."""
         return self.grid == (0, 0, GRID - 1, GRID - 1)
 
+    @property
+    def share(self) -> float:
+        """Of the image's cells, 0 to 1."""
+        return (self.x1 - self.x0 + 1) * (self.y1 - self.y0 + 1) / GRID**2
+
     def mask(self, boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
         """(N,) bool: whether the centre of each pixel box (N, 4) is in the region. False for NaN rows (no position)."""
         boxes = np.asarray(boxes, dtype=float).reshape(-1, 4)

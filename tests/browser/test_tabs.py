@@ -104,6 +104,19 @@ def test_methods_stand_side_by_side_at_one_budget(page: Page) -> None:
     expect(difference.locator(".cx-legend li").nth(3)).to_contain_text("by none0 of 576")
 
 
+def test_localizers_stand_side_by_side(page: Page) -> None:
+    ask_example(page, 0)
+    page.get_by_role("tab", name="Methods").click()
+    page.locator("#compared").get_by_label("localizers").check()
+    expect(page.locator("#chosen-methods")).to_be_hidden()
+    expect(page.locator("#chosen-localizers")).to_be_visible()
+    page.get_by_role("button", name="Compare localizers").click()
+    expect(page.locator("#status-methods")).to_contain_text("Done: 3 runs")
+    expect(page.locator(".cx-method h4, .cx-method h3")).to_contain_text(["Baseline", "the app's localizer", "self"])
+    expect(page.locator("#methods-table")).to_contain_text("localizer, ms")
+    settled(page)
+
+
 def test_a_budget_is_swept_and_a_sweep_is_stopped(page: Page) -> None:
     ask_example(page, 0)
     page.get_by_role("tab", name="Budget").click()

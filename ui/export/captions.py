@@ -40,10 +40,10 @@ def _answers(result: Comparison) -> str:
     return f"{result.model} answers {changed}."
 
 
-def methods_caption(question: str, results: Sequence[RunResult], budget: str) -> str:
-    """Caption of several methods at one budget."""
+def methods_caption(question: str, results: Sequence[RunResult], budget: str, what: str = "each method") -> str:
+    """Caption of several methods at one budget. what: the runs, in words."""
     return (
-        f"What each method keeps of the {results[0].trace.visual_tokens} visual tokens of {results[0].model} "
+        f"What {what} keeps of the {results[0].trace.visual_tokens} visual tokens of {results[0].model} "
         f"{at_budget(budget)}, for the question {quoted(question)}. {READ_AS}"
     )
 

@@ -68,13 +68,15 @@ class ExportFigure:
         return lay_out([panel], width, self.title, facts, self.caption if captioned else "", letters)
 
 
-def methods_figure(source: FigureSource, results: Sequence[RunResult], errors: Sequence[RunError]) -> ExportFigure:
-    """Figure of what each method keeps at the budget of the settings."""
+def methods_figure(
+    source: FigureSource, results: Sequence[RunResult], errors: Sequence[RunError], what: str = "each method"
+) -> ExportFigure:
+    """Figure of what each method keeps at the budget of the settings. what: the runs that are compared, in words."""
     budget = str(source.config.budget or AS_GIVEN)
     more = {**{f"answer with {each.name}": each.text for each in results[1:]}, "budget": budget}
-    heading, content = f"What each method keeps (budget: {budget})", (source.pixels, list(results))
+    heading, content = f"What {what} keeps (budget: {budget})", (source.pixels, list(results))
     facts = _facts(source, results, errors, more)
-    caption = captions.methods_caption(source.question, results, budget)
+    caption = captions.methods_caption(source.question, results, budget, what)
     image = Image.fromarray(source.pixels)
     sheet = Sheet((SheetRow(image, source.question, tuple(results), tuple(errors), source.name),), budget)
     drawer = "method_grid:methods"

@@ -18,6 +18,7 @@ from crop_core.io.images import check_question, image_notices, open_image
 from crop_core.records.config import Budget, ConfigError, CropConfig
 from crop_core.records.environment import now
 from crop_core.records.formatting import counted
+from crop_core.records.localizers import comparable_localizers
 from crop_core.records.methods import METHODS, method_of, pruning_methods
 from crop_core.records.region import GRID, Region
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus, ResultStream
@@ -29,7 +30,7 @@ from ui.page.controls import STOPPABLE
 from ui.page.one_more_run import BROKEN
 from ui.page.save_figure import SaveFigure
 from ui.views import figures
-from ui.views.explorer_state import gallery_json, table_rows
+from ui.views.explorer_state import LOCALIZER_COLUMNS, gallery_json, table
 from ui.views.progress import ProgressBar, status_line
 from ui.views.rendering import message
 from ui.views.texts import queue_message
@@ -45,6 +46,9 @@ REGION_ONLY = CropConfig(method="region", budget=None)  # only the region's toke
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 OUTDATED = """(status) => !/>(Done|Stopped)/.test(status ?? "") ? status :
   '<span class="outdated">These results are of other inputs: another image, question or setting.</span>'"""
+LOCALIZERS = "localizers"  # what is compared, where it is not methods
+OWN, DRAWN = "the app's localizer", "drawn by you"
+READS_NONE = "Choose a method in Settings that reads one, such as CROP, to compare localizers."
 WHOLE = "The region is the whole image and cannot be moved; draw a smaller one, then slide it."
 
 
@@ -78,6 +82,15 @@ class SweepHandlers:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
+    def compared(
+        self, path: str | None, question: str, what: str, methods: list[str], localizers: list[str], *settings: Any
+    ) -> Iterator[Shown]:
+        """Stream of `methods`, or of `localizers` where `what` is LOCALIZERS."""
+        if what == LOCALIZERS:
+            yield from self.localizers(path, question, localizers, *settings)
+        else:
+            yield from self.methods(path, question, methods, *settings)
+
     def methods(self, path: str | None, question: str, names: list[str], *settings: Any) -> Iterator[Shown]:
         """Stream (gallery, table, export figure, message, status) of methods at the budget of the settings."""
 
@@ -88,13 +101,27 @@ class SweepHandlers:
             ]
 
         def show(request: SweepRequest, results: list[RunResult], errors: list[RunError]) -> Shown:
-            return (
-                gallery_json(request.image, results),
-                table_rows(results),
-                methods_figure(request.source, results, errors),
-            )
+            figure = methods_figure(request.source, results, errors)
+            return gallery_json(request.image, results), table(results), figure
 
         yield from self._stream(path, question, settings, specs, show, 3)
+
+    def localizers(self, path: str | None, question: str, names: list[str], *settings: Any) -> Iterator[Shown]:
+        """Stream as `methods`, of the method of the settings with the region of each of these localizers."""
+
+        def specs(request: SweepRequest) -> list[RunSpec]:
+            config, drawn = request.settings.config, request.settings.region
+            if not config.parts.needs_region:
+                raise ConfigError(f"{config.parts.no_region} {READS_NONE}")
+            found = [RunSpec(name or OWN, config, localizer=name) for name in valid_localizers(names)]
+            return [*found, *([RunSpec(DRAWN, config, drawn)] if request.settings.mode == "drawn" else [])]
+
+        def show(request: SweepRequest, results: list[RunResult], errors: list[RunError]) -> Shown:
+            what = f"{request.settings.config.parts.title} with each localizer"
+            figure = methods_figure(request.source, results, errors, what)
+            return gallery_json(request.image, results), table(results, LOCALIZER_COLUMNS), figure
+
+        yield from self._stream(path, question, settings, specs, show, 3, localize=True)
 
     def budgets(self, path: str | None, question: str, names: list[str], *settings: Any) -> Iterator[Shown]:
         """Stream (figure, export figure, message, status) of methods at rising budgets."""
@@ -140,8 +167,10 @@ class SweepHandlers:
             region = result.region
         return region.x1 - region.x0 + 1, region.y1 - region.y0 + 1
 
-    def _ask(self, request: SweepRequest, specs: list[RunSpec]) -> ResultStream[ManyResult]:
-        images, regions, config = (request.image,), (request.settings.region,), request.settings.config
+    def _ask(
+        self, request: SweepRequest, specs: list[RunSpec], region: Region | None = None
+    ) -> ResultStream[ManyResult]:
+        images, regions, config = (request.image,), (region,), request.settings.config
         config = replace(config, max_new_tokens=config.max_new_tokens or MAX_NEW_TOKENS)
         return self.engine.stream(
             EngineRequest("run_many", images, request.question, config, regions, specs=tuple(specs))
@@ -155,8 +184,11 @@ class SweepHandlers:
         specs: Callable[[SweepRequest], list[RunSpec]],
         show: Callable[[SweepRequest, list[RunResult], list[RunError]], Shown],
         outputs: int,
+        localize: bool = False,
     ) -> Iterator[Shown]:
-        """Run the specs; invalid input and errors of the engine change the message only."""
+        """Run the specs; invalid input and errors of the engine change the message only. localize: in place of the
+        region of the settings.
+        """
         shown: Shown = (gr.skip(),) * outputs
         try:
             request = SweepRequest.of(path, question, settings)
@@ -166,7 +198,7 @@ class SweepHandlers:
             bar, began = ProgressBar(len(requested)), now()
             results: list[RunResult] = []
             errors: list[RunError] = []
-            for result in self._ask(request, requested):
+            for result in self._ask(request, requested, None if localize else request.settings.region):
                 if isinstance(result, QueueStatus):
                     yield *shown, note, status_line(queue_message(result))
                     continue
@@ -190,6 +222,13 @@ def valid_methods(names: list[str]) -> list[str]:
     if not chosen or set(names) - set(METHODS):
         raise ConfigError("No valid method is chosen; choose at least one.")
     return chosen
+
+
+def valid_localizers(names: list[str]) -> list[str]:
+    """Localizers by name (from the browser), "" for the engine's own, each once; ConfigError for an unknown or none."""
+    if not names or set(names) - {"", *comparable_localizers()}:
+        raise ConfigError("No valid localizer is chosen; choose at least one.")
+    return [*dict.fromkeys(names)]
 
 
 def centred_region(x: int, y: int, width: int, height: int, size: tuple[int, int]) -> Region:
@@ -217,6 +256,14 @@ def method_choice(methods: list[str], elem_id: str) -> gr.Dropdown:
     """Dropdown of the methods of a sweep; `methods` are the default."""
     choices = [(method_of(name).title, name) for name in pruning_methods()]
     return gr.Dropdown(choices, value=methods, multiselect=True, label="Methods", elem_id=elem_id)
+
+
+def localizer_choice(elem_id: str) -> gr.Dropdown:
+    """Dropdown of the localizers that can be compared; hidden. Those that need no further package are chosen."""
+    rows = comparable_localizers()
+    choices = [(OWN, ""), *((f"{name}: {row.label}", name) for name, row in rows.items())]
+    chosen = ["", *(name for name, row in rows.items() if not row.optional)]
+    return gr.Dropdown(choices, value=chosen, multiselect=True, label="Localizers", elem_id=elem_id, visible=False)
 
 
 def buttons(label: str, name: str, *classes: str) -> tuple[gr.Button, gr.Button, gr.HTML]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -169,16 +169,37 @@ def tried_json(result: RunResult) -> dict[str, Any]:
     }
 
 
-COLUMNS = {  # of the table of methods, with widths that hold each word of the header
-    "method": "110px",
-    "answer": "90px",
-    "same": "60px",
-    "probability of baseline answer": "110px",
-    "KL, nats": "70px",
-    "tokens": "75px",
-    "first token, ms": "90px",
-    "KV cache, MiB": "80px",
-    "GFLOP": "75px",
+Column = tuple[str, Callable[["RunResult"], Any]]  # width that holds each word of the header, and the cell of a run
+
+
+def _gflop(run: RunResult) -> float | None:
+    return None if (work := gflop(run.flops, run.localizer_flops)) is None else round(work, 2)
+
+
+OUTCOME: dict[str, Column] = {
+    "answer": ("90px", lambda run: run.text),
+    "same": ("60px", lambda run: "yes" if run.same else "no"),
+    "probability of baseline answer": ("110px", lambda run: round(run.answer_probability, 4)),
+}
+TOKENS: Column = ("75px", lambda run: round(run.trace.mean_tokens, 1))
+FIRST_TOKEN: Column = ("90px", lambda run: round(1000 * (run.localizer_s + run.ttft_s), 1))
+COLUMNS: dict[str, Column] = {  # of the table of methods; numbers stay numbers, so that they can be sorted
+    "method": ("110px", lambda run: run.name),
+    **OUTCOME,
+    "KL, nats": ("70px", lambda run: round(run.kl_first, 4)),
+    "tokens": TOKENS,
+    "first token, ms": FIRST_TOKEN,
+    "KV cache, MiB": ("80px", lambda run: round(run.kv_bytes / 2**20, 2)),
+    "GFLOP": ("75px", _gflop),
+}
+LOCALIZER_COLUMNS: dict[str, Column] = {  # of the table of localizers, as many
+    "localizer": ("110px", lambda run: run.name),
+    **OUTCOME,
+    "region, %": ("70px", lambda run: round(100 * run.region.share, 1)),
+    "tokens": TOKENS,
+    "localizer, ms": ("80px", lambda run: round(1000 * run.localizer_s, 1)),
+    "first token, ms": FIRST_TOKEN,
+    "GFLOP": ("75px", _gflop),
 }
 SHARED = ("boxes", "image_size", "visible", "view", "layers", "padding")  # of a trace, the same for every method
 
@@ -205,19 +226,6 @@ def _row(result: RunResult, baseline: RunResult) -> dict[str, Any]:
     }
 
 
-def table_rows(results: list[RunResult]) -> list[list[Any]]:
-    """Row of every method, columns as in COLUMNS; numbers stay numbers, so that columns can be sorted."""
-    return [
-        [
-            each.name,
-            each.text,
-            "yes" if each.same else "no",
-            round(each.answer_probability, 4),
-            round(each.kl_first, 4),
-            round(each.trace.mean_tokens, 1),
-            round(1000 * (each.localizer_s + each.ttft_s), 1),
-            round(each.kv_bytes / 2**20, 2),
-            None if (work := gflop(each.flops, each.localizer_flops)) is None else round(work, 2),
-        ]
-        for each in results
-    ]
+def table(results: list[RunResult], columns: dict[str, Column] = COLUMNS) -> dict[str, list[Any]]:
+    """{"headers": names, "data": a row a run}, as a table of the page takes it."""
+    return {"headers": [*columns], "data": [[cell(each) for _, cell in columns.values()] for each in results]}

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from crop_core.engine.engine import CropEngine, EngineError
+from crop_core.localize import SelfLocalizer
+from crop_core.localize.text.reader import installed
 from crop_core.records.config import Budget, CropConfig, IlpConfig
 from crop_core.records.region import Region
 from crop_core.records.results import RunError, RunResult, RunSpec
@@ -50,6 +52,20 @@ def test_each_way_tells_what_the_engine_tells(engine, sample_image):
         assert (result.model, result.device, result.dtype) == (alone.model, alone.device, alone.dtype)
         assert result.made["torch"] == alone.made["torch"] and result.made["date"] <= alone.made["date"]
         assert (result.localizer_flops > 0) is (one.name == "crop 64")
+
+
+def test_a_run_may_name_another_localizer_than_the_engines_own(engine, sample_image):
+    names = ["", "self", "whole", "detector", "text"]
+    specs = [replace(spec("crop", 64), name=name, localizer=name) for name in names]
+    _, own, itself, whole, refused, read = engine.run_many(sample_image, QUESTION, specs)
+    assert own.region == engine.localize(sample_image, QUESTION)
+    other = CropEngine(engine.adapter, SelfLocalizer(engine.adapter), warm_up=False)
+    alone = other.compare(sample_image, QUESTION, spec("crop", 64).config, memory=False)
+    assert itself.region == alone.region != own.region, "its confidence differs, at least"
+    assert (itself.text, itself.localizer_flops) == (alone.crop.text, alone.crop.cost.localizer_flops)
+    assert whole.region == Region.whole(*sample_image.size) and whole.localizer_flops == 0
+    assert isinstance(refused, RunError) and "'detector' cannot be tried here; choose one of self, " in refused.why
+    assert isinstance(read, RunResult) if installed() else "pip install onnxruntime" in read.why
 
 
 def test_where_nothing_lies_outside_the_region_the_compressor_meets_the_budget_alone(engine, sample_image):

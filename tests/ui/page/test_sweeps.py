@@ -9,8 +9,8 @@ from crop_core.records.region import Region
 from tests.support.fake_records import FakeEngine, run_result, sample_image
 from tests.support.panel import SETTINGS, shown_status
 from ui.page.one_more_run import BROKEN
-from ui.page.sweeps import SHARES, WHOLE, SweepHandlers, centred_region, valid_methods
-from ui.views.explorer_state import COLUMNS, gallery_json, table_rows
+from ui.page.sweeps import LOCALIZERS, SHARES, WHOLE, SweepHandlers, centred_region, valid_methods
+from ui.views.explorer_state import COLUMNS, LOCALIZER_COLUMNS, gallery_json, table
 from ui.views.figures import answer_map, budget_curves
 
 KEPT = gr.skip()
@@ -30,13 +30,49 @@ def test_methods_come_one_by_one_at_the_budget_of_the_settings(scene):
     assert [line.split(", about")[0] for line in lines] == ["Starting …", "0 of 2 runs", "1 of 2 runs", "Done: 2 runs."]
     assert ["<progress" in status for *_, status in moments] == [False, True, True, False]
     assert [way.config.budget for way in engine.requested] == [Budget(share=192 / 576)] * 2
-    _, table, _, note, _ = moments[-1]
+    _, rows, _, note, _ = moments[-1]
     assert note == ""
-    assert [row[:3] for row in table] == [
+    assert [row[:3] for row in rows["data"]] == [
         ["Baseline", "rabbit", "yes"],
         ["CROP", "rabbit", "yes"],
         ["Random", "turtle", "no"],
     ]
+
+
+def test_localizers_stand_side_by_side_with_the_method_of_the_settings(scene):
+    engine = FakeEngine()
+    names = ["", "self", "whole"]
+    drawn = (*SETTINGS[:9], "drawn", 0, 0, 1, 0)
+    handlers = SweepHandlers(engine)
+    *_, last = handlers.compared(scene, "what?", LOCALIZERS, ["fastv"], names, *drawn)
+    assert [(way.name, way.localizer, way.config.method) for way in engine.requested] == [
+        ("the app's localizer", "", "crop"),
+        ("self", "self", "crop"),
+        ("whole", "whole", "crop"),
+        ("drawn by you", "", "crop"),
+    ]
+    assert engine.requested[-1].region.grid == (0, 0, 1, 0) and engine.requested[0].region is None
+    _, rows, figure, note, status = last
+    assert rows["data"][1][4] == 14.1, "the app's localizer looked for itself, though a region is drawn"
+    assert (note, shown_status(status)) == ("", "Done: 4 runs.")
+    assert figure.heading == "What CROP with each localizer keeps (budget: 33.3 %)"
+    *_, (_, rows, _, _, _) = handlers.compared(scene, "what?", "methods", ["fastv"], names, *SETTINGS)
+    assert rows["headers"] == [*COLUMNS] and engine.requested[-1].config.method == "fastv"
+
+
+@pytest.mark.parametrize(
+    ("names", "method", "said"),
+    [
+        ([], "crop", "No valid localizer is chosen"),
+        (["self", "/etc/passwd"], "crop", "No valid localizer is chosen"),
+        (["detector"], "crop", "No valid localizer is chosen"),
+        (["self"], "fastv", "FastV reads no region. Choose a method in Settings that reads one"),
+    ],
+)
+def test_localizers_that_cannot_be_compared_are_one_sentence(scene, names, method, said):
+    engine = FakeEngine()
+    *_, last = SweepHandlers(engine).localizers(scene, "what?", names, method, *SETTINGS[1:])
+    assert last[:3] == (KEPT, KEPT, KEPT) and said in last[4] and engine.requested == []
 
 
 def test_a_budget_that_a_method_cannot_meet_is_told_and_the_others_go_on(scene):
@@ -128,10 +164,15 @@ def test_the_gallery_sends_what_all_share_once_and_no_scores():
 
 
 def test_rows_of_the_table_hold_the_localizer_and_stay_numbers():
-    row = dict(zip(COLUMNS, table_rows([run_result(localizer_s=0.01, localizer_flops=10**9)])[0], strict=True))
+    runs = [run_result(localizer_s=0.01, localizer_flops=10**9)]
+    row = dict(zip(table(runs)["headers"], table(runs)["data"][0], strict=True))
     assert row["first token, ms"] == 60.0
     assert row["GFLOP"] == 4.0
     assert row["KV cache, MiB"] == 1.24
+    found = table(runs, LOCALIZER_COLUMNS)
+    row = dict(zip(found["headers"], found["data"][0], strict=True))
+    assert (row["localizer, ms"], row["first token, ms"], row["region, %"]) == (10.0, 60.0, 14.1), "9 of 64 cells"
+    assert len(found["headers"]) == len(COLUMNS), "the widths are those of both tables"
 
 
 def test_a_curve_marks_where_the_answer_flips_and_ends_at_every_token():

@@ -31,9 +31,9 @@ class TabContext:
     operator: str | None = None
     opening: dict[str, Any] | None = None
 
-    def inputs_with(self, names: Any) -> list[Any]:
-        """Image, question, names of methods, settings."""
-        return [*self.inputs[:2], names, *self.inputs[2:]]
+    def inputs_with(self, *chosen: Any) -> list[Any]:
+        """Image, question, what the tab has to choose, settings."""
+        return [*self.inputs[:2], *chosen, *self.inputs[2:]]
 
 
 def tab_modules(page: TabContext) -> list[ModuleType]:
