@@ -12,6 +12,7 @@ from typing import Any
 from crop_core.cli.localizer_rows import add_data_arguments, load_adapter, print_skipped, usable_examples
 from crop_core.io.output_files import check_output, write_output
 from crop_core.records.comparison_table import columns
+from crop_core.records.formatting import truncated_repr
 from crop_core.train.localizer.calibration_questions import drawn_questions, questions_of_rows
 from crop_core.train.localizer.settings import CalibrationSettings, TuneError
 
@@ -42,18 +43,25 @@ def add_calibrate(commands: Any) -> None:
     asked = f"questions about drawn scenes, rounded up to as many of each kind (default: {QUESTIONS})"
     parser.add_argument("--questions", type=int, metavar="N", default=QUESTIONS, help=asked)
     parser.add_argument("--layers", type=int, metavar="N", help="first layers to read (default: half of them)")
-    side = "the visual tokens are pooled to N x N before they are read (default: 8)"
-    parser.add_argument("--side", type=int, metavar="N", default=8, help=side)
+    side = "the visual tokens are pooled to N x N before they are read; of several, as in 8,24, the best (default: 8)"
+    parser.add_argument("--side", metavar="N[,N]", default="8", help=side)
     coverage = "share of the regions that are to be covered (default: 0.8)"
     parser.add_argument("--coverage", type=float, metavar="X", default=0.8, help=coverage)
     parser.add_argument("--html", metavar="FILE", type=Path, help="write the report here (default: beside the profile)")
     parser.set_defaults(run=_calibrate)
 
 
+def _sides(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, text.split(",")))
+    except ValueError:
+        raise TuneError(f"--side is {truncated_repr(text)}, and must be whole numbers, such as 8 or 8,24.") from None
+
+
 def _calibrate(arguments: argparse.Namespace) -> None:
     """Cheap checks first, as in `ask`."""
     check_output(arguments.html, "HTML file")
-    settings = CalibrationSettings(arguments.layers, arguments.side, arguments.coverage)
+    settings = CalibrationSettings(arguments.layers, _sides(arguments.side), arguments.coverage)
     rows = None if arguments.data is None else usable_examples(arguments)
     if rows is None and (arguments.images or arguments.boxes or arguments.limit):
         raise TuneError("--images, --boxes and --limit are about rows; give a file with rows, or leave them out.")

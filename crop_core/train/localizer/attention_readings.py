@@ -90,11 +90,12 @@ def read_attention(
     adapter: Adapter,
     questions: Sequence[CalibrationQuestion],
     terms: Sequence[AttentionTerm],
-    side: int,
+    sides: Sequence[int],
     readings: AttentionReadings,
     skipped: Skipped,
 ) -> Shares:
-    """(Q, 64, T) of all questions: those that the file lacks are read, with a progress line on stderr.
+    """(Q, 64, S x T) of all questions, at each of S sides of the pooled grid: those that the file lacks are read, with a
+    progress line on stderr.
 
     An image is encoded once for its questions that follow each other. Those that cannot be read are skipped; their
     values are NaN. Raises the error of a question where the first MAX_SKIPPED are all skipped, or all.
@@ -109,14 +110,15 @@ def read_attention(
                 image, encoded = each.open(), None
             prepared = adapter.prepare(image, each.question)
             encoded = adapter.encode(prepared) if encoded is None else encoded
-            grid = PooledGrid.of(adapter.layout(image.size), side)
-            shares = attention_features(adapter, prepared, encoded, grid, terms).T
+            grids = [PooledGrid.of(adapter.layout(image.size), side) for side in sides]
+            read = [attention_features(adapter, prepared, encoded, grid, terms) for grid in grids]
+            shares = np.concatenate(read).T
         except ValueError as error:
             image = None
             skipped.add(each.image, error)
             if done == 0 and skipped.count == number + 1 >= min(MAX_SKIPPED, len(questions)):
                 readings.file.unlink()
                 raise
-            shares = np.full((GRID * GRID, len(terms)), np.nan, np.float32)
+            shares = np.full((GRID * GRID, readings.terms), np.nan, np.float32)
         readings.append(shares)
     return readings.read()

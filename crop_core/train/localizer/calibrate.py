@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,13 @@ class MeasuredQuestion:
 
     question: CalibrationQuestion
     shares: NDArray[np.float32]
+
+
+class FittedRule(NamedTuple):
+    """score: mean IoU on the questions that calibrate it, in hundredths; of equal ones the cheapest comes first."""
+
+    rule: AttentionRule
+    score: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -65,16 +72,24 @@ def calibrate(
     key, (layers, heads) = ProfileKey.of(adapter), _shape(adapter)
     settings = replace(settings, layers=min(settings.layers or max(1, layers // 2), layers))
     terms = candidates(settings.layers or 1, heads)
-    readings = AttentionReadings(readings_file(adapter), _plan(key, questions, settings, terms), len(terms))
+    values = len(settings.sides) * len(terms)
+    readings = AttentionReadings(readings_file(adapter), _plan(key, questions, settings, values), values)
     skipped = Skipped()
-    shares = read_attention(adapter, questions, terms, settings.side, readings, skipped)
+    shares = read_attention(adapter, questions, terms, settings.sides, readings, skipped)
     read = np.isfinite(shares).all((1, 2))
     shares, questions = shares[read], [questions[number] for number in np.flatnonzero(read).tolist()]
     true, part = np.array([each.grid for each in questions]), parts_of(questions)
-    rule = _best(shares, true, part, terms, settings)
+    grids = dict(zip(settings.sides, np.split(shares, len(settings.sides), axis=2), strict=True))
+    fitted = {side: _best(grids[side], true, part, terms, side, settings.coverage) for side in grids}
+    rule = max(fitted.values(), key=lambda each: each.score).rule
     held = part == MEASURE
-    own = own_shares(rule, shares[held], terms)
-    compared = {CALIBRATED: figures(rule, own, true[held]), **_others(adapter, shares[held], true[held], terms)}
+    own = own_shares(rule, grids[rule.side][held], terms)
+    compared = {CALIBRATED: figures(rule, own, true[held])}
+    for side, (other, _) in fitted.items():
+        if other is not rule:
+            found = figures(other, own_shares(other, grids[side][held], terms), true[held])
+            compared[f"{CALIBRATED} at {side} x {side}"] = found
+    compared |= _others(adapter, grids[rule.side][held], true[held], terms)
     facts = {
         "questions fitted to": int((part != MEASURE).sum()),
         "compared": {name: asdict(each) for name, each in compared.items()},
@@ -95,18 +110,17 @@ def _best(
     true: NDArray[np.int64],
     part: NDArray[np.int64],
     terms: Sequence[AttentionTerm],
-    settings: CalibrationSettings,
-) -> AttentionRule:
-    """Of the fitted rules of all sizes the one of the highest IoU on the questions that calibrate it, in hundredths; of
-    equal ones that which reads least.
-    """
+    side: int,
+    coverage: float,
+) -> FittedRule:
+    """Of the fitted rules of all sizes, at this side of the grid, the best one."""
     rules, other = [], part == CALIBRATE
     sizes = [size for size in SIZES if size < len(terms)] or [len(terms)]
     for each in tqdm(fit(shares[part == FIT], true[part == FIT], terms, sizes), "fit", len(sizes), leave=None):
         own = own_shares(each, shares[other], terms)
-        rule = calibrated(replace(each, side=settings.side), own, true[other], settings.coverage)
-        rules.append((round(figures(rule, own, true[other]).iou, 2), -len(rule.terms), rule))
-    return max(rules, key=lambda each: each[:2])[2]
+        rule = calibrated(replace(each, side=side), own, true[other], coverage)
+        rules.append(FittedRule(rule, (round(figures(rule, own, true[other]).iou, 2), -side, -len(rule.terms))))
+    return max(rules, key=lambda each: each.score)
 
 
 def _others(
@@ -131,8 +145,8 @@ def _plan(
     key: ProfileKey,
     questions: Sequence[CalibrationQuestion],
     settings: CalibrationSettings,
-    terms: Sequence[AttentionTerm],
+    values: int,
 ) -> dict[str, Any]:
     content = repr([(each.image, each.question, each.grid) for each in questions])
     digest = sha256(content.encode()).hexdigest()[:12]
-    return {**asdict(key), "questions": len(questions), "rows": digest, "side": settings.side, "terms": len(terms)}
+    return {**asdict(key), "questions": len(questions), "rows": digest, "side": [*settings.sides], "terms": values}

@@ -54,7 +54,8 @@ def sentences(result: CalibrationResult) -> list[str]:
     heads = {(term.layer, term.head) for term in rule.terms}
     best, *others = result.compared.items()
     beside = ", ".join(f"{name} {each.iou:.2f}" for name, each in others)
-    read = f"{counted(len(heads), 'head')} in layers {rule.layers[0]} to {rule.layers[-1]}"
+    where = f"in layers {rule.layers[0]} to {rule.layers[-1]}, over at most {rule.side} x {rule.side} visual tokens,"
+    read = f"{counted(len(heads), 'head')} {where}"
     return [
         f"{read} are read; mean IoU {best[1].iou:.2f} on {counted(profile.questions, 'question')} about "
         f"{profile.source} that nothing was fitted to ({beside}).",

@@ -63,19 +63,20 @@ class Settings:
 
 @dataclass(frozen=True)
 class CalibrationSettings:
-    """Of a calibration. layers: the first ones to read, None for half of them. side: of the grid that the visual tokens
-    are pooled to. coverage: share of the regions to be covered. Raises TuneError.
+    """Of a calibration. layers: the first ones to read, None for half of them. sides: of the grids that the visual
+    tokens are pooled to, the best of which is kept. coverage: share of the regions to be covered. Raises TuneError.
     """
 
     layers: int | None = None
-    side: int = 8
+    sides: tuple[int, ...] = (8,)
     coverage: float = 0.8
 
     def __post_init__(self) -> None:
         if self.layers is not None and self.layers < 1:
             raise TuneError(f"--layers is {self.layers}, and must be at least 1.")
-        if not 1 <= self.side <= MAX_SIDE:
-            raise TuneError(f"--side is {self.side}, and must be from 1 to {MAX_SIDE}.")
+        for side in self.sides:
+            if not 1 <= side <= MAX_SIDE or self.sides.count(side) > 1:
+                raise TuneError(f"--side has {side}, and must be from 1 to {MAX_SIDE}, each number once.")
         if not 0 < self.coverage <= 1:
             raise TuneError(f"--coverage is {self.coverage:g}, and must be a share above 0 and at most 1.")
 

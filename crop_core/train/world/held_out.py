@@ -47,7 +47,7 @@ def held_out(per_kind: int, scenes: range = splits.BENCHMARK) -> list[Item]:
     """
     counts: Counter[str] = Counter()
     items: list[Item] = []
-    for seed in scenes:
+    for seed in scenes if per_kind <= len(scenes) else ():
         for kind, item in one_of_each_kind(seed).items():
             if counts[kind] < per_kind:
                 items.append(item)

@@ -117,10 +117,33 @@ def test_a_stopped_run_of_other_rows_is_told(tmp_path, rows, profiles, capsys, m
     assert calibrated(folder, rows) == 130
     capsys.readouterr()
     assert calibrated(folder, rows, "--side", "3") == 2
-    assert "is of the side 8, not 3; give the same rows and options, or delete it" in capsys.readouterr().err
+    assert "is of the side [8], not [3]; give the same rows and options, or delete it" in capsys.readouterr().err
     next(profiles.iterdir()).write_bytes(b"\x93NUMPY")
     assert calibrated(folder, rows) == 2
     assert "holds a calibration that was stopped" in capsys.readouterr().err
+
+
+def test_two_grids_are_measured_in_one_run_and_the_better_one_is_kept(tmp_path, rows, profiles, capsys):
+    folder = model("llava", tmp_path)
+    alone = {}
+    for side in (4, 2):
+        assert calibrated(folder, rows, "--side", str(side)) == 0
+        alone[side] = table(capsys.readouterr().out)
+    assert calibrated(folder, rows, "--side", "4,2") == 0
+    out = capsys.readouterr().out
+    both = table(out)
+    (profile,) = [json.loads(each.read_text()) for each in profiles.glob("*.json")]
+    kept = profile["crop_attention"]["side"]
+    other = {4: 2, 2: 4}[kept]
+    assert both["calibrated"] == alone[kept]["calibrated"]
+    assert both[f"calibrated at {other} x {other}"] == alone[other]["calibrated"]
+    assert f"over at most {kept} x {kept} visual tokens" in out
+
+
+def table(out):
+    """Rows of the printed table by the name of the rule."""
+    lines = out.split("\n\n")[0].splitlines()[1:]
+    return {line.split("  ")[0]: line.split()[-4:] for line in lines}
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +230,9 @@ def test_bad_input_is_one_sentence(tmp_path, rows, profiles, capsys):
     assert "12 usable questions" in refused(capsys, "--model", "x", "--questions", "12")
     assert "--limit are about rows" in refused(capsys, "--model", "x", "--limit", "12")
     assert "--layers is 0" in refused(capsys, "--model", "x", "--layers", "0")
-    assert "--side is 65" in refused(capsys, "--model", "x", "--side", "65")
+    assert "--side has 65" in refused(capsys, "--model", "x", "--side", "65")
+    assert "--side has 8," in refused(capsys, "--model", "x", "--side", "8,8")
+    assert "--side is '8,x', and must be whole numbers" in refused(capsys, "--model", "x", "--side", "8,x")
     assert "--coverage is 0," in refused(capsys, "--model", "x", "--coverage", "0")
     assert "There is no model 'x'" in refused(capsys, str(rows), "--model", "x")
     assert not profiles.exists()
