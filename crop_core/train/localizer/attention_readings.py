@@ -94,8 +94,8 @@ def read_attention(
     readings: AttentionReadings,
     skipped: Skipped,
 ) -> Shares:
-    """(Q, 64, S x T) of all questions, at each of S sides of the pooled grid: those that the file lacks are read, with a
-    progress line on stderr.
+    """(Q, 64, S x T) of all questions, at each of S sides of the pooled grid: those that the file lacks are read, with
+    a progress line on stderr.
 
     An image is encoded once for its questions that follow each other. Those that cannot be read are skipped; their
     values are NaN. Raises the error of a question where the first MAX_SKIPPED are all skipped, or all.
