@@ -311,7 +311,8 @@ class CropEngine(Sheets):
 
         region: for specs without a region or localizer of their own; localized once where one of them reads it.
         max_new_tokens, short_answer: of every answer, as in CropConfig. Other requests may run between two specs;
-        closing the iterator ends it there. Errors as `compare`, before the first result; a spec that cannot be run gives a RunError.
+        closing the iterator ends it there. Errors as `compare`, before the first result; a spec that cannot be run
+        gives a RunError.
         """
         shared = (spec for spec in specs if spec.region is None and not spec.localizer)
         needs = [spec for spec in shared if spec.config.parts.needs_region]
