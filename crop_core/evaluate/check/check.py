@@ -15,6 +15,7 @@ from crop_core.evaluate.check.costs import repetitions
 from crop_core.evaluate.check.proofs import QUESTION, Proofs, sample_image
 from crop_core.evaluate.check.scenes import Scenes
 from crop_core.evaluate.check.summary import answer_rows, cost_rows, region_rows
+from crop_core.localize.self_attention.profiles import profiles_digest
 from crop_core.models.adapter import dtype_name
 from crop_core.models.loading.checkpoint import revision
 from crop_core.records.check import REPETITIONS, SCENES, CheckError, CheckReport
@@ -50,6 +51,7 @@ class Check:
             "adapter": type(adapter).__name__,
             "localizer": "none" if localizer is None else type(localizer).__name__,
             "localizer_name": "none" if localizer is None else self.scenes.loaded,
+            "attention_profiles": profiles_digest(adapter.name) or "none",
             "device": f"{device}{gpu}",
             "dtype": dtype_name(adapter),
             "attention": adapter.stack.attention,

@@ -14,7 +14,7 @@ from crop_core.evaluate.check.check import Check
 from crop_core.evaluate.check.proofs import Outcome, Proofs, sample_image
 from crop_core.prune import LayerPruning
 from crop_core.prune.token_subset import PromptBatch
-from crop_core.records.check import FAILED, NOT_APPLICABLE, PASSED
+from crop_core.records.check import FAILED, NOT_APPLICABLE, PASSED, CheckError
 from crop_core.records.compression_plan import CompressionPlan
 from crop_core.records.methods import METHODS
 from crop_core.records.region import Region
@@ -56,6 +56,16 @@ def test_the_environment_names_what_was_checked(engine):
     assert result["parameters"] == engine.adapter.model.num_parameters()
     assert result["localizer_name"] == "self" and result["revision"].startswith("files ")
     assert {"crop-explorer", "transformers", "torch", "python", "date"} <= set(result)
+
+
+def test_a_check_is_not_taken_up_under_another_profile(engine, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCALIZER_PROFILES", str(tmp_path))
+    before = Check(engine)
+    assert before.environment["attention_profiles"] == "none"
+    stopped = before.begin()
+    (tmp_path / f"{engine.adapter.name}-00000000.json").write_text("{}")
+    with pytest.raises(CheckError, match="of the attention_profiles 'none', not '[0-9a-f]{12}'"):
+        Check(engine).begin(stopped)
 
 
 def test_what_a_model_lacks_is_not_applicable_with_the_reason(engine):
