@@ -64,7 +64,7 @@ def test_a_check_is_not_taken_up_under_another_profile(engine, tmp_path, monkeyp
     assert before.environment["attention_profiles"] == "none"
     stopped = before.begin()
     (tmp_path / f"{engine.adapter.name}-00000000.json").write_text("{}")
-    with pytest.raises(CheckError, match="of the attention_profiles 'none', not '[0-9a-f]{12}'"):
+    with pytest.raises(CheckError, match=r"of the attention_profiles 'none', not '[0-9a-f]{12}'"):
         Check(engine).begin(stopped)
 
 
