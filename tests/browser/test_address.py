@@ -54,6 +54,7 @@ def test_back_forward_and_reload_bring_back_tab_layer_and_run(page: Page) -> Non
     page.go_back()
     expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[SQUARE]['question']}”")
     done(page)
+    settled(page)
 
 
 def test_an_address_with_a_tab_opens_on_it_and_runs_its_example_behind_it(

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from crop_core.records.timing import NOT_MEASURED
-from tests.support.browser import EXAMPLES, SQUARE, ask_example, done, result, settled
+from tests.support.browser import EXAMPLES, SQUARE, ask_example, done, press_once, result, settled
 
 PADDED = next(index for index, row in enumerate(EXAMPLES) if row["image"] == "01.jpg")  # 336 by 252 pixels
 FAILING = next(index for index, row in enumerate(EXAMPLES) if row["pruning_fails"])
@@ -157,8 +157,7 @@ def test_a_run_that_is_asked_while_another_is_measured_is_the_one_on_screen(page
 
 def test_stop_ends_the_measurement_and_keeps_the_answer(page: Page) -> None:
     page.locator(".ex-button").nth(SQUARE).click()
-    expect(page.locator(".cx")).to_have_attribute("data-stage", "measure")
-    page.locator("#stop").click()
+    press_once(page, "#stop", ".cx[data-stage=measure]")
     done(page)
     expect(page.locator("#stop")).to_be_disabled()
     expect(page.locator(".cx-verdict")).to_contain_text("Same answer")

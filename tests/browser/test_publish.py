@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from crop_core.io.data_url import data_url
 from crop_core.records.region import Region
-from tests.support.browser import EXAMPLES, SQUARE, Watch, done, result, saved
+from tests.support.browser import EXAMPLES, SQUARE, Watch, done, press_once, result, saved
 from tests.support.fake_records import about_several, comparison, sample_image
 
 
@@ -93,8 +93,7 @@ def test_what_the_tabs_show_is_saved_as_figures(page: Page) -> None:
 def test_the_map_is_saved_as_it_stands_when_it_is_stopped(page: Page) -> None:
     page.get_by_text("Where does the answer live?").click()
     page.locator("#start-places").click()
-    expect(page.locator("#status-places")).to_contain_text("of 64", timeout=90_000)
-    page.locator("#stop-places").click()
+    press_once(page, "#stop-places", "#status-places progress")
     expect(page.locator("#status-places")).to_contain_text("Stopped")
     page.locator("#map-save").get_by_text("Save this figure").click()
     files_of(page, "map")

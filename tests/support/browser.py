@@ -193,6 +193,19 @@ def settled(page: Page) -> None:
     WATCHES[page].wait(page)
 
 
+def press_once(page: Page, button: str, seen: str) -> None:
+    """Presses a button in the very moment in which something is there (both CSS): what it stops may be over soon."""
+    page.wait_for_function(
+        """([button, seen]) => {
+          const pressed = document.querySelector(button);
+          if (!document.querySelector(seen) || pressed.disabled) return false;
+          pressed.click();
+          return true;
+        }""",
+        arg=[button, seen],
+    )
+
+
 def saved(page: Page, button: str) -> bytes:
     """The file behind a button."""
     expect(page.locator(button)).to_be_enabled()
