@@ -51,10 +51,10 @@ def test_back_forward_and_reload_bring_back_tab_layer_and_run(page: Page) -> Non
     assert (query(page)["example"], query(page)["layer"]) == (EXAMPLES[SQUARE]["image"], "4")
     ask_example(page, 0)
     page.wait_for_url(f"**/*example={EXAMPLES[0]['image']}*")
+    settled(page)
     page.go_back()
     expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[SQUARE]['question']}”")
     done(page)
-    settled(page)
 
 
 def test_an_address_with_a_tab_opens_on_it_and_runs_its_example_behind_it(

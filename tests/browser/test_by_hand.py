@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browser import EXAMPLES, SQUARE, ask_example, done, result, saved
+from tests.support.browser import EXAMPLES, SQUARE, ask_example, done, measuring, result, saved
 
 
 def stroke(page: Page, canvas: Locator, *points: tuple[float, float]) -> None:
@@ -53,7 +53,7 @@ def test_tokens_are_removed_and_restored_and_asked_without(page: Page) -> None:
 
 def test_a_region_that_is_drawn_while_times_are_measured_stays(page: Page) -> None:
     page.locator(".ex-button").nth(SQUARE).click()
-    expect(page.locator(".cx")).to_have_attribute("data-stage", "measure")
+    measuring(page, EXAMPLES[SQUARE]["question"])
     page.get_by_role("button", name="Draw a region").click()
     page.locator(".cx-panel").nth(0).locator("canvas").press("ArrowLeft")
     page.get_by_role("button", name="Done drawing").click()

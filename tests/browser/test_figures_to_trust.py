@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from crop_core.records.timing import NOT_MEASURED
-from tests.support.browser import EXAMPLES, SQUARE, ask_example, done, press_once, result, settled
+from tests.support.browser import EXAMPLES, SQUARE, ask_example, done, measuring, press_once, result, settled
 
 PADDED = next(index for index, row in enumerate(EXAMPLES) if row["image"] == "01.jpg")  # 336 by 252 pixels
 FAILING = next(index for index, row in enumerate(EXAMPLES) if row["pruning_fails"])
@@ -54,7 +54,7 @@ def test_answers_and_images_come_first_then_times_are_measured_and_measured_agai
     expect(page.locator('.cx-readout[data-key="kv"] .cx-whisker')).to_have_count(0)
     before = result(page).crop.cost
     page.get_by_role("button", name="Measure again").click()
-    expect(page.locator(".cx")).to_have_attribute("data-stage", "measure")
+    measuring(page, EXAMPLES[SQUARE]["question"])
     done(page)
     after = result(page).crop.cost
     assert len(before.runs) == len(after.runs) == 5 and before.runs != after.runs
@@ -149,8 +149,7 @@ def test_the_example_that_fails_at_64_tokens_runs_at_64_and_gives_the_settings_b
 def test_a_run_that_is_asked_while_another_is_measured_is_the_one_on_screen(page: Page) -> None:
     for index in (0, 1, SQUARE):
         page.locator(".ex-button").nth(index).click()
-        expect(page.locator(".cx-question")).to_have_text(f"“{EXAMPLES[index]['question']}”")
-        expect(page.locator(".cx")).to_have_attribute("data-stage", "measure")
+        measuring(page, EXAMPLES[index]["question"])
     done(page)
     assert result(page).question == EXAMPLES[SQUARE]["question"] and len(result(page).crop.cost.runs) == 5
 

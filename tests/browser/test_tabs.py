@@ -114,7 +114,7 @@ def test_localizers_stand_side_by_side(page: Page) -> None:
     expect(page.locator("#status-methods")).to_contain_text("Done: 3 runs")
     expect(page.locator(".cx-method h4, .cx-method h3")).to_contain_text(["Baseline", "the app's localizer", "self"])
     expect(page.locator("#methods-table")).to_contain_text("localizer, ms")
-    settled(page)
+    WATCHES[page].wait(page)
 
 
 def test_a_budget_is_swept_and_a_sweep_is_stopped(page: Page) -> None:

@@ -193,6 +193,15 @@ def settled(page: Page) -> None:
     WATCHES[page].wait(page)
 
 
+def measuring(page: Page, question: str) -> None:
+    """The times of this question are being measured, which may be over soon: looked for in every frame."""
+    page.wait_for_function(
+        """(question) => document.querySelector(".cx-question")?.textContent === `“${question}”` &&
+          document.querySelector(".cx").dataset.stage === 'measure'""",
+        arg=question,
+    )
+
+
 def press_once(page: Page, button: str, seen: str) -> None:
     """Presses a button in the very moment in which something is there (both CSS): what it stops may be over soon."""
     page.wait_for_function(
