@@ -148,6 +148,7 @@ def compare(runs: RequestRuns) -> Comparison:
         kl_first=first_token_kl(logits_of(baseline), logits_of(crop)),
         method=config.method,
         budget=_budget(task),
+        seed=config.seed if config.parts.uses_seed else None,
         unknown_words=adapter.unknown_words(task.question),
         notices=[*run_notices(task, runs.located, crop.traces, known), *cut_notices(task, named)],
         unfamiliar=bool(known),

@@ -101,6 +101,7 @@ class Budget:
         return f"{100 * self.share:.3g} %" if self.share is not None else f"{self.mean_tokens:g} tokens"
 
 
+MAX_SEED = 2**32 - 1
 PRESETS = {str(tokens): Budget(share=tokens / PAPER_TOKENS) for tokens in (192, 128, 64)}
 
 
@@ -212,8 +213,8 @@ class CropConfig:
             raise ConfigError("No visual token is chosen; choose at least one.")
         if self.tokens and self.method != CHOSEN:
             raise ConfigError(f"The method {truncated_repr(self.method)} takes no tokens; only {CHOSEN!r} does.")
-        if self.seed < 0:
-            raise ConfigError(f"The seed is {self.seed}; give 0 or more.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ConfigError(f"The seed is {self.seed}; give a whole number from 0 to {MAX_SEED}.")
         if self.max_new_tokens is not None and not 1 <= self.max_new_tokens <= MAX_NEW_TOKENS:
             raise ConfigError(f"max_new_tokens is {self.max_new_tokens}; give 1 to {MAX_NEW_TOKENS}.")
         if self.repeats < 1:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, PlainValidator
 
 from crop_core.records.attention import Attention
 from crop_core.records.base import FINITE, Prose, Record, RecordError, Word, limit, null
-from crop_core.records.config import CropConfig
+from crop_core.records.config import MAX_SEED, CropConfig
 from crop_core.records.cost import Cost
 from crop_core.records.region import Region
 from crop_core.records.timing import Measured
@@ -22,6 +22,7 @@ from crop_core.records.views import ComparisonViews
 
 STAGES = ("localize", "baseline", "crop", "compare", "measure", "done")
 MAX_IMAGES = 9  # in an untrusted file
+Seed = Annotated[int, limit(MAX_SEED)]
 LogProb = Annotated[float, limit(1e-3, -1e6)]  # nats; rounding may exceed 0
 Divergence = Annotated[float, limit(1e9, -1e-3)]  # nats
 Regions = Annotated[
@@ -91,19 +92,19 @@ class Answer(Record, keys="answer tokens cost cut", eq=False):
 class Comparison(
     Record,
     ComparisonViews,
-    keys="question history image model device dtype method budget region tokens:token_counts baseline crop same "
+    keys="question history image model device dtype method budget seed region tokens:token_counts baseline crop same "
     "verdict kl_first unknown_words unfamiliar notices made trace others attention",
     eq=False,
 ):
     """One question answered by the baseline, with all visual tokens, and with CROP.
 
     regions: one per image. kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget:
-    of the CROP run, as text. unknown_words: words of the question outside the model's vocabulary. unfamiliar: whether
-    an image is unlike those that the model was trained on, where its checkpoint can tell. notices: for
-    the user. history: earlier questions about the same images and their answers. made: date and versions
-    (`run_environment`); empty in files of earlier versions. images: those that it is about, RGB, where
-    `CropEngine.compare` made it. attention: where the model looked, as far as it was asked for: at most one of each run
-    and image.
+    of the CROP run, as text. seed: that its method drew tokens from, None for a method that draws none. unknown_words:
+    words of the question outside the model's vocabulary. unfamiliar: whether an image is unlike those that the model
+    was trained on, where its checkpoint can tell. notices: for the user. history: earlier questions about the same
+    images and their answers. made: date and versions (`run_environment`); empty in files of earlier versions. images:
+    those that it is about, RGB, where `CropEngine.compare` made it. attention: where the model looked, as far as it was
+    asked for: at most one of each run and image.
 
     JSON holds the traces of the CROP run, first and others, for both answers: the baseline's are the same with nothing
     pruned.
@@ -119,6 +120,7 @@ class Comparison(
     kl_first: Annotated[Divergence, null(math.inf), FINITE]
     method: Word
     budget: Word
+    seed: Seed | None = None
     unknown_words: Annotated[list[Word], limit(500)] = field(default_factory=list)
     notices: Annotated[list[Prose], limit(50)] = field(default_factory=list)
     unfamiliar: bool = False

@@ -33,6 +33,7 @@ def facts(result: Comparison) -> dict[str, str]:
         "model": result.model,
         "method": result.method,
         "budget": result.budget,
+        "seed": "" if result.seed is None else str(result.seed),
         "verdict": agreement(result),
         "visual tokens": f"{format_number(result.crop.total('visual_tokens'))}, "
         f"{format_number(result.crop.total('mean_tokens'))} per layer after pruning",

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from crop_core.records.config import PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
+from crop_core.records.config import MAX_SEED, PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
 from crop_core.records.formatting import truncated_repr
 from crop_core.records.methods import METHODS, method_of
 from crop_core.records.region import Region, RegionError
@@ -32,7 +32,6 @@ FORGET = "(mode, others) => mode === 'drawn' ? others : ''"
 # Enables a Stop button. Clicks come one by one, however fast: the page sends no second run once it knows of the first,
 # which takes a task.
 STOPPABLE = "async () => { await new Promise(setTimeout); return { __type__: 'update', interactive: true }; }"
-MAX_SEED = 2**32 - 1
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 

@@ -44,6 +44,7 @@ from ui.views.rendering import message, render
 if TYPE_CHECKING:
     from PIL import Image
 
+    from crop_core.records.results import Comparison
     from ui.export.page_layout import RunFigure
 
 OPEN_HELP = (
@@ -216,18 +217,19 @@ def opened(history: History, paths: list[str] | None, usual: Sequence[Any]) -> l
     if not loaded.complete:
         return [*shown, *unchanged]
     files = [save_bytes_to_cache(png(image), "image.png", get_upload_folder()) for image in run.images]
-    settings = settings_of(run.result.method, run.result.budget, usual)
+    settings = settings_of(run.result, usual)
     return [*shown, files[0], run.result.question, files[1:] or None, *settings]
 
 
-def settings_of(method: str, budget: str, usual: Sequence[Any]) -> list[Any]:
-    """The usual settings with a recorded run's method, and its budget where it was met in tokens: as a preset only
-    where it was of the paper's number, since presets are shares.
+def settings_of(result: Comparison, usual: Sequence[Any]) -> list[Any]:
+    """The usual settings with a recorded run's method and seed, and its budget where it was met in tokens: as a preset
+    only where it was of the paper's number, since presets are shares.
     """
-    tokens, _, total = budget.partition(" of ")
+    tokens, _, total = result.budget.partition(" of ")
     preset = tokens in PRESETS and total.split(" ")[0] == str(PAPER_TOKENS)
     known = {"budget": tokens} if preset else {"budget": "custom", "custom": tokens}
-    brought = {"method": method, **(known if tokens.replace(".", "", 1).isdecimal() else {})}
+    seed = {} if result.seed is None else {"seed": str(result.seed)}
+    brought = {"method": result.method, **seed, **(known if tokens.replace(".", "", 1).isdecimal() else {})}
     return [brought.get(key, value) for key, value in zip(KEYS, usual, strict=True)]
 
 

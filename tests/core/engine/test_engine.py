@@ -289,6 +289,7 @@ def test_a_method_without_a_region_asks_for_none_and_reads_none(folders, compare
 
 
 def test_the_seed_alone_decides_which_tokens_random_keeps(engine, compared):
+    assert (compared["random"].seed, compared["fastv"].seed) == (0, None)
     kept = compared["random"].crop.trace.group >= 0
     for image, question, seed, same in ((OTHER, "where is the cat?", 0, True), (IMAGE, QUESTION, 1, False)):
         other = engine.answer(image, question, config("random", seed=seed)).trace.group >= 0

@@ -92,7 +92,8 @@ def test_budgets_in_words():
         (lambda: CropConfig(localizer="oracle"), "predicted, drawn, whole"),
         (lambda: CropConfig(max_new_tokens=0), "give 1 to 10000"),
         (lambda: CropConfig(repeats=0), "at least 1"),
-        (lambda: CropConfig(seed=-1), "seed is -1; give 0 or more"),
+        (lambda: CropConfig(seed=-1), "seed is -1; give a whole number from 0 to"),
+        (lambda: CropConfig(seed=2**32), "seed is 4294967296; give"),
     ],
 )
 def test_impossible_settings_are_refused_with_what_is_allowed(make, message):

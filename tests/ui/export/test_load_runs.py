@@ -29,6 +29,7 @@ from ui.export.load_runs import TraceFileError, open_files, opening_view, read
 from ui.export.report import page
 from ui.page import export_panel
 from ui.page.handlers import Handlers
+from ui.page.request import KEYS
 from ui.views.examples import load_examples
 from ui.views.explorer_state import ExplorerState
 from ui.views.figures import alive_curve
@@ -142,6 +143,13 @@ def test_an_opened_run_can_be_asked_again(tmp_path, budget, wanted):
     assert "run.json" in hint and RUN.model in hint and "Run asks again" in hint
     (moment, *_) = Handlers(FakeEngine(), []).again(history, image, question, more, *settings, "")
     assert json.loads(moment[0]["data"])["question"] == RUN.question
+
+
+@pytest.mark.parametrize(("method", "seed", "wanted"), [("random", 7, "7"), ("random", 0, "0"), ("crop", None, "")])
+def test_an_opened_run_brings_its_seed(tmp_path, method, seed, wanted):
+    path = write(tmp_path, "run.json", method=method, seed=seed)
+    settings = export_panel.opened(History(), [path], SETTINGS)[6:]
+    assert dict(zip(KEYS, settings, strict=True))["seed"] == wanted
 
 
 def test_a_run_without_its_image_leaves_the_fields_as_they_are(tmp_path):
