@@ -97,7 +97,8 @@ _VERBS = _words(
     list mentioned listed stated advertised displayed labeled labelled attached decorated painted cut sliced
     cooked eaten sold served add happen happens compare play's do's sleeping-or-awake watch watches wait waits
     rest rests reach reaches serve serves sell sells cast casts reflect reflects support supports spell spells
-    win wins won due
+    win wins won due wrote written drew built took gave given bought sent paid painted signed issued created
+    published own owns owned found placed provided included drawn known held kept hung driven ridden thrown caught
     """
 )
 _PREDICATES = _words(
@@ -181,7 +182,7 @@ def _class(before: str, word: str, after: str) -> str:
     if word in _JOINING:
         return "join"
     if word in _DETERMINERS:
-        return "skip"
+        return "break" if word == "that" and after in _DETERMINERS else "skip"
     if not word[0].isalnum() or word in _ASKING or word in _BREAKING or (word in _VERBS and not named):
         return "break"
     if _is_participle(word):
@@ -220,7 +221,13 @@ def _joined(run: Sequence[tuple[str, str]]) -> list[str]:
     return [*phrase[:-1], phrase[-1].removesuffix("'s")] if phrase else []
 
 
+def _narrows(after: str) -> bool:
+    """Whether a word for the whole scene before this one tells which thing is meant: "hot dog", "game controller"."""
+    return bool(after) and not any(after in each for each in (_ATTRIBUTE, _SCENE, _PREDICATES, _COLOURS))
+
+
 def _with_box(nouns: Sequence[str]) -> list[str]:
     """Nouns of one phrase, less those for attributes and for the whole scene; adjectives alone are no phrase."""
-    kept = [word for word in nouns if word not in _ATTRIBUTE and word not in _SCENE]
+    pairs = zip(nouns, [*nouns[1:], ""], strict=True)
+    kept = [word for word, after in pairs if word not in _ATTRIBUTE and (word not in _SCENE or _narrows(after))]
     return [] if all(word in _PREDICATES or word in _COLOURS for word in kept) else kept
