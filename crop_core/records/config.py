@@ -206,10 +206,10 @@ class CropConfig:
         if self.localizer in DEPRECATED_SOURCES:
             object.__setattr__(self, "localizer", _renamed_localizer(self.localizer))
         _one_of("localizer", self.localizer, REGION_SOURCES)
+        if self.method == CHOSEN and not self.tokens:
+            raise ConfigError("No visual token is chosen; choose at least one, or take another method.")
         if self.method == CHOSEN and self.budget is not None:
             raise ConfigError("Tokens that are chosen by hand take no budget; give none.")
-        if self.method == CHOSEN and not self.tokens:
-            raise ConfigError("No visual token is chosen; choose at least one.")
         if self.tokens and self.method != CHOSEN:
             raise ConfigError(f"The method {truncated_repr(self.method)} takes no tokens; only {CHOSEN!r} does.")
         if self.seed < 0:
