@@ -69,9 +69,12 @@ def linked(folder):
     (folder / "model.safetensors").symlink_to(folder / "gone")
 
 
-def fewer_layers(folder):
-    text = json.loads((folder / "config.json").read_text())["text_config"]
-    edit(folder / "config.json", text_config={**text, "num_hidden_layers": 2})
+def text_config(**changes):
+    def spoil(folder):
+        text = json.loads((folder / "config.json").read_text())["text_config"]
+        edit(folder / "config.json", text_config={**text, **changes})
+
+    return spoil
 
 
 def template(file, value):
@@ -151,8 +154,20 @@ FOLDERS = {
         r"that are not merged, such as lm_head\.modules_to_save\.default\.weight; merge them",
     ),
     "more layers than the config": (
-        fewer_layers,
+        text_config(num_hidden_layers=2),
         r"do not fit its config\.json: they hold \S+\.layers\.2\.\S+, and the",
+    ),
+    "fewer layers than the config": (
+        text_config(num_hidden_layers=6),
+        r"lack 18 tensors .* such as \S+\.layers\.4\.\S+; save the whole model again, or take them and config\.json from",
+    ),
+    "the config of a far larger model": (
+        text_config(intermediate_size=10**9),
+        r"do not fit its config\.json: they are [\d,]+ numbers, and .* of a model of 384,000,\d+,\d+; take both from",
+    ),
+    "no config of the language model": (
+        config(text_config=None),
+        r"do not fit its config\.json: they are [\d,]+ numbers",
     ),
     "whole numbers": (tensors_in(torch.int8), r"keeps \S+ in I8, and its config\.json names no quantization; take the"),
     "truth values": (tensors_in(torch.bool), r"keeps \S+ in BOOL, and its config\.json names no quantization"),
