@@ -215,7 +215,7 @@ class CropConfig:
         if self.seed < 0:
             raise ConfigError(f"The seed is {self.seed}; give 0 or more.")
         if self.max_new_tokens is not None and not 1 <= self.max_new_tokens <= MAX_NEW_TOKENS:
-            raise ConfigError(f"max_new_tokens is {self.max_new_tokens}; give 1 to {MAX_NEW_TOKENS}.")
+            raise ConfigError(f"max_new_tokens is {truncated_repr(self.max_new_tokens)}; give 1 to {MAX_NEW_TOKENS}.")
         if self.repeats < 1:
             raise ConfigError(f"repeats is {self.repeats}; give at least 1.")
         if not self.measure_s >= 0:

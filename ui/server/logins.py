@@ -11,7 +11,10 @@ def parse_logins(text: str) -> list[tuple[str, str]]:
     """(user, password) of every login, without spaces around either and with each accent in one character, as the login
     page sends them; ValueError that names the first wrong entry, but nothing that stands in it.
     """
-    entries = parts(normalize("NFC", text.removeprefix("\ufeff")))
+    text = normalize("NFC", text.removeprefix("\ufeff").strip())
+    if text.startswith(('"', "'")) and text[:1] == text[-1:]:  # a container's file of variables keeps them
+        raise ValueError(f"{FORM}: it stands in quotes, which would be part of it, so leave them out")
+    entries = parts(text)
     if not entries:
         raise ValueError(f"{FORM}: there is no entry")
     logins: dict[str, str] = {}

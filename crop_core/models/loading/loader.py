@@ -139,7 +139,8 @@ def _check_weights(name: str, family: Family, config: Any, info: dict[str, Any])
         others = f", and hold others, such as {unexpected[0]}" if unexpected else ""
         raise ModelError(
             f"The weights of {name} lack {len(info['missing_keys'])} tensors of a {family.title} model, "
-            f"such as {sorted(info['missing_keys'])[0]}{others}; save the whole model again, or take them and config.json from one model."
+            f"such as {sorted(info['missing_keys'])[0]}{others}; save the whole model again, or take them and "
+            "config.json from one model."
         )
     if info["mismatched_keys"]:
         tensor, stored, expected = sorted(info["mismatched_keys"])[0]

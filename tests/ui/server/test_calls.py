@@ -14,7 +14,7 @@ import pytest
 from gradio_client import Client, handle_file
 
 from tests.support.served import png, served
-from ui.page.api import NAMES
+from ui.page.api import NAMES, Endpoints
 from ui.page.api_inputs import MALFORMED_CALL, TAKES
 
 BARE = base64.b64encode(png()).decode()
@@ -162,6 +162,8 @@ def test_a_tool_takes_what_it_describes(app: str, upload: str) -> None:
     for tool in tools:
         described = str(tool.inputSchema["properties"]["image"])
         assert "data URL" in described and "base64" in described and "/gradio_api/upload" in described
+        returns = str(getattr(Endpoints, tool.name).__doc__).partition("Returns:")[2].strip()
+        assert tool.description.endswith(f"Returns: {returns}"), "Gradio joins lines by commas"
         assert "http or https url" not in described and "upload_file_to_gradio" not in tool.description
 
 

@@ -245,6 +245,7 @@ def test_tools_behind_a_login_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
         (",", "there is no entry"),
         ("ann:hunter2\nbob:hunter3", "entry 1 of 1 holds a line break or another character that nobody can type"),
         ("ann:hunter2,bo\tb:x", "entry 2 of 2 holds a line break or another character that nobody can type"),
+        ("'ann:hunter2'", "it stands in quotes, which would be part of it, so leave them out"),
         ("jos\u00e9:hunter2,jose\u0301:hunter3", "entry 2 of 2 has the user of entry 1"),
     ],
 )
