@@ -207,16 +207,16 @@ class CropConfig:
         if self.localizer in DEPRECATED_SOURCES:
             object.__setattr__(self, "localizer", _renamed_localizer(self.localizer))
         _one_of("localizer", self.localizer, REGION_SOURCES)
+        if self.method == CHOSEN and not self.tokens:
+            raise ConfigError("No visual token is chosen; choose at least one, or take another method.")
         if self.method == CHOSEN and self.budget is not None:
             raise ConfigError("Tokens that are chosen by hand take no budget; give none.")
-        if self.method == CHOSEN and not self.tokens:
-            raise ConfigError("No visual token is chosen; choose at least one.")
         if self.tokens and self.method != CHOSEN:
             raise ConfigError(f"The method {truncated_repr(self.method)} takes no tokens; only {CHOSEN!r} does.")
         if not 0 <= self.seed <= MAX_SEED:
             raise ConfigError(f"The seed is {self.seed}; give a whole number from 0 to {MAX_SEED}.")
         if self.max_new_tokens is not None and not 1 <= self.max_new_tokens <= MAX_NEW_TOKENS:
-            raise ConfigError(f"max_new_tokens is {self.max_new_tokens}; give 1 to {MAX_NEW_TOKENS}.")
+            raise ConfigError(f"max_new_tokens is {truncated_repr(self.max_new_tokens)}; give 1 to {MAX_NEW_TOKENS}.")
         if self.repeats < 1:
             raise ConfigError(f"repeats is {self.repeats}; give at least 1.")
         if not self.measure_s >= 0:

@@ -17,7 +17,8 @@ WRONG = "Failed to load resource"  # what the browser itself says of an answer 4
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of an app with a login, and one question a minute."""
-    with running({"CROP_LOGIN": "ann:one two", "CROP_RATE": "1"}, tmp_path_factory.mktemp("app"), STAND_IN) as address:
+    settings = {"CROP_LOGIN": "ann:one two,jos\u00e9:pa\u0308ss", "CROP_RATE": "1"}
+    with running(settings, tmp_path_factory.mktemp("app"), STAND_IN) as address:
         yield address
 
 
@@ -34,9 +35,9 @@ def visitor(browser: Browser, closed: str) -> Iterator[Page]:
     watch.check()
 
 
-def log_in(page: Page, password: str) -> None:
+def log_in(page: Page, password: str, user: str = "ann") -> None:
     """Send the form."""
-    page.get_by_label("User name").fill("ann")
+    page.get_by_label("User name").fill(user)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
 
@@ -92,6 +93,12 @@ def test_a_visitor_who_is_no_longer_logged_in_is_told_and_loses_nothing(visitor:
     expect(opened.value.locator("#run")).to_be_visible()
     visitor.locator("#run").click()
     expect(visitor.locator(".logged-out")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("user", "password"), [("jos\u00e9", "p\u00e4ss "), ("jose\u0301", "pa\u0308ss")])
+def test_an_accent_is_the_same_in_either_spelling(user: str, password: str, visitor: Page) -> None:
+    log_in(visitor, password, user)
+    expect(visitor.locator("#run")).to_be_visible()
 
 
 def test_too_many_wrong_passwords_are_told_with_the_time_to_wait(visitor: Page) -> None:

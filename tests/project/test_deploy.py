@@ -95,6 +95,7 @@ PACKAGES = {
     "prometheus_client": "prometheus-client",
     "pillow_heif": "pillow-heif",
     "pydantic_settings": "pydantic-settings",
+    "dotenv": "python-dotenv",
     "huggingface_hub": "huggingface-hub",
     "lmms_eval": "lmms-eval",
     "typing_extensions": "typing-extensions",

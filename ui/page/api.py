@@ -68,8 +68,7 @@ class Endpoints:
             short_answer: whether the model is asked for a short answer, by a sentence that the notices show.
 
         Returns:
-            answer, region, how it came about, method, budget, words that the model does not know, notices, and what it
-            cost, with times as medians and ranges of several runs.
+            answer, region and how it came about, settings, unknown words, notices, costs (medians and ranges of times).
         """
         settings = method, budget, region, max_new_tokens, short_answer
         return self._checked(lambda: self._answered(image, question, *settings))
@@ -96,8 +95,7 @@ class Endpoints:
             short_answer: whether the model is asked for a short answer, by a sentence that the notices show.
 
         Returns:
-            both answers with their costs, times as medians and ranges of several runs, and what happened to every
-            visual token.
+            both answers, their costs (medians and ranges of times), and what happened to every visual token.
         """
         settings = method, budget, region, max_new_tokens, short_answer
         return self._checked(lambda: self._compared(image, question, *settings))
@@ -110,8 +108,7 @@ class Endpoints:
             question: what to ask, up to 500 characters.
 
         Returns:
-            grid cells, pixel box, and the confidence that they hold all that the answer needs; how they came about
-            (lines of text, boxes or maps); what localizing cost (flops null where they are not counted); notices.
+            grid cells, pixel box, confidence that they hold what the answer needs, how they came about, cost, notices.
         """
         return self._checked(lambda: self._localized(image, question))
 

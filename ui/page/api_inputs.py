@@ -77,9 +77,11 @@ class Described:
 class ApiText(Described, gr.Textbox):
     """Text of an endpoint."""
 
+    takes = "a text"
+
     def plain(self, value: Any) -> Any:
         """An untrusted value as a text, number, boolean or None; ValueError for anything else."""
-        return self.checked(value, inf)
+        return _sendable(self.checked(value, inf))
 
     def get_block_name(self) -> str:
         """Name of the component at its front end, and for programs."""
@@ -90,13 +92,14 @@ class ApiText(Described, gr.Textbox):
     def checked(self, value: Any, max_bytes: float) -> Any:
         """An untrusted value, if it is a text, a number or None; else ConfigError."""
         if isinstance(value, bool) or not isinstance(value, (str, int, float, type(None))):
-            raise ConfigError(f"The {self.label} is {truncated_repr(value)}, and must be a text.")
+            raise ConfigError(f"The {self.label} is {truncated_repr(value)}, and must be {self.takes}.")
         return value
 
 
 class ApiNumber(ApiText):
     """Text of an endpoint that may be a number."""
 
+    takes = "a number, or a text"
     types = ({"type": "string"}, {"type": "number"})
 
     def checked(self, value: Any, max_bytes: float) -> Any:
@@ -108,6 +111,7 @@ class ApiNumber(ApiText):
 class ApiRegion(ApiText):
     """Region of an endpoint: a text of four grid cells, or a list of them."""
 
+    takes = "four grid cells x0, y0, x1, y1 from 0 to 7, such as [2, 0, 3, 1]"
     types = ({"type": "string"}, {"type": "array", "items": {"type": "number"}})
 
     def checked(self, value: Any, max_bytes: float) -> Any:
@@ -115,10 +119,7 @@ class ApiRegion(ApiText):
         if not isinstance(value, (list, tuple)):
             return super().checked(value, max_bytes)
         if len(value) != 4 or any(isinstance(cell, bool) or not isinstance(cell, (int, float, str)) for cell in value):
-            raise ConfigError(
-                f"The {self.label} is {truncated_repr(value)}, and must be four grid cells x0, y0, x1, y1 from 0 to 7, "
-                "such as [2, 0, 3, 1]."
-            )
+            raise ConfigError(f"The {self.label} is {truncated_repr(value)}, and must be {self.takes}.")
         return ",".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in value)
 
 
@@ -153,7 +154,7 @@ class ApiImage(ApiText):
 
     def plain(self, value: Any) -> str:
         """The text of an untrusted value, which is still to be checked; ImageError for one that has none."""
-        return _text(value)
+        return str(_sendable(_text(value)))
 
     def preprocess(self, payload: Any) -> str:
         """Path of the file of `checked`."""
@@ -196,6 +197,11 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ImageError(f"The image is {truncated_repr(value)}, and must be {TAKES}.")
     return value.strip()
+
+
+def _sendable(value: Any) -> Any:
+    """A value without halves of characters, as of an emoji that was cut in two: no program can send them."""
+    return value.encode(errors="ignore").decode() if isinstance(value, str) else value
 
 
 def _uploaded(text: str) -> Path | None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from unicodedata import category, normalize
+
 FORM = "user:password, several of them separated by commas, with no user twice"
 
 
 def parse_logins(text: str) -> list[tuple[str, str]]:
-    """(user, password) of every login, without spaces around either; ValueError that names the first wrong entry, but
-    nothing that stands in it.
+    """(user, password) of every login, without spaces around either and with each accent in one character, as the login
+    page sends them; ValueError that names the first wrong entry, but nothing that stands in it.
     """
+    text = normalize("NFC", text.removeprefix("\ufeff").strip())
+    if text.startswith(('"', "'")) and text[:1] == text[-1:]:  # a container's file of variables keeps them
+        raise ValueError(f"{FORM}: it stands in quotes, which would be part of it, so leave them out")
     entries = parts(text)
     if not entries:
         raise ValueError(f"{FORM}: there is no entry")
@@ -33,4 +38,6 @@ def _mistake(user: str, colon: str, password: str, users: list[str]) -> str:
         return "has no colon"
     if not user or not password:
         return f"has no {'password' if user else 'user'}"
+    if any(category(each) in ("Cc", "Cs") for each in user + password):
+        return "holds a line break or another character that nobody can type"
     return f"has the user of entry {users.index(user) + 1}" if user in users else ""

@@ -10,8 +10,10 @@ import os
 import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -20,6 +22,7 @@ from crop_core.records.localizers import NONE, localizer_help, named_localizers
 from ui.server.logins import parse_logins, parts
 
 PREFIX = "CROP_"
+ENV_FILE = ".env"
 BUNDLED = ("crop-tiny", "crop-tiny-locator")
 HIDDEN = "***"
 GRADIO = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT", "root_path": "GRADIO_ROOT_PATH"}  # where unset
@@ -40,7 +43,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
+        env_file=ENV_FILE,
         env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,
@@ -142,6 +145,7 @@ class Settings(BaseSettings):
 
         Raises SettingsError for the first value that is not allowed.
         """
+        _check_lines(Path(ENV_FILE))
         own = cls._read({})
         given = {name: value for name, other in GRADIO.items() if (value := os.environ.get(other, "").strip())}
         return cls._read({name: value for name, value in given.items() if getattr(own, name) is None})
@@ -280,6 +284,23 @@ def _text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
     return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _check_lines(path: Path) -> None:
+    """SettingsError for the first line of an `.env` that would be passed over: the app would start, and ask nobody for
+    the login of that line. Another program's name may stand alone.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            lines = list(parse_stream(stream))
+    except (OSError, UnicodeDecodeError):  # told when it is read
+        return
+    for line in lines:
+        alone = line.key is not None and line.value is None
+        if line.error or (alone and not re.fullmatch(rf"(?!{PREFIX})\w+", str(line.key))):
+            text = line.original.string  # with the empty lines before it
+            number = line.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+            raise SettingsError(f"Line {number} of the file {path} is not NAME=value; correct it, or remove it.")
 
 
 def _is_ipv6(text: str) -> bool:

@@ -194,11 +194,17 @@ def _tensors(name: str, path: Path) -> dict[str, StoredTensor]:
 
 
 def _check_dtypes(name: str, folder: Path, tensors: Mapping[str, StoredTensor]) -> None:
-    """ModelError for weights in whole numbers that no quantization is named for: they would be taken as they are."""
-    whole = (
-        key for key, each in tensors.items() if key.endswith(".weight") and each.dtype.startswith(("I", "U", "BOOL"))
+    """ModelError for weights that no quantization is named for, in whole or complex numbers or in 8 bits with scales of
+    their own: they would be taken as they are.
+    """
+    scaled = {key.partition("_scale")[0] for key in tensors}
+    coded = (
+        key
+        for key, each in tensors.items()
+        if key.endswith(".weight")
+        and (each.dtype.startswith(("I", "U", "BOOL", "C")) or (each.dtype.startswith("F8") and key in scaled))
     )
-    if (found := next(whole, None)) and not quantized_by(folder):
+    if (found := next(coded, None)) and not quantized_by(folder):
         raise ModelError(
             f"{name} keeps {found} in {tensors[found].dtype}, and its config.json names no quantization; take the "
             "quantization_config of the model that it was made from."
@@ -210,7 +216,8 @@ def _check_template(name: str, file: str, data: Mapping[str, Any]) -> None:
     template = data.get("chat_template")
     texts = template if isinstance(template, dict) else {"default": template}
     if isinstance(template, list):
-        texts = {number: each.get("template") if "name" in each else 0 for number, each in enumerate(template)}
+        named = all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in template)
+        texts = dict(enumerate(each.get("template", 0) if named else 0 for each in template))
     missing = file == TEMPLATE_JSON and template is None
     if missing or not all(isinstance(each, str | None) for each in texts.values()):
         raise ModelError(

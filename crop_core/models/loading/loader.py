@@ -7,13 +7,15 @@ without torchvision and without video processors. Knows nothing of names and of 
 from __future__ import annotations
 
 import logging
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from PIL import Image
 from tokenizers.processors import TemplateProcessing
@@ -32,6 +34,7 @@ from crop_core.models.loading.placement import Placement
 from crop_core.models.loading.quantization import quantization
 from crop_core.records.formatting import first_line
 
+FAR_LARGER = 3  # times; a tied head, which is stored once, makes less than 2
 VIDEO = "video_processor"
 _DECODER_LAYER = re.compile(r"(?:language_model|text_model)\.(?:model\.)?layers\.(\d+)\.")  # in a tensor's name
 
@@ -39,6 +42,24 @@ _DECODER_LAYER = re.compile(r"(?:language_model|text_model)\.(?:model\.)?layers\
 def load_config(name: str, folder: Path) -> Any:
     """The transformers config of a checkpoint."""
     return _guarded(name, "config", AutoConfig.from_pretrained, folder)
+
+
+def check_size(name: str, folder: Path, family: Family, tensors: Mapping[str, Any]) -> None:
+    """ModelError for a config.json of a far larger model than the weights are of, which transformers would give memory
+    before it compares them. tensors: name -> shape, of the weights.
+    """
+    config = load_config(name, folder)
+    try:
+        with quiet(), torch.device("meta"):
+            described = sum(each.numel() for each in family.model_class(config).parameters())
+    except Exception:  # of any kind; told when it is loaded
+        return
+    stored = sum(math.prod(each.shape) for each in tensors.values())
+    if described > FAR_LARGER * stored and not quantized_by(folder):
+        raise ModelError(
+            f"The weights of {name} do not fit its config.json: they are {stored:,} numbers, and it is that of a "
+            f"model of {described:,}; take both from the same model."
+        )
 
 
 def load_adapter(name: str, folder: Path, family: Family, place: Placement, attn: str | None) -> Adapter:
@@ -118,7 +139,8 @@ def _check_weights(name: str, family: Family, config: Any, info: dict[str, Any])
         others = f", and hold others, such as {unexpected[0]}" if unexpected else ""
         raise ModelError(
             f"The weights of {name} lack {len(info['missing_keys'])} tensors of a {family.title} model, "
-            f"such as {sorted(info['missing_keys'])[0]}{others}; save the whole model again."
+            f"such as {sorted(info['missing_keys'])[0]}{others}; save the whole model again, or take them and "
+            "config.json from one model."
         )
     if info["mismatched_keys"]:
         tensor, stored, expected = sorted(info["mismatched_keys"])[0]

@@ -20,7 +20,7 @@ from crop_core.models.families.registry import FAMILIES, Family
 from crop_core.models.loading import hub
 from crop_core.models.loading.attention_backend import check_attention
 from crop_core.models.loading.checkpoint import check_merged, config_below, read_config, validate_checkpoint
-from crop_core.models.loading.loader import load_adapter, load_config, progress_bars
+from crop_core.models.loading.loader import check_size, load_adapter, load_config, progress_bars
 from crop_core.models.loading.memory_check import check_memory
 from crop_core.models.loading.placement import Device, Placement
 from crop_core.models.loading.quantization import quantization
@@ -87,7 +87,9 @@ def load(
     quantization(place.quantize, place.dtype)  # fails before anything is downloaded
     with progress_bars(takes_long(name)):
         folder, family = fetched(name, place, _family)
-        check_memory(name, validate_checkpoint(name, folder), place)
+        tensors = validate_checkpoint(name, folder)
+        check_memory(name, tensors, place)
+        check_size(name, folder, family, tensors)
         return load_adapter(display_name(name, folder), folder, family, place, attn)
 
 

@@ -69,9 +69,12 @@ def linked(folder):
     (folder / "model.safetensors").symlink_to(folder / "gone")
 
 
-def fewer_layers(folder):
-    text = json.loads((folder / "config.json").read_text())["text_config"]
-    edit(folder / "config.json", text_config={**text, "num_hidden_layers": 2})
+def text_config(**changes):
+    def spoil(folder):
+        text = json.loads((folder / "config.json").read_text())["text_config"]
+        edit(folder / "config.json", text_config={**text, **changes})
+
+    return spoil
 
 
 def template(file, value):
@@ -86,6 +89,13 @@ def tensors_in(dtype):
         return {name: each.to(dtype) if each.dim() == 2 else each for name, each in tensors.items()}
 
     return weights(convert)
+
+
+@weights
+def scaled(tensors):
+    """As FP8 checkpoints store a weight, whose quantization_config is gone."""
+    name = next(name for name in tensors if name.endswith("layers.0.mlp.up_proj.weight"))
+    return {**tensors, name: tensors[name].to(torch.float8_e4m3fn), f"{name}_scale_inv": torch.ones(1)}
 
 
 TWIN = "take the config.json of the model that it was made from"
@@ -144,11 +154,28 @@ FOLDERS = {
         r"that are not merged, such as lm_head\.modules_to_save\.default\.weight; merge them",
     ),
     "more layers than the config": (
-        fewer_layers,
+        text_config(num_hidden_layers=2),
         r"do not fit its config\.json: they hold \S+\.layers\.2\.\S+, and the",
+    ),
+    "fewer layers than the config": (
+        text_config(num_hidden_layers=6),
+        r"lack 18 tensors .* such as \S+\.layers\.4\.\S+; save the .* again, or take them and config\.json from",
+    ),
+    "the config of a far larger model": (
+        text_config(intermediate_size=10**9),
+        r"do not fit its config\.json: they are [\d,]+ numbers, and .* of a model of 384,000,\d+,\d+; take both from",
+    ),
+    "no config of the language model": (
+        config(text_config=None),
+        r"do not fit its config\.json: they are [\d,]+ numbers",
     ),
     "whole numbers": (tensors_in(torch.int8), r"keeps \S+ in I8, and its config\.json names no quantization; take the"),
     "truth values": (tensors_in(torch.bool), r"keeps \S+ in BOOL, and its config\.json names no quantization"),
+    "complex numbers": (tensors_in(torch.complex64), r"keeps \S+ in C64, and its config\.json names no quantization"),
+    "8 bits with scales": (
+        scaled,
+        r"keeps \S+up_proj\.weight in F8_E4M3, and its config\.json names no quantization; take the",
+    ),
     "template in Latin 1": (
         write("chat_template.jinja", b"{# f\xfcr #}"),
         r"^chat_template\.jinja of .* is not written in",
@@ -164,6 +191,18 @@ FOLDERS = {
     "templates as texts": (
         template("processor_config.json", lambda text: [text]),
         r"^In processor_config\.json .* a list",
+    ),
+    "a text about names as template": (
+        template("tokenizer_config.json", lambda _: ["{{ message.name }}"]),
+        r"chat_template is \['\{\{ message\.name \}\}'\], and must be a text, or a list of named ones",
+    ),
+    "a number as one of the templates": (
+        template("tokenizer_config.json", lambda _: [5]),
+        r"chat_template is \[5\], and must be a text, or a list of named ones",
+    ),
+    "a name without a template": (
+        template("tokenizer_config.json", lambda _: [{"name": "default"}]),
+        r"chat_template is \[\{'name': 'default'\}\], and must be a text, or a list of named ones",
     ),
     "adapter without a base": (lambda folder: edit(folder / "adapter_config.json"), r"an adapter of another model \("),
 }

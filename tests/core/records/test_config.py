@@ -91,6 +91,7 @@ def test_budgets_in_words():
         ),
         (lambda: CropConfig(localizer="oracle"), "predicted, drawn, whole"),
         (lambda: CropConfig(max_new_tokens=0), "give 1 to 10000"),
+        (lambda: CropConfig(max_new_tokens=10**300), "max_new_tokens is 10{1,50}…0{1,50}; give 1 to 10000"),
         (lambda: CropConfig(repeats=0), "at least 1"),
         (lambda: CropConfig(seed=-1), "seed is -1; give a whole number from 0 to"),
         (lambda: CropConfig(seed=2**32), "seed is 4294967296; give"),

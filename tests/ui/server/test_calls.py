@@ -14,7 +14,7 @@ import pytest
 from gradio_client import Client, handle_file
 
 from tests.support.served import png, served
-from ui.page.api import NAMES
+from ui.page.api import NAMES, Endpoints
 from ui.page.api_inputs import MALFORMED_CALL, TAKES
 
 BARE = base64.b64encode(png()).decode()
@@ -109,7 +109,12 @@ def test_missing_and_unknown_names_are_told(body: Any, client: httpx.Client) -> 
         ([URL, None], "The question is empty"),
         ([URL, {"a": 1}], "The question is {'a': 1}, and must be a text."),
         ([URL, "what?", ["crop"]], "The method is ['crop'], and must be a text."),
-        ([URL, "what?", "crop", True], "The budget is True, and must be a text."),
+        ([URL, "what?", "crop", True], "The budget is True, and must be a number, or a text."),
+        (
+            [URL, "what?", "crop", "64", {"x0": 2}],
+            "The region is {'x0': 2}, and must be four grid cells x0, y0, x1, y1",
+        ),
+        ([URL, "what?", "chosen"], "No visual token is chosen; choose at least one, or take another method."),
         ([URL, "what?", "crop", "64", [2, 2]], "The region is [2, 2], and must be four grid cells x0, y0, x1, y1"),
         ([URL, "what?", "crop", "64", [5, 5, 2, 2]], "The region [5, 5, 2, 2] is reversed"),
         (["a.png", "what?"], "handle_file uploads"),
@@ -157,6 +162,8 @@ def test_a_tool_takes_what_it_describes(app: str, upload: str) -> None:
     for tool in tools:
         described = str(tool.inputSchema["properties"]["image"])
         assert "data URL" in described and "base64" in described and "/gradio_api/upload" in described
+        returns = str(getattr(Endpoints, tool.name).__doc__).partition("Returns:")[2].strip()
+        assert tool.description.endswith(f"Returns: {returns}"), "Gradio joins lines by commas"
         assert "http or https url" not in described and "upload_file_to_gradio" not in tool.description
 
 
@@ -173,9 +180,9 @@ def test_a_tool_tells_what_is_wrong(app: str) -> None:
             "The image is '/etc/passwd', and",
         ),
         ({**good, "question": {"path": __file__, "meta": {"_type": "gradio.FileData"}}}, "and must be a text."),
-        ({**good, "budget": [64]}, "The budget is [64], and must be a text."),
+        ({**good, "budget": [64]}, "The budget is [64], and must be a number, or a text."),
         ({**good, "budget": "lots"}, "The budget 'lots' is neither"),
-        ({**good, "region": {"x0": 2}}, "The region is {'x0': 2}, and must be a text."),
+        ({**good, "region": {"x0": 2}}, "The region is {'x0': 2}, and must be four grid cells x0, y0, x1, y1"),
         (
             {**good, "region": [1, 2, 3]},
             "The region is [1, 2, 3], and must be four grid cells x0, y0, x1, y1 from 0 to 7",
@@ -237,6 +244,13 @@ def test_an_unknown_tool_is_told_with_those_that_there_are(client: httpx.Client)
     pytest.importorskip("mcp")
     told = rpc(client, "tools/call", {"name": "answer", "arguments": ASKED}).text
     assert "There is no tool 'answer'; the tools are ask, compare, localize." in told and '"isError":true' in told
+
+
+def test_half_a_character_is_left_out_of_a_tools_texts(client: httpx.Client) -> None:
+    """Clients that count in UTF-16 cut a text through an emoji."""
+    pytest.importorskip("mcp")
+    cut = {**ASKED, "question": "what is left? \ud83d"}
+    assert '"isError":false' in rpc(client, "tools/call", {"name": "ask", "arguments": cut}).text
 
 
 def test_nothing_is_offered_but_the_tools(client: httpx.Client) -> None:

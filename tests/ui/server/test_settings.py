@@ -125,6 +125,18 @@ def test_a_file_env_that_cannot_be_read_is_one_sentence(monkeypatch: pytest.Monk
         Settings.from_env()
 
 
+@pytest.mark.parametrize(
+    "text", ["CROP_LOGIN: ann:one\n", 'CROP_LOGIN="ann:one\n', "CROP_LOGIN\n", "CROP_LOGIN=ann:one,\nbob:two\n"]
+)
+def test_a_line_of_the_file_env_that_would_be_passed_over_is_one_sentence(text: str) -> None:
+    """An app that should ask for a login would start without one."""
+    Path(".env").write_text(f"# a comment\n\nHF_HOME\n{text}CROP_PORT=9000\n", encoding="utf-8")
+    line = 5 if "bob" in text else 4
+    with pytest.raises(SettingsError) as told:
+        Settings.from_env()
+    assert str(told.value) == f"Line {line} of the file .env is not NAME=value; correct it, or remove it."
+
+
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch, PORT="", MODEL="  ", LOGIN="", ALLOWED_MODELS="", COMPILED=" ")
     assert settings.describe() == []
@@ -231,6 +243,10 @@ def test_tools_behind_a_login_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
         ("ann:hunter2, ann:hunter3", "entry 2 of 2 has the user of entry 1"),
         ("ann:hunter2,bob:hunter,3", "entry 3 of 3 has no colon (a comma ends a password)"),
         (",", "there is no entry"),
+        ("ann:hunter2\nbob:hunter3", "entry 1 of 1 holds a line break or another character that nobody can type"),
+        ("ann:hunter2,bo\tb:x", "entry 2 of 2 holds a line break or another character that nobody can type"),
+        ("'ann:hunter2'", "it stands in quotes, which would be part of it, so leave them out"),
+        ("jos\u00e9:hunter2,jose\u0301:hunter3", "entry 2 of 2 has the user of entry 1"),
     ],
 )
 def test_a_wrong_login_is_told_by_its_shape(value: str, mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,6 +262,7 @@ def test_a_wrong_login_is_told_by_its_shape(value: str, mistake: str, monkeypatc
         ("ann: one two , bob:a:b:c,", [("ann", "one two"), ("bob", "a:b:c")]),
         ("jörg:pässwört🔑", [("jörg", "pässwört🔑")]),
         ("eve:100%25&=+#$ x", [("eve", "100%25&=+#$ x")]),
+        ("\ufeffjose\u0301:pa\u0308ss\r\n", [("jos\u00e9", "p\u00e4ss")]),
     ],
 )
 def test_a_login_has_any_password_without_commas_and_spaces_around(
