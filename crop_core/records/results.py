@@ -120,7 +120,6 @@ class Comparison(
     kl_first: Annotated[Divergence, null(math.inf), FINITE]
     method: Word
     budget: Word
-    seed: Seed | None = None
     unknown_words: Annotated[list[Word], limit(500)] = field(default_factory=list)
     notices: Annotated[list[Prose], limit(50)] = field(default_factory=list)
     unfamiliar: bool = False
@@ -128,6 +127,7 @@ class Comparison(
     made: Annotated[dict[Word, Word], limit(20)] = field(default_factory=dict)
     images: Annotated[tuple[Image.Image, ...], PlainValidator(_opened), Field(exclude=True)] = ()
     attention: Annotated[list[Attention], limit(2 * MAX_IMAGES)] = field(default_factory=list)
+    seed: Seed | None = None
     first: InitVar[Annotated[TokenTrace | None, Field(validation_alias="trace")]] = None
     rest: InitVar[Annotated[list[TokenTrace], Field(validation_alias="others"), limit(MAX_IMAGES - 1)]] = ()
 

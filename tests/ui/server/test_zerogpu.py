@@ -58,7 +58,7 @@ def test_the_handlers_answer_as_without_it(told: dict[str, Any]) -> None:
         assert len(asked[run]["cost"]["runs"]) == 5 and asked[run]["cost"]["peak_bytes"] > 0
         assert asked[run]["answer"] == plain[run]["answer"]
     assert told["answer"]["answer"] == plain["crop"]["answer"]
-    assert [row[:2] for row in told["methods"]["table"][:2]] == [
+    assert [row[:2] for row in told["methods"]["table"]["data"][:2]] == [
         ["Baseline", plain["baseline"]["answer"]],
         ["CROP", plain["crop"]["answer"]],
     ]
