@@ -336,7 +336,8 @@ class CropEngine(Sheets):
             deadline.check()
             try:
                 with self._lock, translate_oom(self._cache.clear):
-                    own = session.localize(self._others[spec.localizer]) if spec.localizer else located
+                    other = spec.localizer if spec.config.parts.needs_region and spec.region is None else ""
+                    own = session.localize(self._others[other]) if other else located
                     result: RunResult | RunError = session.run_spec(spec, own)
             except ValueError as error:
                 result = RunError(spec.name, spec.config.method, str(error))

@@ -65,6 +65,8 @@ def test_a_run_may_name_another_localizer_than_the_engines_own(engine, sample_im
     assert (itself.text, itself.localizer_flops) == (alone.crop.text, alone.crop.cost.localizer_flops)
     assert whole.region == Region.whole(*sample_image.size) and whole.localizer_flops == 0
     assert isinstance(refused, RunError) and "'detector' cannot be tried here; choose one of self, " in refused.why
+    (_, unread) = engine.run_many(sample_image, QUESTION, [replace(spec("random", 64), localizer="detector")])
+    assert isinstance(unread, RunResult), "a method that reads no region asks for none"
     assert isinstance(read, RunResult) if installed() else "pip install onnxruntime" in read.why
 
 
