@@ -182,7 +182,6 @@ export class Explorer {
     this.root.style.minHeight = isRunning(state.stage) ? `${this.root.offsetHeight}px` : "";
     this.root.dataset.stage = state.stage;
     this.question.textContent = state.question ? `“${state.question}”` : "";
-    this.question.hidden = !state.question;
     this.answers.update(state);
     if (state.trace !== this.shownTrace) this.pin(-1);
     this.shownTrace = state.trace;
