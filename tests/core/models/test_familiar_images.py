@@ -22,8 +22,7 @@ from tests.support import ROOT, checkpoints
 
 SHIPPED = Path(gradio.__file__).parent / "media_assets" / "images"
 PHOTOGRAPHS = [
-    SHIPPED / "cheetah.jpg",
-    SHIPPED / "tower.jpg",
+    *(SHIPPED / name for name in ("cheetah.jpg", "cheetah1.jpg", "lion.jpg", "tower.jpg", "bus.png", "groot.jpeg")),
     Path(mpl.get_data_path()) / "sample_data/grace_hopper.jpg",
 ]
 KNOWN = "the drawn scenes, charts and lists of the bundled world"
@@ -91,11 +90,14 @@ def test_a_fit_finds_what_is_far_and_survives_its_file(tmp_path):
     torch.manual_seed(0)
     mix = torch.randn(12, 12)
     images, held_out, far = (torch.randn(count, 12) @ mix for count in (500, 400, 100))
-    fit = FamiliarImages.fitted(images, held_out, 0.95, 0.003, "squares")
-    assert float((fit.distance(held_out) <= fit.limit).float().mean()) == pytest.approx(0.95, abs=0.01)
-    assert bool((fit.distance(far + 20 * mix[0]) > fit.limit).all())
+    others = far + 4 * mix[0]  # near enough to be within the world's distance, were it not for their direction
+    fit = FamiliarImages.fitted(images, others[:50], held_out, 0.98, 0.003, "squares")
+    assert 0.96 <= float(fit.familiar(held_out).float().mean()) <= 0.98
+    assert float(fit.familiar(others[50:]).float().mean()) < 0.1
+    assert not bool(fit.familiar(far - 20 * mix[0]).any()), "far in another direction"
     fit.save(tmp_path)
     again = FamiliarImages.load(tmp_path)
-    assert (again.limit, again.known) == (fit.limit, "squares")
-    assert torch.allclose(again.distance(far), fit.distance(far), rtol=1e-3)
+    assert (again.limit, again.limit_along, again.known) == (fit.limit, fit.limit_along, "squares")
+    for saved, own in zip(again.distances(far), fit.distances(far), strict=True):
+        assert torch.allclose(saved, own, rtol=1e-3, atol=1e-3)
     assert FamiliarImages.load(None) is None and FamiliarImages.load(tmp_path / "nowhere") is None
