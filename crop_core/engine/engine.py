@@ -18,7 +18,7 @@ from PIL import Image
 from crop_core.engine.attention import attention
 from crop_core.engine.compare import RequestRuns
 from crop_core.engine.feature_cache import DEFAULT_LIMIT_BYTES, FeatureCache
-from crop_core.engine.localized_regions import localize_alone
+from crop_core.engine.localized_regions import LocalizedRegions, localize_alone
 from crop_core.engine.measure import measured_answer, measured_comparison
 from crop_core.engine.other_localizers import OtherLocalizers
 from crop_core.engine.out_of_memory import compare_with_fallback, translate_oom
@@ -53,7 +53,7 @@ from crop_core.models import (
 )
 from crop_core.models.decoder import compile_layers
 from crop_core.records.attention import Attention
-from crop_core.records.config import CropConfig
+from crop_core.records.config import REGION_SOURCES, CropConfig
 from crop_core.records.explanation import Localization
 from crop_core.records.localizers import AUTO, NONE
 from crop_core.records.region import Region
@@ -139,7 +139,7 @@ class CropEngine(Sheets):
         """Run `answer`, `compare` or `localize`, by the kind of the request."""
         result: Answer | Comparison | Region | Localization
         if request.kind == "localize":
-            found = self._localization(request.image, request.question)
+            found = self._localization(request.image, request.question, request.config)
             result = found if request.explain else found.region
         elif request.kind in ("answer", "compare"):
             runs = self._request(*request.arguments)
@@ -280,20 +280,26 @@ class CropEngine(Sheets):
             return attention(runs)
 
     @overload
-    def localize(self, image: ImageLike, question: str, explain: Literal[False] = False) -> Region: ...
+    def localize(
+        self, image: ImageLike, question: str, explain: Literal[False] = False, localizer: str = "predicted"
+    ) -> Region: ...
 
     @overload
-    def localize(self, image: ImageLike, question: str, explain: Literal[True]) -> Localization: ...
+    def localize(
+        self, image: ImageLike, question: str, explain: Literal[True], localizer: str = "predicted"
+    ) -> Localization: ...
 
-    def localize(self, image: ImageLike, question: str, explain: bool = False) -> Region | Localization:
-        """The localizer's region of an image; `explain`: with what led to it, its notices and its cost. Raises
-        EngineError for an engine without a localizer.
+    def localize(
+        self, image: ImageLike, question: str, explain: bool = False, localizer: str = "predicted"
+    ) -> Region | Localization:
+        """The region of an image; `explain`: with what led to it, its notices and its cost. localizer: as in
+        CropConfig. Raises EngineError for an engine without a localizer, ModelError for one whose packages are missing.
         """
-        found = self._localization(image, question)
+        found = self._localization(image, question, CropConfig(localizer=localizer))
         return found if explain else found.region
 
-    def _localization(self, image: ImageLike, question: str) -> Localization:
-        localizer, (image,) = choose_localizer(CropConfig(), None, self.localizer), open_images([image])
+    def _localization(self, image: ImageLike, question: str, config: CropConfig) -> Localization:
+        localizer, (image,) = choose_localizer(config, None, self.localizer, self._others), open_images([image])
         localize = partial(localize_alone, localizer, image, question, self.adapter.device)
         with self._lock, translate_oom(self._cache.clear):
             return self._cache.get_or_compute(image, "localize", question, id(localizer), compute=localize)
@@ -309,39 +315,48 @@ class CropEngine(Sheets):
     ) -> Iterator[RunResult | RunError]:
         """Run one question about an image as baseline, then under every spec; results come one by one.
 
-        region: for specs without a region or localizer of their own; localized once where one of them reads it.
+        region: for specs without a region of their own. A localizer is asked once, however many specs read its region.
         max_new_tokens, short_answer: of every answer, as in CropConfig. Other requests may run between two specs;
         closing the iterator ends it there. Errors as `compare`, before the first result; a spec that cannot be run
         gives a RunError.
         """
-        shared = (spec for spec in specs if spec.region is None and not spec.localizer)
-        needs = [spec for spec in shared if spec.config.parts.needs_region]
-        localizer = choose_localizer(needs[0].config, region, self.localizer) if needs else None
+        for spec in specs:
+            if spec.region is None and spec.config.localizer in REGION_SOURCES:
+                choose_localizer(spec.config, region, self.localizer, self._others)
         (image,) = open_images([image])
         check_size(image, region)
         watch = watches((spec.config for spec in specs), self.adapter)
         session = Session(self.adapter, image, question, max_new_tokens, watch, self._cache, short_answer)
-        return self._run_specs(session, specs, localizer)
+        return self._run_specs(session, specs, region)
 
     def _run_specs(
-        self, session: Session, specs: Sequence[RunSpec], localizer: Localizer | None
+        self, session: Session, specs: Sequence[RunSpec], region: Region | None
     ) -> Iterator[RunResult | RunError]:
         deadline = Deadline(self.time_limit)
         with self._lock, translate_oom(self._cache.clear):
             deadline.check()
             baseline = session.run_spec(BASELINE_SPEC)
-            located = session.localize(localizer) if localizer else None
         yield baseline
+        located: dict[Localizer, LocalizedRegions] = {}
         for spec in specs:
             deadline.check()
             try:
                 with self._lock, translate_oom(self._cache.clear):
-                    other = spec.localizer if spec.config.parts.needs_region and spec.region is None else ""
-                    own = session.localize(self._others[other]) if other else located
-                    result: RunResult | RunError = session.run_spec(spec, own)
+                    result: RunResult | RunError = session.run_spec(spec, self._located(session, spec, region, located))
             except ValueError as error:
                 result = RunError(spec.name, spec.config.method, str(error))
             yield result
+
+    def _located(
+        self, session: Session, spec: RunSpec, region: Region | None, known: dict[Localizer, LocalizedRegions]
+    ) -> LocalizedRegions | None:
+        """The region of a spec; None where it has its own or reads none. known: by localizer, what was found so far."""
+        if spec.region is not None or not spec.config.parts.needs_region:
+            return None
+        localizer = choose_localizer(spec.config, region, self.localizer, self._others)
+        if localizer not in known:
+            known[localizer] = session.localize(localizer)
+        return known[localizer]
 
     def _request(
         self,
@@ -354,7 +369,8 @@ class CropEngine(Sheets):
     ) -> RequestRuns:
         """The request, validated: all of its errors are raised here."""
         images = as_list(image)
-        localizers = [choose_localizer(config, own, self.localizer) for own in region_per_image(images, region)]
+        regions = region_per_image(images, region)
+        localizers = [choose_localizer(config, own, self.localizer, self._others) for own in regions]
         task = Task(self.adapter, images, question, config, history=tuple(history))
         return RequestRuns(task, localizers, Deadline(self.time_limit).progress, memory)
 

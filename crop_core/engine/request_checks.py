@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from os import PathLike
 from typing import Any, TypeGuard, cast
@@ -73,14 +73,18 @@ def check_size(image: Image.Image, region: Region | None) -> None:
         )
 
 
-def choose_localizer(config: CropConfig, region: Region | None, model: Localizer | None) -> Localizer:
-    """The localizer of one image. region: as given in the request. model: the engine's localizer, if it has one."""
+def choose_localizer(
+    config: CropConfig, region: Region | None, model: Localizer | None, others: Mapping[str, Localizer]
+) -> Localizer:
+    """The localizer of one image. region: as given in the request. model: the engine's localizer, if it has one.
+    others: those that `config` may name instead.
+    """
     if not config.parts.needs_region:
         return WholeImage()
     if region is not None:
         return KnownRegion(region)
-    if config.localizer == "whole":
-        return WholeImage()
+    if config.localizer in others:
+        return others[config.localizer]
     if config.localizer == "drawn":
         raise EngineError(
             "The region is to be drawn by hand, but no box was given; draw one or choose another localizer."

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from crop_core.records.formatting import truncated_repr
+from crop_core.records.localizers import comparable_localizers
 from crop_core.records.methods import CHOSEN, Method, method_of
 from crop_core.records.methods import ConfigError as ConfigError
 
@@ -18,7 +19,7 @@ LEFT = " left"  # behind a budget's number: of tokens after the last cut, not of
 AS_GIVEN = "ratios and shares of the settings"  # what a run without a budget keeps
 PAPER_TOKENS = 576  # visual tokens of LLaVA-1.5, which the paper's budgets refer to
 REGION_SOURCES = {
-    "predicted": "by a localizer",
+    "predicted": "by the engine's localizer",
     "drawn": "by hand",
     "whole": "the whole image",
 }
@@ -179,13 +180,14 @@ class CropConfig:
     """One run. method: a name that `method_of` knows. budget: a Budget, or what `Budget.of` makes one of (64, "25%");
     None lets the PLC ratios and ILP shares stand as they are.
 
-    localizer: a key of REGION_SOURCES, used when no region is given and the method needs one; those of
-    DEPRECATED_SOURCES are replaced. seed: what the method "random" draws its tokens from. tokens: indices of
-    the visual tokens that the method "chosen" keeps, which takes no budget. max_new_tokens: longest answer, its end
-    token included; None: as the model's generation_config.json says, else DEFAULT_NEW_TOKENS. short_answer: whether the
-    model is asked for a short answer, by the sentence that its family's evaluation puts below a question. repeats: how
-    often each run is done; the first gives the answer, and the others are timed. measure_s: seconds of timing after
-    which no further run begins, but for the first one. Raises ConfigError for values outside these.
+    localizer: a key of REGION_SOURCES, or one of `comparable_localizers` in place of the engine's own ("self", "text"),
+    used when no region is given and the method needs one; those of DEPRECATED_SOURCES are replaced. seed: what the
+    method "random" draws its tokens from. tokens: indices of the visual tokens that the method "chosen" keeps, which
+    takes no budget. max_new_tokens: longest answer, its end token included; None: as the model's generation_config.json
+    says, else DEFAULT_NEW_TOKENS. short_answer: whether the model is asked for a short answer, by the sentence that its
+    family's evaluation puts below a question. repeats: how often each run is done; the first gives the answer, and the
+    others are timed. measure_s: seconds of timing after which no further run begins, but for the first one. Raises
+    ConfigError for values outside these.
     """
 
     method: str = "crop"
@@ -206,7 +208,7 @@ class CropConfig:
             object.__setattr__(self, "budget", Budget.of(self.budget))
         if self.localizer in DEPRECATED_SOURCES:
             object.__setattr__(self, "localizer", _renamed_localizer(self.localizer))
-        _one_of("localizer", self.localizer, REGION_SOURCES)
+        _one_of("localizer", self.localizer, REGION_SOURCES | comparable_localizers())
         if self.method == CHOSEN and not self.tokens:
             raise ConfigError("No visual token is chosen; choose at least one, or take another method.")
         if self.method == CHOSEN and self.budget is not None:

@@ -42,9 +42,10 @@ class EngineRequest(Generic[R]):
     `call`; "stream" and "measure" (StreamEvent), "run_many" (ManyResult), "attention" (Attention, one an image) and
     "check" (CheckReport) for `stream`.
     images: RGB; "localize" and "run_many" take one, "check" none. config: of "run_many" only max_new_tokens and
-    short_answer are read. regions: one per image, None for those to localize; empty: localize all. memory: whether peak
-    memory is measured. with_baseline: of "measure", whether the baseline runs too. history: earlier questions about the
-    same images and their answers. specs: of "run_many". scenes: to draw for "check".
+    short_answer are read, of "localize" the localizer. regions: one per image, None for those to localize; empty:
+    localize all. memory: whether peak memory is measured. with_baseline: of "measure", whether the baseline runs too.
+    history: earlier questions about the same images and their answers. specs: of "run_many". scenes: to draw for
+    "check".
     """
 
     kind: Kind

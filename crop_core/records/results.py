@@ -220,14 +220,11 @@ class Comparison(
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One of several runs of a question. region: None for the shared one. localizer: "" for the engine's own; otherwise
-    one of `crop_core.records.localizers.comparable_localizers`, whose region it reads.
-    """
+    """One of several runs of a question. region: None for the shared one, or as `config.localizer` says."""
 
     name: str
     config: CropConfig
     region: Region | None = None
-    localizer: str = ""
 
 
 @dataclass(frozen=True, eq=False)

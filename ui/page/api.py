@@ -36,6 +36,7 @@ PARAMETERS: tuple[tuple[str, Any, Any, Any], ...] = (  # after image and questio
     ("region", ApiRegion, "", "2,2,5,5"),
     ("max_new_tokens", ApiNumber, "", "32"),
     ("short_answer", ApiFlag, False, False),
+    ("localizer", ApiText, "", "self"),
 )
 BROKEN = "The model could not answer: something went wrong inside; the app's log says what."
 
@@ -55,6 +56,7 @@ class Endpoints:
         region: str,
         max_new_tokens: str = "",
         short_answer: bool = False,
+        localizer: str = "",
     ) -> dict[str, Any]:
         """Answer a question about an image by a pruning method.
 
@@ -66,11 +68,12 @@ class Endpoints:
             region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer, as a text or a list; empty to predict them.
             max_new_tokens: longest answer, in tokens; empty for the model's own limit.
             short_answer: whether the model is asked for a short answer, by a sentence that the notices show.
+            localizer: what predicts the region: self, text or whole; empty for the app's own.
 
         Returns:
             answer, region and how it came about, settings, unknown words, notices, costs (medians and ranges of times).
         """
-        settings = method, budget, region, max_new_tokens, short_answer
+        settings = method, budget, region, max_new_tokens, short_answer, localizer
         return self._checked(lambda: self._answered(image, question, *settings))
 
     def compare(
@@ -82,6 +85,7 @@ class Endpoints:
         region: str,
         max_new_tokens: str = "",
         short_answer: bool = False,
+        localizer: str = "",
     ) -> dict[str, Any]:
         """Answer a question about an image with every visual token (the baseline) and by a pruning method.
 
@@ -93,24 +97,26 @@ class Endpoints:
             region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer, as a text or a list; empty to predict them.
             max_new_tokens: longest answer, in tokens; empty for the model's own limit.
             short_answer: whether the model is asked for a short answer, by a sentence that the notices show.
+            localizer: what predicts the region: self, text or whole; empty for the app's own.
 
         Returns:
             both answers, their costs (medians and ranges of times), and what happened to every visual token.
         """
-        settings = method, budget, region, max_new_tokens, short_answer
+        settings = method, budget, region, max_new_tokens, short_answer, localizer
         return self._checked(lambda: self._compared(image, question, *settings))
 
-    def localize(self, image: str | None, question: str) -> dict[str, Any]:
+    def localize(self, image: str | None, question: str, localizer: str = "") -> dict[str, Any]:
         """Find the region of an image that holds the answer to a question.
 
         Args:
             image: a data URL, bare base64, or the path that /gradio_api/upload returned; addresses are not fetched.
             question: what to ask, up to 500 characters.
+            localizer: what predicts the region: self, text or whole; empty for the app's own.
 
         Returns:
             grid cells, pixel box, confidence that they hold what the answer needs, how they came about, cost, notices.
         """
-        return self._checked(lambda: self._localized(image, question))
+        return self._checked(lambda: self._localized(image, question, localizer))
 
     def _answered(self, *settings: Any) -> dict[str, Any]:
         request = EngineRequest[Answer]("answer", *self._request(*settings), with_baseline=False)
@@ -139,8 +145,9 @@ class Endpoints:
                 if event.measured is not None:
                     yield event.measured
 
-    def _localized(self, image: str | None, question: str) -> dict[str, Any]:
-        request = EngineRequest[Localization]("localize", (open_image(image),), check_question(question), explain=True)
+    def _localized(self, image: str | None, question: str, localizer: str) -> dict[str, Any]:
+        opened, text, config = open_image(image), check_question(question), CropConfig(localizer=named(localizer))
+        request = EngineRequest[Localization]("localize", (opened,), text, config, explain=True)
         found = self.engine.call(request)
         cost = {"seconds": found.seconds, "flops": found.flops, "weights_bytes": found.weights_bytes}
         return {
@@ -159,11 +166,13 @@ class Endpoints:
         region: str,
         max_new_tokens: str,
         short_answer: bool,
+        localizer: str,
     ) -> tuple[tuple[Image.Image], str, CropConfig, tuple[Region | None]]:
         opened, text, name = open_image(image), check_question(question), (method or "").strip() or "crop"
         if not method_of(name).prunes:
             raise ConfigError(f"The method {truncated_repr(name)} prunes nothing; choose one that does, such as crop.")
-        config = CropConfig(method=name, max_new_tokens=parse_longest(max_new_tokens or ""), short_answer=short_answer)
+        longest, found_by = parse_longest(max_new_tokens or ""), named(localizer)
+        config = CropConfig(name, max_new_tokens=longest, short_answer=short_answer, localizer=found_by)
         if (budget or "").strip():
             config = replace(config, budget=Budget.parse(budget))
         return (opened,), text, config, (cells(region or "", opened.size),)
@@ -177,6 +186,11 @@ class Endpoints:
         except Exception:
             log.exception("the engine failed")
             raise gr.Error(BROKEN, print_exception=False) from None
+
+
+def named(localizer: str | None) -> str:
+    """The localizer of a config; the app's own when empty."""
+    return (localizer or "").strip() or "predicted"
 
 
 def explanation_json(explanation: Explanation | None) -> dict[str, Any] | None:
@@ -214,5 +228,5 @@ def endpoints(engine: Engine, model: dict[str, Any]) -> None:
         ]
         answer = gr.JSON(label="result")
         trigger = gr.Button()
-    for name, inputs in (("ask", settings), ("compare", settings), ("localize", [])):
+    for name, inputs in (("ask", settings), ("compare", settings), ("localize", settings[-1:])):
         trigger.click(getattr(own, name), [image, question, *inputs], answer, api_name=name, **model)

@@ -11,11 +11,14 @@ import gradio as gr
 
 from crop_core.records.config import MAX_SEED, PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
 from crop_core.records.formatting import truncated_repr
+from crop_core.records.localizers import SELF, TEXT
 from crop_core.records.methods import METHODS, method_of
 from crop_core.records.region import Region, RegionError
 
 BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("None: ratios as given", "ratios")]
-MODES = [("Predicted", "predicted"), ("Drawn", "drawn"), ("Whole", "whole")]
+MODES = [("Predicted", "predicted"), ("Self", SELF), ("Text", TEXT), ("Drawn", "drawn"), ("Whole", "whole")]
+PREDICTED = ("predicted", SELF, TEXT)  # the modes in which a localizer finds the region
+MODES_HELP = "Self: where the model's own attention says. Text: the lines in the image that the question is about."
 RINGS_HELP = "Width in cells : number of tokens pooled into one, from near to far; “rest” is everything beyond."
 SCHEDULE_HELP = (
     "Layer : share of tokens alive from it on. Empty: one early and one late cut. A budget scales the shares."
@@ -135,12 +138,13 @@ def parse_seed(text: str) -> int:
 
 def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Region | None:
     """The drawn or whole region of an image of `size` (width, height), or None where it is predicted."""
-    if mode == "predicted":
+    if mode in PREDICTED:
         return None
     if mode == "whole":
         return Region.whole(*size)
     if mode != "drawn":
-        raise RegionError(f"The region {truncated_repr(mode)} is not known; choose predicted, drawn or whole.")
+        choices = ", ".join(name for _, name in MODES)
+        raise RegionError(f"The region {truncated_repr(mode)} is not known; choose one of {choices}.")
     try:
         x0, y0, x1, y1 = (int(cell) for cell in cells)
     except (TypeError, ValueError, OverflowError):
@@ -169,6 +173,7 @@ def parse_settings(values: Sequence[Any], size: tuple[int, int]) -> ParsedSettin
         max_new_tokens=parse_longest(longest or ""),
         short_answer=bool(short),
         seed=parse_seed(seed or ""),
+        localizer=mode if mode in PREDICTED else "predicted",
     )
     return ParsedSettings(config, parse_region(mode, cells, size), mode)
 
@@ -223,7 +228,7 @@ class SettingsPanel:
             seeded = ", ".join(one.title for one in METHODS.values() if one.uses_seed)
             about = SEED_HELP.format(seeded)
             seed = gr.Textbox("", label="Random seed", info=about, placeholder="0", elem_id="seed")
-        self.mode = gr.Radio(MODES, value="predicted", label="Region", elem_id="mode")
+        self.mode = gr.Radio(MODES, value="predicted", label="Region", info=MODES_HELP, elem_id="mode")
         with gr.Row(visible=False, elem_id="cells") as row:
             names = ("Left column", "Top row", "Right column", "Bottom row")
             self.cells = [

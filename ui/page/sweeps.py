@@ -113,7 +113,8 @@ class SweepHandlers:
             config, drawn = request.settings.config, request.settings.region
             if not config.parts.needs_region:
                 raise ConfigError(f"{config.parts.no_region} {READS_NONE}")
-            found = [RunSpec(name or OWN, config, localizer=name) for name in valid_localizers(names)]
+            chosen = valid_localizers(names)
+            found = [RunSpec(name or OWN, replace(config, localizer=name or "predicted")) for name in chosen]
             return [*found, *([RunSpec(DRAWN, config, drawn)] if request.settings.mode == "drawn" else [])]
 
         def show(request: SweepRequest, results: list[RunResult], errors: list[RunError]) -> Shown:
@@ -161,7 +162,8 @@ class SweepHandlers:
         """Width and height in cells of the moved region: the drawn one, or the localizer's."""
         region = request.settings.region
         if region is None:
-            *_, result = self._ask(request, [RunSpec("predicted", REGION_ONLY)])
+            config = replace(REGION_ONLY, localizer=request.settings.config.localizer)
+            *_, result = self._ask(request, [RunSpec("predicted", config)])
             if not isinstance(result, RunResult):
                 raise ConfigError(result.why if isinstance(result, RunError) else queue_message(result))
             region = result.region

@@ -9,7 +9,7 @@ from PIL import Image
 from crop_core.engine.engine import CropEngine, EngineError
 from crop_core.localize import SelfLocalizer
 from crop_core.localize.text.reader import installed
-from crop_core.records.config import Budget, CropConfig, IlpConfig
+from crop_core.records.config import Budget, ConfigError, CropConfig, IlpConfig
 from crop_core.records.region import Region
 from crop_core.records.results import RunError, RunResult, RunSpec
 
@@ -54,20 +54,39 @@ def test_each_way_tells_what_the_engine_tells(engine, sample_image):
         assert (result.localizer_flops > 0) is (one.name == "crop 64")
 
 
+def by(localizer, method="crop"):
+    return RunSpec(localizer, CropConfig(method, Budget(64), localizer=localizer, repeats=1))
+
+
 def test_a_run_may_name_another_localizer_than_the_engines_own(engine, sample_image):
-    names = ["", "self", "whole", "detector", "text"]
-    specs = [replace(spec("crop", 64), name=name, localizer=name) for name in names]
-    _, own, itself, whole, refused, read = engine.run_many(sample_image, QUESTION, specs)
+    specs = [by(name) for name in ("predicted", "self", "whole", "text")]
+    _, own, itself, whole, read = engine.run_many(sample_image, QUESTION, specs)
     assert own.region == engine.localize(sample_image, QUESTION)
     other = CropEngine(engine.adapter, SelfLocalizer(engine.adapter), warm_up=False)
-    alone = other.compare(sample_image, QUESTION, spec("crop", 64).config, memory=False)
+    alone = other.compare(sample_image, QUESTION, by("predicted").config, memory=False)
     assert itself.region == alone.region != own.region, "its confidence differs, at least"
     assert (itself.text, itself.localizer_flops) == (alone.crop.text, alone.crop.cost.localizer_flops)
     assert whole.region == Region.whole(*sample_image.size) and whole.localizer_flops == 0
-    assert isinstance(refused, RunError) and "'detector' cannot be tried here; choose one of self, " in refused.why
-    (_, unread) = engine.run_many(sample_image, QUESTION, [replace(spec("random", 64), localizer="detector")])
-    assert isinstance(unread, RunResult), "a method that reads no region asks for none"
+    (_, unread) = engine.run_many(sample_image, QUESTION, [by("self", "random")])
+    assert unread.localizer_flops == 0, "a method that reads no region asks for none"
     assert isinstance(read, RunResult) if installed() else "pip install onnxruntime" in read.why
+
+
+def test_a_request_may_name_another_localizer_too(engine, sample_image):
+    config = by("self").config
+    region = engine.localize(sample_image, QUESTION, localizer="self")
+    found = engine.localize(sample_image, QUESTION, explain=True, localizer="self")
+    result = engine.compare(sample_image, QUESTION, config, memory=False)
+    assert region == found.region == result.region == engine.answer(sample_image, QUESTION, config).trace.region
+    assert "heads" in result.crop.trace.explanation.summary
+    assert result.crop.cost.localizer_weights_bytes == 0, "the answering model's own weights"
+    without = CropEngine(engine.adapter, None, warm_up=False)
+    assert without.compare(sample_image, QUESTION, config, memory=False).region == region
+
+
+def test_a_localizer_that_cannot_be_tried_at_once_is_refused():
+    with pytest.raises(ConfigError, match=r"^The localizer 'detector' is not known; choose one of predicted, .*self"):
+        by("detector")
 
 
 def test_where_nothing_lies_outside_the_region_the_compressor_meets_the_budget_alone(engine, sample_image):

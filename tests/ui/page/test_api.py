@@ -79,6 +79,19 @@ def test_the_longest_answer_reaches_the_engine_or_is_refused(scene):
         Endpoints(engine).compare(scene, "what?", "crop", "", "", "long")
 
 
+def test_another_localizer_can_be_asked_for(scene):
+    engine = Answering()
+    for name, found_by in (("self", "self"), ("", "predicted"), (None, "predicted"), (" text ", "text")):
+        Endpoints(engine).ask(scene, "what?", "crop", "", "", localizer=name)
+        assert engine.request.config.localizer == found_by
+        Endpoints(engine).localize(scene, "what?", name)
+        assert engine.request.config.localizer == found_by
+    with pytest.raises(
+        gr.Error, match="The localizer 'magic' is not known; choose one of predicted, drawn, whole, self"
+    ):
+        Endpoints(engine).localize(scene, "what?", "magic")
+
+
 def test_a_short_answer_can_be_asked_for(scene):
     engine = Answering()
     Endpoints(engine).ask(scene, "what?", "crop", "", "", "", True)

@@ -108,6 +108,13 @@ def test_regions() -> None:
     assert drawn == Region(1, 2, 3, 7, *SIZE, "drawn")
 
 
+@pytest.mark.parametrize("mode", ["predicted", "self", "text"])
+def test_a_localizer_is_chosen_among_the_regions(mode: str) -> None:
+    parsed = controls.parse_settings(changed(mode=mode), SIZE)
+    assert (parsed.region, parsed.mode, parsed.config.localizer) == (None, mode, mode)
+    assert controls.parse_settings(changed(mode="drawn"), SIZE).config.localizer == "predicted"
+
+
 @pytest.mark.parametrize(
     "values",
     [

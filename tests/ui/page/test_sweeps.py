@@ -45,11 +45,11 @@ def test_localizers_stand_side_by_side_with_the_method_of_the_settings(scene):
     drawn = (*SETTINGS[:9], "drawn", 0, 0, 1, 0)
     handlers = SweepHandlers(engine)
     *_, last = handlers.compared(scene, "what?", LOCALIZERS, ["fastv"], names, *drawn)
-    assert [(way.name, way.localizer, way.config.method) for way in engine.requested] == [
-        ("the app's localizer", "", "crop"),
+    assert [(way.name, way.config.localizer, way.config.method) for way in engine.requested] == [
+        ("the app's localizer", "predicted", "crop"),
         ("self", "self", "crop"),
         ("whole", "whole", "crop"),
-        ("drawn by you", "", "crop"),
+        ("drawn by you", "predicted", "crop"),
     ]
     assert engine.requested[-1].region.grid == (0, 0, 1, 0) and engine.requested[0].region is None
     _, rows, figure, note, status = last
