@@ -30,7 +30,7 @@ from crop_core.models import DEFAULT_MODEL, load
 from crop_core.prune.dart import DartPruner, PublishedDart
 from crop_core.prune.fastv import FastvPruner, PublishedFastv
 from crop_core.prune.pyramiddrop import PublishedPyramidDrop, PyramidDropPruner
-from crop_core.prune.sparsevlm import SparseVlmPruner
+from crop_core.prune.sparsevlm import PublishedSparseVlm, SparseVlmPruner
 from crop_core.records.config import CropConfig
 from crop_core.records.environment import benchmark_environment
 from crop_core.records.methods import METHODS, Method
@@ -80,12 +80,6 @@ class NothingRecycled(SparseVlmPruner):
     """Without recycling."""
 
     recycles = False
-
-
-class ScoredEarlier(SparseVlmPruner):
-    """Every cut one layer of 14 earlier."""
-
-    depths = (0, 6 / 32 - 1 / 14, 15 / 32 - 1 / 14)
 
 
 class SharesOf64(SparseVlmPruner):
@@ -145,9 +139,9 @@ CANDIDATES: dict[str, dict[str, type]] = {
         "six stages": SixStages,
     },
     "sparsevlm": {
-        "published": SparseVlmPruner,
+        "one layer earlier": SparseVlmPruner,
+        "published": PublishedSparseVlm,
         "nothing recycled": NothingRecycled,
-        "one layer earlier": ScoredEarlier,
         "shares of its 64": SharesOf64,
     },
     "dart": {"layer 1": DartPruner, "layer 2, published": PublishedDart, "layer 3": DartAt3, "layer 4": DartAt4},

@@ -8,8 +8,9 @@ clustered about ten to one (density peaks, Rodriguez and Laio, 2014), and a clus
 DIFFERENT: that token has the place of its cluster's centre, where the code appends it; all kept tokens keep their
 places, where the code closes the gaps, so that its later layers see other positions. Counts are of a budget, recycled
 tokens included: the paper's shares, scaled together (the code has a list for each of three sizes); layers are scaled to
-the depth, and the first cut comes earlier where it must. Of an image's tokens at least one stays, and where that leaves
-no room, nothing is recycled.
+the depth, and the first cut comes earlier where it must. OURS: below 24 layers every cut comes one layer earlier, as
+ILP's early cut does (`sparsevlm@paper`: behind the layers as published, at any depth). Of an image's tokens at least
+one stays, and where that leaves no room, nothing is recycled.
 SparseVLM+ ("2_0" in the code, not done here) keeps the places, recycles nothing, divides the attention by what rotary
 embeddings alone would give, and lets half of the heads vote.
 """
@@ -24,7 +25,7 @@ import torch
 from crop_core.measure.flops import scoring_flops
 from crop_core.prune.ilp import best
 from crop_core.prune.protocol import CutSize, Decision, PruneContext, ScheduledPruner, VisualTokens
-from crop_core.prune.schedule import latest_cut, rising
+from crop_core.prune.schedule import DEEP, latest_cut, rising
 from crop_core.records.config import IlpConfig
 
 DEPTHS = (2 / 32, 6 / 32, 15 / 32)  # of the layers that score
@@ -34,11 +35,15 @@ RECYCLED, CLUSTER = 0.3, 10  # share of the tokens that go, and about how many o
 
 @dataclass(frozen=True, eq=False)
 class SparseVlmPruner(ScheduledPruner):
-    """Does not read the region. recycles: whether some of what goes is merged. depths, shares: of the cuts."""
+    """Does not read the region. recycles: whether some of what goes is merged. depths, shares: of the cuts.
+
+    earlier: how many layers before that; None: as the depth says.
+    """
 
     recycles: ClassVar[bool] = True
     depths: ClassVar[tuple[float, ...]] = DEPTHS
     shares: ClassVar[tuple[float, ...]] = SHARES
+    earlier: ClassVar[int | None] = None
 
     def decide(self, context: PruneContext) -> list[Decision]:
         """Per sample the tokens with the most attention from its raters, ties by index, and the recycled ones; scores
@@ -80,7 +85,8 @@ class SparseVlmPruner(ScheduledPruner):
         cls, layers: int, count: int, budget: float | None, first_prunable_layer: int = 1, min_count: int = 1
     ) -> IlpConfig:
         """The method's cuts, the first where it can meet a mean `budget` of `count` visual tokens."""
-        own = rising([depth * layers + 1 for depth in cls.depths], layers, first_prunable_layer)
+        earlier = int(layers < DEEP) if cls.earlier is None else cls.earlier
+        own = rising([depth * layers + 1 - earlier for depth in cls.depths], layers, first_prunable_layer)
         places = (latest_cut(own[0], layers, count, budget, first_prunable_layer, min_count), *own[1:])
         return IlpConfig(tuple(zip(places, cls.shares, strict=False)))
 
@@ -89,6 +95,12 @@ class SparseVlmPruner(ScheduledPruner):
         """Of scoring at one cut: a row of attention for each text token, and the embeddings' similarity."""
         similarity = 2 * size.text * size.entered * config.text_config.hidden_size
         return scoring_flops(config, size.text, size.tokens) + similarity
+
+
+class PublishedSparseVlm(SparseVlmPruner):
+    """The layers as published, at any depth."""
+
+    earlier = 0
 
 
 def raters(visual: torch.Tensor, text: torch.Tensor) -> torch.Tensor:

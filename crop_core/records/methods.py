@@ -117,6 +117,7 @@ METHODS = {
         "SparseVLM: prune inside the LLM by the text that matters, no region",
         pruner=f"{_PRUNE}.sparsevlm:SparseVlmPruner",
         needs_region=False,
+        published=f"{_PRUNE}.sparsevlm:PublishedSparseVlm",
     ),
     "dart": Method(
         "DART",

@@ -300,7 +300,9 @@ def test_pyramiddrop_scales_its_shares_and_moves_the_first_cut_only_where_it_mus
     [(32, None, (3, 7, 16)), (32, 64, (3, 7, 16)), (32, 30, (1, 7, 16)), (14, 192, (2, 4, 8)), (14, 64, (1, 4, 8))],
 )
 def test_sparsevlm_cuts_behind_its_layers_scaled_to_the_depth(layers, budget, at):
-    result = cuts(sparsevlm.SparseVlmPruner.schedule(layers, 576, budget), layers, 576, budget)
+    result = cuts(sparsevlm.PublishedSparseVlm.schedule(layers, 576, budget), layers, 576, budget)
+    ours = cuts(sparsevlm.SparseVlmPruner.schedule(layers, 576, budget), layers, 576, budget)
+    assert ours == result if layers == 32 else tuple(layer for layer, _ in ours) == (1, 3, 7), "one earlier, if shallow"
     assert tuple(layer for layer, _ in result) == at
     if budget is None:
         assert [kept for _, kept in result] == [300, 200, 110]
