@@ -118,10 +118,10 @@ class MostImportant(VisPrunerCompressor):
     important: float = 0.75
 
 
-class HalfRelevant(CdPrunerCompressor):
-    """Half of the weight of the relevance."""
+class QuarterRelevant(CdPrunerCompressor):
+    """A quarter of the weight of the relevance."""
 
-    weight = 0.5
+    weight = 0.25
 
 
 class Irrelevant(CdPrunerCompressor):
@@ -153,9 +153,9 @@ CANDIDATES: dict[str, dict[str, type]] = {
     },
     "divprune": {"published": DivPruneCompressor},
     "cdpruner": {
-        "1/4 of the relevance": CdPrunerCompressor,
+        "half of the relevance": CdPrunerCompressor,
         "all of it, published": PublishedCdPruner,
-        "half of it": HalfRelevant,
+        "a quarter of it": QuarterRelevant,
         "none": Irrelevant,
     },
     "vispruner": {

@@ -89,7 +89,7 @@ def test_every_parameter_is_described_and_the_listed_example_is_a_call_that_work
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    "body", [{}, [], {"data": None}, {"data": "x"}, {"data": []}, {"data": [URL]}, {"data": [URL, "what?", *"123456"]}]
+    "body", [{}, [], {"data": None}, {"data": "x"}, {"data": []}, {"data": [URL]}, {"data": [URL, "what?", *"1234567"]}]
 )
 def test_missing_and_further_parameters_are_told(body: Any, name: str, client: httpx.Client) -> None:
     assert MALFORMED_CALL in told(client, body, name)
@@ -208,6 +208,7 @@ TAKEN: dict[str, list[Any]] = {  # what people and assistants send, and API and 
     "region": [[2, 0, 3, 1], [2.0, 0, 3, 1], ["2", "0", "3", "1"], "2,0,3,1", "[2, 0, 3, 1]", "2 0 3 1", None],
     "max_new_tokens": [32, 32.0, "32", None],
     "short_answer": [True, "true", 1, None],
+    "localizer": ["self", "", None],
 }
 
 
@@ -230,6 +231,7 @@ def test_api_and_tools_take_the_same(app: str, client: httpx.Client) -> None:
         "region": ["string", "array", "null"],
         "max_new_tokens": ["string", "number", "null"],
         "short_answer": ["boolean", "string", "null"],
+        "localizer": ["string", "null"],
     }
 
 
