@@ -17,6 +17,7 @@ from crop_core.localize.phrases import QuestionPhrases, Side, question_phrases
 from crop_core.localize.protocol import LocalizationResult
 from crop_core.measure.memory import weights_bytes
 from crop_core.models.adapter import Adapter
+from crop_core.models.loading.hub import downloaded
 from crop_core.records.explanation import ExplainedItem, Explanation
 from crop_core.records.region import Region
 
@@ -73,6 +74,16 @@ class DetectorLocalizer:
 def detector(adapter: Adapter) -> DetectorLocalizer:
     """The default detector, where the answering model is."""
     return DetectorLocalizer(load_detector(DETECTOR, adapter.device))
+
+
+def downloaded_detector(adapter: Adapter) -> DetectorLocalizer | None:
+    """The default detector, else CLIPSeg, if its weights are on this machine, where the answering model is."""
+    for name in (DETECTOR, CLIPSEG):
+        if folder := downloaded(name):
+            found = load_detector(folder, adapter.device)
+            found.name = name
+            return DetectorLocalizer(found)
+    return None
 
 
 def clipseg(adapter: Adapter) -> DetectorLocalizer:

@@ -33,7 +33,8 @@ _LOCALIZE = "crop_core.localize"
 
 LOCALIZERS = {
     AUTO: LocalizerInfo(
-        f"the text for a question about text, where its reader is installed, else {SELF}",
+        f"the text for a question about text, where its reader is installed; else {SELF}, or a detector that is on "
+        f"this machine where {SELF} would guess",
         f"{_LOCALIZE}.auto:AutoLocalizer",
         needs_model=True,
         optional=True,

@@ -19,7 +19,7 @@ from crop_core.localize.protocol import LocalizationResult
 from crop_core.localize.self_attention.attention_rule import AttentionRule, AttentionTerm, shares
 from crop_core.localize.self_attention.explanation import explained
 from crop_core.localize.self_attention.pooled_grid import PooledGrid
-from crop_core.localize.self_attention.rule_choice import choose_rule
+from crop_core.localize.self_attention.rule_choice import OWN, PLAIN, ChosenRule, choose_rule
 from crop_core.measure.flops import keys_flops, layers_flops, scoring_flops
 from crop_core.models.adapter import Adapter, ModelError, PreparedInputs
 from crop_core.models.compressed_inputs import CompressedInputs, compress_inputs
@@ -41,7 +41,9 @@ class SelfLocalizer:
     weights_bytes: int = 0
 
     def __post_init__(self) -> None:
-        self._rule, self._notices = (self.rule, ()) if self.rule else choose_rule(self.adapter)
+        given = ChosenRule(self.rule, (), OWN) if self.rule else choose_rule(self.adapter)
+        self._rule, self._notices, source = given
+        self.guesses = source == PLAIN  # whether its regions are no more than that
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image, source "predicted"; its confidence is None unless the rule is calibrated."""

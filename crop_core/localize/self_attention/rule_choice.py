@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from crop_core.localize.self_attention.attention_rule import KEY, AttentionRule
 from crop_core.localize.self_attention.profiles import Profile, ProfileError, find_profile
 from crop_core.localize.self_attention.published_heads import published_heads
@@ -22,10 +24,18 @@ PAPER = (
 )
 
 
-OWN, PLAIN = "the checkpoint's own rule", "the plain rule"
+OWN, PLAIN, PROFILE = "the checkpoint's own rule", "the plain rule", "a profile of this machine"
 
 
-def choose_rule(adapter: Adapter) -> tuple[AttentionRule, tuple[str, ...]]:
+class ChosenRule(NamedTuple):
+    """source: PROFILE, OWN, the place in a paper, or PLAIN."""
+
+    rule: AttentionRule
+    notices: tuple[str, ...]
+    source: str
+
+
+def choose_rule(adapter: Adapter) -> ChosenRule:
     """The rule, and notices about it. A profile that cannot be used is told, and the next best rule taken.
 
     Raises ModelError for an invalid rule in the checkpoint's config.
@@ -34,15 +44,15 @@ def choose_rule(adapter: Adapter) -> tuple[AttentionRule, tuple[str, ...]]:
     try:
         if found := find_profile(adapter):
             profile, file = found
-            return profile.rule, (_calibrated(adapter.name, profile, file.name),)
+            return ChosenRule(profile.rule, (_calibrated(adapter.name, profile, file.name),), PROFILE)
     except ProfileError as error:
         refused = (str(error),)
     name = adapter.name
     source, rule = shipped_rule(adapter)
     if source == OWN:
-        return rule, refused
+        return ChosenRule(rule, refused, source)
     notice = UNCALIBRATED if source == PLAIN else PAPER
-    return rule, (*refused, notice.format(name=name, source=source))
+    return ChosenRule(rule, (*refused, notice.format(name=name, source=source)), source)
 
 
 def shipped_rule(adapter: Adapter) -> tuple[str, AttentionRule]:

@@ -66,6 +66,15 @@ def download(repo: str, folder: Path, sizes: Mapping[str, int]) -> None:
             hf_hub_download(repo, name, revision=folder.name)
 
 
+def downloaded(repo: str) -> Path | None:
+    """Local folder of a repository whose model was downloaded whole, without asking the hub; None for any other."""
+    try:
+        folder = Path(hf_hub_download(repo, "config.json", local_files_only=True)).parent
+    except Exception:  # not there, a cache that cannot be read
+        return None
+    return folder if (folder / "model.safetensors").is_file() else None
+
+
 @contextmanager
 def _hub_errors(repo: str) -> Iterator[None]:
     """Turn errors of the hub client into ModelError."""

@@ -165,7 +165,7 @@ def kept(made, tmp_path, profiles):
 
 def refusal(adapter):
     """What is said of the profile, which is not used."""
-    rule, notices = choose_rule(adapter)
+    rule, notices, _ = choose_rule(adapter)
     first, guess = notices
     assert not rule.calibration.calibrated and "a guess" in guess
     assert first.endswith(".") and "and is not used" in first and "localizer calibrate --model tiny-llava" in first
@@ -196,7 +196,7 @@ def test_a_profile_that_reads_heads_that_are_not_there_is_refused(kept, profiles
     content = json.loads(file.read_bytes())
     content[KEY]["terms"] = {"9.0 last": 1.0}
     file.write_text(json.dumps(content))
-    first, _ = choose_rule(adapter)[1]
+    first, _ = choose_rule(adapter).notices
     assert "reads what the model does not have" in first
 
 
@@ -280,7 +280,7 @@ def test_a_paper_s_heads_are_read_for_the_checkpoints_that_it_names():
         adapter = named(name, found.layers, found.width)
         for called in (name, name.split("/")[1]):
             adapter.name = called
-            rule, (notice,) = choose_rule(adapter)
+            rule, (notice,), _ = choose_rule(adapter)
             assert {(term.layer, term.head) for term in rule.terms} == {*found.heads}
             assert rule.side == MAX_SIDE and sum(term.weight for term in rule.terms) == pytest.approx(1)
             assert "arXiv 2503.06287" in notice and "not measured here" in notice
