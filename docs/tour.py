@@ -15,13 +15,13 @@ SHOTS = DOCS.parent / "build" / "screenshots"
 MAX_WIDTH = 900  # pixels
 TOUR = {  # image: (screenshot, left, top, right, bottom), 0 for its edge
     "explore": ("answered-desktop-light", 380, 122, 0, 1232),
-    "costs": ("places-desktop-light", 380, 1365, 0, 2270),
+    "costs": ("places-desktop-light", 380, 1447, 0, 2360),
     "layers": ("two_layers-desktop-dark", 380, 1250, 0, 3185),
-    "places": ("places-desktop-light", 380, 2590, 0, 3190),
-    "methods": ("methods-desktop-light", 380, 122, 0, 730),
+    "places": ("places-desktop-light", 380, 2771, 0, 3419),
+    "methods": ("methods-desktop-light", 380, 122, 0, 1412),
     "budget": ("budget-desktop-dark", 380, 122, 0, 950),
     "lesson": ("lesson-desktop-light", 0, 122, 0, 920),
-    "files": ("files-desktop-light", 380, 2645, 0, 3640),
+    "files": ("files-desktop-light", 380, 2853, 0, 3903),
     "phone": ("answered-phone-dark", 0, 0, 0, 1619),
 }
 

@@ -79,8 +79,17 @@ def test_every_control_is_reached_by_tab_and_shows_the_focus(page: Page, tab: st
     ask_example(page, SQUARE)
     settled(page)
     page.get_by_role("tab", name=tab).click()
-    page.wait_for_timeout(500)
-    assert walk(page) == {"missed": [], "unmarked": []}
+    everything_is_reached(page)
+
+
+def everything_is_reached(page: Page) -> None:
+    """A button that was disabled for the moment in which it would have had its turn gets another one."""
+    for turn in range(3):
+        page.wait_for_timeout(500 + 2000 * turn)
+        found = walk(page)
+        if not any(found.values()):
+            return
+    assert found == {"missed": [], "unmarked": []}
 
 
 def test_with_everything_unfolded_too(page: Page) -> None:
@@ -90,8 +99,7 @@ def test_with_everything_unfolded_too(page: Page) -> None:
     for details in page.locator(".cx details:visible > summary").all():
         details.click()
     page.get_by_role("button", name="Compare two layers").click()
-    page.wait_for_timeout(500)
-    assert walk(page) == {"missed": [], "unmarked": []}
+    everything_is_reached(page)
 
 
 def test_escape_gives_an_enlarged_panel_its_place_back_and_keeps_the_focus(page: Page) -> None:
