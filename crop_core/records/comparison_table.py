@@ -49,14 +49,15 @@ def _regions(result: Comparison) -> list[Row]:
     """The region of every image with what led to it, or that none is read."""
     if sentence := method_of(result.method).no_region:
         return [("Region", sentence.removesuffix("."))]
-    rows: list[Row] = [(f"Region{which}", _region(trace.region)) for which, trace in _images(result)]
+    rows: list[Row] = [(f"Region{which}", _region(trace.region, result.unfamiliar)) for which, trace in _images(result)]
     whys = ((which, trace.explanation) for which, trace in _images(result))
     return [*rows, *((f"Found by{which}", why.describe()) for which, why in whys if why is not None)]
 
 
-def _region(region: Region) -> str:
+def _region(region: Region, is_guess: bool) -> str:
     x0, y0, x1, y1 = region.grid
-    confidence = "" if region.confidence is None else f", confidence {formatting.format_probability(region.confidence)}"
+    known = None if is_guess else region.confidence
+    confidence = "" if known is None else f", confidence {formatting.format_probability(known)}"
     pixels = ",".join(f"{value:.0f}" for value in region.box)
     return f"columns {x0}-{x1}, rows {y0}-{y1} of the grid; pixels {pixels}; {region.source}{confidence}"
 

@@ -38,7 +38,8 @@ def facts(result: Comparison) -> dict[str, str]:
         "visual tokens": f"{format_number(result.crop.total('visual_tokens'))}, "
         f"{format_number(result.crop.total('mean_tokens'))} per layer after pruning",
         "padding": readouts.padding_sentence(result),
-        "region": method_of(result.method).no_region or "; ".join(map(region_words, result.regions)),
+        "region": method_of(result.method).no_region
+        or "; ".join(region_words(each, result.unfamiliar) for each in result.regions),
         "time to first token": _times(result, "ttft_s"),
         "total time": _times(result, "total_s"),
         "times": times_explained(result),
@@ -79,9 +80,9 @@ def environment(result: Comparison | RunResult) -> dict[str, str]:
     return {"device": result.device, "dtype": result.dtype, "date": date, "versions": versions}
 
 
-def region_words(region: Region) -> str:
-    """Cells, source and confidence."""
-    confidence = "" if region.confidence is None else f", confidence {region.confidence:.2f}"
+def region_words(region: Region, is_guess: bool = False) -> str:
+    """Cells, source and confidence; a guess has none."""
+    confidence = "" if region.confidence is None or is_guess else f", confidence {region.confidence:.2f}"
     return f"columns {region.x0}-{region.x1}, rows {region.y0}-{region.y1} of 8x8, {region.source}{confidence}"
 
 

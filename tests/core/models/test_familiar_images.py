@@ -1,6 +1,7 @@
 """The bundled model knows where its world ends: photographs, pages, noise and blank images are told, scenes are not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import gradio
@@ -14,11 +15,13 @@ from crop_core.engine.engine import CropEngine
 from crop_core.io.images import open_image
 from crop_core.models import ModelError, load
 from crop_core.models.familiar_images import FILE, FamiliarImages
+from crop_core.records.comparison_table import comparison_table
 from crop_core.records.config import CropConfig
 from crop_core.records.results import Comparison
 from crop_core.train.world import splits
 from crop_core.train.world.scenes import make_scene
 from tests.support import ROOT, checkpoints
+from ui.export.report import facts
 
 SHIPPED = Path(gradio.__file__).parent / "media_assets" / "images"
 PHOTOGRAPHS = [
@@ -76,6 +79,15 @@ def test_the_user_reads_it_wherever_an_answer_is(adapter):
     known = engine.compare(scene, "is there a dog?", config)
     assert not known.unfamiliar and not known.notices and known.verdict in ("same", "less_sure", "changed")
     assert json.loads(json.dumps(known.to_json()))["unfamiliar"] is False
+
+
+def test_the_region_of_an_unfamiliar_image_has_no_confidence_beside_it(adapter):
+    config = CropConfig(localizer="self", repeats=1)
+    result = CropEngine(adapter, None).compare(open_image(PHOTOGRAPHS[0]), "is there a dog?", config)
+    assert result.unfamiliar and result.region.confidence is not None
+    for told in (facts, comparison_table):
+        assert "confidence " in str(told(replace(result, unfamiliar=False, notices=[])))
+        assert "confidence " not in str(told(replace(result, notices=[])))
 
 
 def test_other_checkpoints_say_nothing_and_a_broken_file_is_one_sentence(tmp_path):
