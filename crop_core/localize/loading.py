@@ -7,7 +7,7 @@ from typing import Any
 
 from crop_core.localize.calibration import KEY
 from crop_core.localize.decoding.answer_formats import BOXES, NAMED
-from crop_core.localize.detector import DetectorLocalizer
+from crop_core.localize.detector import DetectorLocalizer, beside
 from crop_core.localize.detector_models import KINDS as DETECTORS
 from crop_core.localize.detector_models import load_detector
 from crop_core.localize.grid_vlm import SLOTS
@@ -31,7 +31,8 @@ def localizer_called(
     """The localizer that a user calls so: by `named_localizer` for its own name, else by `load_localizer`."""
     if str(name) in named_localizers():
         return named_localizer(str(name), adapter)
-    return load_localizer(name, device, dtype, attn, quantize)
+    loaded = load_localizer(name, device, dtype, attn, quantize)
+    return beside(loaded.detector, adapter) if isinstance(loaded, DetectorLocalizer) else loaded
 
 
 def named_localizer(name: str, adapter: Adapter) -> Localizer | None:

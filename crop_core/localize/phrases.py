@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Literal
 
 Side = Literal["left", "right", "above", "below", "around"]
@@ -139,6 +139,8 @@ _NOT_SUPERLATIVES = _words(
     forest chest nest guest west test vest rest harvest priest crest pest conquest
     """
 )
+_PLURALS = _words("people men women children sheep fish deer mice geese teeth feet cattle police")
+_EACH = r"\b(?:how many|count|number of|all|both|each|every|any|other|another|same|two|three|four|several)\b"
 _UNNAMED = r"^(?:what|who|(?:what|which) (?:thing|object|animal|item|one))(?:'s| is| are| stands?| sits?| lies)"
 _SIDES: dict[Side, str] = {
     "left": r"(?:(?:on|to|at) the )?left(?: side)? of",
@@ -156,6 +158,15 @@ def question_phrases(question: str) -> QuestionPhrases:
         text = text.replace(words, word)
     found = [" ".join(words) for words in _phrases(re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*|[,;.?!]", text))]
     return QuestionPhrases(tuple(dict.fromkeys(found)), _side(text) if found else None)
+
+
+def names_several(phrase: str, question: str) -> bool:
+    """Whether all things of a phrase are asked about: by a plural, or by a question that counts or takes each."""
+    words = phrase.split()
+    heads = (word for word, after in pairwise(words) if after in _JOINING or _is_participle(after))
+    noun = next(heads, words[-1])
+    plural = noun in _PLURALS or (len(noun) > 3 and noun.endswith("s") and not noun.endswith(("ss", "us", "is")))
+    return plural or bool(re.search(_EACH, question.lower()))
 
 
 def _side(text: str) -> Side | None:

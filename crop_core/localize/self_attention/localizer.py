@@ -25,7 +25,7 @@ from crop_core.models.adapter import Adapter, ModelError, PreparedInputs
 from crop_core.models.compressed_inputs import CompressedInputs, compress_inputs
 from crop_core.models.decoder import DecoderStack, head_rows, layer_keys
 from crop_core.models.finite import check_values
-from crop_core.records.region import Region
+from crop_core.records.region import GRID, Region
 
 Weights = NDArray[np.float32]
 
@@ -44,6 +44,7 @@ class SelfLocalizer:
         given = ChosenRule(self.rule, (), OWN) if self.rule else choose_rule(self.adapter)
         self._rule, self._notices, source = given
         self.guesses = source == PLAIN  # whether its regions are no more than that
+        self.is_cheap = self._rule.side <= GRID  # it reads no more than a token a cell
 
     def localize_region(self, image: Image.Image, question: str) -> Region:
         """The region of an RGB image, source "predicted"; its confidence is None unless the rule is calibrated."""

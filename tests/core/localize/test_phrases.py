@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from crop_core.localize.phrases import question_phrases
+from crop_core.localize.phrases import names_several, question_phrases
 
 DATA = Path(__file__).parent / "data"
 
@@ -69,6 +69,26 @@ def test_words_of_the_scene_and_of_doing_are_told_from_things(question, phrases)
 )
 def test_the_side_of_an_answer_that_is_not_named(question, side):
     assert question_phrases(question).side == side
+
+
+@pytest.mark.parametrize(
+    ("phrase", "question", "several"),
+    [
+        ("man in red shirts", "what is the man in red shirts holding?", False),
+        ("woman holding bags", "who is the woman holding bags?", False),
+        ("dogs in basket", "what are the dogs in the basket doing?", True),
+        ("people", "what are the people doing?", True),
+        ("dog", "how many of the dog are there?", True),
+        ("bus", "where does the bus go?", False),
+        ("glass", "what is in the glass?", False),
+        ("tennis", "who plays tennis?", False),
+        ("car", "is every car red?", True),
+        ("car", "is the car next to another car?", True),
+        ("wall", "what hangs on the wall?", False),
+    ],
+)
+def test_a_phrase_names_one_thing_or_several(phrase, question, several):
+    assert names_several(phrase, question) is several
 
 
 @pytest.mark.parametrize("question", ["", "?", "...", "what", "日本語の質問は?", "1", "a" * 500, "the the the", "'s"])
