@@ -149,6 +149,7 @@ def compare(runs: RequestRuns) -> Comparison:
         method=config.method,
         budget=_budget(task),
         seed=config.seed if config.parts.uses_seed else None,
+        localizer="predicted" if config.localizer == "drawn" else config.localizer,
         unknown_words=adapter.unknown_words(task.question),
         notices=[*run_notices(task, runs.located, crop.traces, known), *cut_notices(task, named)],
         unfamiliar=bool(known),

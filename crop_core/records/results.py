@@ -92,19 +92,20 @@ class Answer(Record, keys="answer tokens cost cut", eq=False):
 class Comparison(
     Record,
     ComparisonViews,
-    keys="question history image model device dtype method budget seed region tokens:token_counts baseline crop same "
-    "verdict kl_first unknown_words unfamiliar notices made trace others attention",
+    keys="question history image model device dtype method budget seed localizer region tokens:token_counts baseline "
+    "crop same verdict kl_first unknown_words unfamiliar notices made trace others attention",
     eq=False,
 ):
     """One question answered by the baseline, with all visual tokens, and with CROP.
 
     regions: one per image. kl_first: KL(baseline || crop) in nats of the first token's distribution. method and budget:
-    of the CROP run, as text. seed: that its method drew tokens from, None for a method that draws none. unknown_words:
-    words of the question outside the model's vocabulary. unfamiliar: whether an image is unlike those that the model
-    was trained on, where its checkpoint can tell. notices: for the user. history: earlier questions about the same
-    images and their answers. made: date and versions (`run_environment`); empty in files of earlier versions. images:
-    those that it is about, RGB, where `CropEngine.compare` made it. attention: where the model looked, as far as it was
-    asked for: at most one of each run and image.
+    of the CROP run, as text. seed: that its method drew tokens from, None for a method that draws none. localizer: as
+    in `CropConfig`, "predicted" where the region was drawn. unknown_words: words of the question outside the model's
+    vocabulary. unfamiliar: whether an image is unlike those that the model was trained on, where its checkpoint can
+    tell. notices: for the user. history: earlier questions about the same images and their answers. made: date and
+    versions (`run_environment`); empty in files of earlier versions. images: those that it is about, RGB, where
+    `CropEngine.compare` made it. attention: where the model looked, as far as it was asked for: at most one of each run
+    and image.
 
     JSON holds the traces of the CROP run, first and others, for both answers: the baseline's are the same with nothing
     pruned.
@@ -128,6 +129,7 @@ class Comparison(
     images: Annotated[tuple[Image.Image, ...], PlainValidator(_opened), Field(exclude=True)] = ()
     attention: Annotated[list[Attention], limit(2 * MAX_IMAGES)] = field(default_factory=list)
     seed: Seed | None = None
+    localizer: Word = "predicted"
     first: InitVar[Annotated[TokenTrace | None, Field(validation_alias="trace")]] = None
     rest: InitVar[Annotated[list[TokenTrace], Field(validation_alias="others"), limit(MAX_IMAGES - 1)]] = ()
 

@@ -34,6 +34,7 @@ def facts(result: Comparison) -> dict[str, str]:
         "method": result.method,
         "budget": result.budget,
         "seed": "" if result.seed is None else str(result.seed),
+        "localizer": "" if result.localizer == "predicted" else result.localizer,
         "verdict": agreement(result),
         "visual tokens": f"{format_number(result.crop.total('visual_tokens'))}, "
         f"{format_number(result.crop.total('mean_tokens'))} per layer after pruning",

@@ -23,6 +23,7 @@ from ui.export.figure import FIGURES, FigureError, FigureOptions, caption, figur
 from ui.export.figure_files import DPI, preview, written
 from ui.export.load_runs import open_files
 from ui.export.report import page
+from ui.page.controls import MODES
 from ui.page.request import KEYS
 from ui.page.save_figure import (
     FIGURE,
@@ -222,15 +223,24 @@ def opened(history: History, paths: list[str] | None, usual: Sequence[Any]) -> l
 
 
 def settings_of(result: Comparison, usual: Sequence[Any]) -> list[Any]:
-    """The usual settings with a recorded run's method and seed, and its budget where it was met in tokens: as a preset
-    only where it was of the paper's number, since presets are shares.
+    """The usual settings with a recorded run's method, seed and source of the region, and its budget where it was met
+    in tokens: as a preset only where it was of the paper's number, since presets are shares.
     """
     tokens, _, total = result.budget.partition(" of ")
     preset = tokens in PRESETS and total.split(" ")[0] == str(PAPER_TOKENS)
     known = {"budget": tokens} if preset else {"budget": "custom", "custom": tokens}
     seed = {} if result.seed is None else {"seed": str(result.seed)}
-    brought = {"method": result.method, **seed, **(known if tokens.replace(".", "", 1).isdecimal() else {})}
+    met = known if tokens.replace(".", "", 1).isdecimal() else {}
+    brought = {"method": result.method, **seed, **_source(result), **met}
     return [brought.get(key, value) for key, value in zip(KEYS, usual, strict=True)]
+
+
+def _source(result: Comparison) -> dict[str, Any]:
+    """Settings of the region: its cells where it was drawn in the only image, else its localizer, if it is known."""
+    region, *others = result.regions
+    if region.source == "drawn" and not others:
+        return {"mode": "drawn", **dict(zip(("x0", "y0", "x1", "y1"), region.grid, strict=True))}
+    return {"mode": result.localizer} if result.localizer in dict(MODES).values() else {}
 
 
 def png(image: Image.Image) -> bytes:

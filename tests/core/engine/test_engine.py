@@ -199,7 +199,7 @@ def test_a_given_region_needs_no_localizer(engine, folders):
     alone = CropEngine.from_pretrained(folders[0], None)
     assert figures(alone.compare(IMAGE, QUESTION, config("crop", localizer="drawn"), REGION)) == figures(result)
     whole = alone.compare(IMAGE, QUESTION, config("crop", localizer="whole"))
-    assert whole.region == Region.whole(200, 120)
+    assert (whole.region, whole.localizer, result.localizer) == (Region.whole(200, 120), "whole", "predicted")
     with pytest.raises(EngineError, match="no localizer model here"):
         alone.compare(IMAGE, QUESTION, SMALL)
 

@@ -152,6 +152,22 @@ def test_an_opened_run_brings_its_seed(tmp_path, method, seed, wanted):
     assert dict(zip(KEYS, settings, strict=True))["seed"] == wanted
 
 
+@pytest.mark.parametrize(
+    ("named", "region", "wanted"),
+    [
+        ("self", Region(1, 2, 3, 4, 336, 336, "predicted"), ["self"]),
+        ("text", Region.whole(336, 336), ["text"]),
+        ("predicted", Region.whole(336, 336), ["predicted"]),
+        ("predicted", Region(1, 2, 3, 4, 336, 336), ["drawn", 1, 2, 3, 4]),
+        ("of another version", Region(1, 2, 3, 4, 336, 336, "predicted"), ["predicted"]),
+    ],
+)
+def test_an_opened_run_brings_the_source_of_its_region(tmp_path, named, region, wanted):
+    path = write(tmp_path, "run.json", **comparison(region=region, localizer=named).to_json())
+    settings = export_panel.opened(History(), [path], SETTINGS)[6:]
+    assert settings[KEYS.index("mode") :][: len(wanted)] == wanted
+
+
 def test_a_run_without_its_image_leaves_the_fields_as_they_are(tmp_path):
     path = write(tmp_path, "run.json", pictures=None)
     explorer, _, note, *fields = export_panel.opened(History(), [path], SETTINGS)
