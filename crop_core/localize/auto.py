@@ -17,10 +17,10 @@ from crop_core.localize.detector import DetectorLocalizer, downloaded_detector
 from crop_core.localize.protocol import LocalizationResult
 from crop_core.localize.self_attention.localizer import SelfLocalizer
 from crop_core.localize.text.localizer import TextLocalizer
-from crop_core.localize.text.reader import installed
 from crop_core.localize.text.rules import is_text_question
 from crop_core.models.adapter import Adapter, ModelError, PreparedInputs
 from crop_core.records.explanation import Explanation
+from crop_core.records.localizers import LOCALIZERS, TEXT
 from crop_core.records.region import Region
 
 NO_LINE = "No text that was read fits the question, so it was looked for elsewhere."
@@ -41,7 +41,7 @@ class AutoLocalizer:
 
     def __post_init__(self) -> None:
         self._own = SelfLocalizer(self.adapter)
-        self._reads = installed()
+        self._reads = LOCALIZERS[TEXT].installed
         self._unloaded = ""  # why the detector cannot be used
 
     @cached_property

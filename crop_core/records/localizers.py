@@ -6,7 +6,9 @@ Command line, app, benchmark and docs read its row. Knows nothing of torch: clas
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
+READER = ("onnxruntime", "rapidocr_onnxruntime")  # of text
 AUTO, SELF, TEXT, WHOLE, NONE = "auto", "self", "text", "whole", "none"
 
 
@@ -18,7 +20,7 @@ class LocalizerInfo:
     needs_model: whether it is made with the answering model's adapter. checkpoint: whether it is a kind of checkpoint,
     which is named like a model; its class has `from_checkpoint(adapter)`, None for a checkpoint of another kind. The
     first kind that takes a checkpoint has it. downloads: whether its own weights come from the hub on first use.
-    optional: whether its regions depend on packages that may be missing.
+    packages: that its regions depend on, and that may be missing.
     """
 
     label: str
@@ -26,7 +28,12 @@ class LocalizerInfo:
     needs_model: bool = False
     checkpoint: bool = False
     downloads: bool = False
-    optional: bool = False
+    packages: tuple[str, ...] = ()
+
+    @property
+    def installed(self) -> bool:
+        """Whether its packages are there; none is imported."""
+        return all(map(find_spec, self.packages))
 
 
 _LOCALIZE = "crop_core.localize"
@@ -37,7 +44,7 @@ LOCALIZERS = {
         f"this machine where {SELF} would guess",
         f"{_LOCALIZE}.auto:AutoLocalizer",
         needs_model=True,
-        optional=True,
+        packages=READER,
     ),
     SELF: LocalizerInfo(
         "the answering model itself, by its attention to the image",
@@ -47,7 +54,7 @@ LOCALIZERS = {
     TEXT: LocalizerInfo(
         "the text in the image, read and matched with the question",
         f"{_LOCALIZE}.text.localizer:TextLocalizer",
-        optional=True,
+        packages=READER,
     ),
     NONE: LocalizerInfo("no localizer, regions are drawn"),
     WHOLE: LocalizerInfo("the whole image, no region", f"{_LOCALIZE}.fixed_regions:WholeImage"),

@@ -11,14 +11,17 @@ import gradio as gr
 
 from crop_core.records.config import MAX_SEED, PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
 from crop_core.records.formatting import truncated_repr
-from crop_core.records.localizers import SELF, TEXT
+from crop_core.records.localizers import LOCALIZERS, SELF, TEXT
 from crop_core.records.methods import METHODS, method_of
 from crop_core.records.region import Region, RegionError
 
 BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("None: ratios as given", "ratios")]
 MODES = [("Predicted", "predicted"), ("Self", SELF), ("Text", TEXT), ("Drawn", "drawn"), ("Whole", "whole")]
 PREDICTED = ("predicted", SELF, TEXT)  # the modes in which a localizer finds the region
-MODES_HELP = "Self: where the model's own attention says. Text: the lines in the image that the question is about."
+MODES_HELP = {
+    SELF: "Self: where the model's own attention says.",
+    TEXT: "Text: the lines in the image that the question is about.",
+}
 RINGS_HELP = "Width in cells : number of tokens pooled into one, from near to far; “rest” is everything beyond."
 SCHEDULE_HELP = (
     "Layer : share of tokens alive from it on. Empty: one early and one late cut. A budget scales the shares."
@@ -136,6 +139,11 @@ def parse_seed(text: str) -> int:
     return seed
 
 
+def offered_modes() -> list[tuple[str, str]]:
+    """Those of MODES whose localizer's packages are installed, as (label, name)."""
+    return [mode for mode in MODES if mode[1] not in LOCALIZERS or LOCALIZERS[mode[1]].installed]
+
+
 def parse_region(mode: str, cells: Sequence[Any], size: tuple[int, int]) -> Region | None:
     """The drawn or whole region of an image of `size` (width, height), or None where it is predicted."""
     if mode in PREDICTED:
@@ -228,7 +236,9 @@ class SettingsPanel:
             seeded = ", ".join(one.title for one in METHODS.values() if one.uses_seed)
             about = SEED_HELP.format(seeded)
             seed = gr.Textbox("", label="Random seed", info=about, placeholder="0", elem_id="seed")
-        self.mode = gr.Radio(MODES, value="predicted", label="Region", info=MODES_HELP, elem_id="mode")
+        modes = offered_modes()
+        about = " ".join(MODES_HELP[name] for _, name in modes if name in MODES_HELP)
+        self.mode = gr.Radio(modes, value="predicted", label="Region", info=about, elem_id="mode")
         with gr.Row(visible=False, elem_id="cells") as row:
             names = ("Left column", "Top row", "Right column", "Bottom row")
             self.cells = [

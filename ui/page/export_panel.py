@@ -23,7 +23,7 @@ from ui.export.figure import FIGURES, FigureError, FigureOptions, caption, figur
 from ui.export.figure_files import DPI, preview, written
 from ui.export.load_runs import open_files
 from ui.export.report import page
-from ui.page.controls import MODES
+from ui.page.controls import offered_modes
 from ui.page.request import KEYS
 from ui.page.save_figure import (
     FIGURE,
@@ -240,7 +240,7 @@ def _source(result: Comparison) -> dict[str, Any]:
     region, *others = result.regions
     if region.source == "drawn" and not others:
         return {"mode": "drawn", **dict(zip(("x0", "y0", "x1", "y1"), region.grid, strict=True))}
-    return {"mode": result.localizer} if result.localizer in dict(MODES).values() else {}
+    return {"mode": result.localizer} if result.localizer in dict(offered_modes()).values() else {}
 
 
 def png(image: Image.Image) -> bytes:

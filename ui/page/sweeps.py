@@ -263,8 +263,8 @@ def method_choice(methods: list[str], elem_id: str) -> gr.Dropdown:
 def localizer_choice(elem_id: str) -> gr.Dropdown:
     """Dropdown of the localizers that can be compared; hidden. Those that need no further package are chosen."""
     rows = comparable_localizers()
-    choices = [(OWN, ""), *((f"{name}: {row.label}", name) for name, row in rows.items())]
-    chosen = ["", *(name for name, row in rows.items() if not row.optional)]
+    choices = [(OWN, ""), *((f"{name}: {row.label}", name) for name, row in rows.items() if row.installed)]
+    chosen = ["", *(name for name, row in rows.items() if not row.packages)]
     return gr.Dropdown(choices, value=chosen, multiselect=True, label="Localizers", elem_id=elem_id, visible=False)
 
 

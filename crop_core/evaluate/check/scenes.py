@@ -62,7 +62,7 @@ class Scenes:
         if self.engine.localizer is not None:
             found[self.loaded] = self.engine.localizer
         for name, row in named_localizers().items():
-            if row.factory and not (row.downloads or row.optional) and name not in found:
+            if row.factory and not (row.downloads or row.packages) and name not in found:
                 found[name] = _made(partial(named_localizer, name, self.adapter))
         own = _made(self._by_its_boxes)
         if not isinstance(own, str):

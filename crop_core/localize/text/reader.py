@@ -22,8 +22,8 @@ from PIL import Image
 
 from crop_core.localize.text.lines import Floats, Line, reading_quad, turned
 from crop_core.models.adapter import ModelError
+from crop_core.records.localizers import READER
 
-PACKAGE, RUNTIME = "rapidocr_onnxruntime", "onnxruntime"
 DETECTION, RECOGNITION = "ch_PP-OCRv4_det_infer.onnx", "ch_PP-OCRv4_rec_infer.onnx"
 INSTALL = (
     "The localizer 'text' needs two packages: pip install onnxruntime, and then, with --no-deps as it would bring a "
@@ -39,20 +39,15 @@ CERTAIN, HALF = 0.8, 0.5  # score below which a line is read both ways; share of
 Pixels = NDArray[np.uint8]
 
 
-def installed() -> bool:
-    """Whether the reader's packages are there; neither is imported."""
-    return find_spec(RUNTIME) is not None and find_spec(PACKAGE) is not None
-
-
 @dataclass(eq=False)
 class TextReader:
     """The two networks on the CPU, in as many threads as torch has. Raises ModelError without the packages."""
 
     def __post_init__(self) -> None:
-        spec = find_spec(PACKAGE)
-        if not installed() or spec is None or not spec.submodule_search_locations:
+        runtime, networks = map(find_spec, READER)
+        if runtime is None or networks is None or not networks.submodule_search_locations:
             raise ModelError(INSTALL)
-        folder = Path(spec.submodule_search_locations[0]) / "models"
+        folder = Path(networks.submodule_search_locations[0]) / "models"
         self._files = [folder / DETECTION, folder / RECOGNITION]
         if missing := [file.name for file in self._files if not file.is_file()]:
             raise ModelError(f"The package rapidocr-onnxruntime lacks {missing[0]}; {INSTALL}")

@@ -8,8 +8,8 @@ from PIL import Image
 
 from crop_core.engine.engine import CropEngine, EngineError
 from crop_core.localize import SelfLocalizer
-from crop_core.localize.text.reader import installed
 from crop_core.records.config import Budget, ConfigError, CropConfig, IlpConfig
+from crop_core.records.localizers import LOCALIZERS, TEXT
 from crop_core.records.region import Region
 from crop_core.records.results import RunError, RunResult, RunSpec
 
@@ -69,7 +69,7 @@ def test_a_run_may_name_another_localizer_than_the_engines_own(engine, sample_im
     assert whole.region == Region.whole(*sample_image.size) and whole.localizer_flops == 0
     (_, unread) = engine.run_many(sample_image, QUESTION, [by("self", "random")])
     assert unread.localizer_flops == 0, "a method that reads no region asks for none"
-    assert isinstance(read, RunResult) if installed() else "pip install onnxruntime" in read.why
+    assert isinstance(read, RunResult) if LOCALIZERS[TEXT].installed else "pip install onnxruntime" in read.why
 
 
 def test_a_request_may_name_another_localizer_too(engine, sample_image):

@@ -11,6 +11,7 @@ from crop_core.localize.auto import BY_DETECTOR, NO_LINE, AutoLocalizer
 from crop_core.localize.detector import CLIPSEG, DETECTOR, NOTHING_FOUND
 from crop_core.localize.self_attention.attention_rule import KEY
 from crop_core.models import load
+from crop_core.records import localizers
 from crop_core.records.explanation import ExplainedItem, Explanation
 from crop_core.records.region import Region
 from tests.support import checkpoints
@@ -87,7 +88,7 @@ def test_any_other_question_is_the_models_own(engine, reads):
 
 
 def test_without_the_packages_of_the_reader_nothing_is_read(engine, reads, monkeypatch):
-    monkeypatch.setattr(auto, "installed", lambda: False)
+    monkeypatch.setattr(localizers, "find_spec", lambda name: None)
     reader = reads(READ)
     assert engine.localize(IMAGE, TEXT) == SelfLocalizer(engine.adapter).localize_region(IMAGE, TEXT)
     assert reader.asked == 0

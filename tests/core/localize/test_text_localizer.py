@@ -14,6 +14,7 @@ from crop_core.localize.text import localizer as text_localizer
 from crop_core.localize.text import reader
 from crop_core.localize.text.reader import TextReader, decoded, text_quads
 from crop_core.models import ModelError
+from crop_core.records.localizers import LOCALIZERS, READER, TEXT
 from crop_core.records.region import Region
 
 FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
@@ -122,7 +123,6 @@ def test_without_its_packages_one_sentence_tells_what_to_install(monkeypatch):
     text_localizer.shared_reader.cache_clear()
     with pytest.raises(ModelError, match=r"pip install --no-deps rapidocr-onnxruntime==1\.4\.4"):
         named_localizer("text", None)
-    assert not reader.installed()
 
 
 def test_a_package_without_its_networks_is_told(monkeypatch, tmp_path):
@@ -133,15 +133,15 @@ def test_a_package_without_its_networks_is_told(monkeypatch, tmp_path):
 
 
 def test_neither_package_is_imported_before_a_reader_is_made(monkeypatch):
-    for name in [each for each in sys.modules if each.partition(".")[0] in (reader.PACKAGE, reader.RUNTIME)]:
+    for name in [each for each in sys.modules if each.partition(".")[0] in READER]:
         monkeypatch.delitem(sys.modules, name)
     real = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", lambda name, *rest: _refused(name) or real(name, *rest))
-    assert reader.installed()
+    assert LOCALIZERS[TEXT].installed
 
 
 def _refused(name):
-    assert name.partition(".")[0] not in (reader.PACKAGE, reader.RUNTIME)
+    assert name.partition(".")[0] not in READER
 
 
 def test_the_map_of_text_becomes_turned_boxes():

@@ -3,9 +3,11 @@ import math
 import gradio as gr
 import pytest
 
+from crop_core.records import localizers
 from crop_core.records.config import PRESETS, Budget, ConfigError, IlpConfig, PlcConfig, Ring
 from crop_core.records.region import Region, RegionError
 from ui.page import controls
+from ui.page.sweeps import localizer_choice
 
 SIZE = (640, 480)
 USUAL = ("crop", "192", "", controls.rings_text(PlcConfig()), "", False, "", False, "", "predicted", 2, 2, 5, 5)
@@ -135,3 +137,14 @@ def test_regions_from_the_browser_are_not_trusted(values: dict[str, object]) -> 
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(ConfigError):
         controls.parse_settings(changed(method="magic"), SIZE)
+
+
+def test_text_is_offered_where_its_packages_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert controls.offered_modes() == controls.MODES, "the tests install them"
+    monkeypatch.setattr(localizers, "find_spec", lambda name: None)
+    assert [name for _, name in controls.offered_modes()] == ["predicted", "self", "drawn", "whole"]
+    with gr.Blocks():
+        mode = controls.SettingsPanel().mode
+        compared = localizer_choice("localizers")
+    assert "Text" not in mode.info and "Self: " in mode.info
+    assert [name for _, name in compared.choices] == ["", "self", "whole"]
