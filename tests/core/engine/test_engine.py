@@ -10,7 +10,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from crop_core.engine.engine import CropEngine, EngineError
+from crop_core.engine.engine import CropEngine
+from crop_core.engine.request_checks import EngineError
 from crop_core.engine.run import Task
 from crop_core.localize import WholeImage
 from crop_core.measure.flops import counted

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from crop_core.engine.engine import CropEngine, EngineError
+from crop_core.engine.engine import CropEngine
+from crop_core.engine.request_checks import EngineError
 from crop_core.localize import SelfLocalizer
 from crop_core.records.config import Budget, ConfigError, CropConfig, IlpConfig
 from crop_core.records.localizers import LOCALIZERS, TEXT
