@@ -13,7 +13,8 @@ from crop_core.io.images import check_question
 from crop_core.records.config import PRESETS, Budget
 from crop_core.records.methods import METHODS
 from ui.page import api, controls, images, request
-from ui.server.settings import Settings, SettingsError, variable
+from ui.server.setting_errors import SettingsError, variable
+from ui.server.settings import Settings
 from ui.views.examples import Example
 
 PIECES = (

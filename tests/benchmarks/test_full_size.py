@@ -1,6 +1,7 @@
 """The benchmark at full size, on tiny models of the same classes: its figures fit together, and nothing is lost."""
 
 import json
+import re
 from statistics import median
 from types import SimpleNamespace
 
@@ -158,9 +159,13 @@ def test_no_host_reads_inside_the_pruned_prefill(out):
     assert all(waits(each) == waits(profiles["none"]) and len(each["ops"]) > 3 for each in profiles.values())
 
 
-def test_a_comparison_keeps_a_worker_longer_than_an_answer(out):
+def test_how_long_an_answer_and_a_comparison_keep_a_worker_is_in_the_report(out):
     question_times = out[1]["models"]["llava-next-7b"]["questions"]["asked"]
-    assert question_times["compare"]["min"] > question_times["answer"]["median"] > 0
+    report = out[2].with_suffix(".md").read_text()
+    assert set(question_times) == {"answer", "compare"}
+    for name, own in question_times.items():
+        assert 0 < own["min"] <= own["median"] <= own["max"]
+        assert re.search(rf"\| {name} +\| {own['median']:.2f} +\| {own['min']:.2f} +\| {own['max']:.2f} ", report)
 
 
 def test_batches_of_every_method_up_to_what_may_be_tried(out):

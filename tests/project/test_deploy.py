@@ -19,7 +19,8 @@ from crop_core.space.front_matter import read_front_matter
 from crop_core.space.spacefile import SpaceDescription, read_spacefile
 from tests.support import ROOT
 from ui.server.manual import variable_mistakes
-from ui.server.settings import Settings, explained, variable
+from ui.server.setting_errors import variable
+from ui.server.settings import Settings, explained
 
 README, USAGE, HOSTING = (
     (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/usage.md", "docs/hosting.md")

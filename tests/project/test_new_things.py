@@ -38,7 +38,7 @@ from ui.export.figure import FIGURES, FigureKind, FigureOptions, figure
 from ui.page.controls import SettingsPanel
 from ui.page.export_panel import publish_part
 from ui.page.layout import build
-from ui.page.sweeps import method_choice
+from ui.page.sweep_widgets import method_choice
 
 NewFile = Callable[[str, str], ModuleType]
 IMAGE, QUESTION = Image.effect_noise((200, 120), 90).convert("RGB"), "what is left of the dog?"

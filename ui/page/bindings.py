@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ui.page.attention import AttentionHandler
+from ui.page.components import QUIET
 from ui.page.controls import ASK_PULL, STOPPABLE
 from ui.page.export_panel import opened
 from ui.page.handlers import Handlers
@@ -15,7 +16,6 @@ from ui.page.prepared import PreparedRuns
 from ui.views.rendering import message
 
 MAX_MESSAGE = 400  # characters of a sentence from the browser
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
 STOP = "(...inputs) => { window.cropExplorer?.stop(); return inputs; }"
 EXPLORE = "() => ({ __type__: 'update', selected: 'explore' })"
@@ -32,7 +32,7 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     measuring = measure(handlers, inputs, outputs, runs)
     stopped = stop(handlers, inputs, outputs, [*runs, *measuring])
     moves = [button.click for button in outputs["bar"].buttons]
-    gr.on(moves, None, None, None, cancels=[*runs, *measuring], js=STOP, **PRIVATE)  # a step's run ends with the step
+    gr.on(moves, None, None, None, cancels=[*runs, *measuring], js=STOP, **QUIET)  # a step's run ends with the step
     outputs["publish"].wire(outputs["history"])
     again = show_again(handlers, inputs, outputs)
     tried = outputs["explorer"].select(
@@ -50,10 +50,10 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
         **MODEL,
     )
     for ended in (tried, looked):  # with the measurement
-        ended.then(handlers.leave, outputs["history"], inputs["stop"], **PRIVATE)
+        ended.then(handlers.leave, outputs["history"], inputs["stop"], **QUIET)
     beside = [outputs["runs"], outputs["link"], *outputs["embed"], outputs["no_link"], outputs["follow"].box]
     for run in [*runs, *again]:
-        run.then(handlers.beside, outputs["history"], beside, **PRIVATE)
+        run.then(handlers.beside, outputs["history"], beside, **QUIET)
     for end in [*measuring, *again, looked, stopped]:  # not before: figures would take time from what is measured
         outputs["publish"].after(end, outputs["history"])
     inputs["panel"].follow(outputs["explorer"], inputs["more"].drawn)
@@ -68,7 +68,7 @@ def preview(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
         [image, more.files, mode],
         [outputs["explorer"], inputs["note"], mode, more.drawn, outputs["follow"].box],
         trigger_mode="always_last",  # an image that comes while another is processed is processed next
-        **PRIVATE,
+        **QUIET,
     )
 
 
@@ -93,7 +93,7 @@ def asking(inputs: Parts, outputs: Parts) -> Parts:
 def begin(inputs: Parts, outputs: Parts, *events: Any) -> None:
     """Bind the start of a run, in the browser: no download until the new result's files are made; it can be stopped."""
     outputs["publish"].files.withdrawn_by(*events)
-    gr.on(events, None, None, inputs["stop"], js=BEGIN, **PRIVATE)  # last: what is not under way yet cannot be stopped
+    gr.on(events, None, None, inputs["stop"], js=BEGIN, **QUIET)  # last: what is not under way yet cannot be stopped
 
 
 def asked_by(inputs: Parts, outputs: Parts) -> list[Any]:
@@ -107,7 +107,7 @@ def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
     typed = [inputs["run"].click, inputs["question"].submit]
     explorer, follow, options = outputs["explorer"], outputs["follow"], asking(inputs, outputs)
     events = asked_by(inputs, outputs)
-    gr.on(events, None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
+    gr.on(events, None, None, outputs["tabs"], js=EXPLORE, **QUIET)
     begin(inputs, outputs, *events)
     settings = [*inputs["panel"].values, inputs["more"].drawn]
     onward = {
@@ -129,21 +129,21 @@ def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
     read = [due, line.brought, *panel.values]
     changed = [due, line.brought, inputs["image"], inputs["question"], *panel.values]
     for strip in filter(None, (inputs["strip"], outputs["failures"])):
-        strip.select(prepared.example, read, changed, **PRIVATE)
+        strip.select(prepared.example, read, changed, **QUIET)
     shown = [bar.progress, outputs["history"], inputs["image"], inputs["more"].files]
     showing = [outputs["explorer"], inputs["note"], inputs["stop"], bar.cue]
     for move in bind_lesson(bar, lesson, [outputs["start"], outputs["lesson"]], panel):
-        move.then(None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
-        prepared_step = move.then(prepared.step, [bar.progress, *read], changed, **PRIVATE)
-        prepared_step.then(lesson.show, shown, showing, **PRIVATE)
-    bar.to_step.click(None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
+        move.then(None, None, outputs["tabs"], js=EXPLORE, **QUIET)
+        prepared_step = move.then(prepared.step, [bar.progress, *read], changed, **QUIET)
+        prepared_step.then(lesson.show, shown, showing, **QUIET)
+    bar.to_step.click(None, None, outputs["tabs"], js=EXPLORE, **QUIET)
     line.follow(panel, prepared.reset)
-    due.change(None, None, outputs["tabs"], js=EXPLORE, **PRIVATE)
-    ready = due.change(lambda: (None, ""), None, inputs["more"].values, queue=False, **PRIVATE)
+    due.change(None, None, outputs["tabs"], js=EXPLORE, **QUIET)
+    ready = due.change(lambda: (None, ""), None, inputs["more"].values, queue=False, **QUIET)
     outputs["publish"].files.withdrawn_by(due.change)
-    begun = ready.then(None, None, inputs["stop"], js=BEGIN, **PRIVATE)
+    begun = ready.then(None, None, inputs["stop"], js=BEGIN, **QUIET)
     run = begun.then(handlers.ask, **asking(inputs, outputs))
-    run.then(lesson.tell, [bar.progress, outputs["history"]], [*bar.outputs, bar.cue], **PRIVATE)
+    run.then(lesson.tell, [bar.progress, outputs["history"]], [*bar.outputs, bar.cue], **QUIET)
     return run
 
 
@@ -167,14 +167,14 @@ def leave(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     """End a measurement when other images or another run come on screen; a new question ends it by itself."""
     button, _, linked = outputs["open"]
     shown = [*new_images(inputs), outputs["runs"].select, button.upload, linked.upload]
-    gr.on(shown, handlers.leave, outputs["history"], inputs["stop"], **PRIVATE)
+    gr.on(shown, handlers.leave, outputs["history"], inputs["stop"], **QUIET)
 
 
 def stop(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> Any:
     """Bind the Stop button to all runs; returns the event."""
     read = [outputs["history"], inputs["image"], inputs["more"].files]
     changed = [outputs["explorer"], inputs["note"], inputs["stop"]]
-    return inputs["stop"].click(handlers.stop, read, changed, cancels=runs, js=STOP, **PRIVATE)
+    return inputs["stop"].click(handlers.stop, read, changed, cancels=runs, js=STOP, **QUIET)
 
 
 def show_again(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
@@ -186,11 +186,11 @@ def show_again(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
     fields = [inputs["image"], inputs["question"], inputs["more"].files, *panel.values]
 
     def upload(files: gr.UploadButton, messages: gr.HTML) -> Any:
-        options: Parts = {"outputs": [explorer, history, messages, *fields], **PRIVATE}
+        options: Parts = {"outputs": [explorer, history, messages, *fields], **QUIET}
         return files.upload(lambda before, paths: opened(before, paths, panel.usual), [history, files], **options)
 
     not_linked(inputs["note"])
-    own = runs.select(handlers.show_run, history, [explorer, history], **PRIVATE)
+    own = runs.select(handlers.show_run, history, [explorer, history], **QUIET)
     return [own, upload(button, note), upload(linked, inputs["note"])]
 
 
@@ -198,4 +198,4 @@ def not_linked(note: gr.HTML) -> None:
     """Bind the sentence on a linked run that could not be loaded, which comes from the browser."""
     failed, why = gr.Button(visible="hidden", elem_id="linked-failed"), gr.Textbox(visible="hidden")
     told = "() => window.cropExplorer?.notOpened ?? ''"
-    failed.click(lambda text: message(str(text)[:MAX_MESSAGE]), why, note, js=told, queue=False, **PRIVATE)
+    failed.click(lambda text: message(str(text)[:MAX_MESSAGE]), why, note, js=told, queue=False, **QUIET)

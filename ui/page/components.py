@@ -12,6 +12,7 @@ from ui.views import scripts
 FOLLOW_UP_INFO = "About the same images, which are read again; earlier turns precede it in the prompt."
 NO_FOLLOW_UP = "No follow-up questions: this model reads each question without earlier turns."
 MOUNT = "<div class='cx-mount'></div>"
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}  # of an event of the page's own
 
 
 class ExplorerView(gr.HTML):

@@ -14,6 +14,7 @@ from crop_core.records.formatting import truncated_repr
 from crop_core.records.localizers import LOCALIZERS, SELF, TEXT
 from crop_core.records.methods import METHODS, method_of
 from crop_core.records.region import Region, RegionError
+from ui.page.components import QUIET
 
 BUDGETS = [*((f"{name} of 576", name) for name in PRESETS), ("Custom", "custom"), ("None: ratios as given", "ratios")]
 MODES = [("Predicted", "predicted"), ("Self", SELF), ("Text", TEXT), ("Drawn", "drawn"), ("Whole", "whole")]
@@ -38,7 +39,6 @@ FORGET = "(mode, others) => mode === 'drawn' ? others : ''"
 # Enables a Stop button. Clicks come one by one, however fast: the page sends no second run once it knows of the first,
 # which takes a task.
 STOPPABLE = "async () => { await new Promise(setTimeout); return { __type__: 'update', interactive: true }; }"
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 @dataclass(frozen=True)

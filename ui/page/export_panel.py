@@ -23,11 +23,11 @@ from ui.export.figure import FIGURES, FigureError, FigureOptions, caption, figur
 from ui.export.figure_files import DPI, preview, written
 from ui.export.load_runs import open_files
 from ui.export.report import page
+from ui.page.components import QUIET
 from ui.page.controls import offered_modes
 from ui.page.request import KEYS
 from ui.page.save_figure import (
     FIGURE,
-    QUIET,
     FilesOnRequest,
     caption_field,
     figure_label,

@@ -11,8 +11,8 @@ import gradio as gr
 from crop_core.records.request import Engine
 from ui.export.load_runs import opening_view
 from ui.page.api import endpoints
-from ui.page.bindings import MODEL, PRIVATE, wire
-from ui.page.components import ImageInput, Strip, class_mode_button
+from ui.page.bindings import MODEL, wire
+from ui.page.components import QUIET, ImageInput, Strip, class_mode_button
 from ui.page.controls import SettingsPanel
 from ui.page.handlers import Handlers
 from ui.page.hardened_blocks import HardenedBlocks
@@ -63,7 +63,7 @@ def build(
             gr.HTML(render("heading", texts.INTRO), elem_id="heading", apply_default_css=False)
             lesson = gr.Button("Take the 10-minute lesson", size="sm", elem_id="take-lesson", scale=0, min_width=220)
             over = gr.Button("Start over", size="sm", elem_id="start-over", scale=0, min_width=120)
-            over.click(None, js="() => window.cropExplorer?.startOver()", **PRIVATE)
+            over.click(None, js="() => window.cropExplorer?.startOver()", **QUIET)
             class_mode_button("Leave class mode", False, size="sm", elem_id="leave-class-mode")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):
@@ -76,8 +76,8 @@ def build(
         endpoints(engine, MODEL)  # first, so that no other event takes their names
         wire(handlers, inputs, outputs)
         restored = [inputs["note"], outputs["linked"], inputs["image"], inputs["question"], *inputs["panel"].values]
-        app.load(None, js="() => document.querySelector('#to-tab')?.click()", **PRIVATE)
-        app.load(handlers.restore, inputs["panel"].values, restored, **PRIVATE)
+        app.load(None, js="() => document.querySelector('#to-tab')?.click()", **QUIET)
+        app.load(handlers.restore, inputs["panel"].values, restored, **QUIET)
     app.queue(max_size=BACKLOG, default_concurrency_limit=4, api_open=False)  # no direct calls beside the queue
     return app
 
@@ -120,9 +120,9 @@ def output_tabs(
         for name, module in modules.items():
             with gr.Tab(module.TITLE, id=name) as tab:
                 outputs |= module.build(page) or {}
-            tab.select(None, js=SHOW_TAB % (json.dumps(name), json.dumps(next(iter(modules)))), **PRIVATE)
+            tab.select(None, js=SHOW_TAB % (json.dumps(name), json.dumps(next(iter(modules)))), **QUIET)
     outputs["to_tab"] = gr.Button(visible="hidden", elem_id="to-tab")
-    outputs["to_tab"].click(None, None, outputs["tabs"], js=TO_TAB % json.dumps([*modules]), **PRIVATE)
+    outputs["to_tab"].click(None, None, outputs["tabs"], js=TO_TAB % json.dumps([*modules]), **QUIET)
     return outputs
 
 

@@ -12,6 +12,7 @@ import gradio as gr
 
 from crop_core.io.images import open_image
 from crop_core.records.region import GRID, Region, RegionError
+from ui.page.components import QUIET
 from ui.page.controls import SettingsPanel, parse_region
 from ui.page.handlers import Handlers
 from ui.views.explorer_state import ExplorerState
@@ -19,7 +20,6 @@ from ui.views.history import History
 from ui.views.lesson import STEPS
 from ui.views.lesson_progress import Progress
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 CUE = "(cue) => { window.cropExplorer?.followLesson(JSON.parse(cue)); }"
 PREDICT_FIRST = "Predict first: choose one."
 DRAW_FIRST = "Predict first: draw a region in panel 1."

@@ -18,9 +18,9 @@ from ui.export.figure import MAX_WIDTH, MIN_WIDTH
 from ui.export.figure_files import FORMATS, preview, written
 from ui.export.letters import DEFAULT_LETTERS, MAX_SIZE, MIN_SIZE, FigureError, Letters
 from ui.export.multi_run_figures import ExportFigure
+from ui.page.components import QUIET
 from ui.views.rendering import message, render
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 ONE_AT_A_TIME: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 1}
 FORGET_AFTER = 3600  # seconds for which the view can be saved
 NOTHING = "There is nothing to save yet; start a run above."

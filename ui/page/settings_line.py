@@ -9,12 +9,13 @@ import gradio as gr
 
 from crop_core.records.config import PAPER_TOKENS, ConfigError
 from crop_core.records.methods import Method, method_of
+from ui.page.components import QUIET
 from ui.page.controls import MODES, SettingsPanel
 from ui.page.prepared import BroughtSettings
 from ui.page.request import KEYS
 from ui.views.rendering import render
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 SHOWN = ("method", "budget", "custom", "mode", "x0", "y0", "x1", "y1")  # by a chip of their own
 
 
@@ -33,8 +34,8 @@ class SettingsLine:
         shown = [self.chips, self.reset]
         read = [self.brought, *panel.values]
         events = [*changes, self.brought.change]
-        gr.on(events, lambda *values: chips(panel.usual, *values), read, shown, trigger_mode="always_last", **QUIET)
-        self.reset.click(reset, None, [self.brought, *panel.values], **QUIET)
+        gr.on(events, lambda *values: chips(panel.usual, *values), read, shown, trigger_mode="always_last", **AT_ONCE)
+        self.reset.click(reset, None, [self.brought, *panel.values], **AT_ONCE)
 
 
 def chips(usual: Sequence[Any], brought: BroughtSettings | None, *values: Any) -> tuple[str, Any]:

@@ -13,7 +13,8 @@ from crop_core.records.config import ConfigError
 from crop_core.records.formatting import counted
 from crop_core.records.sheet import Sheet, SheetRow
 from ui.export.multi_run_figures import ExportFigure, sheet_figure
-from ui.page.save_figure import FORGET_AFTER, QUIET, SaveFigure
+from ui.page.components import QUIET
+from ui.page.save_figure import FORGET_AFTER, SaveFigure
 from ui.views.rendering import message, render
 
 MAX_ROWS = 12

@@ -26,9 +26,7 @@ from crop_core.records.results import RunError, RunResult, RunSpec
 from ui.export.figure import pixels
 from ui.export.multi_run_figures import FigureSource, budget_figure, methods_figure, places_figure
 from ui.page import controls
-from ui.page.controls import STOPPABLE
 from ui.page.one_more_run import BROKEN
-from ui.page.save_figure import SaveFigure
 from ui.views import figures
 from ui.views.explorer_state import LOCALIZER_COLUMNS, gallery_json, table
 from ui.views.progress import ProgressBar, status_line
@@ -40,12 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SHARES = (1 / 36, 1 / 18, 1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 3 / 4)  # of the visual tokens
-OPEN_TAB = "starts-open-tab"  # class of the button that Run and Enter press while its tab is open
 MAX_NEW_TOKENS = 32  # of each answer where the settings name none: many runs shall not take minutes
 REGION_ONLY = CropConfig(method="region", budget=None)  # only the region's tokens
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-OUTDATED = """(status) => !/>(Done|Stopped)/.test(status ?? "") ? status :
-  '<span class="outdated">These results are of other inputs: another image, question or setting.</span>'"""
 LOCALIZERS = "localizers"  # what is compared, where it is not methods
 OWN, DRAWN = "the app's localizer", "drawn by you"
 READS_NONE = "Choose a method in Settings that reads one, such as CROP, to compare localizers."
@@ -252,58 +246,3 @@ def made_before(results: list[RunResult], began: str) -> list[str]:
     """A line that tells of runs that were kept from an earlier visitor, if there are any."""
     dates = [date for each in results if (date := each.made.get("date", began)) < began]
     return [f"The same was asked here before: these runs are of {min(dates)[11:19]} UTC."] if dates else []
-
-
-def method_choice(methods: list[str], elem_id: str) -> gr.Dropdown:
-    """Dropdown of the methods of a sweep; `methods` are the default."""
-    choices = [(method_of(name).title, name) for name in pruning_methods()]
-    return gr.Dropdown(choices, value=methods, multiselect=True, label="Methods", elem_id=elem_id)
-
-
-def localizer_choice(elem_id: str) -> gr.Dropdown:
-    """Dropdown of the localizers that can be compared; hidden. Those that need no further package are chosen."""
-    rows = comparable_localizers()
-    choices = [(OWN, ""), *((f"{name}: {row.label}", name) for name, row in rows.items() if row.installed)]
-    chosen = ["", *(name for name, row in rows.items() if not row.packages)]
-    return gr.Dropdown(choices, value=chosen, multiselect=True, label="Localizers", elem_id=elem_id, visible=False)
-
-
-def buttons(label: str, name: str, *classes: str) -> tuple[gr.Button, gr.Button, gr.HTML]:
-    """Build start (with these CSS classes), Stop, which it enables, and the progress line."""
-    with gr.Row(elem_classes="starter"):
-        start = gr.Button(
-            label, variant="primary", elem_id=f"start-{name}", elem_classes=[*classes], scale=0, min_width=190
-        )
-        stop = gr.Button("Stop", elem_id=f"stop-{name}", scale=0, min_width=90, interactive=False)
-        status = gr.HTML("", elem_id=f"status-{name}", apply_default_css=False)
-    start.click(
-        None, None, stop, js=STOPPABLE, **PRIVATE
-    )  # first: the page runs what is bound to a click in this order
-    return start, stop, status
-
-
-def run(
-    start: gr.Button,
-    stop: gr.Button,
-    handler: Callable[..., Any],
-    inputs: list[Any],
-    outputs: list[Any],
-    save: SaveFigure,
-    model: dict[str, Any],
-) -> None:
-    """Bind one stream, its end, and the figure file of its results so far; results of other inputs are marked."""
-    status = outputs[-1]
-    save.files.withdrawn_by(start.click)
-    running = start.click(handler, inputs, outputs, api_visibility="private", **model)
-    for end in (running, stoppable(stop, running, status)):
-        save.files.at_end(end.then)
-    gr.on([each.change for each in inputs], None, status, status, js=OUTDATED, **PRIVATE)
-
-
-def stoppable(stop: gr.Button, running: Any, status: gr.HTML) -> Any:
-    """Bind Stop to what is running, of which it is disabled at the end; returns the event of its end by Stop."""
-    stopped = {"fn": lambda: status_line("Stopped."), "outputs": status, "queue": False, **PRIVATE}
-    ended = stop.click(**stopped, cancels=[running]).then(**stopped)  # again, after a result that was under way
-    for end in (running, ended):
-        end.then(None, None, stop, js="() => ({ __type__: 'update', interactive: false })", **PRIVATE)
-    return ended

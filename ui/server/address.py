@@ -10,7 +10,8 @@ import os
 import socket
 from dataclasses import dataclass
 
-from ui.server.settings import GRADIO, Settings, SettingsError
+from ui.server.setting_errors import GRADIO, SettingsError
+from ui.server.settings import Settings
 
 LOCALHOST = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100  # Gradio's: the first port, and how many are tried

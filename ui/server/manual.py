@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from pydantic_settings import DotEnvSettingsSource
 
 from crop_core.records.formatting import nearest
-from ui.server.settings import HIDDEN, PREFIX, Settings, SettingsError, explained, variable
+from ui.server.setting_errors import HIDDEN, PREFIX, SettingsError, variable
+from ui.server.settings import Settings, explained
 
 
 def manual() -> str:

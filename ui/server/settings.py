@@ -11,29 +11,21 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from crop_core.records.localizers import NONE, localizer_help, named_localizers
 from ui.server.logins import parse_logins, parts
+from ui.server.setting_errors import GRADIO, HIDDEN, PREFIX, SettingsError, check_lines, sentence, variable
 
-PREFIX = "CROP_"
 ENV_FILE = ".env"
 BUNDLED = ("crop-tiny", "crop-tiny-locator")
-HIDDEN = "***"
-GRADIO = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT", "root_path": "GRADIO_ROOT_PATH"}  # where unset
 _HOST = "a name or a number of this machine, such as 127.0.0.1, ::1 or 0.0.0.0, without a port"
 _ROOT_PATH = "a path that starts with /, or a whole address"
 _SITES = "schemes and hosts without a path, such as https://course.example.edu, separated by commas"
 _MODEL = "a bundled name, a local folder or a hub id; when empty the bundled one, on a Space's GPU one that fits it"
-
-
-class SettingsError(ValueError):
-    """A setting with an invalid value; the message is one sentence."""
 
 
 class Settings(BaseSettings):
@@ -145,7 +137,7 @@ class Settings(BaseSettings):
 
         Raises SettingsError for the first value that is not allowed.
         """
-        _check_lines(Path(ENV_FILE))
+        check_lines(Path(ENV_FILE))
         own = cls._read({})
         given = {name: value for name, other in GRADIO.items() if (value := os.environ.get(other, "").strip())}
         return cls._read({name: value for name, value in given.items() if getattr(own, name) is None})
@@ -162,7 +154,7 @@ class Settings(BaseSettings):
         try:
             return cls(**given, **values)
         except ValidationError as error:
-            raise SettingsError(_sentence(error.errors(include_url=False)[0], given)) from None
+            raise SettingsError(sentence(error.errors(include_url=False)[0], cls.model_fields, given)) from None
         except UnicodeDecodeError:
             raise SettingsError("The file .env is not a text in UTF-8; write it again as NAME=value lines.") from None
         except OSError as error:
@@ -265,11 +257,6 @@ class Settings(BaseSettings):
         return [f"{variable(name)}={_text(getattr(self, name))}" for name in names]
 
 
-def variable(name: str) -> str:
-    """The environment variable of a field of `Settings`."""
-    return PREFIX + name.upper()
-
-
 def explained() -> dict[str, tuple[str, str]]:
     """Every environment variable with its default, as text, and its explanation."""
     return {
@@ -286,50 +273,9 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def _check_lines(path: Path) -> None:
-    """SettingsError for the first line of an `.env` that would be passed over: the app would start, and ask nobody for
-    the login of that line. Another program's name may stand alone.
-    """
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            lines = list(parse_stream(stream))
-    except (OSError, UnicodeDecodeError):  # told when it is read
-        return
-    for line in lines:
-        alone = line.key is not None and line.value is None
-        if line.error or (alone and not re.fullmatch(rf"(?!{PREFIX})\w+", str(line.key))):
-            text = line.original.string  # with the empty lines before it
-            number = line.original.line + text[: len(text) - len(text.lstrip())].count("\n")
-            raise SettingsError(f"Line {number} of the file {path} is not NAME=value; correct it, or remove it.")
-
-
 def _is_ipv6(text: str) -> bool:
     """Whether it is an IPv6 address, without a zone (%eth0), which no URL of the app could have."""
     try:
         return IPv6Address(text).scope_id is None
     except ValueError:
         return False
-
-
-def _sentence(error: Any, given: dict[str, Any]) -> str:
-    """A pydantic error as one sentence: the variable, its value, what is allowed. given: fields that are Gradio's."""
-    message = str(error["ctx"]["error"]) if error["type"] == "value_error" else None
-    if not error["loc"]:  # about several settings at once
-        return str(message)
-    name = str(error["loc"][0])
-    field = Settings.model_fields[name]
-    value = repr(HIDDEN if SecretStr in get_args(field.annotation) else error["input"])
-    own = GRADIO[name] if name in given else variable(name)
-    return f"{own} is {value}, and must be {message or _allowed_values(field)}."
-
-
-def _allowed_values(field: FieldInfo) -> str:
-    """The allowed values of a field, in words."""
-    kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if kind is not type(None)]
-    choices = [choice for kind in kinds for choice in get_args(kind) if isinstance(choice, str)]
-    if choices:
-        return " or ".join(choices)
-    if bool in kinds:
-        return "0 or 1"
-    low, high = (getattr(each, name) for name in ("ge", "le") for each in field.metadata if hasattr(each, name))
-    return f"a whole number from {low} to {high}"

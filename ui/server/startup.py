@@ -17,7 +17,8 @@ from pathlib import Path
 from crop_core.records.formatting import format_seconds
 from ui.server.address import Address
 from ui.server.manual import unknown_settings
-from ui.server.settings import GRADIO, Settings, SettingsError
+from ui.server.setting_errors import GRADIO, SettingsError
+from ui.server.settings import Settings
 
 NUMBERS = {  # variables that Gradio reads without a check: lowest and highest value
     "GRADIO_NUM_PORTS": (1, 2**16),

@@ -7,7 +7,7 @@ from crop_core.records import localizers
 from crop_core.records.config import PRESETS, Budget, ConfigError, IlpConfig, PlcConfig, Ring
 from crop_core.records.region import Region, RegionError
 from ui.page import controls
-from ui.page.sweeps import localizer_choice
+from ui.page.sweep_widgets import localizer_choice
 
 SIZE = (640, 480)
 USUAL = ("crop", "192", "", controls.rings_text(PlcConfig()), "", False, "", False, "", "predicted", 2, 2, 5, 5)

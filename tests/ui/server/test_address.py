@@ -10,7 +10,8 @@ import pytest
 
 from ui.server import address
 from ui.server.address import FIRST_PORT, PORTS, Address
-from ui.server.settings import Settings, SettingsError
+from ui.server.setting_errors import SettingsError
+from ui.server.settings import Settings
 
 
 def at(host: str | None = None, port: int | None = None) -> Address:

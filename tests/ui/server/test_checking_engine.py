@@ -18,7 +18,8 @@ from ui.server import zerogpu
 from ui.server.checking_engine import CheckingEngine, load_checking
 from ui.server.hosting import Hosting
 from ui.server.monitoring import ActiveRequests, MonitoredEngine, Report
-from ui.server.settings import Settings, SettingsError
+from ui.server.setting_errors import SettingsError
+from ui.server.settings import Settings
 from ui.server.zerogpu import ZeroError, load_engine
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from crop_core.models.loading.registry import _BUNDLED
 from ui.server.manual import manual, unknown_names, unknown_settings
-from ui.server.settings import BUNDLED, PREFIX, Settings, SettingsError, explained
+from ui.server.setting_errors import PREFIX, SettingsError
+from ui.server.settings import BUNDLED, Settings, explained
 
 ROOT_PATH = "a path that starts with /, or a whole address"
 HOST = "a name or a number of this machine, such as 127.0.0.1, ::1 or 0.0.0.0, without a port"

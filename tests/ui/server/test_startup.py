@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ui.server.settings import GRADIO, Settings, SettingsError
+from ui.server.setting_errors import GRADIO, SettingsError
+from ui.server.settings import Settings
 from ui.server.startup import HIDDEN, NUMBERS, direct, settle
 
 

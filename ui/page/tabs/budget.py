@@ -5,7 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from ui.page.save_figure import SaveFigure
-from ui.page.sweeps import MAX_NEW_TOKENS, OPEN_TAB, buttons, method_choice, run
+from ui.page.sweep_widgets import OPEN_TAB, buttons, method_choice, run
+from ui.page.sweeps import MAX_NEW_TOKENS
 from ui.page.tabs import TabContext
 
 TITLE, ORDER = "Budget", 30

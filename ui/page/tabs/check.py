@@ -15,7 +15,7 @@ from crop_core.records.check_table import progress
 from crop_core.records.request import Engine, EngineRequest, QueueStatus
 from ui.page.one_more_run import BROKEN
 from ui.page.save_figure import offered as offered_file
-from ui.page.sweeps import buttons, stoppable
+from ui.page.sweep_widgets import buttons, stoppable
 from ui.page.tabs import TabContext
 from ui.views.progress import ProgressBar, status_line
 from ui.views.rendering import message

@@ -9,7 +9,7 @@ import gradio as gr
 from ui.page.components import ExplorerView, FollowUp, Strip
 from ui.page.export_panel import open_part, publish_part
 from ui.page.save_figure import SaveFigure
-from ui.page.sweeps import buttons, run
+from ui.page.sweep_widgets import buttons, run
 from ui.page.tabs import TabContext
 from ui.views.history import History
 from ui.views.qr_code import qr_html

@@ -6,10 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from ui.page.components import GalleryView
-from ui.page.save_figure import QUIET, SaveFigure
+from ui.page.components import QUIET, GalleryView
+from ui.page.save_figure import SaveFigure
 from ui.page.sheet import sheet_part
-from ui.page.sweeps import LOCALIZERS, MAX_NEW_TOKENS, OPEN_TAB, buttons, localizer_choice, method_choice, run
+from ui.page.sweep_widgets import OPEN_TAB, buttons, localizer_choice, method_choice, run
+from ui.page.sweeps import LOCALIZERS, MAX_NEW_TOKENS
 from ui.page.tabs import TabContext
 from ui.views.explorer_state import COLUMNS
 
