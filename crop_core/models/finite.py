@@ -15,11 +15,12 @@ import torch
 
 from crop_core.models.adapter import Adapter, ModelError, dtype_name
 
+ALIKE = "{} finds every word as likely as any other{}: its weights are damaged; download or save it again."
 WIDER = {torch.float16: "float32 or bfloat16", torch.bfloat16: "float32"}
 
 
 class NotFiniteError(ModelError):
-    """A run whose numbers are NaN or infinite; the message names the place and what to do."""
+    """A run whose numbers are NaN, infinite or all the same; the message names the place and what to do."""
 
 
 def is_finite(values: torch.Tensor) -> bool:
@@ -40,6 +41,23 @@ def check_values(adapter: Adapter, values: torch.Tensor, inputs: Callable[[], Ma
     """
     if not is_finite(values):
         raise NotFiniteError(_sentence(adapter, _place(adapter, inputs())))
+
+
+def check_logits(adapter: Adapter, logits: torch.Tensor, inputs: Callable[[], Mapping[str, Any]]) -> None:
+    """As `check_values`, and NotFiniteError for logits that choose no word, since all are the same."""
+    low, high = logits.aminmax()
+    spread = float(high.float() - low.float())  # one wait for the device
+    if spread == 0:
+        raise NotFiniteError(ALIKE.format(adapter.name, _zeros(adapter)))
+    if not math.isfinite(spread):
+        check_values(adapter, logits, inputs)
+
+
+def _zeros(adapter: Adapter) -> str:
+    """The first matrix of weights that holds nothing but zeros, in words."""
+    matrices = (name for name, each in adapter.model.named_parameters() if each.ndim > 1 and not bool(each.any()))
+    name = next(matrices, None)
+    return f" ({name} holds only zeros)" if name else ""
 
 
 def _place(adapter: Adapter, inputs: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from transformers.generation.streamers import BaseStreamer
 from crop_core.measure.memory import kv_bytes
 from crop_core.measure.timing import now
 from crop_core.models.adapter import Adapter
-from crop_core.models.finite import check_values
+from crop_core.models.finite import check_logits
 from crop_core.records.config import MAX_NEW_TOKENS
 
 OnToken = Callable[[list[int]], None]
@@ -135,7 +135,7 @@ class _Check(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """(1, V) scores."""
-        check_values(self.adapter, scores, lambda: self.inputs)
+        check_logits(self.adapter, scores, lambda: self.inputs)
         return scores
 
 

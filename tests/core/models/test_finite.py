@@ -87,6 +87,18 @@ def test_damaged_weights_are_named_with_the_place(family, place, tmp_path):
     assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in engine.adapter.stack.layers)
 
 
+@pytest.mark.parametrize("family", EVERY)
+def test_weights_of_zeros_that_choose_no_word_are_told(family, tmp_path):
+    build(family, tmp_path)
+    own = {name for name in load_file(tmp_path / "model.safetensors") if name.endswith("lm_head.weight")}
+    change_weight(tmp_path, (lambda name: name in own) if own else head, 0.0)
+    with pytest.raises(NotFiniteError) as caught:
+        engine_of(tmp_path).compare(IMAGE, QUESTION, CONFIG, REGION, memory=False)
+    pattern = r"finds every word as likely as any other \((\S+) holds only zeros\): .* download or save it again\.$"
+    (named,) = re.findall(pattern, str(caught.value))
+    assert named.endswith(("lm_head.weight", "embed_tokens.weight"))
+
+
 def overflowing(folder):
     """Values of layer 1 that float16 cannot hold and the wider types can."""
     file = folder / "model.safetensors"

@@ -78,7 +78,7 @@ def previewed(client: httpx.Client, value: Any) -> str:
 def test_no_address_is_fetched(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradio refuses addresses inside by itself; here even one that it would fetch is not."""
     monkeypatch.setattr("gradio.processing_utils.PUBLIC_HOSTNAME_WHITELIST", ["127.0.0.1"])
-    with elsewhere() as (address, asked), start() as app, httpx.Client(base_url=app) as client:
+    with elsewhere() as (address, asked), start() as app, httpx.Client(base_url=app, timeout=60) as client:
         assert TAKES in told(client, address)
         assert TAKES in told(client, address, url=address)
         assert NO_URL in previewed(client, {"path": address, "meta": FILE})
@@ -89,7 +89,7 @@ def test_no_address_is_fetched(start: Callable[..., Any], monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../../../etc/passwd", str(Path(__file__).resolve())])
 def test_a_file_of_the_server_is_neither_read_nor_served(path: str, start: Callable[..., Any]) -> None:
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         assert TAKES in told(client, path)
         assert MALFORMED in previewed(client, {"path": path, "meta": FILE})
         assert client.get(f"gradio_api/file={path}").status_code in (403, 404)
@@ -98,7 +98,7 @@ def test_a_file_of_the_server_is_neither_read_nor_served(path: str, start: Calla
 
 
 def test_an_upload_is_served_by_an_unguessable_name_alone(start: Callable[..., Any], tmp_path: Path) -> None:
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         path = Path(client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()[0])
         assert len(path.parent.name) == 64  # a SHA-256, which a seed of this installation goes into
         assert client.get(f"gradio_api/file={path}").content == png()
@@ -109,7 +109,7 @@ def test_an_upload_is_served_by_an_unguessable_name_alone(start: Callable[..., A
 
 def test_a_page_that_was_uploaded_is_not_shown_as_one(start: Callable[..., Any]) -> None:
     script = b"<script>alert(1)</script>"
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         for name in ("a.html", "a.svg"):
             path = client.post("gradio_api/upload", files={"files": (name, script, "text/html")}).json()[0]
             given = client.get(f"gradio_api/file={path}").headers
@@ -119,7 +119,7 @@ def test_a_page_that_was_uploaded_is_not_shown_as_one(start: Callable[..., Any])
 
 
 def test_a_file_that_is_too_large_is_not_taken(start: Callable[..., Any], tmp_path: Path) -> None:
-    with start(CROP_MAX_UPLOAD_MB="1") as app, httpx.Client(base_url=app) as client:
+    with start(CROP_MAX_UPLOAD_MB="1") as app, httpx.Client(base_url=app, timeout=60) as client:
         large = bytes(1_100_000)
         assert client.post("gradio_api/upload", files={"files": ("a.png", large, "image/png")}).status_code == 413
         many = [("files", (f"{k}.png", large[:1_000_000], "image/png")) for k in range(9)]
@@ -141,7 +141,7 @@ def test_uploads_are_deleted_in_time(start: Callable[..., Any], monkeypatch: pyt
     monkeypatch.setattr(layout, "CLEAN_UP_EVERY", 0.2)
     build = layout.build
     monkeypatch.setattr("tests.support.served.build", lambda *given: build(*given, keep_hours=1 / 3600))
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         path = Path(client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()[0])
         assert gone(path)
         said = told(client, str(path))
@@ -154,7 +154,7 @@ def test_what_is_offered_is_deleted_in_time(tmp_path: Path, monkeypatch: pytest.
         gr.Button().click(lambda: offered(b"{}", "a.json"), None, gr.DownloadButton(), api_name="make")
     app.launch(prevent_thread_lock=True, quiet=True)
     try:
-        with httpx.Client(base_url=app.local_url) as client:
+        with httpx.Client(base_url=app.local_url, timeout=60) as client:
             event = client.post("gradio_api/call/make", json={"data": []}).json()["event_id"]
             client.get(f"gradio_api/call/make/{event}")
         (path,) = tmp_path.rglob("a.json")
@@ -164,14 +164,14 @@ def test_what_is_offered_is_deleted_in_time(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_an_image_is_judged_by_its_content(start: Callable[..., Any]) -> None:
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         for content in (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg xmlns='x'/>", b"%PDF-1.4\n"):
             path = client.post("gradio_api/upload", files={"files": ("a.png", content, "image/png")}).json()[0]
             assert "'a.png' is not an image that can be read here" in told(client, path)
 
 
 def test_the_line_cannot_be_passed_by(start: Callable[..., Any]) -> None:
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         config = client.get("config").json()
         queued = [each["id"] for each in config["dependencies"] if each["queue"] is not False and each["backend_fn"]]
         assert len(queued) > 10
@@ -183,7 +183,7 @@ def test_the_line_cannot_be_passed_by(start: Callable[..., Any]) -> None:
 
 def test_a_session_without_a_name_stops_nobody(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of these ended Gradio's queue for everybody: it has no place for their messages."""
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         index = next(each["id"] for each in client.get("config").json()["dependencies"] if each["api_name"] == "ask")
         path = client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()[0]
         data = [{"path": path, "meta": FILE}, "what?", "crop", "64", ""]
@@ -200,7 +200,7 @@ def test_a_session_without_a_name_stops_nobody(start: Callable[..., Any], monkey
 def test_what_no_page_sends_is_one_sentence(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     printed: list[Any] = []
     monkeypatch.setattr("gradio.queueing.traceback.print_exc", lambda: printed.append(sys.exc_info()))
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         for value in (5, [[]], {"path": 5, "meta": FILE}, {"path": "a\0b", "meta": FILE}, {"meta": None}):
             assert MALFORMED in previewed(client, value), value
     assert printed == []
@@ -209,7 +209,7 @@ def test_what_no_page_sends_is_one_sentence(start: Callable[..., Any], monkeypat
 def test_a_folder_among_the_uploads_is_no_file_and_others_are_still_deleted(
     start: Callable[..., Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         path = Path(client.post("gradio_api/upload", files={"files": ("a.png", png(), "image/png")}).json()[0])
         for folder in (path.parent, path.parent.parent):
             assert MALFORMED in previewed(client, {"path": str(folder), "meta": FILE})
@@ -227,7 +227,7 @@ def test_a_path_of_a_megabyte_is_not_resolved(start: Callable[..., Any]) -> None
 
 
 def test_large_requests_do_not_wait_in_memory(start: Callable[..., Any]) -> None:
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         fn = next(each for each in client.get("config").json()["dependencies"] if each["api_visibility"] == "private")
         body = {"data": ["x" * 2**20], "fn_index": fn["id"], "session_hash": "a"}
         refused = client.post("gradio_api/queue/join", json=body)
@@ -236,7 +236,7 @@ def test_large_requests_do_not_wait_in_memory(start: Callable[..., Any]) -> None
 
 def test_nobody_asks_more_often_than_is_allowed(start: Callable[..., Any]) -> None:
     settings = {"CROP_LOGIN": "ann:one,bob:two", "CROP_RATE": "2"}
-    with start(**settings) as app, httpx.Client(base_url=app) as ann, httpx.Client(base_url=app) as bob:
+    with start(**settings) as app, httpx.Client(base_url=app, timeout=60) as ann, httpx.Client(base_url=app) as bob:
         for client, name, password in ((ann, "ann", "one"), (bob, "bob", "two")):
             given = client.post("login", data={"username": name, "password": password})
             client.headers["Cookie"] = "; ".join(f"{key}={value}" for key, value in given.cookies.items())
@@ -247,14 +247,14 @@ def test_nobody_asks_more_often_than_is_allowed(start: Callable[..., Any]) -> No
 
 def test_an_image_comes_back_to_nobody_else(start: Callable[..., Any]) -> None:
     """What a session is told is read with its name, which is a secret of its page."""
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         assert "rabbit" in ask(client)
         said = client.get("gradio_api/queue/data", params={"session_hash": "b"}).text
         assert "rabbit" not in said and "unexpected_error" in said
 
 
 def test_nothing_about_the_server_is_in_what_is_open_to_all(start: Callable[..., Any], tmp_path: Path) -> None:
-    with start() as app, httpx.Client(base_url=app) as client:
+    with start() as app, httpx.Client(base_url=app, timeout=60) as client:
         for page in ("", "config", "gradio_api/info", "healthz", "readyz", "nowhere"):
             text = client.get(page).text
             assert str(Path.home()) + "/" not in text and str(ROOT) not in text
