@@ -127,7 +127,7 @@ class Watch:
 
     def wait(self, page: Page, still: float = 0.8) -> None:
         """Until nothing has been under way for some seconds; a page makes a figure anew once its layer stands still."""
-        end = time.monotonic() + PATIENCE / 1000
+        end = time.monotonic() + 3 * PATIENCE / 1000  # on a busy machine times are measured for a while
         while self.open or time.monotonic() < self.latest + still:
             assert time.monotonic() < end, [request.url for request in self.open]
             page.wait_for_timeout(100)
