@@ -49,8 +49,10 @@ setup: $(APP)  ## make .venv and install the app's packages
 demo: $(APP)  ## start the app on port 7860 or the first free one after it
 	@$(BIN)/python app.py
 
+# Gradio writes stubs beside our components when the app starts; mypy would read those of an earlier version.
 lint: $(DEV) $(NPM)  ## ruff, mypy and import-linter, and Biome for the JavaScript
 	$(BIN)/ruff check .
+	@find ui -name '*.pyi' -delete
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	npm run --silent lint
