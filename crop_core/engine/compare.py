@@ -160,9 +160,10 @@ def compare(runs: RequestRuns) -> Comparison:
 
 def _budget(task: Task) -> str:
     """The budget for these images, in words."""
-    if task.counts.mean is None:
-        return AS_GIVEN
-    return f"{task.counts.mean:.4g} of {sum(task.counts.visual)} visual tokens per layer"
+    total, budget = sum(task.counts.visual), task.config.budget
+    if budget is not None and budget.left is not None:
+        return f"{min(budget.left, total):g} of {total} visual tokens left"
+    return AS_GIVEN if task.counts.mean is None else f"{task.counts.mean:.4g} of {total} visual tokens per layer"
 
 
 def _cost(runs: RequestRuns, timed: Timed, with_localizer: bool) -> Cost:

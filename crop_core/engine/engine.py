@@ -25,7 +25,6 @@ from crop_core.engine.sheets import Sheets
 from crop_core.io.images import ImageLike
 from crop_core.localize import localizer_called
 from crop_core.models import (
-    DEFAULT_LOCALIZER,
     DEFAULT_MODEL,
     Device,
     Turn,
@@ -74,8 +73,6 @@ class CropEngine(RequestEngine, Sheets):
         adapter = load(model, device, dtype, attn, quantize)
         if compiled:
             compile_layers(adapter.stack.layers)
-        if localizer == AUTO and str(model) == DEFAULT_MODEL:
-            localizer = DEFAULT_LOCALIZER
         localizer_device = adapter.device if isinstance(device, Mapping) else device
         loaded = localizer_called(localizer or NONE, adapter, localizer_device, dtype, attn, quantize)
         return cls(adapter, loaded, warm_up, time_limit, remember)

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from crop_core.engine.localized_regions import LocalizedRegions
-from crop_core.engine.request_checks import Deadline
+from crop_core.engine.request_checks import Deadline, check_size
 from crop_core.engine.session import BASELINE_SPEC, Session
 from crop_core.localize import Localizer
+from crop_core.models import as_list
 from crop_core.records.config import CropConfig
 from crop_core.records.results import RunError, RunResult, RunSpec
 
@@ -36,6 +37,7 @@ class ManyRuns:
         for spec in specs:
             self.deadline.check()
             try:
+                check_size(as_list(self.session.images)[0], spec.region)
                 with self.busy():
                     result: RunResult | RunError = self.session.run_spec(spec, self._regions(spec))
             except ValueError as error:

@@ -24,7 +24,7 @@ def run_notices(task: Task, located: LocalizedRegions, traces: Sequence[TokenTra
         *task.adapter.notices,
         *_request_notices(task),
         *localizers,
-        *region_notices(traces, task.config.budget),
+        *region_notices(traces, task.config.budget if task.config.parts.prunes else None),
         *_history_notices(task),
     ]
     return list(dict.fromkeys(sentences))

@@ -30,6 +30,10 @@ class EngineError(ValueError):
 
 def config_of(config: CropConfig | None, settings: dict[str, Any]) -> CropConfig:
     """The config, or the default one, with these fields replaced; ConfigError for a name that is none."""
+    if config is not None and not isinstance(config, CropConfig):
+        raise ConfigError(
+            f"The config is {truncated_repr(config)}; give a CropConfig, or settings by name, such as budget=64."
+        )
     names = [each.name for each in fields(CropConfig)]
     for name in settings:
         if name not in names:
@@ -53,19 +57,31 @@ def region_per_image(images: Sequence[Image.Image], region: RequestRegions) -> l
     """The region of each image, None where it is to be localized; EngineError for regions that do not fit."""
     if not images:
         raise EngineError("There is no image; give at least one.")
-    regions = [region] * len(images) if region is None or isinstance(region, Region) else list(region)
+    regions = list(region) if isinstance(region, Sequence) else [region] * len(images)
+    for each in regions:
+        check_region(each)
     if len(regions) != len(images) or (len(images) > 1 and isinstance(region, Region)):
         raise EngineError(
-            f"{len(images)} images need a region each, or None where it is to be localized; give a sequence of "
-            f"{len(images)}."
+            f"The regions are not one for each of the images ({len(images)}); give a sequence of one region for each "
+            "image, None where it is to be localized."
         )
     for image, own in zip(images, regions, strict=True):
         check_size(image, own)
     return regions
 
 
+def check_region(region: object) -> None:
+    """EngineError for what is no Region, nor None."""
+    if not isinstance(region, Region | None):
+        raise EngineError(
+            f"A region is {truncated_repr(region)}; give a Region, such as Region(x0, y0, x1, y1, width, height) or "
+            "Region.from_box((left, top, right, bottom), width, height), or a sequence of one for each image."
+        )
+
+
 def check_size(image: Image.Image, region: Region | None) -> None:
-    """EngineError for a region of an image of another size."""
+    """EngineError for a region of an image of another size, and for what is none."""
+    check_region(region)
     if region is not None and (region.width, region.height) != image.size:
         raise EngineError(
             f"The region belongs to an image of {region.width}x{region.height} pixels, this one has "

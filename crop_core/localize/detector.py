@@ -21,7 +21,7 @@ from crop_core.localize.phrases import QuestionPhrases, Side, names_several, que
 from crop_core.localize.protocol import LocalizationResult
 from crop_core.localize.self_attention.localizer import SelfLocalizer
 from crop_core.measure.memory import weights_bytes
-from crop_core.models.adapter import Adapter, PreparedInputs
+from crop_core.models.adapter import Adapter, ModelError, PreparedInputs
 from crop_core.models.loading.hub import downloaded
 from crop_core.records.explanation import ExplainedItem, Explanation, ExplanationMap
 from crop_core.records.region import GRID, Region
@@ -32,6 +32,7 @@ NEAR_BEST = 0.5  # of the best score of the same phrase
 BESIDE = 1.5  # sides of the named thing's box, for what lies beside it
 NOTHING_NAMED = "The question names nothing that a detector could look for, so the region is the whole image."
 NOTHING_FOUND = "The detector found no {}, so the region is the whole image."
+BY_SCORE = "Boxes were chosen by score alone, since the answering model's attention could not be read: {}"
 FOUND_SOME = "The detector found no {}; the region holds the rest of what the question names."
 
 
@@ -63,14 +64,14 @@ class DetectorLocalizer:
             return LocalizationResult(Region.whole(*image.size), notices=[NOTHING_NAMED])
         found = self.detector.detect(image, asked.phrases)
         near = near_best(found)
-        seen = by_attention() if by_attention and _in_doubt(near, question) else None
+        seen, unread = _read(by_attention) if by_attention and _in_doubt(near, question) else (None, [])
         maps = seen.explanation.maps if seen and seen.explanation else []
         chosen = _attended(near, question, maps[0].values, image.size) if maps else near
         region = region_of(chosen, asked.side, image.size) if chosen else Region.whole(*image.size)
         return LocalizationResult(
             region,
             lambda: _sum(self.detector.flops(image, asked.phrases), seen.flops if seen else 0),
-            _notices(asked, chosen),
+            [*unread, *_notices(asked, chosen)],
             lambda: self._explanation(asked, found, chosen, maps),
         )
 
@@ -157,6 +158,14 @@ def _in_doubt(near: Sequence[Detection], question: str) -> bool:
     """Whether a phrase that names one thing has several boxes."""
     phrases = [each.phrase for each in near]
     return any(phrases.count(phrase) > 1 and not names_several(phrase, question) for phrase in set(phrases))
+
+
+def _read(by_attention: Callable[[], LocalizationResult]) -> tuple[LocalizationResult | None, list[str]]:
+    """The model's attention, or a notice why it cannot be read."""
+    try:
+        return by_attention(), []
+    except ModelError as error:
+        return None, [BY_SCORE.format(error)]
 
 
 def _attended(

@@ -26,6 +26,9 @@ from crop_core.models.loading.placement import Device, Placement
 from crop_core.models.loading.registry import display_name, fetched, takes_long
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the original image
+NO_NUMBERS = (
+    "{} computes no numbers (NaN): its weights are damaged; download or save it again, or use another localizer."
+)
 SMALLEST = 1e-3  # of the image's side: thinner boxes are widened to it
 
 
@@ -52,6 +55,8 @@ class PhraseDetector(ABC):
         inputs = self._inputs(image, phrases)
         with torch.inference_mode():
             outputs = self.model(**inputs)
+        if bool(outputs.logits.isnan().any()):  # infinity is padding
+            raise ModelError(NO_NUMBERS.format(self.name))
         found = [
             Detection(clipped(tuple(box), image.size), score, phrase)
             for box, score, phrase in self._found(outputs, inputs, image, phrases)

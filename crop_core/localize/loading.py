@@ -12,11 +12,11 @@ from crop_core.localize.detector_models import KINDS as DETECTORS
 from crop_core.localize.detector_models import load_detector
 from crop_core.localize.grid_vlm import SLOTS
 from crop_core.localize.protocol import Localizer
-from crop_core.models import load
+from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load
 from crop_core.models.adapter import Adapter, ModelError
 from crop_core.models.loading.placement import Device
 from crop_core.models.loading.registry import model_type
-from crop_core.records.localizers import LOCALIZERS, SELF, named_localizers
+from crop_core.records.localizers import AUTO, LOCALIZERS, SELF, named_localizers
 from crop_core.records.methods import load_class
 
 
@@ -29,6 +29,8 @@ def localizer_called(
     quantize: str | None = None,
 ) -> Localizer | None:
     """The localizer that a user calls so: by `named_localizer` for its own name, else by `load_localizer`."""
+    if name == AUTO and adapter.name == DEFAULT_MODEL:
+        name = DEFAULT_LOCALIZER
     if str(name) in named_localizers():
         return named_localizer(str(name), adapter)
     loaded = load_localizer(name, device, dtype, attn, quantize)

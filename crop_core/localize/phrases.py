@@ -139,8 +139,14 @@ _NOT_SUPERLATIVES = _words(
     forest chest nest guest west test vest rest harvest priest crest pest conquest
     """
 )
+_LETTER = "[a-z0-9\u00df-\u024f]"  # of languages that a detector may know the words of
 _PLURALS = _words("people men women children sheep fish deer mice geese teeth feet cattle police")
-_EACH = r"\b(?:how many|count|number of|all|both|each|every|any|other|another|same|two|three|four|several)\b"
+_EACH = (
+    r"\b(?:how many|count|number of (?!the\b)|all|both|each|every|any|other|another|same|different|two|three|four|than|"
+    r"several|more|most|less|least|only|just|compared?|first|second|third|fourth|fifth|last|next|left|right|top|bottom|"
+    r"upper|lower|middle|center|centre|\w+most|\w{3,}est|(?:bigg|small|larg|tall|short|high|low|long|old|young|new|heavi|"
+    r"light|thick|thinn|wid|clos|near|fast|slow|dark|bright|warm|cold|strong|cheap|great|furth|farth)er)\b"
+)
 _UNNAMED = r"^(?:what|who|(?:what|which) (?:thing|object|animal|item|one))(?:'s| is| are| stands?| sits?| lies)"
 _SIDES: dict[Side, str] = {
     "left": r"(?:(?:on|to|at) the )?left(?: side)? of",
@@ -156,12 +162,12 @@ def question_phrases(question: str) -> QuestionPhrases:
     text = re.sub(r"[’`]", "'", question.lower()).strip()
     for words, word in _COMPOUNDS.items():
         text = text.replace(words, word)
-    found = [" ".join(words) for words in _phrases(re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*|[,;.?!]", text))]
+    found = [" ".join(words) for words in _phrases(re.findall(rf"{_LETTER}+(?:['-]{_LETTER}+)*|[,;.?!]", text))]
     return QuestionPhrases(tuple(dict.fromkeys(found)), _side(text) if found else None)
 
 
 def names_several(phrase: str, question: str) -> bool:
-    """Whether all things of a phrase are asked about: by a plural, or by a question that counts or takes each."""
+    """Whether all things of a phrase are asked about: by a plural, or a question that counts, compares or orders."""
     words = phrase.split()
     heads = (word for word, after in pairwise(words) if after in _JOINING or _is_participle(after))
     noun = next(heads, words[-1])

@@ -92,7 +92,16 @@ def _one_sentence(kind: type[Record]) -> Iterator[None]:
         place = [str(part) if isinstance(part, int) or part.isidentifier() else "…" for part in first["loc"][:6]]
         if place and place[0].isdigit():  # a positional argument
             place[0] = fields(kind)[int(place[0])].name  # type: ignore[arg-type]
-        raise kind._error(f"{'.'.join(place) or 'as a whole'}: {own or first['msg']}.") from None
+        raise kind._error(_reason(".".join(place), first["type"], str(own or first["msg"]))) from None
+
+
+def _reason(place: str, kind: str, message: str) -> str:
+    """What is wrong in a record, as a sentence that stands alone or behind "is not ...:"."""
+    if kind == "missing":
+        return f"it has no {place!r}."
+    if kind == "json_invalid":
+        return f"it is not JSON ({message.partition(': ')[2]})."
+    return f"{place or 'as a whole'}: {message}."
 
 
 def _serializer(keys: Sequence[str]) -> Callable[..., dict[str, Any]]:

@@ -152,4 +152,4 @@ def _notes(result: Comparison) -> list[str]:
 def unknown_words_notice(words: Sequence[str]) -> list[str]:
     """Notice of words of the question outside the model's vocabulary; none for no words."""
     listed = ", ".join(f"“{word}”" for word in words)
-    return [f"Unknown to the model: {listed}. It answers all the same, and that answer is a guess."] if words else []
+    return [f"Unknown to the model: {listed}. It answers anyway; treat the answer as a guess."] if words else []

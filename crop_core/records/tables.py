@@ -89,7 +89,7 @@ def _answer_row(method: str, answer: Answer, result: Comparison) -> Row:
         "kl_nats": result.kl_first if other else 0.0,
         "visual_tokens": answer.total("visual_tokens"),
         "mean_tokens": answer.total("mean_tokens"),
-        **_region_columns(result.region if method_of(method).needs_region and other else None),
+        **_region_columns(result.region if method_of(method).needs_region and other else None, result.unfamiliar),
         "localizer_ms": 1000 * cost.localizer_s,
         "first_token_ms": 1000 * cost.ttft_s,
         "total_ms": 1000 * cost.total_s,
@@ -100,12 +100,16 @@ def _answer_row(method: str, answer: Answer, result: Comparison) -> Row:
     }
 
 
-def _region_columns(region: Region | None) -> Row:
-    """Inclusive grid cells, source and confidence; empty for a run that reads no region."""
+def _region_columns(region: Region | None, is_guess: bool = False) -> Row:
+    """Inclusive grid cells, source and confidence, which a guess has none of; empty for a run that reads no region."""
     if region is None:
         return {"region": None, "region_source": None, "region_confidence": None}
     cells = ",".join(map(str, region.grid))
-    return {"region": cells, "region_source": region.source, "region_confidence": region.confidence}
+    return {
+        "region": cells,
+        "region_source": region.source,
+        "region_confidence": None if is_guess else region.confidence,
+    }
 
 
 def token_rows(traces: Sequence[TokenTrace]) -> list[Row]:

@@ -34,10 +34,11 @@ def _answers(result: Comparison) -> str:
     """What both runs answered."""
     name, tokens = texts.method_name(result.method), format_number(result.baseline.total("visual_tokens"))
     by = f"with the {result.budget}" if result.budget == AS_GIVEN else f"at {result.budget}"
+    guess = " The image is unlike those that the model was trained on: both answers are guesses." * result.unfamiliar
     if result.same:
-        return f"{result.model} answers {quoted(result.crop.text)} with {name} {by}, as with all {tokens}."
+        return f"{result.model} answers {quoted(result.crop.text)} with {name} {by}, as with all {tokens}.{guess}"
     changed = f"{quoted(result.crop.text)} with {name} {by}, and {quoted(result.baseline.text)} with all {tokens}"
-    return f"{result.model} answers {changed}."
+    return f"{result.model} answers {changed}.{guess}"
 
 
 def methods_caption(question: str, results: Sequence[RunResult], budget: str, what: str = "each method") -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +166,8 @@ def figure(images: Sequence[Image.Image], result: Comparison, options: FigureOpt
     from ui.export.page_layout import lay_out
 
     trace = options.of(result.crop.traces)
+    if result.unfamiliar:  # a guess has no confidence
+        trace = replace(trace, region=replace(trace.region, confidence=None))
     run = ShownRun(
         pixels(images[options.image - 1]), trace, result, options.at(trace.layers), options.image - 1, options.word
     )

@@ -180,16 +180,21 @@ def finished_view(
     return replace(view, stage="done", region=result.region, result=result, answers=answers, fixed=True)
 
 
+def opening_example(examples: Sequence[Example]) -> Example | None:
+    """The first example, where its recorded run lies beside its image."""
+    return examples[0] if examples and examples[0].image.with_suffix(".json").is_file() else None
+
+
 def opening_view(examples: Sequence[Example]) -> ExplorerState | None:
     """View of the recorded run that lies beside the first example's image; None where there is none.
 
     Raises TraceFileError for a file that is no recorded run.
     """
-    path = examples[0].image.with_suffix(".json") if examples else None
-    if path is None or not path.is_file():
+    if (example := opening_example(examples)) is None:
         return None
+    path = example.image.with_suffix(".json")
     result, _ = read(path.read_bytes(), f"'{path.name}'")
-    view = finished_view([open_image(examples[0].image)], result, max_png_bytes=0)  # small: in every visitor's page
+    view = finished_view([open_image(example.image)], result, max_png_bytes=0)  # small: in every visitor's page
     return replace(view, stage="recorded", hint=OPENING.format(model=result.model))
 
 

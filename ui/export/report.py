@@ -88,11 +88,11 @@ def region_words(region: Region, is_guess: bool = False) -> str:
 
 
 def page(view: ExplorerState, result: Comparison) -> bytes:
-    """HTML file of the run."""
+    """HTML file of the run, without the page's own hint."""
     text = TEMPLATES.get_template("report_page.html").render(
         question=result.question,
         facts=facts(result),
-        payload=replace(view, fixed=True).to_json(),
+        payload=replace(view, fixed=True, hint="").to_json(),
         explorer_css=style_sheets.explorer_css(),
         script=scripts.bundle("report"),
     )

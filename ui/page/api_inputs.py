@@ -66,7 +66,8 @@ class Described:
 
     def api_info(self) -> dict[str, Any]:
         """JSON schema, with the sentence where the page that explains the API and MCP read it."""
-        own: dict[str, Any] = {"type": "string"} if self.value is None else {"anyOf": [*self.types, {"type": "null"}]}
+        is_word = self.value is None or (self.value and self.types == Described.types)  # Gradio's snippets quote these
+        own: dict[str, Any] = {"type": "string"} if is_word else {"anyOf": [*self.types, {"type": "null"}]}
         return {**own, "description": self.about, "additional_description": self.about}
 
     def example_inputs(self) -> Any:

@@ -11,7 +11,7 @@ import gradio as gr
 
 from crop_core.records.config import MAX_SEED, PRESETS, Budget, ConfigError, CropConfig, IlpConfig, PlcConfig, Ring
 from crop_core.records.formatting import truncated_repr
-from crop_core.records.localizers import LOCALIZERS, SELF, TEXT
+from crop_core.records.localizers import LOCALIZERS, SELF, TEXT, WHOLE
 from crop_core.records.methods import METHODS, method_of
 from crop_core.records.region import Region, RegionError
 from ui.page.components import QUIET
@@ -181,7 +181,7 @@ def parse_settings(values: Sequence[Any], size: tuple[int, int]) -> ParsedSettin
         max_new_tokens=parse_longest(longest or ""),
         short_answer=bool(short),
         seed=parse_seed(seed or ""),
-        localizer=mode if mode in PREDICTED else "predicted",
+        localizer=mode if mode in (*PREDICTED, WHOLE) else "predicted",
     )
     return ParsedSettings(config, parse_region(mode, cells, size), mode)
 

@@ -16,7 +16,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from crop_core.io.data_url import data_url
-from crop_core.records.config import PAPER_TOKENS, PRESETS
+from crop_core.records.config import LEFT, PAPER_TOKENS, PRESETS
 from crop_core.records.latex import escaped
 from crop_core.records.tables import csv_text, token_rows
 from ui.export.figure import FIGURES, FigureError, FigureOptions, caption, figure
@@ -227,8 +227,9 @@ def settings_of(result: Comparison, usual: Sequence[Any]) -> list[Any]:
     in tokens: as a preset only where it was of the paper's number, since presets are shares.
     """
     tokens, _, total = result.budget.partition(" of ")
-    preset = tokens in PRESETS and total.split(" ")[0] == str(PAPER_TOKENS)
-    known = {"budget": tokens} if preset else {"budget": "custom", "custom": tokens}
+    left = LEFT if total.endswith(LEFT) else ""
+    preset = tokens in PRESETS and total.split(" ")[0] == str(PAPER_TOKENS) and not left
+    known = {"budget": tokens} if preset else {"budget": "custom", "custom": f"{tokens}{left}"}
     seed = {} if result.seed is None else {"seed": str(result.seed)}
     met = known if tokens.replace(".", "", 1).isdecimal() else {}
     brought = {"method": result.method, **seed, **_source(result), **met}

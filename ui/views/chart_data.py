@@ -100,7 +100,7 @@ def flip(curve: list[Point]) -> Point | None:
 def flip_label(name: str, curve: list[Point]) -> str:
     """Name of a method with its flip, for a legend."""
     at = flip(curve)
-    return f"{name}: flips at {at.tokens:.0f}" if at else f"{name}: never flips"
+    return f"{name}: flips at {at.tokens:.0f}" if at else f"{name}: no flip"
 
 
 def probabilities(results: Sequence[RunResult]) -> NDArray[np.float64]:

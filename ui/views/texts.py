@@ -74,7 +74,8 @@ def heading(result: Comparison) -> str:
     name = run_name(result.method)
     if not method_of(result.method).prunes:
         return name
-    return f"{name}, {result.budget.removesuffix(' visual tokens per layer')}"
+    budget = result.budget.removesuffix(" visual tokens per layer").replace(" visual tokens left", " left")
+    return f"{name}, {budget}"
 
 
 def verdict_lines(result: Comparison) -> dict:

@@ -28,6 +28,7 @@ from crop_core.models.finite import check_values
 from crop_core.records.region import GRID, Region
 
 Weights = NDArray[np.float32]
+TOO_NARROW = "The image is so narrow that the centre of no visual token lies in it, so the region is the whole image."
 
 
 @dataclass(eq=False)
@@ -64,7 +65,10 @@ class SelfLocalizer:
         prepared, features: from `adapter.prepare` and `adapter.encode`, of this image and question. Raises ModelError
         for a prompt that ends with the image.
         """
-        grid = PooledGrid.of(self.adapter.layout(image.size), self._rule.side)
+        layout = self.adapter.layout(image.size)
+        if not layout.in_sight.any():
+            return LocalizationResult(Region.whole(*image.size), notices=[TOO_NARROW])
+        grid = PooledGrid.of(layout, self._rule.side)
         read = attention_features(self.adapter, prepared, features, grid, self._rule.terms)
         decoded = self._rule.decode(read)
         confidence = self._rule.confidence(decoded)

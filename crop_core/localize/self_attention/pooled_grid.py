@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the layout's module imports torch
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+NOT_SEEN = "The image is so narrow that the centre of no visual token lies in it; its attention cannot be read."
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +37,11 @@ class PooledGrid:
 
         Only one view is used: the one with the fewest tokens of those with a token in every cell of the region's grid,
         else the one that fills the most cells. Tokens outside the image, of other views or without a position are
-        dropped.
+        dropped. Raises ValueError where the image is so narrow that no token's centre lies in it.
         """
         seen = layout.in_sight
+        if not seen.any():
+            raise ValueError(NOT_SEEN)
         view = _view(layout, seen)
         own = seen & (layout.view == view)
         label = np.where(own, _part(layout, side), -1)

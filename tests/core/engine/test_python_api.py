@@ -166,3 +166,26 @@ def test_a_figure_needs_neither_gradio_nor_torch():
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert comparison().images == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda engine, image: engine.compare(image, "?", 64), r"^The config is 64; give a CropConfig, or settings by"),
+        (lambda engine, image: engine.compare(image, "?", region=(2, 0, 3, 1)), r"^A region is 2; give a Region, such"),
+        (lambda engine, image: engine.compare(image, "?", region=5), r"^A region is 5; give a Region"),
+        (lambda engine, image: engine.compare_methods(image, "?", ["crop"], 64), r"^A region is 64; give a Region"),
+        (
+            lambda engine, image: engine.answer(image, "?", region=[None] * 2),
+            r"^The regions are not one for each of the images \(1\)",
+        ),
+    ],
+)
+def test_a_value_in_another_one_s_place_is_one_sentence(engine, image, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(engine, image)
+
+
+def test_a_budget_of_what_is_left_is_told_as_such(engine, image):
+    result = engine.compare(image, QUESTION, region=Region(2, 2, 4, 4, 200, 120), budget="16 left", **FAST)
+    assert result.budget == "16 of 64 visual tokens left"

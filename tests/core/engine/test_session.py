@@ -128,3 +128,9 @@ def test_others_get_their_turn_between_two_ways(engine, sample_image):
     assert engine.answer(image, QUESTION, memory=False).text, "the engine is free while nobody reads the stream"
     assert next(stream).name == "random 64"
     stream.close()
+
+
+def test_a_region_of_another_image_is_an_error_of_its_spec(engine, sample_image):
+    regions = Region(1, 1, 2, 2, 20, 10), Region(1, 1, 2, 2, *sample_image.size)
+    _, other, own = engine.run_many(sample_image, QUESTION, [spec("crop", 64, region) for region in regions])
+    assert isinstance(own, RunResult) and "draw the region again" in other.why

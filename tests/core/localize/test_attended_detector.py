@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from crop_core.engine.engine import CropEngine
-from crop_core.localize.detector import AttendedDetector, DetectorLocalizer, attention_in, beside
+from crop_core.localize.detector import BY_SCORE, AttendedDetector, DetectorLocalizer, attention_in, beside
 from crop_core.localize.detector_models import Detection
 from crop_core.localize.protocol import LocalizationResult
-from crop_core.localize.self_attention.localizer import SelfLocalizer
-from crop_core.models import load
+from crop_core.localize.self_attention.localizer import TOO_NARROW, SelfLocalizer
+from crop_core.models import ModelError, load
 from crop_core.records.config import Budget, CropConfig
 from crop_core.records.explanation import Explanation, ExplanationMap
 from crop_core.records.region import Region
@@ -82,6 +82,27 @@ def test_one_box_a_phrase_needs_no_attention(attending):
     localizer, asked = attending(SOUP, (OPEN, 0.9, "sign"), (SOUP, 0.5, "fox"))
     found = localizer.localize(IMAGE, QUESTION)
     assert (found.flops, asked, len(found.explanation.chosen)) == (7, [], 2)
+
+
+def test_where_attention_cannot_be_read_the_scores_decide_and_it_is_told(attending, monkeypatch):
+    localizer, _ = attending(SOUP, (OPEN, 0.9, "sign"), (SOUP, 0.5, "sign"))
+
+    def refuse(*given):
+        raise ModelError("The prompt ends with the image.")
+
+    monkeypatch.setattr(localizer.attention, "localize", refuse)
+    found = localizer.localize(IMAGE, QUESTION)
+    assert len(found.explanation.chosen) == 2 and found.flops == 7
+    assert found.notices == [BY_SCORE.format("The prompt ends with the image.")]
+
+
+@pytest.mark.parametrize("size", [(1200, 40), (10, 400)])
+def test_of_a_strip_without_a_token_in_sight_all_boxes_are_kept(adapter, size):
+    boxes = [((0, 0, size[0] / 2, size[1]), 0.9, "sign"), ((size[0] / 2, 0, *size), 0.8, "sign")]
+    found = beside(Boxes(*boxes), adapter).localize(IMAGE.resize(size), QUESTION)
+    assert len(found.explanation.chosen) == 2
+    alone = SelfLocalizer(adapter).localize(IMAGE.resize(size), QUESTION)
+    assert (alone.region, alone.notices) == (Region.whole(*size), [TOO_NARROW])
 
 
 def test_boxes_of_other_phrases_that_name_several_stay(attending):

@@ -170,6 +170,14 @@ def test_numbers_that_are_none_are_no_boxes(open_detector, monkeypatch):
     assert open_detector.detect(sample_image((64, 64)), PHRASES) == []
 
 
+def test_weights_that_make_no_numbers_are_an_error(open_detector):
+    with torch.no_grad():
+        for weight in open_detector.model.parameters():
+            weight.fill_(math.nan)
+    with pytest.raises(ModelError, match=r"computes no numbers \(NaN\).*; download or save it again"):
+        DetectorLocalizer(open_detector).localize(sample_image((200, 120)), QUESTION)
+
+
 def test_the_engine_takes_a_detector_by_its_folder_and_its_cost_is_in_the_totals(folder, tmp_path):
     build("llava", tmp_path / "model")
     engine = CropEngine.from_pretrained(tmp_path / "model", folder, warm_up=False)

@@ -148,7 +148,7 @@ def marks(axes, colour):
 def test_curves_run_through_the_probabilities_and_the_work():
     shown = budget()
     upper, lower = shown.axes
-    assert labels(shown) == ["CROP: flips at 128", "Random: never flips"]
+    assert labels(shown) == ["CROP: flips at 128", "Random: no flip"]
     same, other = marks(upper, palette.method_colour(0))
     assert same == [[256, 0.75], [512, 1.0]] and other == [[64, 0.25], [128, 0.5]]
     across = upper.transData.transform([(64, 0), (128, 0), (256, 0), (512, 0)])[:, 0]

@@ -129,6 +129,7 @@ def test_several_files_and_zips_become_a_strip_of_runs(tmp_path):
         ("64 of 576 visual tokens per layer", ("64", "")),
         ("64 of 2928 visual tokens per layer", ("custom", "64")),
         ("57.6 of 576 visual tokens per layer", ("custom", "57.6")),
+        ("64 of 576 visual tokens left", ("custom", "64 left")),
         ("the ratios and shares as given", (SETTINGS[1], SETTINGS[2])),
     ],
 )

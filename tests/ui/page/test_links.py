@@ -1,7 +1,11 @@
+import shutil
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
+import gradio as gr
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,3 +102,12 @@ def test_several_images_and_follow_ups_have_no_link(tmp_path):
     assert not handlers.link(pair.shown)
     assert not handlers.link(followed.shown)
     assert followed.shown.settings == SETTINGS
+
+
+def test_the_page_opens_with_the_image_of_its_recorded_run(tmp_path):
+    request = SimpleNamespace(query_params={})
+    note, linked, image, question, *settings = Handlers(FakeEngine(), EXAMPLES).restore(request, *SETTINGS)
+    assert image == str(EXAMPLES[0].image), "so that a question about it can be asked at once"
+    assert [note, linked, question, *settings] == [gr.skip()] * (3 + len(SETTINGS))
+    alone = replace(EXAMPLES[0], image=Path(shutil.copy(EXAMPLES[0].image, tmp_path)))
+    assert Handlers(FakeEngine(), [alone]).restore(request, *SETTINGS)[2] == gr.skip(), "it opens on no run"

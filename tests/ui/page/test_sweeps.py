@@ -89,7 +89,7 @@ def test_a_sweep_asks_every_method_at_every_budget(scene):
     assert [way.config.budget.share for way in engine.requested] == [share for share in SHARES for _ in range(2)]
     assert {way.name for way in engine.requested} == {"PLC", "ILP"}, "CROP's stages are told apart"
     assert (note, shown_status(status)) == ("", f"Done: {2 * len(SHARES)} runs.")
-    assert [line.name for line in figure.data] == [f"{name}: never flips" for name in ("PLC", "PLC", "ILP", "ILP")]
+    assert [line.name for line in figure.data] == [f"{name}: no flip" for name in ("PLC", "PLC", "ILP", "ILP")]
 
 
 def test_the_region_that_was_drawn_is_slid_over_all_cells_alone(scene):

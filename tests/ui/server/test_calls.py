@@ -226,7 +226,7 @@ def test_api_and_tools_take_the_same(app: str, client: httpx.Client) -> None:
     assert kinds == {
         "image": ["string"],
         "question": ["string"],
-        "method": ["string", "null"],
+        "method": ["string"],
         "budget": ["string", "number", "null"],
         "region": ["string", "array", "null"],
         "max_new_tokens": ["string", "number", "null"],

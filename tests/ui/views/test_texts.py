@@ -135,6 +135,8 @@ def test_a_method_that_is_not_crop_is_called_by_its_name() -> None:
 )
 def test_a_heading_says_which_method_and_budget_ran(method: str, heading: str) -> None:
     assert texts.heading(comparison(method=method, budget="128 of 576 visual tokens per layer")) == heading
+    left = texts.heading(comparison(method=method, budget="128 of 576 visual tokens left"))
+    assert left == (heading if method == "none" else f"{heading} left")
 
 
 def test_two_methods_joined_are_called_by_both_names() -> None:

@@ -20,7 +20,7 @@ INTRO = (
     "Your question, answered with several methods at the same mean budget (Settings), or with one method and the"
     " regions of several localizers. Clear tokens are alive in every layer; the earlier a token is pruned, the paler it"
     f" is; outlined ones are pooled. Answers end after {MAX_NEW_TOKENS} tokens where the settings name no other limit."
-    " A click on a column header sorts."
+    " The ⋮ menu in a column header sorts."
 )
 SWITCHED = f"""(what) => {{
   const update = (props) => ({{ __type__: 'update', ...props }});

@@ -116,7 +116,8 @@ export class Explorer {
     if (data.stage === "measure" && data.id !== this.state.id) return; // of a run that is no longer on screen
     const images = await this.load([payload.image, ...payload.others]);
     if (update !== this.updates) return;
-    if (data.stage === "localize") this.reveal();
+    const answeredAtOnce = data.stage === "done" && data.id !== this.state.id && !isRunning(this.state.stage);
+    if (data.stage === "localize" || answeredAtOnce) this.reveal();
     const each = [data, ...data.others];
     const [sizes, regions] = [each.map(({ size }) => size), each.map(({ region }) => region)];
     const fresh = data.result && this.parsed?.id !== data.id;
