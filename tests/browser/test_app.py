@@ -4,7 +4,7 @@ import re
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from crop_core.train.world.question import KINDS
 from tests.support.browser import EXAMPLES, SQUARE, Watch, ask_example, done, png, result, settled, upload
@@ -44,6 +44,35 @@ def test_the_page_opens_on_a_recorded_run_that_needs_no_model(page: Page, watch:
     expect(page.get_by_role("button", name="Measure again")).to_be_hidden()
     page.locator("#question textarea").focus()
     expect(page.locator("#question textarea")).to_have_css("outline-style", "solid")
+
+
+def test_a_question_about_the_scene_that_the_page_opens_on_is_answered(page: Page) -> None:
+    expect(page.locator("#image img")).to_be_visible()
+    page.locator("#question textarea").fill("what is left of the car?")
+    page.get_by_role("button", name="Run", exact=True).click()
+    done(page)
+    expect(page.locator(".cx-question")).to_have_text("“what is left of the car?”")
+    box = page.locator(".cx-auto input")
+    box.check()
+    expect(box).to_have_css("appearance", "auto")  # drawn by the browser, so that its tick is seen
+    page.emulate_media(media="print")
+    for part in (".cx-card.cx-crop", ".cx-readout"):
+        expect(page.locator(part).first).to_have_css("print-color-adjust", "exact")
+    expect(page.locator(".gradio-container").first).to_have_css("overflow", "visible")  # clipped, pages are lost
+    expect(page.locator("#start-over")).to_be_hidden()
+    page.emulate_media(media="screen")
+
+
+def test_on_a_phone_an_answer_is_scrolled_to_whether_it_is_new_or_kept(app: str, browser: Browser) -> None:
+    for _ in range(2):
+        context = browser.new_context(viewport={"width": 390, "height": 844})
+        page = context.new_page()
+        page.goto(app)
+        expect(page.locator(".cx")).to_have_attribute("data-stage", "recorded")
+        page.locator(".ex-button").nth(SQUARE).click()
+        done(page)
+        expect(page.locator(".cx-question")).to_be_in_viewport()
+        context.close()
 
 
 def test_the_lesson_starts_at_the_top_of_the_page(page: Page) -> None:

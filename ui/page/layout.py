@@ -29,6 +29,8 @@ from ui.views.theme import theme
 
 CLEAN_UP_EVERY = 3600  # seconds between two deletions of old uploads
 BACKLOG = 500  # small events that may wait; requests to the model wait in the engine's own queue
+# On paper, what is clipped is lost. Not in page.css, where Gradio would look for its container inside its container.
+PRINTED = "@media print { html body .gradio-container.gradio-container { overflow: visible !important; } }"
 VISITORS = 1000  # whose state is kept, about 0.4 MB each plus their runs; the oldest goes first
 
 # The open tab is in the page's address, beside the run (ui/static/js/address.js), once the one that it named is open.
@@ -131,7 +133,7 @@ def launch_options(examples: Path, max_upload_mb: int = 20) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": css(),
-        "head": scripts.head(),
+        "head": f"<style>{PRINTED}</style>\n{scripts.head()}",
         "i18n": gr.I18n(en={"common.upload": "Add images"}),  # missing in Gradio's own texts
         "allowed_paths": [str(examples)],
         "max_file_size": f"{max_upload_mb}mb",
