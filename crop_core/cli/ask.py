@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from typing import Any
 
 from crop_core.cli.figure_options import add_figure_options, check_figure_options, look, write_csv, write_figure
@@ -24,7 +25,7 @@ from crop_core.io.json_output import check_json_path, write_json
 from crop_core.io.output_files import check_output, write_output
 from crop_core.records.comparison_table import comparison_table
 from crop_core.records.config import ConfigError, CropConfig
-from crop_core.records.localizers import NONE, WHOLE
+from crop_core.records.localizers import NONE, WHOLE, comparable_localizers
 from crop_core.records.methods import method_of, pruning_methods
 from crop_core.records.region import Region, numbers_in
 from crop_core.records.tables import comparison_rows, csv_text
@@ -128,6 +129,7 @@ def _ask(arguments: argparse.Namespace) -> None:
     history: list[tuple[str, str]] = []
     for question in questions:
         result = engine.compare(images, question, config, regions, history=history)
+        result = replace(result, localizer=localizer if localizer in comparable_localizers() else result.localizer)
         history = [*history, (question, result.baseline.text)]
         if arguments.json != "-":
             print(comparison_table(result), end="\n" if question is questions[-1] else "\n\n")

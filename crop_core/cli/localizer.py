@@ -13,10 +13,11 @@ from typing import Any
 from PIL import Image
 
 from crop_core.cli.localizer_calibrate import add_calibrate
-from crop_core.cli.localizer_rows import add_data_arguments, load_adapter, print_skipped, usable_examples
+from crop_core.cli.localizer_rows import add_data_arguments, load_adapter, print_skipped, quiet_loading, usable_examples
 from crop_core.io.json_output import STDOUT, check_json_path, write_json
 from crop_core.io.row_reader import Skipped
-from crop_core.records.localizers import TEXT
+from crop_core.records.localizers import SELF, TEXT, named_localizers
+from crop_core.records.methods import load_class
 from crop_core.train.localizer.settings import Settings
 
 TRAIN = """Fine-tunes a vision-language model with LoRA so that it answers with a region of the 8x8 grid. Needs peft.
@@ -49,7 +50,9 @@ def add_command(commands: Any) -> None:
     _settings_arguments(train)
     train.set_defaults(run=_train)
     measure = own.add_parser("eval", help="measure a localizer", description=EVAL)
-    measure.add_argument("model", metavar="MODEL", help=f"localizer: bundled name, folder, hub id, or {TEXT}")
+    measure.add_argument(
+        "model", metavar="MODEL", help=f"localizer: bundled name, folder, hub id, {TEXT}, detector or clipseg"
+    )
     add_data_arguments(measure)
     measure.add_argument("--self", action="store_true", help="measure an answering model's own attention")
     measure.add_argument("--json", metavar="FILE|-", help="write the figures as JSON; -: print only that")
@@ -118,10 +121,22 @@ def _localizer(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, str]]
     """The localizer to measure, the device that it runs on, and facts for the figures."""
     import torch
 
-    from crop_core.localize import SelfLocalizer, TextLocalizer, localizer_for
+    from crop_core.localize import SelfLocalizer, load_localizer
+    from crop_core.localize.detector import BY_NAME, DetectorLocalizer
 
-    if arguments.model == TEXT:
-        return TextLocalizer(), torch.device("cpu"), {"device": "cpu", "dtype": "float32"}
-    adapter = load_adapter(arguments)
-    localizer = SelfLocalizer(adapter) if arguments.self else localizer_for(adapter)
-    return localizer, adapter.device, {"device": str(adapter.device), "dtype": str(adapter.dtype)}
+    name, row = arguments.model, named_localizers().get(arguments.model)
+    if row and row.needs_model and name not in BY_NAME:
+        raise ValueError(
+            f"{name!r} is no localizer without an answering model; give the model, and --self for {SELF!r}."
+        )
+    if row and row.factory is None:
+        raise ValueError(f"{name!r} finds no region; give a localizer: a checkpoint, {TEXT}, {' or '.join(BY_NAME)}.")
+    if row and name not in BY_NAME:
+        return load_class(str(row.factory))(), torch.device("cpu"), {"device": "cpu", "dtype": "float32"}
+    if arguments.self:
+        localizer: Any = SelfLocalizer(load_adapter(arguments))
+    else:
+        quiet_loading()
+        localizer = load_localizer(BY_NAME.get(name, name), arguments.device, arguments.dtype, None, None)
+    model = localizer.detector.model if isinstance(localizer, DetectorLocalizer) else localizer.adapter
+    return localizer, model.device, {"device": str(model.device), "dtype": str(model.dtype)}

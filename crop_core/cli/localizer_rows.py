@@ -49,10 +49,15 @@ def print_skipped(skipped: Skipped, what: str) -> None:
 
 def load_adapter(arguments: argparse.Namespace) -> Any:
     """The model of --model, --device, --dtype and, where there is one, --quantize."""
-    from transformers.utils import logging
-
     from crop_core.models import load
 
-    logging.disable_progress_bar()
+    quiet_loading()
     quantize = getattr(arguments, "quantize", None)
     return load(arguments.model, arguments.device, arguments.dtype, quantize=quantize)
+
+
+def quiet_loading() -> None:
+    """Without transformers' progress bars."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()

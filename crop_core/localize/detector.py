@@ -28,6 +28,7 @@ from crop_core.records.region import GRID, Region
 
 DETECTOR = "openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det"
 CLIPSEG = "CIDAS/clipseg-rd64-refined"
+BY_NAME = {"detector": DETECTOR, "clipseg": CLIPSEG}  # names in `records/localizers.py`
 NEAR_BEST = 0.5  # of the best score of the same phrase
 BESIDE = 1.5  # sides of the named thing's box, for what lies beside it
 NOTHING_NAMED = "The question names nothing that a detector could look for, so the region is the whole image."

@@ -27,6 +27,7 @@ KEY = "crop_attention"
 PLAIN_BIAS, PLAIN_DOUBT = -0.5, 0.2  # see `AttentionRule.plain`
 MAX_SIDE = 64  # cells per side of the pooled grid
 _FROM_END = {"last": 1, "last-1": 2, "last-2": 3}
+KEYS = {"terms", "bias", "whole", "side", "doubt", "scale", "shift"}
 ROWS = ("first", "mean", "max", *_FROM_END)
 _EPSILON = 1e-12  # added to attention for a finite log
 
@@ -55,8 +56,8 @@ class AttentionRule:
                 raise ValueError(f"the term {list(term)} is not a layer, a head, one of {', '.join(ROWS)} and a weight")
         if not (math.isfinite(self.bias) and math.isfinite(self.whole)):
             raise ValueError(f"bias {self.bias} and whole {self.whole} are not finite")
-        if not 1 <= self.side <= MAX_SIDE:
-            raise ValueError(f"side {self.side} is not between 1 and {MAX_SIDE}")
+        if type(self.side) is not int or not 1 <= self.side <= MAX_SIDE:
+            raise ValueError(f"side {self.side!r} is not a whole number from 1 to {MAX_SIDE}")
 
     @classmethod
     def plain(cls, layers: int, heads: int) -> AttentionRule:
@@ -105,6 +106,8 @@ class AttentionRule:
     def from_json(cls, data: dict[str, Any]) -> AttentionRule:
         """Inverse of `to_json`; TypeError, ValueError, KeyError or AttributeError for an invalid rule."""
         data = dict(data)
+        if unknown := sorted(set(data) - KEYS):
+            raise ValueError(f"it has {', '.join(map(repr, unknown))}")
         terms = tuple(_term(name, weight) for name, weight in data.pop("terms").items())
         calibration = Calibration(**{key: data.pop(key) for key in ("doubt", "scale", "shift") if key in data})
         return cls(terms, calibration=calibration, **data)

@@ -91,9 +91,13 @@ class Profile:
             key, stored = ProfileKey(**content.pop("key")), content.pop(KEY)
             _check(file, key, ProfileKey.of(adapter))
             rule = AttentionRule.read(stored, adapter.model.config, f"The rule in the profile {file.name}")
-            return cls(key, rule, **content)
+            profile = cls(key, rule, **content)
+            kinds = {"source": str, "questions": int, "iou": float, "coverage": float, "facts": dict}
+            if any(type(getattr(profile, name)) is not kind for name, kind in kinds.items()):
+                raise TypeError("a value is of another type")
+            return profile
         except ModelError as error:
-            raise ProfileError(str(error)) from error
+            raise ProfileError(f"{error} It is not used; {_again(adapter.name)}.") from error
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ProfileError(
                 f"The profile {file.name} cannot be read and is not used; {_again(adapter.name)}."

@@ -27,6 +27,10 @@ TEMPLATES = html_templates(Path(__file__).with_name("templates"))
 HEAD = ("rule", "questions", "mean IoU", "covers all", "mean area")
 EXAMPLES, MAPS = 4, 5  # questions that are drawn, and maps beside each
 PIXELS, COLOURS = 240, ("#009e73", "#d55e00")  # longer side of a drawn image; of the true and the predicted region
+WORSE = (
+    "No better than what there was: {} has a mean IoU of {:.2f} on these questions, and the calibrated rule {:.2f}; "
+    "calibrate with more questions, or delete '{}' to go on as before."
+)
 ABOUT_SCENES = "Drawn scenes prove where the model looks in such scenes; photographs and pages were not measured."
 ABOUT_ROWS = "The rows given prove where the model looks on questions and images like them, and on no others."
 
@@ -59,8 +63,16 @@ def sentences(result: CalibrationResult) -> list[str]:
     return [
         f"{read} are read; mean IoU {best[1].iou:.2f} on {counted(profile.questions, 'question')} about "
         f"{profile.source} that nothing was fitted to ({beside}).",
+        *([WORSE.format(*better, result.file)] if (better := _better(result.compared)) else []),
         ABOUT_SCENES if profile.source == SCENES else ABOUT_ROWS,
     ]
+
+
+def _better(compared: dict[str, RuleFigures]) -> tuple[str, float, float] | None:
+    """What has the highest IoU, with it and the calibrated rule's, if it is not the calibrated rule."""
+    own, *others = compared.items()
+    name, figures = max(others, key=lambda each: each[1].iou, default=own)
+    return (name, figures.iou, own[1].iou) if figures.iou > own[1].iou else None
 
 
 def table_rows(compared: dict[str, RuleFigures]) -> list[tuple[str, ...]]:

@@ -206,6 +206,15 @@ def test_a_region_of_ones_own_needs_no_localizer(double: type[Double], image: st
     assert double.request[3].source == "whole"
 
 
+@pytest.mark.parametrize(("name", "recorded"), [("self", "self"), ("text", "text"), ("auto", "predicted")])
+def test_a_run_s_file_holds_the_localizer_that_was_named(
+    double: type[Double], image: str, tmp_path: Path, name: str, recorded: str
+) -> None:
+    file = tmp_path / "run.json"
+    assert main(["ask", image, QUESTION, "--localizer", name, "--json", str(file)]) == 0
+    assert json.loads(file.read_text())["localizer"] == recorded and double.loaded == {"localizer": name}
+
+
 def test_several_images_and_further_questions(
     double: type[Double], image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

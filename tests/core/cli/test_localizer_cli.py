@@ -13,6 +13,7 @@ from crop_core.models import load
 from crop_core.train.localizer.trainer import Trainer
 from crop_core.train.world.held_out import held_out
 from tests.support import checkpoints
+from tests.support.detectors import build_detector
 
 pytestmark = pytest.mark.training
 
@@ -139,6 +140,15 @@ def test_eval_of_where_a_model_looks_itself(base, squares, capsys):
     assert json.loads(printed.out)["figures"]["all"]["questions"] == 24
 
 
+@pytest.mark.parametrize("name", ["whole", "text", "owlv2"])
+def test_eval_measures_any_localizer(name, squares, tmp_path, capsys):
+    if name == "owlv2":
+        build_detector(name, tmp_path / name)
+    where = str(tmp_path / name) if name == "owlv2" else name
+    assert main(["localizer", "eval", where, str(squares), "--limit", "3", "--device", "cpu", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["figures"]["all"]["questions"] == 3
+
+
 @pytest.fixture
 def refused(capsys):
     """Run a command line that is refused, and return its one sentence; another may say before what was read."""
@@ -184,6 +194,8 @@ def test_bad_training_is_one_sentence(base, squares, tmp_path, refused, monkeypa
 def test_bad_measuring_is_one_sentence(base, world, tmp_path, refused):
     assert "command" in refused("localizer")
     assert "no model 'gpt'" in refused("localizer", "eval", "gpt", str(world))
+    assert "'self' is no localizer without an answering model" in refused("localizer", "eval", "self", str(world))
+    assert "'none' finds no region" in refused("localizer", "eval", "none", str(world))
     assert "cannot be read" in refused("localizer", "eval", LOCATOR, str(tmp_path / "none"))
     assert "cannot be written" in refused("localizer", "eval", LOCATOR, str(world), "--json", str(tmp_path))
     assert "--limit is -1" in refused("localizer", "eval", LOCATOR, str(world), "--limit", "-1")

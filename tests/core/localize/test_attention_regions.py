@@ -184,6 +184,8 @@ def test_the_plain_rule_reads_the_second_quarter_and_takes_out_what_attracts_any
         {"terms": {"1.2 last": float("nan")}},
         {"terms": {"1.2 last": 0.5}, "side": 0},
         {"terms": {"1.2 last": 0.5}, "side": "8"},
+        {"terms": {"1.2 last": 0.5}, "side": 8.5},
+        {"terms": {"1.2 last": 0.5}, "side": True},
         {"terms": {"1.2 last": 0.5}, "bias": float("inf")},
         {"terms": {"1.2 last": 0.5}, "doubt": 0.9},
         {"terms": {"1.2 last": 0.5}, "colour": 1},

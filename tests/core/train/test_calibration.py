@@ -17,6 +17,8 @@ from crop_core.localize.self_attention.rule_choice import choose_rule
 from crop_core.models import load
 from crop_core.models.geometry import Framing, grid_layout
 from crop_core.train.localizer import attention_readings as readings
+from crop_core.train.localizer.attention_fit import RuleFigures
+from crop_core.train.localizer.calibration_page import _better
 from crop_core.train.localizer.calibration_questions import (
     CALIBRATE,
     FIT,
@@ -191,13 +193,28 @@ def test_a_damaged_profile_is_told_and_the_next_rule_taken(content, kept, profil
     assert f"The profile {file.name} cannot be read" in refusal(load(kept, "cpu"))
 
 
+@pytest.mark.parametrize("change", [{"iou": "x"}, {"questions": None}, {"coverage": True}, {"source": 3}])
+def test_a_profile_with_a_value_of_another_kind_is_told(change, kept, profiles):
+    file = next(each for each in profiles.iterdir() if each.suffix == ".json")
+    file.write_text(json.dumps({**json.loads(file.read_bytes()), **change}))
+    assert f"The profile {file.name} cannot be read and is not used; calibrate again" in refusal(load(kept, "cpu"))
+
+
 def test_a_profile_that_reads_heads_that_are_not_there_is_refused(kept, profiles):
     adapter, file = load(kept, "cpu"), next(each for each in profiles.iterdir() if each.suffix == ".json")
     content = json.loads(file.read_bytes())
     content[KEY]["terms"] = {"9.0 last": 1.0}
     file.write_text(json.dumps(content))
     first, _ = choose_rule(adapter).notices
-    assert "reads what the model does not have" in first
+    assert "reads what the model does not have" in first and "It is not used; calibrate again" in first
+
+
+def test_a_result_that_is_worse_than_what_there_was_is_told():
+    figures = {"calibrated": 0.67, "own rule": 0.82, "whole image": 0.4}
+    compared = {name: RuleFigures(13, iou, 0.9, 0.2) for name, iou in figures.items()}
+    assert _better(compared) == ("own rule", 0.82, 0.67)
+    assert _better({**compared, "calibrated": RuleFigures(13, 0.82, 0.9, 0.2)}) is None
+    assert _better({"calibrated": compared["calibrated"]}) is None
 
 
 def test_profiles_are_of_one_model_and_change_its_digest(kept, profiles):
