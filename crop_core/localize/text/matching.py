@@ -78,6 +78,11 @@ def _by_label(question: Asked, page: Page) -> list[Match]:
     best = [number for number in order if scores[number] >= max(MIN_LABEL, 0.97 * scores[order[0]])]
     if not best:
         return []
+    if question.beyond:
+        label, text = best[0], page.lines[best[0]].text
+        near = page.next_row(label, 1 if question.beyond == "below" else -1)
+        others = [Match(number, scores[label], f"{question.beyond} “{text}”") for number in near]
+        return [Match(label, scores[label], f"like “{_told(question, page, label)}”"), *others]
     ways = [_with_value(question, page, number) for number in best]
     chosen = next((way for way in ways if way[1]), ways[0])
     label, value = chosen

@@ -48,6 +48,26 @@ class Page:
         middles = (self.boxes[:, 1] + self.boxes[:, 3]) / 2
         return sorted(range(len(self.lines)), key=lambda number: (middles[number], self.boxes[number, 0]))
 
+    @cached_property
+    def rows(self) -> list[list[int]]:
+        """Lines of each row, from top to bottom."""
+        rows: list[list[int]] = []
+        for number in self.reading_order:
+            if rows and self._in_a_row(number, rows[-1][0]):
+                rows[-1].append(number)
+            else:
+                rows.append([number])
+        return rows
+
+    def _in_a_row(self, one: int, other: int) -> bool:
+        (_, top, _, bottom), (_, y0, _, y1) = self.boxes[one], self.boxes[other]
+        return bool(min(bottom, y1) - max(top, y0) > SAME_ROW * min(bottom - top, y1 - y0))
+
+    def next_row(self, number: int, step: int) -> list[int]:
+        """Lines of the row under (step 1) or over (-1) a line's own; none at the end of the page."""
+        place = next(place for place, row in enumerate(self.rows) if number in row) + step
+        return self.rows[place] if 0 <= place < len(self.rows) else []
+
     def height(self, number: int) -> float:
         """Of a line, across its reading direction."""
         return self.lines[number].height

@@ -53,7 +53,10 @@ LABELS: list[tuple[str, tuple[str, ...]]] = [  # what stands before the answer o
     (r"\bcity\b|\btown\b", ("city", "town", "town city")),
     (r"\bcountry\b", ("country",)),
     (r"\bfrom whom\b|\bwho (wrote|sent)\b|\bwho is .*\bfrom\b|\bsender\b", ("from", "sender")),
-    (r"\b(to|for) whom\b|\brecipient\b|\baddressed to\b|\bwho is .*\b(to|for)\b", ("to", "recipient", "dear")),
+    (
+        r"\b(to|for) whom\b|\brecipient\b|\baddressed to\b|\bwho is .*\b(to|for)\b",
+        ("to", "recipient", "dear", "sold to", "bill to", "billed to", "ship to"),
+    ),
     (r"\bsubject\b|\bregarding\b|\bconcern", ("subject", "re", "regarding")),
     (r"\bsign(ed|ature)\b", ("sincerely", "yours sincerely", "kind regards", "regards", "signature", "signed")),
     (r"\bname\b(?! of the (shop|store|company|restaurant|bar|item|product))", ("name", "full name")),
@@ -73,6 +76,10 @@ PLACES: list[tuple[str, str]] = [  # edge of the page
     (r"\b(at|on|in) (the )?(very )?top\b|\b(first|top) line\b", "top"),
     (r"\b(at|on|in) (the )?(very )?bottom\b|\b(last|bottom) line\b", "bottom"),
 ]
+BEYOND = re.compile(  # a line beside the one that is named
+    r"^(?:what|which)(?: \w+){0,4} (?:is|are|stands?|comes?|appears?|says?|written|printed|listed) "
+    r"(?:directly |right |just )?(?P<side>below|under|underneath|beneath|above|over)\b"
+)
 # Words that say what is done with a text, or nothing, and stand on no label.
 EMPTY = frozenset(
     words(
@@ -118,7 +125,8 @@ class Asked:
 
     values: kinds of VALUES, the answer is one of them; () for any text. labels: what may stand before it, in words.
     content: words of the question that may stand on its line or its label. colour: of its sign. place: "top",
-    "bottom" or "". title: whether it is the title. everything: whether all texts are, where nothing else is named.
+    "bottom" or "". beyond: "below" or "above" where the row under or over the named line is asked for, else "".
+    title: whether it is the title. everything: whether all texts are, where nothing else is named.
     """
 
     values: tuple[str, ...]
@@ -126,6 +134,7 @@ class Asked:
     content: tuple[str, ...]
     colour: str | None
     place: str
+    beyond: str
     title: bool
     everything: bool
 
@@ -141,6 +150,7 @@ def asked(question: str) -> Asked:
         content=tuple(dict.fromkeys(word for word in own if word not in skipped)),
         colour=named_colour(own),
         place=next((place for pattern, place in PLACES if re.search(pattern, plain)), ""),
+        beyond=_beyond(plain),
         title=_any(TITLES, plain),
         everything=_any(EVERYTHING, plain),
     )
@@ -156,6 +166,11 @@ def is_text_question(question: str) -> bool:
     """Whether the answer is a text in the image: read, not seen."""
     plain = _plain(question)
     return _any(READING, plain) and not _any(ELSEWHERE, plain)
+
+
+def _beyond(plain: str) -> str:
+    side = found["side"] if (found := BEYOND.search(plain)) else ""
+    return "above" if side in ("above", "over") else "below" if side else ""
 
 
 def _plain(question: str) -> str:

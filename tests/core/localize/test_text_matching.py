@@ -69,6 +69,8 @@ def chosen(question, texts, degrees=0.0):
         ("what is the order number?", FORM, {"Order no.", "BE51906"}),
         ("in which room is the meeting?", FORM, {"The meeting is in room 204."}),
         ("what is the title?", FORM, {"Application"}),
+        ("what is below the date of birth?", FORM, {"Date of birth", "Anna Keller", "12 May 1990"}),
+        ("what stands above the order number?", FORM, {"Order no.", "Anna Keller", "12 May 1990"}),
         ("what is the capital of France?", FORM, set()),
     ],
 )
