@@ -19,6 +19,7 @@ from ui.views.explorer_state import ExplorerState
 from ui.views.history import History
 from ui.views.lesson import STEPS
 from ui.views.lesson_progress import Progress
+from ui.views.rendering import message
 
 CUE = "(cue) => { window.cropExplorer?.followLesson(JSON.parse(cue)); }"
 PREDICT_FIRST = "Predict first: choose one."
@@ -122,11 +123,11 @@ class LessonHandlers:
         example = step and self._examples.get(step.image)
         if progress.runs or (step and not example):
             return gr.skip(), gr.skip(), gr.skip(), cue
-        before, note, stop = self._handlers.stop(history, path, more)
+        before, _, stop = self._handlers.stop(history, path, more)
         if step and example:
             before = ExplorerState.of(open_image(example.image), example.question, step.method)
             before = replace(before, stage="predict").to_json()
-        return before, note, stop, cue
+        return before, message(), stop, cue
 
     def tell(self, progress: Progress, history: History) -> tuple[Any, ...]:
         """(*`LessonBar.outputs`, cue) after a run: what came of the prediction, if it was the step's run."""
