@@ -186,10 +186,11 @@ def parse_settings(values: Sequence[Any], size: tuple[int, int]) -> ParsedSettin
     return ParsedSettings(config, parse_region(mode, cells, size), mode)
 
 
-def shown_custom(choice: str) -> tuple[Any, Any]:
-    """Slider and text of a custom budget, where it is chosen."""
+def shown_custom(choice: str, share: float, custom: str) -> tuple[Any, Any]:
+    """Slider and text of a custom budget, where it is chosen; an empty text becomes the slider's."""
     chosen = choice == "custom"
-    return gr.Slider(visible=chosen), gr.Textbox(visible=chosen)
+    text = {"value": f"{share:g}%"} if chosen and not (custom or "").strip() else {}
+    return gr.Slider(visible=chosen), gr.Textbox(visible=chosen, **text)
 
 
 def shown_stages(name: str) -> tuple[Any, Any, Any]:
@@ -220,7 +221,11 @@ class SettingsPanel:
             )
             share = gr.Slider(1, 100, 11, step=1, label="Share of the tokens, %", visible=False, elem_id="share")
             custom = gr.Textbox(
-                "", label="Custom budget", info="Tokens (64) or a share (11.1%).", visible=False, elem_id="custom"
+                "",
+                label="Custom budget",
+                info="Tokens (64), a share (11.1%), or what is left (64 left).",
+                visible=False,
+                elem_id="custom",
             )
             method = gr.Dropdown(
                 methods, value="crop", label="Method", info=JOINED_HELP, allow_custom_value=True, elem_id="method"
@@ -245,7 +250,7 @@ class SettingsPanel:
                 gr.Number(value, label=name, precision=0, min_width=70)
                 for name, value in zip(names, (2, 2, 5, 5), strict=True)
             ]
-        budget.change(shown_custom, budget, [share, custom], **QUIET)
+        budget.change(shown_custom, [budget, share, custom], [share, custom], **QUIET)
         share.input(None, share, custom, js="(share) => `${share}%`", api_visibility="private")
         method.change(shown_stages, method, [rings, schedule, evict], **QUIET)
         self.row, self.method = row, method

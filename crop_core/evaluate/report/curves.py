@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Value = Callable[[RunSummary], float]
+# Of an axis of shares: where all values are the same, it would go to 200 %.
+SHARES: dict[str, Any] = {"tickformat": ".0%", "autorangeoptions": {"clipmin": -0.05, "clipmax": 1.05}}
 
 
 def accuracy(summary: Summary, model: str = "") -> go.Figure:
@@ -29,7 +31,7 @@ def accuracy(summary: Summary, model: str = "") -> go.Figure:
     if summary.blind:
         _reference(figure, "blind", summary.blind.accuracy.value, "dot")
     figure.update_xaxes(title="mean visual tokens per layer", type="log", **_ticks(summary))
-    figure.update_yaxes(title=plain(summary.metric), tickformat=".0%")
+    figure.update_yaxes(title=plain(summary.metric), **SHARES)
     return styled(figure, "Score against budget, 95 % intervals", summary, model, 620)
 
 
@@ -41,7 +43,7 @@ def divergence(summary: Summary, model: str = "") -> go.Figure:
     ]
     figure = _panels(summary, panels)
     figure.update_xaxes(title="mean visual tokens per layer", type="log", **_ticks(summary))
-    figure.update_yaxes(tickformat=".0%", col=1)
+    figure.update_yaxes(**SHARES, col=1)
     figure.update_yaxes(rangemode="tozero", col=2)
     return styled(figure, "Divergence from the baseline", summary, model, 560)
 
@@ -65,7 +67,7 @@ def costs(summary: Summary, model: str = "") -> go.Figure:
             hovertemplate="Baseline: %{y:.1%} at %{x:.3g}<extra></extra>",
         )
         figure.add_trace(point, row=1, col=column)
-    figure.update_yaxes(tickformat=".0%")
+    figure.update_yaxes(**SHARES)
     figure.update_xaxes(title="KV cache, MB", rangemode="tozero", col=1)
     figure.update_xaxes(title="first token, ms", rangemode="tozero", col=2)
     return styled(figure, "Score against cost", summary, model, 560)

@@ -105,7 +105,7 @@ def _plotly_html(figure: go.Figure) -> Markup:
 
 
 def _tables(summary: Summary, localizer: str) -> list[tuple[str, str, table.Table]]:
-    """(id, title, content) of each section after the figures."""
+    """(id, title, content) of each section after the figures that has rows."""
     tables = [
         ("tables", "Every run", table.full_table(summary)),
         ("kinds", "By kind of question", table.kinds_table(summary)),
@@ -114,12 +114,19 @@ def _tables(summary: Summary, localizer: str) -> list[tuple[str, str, table.Tabl
     if summary.localizers:
         tables.insert(0, ("localizers", "CROP by localizer", table.localizers_table(summary, localizer)))
     rivals = ("rivals", "Kinds on which others score higher than CROP", table.rivals_table(summary))
-    return [*tables, rivals] if summary.rivals else tables
+    return [each for each in (*tables, rivals) if each[2].rows]
 
 
 def _flat(facts: Mapping[str, Any], path: str = "") -> list[tuple[str, str]]:
     """Nested facts as (path, text)."""
     rows = []
     for name, value in facts.items():
-        rows += _flat(value, f"{path}{name} ") if isinstance(value, Mapping) else [(f"{path}{name}", str(value))]
+        rows += _flat(value, f"{path}{name} ") if isinstance(value, Mapping) else [(f"{path}{name}", _fact(value))]
     return rows
+
+
+def _fact(value: Any) -> str:
+    """A fact as a text: lists with commas, nothing for None."""
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

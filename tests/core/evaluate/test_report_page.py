@@ -168,3 +168,16 @@ def test_heat_maps(rows):
     assert pairs["z"][0][1] == 100 * first.difference == -pairs["z"][1][0]
     assert pairs["z"][0][0] is None
     assert pairs["text"][0][1].endswith("*") is first.differs
+
+
+def test_one_method_has_no_empty_table_of_tests_and_facts_are_words(rows):
+    alone = rows[rows["method"].isin(["none", "crop"])]
+    page = report(summarise(alone), alone, {**FACTS, "others": ["a", "b"], "seed": None})
+    assert "Paired tests" not in page and 'href="#pairs"' not in page
+    assert "<dd>a, b</dd>" in page and "None</dd>" not in page
+    assert "Paired tests" in report(summarise(rows), rows, FACTS)
+
+
+def test_an_axis_of_shares_ends_at_all(rows):
+    for figure in (curves.accuracy(summarise(rows)), curves.costs(summarise(rows))):
+        assert figure.layout.yaxis.autorangeoptions.clipmax == 1.05

@@ -148,3 +148,11 @@ def test_text_is_offered_where_its_packages_are(monkeypatch: pytest.MonkeyPatch)
         compared = localizer_choice("localizers")
     assert "Text" not in mode.info and "Self: " in mode.info
     assert [name for _, name in compared.choices] == ["", "self", "whole"]
+
+
+def test_a_custom_budget_begins_as_its_slider_says() -> None:
+    share, custom = controls.shown_custom("custom", 11, "")
+    assert (share.visible, custom.visible, custom.value) == (True, True, "11%")
+    assert controls.shown_custom("custom", 11, "64")[1].value != "11%"
+    _, hidden = controls.shown_custom("192", 11, "")
+    assert not hidden.visible and hidden.value != "11%"
