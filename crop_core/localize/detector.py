@@ -72,7 +72,7 @@ class DetectorLocalizer:
         return LocalizationResult(
             region,
             lambda: _sum(self.detector.flops(image, asked.phrases), seen.flops if seen else 0),
-            [*unread, *_notices(asked, chosen)],
+            [*unread, *(seen.notices if seen and maps else ()), *_notices(asked, chosen)],
             lambda: self._explanation(asked, found, chosen, maps),
         )
 

@@ -15,7 +15,7 @@ UNCALIBRATED = (
     "region, calibrate the heads (python -m crop_core localizer calibrate) or choose another localizer."
 )
 CALIBRATED = (
-    "The region is by {name}'s own attention, calibrated on this machine by the profile {file}: mean IoU {iou:.2f} on "
+    "{name}'s own attention was read, calibrated on this machine by the profile {file}: mean IoU {iou:.2f} on "
     "{questions} about {source} that it was not fitted to."
 )
 PAPER = (

@@ -53,7 +53,7 @@ def attending(adapter, monkeypatch):
         region = Region.from_box(box, *IMAGE.size, "predicted")
         cells[region.y0 : region.y1 + 1, region.x0 : region.x1 + 1] = 1
         own = LocalizationResult(
-            region, lambda: 100, (), lambda: Explanation("self", "", maps=[ExplanationMap("p", cells)])
+            region, lambda: 100, ["Calibrated."], lambda: Explanation("self", "", maps=[ExplanationMap("p", cells)])
         )
         monkeypatch.setattr(localizer.attention, "localize", lambda *given: asked.append(given) or own)
         return localizer, asked
@@ -69,7 +69,7 @@ def test_of_two_boxes_of_one_thing_the_one_that_the_model_attends_to_is_taken(at
     assert (found.flops, len(asked)) == (107, 1), "both are paid for"
     assert [item.chosen for item in found.explanation.items] == [False, True]
     assert found.explanation.summary.endswith("2 boxes found, 1 chosen by score and the answering model's attention.")
-    assert len(found.explanation.maps) == 1
+    assert len(found.explanation.maps) == 1 and found.notices == ["Calibrated."]
 
 
 @pytest.mark.parametrize("question", ["how many sign are there?", "is each sign blue?"])
