@@ -99,6 +99,9 @@ def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict
     question = gr.Textbox(
         label="Question", placeholder="what is left of the dog?", lines=1, max_lines=4, elem_id="question"
     )
+    if bundled:
+        tries = Strip(render("question_strip", texts.TRY), elem_id="try")
+        tries.select(tried, None, question, queue=False, **QUIET)
     with gr.Row(elem_id="go"):
         run = gr.Button("Run", variant="primary", elem_id="run", scale=3, min_width=160)
         stop = gr.Button("Stop", elem_id="stop", scale=1, min_width=90, interactive=False)
@@ -106,6 +109,12 @@ def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict
     panel = SettingsPanel(engine.short_answer_request)
     fields = {"image": image, "more": more, "question": question, "panel": panel}
     return {**fields, "run": run, "stop": stop, "note": note, "strip": strip}
+
+
+def tried(event: gr.EventData) -> Any:
+    """The clicked question of `texts.TRY`; the index comes from the browser."""
+    index = event._data.get("index") if isinstance(event._data, dict) else None
+    return texts.TRY[index] if isinstance(index, int) and 0 <= index < len(texts.TRY) else gr.skip()
 
 
 def output_tabs(

@@ -32,6 +32,15 @@ WORLD = (
     "photographs and anything else their answers are guesses."
 )
 
+TRY = (  # questions that the bundled model can read, about any scene
+    "is there a dog?",
+    "how many cars are there?",
+    "what color is the car?",
+    "what does the sign say?",
+    "what is left of the dog?",
+    "which bar is the tallest?",
+)
+
 
 def shift_line(answer: Answer, own: str, other: str) -> str:
     """Probability of an answer in its own run and in the other one, with the difference in points, if any is seen."""

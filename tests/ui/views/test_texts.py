@@ -1,9 +1,12 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
+from crop_core.models import DEFAULT_MODEL, load
 from crop_core.records.formatting import format_bytes, format_flops, format_number
 from crop_core.records.region import Region
 from crop_core.records.results import TokenProb
@@ -16,6 +19,7 @@ from tests.support.fake_records import (
     without_localizer,
     without_peaks,
 )
+from ui.page.layout import tried
 from ui.views import readouts, texts
 
 REGION = Region(2, 1, 4, 3, 336, 336, "predicted", 0.83)
@@ -205,3 +209,15 @@ def test_the_page_and_the_readme_say_the_same_of_the_bundled_models() -> None:
     known, _, _ = texts.WORLD.partition(" On photographs")
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     assert known in " ".join(readme.split())
+
+
+def test_the_bundled_model_knows_every_word_of_the_questions_to_try() -> None:
+    adapter = load(DEFAULT_MODEL, "cpu")
+    assert [word for question in texts.TRY for word in adapter.unknown_words(question)] == []
+
+
+@pytest.mark.parametrize("data", [{"index": 6}, {"index": -1}, {"index": "0"}, {}, None, [0]])
+def test_a_question_to_try_is_chosen_by_its_number_alone(data: object) -> None:
+    event = SimpleNamespace(_data=data)
+    assert tried(event) == gr.skip()
+    assert tried(SimpleNamespace(_data={"index": 0})) == texts.TRY[0]
