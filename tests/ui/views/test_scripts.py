@@ -96,9 +96,11 @@ def test_the_bundle_is_a_module_that_runs() -> None:
 
 def test_the_page_has_the_module_once_and_components_only_hand_themselves_over(tmp_path: Path) -> None:
     head = launch_options(tmp_path)["head"]
-    assert head == scripts.head()
+    style, module = head.split("\n", 1)
+    assert style.startswith("<style>@media print {") and style.endswith("</style>")
+    assert module == scripts.head()
     assert head.count("<script") == head.count("</script>") == 1
-    assert head.startswith('<script type="module">')
+    assert module.startswith('<script type="module">')
     for component, view in ((components.ExplorerView(), "explorer"), (components.GalleryView(), "gallery")):
         assert component.js_on_load == scripts.mount(view)
         assert f"{view}: mount" in bundle("page")
