@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import EXAMPLES, WATCHES, Watch, ask_example, done, result, settled
+from tests.support.browser import EXAMPLES, PATIENCE, WATCHES, Watch, ask_example, done, result, settled
 from ui.views.lesson import STEPS
 
 
@@ -123,7 +123,7 @@ def test_a_budget_is_swept_and_a_sweep_is_stopped(page: Page) -> None:
     expect(page.locator("#stop-budgets")).to_be_disabled()
     page.locator("#start-budgets").click()
     expect(page.locator("#budget-curves .main-svg").first).to_be_visible()
-    expect(page.locator("#status-budgets")).to_contain_text("Done: 24 runs")
+    expect(page.locator("#status-budgets")).to_contain_text("Done: 24 runs", timeout=3 * PATIENCE)
     expect(page.locator("#budget-curves")).to_contain_text(re.compile("CROP: (no flip|flips at)"))
     expect(page.locator("#stop-budgets")).to_be_disabled()
     page.locator("#start-budgets").click()
