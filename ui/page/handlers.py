@@ -20,7 +20,6 @@ from crop_core.records.methods import CHOSEN
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus
 from crop_core.records.results import RunError, StreamEvent
 from crop_core.records.timing import NOT_MEASURED
-from ui.export.load_runs import opening_example
 from ui.page import controls
 from ui.page.images import open_all
 from ui.page.one_more_run import BROKEN, NO_ANSWER, one_more_run, with_tokens
@@ -236,18 +235,14 @@ class Handlers:
 
     def restore(self, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
         """(message, 1, image, question, *settings) of the link that the page was opened with, to be run. Without one
-        the image comes that the page opens on, and the message stays, which may be about a linked file.
+        nothing changes, so that what the page says of a linked file stays.
         """
         unchanged = (gr.skip(),) * (3 + len(settings))
         try:
             restored = read_link(dict(request.query_params), self.examples, settings)
         except ValueError as error:
             return message(str(error)), *unchanged
-        if restored:
-            return message(), 1, *restored
-        opening = opening_example(self.examples)
-        shown = str(opening.image) if opening else gr.skip()
-        return gr.skip(), gr.skip(), shown, *unchanged[2:]
+        return (message(), 1, *restored) if restored else (gr.skip(), *unchanged)
 
 
 def measurement(run: FinishedRun) -> EngineRequest[StreamEvent]:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from crop_core.records.request import Engine
-from ui.export.load_runs import opening_view
+from ui.export.load_runs import opening_example, opening_view
 from ui.page.api import endpoints
 from ui.page.bindings import MODEL, wire
 from ui.page.components import QUIET, ImageInput, Strip, class_mode_button
@@ -92,8 +92,14 @@ def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict
         strip = Strip(strip_html(examples), elem_id="examples")
     if bundled:
         gr.HTML(render("model_scope", texts.WORLD), elem_id="world", apply_default_css=False)
+    opening = opening_example(examples)  # the page opens on its run, so that a question about it can be asked at once
     image = ImageInput(
-        label="Image", sources=["upload", "clipboard", "webcam"], height=190, elem_id="image", buttons=[]
+        str(opening.image) if opening else None,
+        label="Image",
+        sources=["upload", "clipboard", "webcam"],
+        height=190,
+        elem_id="image",
+        buttons=[],
     )
     more = MoreImages(engine.reads_several)
     question = gr.Textbox(

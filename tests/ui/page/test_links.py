@@ -14,6 +14,7 @@ from crop_core.records.config import ConfigError
 from crop_core.records.region import RegionError
 from tests.support.fake_records import FakeEngine, sample_image
 from tests.support.panel import SETTINGS
+from ui.export.load_runs import opening_example
 from ui.page.handlers import Handlers
 from ui.page.request import KEYS, link_query, read_link
 from ui.views.examples import Example
@@ -105,9 +106,10 @@ def test_several_images_and_follow_ups_have_no_link(tmp_path):
 
 
 def test_the_page_opens_with_the_image_of_its_recorded_run(tmp_path):
-    request = SimpleNamespace(query_params={})
-    note, linked, image, question, *settings = Handlers(FakeEngine(), EXAMPLES).restore(request, *SETTINGS)
-    assert image == str(EXAMPLES[0].image), "so that a question about it can be asked at once"
-    assert [note, linked, question, *settings] == [gr.skip()] * (3 + len(SETTINGS))
+    assert opening_example(EXAMPLES) == EXAMPLES[0]
     alone = replace(EXAMPLES[0], image=Path(shutil.copy(EXAMPLES[0].image, tmp_path)))
-    assert Handlers(FakeEngine(), [alone]).restore(request, *SETTINGS)[2] == gr.skip(), "it opens on no run"
+    assert opening_example([alone]) is None and opening_example([]) is None, "it opens on no run"
+    request = SimpleNamespace(query_params={})
+    assert Handlers(FakeEngine(), EXAMPLES).restore(request, *SETTINGS) == (gr.skip(),) * (4 + len(SETTINGS)), (
+        "what a visitor gave while the page loaded stays"
+    )
