@@ -13,23 +13,13 @@ from typing import Any, Literal, overload
 import torch
 
 from crop_core.engine.feature_cache import DEFAULT_LIMIT_BYTES
-from crop_core.engine.request_checks import (
-    ImageInputs,
-    RequestRegions,
-    config_of,
-    open_images,
-)
+from crop_core.engine.request_checks import ImageInputs, RequestRegions, config_of, open_images
 from crop_core.engine.request_engine import RequestEngine
 from crop_core.engine.session import BASELINE
 from crop_core.engine.sheets import Sheets
 from crop_core.io.images import ImageLike
 from crop_core.localize import localizer_called
-from crop_core.models import (
-    DEFAULT_MODEL,
-    Device,
-    Turn,
-    load,
-)
+from crop_core.models import DEFAULT_MODEL, Device, Turn, load
 from crop_core.models.decoder import compile_layers
 from crop_core.records.attention import Attention
 from crop_core.records.config import CropConfig

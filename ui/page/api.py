@@ -64,7 +64,7 @@ class Endpoints:
             image: a data URL, bare base64, or the path that /gradio_api/upload returned; addresses are not fetched.
             question: what to ask, up to 500 characters.
             method: crop, plc, ilp, fastv, divprune, random and the others, two joined (plc+fastv), or fastv@paper.
-            budget: mean visual tokens per layer (64), their share (11.1%), or what is left at the end (64 left).
+            budget: mean tokens per layer (64), a share (11.1%) or what is left at the end (64 left); empty: default.
             region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer, as a text or a list; empty to predict them.
             max_new_tokens: longest answer, in tokens; empty for the model's own limit.
             short_answer: whether the model is asked for a short answer, by a sentence that the notices show.
@@ -93,7 +93,7 @@ class Endpoints:
             image: a data URL, bare base64, or the path that /gradio_api/upload returned; addresses are not fetched.
             question: what to ask, up to 500 characters.
             method: crop, plc, ilp, fastv, divprune, random and the others, two joined (plc+fastv), or fastv@paper.
-            budget: mean visual tokens per layer (64), their share (11.1%), or what is left at the end (64 left).
+            budget: mean tokens per layer (64), a share (11.1%) or what is left at the end (64 left); empty: default.
             region: grid cells x0,y0,x1,y1 from 0 to 7 that hold the answer, as a text or a list; empty to predict them.
             max_new_tokens: longest answer, in tokens; empty for the model's own limit.
             short_answer: whether the model is asked for a short answer, by a sentence that the notices show.
