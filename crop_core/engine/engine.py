@@ -18,7 +18,7 @@ from crop_core.engine.request_engine import RequestEngine
 from crop_core.engine.session import BASELINE
 from crop_core.engine.sheets import Sheets
 from crop_core.io.images import ImageLike
-from crop_core.localize import localizer_called
+from crop_core.localize import check_localizer_name, localizer_called
 from crop_core.models import DEFAULT_MODEL, Device, Turn, load
 from crop_core.models.decoder import compile_layers
 from crop_core.records.attention import Attention
@@ -60,6 +60,7 @@ class CropEngine(RequestEngine, Sheets):
         and remember are the engine's. Device, dtype, attn and quantize as in `crop_core.models.load`, for both models,
         but that a mapping of modules to devices is about the answering model. Raises ModelError with one sentence.
         """
+        check_localizer_name(localizer or NONE)
         adapter = load(model, device, dtype, attn, quantize)
         if compiled:
             compile_layers(adapter.stack.layers)

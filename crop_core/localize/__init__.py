@@ -2,7 +2,13 @@
 
 from crop_core.localize.fixed_regions import DrawnBox, KnownRegion, WholeImage
 from crop_core.localize.grid_vlm import GridVlmLocalizer
-from crop_core.localize.loading import load_localizer, localizer_called, localizer_for, named_localizer
+from crop_core.localize.loading import (
+    check_localizer_name,
+    load_localizer,
+    localizer_called,
+    localizer_for,
+    named_localizer,
+)
 from crop_core.localize.protocol import LocalizationResult, Localizer, SharedEncoderLocalizer, not_counted
 from crop_core.localize.self_attention.localizer import SelfLocalizer
 from crop_core.localize.text.localizer import TextLocalizer
@@ -19,6 +25,7 @@ __all__ = [
     "TextLocalizer",
     "TextVlmLocalizer",
     "WholeImage",
+    "check_localizer_name",
     "load_localizer",
     "localizer_called",
     "localizer_for",

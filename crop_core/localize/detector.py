@@ -30,6 +30,7 @@ DETECTOR = "openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det"
 CLIPSEG = "CIDAS/clipseg-rd64-refined"
 BY_NAME = {"detector": DETECTOR, "clipseg": CLIPSEG}  # names in `records/localizers.py`
 NEAR_BEST = 0.5  # of the best score of the same phrase
+NAMED = 4  # phrases in a notice
 BESIDE = 1.5  # sides of the named thing's box, for what lies beside it
 NOTHING_NAMED = "The question names nothing that a detector could look for, so the region is the whole image."
 NOTHING_FOUND = "The detector found no {}, so the region is the whole image."
@@ -220,5 +221,7 @@ def _notices(asked: QuestionPhrases, chosen: Sequence[Detection]) -> list[str]:
     missing = [phrase for phrase in asked.phrases if not any(each.phrase == phrase for each in chosen)]
     if not missing:
         return []
-    named = " and no ".join(f"“{phrase}”" for phrase in missing)
+    named = " and no ".join(f"“{phrase}”" for phrase in missing[:NAMED])
+    if len(missing) > NAMED:
+        named += f", nor {len(missing) - NAMED} more"
     return [(FOUND_SOME if chosen else NOTHING_FOUND).format(named)]

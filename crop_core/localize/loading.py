@@ -15,7 +15,8 @@ from crop_core.localize.protocol import Localizer
 from crop_core.models import DEFAULT_LOCALIZER, DEFAULT_MODEL, load
 from crop_core.models.adapter import Adapter, ModelError
 from crop_core.models.loading.placement import Device
-from crop_core.models.loading.registry import model_type
+from crop_core.models.loading.registry import UnknownModelError, model_type
+from crop_core.records.formatting import truncated_repr
 from crop_core.records.localizers import AUTO, LOCALIZERS, SELF, named_localizers
 from crop_core.records.methods import load_class
 
@@ -28,13 +29,29 @@ def localizer_called(
     attn: str | None = None,
     quantize: str | None = None,
 ) -> Localizer | None:
-    """The localizer that a user calls so: by `named_localizer` for its own name, else by `load_localizer`."""
+    """The localizer that a user calls so: by `named_localizer` for its own name, else by `load_localizer`, with the
+    ModelError of both.
+    """
+    check_localizer_name(name)
     if name == AUTO and adapter.name == DEFAULT_MODEL:
         name = DEFAULT_LOCALIZER
     if str(name) in named_localizers():
         return named_localizer(str(name), adapter)
     loaded = load_localizer(name, device, dtype, attn, quantize)
     return beside(loaded.detector, adapter) if isinstance(loaded, DetectorLocalizer) else loaded
+
+
+def check_localizer_name(name: str | Path) -> None:
+    """ModelError, before anything is loaded, for a name of neither a localizer nor a checkpoint."""
+    try:
+        if str(name) not in named_localizers():
+            model_type(name)
+    except UnknownModelError:
+        raise ModelError(
+            f"There is no localizer {truncated_repr(str(name))}; choose one of {', '.join(named_localizers())}, or a "
+            f"checkpoint: {DEFAULT_LOCALIZER}, a detector or a model that answers with boxes, as a hub id or a local "
+            "folder."
+        ) from None
 
 
 def named_localizer(name: str, adapter: Adapter) -> Localizer | None:

@@ -108,6 +108,8 @@ _PREDICATES = _words(
     dry open closed on off ripe fresh happy sad angry tired real fake male female alone together awake asleep
     healthy safe dangerous busy crowded broken round square rectangular wooden plastic metal striped plain plaid
     moving still able similar identical equal possible likely true visible common ready facing tan blond made
+    fast faster slow slower strong stronger weak weaker cheap cheaper expensive great greater deep deeper wider
+    narrower darker lighter brighter warmer colder cleaner fuller thicker thinner sharper softer louder steeper
     """
 )
 _COLOURS = _words(

@@ -39,6 +39,10 @@ _BUNDLED = {
 }
 
 
+class UnknownModelError(ModelError):
+    """A name of neither a bundled model nor a folder, and of the form of no hub id."""
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """One line of `available`: kind is "bundled" (name loads as it is) or "family" (name is an example hub id)."""
@@ -172,7 +176,8 @@ def _local_folder(name: str) -> Path | None:
     if page := HUB_PAGE.match(name):
         raise ModelError(f"{name} is an address; give the name of the model alone, {page[1]}.")
     if reason or name.startswith((".", "~", "/")) or name.count("/") != 1:
-        raise ModelError(f"There is no model {truncated_repr(name)}{reason}; {_supported()}.")
+        kind = ModelError if reason else UnknownModelError
+        raise kind(f"There is no model {truncated_repr(name)}{reason}; {_supported()}.")
     return None
 
 

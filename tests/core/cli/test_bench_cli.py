@@ -150,7 +150,7 @@ def test_localizers_that_cannot_be_compared(command, refused):
     start = command[: command.index("--localizer")]
     assert "'none' finds no region" in refused(*start, "--localizers", "none")
     assert "--localizers names none" in refused(*start, "--localizers", ",")
-    assert "no model 'nowhere'" in refused(*start, "--localizers", "self,nowhere", "--budgets", "24")
+    assert "no localizer 'nowhere'" in refused(*start, "--localizers", "self,nowhere", "--budgets", "24")
 
 
 def test_an_interrupt_says_how_to_go_on(command, tmp_path, monkeypatch, capsys):

@@ -352,7 +352,7 @@ def test_a_folder_without_a_model_and_an_unknown_model(
 ) -> None:
     assert "holds no model" in refused("ask", image, QUESTION, "--model", str(tmp_path))
     assert "no model 'gpt'" in refused("ask", image, QUESTION, "--model", "gpt")
-    assert "no model 'gpt'" in refused("ask", image, QUESTION, *folders, "--localizer", "gpt")
+    assert "no localizer 'gpt'; choose one of " in refused("ask", image, QUESTION, *folders, "--localizer", "gpt")
 
 
 def test_an_interrupt_is_one_line(

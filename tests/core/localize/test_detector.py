@@ -76,6 +76,14 @@ def test_a_threshold_that_nothing_reaches_leaves_the_whole_image(folder):
     assert found.flops > 0, "looking is paid for"
 
 
+def test_a_notice_names_a_few_phrases(folder):
+    own = load_detector(folder)
+    own.threshold = 1.1
+    found = DetectorLocalizer(own).localize(sample_image((200, 120)), "a cat, a dog, a cup, a hat, a bus, a car")
+    named = "no “cat” and no “dog” and no “cup” and no “hat”, nor 2 more"
+    assert found.notices == [f"The detector found {named}, so the region is the whole image."]
+
+
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "I;16", "1"])
 def test_every_mode_of_image_is_taken(open_detector, mode):
     image = Image.fromarray(np.arange(60 * 90, dtype=np.uint16).reshape(60, 90)) if mode == "I;16" else None

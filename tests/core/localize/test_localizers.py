@@ -1,6 +1,7 @@
 """Which localizer a checkpoint makes, and those that write their answers: real generation, whatever comes out."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -153,3 +154,10 @@ def test_the_user_is_told_when_no_region_was_found(llava, monkeypatch):
     assert result.region.source == "whole"
     assert writing.NO_BOX in result.notices
     assert torch.is_inference_mode_enabled() is False
+
+
+@pytest.mark.parametrize("name", ["magic", "./nowhere", "a/b/c", ""])
+def test_a_localizer_that_is_unknown_is_told_before_the_model_loads(monkeypatch, name):
+    monkeypatch.setattr("crop_core.engine.engine.load", None)
+    with pytest.raises(ModelError, match=r"^There is no localizer '.*'; choose one of auto, self, text, none, whole, "):
+        CropEngine.from_pretrained(localizer=Path(name) if name else " ", device="cpu", warm_up=False)
