@@ -80,11 +80,11 @@ def failures(ask: Callable[[Item], Replies], count: int, scenes: int) -> list[tu
 
 
 def entry(image: str, item: Item, replies: Replies) -> dict[str, Any]:
-    """An example as an entry of examples.json."""
+    """An example as an entry of examples.json; its question begins with a capital, as people write."""
     question = item.question
     return {
         "image": image,
-        "question": question.text,
+        "question": question.text[:1].upper() + question.text[1:],
         "answer": question.answer,
         "kind": question.kind,
         "pruning_fails": fails(replies),

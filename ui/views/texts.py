@@ -33,12 +33,12 @@ WORLD = (
 )
 
 TRY = (  # questions that the bundled model can read, about any scene
-    "is there a dog?",
-    "how many cars are there?",
-    "what color is the car?",
-    "what does the sign say?",
-    "what is left of the dog?",
-    "which bar is the tallest?",
+    "Is there a dog?",
+    "How many cars are there?",
+    "What color is the car?",
+    "What does the sign say?",
+    "What is left of the dog?",
+    "Which bar is the tallest?",
 )
 
 

@@ -167,7 +167,9 @@ def test_written_examples_say_what_was_measured_and_the_app_reads_them(tmp_path,
     assert row["pruning_fails"] is True
     assert row["measured"] == {"baseline": "dog", "crop 64": "cat"}
     (example,) = load_examples(tmp_path)
-    assert (example.question, example.answer, example.kind) == (held_out_items[0].question.text, "dog", "place")
+    question = held_out_items[0].question.text
+    assert example.question == question[0].upper() + question[1:] != question
+    assert (example.answer, example.kind) == ("dog", "place")
     assert "what is where · CROP fails at 64 tokens" in strip_html([example])
     assert set(KIND_NAMES) == set(KINDS)
     assert example.image.name == "01.jpg"
