@@ -37,8 +37,9 @@ def method_list() -> str:
         code = " ".join(filter(None, (_code(method.compressor), _code(method.pruner))))
         read = ", ".join(need for need, one in needs.items() if one)
         own = f"`{name}`" + (f" `{name}{PAPER}`" if method.published else "")
-        rows.append([own, method.title, method.label, read, code])
-    return markdown(["method", "title", "what it does", "reads", "code"], rows)
+        paper = f"[{method.paper}](https://arxiv.org/abs/{method.paper})" if method.paper else ""
+        rows.append([own, method.title, method.label, read, paper, code])
+    return markdown(["method", "title", "what it does", "reads", "paper", "code"], rows)
 
 
 def localizer_list() -> str:

@@ -30,7 +30,7 @@ class Method:
     times the budget. reads_tower: whether the compressor needs the vision tower's attention. needs_training: whether
     the model must have a learned PLC. positions_only: whether the compressor reads positions alone, at no FLOPs.
     reads_rings: whether the compressor reads PLC's rings. published: "module:Class" of its compressor or pruner in the
-    published setting; None where that is the best one here too.
+    published setting; None where that is the best one here too. paper: its arXiv number, "" for none.
     """
 
     title: str
@@ -45,6 +45,7 @@ class Method:
     positions_only: bool = False
     reads_rings: bool = False
     published: str | None = None
+    paper: str = ""
 
     @property
     def reads_schedule(self) -> bool:
@@ -86,13 +87,15 @@ class Method:
 
 
 _COMPRESS, _PRUNE = "crop_core.compress", "crop_core.prune"
+_CROP = "2505.21233"
 _PLC = Method(
     "PLC",
     "PLC alone: pool outside the region before the LLM",
     f"{_COMPRESS}.pooling:PoolingCompressor",
     reads_rings=True,
+    paper=_CROP,
 )
-_ILP = Method("ILP", "ILP alone: prune inside the LLM", None, f"{_PRUNE}.ilp:IlpPruner")
+_ILP = Method("ILP", "ILP alone: prune inside the LLM", None, f"{_PRUNE}.ilp:IlpPruner", paper=_CROP)
 
 METHODS = {
     "crop": replace(_PLC.then(_ILP), title="CROP", label="CROP: PLC before the LLM, then ILP inside it"),
@@ -104,6 +107,7 @@ METHODS = {
         pruner=f"{_PRUNE}.fastv:FastvPruner",
         needs_region=False,
         published=f"{_PRUNE}.fastv:PublishedFastv",
+        paper="2403.06764",
     ),
     "pyramiddrop": Method(
         "PyramidDrop",
@@ -111,6 +115,7 @@ METHODS = {
         pruner=f"{_PRUNE}.pyramiddrop:PyramidDropPruner",
         needs_region=False,
         published=f"{_PRUNE}.pyramiddrop:PublishedPyramidDrop",
+        paper="2410.17247",
     ),
     "sparsevlm": Method(
         "SparseVLM",
@@ -118,6 +123,7 @@ METHODS = {
         pruner=f"{_PRUNE}.sparsevlm:SparseVlmPruner",
         needs_region=False,
         published=f"{_PRUNE}.sparsevlm:PublishedSparseVlm",
+        paper="2410.04417",
     ),
     "dart": Method(
         "DART",
@@ -125,6 +131,7 @@ METHODS = {
         pruner=f"{_PRUNE}.dart:DartPruner",
         needs_region=False,
         published=f"{_PRUNE}.dart:PublishedDart",
+        paper="2502.11494",
     ),
     "random": Method(
         "Random",
@@ -147,6 +154,7 @@ METHODS = {
         f"{_COMPRESS}.learned:LearnedCompressor",
         needs_training=True,
         reads_rings=True,
+        paper=_CROP,
     ),
     "queries": Method(
         "Queries alone",
@@ -154,6 +162,7 @@ METHODS = {
         f"{_COMPRESS}.learned:QueriesCompressor",
         needs_training=True,
         reads_rings=True,
+        paper=_CROP,
     ),
     "region": Method(
         "Region only",
@@ -168,12 +177,14 @@ METHODS = {
         needs_region=False,
         reads_tower=True,
         published=f"{_COMPRESS}.visionzip:PublishedVisionZip",
+        paper="2412.04467",
     ),
     "divprune": Method(
         "DivPrune",
         "DivPrune: keep the least alike tokens, no region",
         f"{_COMPRESS}.divprune:DivPruneCompressor",
         needs_region=False,
+        paper="2503.02175",
     ),
     "cdpruner": Method(
         "CDPruner",
@@ -181,6 +192,7 @@ METHODS = {
         f"{_COMPRESS}.cdpruner:CdPrunerCompressor",
         needs_region=False,
         published=f"{_COMPRESS}.cdpruner:PublishedCdPruner",
+        paper="2506.10967",
     ),
     "vispruner": Method(
         "VisPruner",
@@ -189,6 +201,7 @@ METHODS = {
         needs_region=False,
         reads_tower=True,
         published=f"{_COMPRESS}.vispruner:PublishedVisPruner",
+        paper="2412.01818",
     ),
     "scope": Method(
         "SCOPE",
@@ -196,12 +209,14 @@ METHODS = {
         f"{_COMPRESS}.scope:ScopeCompressor",
         needs_region=False,
         reads_tower=True,
+        paper="2510.24214",
     ),
     "mmtok": Method(
         "MMTok",
         "MMTok: keep tokens that cover question and image, no region",
         f"{_COMPRESS}.mmtok:MmTokCompressor",
         needs_region=False,
+        paper="2508.18264",
     ),
     "holov": Method(
         "HoloV",
@@ -209,6 +224,7 @@ METHODS = {
         f"{_COMPRESS}.holov:HoloVCompressor",
         needs_region=False,
         reads_tower=True,
+        paper="2510.02912",
     ),
     "downsample": Method(
         "Downsample",
@@ -216,6 +232,7 @@ METHODS = {
         f"{_COMPRESS}.downsample:DownsampleCompressor",
         needs_region=False,
         positions_only=True,
+        paper="2510.07143",
     ),
     BASELINE: Method("Baseline", "Baseline: every visual token in every layer", needs_region=False),
 }
@@ -265,6 +282,15 @@ def with_nothing_outside(name: str) -> str:
 def pruning_methods() -> list[str]:
     """The names of METHODS without the baseline."""
     return [name for name in METHODS if name != BASELINE]
+
+
+def papers() -> dict[str, Method]:
+    """arXiv number -> the first method that comes from this paper."""
+    found: dict[str, Method] = {}
+    for one in METHODS.values():
+        if one.paper:
+            found.setdefault(one.paper, one)
+    return found
 
 
 def published_methods() -> list[str]:

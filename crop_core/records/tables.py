@@ -134,6 +134,7 @@ def _token_rows(number: int, trace: TokenTrace) -> list[Row]:
                 "view": int(trace.view[token]) if placed else None,
                 **dict(zip(("left", "top", "right", "bottom"), box if placed else (None,) * 4, strict=True)),
                 **dict(zip(("grid_column", "grid_row"), cell, strict=True)),
+                "padding": bool(trace.padding[token]),
                 "in_region": bool(trace.in_region[token]),
                 "ring": int(trace.ring[token]),
                 "group": group if group >= 0 else None,

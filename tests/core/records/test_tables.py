@@ -17,7 +17,7 @@ from crop_core.records.latex import escaped, tabular
 from crop_core.records.results import RunError
 from crop_core.records.sheet import Sheet, SheetRequest, SheetRow, run_row, sheet_specs
 from crop_core.records.tables import comparison_rows, csv_text, run_rows, token_rows
-from tests.support.fake_records import FakeEngine, comparison, run_result, sample_image, trace
+from tests.support.fake_records import FakeEngine, comparison, padded_trace, run_result, sample_image, trace
 from tests.support.figures import REGION
 
 
@@ -77,6 +77,12 @@ def test_a_token_without_a_place_has_empty_cells():
         [type(how).from_json({**how.to_json(), "boxes": [None if k == 5 else b for k, b in enumerate(boxes.tolist())]})]
     )
     assert {rows[5][name] for name in ("left", "grid_column", "grid_row", "view")} == {None}
+
+
+def test_padding_is_told_from_the_image():
+    how = padded_trace()
+    beside = [row["padding"] for row in token_rows([how])]
+    assert beside == how.padding.tolist() and 0 < sum(beside) < len(beside)
 
 
 def test_csv_has_a_head_line_and_is_read_back():

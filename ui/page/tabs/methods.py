@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from crop_core.records.methods import papers
 from ui.page.components import QUIET, GalleryView
 from ui.page.save_figure import SaveFigure
 from ui.page.sheet import sheet_part
@@ -13,6 +14,7 @@ from ui.page.sweep_widgets import OPEN_TAB, buttons, localizer_choice, method_ch
 from ui.page.sweeps import LOCALIZERS, MAX_NEW_TOKENS
 from ui.page.tabs import TabContext
 from ui.views.explorer_state import COLUMNS
+from ui.views.rendering import render
 
 TITLE, ORDER = "Methods", 20
 FIRST = ["crop", "divprune", "random", "fastv"]
@@ -32,6 +34,7 @@ SWITCHED = f"""(what) => {{
 def build(page: TabContext) -> None:
     """Build the tab; it reads the image, question and settings on the left."""
     gr.Markdown(INTRO)
+    gr.HTML(render("papers", list(papers().values())), elem_id="papers", apply_default_css=False)
     what = gr.Radio(["methods", LOCALIZERS], value="methods", label="Compare", elem_id="compared")
     names, localizers = method_choice(FIRST, "chosen-methods"), localizer_choice("chosen-localizers")
     start, stop, status = buttons("Compare methods", "methods", OPEN_TAB)
@@ -39,7 +42,7 @@ def build(page: TabContext) -> None:
     gallery = GalleryView(elem_id="gallery")
     options: dict[str, Any] = {"interactive": False, "wrap": True, "show_label": False}
     columns: dict[str, Any] = {"headers": [*COLUMNS], "column_widths": [width for width, _ in COLUMNS.values()]}
-    table = gr.Dataframe(**columns, elem_id="methods-table", **options)
+    table = gr.Dataframe(**columns, elem_id="methods-table", buttons=["fullscreen"], **options)  # copied as CSV below
     save = SaveFigure("methods")
     sheet_part(save)
     shown = [gallery, table, save.export, page.note, status]
