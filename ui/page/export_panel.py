@@ -25,6 +25,7 @@ from ui.export.load_runs import open_files
 from ui.export.report import page
 from ui.page.components import QUIET
 from ui.page.controls import offered_modes
+from ui.page.images import regions_text
 from ui.page.request import KEYS
 from ui.page.save_figure import (
     FIGURE,
@@ -205,11 +206,11 @@ def record(run: FinishedRun, inside: bool) -> bytes:
 
 
 def opened(history: History, paths: list[str] | None, usual: Sequence[Any]) -> list[Any]:
-    """[explorer, history, message, image, question, further images, *settings] with the files' runs in the history, the
-    last of them on screen, and in the fields what it was about; usual: the settings as the page opens.
+    """[explorer, history, message, image, question, further images, *settings, further regions] with the files' runs in
+    the history, the last of them on screen, and in the fields what it was about; usual: the settings as the page opens.
     """
     loaded = open_files(paths or [])
-    unchanged = [gr.skip()] * (3 + len(usual))
+    unchanged = [gr.skip()] * (4 + len(usual))
     if not loaded.runs:
         return [gr.skip(), gr.skip(), message(*loaded.notices), *unchanged]
     for run in loaded.runs:
@@ -218,8 +219,8 @@ def opened(history: History, paths: list[str] | None, usual: Sequence[Any]) -> l
     if not loaded.complete:
         return [*shown, *unchanged]
     files = [save_bytes_to_cache(png(image), "image.png", get_upload_folder()) for image in run.images]
-    settings = settings_of(run.result, usual)
-    return [*shown, files[0], run.result.question, files[1:] or None, *settings]
+    settings, others = settings_of(run.result, usual), regions_text(run.result.regions[1:])
+    return [*shown, files[0], run.result.question, files[1:] or None, *settings, others]
 
 
 def settings_of(result: Comparison, usual: Sequence[Any]) -> list[Any]:
@@ -237,9 +238,9 @@ def settings_of(result: Comparison, usual: Sequence[Any]) -> list[Any]:
 
 
 def _source(result: Comparison) -> dict[str, Any]:
-    """Settings of the region: its cells where it was drawn in the only image, else its localizer, if it is known."""
-    region, *others = result.regions
-    if region.source == "drawn" and not others:
+    """Settings of the region: its cells where it was drawn in the first image, else its localizer, if it is known."""
+    region = result.regions[0]
+    if region.source == "drawn":
         return {"mode": "drawn", **dict(zip(("x0", "y0", "x1", "y1"), region.grid, strict=True))}
     return {"mode": result.localizer} if result.localizer in dict(offered_modes()).values() else {}
 

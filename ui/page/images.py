@@ -79,6 +79,12 @@ def other_regions(text: str | None, mode: str, sizes: Sequence[tuple[int, int]])
     return regions
 
 
+def regions_text(regions: Sequence[Region]) -> str:
+    """Inverse of `other_regions`: those of the images after the first that were drawn."""
+    drawn = ((number, region.grid) for number, region in enumerate(regions, 2) if region.source == "drawn")
+    return ", ".join(f"{number}: {' '.join(map(str, grid))}" for number, grid in drawn)
+
+
 def _drawn(part: str) -> tuple[int, tuple[int, int, int, int]]:
     """Image number and cells of "2: 0 1 3 4"."""
     number, _, cells = part.partition(":")
