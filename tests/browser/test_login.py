@@ -64,6 +64,14 @@ def test_a_wrong_password_is_told_and_the_right_one_opens_the_app(visitor: Page)
     expect(visitor.locator("#run")).to_be_visible()
 
 
+def test_logging_out_brings_the_login_page_back(visitor: Page) -> None:
+    log_in(visitor, "one two")
+    visitor.get_by_role("button", name="Log out").click()
+    expect(visitor.get_by_label("User name")).to_be_visible()
+    visitor.reload()
+    expect(visitor.get_by_label("User name")).to_be_visible()
+
+
 def test_after_a_refusal_both_columns_show_the_same_image(visitor: Page) -> None:
     log_in(visitor, "one two")
     visitor.locator(".ex-button").nth(0).click()

@@ -159,6 +159,8 @@ def predict(page: Page, place: int) -> None:
     expect(page.locator(".cx")).to_have_attribute("data-stage", "predict")
     if step.draws:
         expect(page.get_by_role("button", name="Done drawing")).to_be_visible()
+        page.locator("#lesson-next").click()
+        expect(page.locator("#lesson-verdict")).to_contain_text("draw a region")
         page.locator(".cx-panel canvas").first.press("ArrowLeft")
     else:
         page.locator("#lesson-choice label").nth(RIGHT[place]).click()

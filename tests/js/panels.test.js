@@ -10,6 +10,7 @@ import { takeOver } from "../../ui/static/js/page.js";
 import { ringColour, ringHatch, withAlpha } from "../../ui/static/js/palette.js";
 import { layerCounts } from "../../ui/static/js/pruning.js";
 import { COLUMNS, rowTexts, sortedTokens } from "../../ui/static/js/table.js";
+import { splitTerms } from "../../ui/static/js/terms.js";
 import { parseTrace } from "../../ui/static/js/trace.js";
 import { fourTokens } from "./traces.js";
 
@@ -166,4 +167,17 @@ test("components are mounted once, whether they come before the module or after 
   scope.cropViews.push(["gallery", 3]);
   takeOver({}, mounts);
   assert.deepEqual(mounted, ["explorer 1", "gallery 2", "gallery 3"]);
+});
+
+test("terms are found in a text, the longer one first, whatever their case", () => {
+  const terms = { KV: "keys and values", "KV cache": "of every token", KL: "how far" };
+  assert.deepEqual(splitTerms("the kv cache; KL 0.01, KLM", terms), [
+    "the ",
+    ["kv cache", "of every token"],
+    "; ",
+    ["KL", "how far"],
+    " 0.01, KLM",
+  ]);
+  assert.deepEqual(splitTerms("plain", terms), ["plain"]);
+  assert.deepEqual(splitTerms("KL", {}), ["KL"]);
 });

@@ -39,13 +39,18 @@ def places(
     y: float,
     room: float,
 ) -> Drawn:
-    """Colour each cell, with its percentage where it fits, and the colour bar below. text: the answer."""
+    """Colour each cell, with its percentage where it fits, frame the trace's region, and put the colour bar below.
+
+    text: the answer.
+    """
     canvas = Canvas.on(page, trace, pixels, x, y, room)
     canvas.image(np.ones(trace.visual_tokens, dtype=bool))
     width, height = trace.image_size
     edges = np.linspace(0, width, GRID + 1), np.linspace(0, height, GRID + 1)
     canvas.axes.pcolormesh(*edges, np.ma.masked_invalid(cells), cmap=SCALE, vmin=0, vmax=1, alpha=OPAQUE, linewidth=0)
     hidden = canvas.hidden()
+    if not trace.region.is_whole:
+        canvas.region()
     if min(canvas.width, canvas.height) >= grown(NARROW) * GRID:
         for row, column in np.argwhere(np.isfinite(cells)):
             _number(canvas, float(cells[row, column]), (column + 0.5) / GRID, (row + 0.5) / GRID)

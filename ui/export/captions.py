@@ -85,7 +85,8 @@ def map_caption(question: str, results: Sequence[RunResult], size: str) -> str:
     """Caption of an answer against the place of the region. size: of the region in cells, such as 3x2."""
     return (
         f"Probability of the answer {quoted(results[0].text)} that {results[0].model} gives to {quoted(question)} when "
-        f"only the tokens of a region of {size} cells are kept, centred on each cell of the 8x8 grid."
+        f"only the tokens of a region of {size} cells are kept, centred on each cell of the 8x8 grid. Framed: "
+        "the region in its own place."
     )
 
 

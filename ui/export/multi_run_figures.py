@@ -6,7 +6,7 @@ Each holds only what its file needs, so that it can be kept beside the view unti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from ui.export.report import environment, facts_of_many, region_words
 from ui.views.chart_data import GAP, Point, curves, flip, probabilities
 
 if TYPE_CHECKING:
+    from crop_core.records.region import Region
     from crop_core.records.results import RunError, RunResult
     from ui.export.page_layout import RunFigure
 
@@ -102,14 +103,16 @@ def budget_figure(source: FigureSource, results: Sequence[RunResult], errors: Se
     return ExportFigure("budget", source.question, facts, heading, "curves:budgets", content, caption, rows)
 
 
-def places_figure(source: FigureSource, results: Sequence[RunResult], errors: Sequence[RunError]) -> ExportFigure:
-    """Figure of where the answer lives; holds the baseline's trace only."""
+def places_figure(
+    source: FigureSource, results: Sequence[RunResult], errors: Sequence[RunError], region: Region
+) -> ExportFigure:
+    """Figure of where the answer lives, with the frame of the region that was slid; holds the baseline's trace only."""
     baseline, *runs = results
     sizes = {f"{each.region.x1 - each.region.x0 + 1}x{each.region.y1 - each.region.y0 + 1}" for each in runs}
     size = ", ".join(sorted(sizes))
     more = {"region": f"{size} cells, slid over 8x8", "budget": "the region's tokens alone"}
     facts = _facts(source, results, errors, more if runs else {})
-    content = (baseline.text, probabilities(results), baseline.trace, source.pixels)
+    content = (baseline.text, probabilities(results), replace(baseline.trace, region=region), source.pixels)
     caption, rows = captions.map_caption(source.question, results, size), _rows(source, results, errors)
     heading = "Where the answer lives"
     return ExportFigure("places", source.question, facts, heading, "answer_map:places", content, caption, rows)

@@ -95,5 +95,6 @@ def page(view: ExplorerState, result: Comparison) -> bytes:
         payload=replace(view, fixed=True, hint="").to_json(),
         explorer_css=style_sheets.explorer_css(),
         script=scripts.bundle("report"),
+        terms=scripts.terms(),
     )
     return text.encode()

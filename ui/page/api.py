@@ -19,6 +19,7 @@ from crop_core.io.images import check_question, image_notices, open_image
 from crop_core.records.config import Budget, ConfigError, CropConfig
 from crop_core.records.explanation import Explanation, Localization
 from crop_core.records.formatting import truncated_repr
+from crop_core.records.localizers import comparable_localizers
 from crop_core.records.methods import method_of
 from crop_core.records.region import Region, RegionError, numbers_in
 from crop_core.records.request import Engine, EngineRequest, QueueStatus, R, ResultStream
@@ -29,6 +30,7 @@ from ui.page.api_inputs import ApiFlag, ApiImage, ApiNumber, ApiRegion, ApiText
 from ui.page.controls import parse_longest
 
 log = logging.getLogger(__name__)
+PREDICTING = ("predicted", *comparable_localizers())  # regions are drawn by their cells
 NAMES = ("ask", "compare", "localize")
 PARAMETERS: tuple[tuple[str, Any, Any, Any], ...] = (  # after image and question: name, component, default, example
     ("method", ApiText, "crop", "crop"),
@@ -189,8 +191,12 @@ class Endpoints:
 
 
 def named(localizer: str | None) -> str:
-    """The localizer of a config; the app's own when empty."""
-    return (localizer or "").strip() or "predicted"
+    """The localizer of a config; the app's own when empty. ConfigError for a name that predicts no region."""
+    name = (localizer or "").strip() or "predicted"
+    if name not in PREDICTING:
+        choices = ", ".join(PREDICTING)
+        raise ConfigError(f"The localizer {truncated_repr(name)} is not known; choose one of {choices}.")
+    return name
 
 
 def explanation_json(explanation: Explanation | None) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from ui.views.rendering import message
 
 MAX_MESSAGE = 400  # characters of a sentence from the browser
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
-STOP = "(...inputs) => { window.cropExplorer?.stop(); return inputs; }"
+STOP = "async () => { await window.cropExplorer?.stop(); }"  # once the run can be cancelled
 EXPLORE = "() => ({ __type__: 'update', selected: 'explore' })"
 BEGIN = f"() => {{ window.cropExplorer?.begin(); return ({STOPPABLE})(); }}"
 Parts = dict[str, Any]
@@ -174,7 +174,8 @@ def stop(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> 
     """Bind the Stop button to all runs; returns the event."""
     read = [outputs["history"], inputs["image"], inputs["more"].files]
     changed = [outputs["explorer"], inputs["note"], inputs["stop"]]
-    return inputs["stop"].click(handlers.stop, read, changed, cancels=runs, js=STOP, **QUIET)
+    pressed = inputs["stop"].click(None, js=STOP, **QUIET)
+    return pressed.then(handlers.stop, read, changed, cancels=runs, **QUIET)
 
 
 def show_again(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
@@ -183,7 +184,8 @@ def show_again(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
     button, note, linked = outputs["open"]
     outputs["publish"].files.withdrawn_by(runs.select, button.upload, linked.upload)
     panel = inputs["panel"]
-    fields = [inputs["image"], inputs["question"], inputs["more"].files, *panel.values]
+    more = inputs["more"]
+    fields = [inputs["image"], inputs["question"], more.files, *panel.values, more.drawn]
 
     def upload(files: gr.UploadButton, messages: gr.HTML) -> Any:
         options: Parts = {"outputs": [explorer, history, messages, *fields], **QUIET}

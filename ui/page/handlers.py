@@ -31,6 +31,7 @@ from ui.views.history import FinishedRun, History, strip_html
 from ui.views.rendering import message, render
 
 log = logging.getLogger(__name__)
+STOPPED = "Stopped before there was an answer. Run asks again."
 MEASURING_WAITS = "Measuring waits: questions go first."
 Moment = tuple[Any, Any, Any, Any]  # explorer, message, history, Stop
 Measuring = tuple[Any, Any, Any]  # explorer, message, Stop
@@ -170,7 +171,8 @@ class Handlers:
     def stop(self, history: History, path: str | None, more: list[str] | None) -> Measuring:
         """(explorer, message, Stop) after a run was stopped: the previous view."""
         try:
-            before = previous_view(history, ExplorerState.of(open_all(path, more)) if path or more else None)
+            view = replace(ExplorerState.of(open_all(path, more)), hint=STOPPED) if path or more else None
+            before = previous_view(history, view)
         except ValueError:
             before = gr.skip()
         history.leave()
@@ -266,4 +268,5 @@ def previous_view(history: History, view: ExplorerState | None, measured: bool =
     run = history.shown
     if view is None:
         return run.view.to_json() if run and measured else gr.skip()
-    return (run.view if run and run.view.images == view.images else ExplorerState(view.images)).to_json()
+    images_alone = ExplorerState(view.images, hint=view.hint)
+    return (run.view if run and run.view.images == view.images else images_alone).to_json()

@@ -66,6 +66,10 @@ def build(
             lesson = gr.Button("Take the 10-minute lesson", size="sm", elem_id="take-lesson", scale=0, min_width=220)
             over = gr.Button("Start over", size="sm", elem_id="start-over", scale=0, min_width=120)
             over.click(None, js="() => window.cropExplorer?.startOver()", **QUIET)
+            leave = gr.Button(
+                "Log out", size="sm", elem_id="log-out", scale=0, min_width=100
+            )  # shown where one logs in
+            leave.click(None, js="() => window.cropExplorer?.logOut()", **QUIET)
             class_mode_button("Leave class mode", False, size="sm", elem_id="leave-class-mode")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=340, elem_id="inputs"):
@@ -92,7 +96,7 @@ def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict
         strip = Strip(strip_html(examples), elem_id="examples")
     if bundled:
         gr.HTML(render("model_scope", texts.WORLD), elem_id="world", apply_default_css=False)
-    opening = opening_example(examples)  # the page opens on its run, so that a question about it can be asked at once
+    opening = opening_example(examples)  # the page opens on its run, which can be asked again or otherwise at once
     image = ImageInput(
         str(opening.image) if opening else None,
         label="Image",
@@ -103,7 +107,12 @@ def input_column(engine: Engine, examples: list[Example], bundled: bool) -> dict
     )
     more = MoreImages(engine.reads_several)
     question = gr.Textbox(
-        label="Question", placeholder="what is left of the dog?", lines=1, max_lines=4, elem_id="question"
+        opening.question if opening else "",
+        label="Question",
+        placeholder="What is left of the dog?",
+        lines=1,
+        max_lines=4,
+        elem_id="question",
     )
     if bundled:
         tries = Strip(render("question_strip", texts.TRY), elem_id="try")

@@ -10,7 +10,7 @@ import gradio as gr
 from crop_core.records.localizers import comparable_localizers
 from crop_core.records.methods import method_of, pruning_methods
 from ui.page.components import QUIET
-from ui.page.controls import STOPPABLE
+from ui.page.controls import JOINED, JOINED_HELP, STOPPABLE
 from ui.page.save_figure import SaveFigure
 from ui.page.sweeps import OWN
 from ui.views.progress import status_line
@@ -21,9 +21,10 @@ OUTDATED = """(status) => !/>(Done|Stopped)/.test(status ?? "") ? status :
 
 
 def method_choice(methods: list[str], elem_id: str) -> gr.Dropdown:
-    """Dropdown of the methods of a sweep; `methods` are the default."""
+    """Dropdown of the methods of a sweep, where joined ones can be typed; `methods` are the default."""
     choices = [(method_of(name).title, name) for name in pruning_methods()]
-    return gr.Dropdown(choices, value=methods, multiselect=True, label="Methods", elem_id=elem_id)
+    options: dict[str, Any] = {"multiselect": True, "allow_custom_value": True, "info": JOINED_HELP}
+    return gr.Dropdown(choices, value=methods, label="Methods", elem_id=elem_id, **options)
 
 
 def localizer_choice(elem_id: str) -> gr.Dropdown:
@@ -67,7 +68,8 @@ def run(
 def stoppable(stop: gr.Button, running: Any, status: gr.HTML) -> Any:
     """Bind Stop to what is running, of which it is disabled at the end; returns the event of its end by Stop."""
     stopped = {"fn": lambda: status_line("Stopped."), "outputs": status, "queue": False, **QUIET}
-    ended = stop.click(**stopped, cancels=[running]).then(**stopped)  # again, after a result that was under way
+    pressed = stop.click(None, js=JOINED, **QUIET)
+    ended = pressed.then(**stopped, cancels=[running]).then(**stopped)  # again, after a result that was under way
     for end in (running, ended):
         end.then(None, None, stop, js="() => ({ __type__: 'update', interactive: false })", **QUIET)
     return ended

@@ -19,7 +19,7 @@ from crop_core.records.config import Budget, ConfigError, CropConfig
 from crop_core.records.environment import now
 from crop_core.records.formatting import counted
 from crop_core.records.localizers import comparable_localizers
-from crop_core.records.methods import METHODS, method_of, pruning_methods
+from crop_core.records.methods import METHODS, method_of
 from crop_core.records.region import GRID, Region
 from crop_core.records.request import Engine, EngineRequest, ManyResult, QueueStatus, ResultStream
 from crop_core.records.results import RunError, RunResult, RunSpec
@@ -137,10 +137,14 @@ class SweepHandlers:
     def places(self, path: str | None, question: str, *settings: Any) -> Iterator[Shown]:
         """Stream (figure, export figure, message, status) of the region alone, in its size, over all 64 cells."""
 
+        slid: list[Region] = []
+
         def specs(request: SweepRequest) -> list[RunSpec]:
-            width, height = self._size(request)
-            if width == height == GRID:
+            region = self._slid(request)
+            if region.is_whole:
                 raise ConfigError(WHOLE)
+            slid[:] = [region]
+            width, height = region.x1 - region.x0 + 1, region.y1 - region.y0 + 1
             cells = [(x, y) for y in range(GRID) for x in range(GRID)]
             return [
                 RunSpec(f"{x},{y}", REGION_ONLY, centred_region(x, y, width, height, request.image.size))
@@ -148,12 +152,13 @@ class SweepHandlers:
             ]
 
         def show(request: SweepRequest, results: list[RunResult], errors: list[RunError]) -> Shown:
-            return figures.answer_map(request.image, results), places_figure(request.source, results, errors)
+            on_screen = figures.answer_map(request.image, results, slid[0])
+            return on_screen, places_figure(request.source, results, errors, slid[0])
 
         yield from self._stream(path, question, settings, specs, show, 2)
 
-    def _size(self, request: SweepRequest) -> tuple[int, int]:
-        """Width and height in cells of the moved region: the drawn one, or the localizer's."""
+    def _slid(self, request: SweepRequest) -> Region:
+        """The region that is slid: the drawn one, or the localizer's."""
         region = request.settings.region
         if region is None:
             config = replace(REGION_ONLY, localizer=request.settings.config.localizer)
@@ -161,7 +166,7 @@ class SweepHandlers:
             if not isinstance(result, RunResult):
                 raise ConfigError(result.why if isinstance(result, RunError) else queue_message(result))
             region = result.region
-        return region.x1 - region.x0 + 1, region.y1 - region.y0 + 1
+        return region
 
     def _ask(
         self, request: SweepRequest, specs: list[RunSpec], region: Region | None = None
@@ -213,10 +218,12 @@ class SweepHandlers:
 
 
 def valid_methods(names: list[str]) -> list[str]:
-    """Methods by name (from the browser), in their order; ConfigError for an unknown one, or for an empty list."""
-    chosen = [name for name in dict.fromkeys(names or []) if name in pruning_methods()]
-    if not chosen or set(names) - set(METHODS):
-        raise ConfigError("No valid method is chosen; choose at least one.")
+    """Methods by name or joined (from the browser), each once; ConfigError for an unknown one, none, or too many."""
+    chosen = [name for name in dict.fromkeys(str(each).strip() for each in names or []) if method_of(name).prunes]
+    if not chosen:
+        raise ConfigError("No method that prunes is chosen; choose at least one.")
+    if len(chosen) > len(METHODS):
+        raise ConfigError(f"{len(chosen)} methods are chosen; at most {len(METHODS)} can be compared at once.")
     return chosen
 
 

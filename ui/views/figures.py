@@ -30,6 +30,7 @@ from ui.views.chart_data import (
 if TYPE_CHECKING:
     from PIL import Image
 
+    from crop_core.records.region import Region
     from crop_core.records.results import Comparison, RunResult
     from crop_core.records.timing import Spread
 
@@ -177,10 +178,10 @@ def _lines(points: list[Point], name: str, place: int) -> tuple[go.Scatter, go.S
     return probability, work
 
 
-def answer_map(image: Image.Image, results: list[RunResult]) -> go.Figure:
+def answer_map(image: Image.Image, results: list[RunResult], region: Region) -> go.Figure:
     """Over the image, cell by cell: the probability of the baseline's answer with the region around that cell.
 
-    results: as for `chart_data.probabilities`.
+    results: as for `chart_data.probabilities`. region: the one that was slid, whose own place is framed.
     """
     width, height = image.size
     middles = (np.arange(GRID) + 0.5) / GRID
@@ -199,6 +200,9 @@ def answer_map(image: Image.Image, results: list[RunResult]) -> go.Figure:
     figure.add_layout_image(
         source=data_url(image), xref="x", yref="y", x=0, y=0, sizex=width, sizey=height, sizing="stretch", layer="below"
     )
+    left, top, right, bottom = region.box
+    for colour, line in (("#ffffff", 5), (palette.REGION, 2.5)):
+        figure.add_shape(x0=left, y0=top, x1=right, y1=bottom, line={"color": colour, "width": line})
     figure.update_xaxes(visible=False, range=[0, width], constrain="domain")
     figure.update_yaxes(visible=False, range=[height, 0], scaleanchor="x", constrain="domain")
     return styled(figure, f"Where “{literal(results[0].text)}” lives", 460)

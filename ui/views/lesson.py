@@ -220,6 +220,8 @@ GLOSSARY = {
     "Baseline": "The run of the same model with every visual token in every layer.",
 }
 
+ON_HOVER = ("PLC", "ILP", "Prefill", "Decode", "KV cache", "KL")  # terms that are explained where they stand
+
 WHY_FAILED = {
     "count": "A count needs every object, and neighbors that are pooled cannot be told apart.",
     "whole": "A question about the whole image: the region is all of it, and every token matters.",

@@ -7,10 +7,13 @@ declaration, each at the start of a line.
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+from ui.views.lesson import GLOSSARY, ON_HOVER
 
 MODULES = Path(__file__).parents[1] / "static" / "js"
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', re.MULTILINE)
@@ -64,12 +67,18 @@ def _as_function(name: str, text: str, exports: dict[str, list[str]]) -> str:
     return f"const ${name} = (() => {{\n{body}return {{ {', '.join(exports[name])} }};\n}})();\n"
 
 
+def terms() -> str:
+    """Element with the terms that static/js/terms.js explains where they stand."""
+    meanings = {name: GLOSSARY[name] for name in ON_HOVER}
+    return f'<script type="application/json" id="crop-terms">{json.dumps(meanings)}</script>'
+
+
 def head() -> str:
-    """Content of the page's `<head>`: the views' module, inline.
+    """Content of the page's `<head>`: the glossary's terms, and the views' module, inline.
 
     So it works under any root path and behind a login, and is never an outdated copy in a browser's cache.
     """
-    return f'<script type="module">\n{bundle("page")}</script>'
+    return f'{terms()}\n<script type="module">\n{bundle("page")}</script>'
 
 
 def mount(view: str) -> str:

@@ -293,7 +293,15 @@ def test_nothing_is_made_while_nobody_looks_or_of_nothing():
     assert ([button.interactive for button in buttons], note, caption) == ([False] * 3, "", "")
 
 
-def test_hidden_parts_are_hatched_in_a_map_and_the_region_is_not_drawn():
+def test_a_map_frames_the_region_in_its_own_place():
+    how, photo = trace(Region(1, 2, 3, 4, 320, 320)), np.asarray(sample_image(320, 320))
+    content = ("dog", np.full((8, 8), 0.5), how, photo)
+    shown = lay_out([Panel("", lambda *place: answer_map.places(*content, *place))], 12, "", {})
+    _, frame = shown.axes[0].patches
+    assert np.allclose(frame.get_bbox().extents, [40, 80, 160, 200], atol=2)
+
+
+def test_hidden_parts_are_hatched_in_a_map_and_the_whole_image_has_no_frame():
     how, photo = trace(Region.whole(640, 320)), np.asarray(sample_image(640, 320))
     content = ("dog", np.full((8, 8), 0.5), how, photo)
     shown = lay_out([Panel("", lambda *place: answer_map.places(*content, *place))], 12, "", {})

@@ -86,10 +86,9 @@ def test_another_localizer_can_be_asked_for(scene):
         assert engine.request.config.localizer == found_by
         Endpoints(engine).localize(scene, "what?", name)
         assert engine.request.config.localizer == found_by
-    with pytest.raises(
-        gr.Error, match="The localizer 'magic' is not known; choose one of predicted, drawn, whole, self"
-    ):
-        Endpoints(engine).localize(scene, "what?", "magic")
+    for name in ("magic", "drawn"):
+        with pytest.raises(gr.Error, match=f"The localizer '{name}' is not known; choose one of predicted, self, "):
+            Endpoints(engine).localize(scene, "what?", name)
 
 
 def test_a_short_answer_can_be_asked_for(scene):

@@ -278,6 +278,7 @@ def test_stopping_brings_back_what_stood_there(scene: str, tmp_path: Path) -> No
     sample_image(90, 60).save(tmp_path / "new.png")
     other = json.loads(handlers.stop(history, str(tmp_path / "new.png"), None)[0]["data"])
     assert other["stage"] == "idle" and other["result"] is None
+    assert other["hint"].startswith("Stopped"), "not as if nothing had been asked yet"
     assert handlers.stop(history, None, None)[0] == KEPT
     assert handlers.stop(history, str(tmp_path / "gone.png"), None)[0] == KEPT
 

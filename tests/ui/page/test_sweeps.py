@@ -1,4 +1,5 @@
 import json
+from html import unescape
 
 import gradio as gr
 import pytest
@@ -14,6 +15,8 @@ from ui.views.explorer_state import COLUMNS, LOCALIZER_COLUMNS, gallery_json, ta
 from ui.views.figures import answer_map, budget_curves
 
 KEPT = gr.skip()
+BEFORE = [name for name, one in METHODS.items() if one.compressor and not one.pruner]  # of which two can be joined
+INSIDE = [name for name, one in METHODS.items() if one.pruner and not one.compressor]
 
 
 @pytest.fixture
@@ -156,6 +159,31 @@ def test_only_methods_that_prune_are_taken_and_in_the_order_of_the_choice():
     assert len({method_of(name).title for name in METHODS}) == len(METHODS)
 
 
+def test_methods_can_be_joined_in_a_comparison(scene):
+    engine = FakeEngine()
+    list(SweepHandlers(engine).methods(scene, "what?", ["crop", " plc+fastv ", "fastv@paper"], *SETTINGS))
+    assert [(each.name, each.config.method) for each in engine.requested] == [
+        ("CROP", "crop"),
+        ("PLC + FastV", "plc+fastv"),
+        ("FastV as published", "fastv@paper"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "No method that prunes is chosen"),
+        (["none"], "No method that prunes is chosen"),
+        (["crop", "plc+magic"], "The method 'plc+magic' is not known; choose one of crop"),
+        ([f"{one}+{other}" for one in BEFORE for other in INSIDE], f"at most {len(METHODS)} can be compared at once"),
+    ],
+)
+def test_methods_that_cannot_be_compared_are_one_sentence(scene, names, message):
+    engine = FakeEngine()
+    *_, last = SweepHandlers(engine).methods(scene, "what?", names, *SETTINGS)
+    assert message in unescape(last[-1]) and engine.requested == []
+
+
 def test_the_gallery_sends_what_all_share_once_and_no_scores():
     payload = json.loads(gallery_json(sample_image(), [run_result(), run_result("Random")])["data"])
     assert len(payload["shared"]["boxes"]) == 576
@@ -190,9 +218,9 @@ def test_a_curve_marks_where_the_answer_flips_and_ends_at_every_token():
 
 def test_the_map_puts_each_probability_in_its_cell():
     region = Region(0, 0, 0, 0, 100, 50, "drawn")
-    figure = answer_map(
-        sample_image(100, 50), [run_result("Baseline"), run_result("3,1", region=region, answer_probability=0.25)]
-    )
+    results = [run_result("Baseline"), run_result("3,1", region=region, answer_probability=0.25)]
+    figure = answer_map(sample_image(100, 50), results, Region(2, 4, 3, 7, 100, 50))
+    assert {(each.x0, each.y0, each.x1, each.y1) for each in figure.layout.shapes} == {(25, 25, 50, 50)}
     heat = figure.data[0]
     assert heat.z[1][3] == 0.25
     assert heat.z[0][0] is None

@@ -96,10 +96,10 @@ def test_the_bundle_is_a_module_that_runs() -> None:
 
 def test_the_page_has_the_module_once_and_components_only_hand_themselves_over(tmp_path: Path) -> None:
     head = launch_options(tmp_path)["head"]
-    style, module = head.split("\n", 1)
+    style, terms, module = head.split("\n", 2)
     assert style.startswith("<style>@media print {") and style.endswith("</style>")
-    assert module == scripts.head()
-    assert head.count("<script") == head.count("</script>") == 1
+    assert terms == scripts.terms() and f"{terms}\n{module}" == scripts.head()
+    assert head.count("<script") == head.count("</script>") == 2, "the terms, and the module"
     assert module.startswith('<script type="module">')
     for component, view in ((components.ExplorerView(), "explorer"), (components.GalleryView(), "gallery")):
         assert component.js_on_load == scripts.mount(view)
@@ -117,6 +117,7 @@ def test_the_modules_read_colours_that_the_style_sheet_has() -> None:
 
 def test_a_template_escapes_and_misses_nothing() -> None:
     values = {"question": "<b>", "facts": {"a": "&"}, "payload": {"x": "</script>"}, "explorer_css": "", "script": ""}
+    values |= {"terms": ""}
     text = TEMPLATES.get_template("report_page.html").render(**values)
     assert "&lt;b&gt;" in text and "<dt>a</dt><dd>&amp;</dd>" in text and "\\u003c/script\\u003e" in text
     del values["facts"]

@@ -14,6 +14,7 @@ import pytest
 
 from crop_core.records.config import Budget, ConfigError
 from crop_core.records.formatting import MAX_REPR, truncated_repr
+from crop_core.records.region import Region
 from crop_core.records.results import Comparison, RunError
 from tests.support.fake_records import FakeEngine, comparison, run_result, sample_image
 from ui.export import load_runs
@@ -49,7 +50,9 @@ def strings(value: Any) -> list[str]:
     "figure",
     [
         lambda: figures.budget_curves([run_result(text=HOSTILE), run_result("CROP", text=HOSTILE)]),
-        lambda: figures.answer_map(sample_image(), [run_result(text=HOSTILE), run_result("0,0", text=HOSTILE)]),
+        lambda: figures.answer_map(
+            sample_image(), [run_result(text=HOSTILE), run_result("0,0", text=HOSTILE)], Region.whole(336, 336)
+        ),
     ],
 )
 def test_plotly_is_given_letters(figure: Any) -> None:

@@ -34,7 +34,7 @@ NO_LINK = (
 )
 PLACES_INTRO = (
     "Slides the region, in its predicted or drawn size, over all 64 cells, and keeps only the tokens inside: bright "
-    "cells are where the model still gives the baseline's answer."
+    "cells are where the model still gives the baseline's answer. The frame is the region in its own place."
 )
 
 

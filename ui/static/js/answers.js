@@ -1,6 +1,7 @@
 // Both answers, below them a hint, the progress or the verdict, and notices. All texts and numbers of a result come from
 // the Python side.
 import { h } from "./dom.js";
+import { explained } from "./terms.js";
 
 const SHOWN_TOKENS = 8; // tokens of an answer before the others are folded
 const LONG = 60; // characters from which an answer is set smaller
@@ -111,6 +112,6 @@ export class Answers {
     if (!result) return;
     const { tone, title, lines } = result.verdict;
     this.verdict.className = `cx-verdict cx-${tone}`;
-    this.verdict.replaceChildren(h("strong", {}, title), ...lines.map((line) => h("span", {}, line)));
+    this.verdict.replaceChildren(h("strong", {}, title), ...lines.map((line) => h("span", {}, explained(line))));
   }
 }

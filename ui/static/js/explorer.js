@@ -116,8 +116,9 @@ export class Explorer {
     if (data.stage === "measure" && data.id !== this.state.id) return; // of a run that is no longer on screen
     const images = await this.load([payload.image, ...payload.others]);
     if (update !== this.updates) return;
-    const answeredAtOnce = data.stage === "done" && data.id !== this.state.id && !isRunning(this.state.stage);
-    if (data.stage === "localize" || answeredAtOnce) this.reveal();
+    const answers = isRunning(data.stage) || (data.stage === "done" && data.id !== this.state.id);
+    const begins = answers && !isRunning(this.state.stage); // at any stage: of views that come fast, the latest alone is drawn
+    if (data.stage === "localize" || begins) this.reveal();
     const each = [data, ...data.others];
     const [sizes, regions] = [each.map(({ size }) => size), each.map(({ region }) => region)];
     const fresh = data.result && this.parsed?.id !== data.id;

@@ -25,6 +25,7 @@ export class ImageCanvas {
     this.image = image;
     this.size = size;
     this.root.style.aspectRatio = `${size[0]} / ${size[1]}`;
+    this.root.style.setProperty("--cx-shape", size[0] / size[1]);
     this.draw();
   }
 

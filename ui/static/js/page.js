@@ -5,7 +5,7 @@ import { Explorer } from "./explorer.js";
 import { Gallery } from "./gallery.js";
 import { fieldsToRegions, regionsToFields } from "./images.js";
 import { openLinked } from "./linked_run.js";
-import { watchLogin } from "./session.js";
+import { joined, logOut, showLogout, watchServer } from "./session.js";
 
 // Draws the component's value now and whenever it or the theme changes. Until it is drawn, an empty place is kept for it, so
 // that nothing moves.
@@ -83,16 +83,22 @@ function mountExplorer(component) {
     pull: (fields) => regionsToFields(explorer.region.own, fields),
     push: (fields) => explorer.region.setOwn(fieldsToRegions(fields)),
     begin: () => explorer.begin(),
-    stop: () => explorer.stop(),
+    stop: () => {
+      explorer.stop();
+      return joined();
+    },
+    joined,
     followLesson: (cue) => explorer.followLesson(cue),
     setClassMode,
     startOver,
+    logOut,
     showRun: (query) => address.showRun(query),
     showTab: (name, first) => address.showTab(name, first),
   };
   showClassMode();
+  showLogout(window.gradio_config);
   for (const kind of ["click", "keypress"]) document.addEventListener(kind, runOpenTab, true);
-  watchLogin(window);
+  watchServer(window);
   watchLayer(mountPoint(component), () => {
     const { layer, trace } = explorer.pruning.view;
     if (trace) address.showLayer(layer, trace.layers - 1);

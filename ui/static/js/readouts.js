@@ -1,5 +1,6 @@
 // What a run costs: a card for each cost, with a bar for either run. Texts and lengths come from the Python side.
 import { h } from "./dom.js";
+import { explained } from "./terms.js";
 
 const share = (value) => `${100 * value}%`;
 const bar = (length, props = {}) => h("i", { ...props, style: `width:${share(length)}` });
@@ -30,12 +31,12 @@ function card(readout, method) {
   return h(
     "article",
     { class: `cx-readout cx-${readout.tone}`, "data-key": readout.key },
-    h("header", {}, h("h3", {}, readout.label), change),
+    h("header", {}, h("h3", {}, explained(readout.label)), change),
     barRow("baseline", readout, "baseline"),
     barRow("crop", readout, method),
     readout.localizer ? h("p", { class: "cx-part" }, h("i", { class: "cx-loc" }), readout.localizer) : null,
     rangeLine(readout, method),
-    h("p", { class: "cx-small" }, readout.explain),
+    h("p", { class: "cx-small" }, explained(readout.explain)),
   );
 }
 

@@ -112,7 +112,8 @@ export class RegionPanel {
     return Boolean(this.drawn && this.state.region && !sameRegion(this.drawn, this.state.region.grid));
   }
 
-  setDrawing(on) {
+  // report: whether the box that drawing starts with counts as drawn.
+  setDrawing(on, report = true) {
     const canvas = this.canvas.element;
     this.drawing = on;
     this.draw.setAttribute("aria-pressed", String(on));
@@ -120,7 +121,7 @@ export class RegionPanel {
     canvas.classList.toggle("cx-drawing", on);
     if (on) {
       canvas.tabIndex = 0;
-      this.setDrawn(this.grid || START, true);
+      this.setDrawn(this.grid || START, report);
     } else canvas.removeAttribute("tabindex");
     this.update(this.state);
   }
@@ -130,7 +131,7 @@ export class RegionPanel {
   predict(draw, guess, starter) {
     Object.assign(this, { guess, starter });
     if (draw) this.drawn = START; // whatever region of the run before is still on screen
-    this.setDrawing(draw);
+    this.setDrawing(draw, false); // what nobody has drawn is no prediction
   }
 
   // The user's region, or null; with `report`, the page is notified.
@@ -180,9 +181,10 @@ export class RegionPanel {
     if (event.key === "Escape") return this.escape();
     if (event.key === "Enter" && this.edited) return this.onAsk();
     const arrow = ARROWS[event.key];
-    if (!arrow || !this.grid) return;
+    const grid = this.grid || (this.drawing ? START : null);
+    if (!arrow || !grid) return;
     event.preventDefault();
-    this.finishRegion(event.shiftKey ? resized(this.grid, "se", ...arrow) : moved(this.grid, ...arrow));
+    this.finishRegion(event.shiftKey ? resized(grid, "se", ...arrow) : moved(grid, ...arrow));
   }
 
   escape() {

@@ -77,7 +77,7 @@ export class TokenTable {
   }
 
   makeTable() {
-    const caption = h("caption", {}, "Visual tokens; click one to mark it in the image");
+    const caption = h("caption", {}, "Visual tokens; click a row to mark it in the image");
     const table = h("table", {}, caption, h("thead", {}, h("tr", {}, this.head)), this.body);
     const role = { tabindex: 0, role: "region", "aria-label": "Table of visual tokens" };
     return h("div", { class: "cx-scroll", ...role }, table);
@@ -134,8 +134,9 @@ export class TokenTable {
     const pinned = i === this.pinned;
     const [first, ...others] = rowTexts(this.trace, i);
     const pick = () => this.onPick(pinned ? -1 : i);
-    const button = h("button", { type: "button", "aria-pressed": String(pinned), onclick: pick }, first);
+    const button = h("button", { type: "button", "aria-pressed": String(pinned) }, first); // for the keyboard
     const cells = others.map((text) => h("td", {}, text));
-    return h("tr", { class: pinned ? "cx-pinned" : null }, h("th", { scope: "row" }, button), cells);
+    const props = { class: pinned ? "cx-pinned" : null, onclick: pick };
+    return h("tr", props, h("th", { scope: "row" }, button), cells);
   }
 }
