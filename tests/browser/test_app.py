@@ -48,8 +48,8 @@ def test_the_page_opens_on_a_recorded_run_that_needs_no_model(page: Page, watch:
 
 def test_a_question_about_the_scene_that_the_page_opens_on_is_answered(page: Page) -> None:
     expect(page.locator("#image img")).to_be_visible()
-    page.get_by_role("button", name="what does the sign say?", exact=True).click()
-    expect(page.locator("#question textarea")).to_have_value("what does the sign say?")
+    page.get_by_role("button", name="What does the sign say?", exact=True).click()
+    expect(page.locator("#question textarea")).to_have_value("What does the sign say?")
     page.locator("#question textarea").fill("what is left of the car?")
     page.get_by_role("button", name="Run", exact=True).click()
     done(page)

@@ -119,6 +119,8 @@ class LessonHandlers:
 
     def show(self, progress: Progress, history: History, path: str | None, more: Any) -> tuple[Any, ...]:
         """(explorer, message, Stop, cue) after a move: the image before the prediction, else what is on screen."""
+        if progress.refused:
+            return (gr.skip(),) * 4
         step, cue = progress.step, progress.cue
         example = step and self._examples.get(step.image)
         if progress.runs or (step and not example):

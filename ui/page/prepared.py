@@ -74,8 +74,11 @@ class PreparedRuns:
     def step(self, progress: Progress, number: int, before: BroughtSettings | None, *present: Any) -> list[Any]:
         """The example of the lesson's step, run once there is a prediction; outside, the visitor's settings come back.
 
-        A region that was drawn meanwhile belongs to the step.
+        A region that was drawn meanwhile belongs to the step. Nothing changes where a prediction was missing: what is
+        drawn after it stays.
         """
+        if progress.refused:
+            return [gr.skip()] * (4 + len(present))
         values = (*present[:MODE], *before.brought[MODE:]) if before else present
         step = progress.step
         chosen = next((one for one in self._examples if step and one.image.name == step.image), None)

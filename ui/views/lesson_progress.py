@@ -22,13 +22,14 @@ class Progress:
     """Where a visitor is. at: index in STEPS, -1 outside the lesson, len(STEPS) at the summary.
 
     predictions: by step, a choice or a drawn region. outcomes: by step whose run has ended. told: whether the run of
-    this visit to the step has ended. Immutable.
+    this visit to the step has ended. refused: whether the last move was none, for want of a prediction. Immutable.
     """
 
     at: int = -1
     predictions: Mapping[int, str | Region] = field(default_factory=dict)
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
     told: bool = False
+    refused: bool = False
 
     @property
     def step(self) -> Step | None:
@@ -52,14 +53,16 @@ class Progress:
 
     def to(self, at: int) -> Progress:
         """At another step, at the summary, or outside the lesson, where everything predicted is forgotten."""
-        return replace(self, at=at, told=False) if 0 <= at <= len(STEPS) else Progress()
+        return replace(self, at=at, told=False, refused=False) if 0 <= at <= len(STEPS) else Progress()
 
     def predict(self, prediction: str | Region | None) -> Progress:
-        """With the step's prediction; one that is missing or no choice of the step changes nothing."""
+        """With the step's prediction; one that is missing or no choice of the step is refused."""
         step = self.step
-        if step is None or prediction is None or (isinstance(prediction, str) and prediction not in step.choices):
+        if step is None:
             return self
-        return replace(self, predictions={**self.predictions, self.at: prediction})
+        if prediction is None or (isinstance(prediction, str) and prediction not in step.choices):
+            return replace(self, refused=True)
+        return replace(self, predictions={**self.predictions, self.at: prediction}, refused=False)
 
     def tell(self, result: Comparison) -> Progress:
         """With what came of the step's prediction in its run."""

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -60,8 +61,9 @@ def test_a_prediction_comes_first_then_the_run_then_the_right_choice():
     bar = lesson()
     started, *_ = bar.start()
     asked, *_, verdict, _, _, on = bar.advance(started, None, "predicted", 2, 2, 5, 5)
-    assert (asked, verdict, on.value) == (started, PREDICT_FIRST, "Reveal")
-    assert bar.advance(started, "something else", "predicted", 2, 2, 5, 5)[0] == started
+    assert (asked, verdict, on.value) == (replace(started, refused=True), PREDICT_FIRST, "Reveal")
+    assert bar.advance(started, "something else", "predicted", 2, 2, 5, 5)[0] == asked
+    assert bar.show(asked, History(), None, None) == (KEPT,) * 4, "what is drawn meanwhile stays"
     revealed, _, _, choice, verdict, *_, on = bar.advance(started, OUTCOMES[2], "predicted", 2, 2, 5, 5)
     assert revealed.runs and (verdict, on.value) == ("", "Next")
     assert radio(choice) == ([*OUTCOMES], OUTCOMES[2], False), "nothing is told before its run"
@@ -83,7 +85,7 @@ def test_a_region_is_drawn_before_the_predicted_one_is_shown():
     for mode, grid in (("predicted", (2, 2, 5, 5)), ("drawn", (5, 2, 2, 5)), ("drawn", (None, "x", 9, 9)), (None, ())):
         assert drawn(mode, grid) is None
         further, *_, verdict, _, _, _ = bar.advance(started, None, mode, *grid)
-        assert (further, verdict) == (started, DRAW_FIRST)
+        assert (further, verdict) == (replace(started, refused=True), DRAW_FIRST)
     revealed, *_ = bar.advance(started, None, "drawn", 1, 1, 2, 2)
     cue = json.loads(revealed.cue)
     assert (cue["draw"], cue["guess"]) == (False, [1, 1, 2, 2])

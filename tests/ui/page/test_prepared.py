@@ -72,6 +72,8 @@ def test_every_step_brings_its_settings_and_the_end_brings_back_the_visitors():
         assert number == at + 1 and Path(image).name == step.image
         assert waiting[0] == KEPT and waiting[4:] == present, "all but the run, before a prediction"
         assert named(present) == named(SETTINGS) | step.settings
+        refused = runs().step(Progress(at).predict(None), at, waiting[1], *drew)
+        assert refused == [KEPT] * (4 + len(OWN)), "what is drawn after a prediction was missing stays"
     assert any(step.region for step in STEPS)
     for end in (-1, len(STEPS)):
         number, after, image, question, *values = runs().step(Progress(end), 7, brought, *drew)
