@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 from crop_core.localize.text.colours import Plate, likeness
 from crop_core.localize.text.page import Page
-from crop_core.localize.text.rules import EMPTY, LABELS, Asked, holds
+from crop_core.localize.text.rules import EMPTY, HEADS, LABELS, Asked, holds
 from crop_core.localize.text.words import alike, found, split_joined, words
 
 MIN_READ = 0.5  # score of a line that counts as read
+MIN_ONE = 0.8  # of a line of one letter or digit, which readers see in anything
 MIN_LABEL = 0.5  # of a label's likeness to what is asked
 MIN_COLOUR = 0.35  # of a plate's likeness to the colour that is asked
 AS_GOOD = 0.95  # of the best likeness, from which another sign is meant as well as the best one
 NAMED = 0.7  # of a label's likeness, from which the colour in it is no sign's
 PRECISION = 0.5  # weight of the words of a line that nobody asked for
+CELLS = 3  # beside the first, from which a row is one of a table
 TITLE_LINES = 0.8  # of the largest line's height, that lines of the title have
-_LABEL_WORDS = frozenset(word for _, labels in LABELS for label in labels for word in words(label))
+_LABEL_WORDS = HEADS.union(word for _, labels in LABELS for label in labels for word in words(label))
 _KNOWN = _LABEL_WORDS | EMPTY  # words into which joined ones are taken apart
 
 
@@ -37,7 +39,7 @@ def match(question: Asked, page: Page, plate: Callable[[int], Plate]) -> list[Ma
         return []
     if question.colour is not None and not _is_named(question, page):
         return _by_colour(question, page, plate)
-    for rule in (_by_label, _by_title, _by_value, _by_place, _everything):
+    for rule in (_by_label, _by_title, _by_value, _by_place, _everything, _by_name):
         chosen = rule(question, page)
         if chosen:
             return chosen
@@ -83,6 +85,10 @@ def _by_label(question: Asked, page: Page) -> list[Match]:
         near = page.next_row(label, 1 if question.beyond == "below" else -1)
         others = [Match(number, scores[label], f"{question.beyond} “{text}”") for number in near]
         return [Match(label, scores[label], f"like “{_told(question, page, label)}”"), *others]
+    if ranked := _in_column(question, page, best[0]):
+        return [Match(ranked[0], scores[best[0]], ranked[1])]
+    if question.title and not question.labels and not _names_itself(question, page.lines[best[0]].text):
+        return []
     ways = [_with_value(question, page, number) for number in best]
     chosen = next((way for way in ways if way[1]), ways[0])
     label, value = chosen
@@ -93,21 +99,38 @@ def _by_label(question: Asked, page: Page) -> list[Match]:
     ]
 
 
+def _in_column(question: Asked, page: Page, head: int) -> tuple[int, str] | None:
+    """The line whose rank under the head of a column is asked for, and why."""
+    column, text = page.column(head), page.lines[head].text
+    if not question.rank or len(column) < max(CELLS, question.rank) or any(map(str.isdigit, text)):
+        return None
+    return column[question.rank - (question.rank > 0)], f"row {question.rank} under “{text}”"
+
+
 def _with_value(question: Asked, page: Page, label: int) -> tuple[int, list[tuple[int, str]]]:
     """A label and its value: () where the label's own line holds it, or nothing fits."""
     text = page.lines[label].text
-    beside, below = page.right_of(label), page.below(label)
-    if _names_itself(question, text) or (_rest(text) and holds(_rest(text), question.values or ("number",))):
+    beside, below, above = page.right_of(label), page.below(label), page.above(label)
+    if holds(text, ("price",)) and all(word in question.content for word in words(text)):  # what has this price?
+        return label, [(number, "before") for number in page.left_of(label)[:1]]
+    rest = _rest(text)
+    if _names_itself(question, text) or (rest and holds(rest, question.values or (() if ":" in text else ("number",)))):
         return label, []
+    if len(beside) >= CELLS and question.values in ((), ("number",), ("time",)):
+        return label, [(number, "in the row of") for number in beside]
     near = [(number, where) for numbers, where in ((beside, "beside"), (below, "below")) for number in numbers[:2]]
     near = [(number, where) for number, where in near if not _is_label(page.lines[number].text)]
     fits = [each for each in near if holds(page.lines[each[0]].text, question.values)]
+    if not fits and question.values:
+        fits = [(number, "above") for number in above[:1] if holds(page.lines[number].text, question.values)]
+    if question.values == ("money",):
+        fits.sort(key=lambda each: not holds(page.lines[each[0]].text, ("price",)))  # counts come after prices
     return label, (fits or near)[:1]
 
 
 def _names_itself(question: Asked, text: str) -> bool:
     """Whether a line is the name of what is asked for and says so, such as Corner Shop."""
-    return question.title and any(not found(word, question.content) for word in words(text))
+    return question.title and any(word.isalpha() and not found(word, question.content) for word in words(text))
 
 
 def _rest(text: str) -> str:
@@ -173,8 +196,19 @@ def _told(question: Asked, page: Page, number: int) -> str:
 
 def _by_title(question: Asked, page: Page) -> list[Match]:
     """The largest lines of the page, where its title or a shop's name is asked for."""
-    read = [number for number, line in enumerate(page.lines) if line.score >= MIN_READ and len(line.text) > 1]
-    if not question.title or not read:
+    return _largest(page, 1) if question.title else []
+
+
+def _by_name(question: Asked, page: Page) -> list[Match]:
+    """The largest lines, where a name is asked for that stands behind no label."""
+    return _largest(page, 3) if question.named and not question.values else []
+
+
+def _largest(page: Page, letters: int) -> list[Match]:
+    """The largest lines of at least so many letters, one below the other."""
+    spelled = [sum(map(str.isalpha, line.text)) for line in page.lines]
+    read = [number for number, line in enumerate(page.lines) if line.score >= MIN_READ and spelled[number] >= letters]
+    if not read:
         return []
     largest = max(page.height(number) for number in read)
     chosen = [number for number in read if page.height(number) >= TITLE_LINES * largest]
@@ -205,4 +239,5 @@ def _everything(question: Asked, page: Page) -> list[Match]:
     """All lines that could be read."""
     if not question.everything or question.values:
         return []
-    return [Match(number, 0.7, "read", True) for number, line in enumerate(page.lines) if line.score >= MIN_READ]
+    least = [MIN_READ if len(line.text) > 1 else MIN_ONE for line in page.lines]
+    return [Match(number, 0.7, "read", True) for number, line in enumerate(page.lines) if line.score >= least[number]]

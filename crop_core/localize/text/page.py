@@ -83,13 +83,29 @@ class Page:
                 found.append((float(x0), other))
         return [other for _, other in sorted(found)]
 
+    def left_of(self, number: int) -> list[int]:
+        """Lines of the same row that this one is the next of."""
+        return [other for other in range(len(self.lines)) if number in self.right_of(other)[:1]]
+
     def below(self, number: int) -> list[int]:
         """Lines closely under this one, nearest first."""
+        return [other for gap, other in self._under(number) if gap < BELOW * self.height(number)]
+
+    def above(self, number: int) -> list[int]:
+        """Lines that this one is the nearest under."""
+        return [other for other in range(len(self.lines)) if number in self.below(other)[:1]]
+
+    def column(self, number: int) -> list[int]:
+        """Lines under this one, nearest first, however far."""
+        return [other for _, other in self._under(number)]
+
+    def _under(self, number: int) -> list[tuple[float, int]]:
+        """(gap in pixels, line) of those under this one."""
         left, _, right, bottom = self.boxes[number]
         found = []
         for other, (x0, y0, x1, _) in enumerate(self.boxes):
-            shared, gap = min(right, x1) - max(left, x0), y0 - bottom
-            near = -OVERLAP * self.height(number) < gap < BELOW * self.height(number)
-            if other != number and near and shared > SAME_COLUMN * min(right - left, x1 - x0):
-                found.append((float(y0), other))
-        return [other for _, other in sorted(found)]
+            shared, gap = min(right, x1) - max(left, x0), float(y0 - bottom)
+            under = gap > -OVERLAP * self.height(number) and shared > SAME_COLUMN * min(right - left, x1 - x0)
+            if other != number and under:
+                found.append((gap, other))
+        return sorted(found)

@@ -12,6 +12,10 @@ _JOINED = re.compile(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])|(?<=\dx)(?=[A-ZÀ-Þ])")  #
 _CONFUSED = str.maketrans("l1|0", "iiio")  # letters that readers take for each other
 MISREAD = ((7, 2), (4, 1))  # of words of at least so many letters, so many may be misread
 LONG = 12  # letters of what is no word but a joined sentence
+_SHORT = {day[:3]: day for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")}
+_STEM = 5  # letters of a common beginning, from which words with other _ENDS are the same: humid, humidity
+_ENDS = frozenset(re.split(" ", " e d s y es ed er al ly ing ity ion ery ies ness ment"))
+_DIGIT_INSIDE = str.maketrans("01", "ol")  # for which readers take a letter
 
 
 def spaced(text: str) -> str:
@@ -21,7 +25,8 @@ def spaced(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words and numbers of a text, in lower case, without the ends of genitives; Chinese letters one by one."""
-    return _WORD.findall(re.sub(r"'s?\b", "", spaced(text)))
+    plain = re.sub(r"(?<=[a-z]{2})[01](?=[a-z])", lambda digit: digit[0].translate(_DIGIT_INSIDE), spaced(text))
+    return _WORD.findall(re.sub(r"'s?\b", "", plain))
 
 
 def found(word: str, own: Iterable[str]) -> bool:
@@ -38,8 +43,8 @@ def alike(one: str, other: str) -> bool:
         return True
     if not (one.isalpha() or other.isalpha()):
         return False
-    first, second = (_singular(word).translate(_CONFUSED) for word in (one, other))
-    if first == second:
+    first, second = (_singular(_SHORT.get(word, word)).translate(_CONFUSED) for word in (one, other))
+    if first == second or _same_stem(first, second):
         return True
     length = min(len(first), len(second))
     allowed = next((misread for letters, misread in MISREAD if length >= letters), 0)
@@ -63,6 +68,12 @@ def _parts(word: str, vocabulary: frozenset[str]) -> tuple[str, ...]:
         ]
         best[end] = min(ways, key=len, default=None)
     return best[-1] or ()
+
+
+def _same_stem(one: str, other: str) -> bool:
+    """Whether two words differ in their ends alone: delivered, delivery."""
+    shared = next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return shared >= _STEM and {one[shared:], other[shared:]} <= _ENDS
 
 
 def _singular(word: str) -> str:

@@ -39,6 +39,50 @@ FORM = {
     "We meet again next year.": (10, 200, 200, 216),
 }
 
+PASS = {  # values under a row of labels
+    "AERONOVA": (10, 10, 140, 40),
+    "PASSENGER": (10, 60, 100, 74),
+    "FLIGHT": (150, 60, 200, 74),
+    "Kowalski": (10, 78, 110, 98),
+    "AN482": (150, 78, 210, 98),
+    "FROM": (10, 120, 50, 134),
+    "TO": (150, 120, 170, 134),
+    "CLASS": (240, 120, 290, 134),
+    "Krakow": (10, 138, 80, 158),
+    "Lisbon": (150, 138, 210, 158),
+    "Economy": (240, 138, 310, 158),
+    "Best before: 03.2026": (10, 180, 170, 194),
+}
+LEAGUE = {  # a table with heads
+    "Team": (10, 10, 60, 24),
+    "Played": (150, 10, 200, 24),
+    "Won": (220, 10, 250, 24),
+    "Points": (280, 10, 330, 24),
+    "Ashgrove": (10, 34, 90, 48),
+    "18": (160, 34, 180, 48),
+    "8": (230, 34, 240, 48),
+    "29": (290, 34, 310, 48),
+    "Norbury": (10, 58, 80, 72),
+    "17": (160, 58, 180, 72),
+    "7": (230, 58, 240, 72),
+    "27": (290, 58, 310, 72),
+    "Wexley": (10, 82, 80, 96),
+    "16": (160, 82, 180, 96),
+    "5": (230, 82, 240, 96),
+    "21": (290, 82, 310, 96),
+}
+INVOICE = {  # a count before the price; values over small labels
+    "Oak shelf": (10, 10, 90, 26),
+    "3": (150, 10, 160, 26),
+    "85.00": (200, 10, 250, 26),
+    "255.00": (300, 10, 360, 26),
+    "17/02/1988": (10, 120, 100, 138),
+    "Irish": (200, 120, 240, 138),
+    "Date of birth": (10, 142, 80, 152),
+    "Nationality": (200, 142, 260, 152),
+    "Carpenter": (10, 160, 90, 178),
+}
+
 
 def lines_of(texts, degrees=0.0):
     """Lines by text and box, the page turned clockwise by so many degrees around its corner."""
@@ -72,6 +116,17 @@ def chosen(question, texts, degrees=0.0):
         ("what is below the date of birth?", FORM, {"Date of birth", "Anna Keller", "12 May 1990"}),
         ("what stands above the order number?", FORM, {"Order no.", "Anna Keller", "12 May 1990"}),
         ("what is the capital of France?", FORM, set()),
+        ("where is the flight going?", PASS, {"TO", "Lisbon"}),
+        ("who is travelling?", PASS, {"PASSENGER", "Kowalski"}),
+        ("when does it expire?", PASS, {"Best before: 03.2026"}),
+        ("what airline is it?", PASS, {"AERONOVA"}),
+        ("which team is in third place?", LEAGUE, {"Wexley"}),
+        ("which team is last?", LEAGUE, {"Wexley"}),
+        ("how many games did Norbury win?", LEAGUE, {"Norbury", "17", "7", "27"}),
+        ("how much does one oak shelf cost?", INVOICE, {"Oak shelf", "85.00"}),
+        ("what costs 85.00?", INVOICE, {"85.00", "3"}),
+        ("when was he born?", INVOICE, {"17/02/1988", "Date of birth"}),
+        ("what is the phone number?", INVOICE, set()),
     ],
 )
 def test_the_line_that_is_asked_for(question, page, wanted, degrees):
