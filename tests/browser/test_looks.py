@@ -81,6 +81,7 @@ def folded(page: Page) -> None:
 
 def refused(page: Page) -> None:
     """A question that cannot be asked."""
+    page.locator("#question textarea").fill("")
     page.locator("#run").click()
     expect(page.locator("#message [role=alert]")).to_be_visible()
 

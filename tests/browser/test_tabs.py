@@ -126,6 +126,7 @@ def test_a_budget_is_swept_and_a_sweep_is_stopped(page: Page) -> None:
     expect(page.locator("#status-budgets")).to_contain_text("Done: 24 runs", timeout=3 * PATIENCE)
     expect(page.locator("#budget-curves")).to_contain_text(re.compile("CROP: (no flip|flips at)"))
     expect(page.locator("#stop-budgets")).to_be_disabled()
+    page.locator("#question textarea").fill("How many cars are there?")  # which was not asked before
     page.locator("#start-budgets").click()
     expect(page.locator("#status-budgets")).to_contain_text(re.compile("Starting|of 24"))
     page.locator("#stop-budgets").click()

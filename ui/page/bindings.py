@@ -32,7 +32,9 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     measuring = measure(handlers, inputs, outputs, runs)
     stopped = stop(handlers, inputs, outputs, [*runs, *measuring])
     moves = [button.click for button in outputs["bar"].buttons]
-    gr.on(moves, None, None, None, cancels=[*runs, *measuring], js=STOP, **QUIET)  # a step's run ends with the step
+    # A step's run ends with the step, before the next one can begin.
+    gr.on(moves, None, None, None, cancels=[*runs, *measuring], js=STOP, **QUIET)
+    prepare(handlers, inputs, outputs)
     outputs["publish"].wire(outputs["history"])
     again = show_again(handlers, inputs, outputs)
     tried = outputs["explorer"].select(
@@ -122,7 +124,19 @@ def ask(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
 
 
 def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
-    """Bind examples, failures and the steps of the lesson, each with one image; returns the event of their runs."""
+    """Bind the run of what `prepare` has put into the fields; returns its event."""
+    bar, lesson, due = outputs["bar"], LessonHandlers(handlers), outputs["due"]
+    due.change(None, None, outputs["tabs"], js=EXPLORE, **QUIET)
+    ready = due.change(lambda: (None, ""), None, inputs["more"].values, queue=False, **QUIET)
+    outputs["publish"].files.withdrawn_by(due.change)
+    begun = ready.then(None, None, inputs["stop"], js=BEGIN, **QUIET)
+    run = begun.then(handlers.ask, **asking(inputs, outputs))
+    run.then(lesson.tell, [bar.progress, outputs["history"]], [*bar.outputs, bar.cue], **QUIET)
+    return run
+
+
+def prepare(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
+    """Bind examples, failures and the steps of the lesson, each with one image."""
     bar, lesson = outputs["bar"], LessonHandlers(handlers)
     panel, line, due = inputs["panel"], outputs["line"], outputs["due"]
     prepared = PreparedRuns(handlers.examples, panel.usual)
@@ -138,13 +152,6 @@ def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
         prepared_step.then(lesson.show, shown, showing, **QUIET)
     bar.to_step.click(None, None, outputs["tabs"], js=EXPLORE, **QUIET)
     line.follow(panel, prepared.reset)
-    due.change(None, None, outputs["tabs"], js=EXPLORE, **QUIET)
-    ready = due.change(lambda: (None, ""), None, inputs["more"].values, queue=False, **QUIET)
-    outputs["publish"].files.withdrawn_by(due.change)
-    begun = ready.then(None, None, inputs["stop"], js=BEGIN, **QUIET)
-    run = begun.then(handlers.ask, **asking(inputs, outputs))
-    run.then(lesson.tell, [bar.progress, outputs["history"]], [*bar.outputs, bar.cue], **QUIET)
-    return run
 
 
 def ask_linked(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
