@@ -19,7 +19,7 @@ TOUR = {  # image: (screenshot, left, top, right, bottom), 0 for its edge
     "layers": ("two_layers-desktop-dark", 380, 1250, 0, 3185),
     "places": ("places-desktop-light", 380, 2771, 0, 3419),
     "methods": ("methods-desktop-light", 380, 122, 0, 1412),
-    "budget": ("budget-desktop-dark", 380, 122, 0, 950),
+    "budget": ("budget-desktop-dark", 380, 122, 0, 1000),
     "lesson": ("lesson-desktop-light", 0, 122, 0, 920),
     "files": ("files-desktop-light", 380, 2853, 0, 3903),
     "phone": ("answered-phone-dark", 0, 0, 0, 1619),

@@ -8,7 +8,7 @@ import gradio as gr
 
 from ui.page.attention import AttentionHandler
 from ui.page.components import QUIET
-from ui.page.controls import ASK_PULL, STOPPABLE
+from ui.page.controls import ASK_PULL, AWAITED, STOPPABLE
 from ui.page.export_panel import opened
 from ui.page.handlers import Handlers
 from ui.page.lesson_bar import LessonHandlers, bind_lesson
@@ -181,8 +181,9 @@ def stop(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> 
     """Bind the Stop button to all runs; returns the event."""
     read = [outputs["history"], inputs["image"], inputs["more"].files]
     changed = [outputs["explorer"], inputs["note"], inputs["stop"]]
-    pressed = inputs["stop"].click(None, js=STOP, **QUIET)
-    return pressed.then(handlers.stop, read, changed, cancels=runs, **QUIET)
+    pressed = inputs["stop"].click
+    pressed(None, js=STOP, cancels=runs, **QUIET)  # first; with `then` Gradio cancels nothing
+    return pressed(handlers.stop, read, changed, js=AWAITED, **QUIET)
 
 
 def show_again(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:
