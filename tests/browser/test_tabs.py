@@ -126,9 +126,11 @@ def test_a_budget_is_swept_and_a_sweep_is_stopped(page: Page) -> None:
     expect(page.locator("#status-budgets")).to_contain_text("Done: 24 runs", timeout=3 * PATIENCE)
     expect(page.locator("#budget-curves")).to_contain_text(re.compile("CROP: (no flip|flips at)"))
     expect(page.locator("#stop-budgets")).to_be_disabled()
-    page.locator("#question textarea").fill("How many cars are there?")  # which was not asked before
+    for method in ("fastv", "sparsevlm", "plc+dart", "scope+fastv"):  # so that there is something to stop
+        page.locator("#swept-methods input").fill(method)
+        page.locator("#swept-methods input").press("Enter")
     page.locator("#start-budgets").click()
-    expect(page.locator("#status-budgets")).to_contain_text(re.compile("Starting|of 24"))
+    expect(page.locator("#status-budgets")).to_contain_text(re.compile("Starting|of 56"))
     page.locator("#stop-budgets").click()
     expect(page.locator("#status-budgets")).to_contain_text("Stopped")
     expect(page.locator("#stop-budgets")).to_be_disabled()

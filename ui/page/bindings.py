@@ -8,7 +8,7 @@ import gradio as gr
 
 from ui.page.attention import AttentionHandler
 from ui.page.components import QUIET
-from ui.page.controls import ASK_PULL, AWAITED, STOPPABLE
+from ui.page.controls import ASK_PULL, STOPPABLE
 from ui.page.export_panel import opened
 from ui.page.handlers import Handlers
 from ui.page.lesson_bar import LessonHandlers, bind_lesson
@@ -17,7 +17,8 @@ from ui.views.rendering import message
 
 MAX_MESSAGE = 400  # characters of a sentence from the browser
 MODEL: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model", "show_progress": "hidden"}
-STOP = "async () => { await window.cropExplorer?.stop(); }"  # once the run can be cancelled
+LEAVE = "() => { window.cropExplorer?.stop(); }"
+STOP = "async (...inputs) => { await window.cropExplorer?.stop(); return inputs; }"  # once the run can be cancelled
 EXPLORE = "() => ({ __type__: 'update', selected: 'explore' })"
 BEGIN = f"() => {{ window.cropExplorer?.begin(); return ({STOPPABLE})(); }}"
 Parts = dict[str, Any]
@@ -31,10 +32,9 @@ def wire(handlers: Handlers, inputs: Parts, outputs: Parts) -> None:
     runs = [*ask(handlers, inputs, outputs), *(bind(handlers, inputs, outputs) for bind in bound)]
     measuring = measure(handlers, inputs, outputs, runs)
     stopped = stop(handlers, inputs, outputs, [*runs, *measuring])
-    moves = [button.click for button in outputs["bar"].buttons]
-    # A step's run ends with the step, before the next one can begin.
-    gr.on(moves, None, None, None, cancels=[*runs, *measuring], js=STOP, **QUIET)
     prepare(handlers, inputs, outputs)
+    moves = [button.click for button in outputs["bar"].buttons]
+    gr.on(moves, None, None, None, cancels=[*runs, *measuring], js=LEAVE, **QUIET)  # a step's run ends with the step
     outputs["publish"].wire(outputs["history"])
     again = show_again(handlers, inputs, outputs)
     tried = outputs["explorer"].select(
@@ -130,7 +130,9 @@ def ask_prepared(handlers: Handlers, inputs: Parts, outputs: Parts) -> Any:
     ready = due.change(lambda: (None, ""), None, inputs["more"].values, queue=False, **QUIET)
     outputs["publish"].files.withdrawn_by(due.change)
     begun = ready.then(None, None, inputs["stop"], js=BEGIN, **QUIET)
-    run = begun.then(handlers.ask, **asking(inputs, outputs))
+    options = asking(inputs, outputs)
+    options["inputs"] = [bar.progress, *options["inputs"]]
+    run = begun.then(lesson.ask, **options)
     run.then(lesson.tell, [bar.progress, outputs["history"]], [*bar.outputs, bar.cue], **QUIET)
     return run
 
@@ -181,9 +183,7 @@ def stop(handlers: Handlers, inputs: Parts, outputs: Parts, runs: list[Any]) -> 
     """Bind the Stop button to all runs; returns the event."""
     read = [outputs["history"], inputs["image"], inputs["more"].files]
     changed = [outputs["explorer"], inputs["note"], inputs["stop"]]
-    pressed = inputs["stop"].click
-    pressed(None, js=STOP, cancels=runs, **QUIET)  # first; with `then` Gradio cancels nothing
-    return pressed(handlers.stop, read, changed, js=AWAITED, **QUIET)
+    return inputs["stop"].click(handlers.stop, read, changed, cancels=runs, js=STOP, **QUIET)
 
 
 def show_again(handlers: Handlers, inputs: Parts, outputs: Parts) -> list[Any]:

@@ -36,9 +36,6 @@ PULL = "(...region) => window.cropExplorer?.pull(region) ?? region"
 ASK_PULL = f"(...values) => [...values.slice(0, -6), ...({PULL})(...values.slice(-6))]"
 PUSH = "(...region) => { window.cropExplorer?.push(region); }"
 FORGET = "(mode, others) => mode === 'drawn' ? others : ''"
-DISABLED = "{ __type__: 'update', interactive: false }"
-AWAITED = "async (...inputs) => { await window.cropExplorer?.joined(); return inputs; }"  # what begins or is cancelled
-JOINED = f"async () => {{ await window.cropExplorer?.joined(); return {DISABLED}; }}"
 # Enables a Stop button. Clicks come one by one, however fast: the page sends no second run once it knows of the first,
 # which takes a task.
 STOPPABLE = "async () => { await new Promise(setTimeout); return { __type__: 'update', interactive: true }; }"

@@ -5,6 +5,7 @@ Each step asks for a prediction about the image of an example; *Reveal* runs the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -116,6 +117,13 @@ class LessonHandlers:
             return self.moment(progress.to(progress.at + 1))
         further = progress.predict(drawn(mode, grid) if step.draws else str(chosen))
         return self.moment(further, "" if further.runs else DRAW_FIRST if step.draws else PREDICT_FIRST)
+
+    def ask(self, progress: Progress, *inputs: Any) -> Iterator[tuple[Any, ...]]:
+        """`Handlers.ask` for what was prepared; nothing if its step was left before the run could begin."""
+        if progress.step is None or progress.runs:
+            yield from self._handlers.ask(*inputs)
+        else:
+            yield (gr.skip(),) * 4
 
     def show(self, progress: Progress, history: History, path: str | None, more: Any) -> tuple[Any, ...]:
         """(explorer, message, Stop, cue) after a move: the image before the prediction, else what is on screen."""

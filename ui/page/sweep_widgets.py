@@ -10,7 +10,7 @@ import gradio as gr
 from crop_core.records.localizers import comparable_localizers
 from crop_core.records.methods import method_of, pruning_methods
 from ui.page.components import QUIET
-from ui.page.controls import AWAITED, DISABLED, JOINED, JOINED_HELP, STOPPABLE
+from ui.page.controls import JOINED_HELP, STOPPABLE
 from ui.page.save_figure import SaveFigure
 from ui.page.sweeps import OWN
 from ui.views.progress import status_line
@@ -68,6 +68,7 @@ def run(
 def stoppable(stop: gr.Button, running: Any, status: gr.HTML) -> Any:
     """Bind Stop to what is running, of which it is disabled at the end; returns the event of its end by Stop."""
     stopped = {"fn": lambda: status_line("Stopped."), "outputs": status, "queue": False, **QUIET}
-    stop.click(None, None, stop, js=JOINED, cancels=[running], **QUIET)  # first; with `then` Gradio cancels nothing
-    running.then(None, None, stop, js=f"() => ({DISABLED})", **QUIET)
-    return stop.click(**stopped, js=AWAITED).then(**stopped)  # again, after a result that was under way
+    ended = stop.click(**stopped, cancels=[running]).then(**stopped)  # again, after a result that was under way
+    for end in (running, ended):
+        end.then(None, None, stop, js="() => ({ __type__: 'update', interactive: false })", **QUIET)
+    return ended

@@ -10,6 +10,7 @@ from crop_core.records.methods import METHODS
 from crop_core.records.region import Region
 from crop_core.train.world.questions import KINDS
 from tests.support.fake_records import FakeEngine, comparison, sample_image
+from tests.support.panel import SETTINGS
 from ui.page.handlers import Handlers
 from ui.page.lesson_bar import DRAW_FIRST, PREDICT_FIRST, LessonHandlers, drawn
 from ui.page.tabs.learn import both_answers, failures_html
@@ -107,6 +108,14 @@ def test_the_image_is_there_before_the_prediction_and_its_run_after():
     view, *_, cue = bar.show(Progress(), run, None, None)
     assert cue == "{}" and view == KEPT, "what is on screen stays"
     assert LessonHandlers(Handlers(FakeEngine(), [])).show(Progress(0), run, None, None)[0] == KEPT
+
+
+def test_a_step_that_was_left_before_its_run_began_is_not_run(tmp_path):
+    sample_image().save(tmp_path / "scene.png")
+    inputs = History(), str(tmp_path / "scene.png"), "what?", None, *SETTINGS, ""
+    assert list(lesson().ask(Progress(1), *inputs)) == [(KEPT,) * 4]
+    for progress in (Progress(), Progress(0).predict(OUTCOMES[0])):
+        assert isinstance(list(lesson().ask(progress, *inputs))[-1][2], History)
 
 
 def test_the_end_is_a_summary_and_once_more_begins_anew():

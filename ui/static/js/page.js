@@ -87,7 +87,6 @@ function mountExplorer(component) {
       explorer.stop();
       return joined();
     },
-    joined,
     followLesson: (cue) => explorer.followLesson(cue),
     setClassMode,
     startOver,

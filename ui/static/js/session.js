@@ -27,11 +27,10 @@ export function logOut(place = location) {
   place.assign(`${place.pathname.replace(/\/?$/, "/")}logout?all_session=false`);
 }
 
-const isJoin = (address) => /\/(queue\/join|cancel)\/?(\?|$)/.test(address);
-const joining = new Set(); // runs that begin or end, of which the server has not said so yet
+const isJoin = (address) => /\/queue\/join\/?(\?|$)/.test(address);
+const joining = new Set(); // requests that the server has not taken yet
 
-// Resolves once the server has taken all that begins, for before that it cannot be cancelled, and all that was cancelled,
-// for before that it cannot begin again.
+// Resolves once the server has taken every request that was made, for before that none of them can be cancelled.
 export async function joined() {
   do await new Promise((resolve) => setTimeout(resolve));
   while ((await Promise.allSettled(joining)).length);
