@@ -160,8 +160,8 @@ READING = [  # a question about a text has one of these, and none of ELSEWHERE
     r"\bname (of|on)\b|\b(the|what|which) name\b",
     r"\b(what|which) number\b|\bnumber (on|is|does)\b|\b\w+ (number|no)\b(?! of)",
     rf"\bon the ({_COLOUR}) sign\b",
-    r"\b(expir\w*|best before|weighs?|temperature|humid\w*|passenger|flight|gate|battery|wi-?fi|password|iban|account)\b",
-    r"\b(calories|occupation|profession|nationality|chapter|appointment|menu|discount|refund|deadline|month|year)\b",
+    r"\b(expir\w*|best before|weighs?|temperature|humid\w*|passenger|flight|gate|battery|wi-?fi|password|iban)\b",
+    r"\b(account|calories|occupation|profession|nationality|chapter|appointment|menu|discount|refund|deadline|month|year)\b",
 ]
 ELSEWHERE = [
     r"\b(what|which) colou?r\b|\bcolou?r (is|are|of|has|does)\b",
