@@ -66,9 +66,8 @@ def build(
             lesson = gr.Button("Take the 10-minute lesson", size="sm", elem_id="take-lesson", scale=0, min_width=220)
             over = gr.Button("Start over", size="sm", elem_id="start-over", scale=0, min_width=120)
             over.click(None, js="() => window.cropExplorer?.startOver()", **QUIET)
-            leave = gr.Button(
-                "Log out", size="sm", elem_id="log-out", scale=0, min_width=100
-            )  # shown where one logs in
+            # Shown to those who are logged in (ui/static/js/session.js).
+            leave = gr.Button("Log out", size="sm", elem_id="log-out", scale=0, min_width=100)
             leave.click(None, js="() => window.cropExplorer?.logOut()", **QUIET)
             class_mode_button("Leave class mode", False, size="sm", elem_id="leave-class-mode")
         with gr.Row(elem_id="columns"):
